@@ -1,0 +1,1 @@
+"""The rules of outreach: pure functions and tables, with the standard library alone."""
