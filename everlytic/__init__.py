@@ -1,0 +1,1 @@
+"""Everlytic, the email provider: its wire contract, a typed client and a sandbox that speaks the same wire."""

@@ -1,0 +1,247 @@
+"""Bytes in, values or exactly one error out."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everlytic import errors, protocol
+from everlytic.errors import EverlyticError, Outcome
+from everlytic.models import Transaction
+from everlytic.protocol import Response
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def response(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Response:
+    """A response whose body is JSON unless given as bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, {name.lower(): value for name, value in (headers or {}).items()}, content)
+
+
+def v1_problem(reason: str, status: int = 400) -> Response:
+    """A v1 error body with one reason."""
+    problem = {
+        "domain": "global",
+        "reason": reason,
+        "message": "m",
+        "locationType": "request",
+        "location": "headers.to",
+    }
+    return response(status, {"code": status, "message": "bad", "error": {"errors": [problem]}})
+
+
+def test_a_send_gives_its_transaction_ids() -> None:
+    """Any 2xx with ids is a success, with the ids in order."""
+    for status in (200, 201, 202):
+        result = protocol.decipher_send(response(status, {"transactions": [{"id": "a"}, {"id": "b"}]}))
+        assert result.transaction_ids == ("a", "b")
+        assert result.transaction_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "outcome"),
+    [
+        (response(401, {"code": 401, "message": "Login Required"}), errors.Unauthorized, Outcome.REJECTED),
+        (response(401, b"<html>"), errors.Unauthorized, Outcome.REJECTED),
+        (response(403, b"<html>"), errors.Unauthorized, Outcome.REJECTED),
+        (v1_problem("required"), errors.InvalidRequest, Outcome.REJECTED),
+        (v1_problem("invalid", 422), errors.InvalidRequest, Outcome.REJECTED),
+        (v1_problem("somethingNew"), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(400, {"error": {"code": "10601", "message": "x"}}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(400, {"error": {"code": "10900", "message": "x"}}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(402, {}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(404, b"nginx"), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(302, b"", {"location": "/login"}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(429, b"", {"Retry-After": "7"}), errors.RateLimited, Outcome.REJECTED),
+        (response(429, b"<html>"), errors.RateLimited, Outcome.REJECTED),
+        (response(503, b"", {"Retry-After": "7"}), errors.Unavailable, Outcome.REJECTED),
+        (response(503, {}), errors.ProviderBroken, Outcome.UNKNOWN),
+        (response(500, {"code": 500, "message": "x"}), errors.ProviderBroken, Outcome.UNKNOWN),
+        (response(520, b"<html>Cloudflare"), errors.ProviderBroken, Outcome.UNKNOWN),
+        (response(200, b'{"transactions":[{"id":"1b0'), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, b"<html>"), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, b"\xff\xfe\x00"), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, {"transactions": []}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, {"transactions": [{"id": None}]}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, {"transactions": [{"id": "a"}, {}]}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, {"transactions": 3}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(200, {}), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+        (response(204, b""), errors.UnrecognisedAnswer, Outcome.UNKNOWN),
+    ],
+)
+def test_each_failed_send_is_one_error_with_a_known_outcome(
+    answer: Response, kind: type[EverlyticError], outcome: Outcome
+) -> None:
+    """A send that is not a clear success says exactly whether the mail may be out."""
+    with pytest.raises(EverlyticError) as caught:
+        protocol.decipher_send(answer, NOW)
+    assert type(caught.value) is kind
+    assert caught.value.outcome is outcome
+    assert caught.value.status == answer.status
+
+
+@given(
+    status=st.integers(200, 599),
+    body=st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["transactions", "id", "error", "errors", "code", "message", "reason"]),
+                inner,
+                max_size=3,
+            )
+        ),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+def test_any_answer_is_a_result_or_one_of_our_errors(status: int, body: bytes) -> None:
+    """No body, however strange, makes the send raise anything but our errors, and none is taken for a success."""
+    try:
+        result = protocol.decipher_send(Response(status, {}, body))
+    except EverlyticError:
+        return
+    assert 200 <= status < 300
+    assert all(result.transaction_ids)
+
+
+@given(
+    body=st.binary(max_size=100)
+    | st.sampled_from([b"{}", b"[]", b'{"collection":[1]}', b'{"item":3}', b'{"data":[{}]}'])
+)
+def test_reads_survive_any_body(body: bytes) -> None:
+    """Every deciphering of a read ends in a value or one of our errors."""
+    answer = Response(200, {}, body)
+    for decipher in (
+        protocol.decipher_webhook,
+        protocol.decipher_webhooks,
+        protocol.decipher_status,
+        protocol.decipher_transaction,
+        protocol.decipher_transactions,
+        protocol.decipher_callback_events,
+        protocol.decipher_bulk_emails,
+    ):
+        with contextlib.suppress(EverlyticError):
+            decipher(answer)
+
+
+@pytest.mark.parametrize(
+    ("headers", "now", "seconds"),
+    [
+        ({"retry-after": "120"}, None, 120.0),
+        ({"retry-after": " 0 "}, None, 0.0),
+        ({"retry-after": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}, NOW, 90.0),
+        ({"retry-after": format_datetime(NOW - timedelta(seconds=90), usegmt=True)}, NOW, 0.0),
+        (
+            {
+                "retry-after": format_datetime(NOW + timedelta(seconds=30), usegmt=True),
+                "date": format_datetime(NOW, usegmt=True),
+            },
+            NOW + timedelta(days=9),
+            30.0,
+        ),
+        ({"retry-after": format_datetime(NOW, usegmt=True)}, None, None),
+        ({"retry-after": "soon"}, NOW, None),
+        ({"retry-after": "-5"}, NOW, None),
+        ({}, NOW, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], now: datetime | None, seconds: float | None) -> None:
+    """Seconds and dates are read; a date counts from the response's own date first."""
+    assert protocol.retry_after_seconds(headers, now) == seconds
+
+
+@given(st.text(max_size=40))
+def test_retry_after_never_raises(text: str) -> None:
+    """Whatever stands in Retry-After, the answer is None or seconds of at least 0."""
+    seconds = protocol.retry_after_seconds({"retry-after": text, "date": format_datetime(NOW)}, NOW)
+    assert seconds is None or seconds >= 0
+
+
+def test_a_refusal_names_its_problems() -> None:
+    """The provider's complaints, their places and its code are kept, and shown in the sentence."""
+    with pytest.raises(errors.InvalidRequest, match=r"headers\.to: m") as caught:
+        protocol.decipher_send(v1_problem("required"))
+    assert caught.value.problems == (errors.Problem("headers.to", "required", "m"),)
+    assert caught.value.code == "400"
+
+
+def test_a_missing_thing_is_not_found_when_reading() -> None:
+    """404 on a read says that it is not there; 400 that the request was wrong."""
+    with pytest.raises(errors.NotFound):
+        protocol.decipher_transaction(response(404, {"error": {"code": "404", "message": "x"}}))
+    with pytest.raises(errors.InvalidRequest):
+        protocol.decipher_transactions(response(400, {"error": {"code": "1", "message": "x"}}))
+
+
+def test_a_read_back_transaction() -> None:
+    """The documented item is read, with PHP's empty list as no headers, Unix seconds as a time, and the raw kept."""
+    item = {
+        "id": "5f0000000000000000000001",
+        "bounce_reason": "policy-related",
+        "bounce_type": "hard",
+        "subject": "Hi",
+        "send_email_from": "rep@example.test",
+        "send_email_to": "lead@example.test",
+        "custom_headers": [],
+        "group_id": 360,
+        "send_status": "sent",
+        "send_date": 1595175294,
+        "opens": 0,
+        "link_clicks": 2,
+        "send_mta_status": "none",
+        "future": True,
+    }
+    found = protocol.decipher_transaction(response(200, {"links": [], "item": item}))
+    assert (found.id, found.recipient, found.group_id, found.clicks) == (item["id"], "lead@example.test", "360", 2)
+    assert found.sent_at == datetime(2020, 7, 19, 16, 14, 54, tzinfo=UTC)
+    assert found.custom_headers == {}
+    assert found.raw == item
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"x-salesmatter-draft": "d1"}, {"X-SalesMatter-Draft": ["d1"]}, [{"name": "X-SalesMatter-Draft", "value": "d1"}]],
+)
+def test_custom_headers_in_each_likely_shape(headers: object) -> None:
+    """Our message id is found however the provider writes custom headers."""
+    assert Transaction.model_validate({"id": "a", "custom_headers": headers}).message_id == "d1"
+
+
+def test_pages_follow_next_until_it_is_missing() -> None:
+    """A tenant collection names its next page by rel; v1 by links.next; null and absent mean the last."""
+    page = protocol.decipher_transactions(
+        response(
+            200,
+            {
+                "links": [{"rel": "self", "href": "s"}, {"rel": "next", "href": "n"}],
+                "collection": [{"data": {"id": 1}}],
+            },
+        )
+    )
+    assert (page.next_url, page.items[0].id) == ("n", "1")
+    assert protocol.decipher_transactions(response(200, {"links": [], "collection": []})).next_url is None
+    hooks = protocol.decipher_webhooks(response(200, {"data": [{"id": "a", "url": "u"}], "links": {"next": None}}))
+    assert hooks.next_url is None
+
+
+def test_a_webhook_that_cannot_be_read_does_not_show_its_password() -> None:
+    """The error about an unreadable webhook names fields, never values."""
+    body = {"data": [{"id": ["?"], "auth_details": {"password": "hunter2"}}], "links": {}}
+    with pytest.raises(errors.UnrecognisedAnswer) as caught:
+        protocol.decipher_webhooks(response(200, body))
+    assert "hunter2" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_overview_report_leaves_the_unsaid_empty() -> None:
+    """A figure the provider does not give is None, not 0."""
+    report = protocol.decipher_report("7", response(200, {"item": {"message_reads": "3"}}))
+    assert (report.email_id, report.opens, report.complaints) == ("7", 3, None)

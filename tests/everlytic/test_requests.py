@@ -1,0 +1,140 @@
+"""Values become exactly the documented requests."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from everlytic.models import Address, Attachment, Personalisation, WebhookRegistration
+from everlytic.requests import RequestBuilder, filter_parameters, mail_body, webhook_body
+from everlytic.sandbox.validation import read_mail, read_webhook
+from tests.everlytic.mails import a_mail
+
+BUILDER = RequestBuilder(
+    transactional_url="https://api.test/transactional/email/v1/",
+    tenant_url="https://tenant.test/api/2.0",
+    username="ann",
+    api_key="s3cret:with colon",
+)
+
+
+def test_mail_body_is_the_documented_schema() -> None:
+    """Each field of a mail stands where the v1 schema wants it, and absent ones are left out."""
+    mail = a_mail(
+        cc=[Address(email="cc@x.example")],
+        custom_headers={"X-Thing": "one"},
+        track_opens=True,
+        track_links=False,
+        personalisation=Personalisation(common={"a": "1"}, unique={"thandi@lead.example": {"b": "2"}}),
+        attachments=[Attachment(filename="a.pdf", content=b"%PDF", content_id="cid")],
+        track_attachments=True,
+    )
+    assert mail_body(mail) == {
+        "headers": {
+            "subject": "Hello",
+            "message_id": "draft-1",
+            "from": {"email": "rep@sales.example", "name": "Rep"},
+            "to": [{"email": "thandi@lead.example", "name": "Thandi"}],
+            "reply_to": {"email": "replies@sales.example"},
+            "cc": [{"email": "cc@x.example"}],
+            "custom_headers": {"X-Thing": ["one"], "X-SalesMatter-Draft": ["draft-1"]},
+        },
+        "body": {
+            "html": mail.html,
+            "text": "Hello",
+            "personalisation_fields": {
+                "common_fields": {"a": "1"},
+                "unique_fields": [{"thandi@lead.example": {"b": "2"}}],
+            },
+        },
+        "options": {"group_name": "sequence-1", "track_opens": True, "track_links": False},
+        "attachments": {
+            "data": [{"filename": "a.pdf", "data": base64.b64encode(b"%PDF").decode(), "content_id": "cid"}],
+            "options": {"track": True},
+        },
+    }
+
+
+@given(
+    name=st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20),
+    html=st.text(min_size=1, max_size=50),
+    unique=st.dictionaries(st.emails(), st.dictionaries(st.text(max_size=5), st.text(max_size=5)), max_size=3),
+    content=st.binary(max_size=30),
+)
+def test_every_mail_we_can_build_passes_the_sandbox(
+    name: str, html: str, unique: dict[str, dict[str, str]], content: bytes
+) -> None:
+    """Whatever the model accepts, the strict reading of the documented schema accepts too."""
+    mail = a_mail(
+        from_=Address(email="rep@sales.example", name=name),
+        html=html,
+        personalisation=Personalisation(unique=unique),
+        attachments=[Attachment(filename="f", content=content)],
+    )
+    fields, problems = read_mail(json.loads(json.dumps(mail_body(mail))))
+    assert problems == []
+    assert fields["html"] == html
+
+
+def test_a_header_cannot_smuggle_another() -> None:
+    """A line break in a subject, name, address or custom header is refused before anything is sent."""
+    bad: list[dict[str, object]] = [
+        {"subject": "a\r\nBcc: x@y.z"},
+        {"custom_headers": {"X": "a\nB: c"}},
+        {"custom_headers": {"X\nY": "a"}},
+        {"from_": {"email": "a@b.c", "name": "x\ny"}},
+        {"to": [{"email": "a@b.c\nBcc: d@e.f"}]},
+        {"message_id": "a\nb"},
+    ]
+    for fields in bad:
+        with pytest.raises(ValidationError, match="one line"):
+            a_mail("lead@x.example", **fields)
+
+
+@pytest.mark.parametrize("fields", [{"subject": None}, {"from_": None}, {"html": None, "text": None}, {"to": []}])
+def test_an_incomplete_mail_is_refused(fields: dict[str, object]) -> None:
+    """A mail without recipient, subject, sender or body does not come into being."""
+    with pytest.raises(ValidationError):
+        a_mail("lead@x.example", **fields)
+
+
+def test_a_template_mail_needs_only_a_recipient() -> None:
+    """With a template id the template brings subject, sender and body."""
+    mail = a_mail(template_id="1b0c2f0e-2c9c-4b0a-9d27-3b6a0e6f5a10", subject=None, from_=None, html=None, text=None)
+    assert "subject" not in json.dumps(mail_body(mail))
+
+
+def test_a_registration_is_complete_and_valid() -> None:
+    """Credentials bring their auth type, and the strict reading finds nothing wrong."""
+    body = webhook_body(WebhookRegistration(url="https://r.test/h", username="u", password=SecretStr("p")))
+    assert body["auth_type"] == "basic"
+    assert body["auth_details"] == {"username": "u", "password": "p"}
+    assert read_webhook(body)[1] == []
+
+
+def test_requests_carry_basic_and_hide_it() -> None:
+    """The key travels in the Authorization header and shows in no repr."""
+    request = BUILDER.v1("POST", "mail", body={"a": 1})
+    assert request.url == "https://api.test/transactional/email/v1/mail"
+    decoded = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+    assert decoded == "ann:s3cret:with colon"
+    assert "authorization" not in repr(request).lower()
+    assert "s3cret" not in repr(BUILDER)
+
+
+def test_path_parts_and_filters_are_escaped() -> None:
+    """An id with a slash stays one path part, and a filter goes out in both spellings."""
+    assert BUILDER.v1("GET", "webhooks", "a/../b?c").url.endswith("/webhooks/a%2F..%2Fb%3Fc")
+    assert filter_parameters(send_status=None, custom_headers={"X": "1"}) == {
+        "custom_headers[X]": "1",
+        "filters[custom_headers][X]": "1",
+    }
+
+
+def test_credentials_never_follow_a_foreign_link() -> None:
+    """Only path and query of a next link are used; the origin stays ours."""
+    followed = BUILDER.follow("tenant", "https://evil.test/api/2.0/trans_mails?page=2#x")
+    assert followed.url == "https://tenant.test/api/2.0/trans_mails?page=2"
