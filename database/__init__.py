@@ -1,0 +1,1 @@
+"""The tables: their shape, their tenancy, and the server they live on."""

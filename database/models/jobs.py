@@ -1,0 +1,80 @@
+"""Background work: the queue that is also its public record, the workers' heartbeats, and the rates."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Interval, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from database.base import Base, Created, Identified, one_of
+
+
+class JobStatus(StrEnum):
+    """How far a job has come."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ScheduledJob(Identified, Created, Base):
+    """One piece of background work; this row is the queue entry and what people are shown of it."""
+
+    __tablename__ = "scheduled_jobs"
+    __table_args__ = (
+        one_of("status", JobStatus),
+        CheckConstraint("max_attempts > 0", name="max_attempts"),
+        Index("ix_scheduled_jobs_due", "job_type", "run_at", "id", postgresql_where=text("status = 'pending'")),
+        # Not on locked_by: completing by an index on the locker made the plan quadratic.
+        Index("ix_scheduled_jobs_running", "id", postgresql_where=text("status = 'running'")),
+        Index("uq_scheduled_jobs_dedupe_key", "workspace_id", "job_type", "dedupe_key", unique=True),
+        Index("ix_scheduled_jobs_workspace_id_id", "workspace_id", "id"),
+        {
+            "postgresql_with": {
+                "fillfactor": "80",
+                "autovacuum_vacuum_scale_factor": "0.02",
+                "autovacuum_vacuum_cost_delay": "0",
+            }
+        },
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    job_type: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    scheduled_for: Mapped[datetime]
+    run_at: Mapped[datetime]
+    status: Mapped[str] = mapped_column(server_default=JobStatus.PENDING)
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    max_attempts: Mapped[int] = mapped_column(server_default="5")
+    last_error: Mapped[str | None]
+    dedupe_key: Mapped[str | None]
+    locked_by: Mapped[UUID | None]
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+
+class JobWorker(Identified, Base):
+    """A worker process that says it lives."""
+
+    __tablename__ = "job_workers"
+
+    host: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    beat_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class WorkspaceLimit(Base):
+    """How often jobs of one type may start for one workspace: one each `interval`, `burst` at once (GCRA)."""
+
+    __tablename__ = "workspace_limits"
+    __table_args__ = (CheckConstraint("burst > 0", name="burst"),)
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"), primary_key=True)
+    job_type: Mapped[str] = mapped_column(primary_key=True)
+    interval: Mapped[timedelta] = mapped_column(Interval)
+    burst: Mapped[int] = mapped_column(server_default="1")
+    theoretical_arrival_at: Mapped[datetime | None]

@@ -1,0 +1,147 @@
+"""What is written, sent and heard back: drafts, send attempts, events and replies."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import text as sql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from database.base import Base, Created, Identified, Timestamped, one_of
+
+
+class DraftStatus(StrEnum):
+    """How far one email has come."""
+
+    PENDING = "pending"
+    DRAFTED = "drafted"
+    REVIEWED = "reviewed"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class SendOutcome(StrEnum):
+    """What is known of the one call to the provider."""
+
+    CLAIMED = "claimed"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+class EmailEventType(StrEnum):
+    """What the provider can tell of a message, in our words."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    OPENED = "opened"
+    CLICKED = "clicked"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class EmailDraft(Identified, Timestamped, Base):
+    """One email to one lead: a step of the sequence, written, reviewed, sent."""
+
+    __tablename__ = "email_drafts"
+    __table_args__ = (
+        one_of("status", DraftStatus),
+        Index("uq_email_drafts_enrollment_id_step_id", "enrollment_id", "step_id", unique=True),
+        Index(None, "workspace_id", "status", "id"),
+        Index(None, "workspace_id", "sequence_id", "status"),
+        Index(None, "lead_id"),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    lead_id: Mapped[UUID] = mapped_column(ForeignKey("app.leads.id", ondelete="CASCADE"))
+    enrollment_id: Mapped[UUID] = mapped_column(ForeignKey("app.lead_enrollments.id", ondelete="CASCADE"))
+    sequence_id: Mapped[UUID] = mapped_column(ForeignKey("app.sequences.id", ondelete="CASCADE"))
+    step_id: Mapped[UUID] = mapped_column(ForeignKey("app.sequence_steps.id"))
+    step_order: Mapped[int]
+    subject: Mapped[str] = mapped_column(server_default="")
+    body: Mapped[str] = mapped_column(server_default="")
+    body_html: Mapped[str] = mapped_column(server_default="")
+    status: Mapped[str] = mapped_column(server_default=DraftStatus.PENDING)
+    everlytic_message_id: Mapped[str | None]
+    error_reason: Mapped[str | None]
+    generation: Mapped[dict[str, Any] | None]
+    send_at: Mapped[datetime | None]
+    """When the schedule wants it to leave; the queue row may run later."""
+    sent_at: Mapped[datetime | None]
+
+
+class SendAttempt(Identified, Created, Base):
+    """The one permission to call the provider for a draft, committed before the call."""
+
+    __tablename__ = "send_attempts"
+    __table_args__ = (
+        one_of("outcome", SendOutcome),
+        Index("uq_send_attempts_draft_id", "draft_id", unique=True),
+        Index(None, "workspace_id", "claimed_at"),
+        Index(None, "recorded_at"),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
+    claimed_at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(server_default=SendOutcome.CLAIMED)
+    everlytic_transaction_id: Mapped[str | None]
+    error: Mapped[str | None]
+    recorded_at: Mapped[datetime | None]
+    """When the outcome became known, by the database's clock."""
+
+
+class EmailEvent(Identified, Base):
+    """One thing the provider told us of a message, taken once."""
+
+    __tablename__ = "email_events"
+    __table_args__ = (
+        one_of("type", EmailEventType),
+        CheckConstraint("verdict IN ('human', 'machine')", name="verdict"),
+        Index("uq_email_events_provider_event_key", "workspace_id", "provider_event_key", unique=True),
+        Index(None, "workspace_id", "occurred_at"),
+        Index(None, "draft_id"),
+        Index(None, "synced_at"),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
+    everlytic_message_id: Mapped[str | None]
+    provider_event_key: Mapped[str]
+    type: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(server_default=sql("'{}'"))
+    verdict: Mapped[str | None]
+    verdict_rule: Mapped[str | None]
+    occurred_at: Mapped[datetime]
+    synced_at: Mapped[datetime] = mapped_column(server_default=sql("now()"))
+
+
+class Reply(Identified, Created, Base):
+    """A message somebody sent back, taken once by its Message-ID, with its intent."""
+
+    __tablename__ = "replies"
+    __table_args__ = (
+        Index("uq_replies_workspace_id_message_id", "workspace_id", "message_id", unique=True),
+        Index(None, "workspace_id", "received_at"),
+        Index(None, "draft_id"),
+        Index(None, "created_at"),
+        CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    lead_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.leads.id", ondelete="CASCADE"))
+    enrollment_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.lead_enrollments.id", ondelete="CASCADE"))
+    draft_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
+    message_id: Mapped[str]
+    from_email: Mapped[str]
+    subject: Mapped[str] = mapped_column(server_default="")
+    text: Mapped[str] = mapped_column(server_default="")
+    headers: Mapped[list[dict[str, Any]]] = mapped_column(server_default=sql("'[]'"))
+    intent: Mapped[str | None]
+    is_automatic: Mapped[bool | None]
+    confidence: Mapped[float | None]
+    decided_by: Mapped[str | None]
+    received_at: Mapped[datetime]

@@ -1,0 +1,50 @@
+"""Where a team works: workspaces with their sending settings, and their connection to Everlytic."""
+
+from datetime import datetime, time
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from database.base import Base, Identified, SoftDeleted, Timestamped
+
+
+class Workspace(Identified, Timestamped, SoftDeleted, Base):
+    """A tenant: all that a team imports, writes and sends, and the settings it sends by."""
+
+    __tablename__ = "workspaces"
+    __table_args__ = (
+        Index(None, "account_id"),
+        CheckConstraint("window_start < window_end", name="window"),
+        CheckConstraint("daily_cap > 0", name="daily_cap"),
+        CheckConstraint("cardinality(sending_weekdays) > 0", name="sending_weekdays"),
+    )
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    default_from_name: Mapped[str]
+    default_from_email: Mapped[str]
+    postal_address: Mapped[str] = mapped_column(server_default="")
+    timezone: Mapped[str] = mapped_column(server_default="Africa/Johannesburg")
+    window_start: Mapped[time] = mapped_column(server_default=text("'08:00'"))
+    window_end: Mapped[time] = mapped_column(server_default=text("'17:00'"))
+    sending_weekdays: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default=text("'{0,1,2,3,4}'"))
+    holidays_country: Mapped[str | None] = mapped_column(server_default="ZA")
+    daily_cap: Mapped[int | None]
+
+
+class EverlyticConnection(Identified, Timestamped, Base):
+    """How a workspace reaches Everlytic, and how Everlytic's webhooks prove that they are meant for it."""
+
+    __tablename__ = "everlytic_connections"
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"), unique=True)
+    transactional_url: Mapped[str]
+    tenant_url: Mapped[str]
+    username: Mapped[str]
+    encrypted_key: Mapped[str]
+    webhook_token_hash: Mapped[str] = mapped_column(unique=True)
+    encrypted_webhook_password: Mapped[str]
+    webhook_id: Mapped[str | None]
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]

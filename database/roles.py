@@ -1,0 +1,99 @@
+"""The three roles: the owner of DATABASE_URL, the app that row-level security binds, the engine that claims jobs."""
+
+import hashlib
+import hmac
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from database.errors import DatabaseUnreachable, InvalidDatabaseUrl, MissingPrivilege
+
+APP_ROLE = "salesmatter_app"
+ENGINE_ROLE = "salesmatter_engine"
+
+DRIVER = "postgresql+psycopg"
+
+
+def owner_url(text: str) -> URL:
+    """Return a DATABASE_URL in the form SQLAlchemy and psycopg 3 take; raises InvalidDatabaseUrl with what is wrong."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise InvalidDatabaseUrl(
+            "DATABASE_URL is not a URL; it should look like postgresql://user:password@host:5432/database."
+        ) from error
+    if url.get_backend_name() not in {"postgresql", "postgres"}:
+        raise InvalidDatabaseUrl(f"DATABASE_URL starts with '{url.drivername}://'; only postgresql:// is supported.")
+    missing = [name for name in ("username", "password", "host", "database") if not getattr(url, name)]
+    if missing:
+        raise InvalidDatabaseUrl(
+            f"DATABASE_URL has no {' and no '.join(missing)}; "
+            "it should look like postgresql://user:password@host:5432/database."
+        )
+    return url.set(drivername=DRIVER)
+
+
+def role_url(owner: URL, role: str) -> URL:
+    """Return the URL by which `role` logs in to the owner's database."""
+    return owner.set(username=role, password=_derived_password(owner, role))
+
+
+def libpq_url(url: URL) -> str:
+    """Return a URL as psycopg and other libpq programs take it, password included."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def connect(url: URL) -> psycopg.Connection:
+    """Return a plain autocommit connection; raises DatabaseUnreachable with the server's own words."""
+    try:
+        return psycopg.connect(libpq_url(url), autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        reasons = [line for line in str(error).strip().splitlines() if not line.startswith((" ", "\t"))]
+        reason = reasons[-1].removeprefix("connection failed: ").rstrip(".")
+        raise DatabaseUnreachable(
+            f"The database at {url.host}:{url.port or 5432}/{url.database} cannot be reached: {reason}. "
+            "Check DATABASE_URL, and that the server is running."
+        ) from error
+
+
+def ensure_roles(owner: URL) -> None:
+    """Create the app's and the engine's roles, or bring their passwords in line with the owner's.
+
+    Raises MissingPrivilege when the owner may not create roles.
+    """
+    with connect(owner) as connection:
+        for role in (APP_ROLE, ENGINE_ROLE):
+            _ensure_role(connection, role, _derived_password(owner, role))
+
+
+def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if exists and _logs_in(connection, role, password):
+        return
+    verb = sql.SQL("ALTER" if exists else "CREATE")
+    statement = sql.SQL("{} ROLE {} LOGIN NOINHERIT PASSWORD {}").format(
+        verb, sql.Identifier(role), sql.Literal(password)
+    )
+    try:
+        connection.execute(statement)
+    except psycopg.errors.DuplicateObject:
+        return  # another migration of the same server made it a moment ago
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise MissingPrivilege(
+            f"The user of DATABASE_URL may not create the role {role}; grant it CREATEROLE, "
+            f"or create {APP_ROLE} and {ENGINE_ROLE} beforehand."
+        ) from error
+
+
+def _logs_in(connection: psycopg.Connection, role: str, password: str) -> bool:
+    try:
+        psycopg.connect(connection.info.dsn, user=role, password=password, host=connection.info.host).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _derived_password(owner: URL, role: str) -> str:
+    return hmac.new(str(owner.password).encode(), role.encode(), hashlib.sha256).hexdigest()

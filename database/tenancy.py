@@ -1,0 +1,93 @@
+"""Who sees which rows: the settings of a transaction that row-level security reads, and the policies themselves."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+STATEMENT_TIMEOUT = "60s"
+
+_ENTER = text(
+    """
+    SELECT set_config('app.workspace_id', :workspace_id, true),
+           set_config('app.account_id', :account_id, true),
+           set_config('app.credential_hash', :credential_hash, true),
+           set_config('statement_timeout', :statement_timeout, true)
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """On whose behalf a transaction runs; what is left out is not visible."""
+
+    account_id: UUID | None = None
+    workspace_id: UUID | None = None
+    credential_hash: str | None = None
+    """The hash of an API key or webhook token: makes the one row it belongs to visible, before its tenant is known."""
+
+
+async def enter(session: AsyncSession, scope: Scope) -> None:
+    """Set the scope for the transaction that `session` is in."""
+    await session.execute(
+        _ENTER,
+        {
+            "workspace_id": str(scope.workspace_id or ""),
+            "account_id": str(scope.account_id or ""),
+            "credential_hash": scope.credential_hash or "",
+            "statement_timeout": STATEMENT_TIMEOUT,
+        },
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, scope: Scope) -> AsyncIterator[AsyncSession]:
+    """Open one transaction in `scope`; it commits at the end of the block and rolls back on an error."""
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        await enter(session, scope)
+        yield session
+
+
+def workspace_policy(table: str, column: str = "workspace_id") -> list[str]:
+    """Return the statements that let the app see only the current workspace's rows of `table` (schema-qualified)."""
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        _policy("workspace", table, f"{column} = (SELECT app.current_workspace())"),
+    ]
+
+
+def account_policy(table: str, column: str = "account_id") -> list[str]:
+    """Return the statements that let the app see only the current account's rows of `table` (schema-qualified)."""
+    return [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        _policy("account", table, f"{column} = (SELECT app.current_account())"),
+    ]
+
+
+def credential_policy(table: str, column: str) -> str:
+    """Return the statement that makes the row of `table` visible whose secret's hash is the transaction's."""
+    return (
+        f"CREATE POLICY credential ON {table} FOR SELECT TO salesmatter_app "
+        f"USING ({column} = (SELECT app.current_credential_hash()))"
+    )
+
+
+def change_triggers(table: str, column: str = "workspace_id") -> list[str]:
+    """Return the statements that log each changing statement on `table` (schema-qualified) for live queries."""
+    name = table.rpartition(".")[2]
+    return [
+        f"CREATE TRIGGER log_{event.lower()} AFTER {event} ON {table} REFERENCING {images} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION app.log_change('{name}', '{column}')"
+        for event, images in (
+            ("INSERT", "NEW TABLE AS changed"),
+            ("UPDATE", "NEW TABLE AS changed"),
+            ("DELETE", "OLD TABLE AS changed"),
+        )
+    ]
+
+
+def _policy(name: str, table: str, condition: str) -> str:
+    return f"CREATE POLICY {name} ON {table} TO salesmatter_app USING ({condition}) WITH CHECK ({condition})"

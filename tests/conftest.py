@@ -1,0 +1,35 @@
+"""Fixtures that any test may need: a database of its own, built by the real migrations."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from database.migrate import migrate
+from database.roles import owner_url
+from tests.postgres import create_database, drop_database, ensure_template
+
+pytest_plugins = ["tests.postgres"]
+
+TEMPLATE = "salesmatter_template"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run coroutines on asyncio alone, as production does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> str:
+    """Build the template database once per run, by the real migrations, and return its name."""
+    ensure_template(postgres_url, TEMPLATE, lambda url: migrate(owner_url(url)))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """Give the test a fresh migrated database of its own, as the owner."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield create_database(postgres_url, name, template=migrated_template)
+    drop_database(postgres_url, name)

@@ -1,0 +1,158 @@
+"""One Postgres for a whole test run, shared by its workers and gone with it, and databases cloned from a template.
+
+It is a pytest plugin: `tests/conftest.py` lists it in `pytest_plugins`. Under pytest-xdist the controller owns the
+server, because it outlives every worker; otherwise the first test that asks starts it.
+
+PYTEST_DONT_REWRITE: the conftest imports functions from here before pytest could rewrite assertions; there are none.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from database.embedded import EmbeddedPostgresError, Server, start
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_WANTED = 1024**3
+PREFIX = "salesmatter-test-"
+TEMPLATE_LOCK = 0x5A1E5
+WORKER_INPUT = "salesmatter_postgres"
+
+_server_key = pytest.StashKey[tuple[Server, Path]]()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(pytestconfig: pytest.Config) -> str:
+    """The run's server, as superuser, on its own maintenance database `salesmatter`."""
+    return server_url(pytestconfig)
+
+
+def server_url(config: pytest.Config) -> str:
+    """Start the run's server when it does not run yet. Raises EmbeddedPostgresError."""
+    given: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_INPUT)
+    if given is not None:
+        if "error" in given:
+            raise EmbeddedPostgresError(given["error"])
+        return given["url"]
+    if _server_key not in config.stash:
+        home = new_home()
+        try:
+            config.stash[_server_key] = (start(home, durable=False), home)
+        except BaseException:
+            remove_home(home)
+            raise
+    return config.stash[_server_key][0].url
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Called by pytest-xdist in the controller, once per worker and before the worker starts."""
+    try:
+        node.workerinput[WORKER_INPUT] = {"url": server_url(node.config)}
+    except EmbeddedPostgresError as error:
+        node.workerinput[WORKER_INPUT] = {"error": str(error)}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server that this process owns and remove its data."""
+    if _server_key in config.stash:
+        server, home = config.stash[_server_key]
+        del config.stash[_server_key]
+        server.stop()
+        remove_home(home)
+
+
+def new_home() -> Path:
+    """A directory for one server's data, in memory where there is room. Those of killed runs are removed first."""
+    base = Path(tempfile.gettempdir())
+    with contextlib.suppress(OSError):
+        if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_WANTED:
+            base = MEMORY
+    for left in base.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if left.stat().st_uid == os.geteuid() and not left.is_symlink() and _is_orphan(left):
+                remove_home(left)
+    home = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
+    if os.geteuid() == 0:
+        home.chmod(0o711)
+    return home
+
+
+def remove_home(home: Path) -> None:
+    """Remove a stopped server's data, wherever the launcher put it."""
+    with contextlib.suppress(OSError):
+        place = Path((home / "place").read_text(encoding="utf-8").splitlines()[0])
+        if place != home:
+            shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _is_orphan(home: Path) -> bool:
+    """Whether the process that made the home is gone, and no server runs there."""
+    maker = home.name.removeprefix(PREFIX).partition("-")[0]
+    if not maker.isdigit() or _is_alive(int(maker)):
+        return False
+    with (home / "lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def database_url(url: str, name: str) -> str:
+    """The same server and user, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def create_database(url: str, name: str, template: str | None = None) -> str:
+    """Make an empty database, or a copy of a template to which nobody is connected; returns its URL."""
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+        sql.Identifier(name), sql.Identifier(template or "template1")
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+    return database_url(url, name)
+
+
+def drop_database(url: str, name: str) -> None:
+    """Drop a database and whatever is still connected to it; one that does not exist is fine."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def ensure_template(url: str, name: str, build: Callable[[str], None]) -> str:
+    """Build the template `name` once per server, whichever worker comes first; returns the name.
+
+    `build` gets the URL of an empty database and must have closed its connections when it returns. When it raises, the
+    half-built database is dropped and the next caller builds anew.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (TEMPLATE_LOCK,))
+        found = connection.execute("SELECT datistemplate FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if found == (True,):
+            return name
+        drop_database(url, name)
+        build(create_database(url, name))
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} IS_TEMPLATE true ALLOW_CONNECTIONS false").format(sql.Identifier(name))
+        )
+    return name
