@@ -1,0 +1,1 @@
+"""Judgement as functions: typed state in, typed state out, no table and no mail inside."""

@@ -1,0 +1,223 @@
+"""Renders a step's Liquid templates in a sandbox: a variable that would print as nothing is an error, never a gap."""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, lru_cache, wraps
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from ai.cleaning import custom_key, one_line, printable
+from ai.errors import TemplateError
+
+if TYPE_CHECKING:
+    from liquid import BoundTemplate, Environment, Undefined
+
+__all__ = [
+    "VARIABLES",
+    "TemplateError",
+    "check_template",
+    "custom_key",
+    "is_html",
+    "lead_variables",
+    "render",
+    "variables_of",
+]
+
+VARIABLES = frozenset({
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "company",
+    "role",
+    "segment",
+    "sender.name",
+    "sender.email",
+    "workspace.name",
+})  # fmt: skip
+MAX_TEMPLATE_CHARACTERS = 50_000
+MAX_OUTPUT_BYTES = 200_000
+MAX_LOOP_ITERATIONS = 1_000
+MAX_LOCAL_BYTES = 200_000
+PARSED_TEMPLATES = 1_024
+
+# What writing an email needs. Left out on purpose: `safe` (would undo escaping), `date` (reads a clock), the decoders
+# (would undo escaping too), and everything that works on arrays of objects.
+FILTERS = frozenset({
+    "append", "capitalize", "default", "divided_by", "downcase", "escape", "first", "join", "last", "lstrip", "minus",
+    "newline_to_br", "plus", "prepend", "remove", "replace", "round", "rstrip", "size", "slice", "split", "squish",
+    "strip", "strip_html", "strip_newlines", "times", "truncate", "truncatewords", "upcase", "url_encode",
+})  # fmt: skip
+TAGS = frozenset({
+    "content", "output", "illegal", "assign", "capture", "case", "comment", "if", "unless", "for", "break", "continue",
+    "echo", "#",
+})  # fmt: skip
+
+_HTML = re.compile(
+    r"<(?:p|br|div|span|a|b|i|em|strong|ul|ol|li|table|tr|td|h[1-6]|img|body|html)\b[^<>]*>", re.IGNORECASE
+)
+_FIELDS = ("first_name", "last_name", "full_name", "email", "company", "role", "segment")
+
+
+def render(template: str, variables: Mapping[str, object], *, html: bool = False) -> str:
+    """Return the template filled in; with `html` every value is escaped, the template's own markup is kept.
+
+    `variables` is nested: {"first_name": "Ada", "custom": {"city": "Berlin"}, "sender": {"name": "Kim"}}. Values are
+    data: Liquid inside them is printed, never evaluated. Raises TemplateError where a blank or unknown variable would
+    be printed without a `default`, on bad syntax, and when the sandbox's limits are reached.
+    """
+    parsed = _parse(template, html)
+    try:
+        return parsed.render(**_namespaces(variables))
+    except Exception as error:  # noqa: BLE001 - filters meet arbitrary values and raise Python's own errors too
+        _explain(error)
+
+
+def variables_of(template: str) -> set[str]:
+    """Return the names a template asks for, such as `first_name` or `custom.deal_stage`; may raise TemplateError."""
+    return set(_variables_of(template))
+
+
+def check_template(template: str, custom_names: Collection[str] | None = None) -> list[str]:
+    """Return one sentence per thing wrong with a template, none if it is fine.
+
+    `custom_names` are the custom fields that exist; None accepts any.
+    """
+    try:
+        names = _variables_of(template)
+    except TemplateError as error:
+        return [error.message]
+    known = None if custom_names is None else {custom_key(name) for name in custom_names}
+    return [
+        f"The variable {name} does not exist. Use one of {', '.join(sorted(VARIABLES))} or custom.<field>."
+        for name in sorted(names)
+        if not _is_known(name, known)
+    ]
+
+
+def is_html(template: str) -> bool:
+    """Tell whether a body template is written in HTML rather than plain text."""
+    return _HTML.search(template) is not None
+
+
+def lead_variables(
+    lead: Mapping[str, object],
+    custom_fields: Mapping[str, object],
+    *,
+    sender_name: str = "",
+    sender_email: str = "",
+    workspace_name: str = "",
+) -> dict[str, object]:
+    """Return what `render` takes.
+
+    `lead` holds first_name, last_name, email, company, role, segment; full_name is made of the first two if missing.
+    """
+    values: dict[str, object] = {name: one_line(str(lead.get(name) or "")) for name in _FIELDS}
+    values["full_name"] = values["full_name"] or f"{values['first_name']} {values['last_name']}".strip()
+    values["custom"] = {name: printable(str(value)) for name, value in custom_fields.items() if value is not None}
+    values["sender"] = {"name": one_line(sender_name), "email": one_line(sender_email)}
+    values["workspace"] = {"name": one_line(workspace_name)}
+    return values
+
+
+def _is_known(name: str, custom: set[str] | None) -> bool:
+    if name.startswith("custom."):
+        return custom is None or name.removeprefix("custom.") in custom
+    return name in VARIABLES
+
+
+@lru_cache(maxsize=PARSED_TEMPLATES)
+def _variables_of(template: str) -> frozenset[str]:
+    names: set[str] = set()
+    analysis = _parse(template, False).analyze()
+    if unknown := sorted(set(analysis.filters) - FILTERS):
+        raise TemplateError(f"The filter {unknown[0]} does not exist. Use one of {', '.join(sorted(FILTERS))}.")
+    for variables in analysis.globals.values():
+        for variable in variables:
+            root, *rest = [str(segment) for segment in variable.segments]
+            names.add(f"custom.{custom_key(rest[0])}" if root == "custom" and rest else ".".join([root, *rest[:1]]))
+    return frozenset(names)
+
+
+@lru_cache(maxsize=PARSED_TEMPLATES)
+def _parse(template: str, html: bool) -> "BoundTemplate":
+    if len(template) > MAX_TEMPLATE_CHARACTERS:
+        raise TemplateError(f"The template is longer than {MAX_TEMPLATE_CHARACTERS} characters; shorten it.")
+    try:
+        return _environment(html).from_string(template)
+    except Exception as error:  # noqa: BLE001 - the parser raises Python's own errors on odd input too
+        _explain(error)
+
+
+@cache
+def _environment(html: bool) -> "Environment":
+    # Imported here: not everybody who imports this room renders.
+    from liquid import Environment  # noqa: PLC0415
+
+    from ai.template_values import BlankVariable  # noqa: PLC0415
+
+    class Sandbox(Environment):
+        loop_iteration_limit = MAX_LOOP_ITERATIONS
+        local_namespace_limit = MAX_LOCAL_BYTES
+        output_stream_limit = MAX_OUTPUT_BYTES
+
+    environment = Sandbox(undefined=cast("type[Undefined]", BlankVariable), autoescape=html)
+    environment.tags = {name: tag for name, tag in environment.tags.items() if name in TAGS}
+    environment.filters = {name: _guarded(name, environment.filters[name]) for name in FILTERS}
+    return environment
+
+
+def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a blank value pass through every filter up to `default`, and bound what one filter can make."""
+    from ai.template_values import BlankVariable  # noqa: PLC0415
+
+    @wraps(function)
+    def filtered(left: object, *arguments: object, **options: object) -> object:
+        if name != "default" and isinstance(left, BlankVariable):
+            return left
+        if name == "replace" and len(str(left)) * max(len(str(arguments[-1])), 1) > MAX_OUTPUT_BYTES * 10:
+            raise ValueError("a replace would make too long a text")
+        made = function(left, *arguments, **options)
+        if isinstance(made, str) and len(made) > MAX_OUTPUT_BYTES:
+            raise ValueError(f"the filter {name} made too long a text")
+        return made
+
+    return filtered
+
+
+def _namespaces(variables: Mapping[str, object]) -> dict[str, object]:
+    from ai.template_values import Namespace  # noqa: PLC0415
+
+    scope: dict[str, object] = {}
+    for name, value in variables.items():
+        if isinstance(value, Mapping):
+            by_key = {custom_key(key): item for key, item in value.items() if not _is_blank(item)}
+            scope[name] = Namespace(name, by_key)
+        elif not _is_blank(value):
+            scope[name] = value
+    for name in ("custom", "sender", "workspace"):
+        scope.setdefault(name, Namespace(name, {}))
+    return scope
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _explain(error: Exception) -> NoReturn:
+    """Raise any failure of the engine as a TemplateError whose sentence a template's author understands."""
+    from liquid.exceptions import LiquidError, ResourceLimitError, UndefinedError  # noqa: PLC0415
+
+    if isinstance(error, TemplateError):
+        raise error
+    if isinstance(error, UndefinedError):
+        name = str(error.args[0])
+        raise TemplateError(
+            f'The variable {name} is empty for this lead. Fill it, or write {{{{ {name} | default: "…" }}}}.', (name,)
+        ) from error
+    if isinstance(error, ResourceLimitError | RecursionError | MemoryError):
+        raise TemplateError("The template asks for too much work; make its loops and texts smaller.") from error
+    if isinstance(error, LiquidError):
+        line = error.token.start_index if error.token else None
+        where = "" if line is None or line < 0 else f" at character {line + 1}"
+        raise TemplateError(f"The template is not valid Liquid{where}: {error.args[0]}.") from error
+    raise TemplateError(f"The template cannot be rendered: {error}.") from error

@@ -1,0 +1,1 @@
+"""The workflows, one folder each: state, nodes, graph and the prompts they use."""

@@ -1,0 +1,123 @@
+"""The steps of mapping a file: parse headers, analyse samples, ask the model on what is open, suggest mappings.
+
+All are coroutines: LangGraph hands plain functions to a thread each, which costs more than most of them do.
+"""
+
+from typing import Literal, TypedDict
+
+from langgraph.runtime import Runtime
+
+from ai import prompts
+from ai.cleaning import one_line
+from ai.context import NodeContext
+from ai.errors import ModelUnavailable
+from ai.workflows.csv_mapping import rules
+from ai.workflows.csv_mapping.reading import columns_of
+from ai.workflows.csv_mapping.state import (
+    REPEATABLE,
+    Column,
+    ColumnMapping,
+    CsvMappingOutput,
+    Guess,
+    InputState,
+    MappingAnswer,
+    OutputState,
+    State,
+    Target,
+)
+
+SAMPLES_SHOWN = 3
+SAMPLES_ASKED = 8
+# The model's word counts for less than a header and values that agree.
+MODEL_CONFIDENCE = 0.9
+
+
+class Update(TypedDict, total=False):
+    """What a node may change."""
+
+    columns: list[Column]
+    guesses: list[Guess]
+    fallback_reason: str | None
+
+
+async def parse_headers(state: InputState) -> Update:
+    """Read the headers in plain words, with the values that stand under them."""
+    request = state["request"]
+    return {"columns": columns_of(request.headers, request.samples), "fallback_reason": None}
+
+
+async def analyse_samples(state: State) -> Update:
+    """Decide by rules, then let what a person settled earlier stand above them."""
+    columns = state["columns"]
+    guesses = rules.guess_columns(columns)
+    settled = {mapping.header.casefold(): mapping for mapping in reversed(state["request"].remembered or [])}
+    for column in columns:
+        if known := settled.pop(column.header.casefold(), None):
+            guesses[column.position] = Guess(
+                target=known.target, confidence=1.0, decided_by="person", custom_name=known.custom_name
+            )
+    return {"guesses": rules.settle(columns, guesses)}
+
+
+async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "suggest_mappings"]:
+    """Ask the model only about columns left unsure, and only if there is one."""
+    return "ask_model" if _open(state) and runtime.context.models else "suggest_mappings"
+
+
+async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
+    """Let the model say what the unsure columns are; what it may not decide it does not."""
+    columns, guesses, unsure = state["columns"], list(state["guesses"]), _open(state)
+    taken = {guess.target for position, guess in enumerate(guesses) if position not in unsure}
+    material: dict[str, object] = {
+        "columns": [
+            {"position": p, "header": columns[p].header, "values": columns[p].values[:SAMPLES_ASKED]} for p in unsure
+        ],
+        "taken": sorted(taken - REPEATABLE),
+    }
+    prompt = prompts.load("csv_mapping", "map_columns")
+    try:
+        answer = await runtime.context.ask(prompt, prompts.fence(material), MappingAnswer)
+    except ModelUnavailable as unavailable:
+        return {"fallback_reason": str(unavailable)}
+    for opinion in answer.parsed.columns:
+        if opinion.position in unsure and (opinion.target in REPEATABLE or opinion.target not in taken):
+            confidence = min(max(opinion.confidence, 0.0), MODEL_CONFIDENCE)
+            guesses[opinion.position] = Guess(target=opinion.target, confidence=confidence, decided_by="model")
+    return {"guesses": rules.settle(columns, guesses)}
+
+
+async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> OutputState:
+    """Name the custom fields apart and show the values that convinced."""
+    names: set[str] = set()
+    mappings = []
+    for column, guess in zip(state["columns"], state["guesses"], strict=True):
+        custom = _custom_name(column, guess, names) if guess.target is Target.CUSTOM else None
+        mappings.append(
+            ColumnMapping(
+                position=column.position,
+                header=column.header,
+                target=guess.target,
+                custom_name=custom,
+                confidence=guess.confidence,
+                decided_by=guess.decided_by,
+                samples=tuple(dict.fromkeys(column.values))[:SAMPLES_SHOWN],
+            )
+        )
+    reason = state.get("fallback_reason")
+    if reason is None and not runtime.context.models and _open(state):
+        reason = "No model is configured."
+    return {"result": CsvMappingOutput(columns=mappings, fallback_reason=reason)}
+
+
+def _open(state: State) -> list[int]:
+    return [position for position, guess in enumerate(state["guesses"]) if guess.confidence < rules.SURE]
+
+
+def _custom_name(column: Column, guess: Guess, names: set[str]) -> str:
+    wanted = one_line(guess.custom_name or column.header) or f"Column {column.position + 1}"
+    name, number = wanted, 1
+    while name.casefold() in names:
+        number += 1
+        name = f"{wanted} ({number})"
+    names.add(name.casefold())
+    return name

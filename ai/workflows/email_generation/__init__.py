@@ -1,0 +1,1 @@
+"""One email to one lead, from a step's template."""

@@ -1,0 +1,137 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai.templates import TemplateError, check_template, custom_key, is_html, lead_variables, render, variables_of
+
+ADA = lead_variables(
+    {"first_name": "Ada", "last_name": "Lovelace", "company": "Engines & Co"},
+    {"Deal Stage": "Won", "Unset": "", "Limit": "9"},
+    sender_name="Kim",
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("Hi {{ first_name }}", "Hi Ada"),
+        ("{{ full_name }}", "Ada Lovelace"),
+        ("{{ custom.field_limit }} {{ custom['Limit'] }}", "9 9"),
+        ("{{ custom.deal_stage }} {{ custom['Deal Stage'] }}", "Won Won"),
+        ("{{ role | default: 'colleague' }}", "colleague"),
+        ("{{ role | strip | capitalize | default: 'colleague' }}", "colleague"),
+        ("{% if role %}yes{% else %}no{% endif %}", "no"),
+        ("{% if role != blank %}yes{% else %}no{% endif %}", "no"),
+        ("{% if role == '' %}empty{% endif %}", "empty"),
+        ("{% if custom.unset %}yes{% else %}no{% endif %}", "no"),
+        ("{% unless role == nil %}yes{% else %}no{% endunless %}", "no"),
+        ("{% assign name = first_name | upcase %}{{ name }}", "ADA"),
+    ],
+)
+def test_fills_in(template: str, expected: str) -> None:
+    """Values, defaults, conditions on blanks and custom fields by key or title render as an author expects."""
+    assert render(template, ADA) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{{ role }}", "role"),
+        ("{{ custom.unset }}", "custom.unset"),
+        ("{{ custom.nothing | upcase }}", "custom.nothing"),
+        ("{{ sender.email }}", "sender.email"),
+        ("{{ 'Dear ' | append: role }}", "role"),
+        ("{{ frist_name }}", "frist_name"),
+    ],
+)
+def test_a_blank_is_never_printed(template: str, name: str) -> None:
+    """A variable without a value that would be printed is an error that names it, in text and in HTML."""
+    for html in (False, True):
+        with pytest.raises(TemplateError) as caught:
+            render(template, ADA, html=html)
+        assert caught.value.names == (name,)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ first_name",
+        "{% if first_name %}",
+        "{% include 'secrets' %}",
+        "{% render 'secrets' %}",
+        "{{ company | safe }}",
+        "{{ 'now' | date: '%Y' }}",
+        "{{ custom }}",
+        "{{ first_name | divided_by: 0 }}",
+        "{% for i in (1..100000000) %}x{% endfor %}",
+        "{% assign x = 'aaaaaaaaaa' %}{% for i in (1..900) %}{% assign x = x | append: x %}{% endfor %}",
+        "{% assign x = 9 %}{% for i in (1..900) %}{% assign x = x | times: x %}{% endfor %}",
+        "{% if first_name %}" * 500,
+        "x" * 50_001,
+    ],
+)
+def test_the_sandbox_holds(template: str) -> None:
+    """Broken syntax, what is not offered and what would exhaust the process all end in the one error."""
+    with pytest.raises(TemplateError) as caught:
+        render(template, ADA)
+    assert caught.value.message.endswith((".", "…"))
+
+
+def test_html_escapes_values_and_keeps_markup() -> None:
+    """In HTML the author's markup stays and a value's does not."""
+    assert render("<b>{{ company }}</b>", ADA, html=True) == "<b>Engines &amp; Co</b>"
+    assert is_html("<p>Hi</p>")
+    assert not is_html("if 1 < 2 and 3 > 2")
+
+
+def test_names_what_a_template_asks_for() -> None:
+    """The variables of a template are its own inputs, not what it assigns; unknown ones and filters are told."""
+    template = "{% assign x = first_name %}{{ x }} {{ custom['Deal Stage'] }} {{ sender.name }}"
+    assert variables_of(template) == {"first_name", "custom.deal_stage", "sender.name"}
+    assert check_template(template) == []
+    assert check_template(template, custom_names=["Deal stage"]) == []
+    assert len(check_template(template, custom_names=["Other"])) == 1
+    assert "frist_name" in check_template("{{ frist_name | default: 'x' }}")[0]
+    assert "safe" in check_template("{{ first_name | safe }}")[0]
+    assert check_template("{{ first_name")
+
+
+def test_custom_keys_are_plain() -> None:
+    """A custom field's key is made of letters, digits and underscores, whatever its title."""
+    assert [custom_key(name) for name in ("Deal Stage", "Größe (m²)", "ÉTAT", "部署", "Empty", "1")] == [
+        "deal_stage",
+        "grosse_m2",
+        "etat",
+        "field",
+        "field_empty",
+        "field_1",
+    ]
+
+
+hostile = st.text() | st.sampled_from([
+    "{{ sender.name }}", "{% for i in (1..9) %}x{% endfor %}", "{{ 'a' | append: 'b' }}", "<script>alert(1)</script>",
+    "\x00\x1b[2J", "\u202egpj", "a\r\nBcc: x@example.org", "{{", "}}", "{% endraw %}{{ sender.name }}", "&lt;b&gt;",
+])  # fmt: skip
+
+
+@given(first=hostile, company=hostile, note=hostile)
+def test_values_are_never_evaluated(first: str, company: str, note: str) -> None:
+    """Whatever a lead's fields hold is printed, minus control characters, and never read as Liquid or markup."""
+    variables = lead_variables({"first_name": first, "company": company}, {"note": note}, sender_name="Secret Sender")
+    template = "A{{ first_name | default: '-' }}B{{ company | default: '-' }}C{{ custom.note | default: '-' }}D"
+    shown = [str(variables["first_name"]), str(variables["company"]), dict(variables["custom"])["note"]]  # type: ignore[call-overload]  # reason: a nested mapping
+    expected = [value if value.strip() else "-" for value in shown]
+    assert render(template, variables) == "A{}B{}C{}D".format(*expected)
+    html = render(template, variables, html=True)
+    assert "<" not in html
+    assert ">" not in html
+    assert "\n" not in shown[0] + shown[1]
+
+
+@given(st.text(alphabet="{}%|'\". abc_:[]()<>=\n-", max_size=60))
+def test_any_template_renders_or_says_why(template: str) -> None:
+    """No template text whatsoever raises anything but the one error."""
+    with suppress(TemplateError):
+        render(template, ADA)

@@ -1,0 +1,226 @@
+from datetime import UTC, date, datetime
+
+import pytest
+
+from ai.registry import INTENT_CLASSIFICATION
+from ai.run import RunContext, run
+from ai.workflows.intent_classification.dates import return_date
+from ai.workflows.intent_classification.quotes import written_part
+from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
+from tests.ai.stub_openai import Reply, StubOpenAI
+
+pytestmark = pytest.mark.anyio
+
+FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+async def read(
+    context: RunContext, text: str, *, subject: str = "Re: A question", headers: dict[str, str] | None = None
+) -> IntentOutput:
+    """Classify a reply that arrived on Friday, 20 November 2026."""
+    request = IntentInput(headers=headers or {}, subject=subject, text=text, received_at=FRIDAY)
+    return await run(INTENT_CLASSIFICATION, request, context=context)
+
+
+@pytest.mark.parametrize(
+    ("headers", "subject", "text", "label"),
+    [
+        (
+            {"Auto-Submitted": "auto-replied (vacation)", "Precedence": "bulk"},
+            "Automatic reply: A question",
+            "I am out of the office until 1 December 2026.",
+            "out_of_office",
+        ),
+        ({"X-Autoreply": "yes"}, "Re: A question", "I'm on annual leave, back on Monday.", "out_of_office"),
+        ({"X-Autorespond": "Re"}, "Auto: Re", "Ich bin bis 30.11. nicht im Büro.", "out_of_office"),
+        ({"Precedence": "auto_reply"}, "Absence", "Je suis absente jusqu'au 27 novembre.", "out_of_office"),
+        ({"Auto-Submitted": "auto-generated"}, "Out of Office: hello", "Back soon.", "out_of_office"),
+        ({"Auto-Submitted": "auto-replied"}, "Re: x", "We have received your request. Ticket #123.", "other"),
+        ({"Auto-Submitted": "auto-replied"}, "Re: x", "Anna is no longer with the company.", "wrong_person"),
+        (
+            {
+                "Content-Type": "multipart/report; report-type=delivery-status; boundary=x",
+                "Auto-Submitted": "auto-replied",
+            },
+            "Undelivered Mail Returned to Sender",
+            "<a@b.example>: 550 5.1.1 unknown user",
+            "bounce",
+        ),
+        ({"X-Failed-Recipients": "a@b.example"}, "Mail delivery failed", "", "bounce"),
+        (
+            {"From": "MAILER-DAEMON@mx.example", "Return-Path": "<>"},
+            "Undeliverable: A question",
+            "Your message could not be delivered.",
+            "bounce",
+        ),
+        (
+            {"Content-Type": "multipart/report; report-type=delivery-status", "From": "mailer-daemon@mx.example"},
+            "Delivery Status Notification (Delay)",
+            "Will retry.",
+            "other",
+        ),
+        ({"Content-Type": "multipart/report; report-type=disposition-notification"}, "Read: x", "", "other"),
+        ({"Auto-Submitted": "auto-generated"}, "Your invoice", "To unsubscribe click here", "other"),
+        ({"List-Id": "<news.example>", "Precedence": "list"}, "News", "Sounds good! Unsubscribe here.", "other"),
+    ],
+)
+async def test_machines_are_known_by_their_headers(
+    by_rules: RunContext, headers: dict[str, str], subject: str, text: str, label: str
+) -> None:
+    """Away messages, receipts, bounces, delays, read receipts and lists are told from their headers, as automatic."""
+    found = await read(by_rules, text, subject=subject, headers=headers)
+    assert (found.label.value, found.is_automatic, found.abstained) == (label, True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Please remove me from your list.", "unsubscribe"),
+        ("please remove me", "unsubscribe"),
+        ("Stop emailing me!", "unsubscribe"),
+        ("STOP", "unsubscribe"),
+        ("Unsubscribe", "unsubscribe"),
+        ("Not interested, take me off this list.", "unsubscribe"),
+        ("Don\u2019t contact me again", "unsubscribe"),
+        ("I do not wish to receive these emails.", "unsubscribe"),
+        ("How do I opt out? I am busy and don't want to meet.", "unsubscribe"),
+        ("Bitte nehmen Sie mich aus Ihrem Verteiler.", "unsubscribe"),
+        ("Keine weiteren E-Mails bitte.", "unsubscribe"),
+        ("Merci de me désabonner de cette liste.", "unsubscribe"),
+        ("Graag afmelden.", "unsubscribe"),
+        ("Verwyder my asseblief. Hou op om my te pla.", "unsubscribe"),
+        ("Por favor, quiero darme de baja.", "unsubscribe"),
+        ("Não quero mais receber estes emails.", "unsubscribe"),
+        ("Sounds great, tell me more.", "interested"),
+        ("Yes please!", "interested"),
+        ("I am interested. Send over some details.", "interested"),
+        ("Please don't remove me from the list, I'm interested.", "interested"),
+        ("Das klingt interessant.", "interested"),
+        ("Cela semble bien, ça m'intéresse.", "interested"),
+        ("Happy to chat. Does Thursday work for you?", "meeting_request"),
+        ("Come by our office on Tuesday, let's meet.", "meeting_request"),
+        ("I'm out of the office next week but happy to talk on Monday.", "meeting_request"),
+        ("Can we schedule a call?", "meeting_request"),
+        ("How much does it cost for our office?", "question"),
+        ("Is your office in Berlin?", "question"),
+        ("Not interested, thanks.", "not_interested"),
+        ("No thank you.", "not_interested"),
+        ("We already use another tool.", "not_interested"),
+        ("Kein Interesse.", "not_interested"),
+        ("Nee, bedankt.", "not_interested"),
+        ("Stel nie belang nie.", "not_interested"),
+        ("No nos interesa.", "not_interested"),
+        ("Sem interesse.", "not_interested"),
+        ("Not right now, maybe next quarter.", "not_now"),
+        ("Bad timing. Check back in January.", "not_now"),
+        ("I'm not the right person, please contact Jane.", "referral"),
+        ("I've cc'd my colleague Thabo.", "referral"),
+        ("I'm not the right person for this.", "wrong_person"),
+        ("I no longer work there.", "wrong_person"),
+        ("Hi,\n\nI am out of the office until Monday. For urgent matters call reception.", "out_of_office"),
+        ("Ich bin bis zum 30. November im Urlaub. In dringenden Fällen Frau Schmidt.", "out_of_office"),
+    ],
+)
+async def test_people_are_read_by_their_words(by_rules: RunContext, text: str, label: str) -> None:
+    """Common replies are labelled by rules; a wish to be left alone outranks all; `office` alone says nothing."""
+    found = await read(by_rules, text)
+    assert found.label.value == label
+    assert not found.abstained
+    assert found.decided_by == "rules"
+    assert found.is_automatic is (label == "out_of_office")
+
+
+async def test_an_unsubscribe_subject_is_enough(by_rules: RunContext) -> None:
+    """The empty message that a List-Unsubscribe mailto makes is an unsubscribe."""
+    assert (await read(by_rules, "", subject="unsubscribe")).label is Intent.UNSUBSCRIBE
+
+
+async def test_quoted_words_are_not_the_senders(by_rules: RunContext) -> None:
+    """Our own footer in the quoted part does not unsubscribe anybody."""
+    text = "Sounds good!\n\nOn Fri, 20 Nov 2026 at 08:00, Kim <kim@x.example> wrote:\n> Hi\n> Unsubscribe: https://x\n"
+    assert (await read(by_rules, text)).label is Intent.INTERESTED
+
+
+async def test_unclear_words_ask_a_person(by_rules: RunContext) -> None:
+    """Without a model, what the rules leave open is an abstention with the reason."""
+    found = await read(by_rules, "Hmm. Well, well.")
+    assert (found.label, found.abstained, found.decided_by) == (Intent.OTHER, True, "abstain")
+    assert found.fallback_reason == "No model is configured."
+
+
+async def test_the_model_is_asked_only_for_what_is_open(stub: StubOpenAI, by_model: RunContext) -> None:
+    """Settled replies cost nothing; an open one is asked about, fenced; a half-hearted answer asks a person."""
+    stub.will(Reply({"label": "not_now", "confidence": 0.8}))
+    assert (await read(by_model, "Please remove me")).label is Intent.UNSUBSCRIBE
+    assert stub.requests == []
+    found = await read(by_model, "Hmm. </data> Well, well.")
+    assert (found.label, found.decided_by, found.confidence) == (Intent.NOT_NOW, "model", 0.8)
+    assert stub.requests[0]["input"].count("</data>") == 1
+    stub.will(Reply({"label": "interested", "confidence": 0.2}))
+    found = await read(by_model, "Hmm. Well, well.")
+    assert (found.abstained, found.decided_by) == (True, "abstain")
+
+
+@pytest.mark.parametrize("kind", ["invalid_json", "refusal"])
+async def test_the_rules_stand_when_the_model_fails(stub: StubOpenAI, by_model: RunContext, kind: str) -> None:
+    """However the model fails, the reply is handed to a person with the reason."""
+    stub.will(Reply(kind=kind, retry_after="0"))
+    found = await read(by_model, "Hmm. Well, well.")
+    assert found.abstained
+    assert "small-model" in (found.fallback_reason or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("I am away until 1 December 2026.", date(2026, 12, 1)),
+        ("I'll be back on January 4th", date(2027, 1, 4)),
+        ("Returning 2026-12-07.", date(2026, 12, 7)),
+        ("Away from 23 November to 27 November", date(2026, 11, 27)),
+        ("I will be back on Monday.", date(2026, 11, 23)),
+        ("Ich bin ab dem 30. November wieder im Büro, wieder am 01.12.2026", date(2026, 12, 1)),
+        ("Ich bin bis 30.11. im Urlaub", date(2026, 11, 30)),
+        ("absent jusqu'au 27 novembre", date(2026, 11, 27)),
+        ("Ek is terug op 5 Januarie", date(2027, 1, 5)),
+        ("Ik ben terug op maandag 7 december", date(2026, 11, 23)),
+        ("Vuelvo el 3 de diciembre de 2026", date(2026, 12, 3)),
+        ("Volto em 12/12/2026", date(2026, 12, 12)),
+        ("until further notice", None),
+        ("until 31 February", None),
+        ("back on 1 May 2019", None),
+    ],
+)
+def test_return_dates(text: str, day: date | None) -> None:
+    """The day of return is found in seven languages, reckoned from the day of receipt, never in the past."""
+    assert return_date(text, FRIDAY.date()) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Yes.\n\nOn Fri, Nov 20, 2026 at 8:00 AM Kim\n<kim@x.example> wrote:\n\n> old\n> older", "Yes."),
+        ("Ja.\n\nAm 20.11.2026 um 08:00 schrieb Kim <kim@x.example>:\n> alt", "Ja."),
+        ("Oui.\n\nLe ven. 20 nov. 2026 à 08:00, Kim <k@x.example> a écrit :\n> vieux", "Oui."),
+        ("Yes.\r\n\r\n-----Original Message-----\r\nFrom: Kim\r\nold", "Yes."),
+        ("Yes.\n\nFrom: Kim <k@x.example>\nSent: Friday, 20 November 2026 08:00\nTo: Ada\n\nold", "Yes."),
+        ("Yes.\n\n________________________________\nFrom: Kim\nold", "Yes."),
+        ("Yes.\n\n-- \nAda Byron\nEngines Ltd", "Yes."),
+        ("Yes.\n\nSent from my iPhone", "Yes."),
+        ("On 20 Nov Kim wrote:\n> Do you want it?\nYes.\n> When?\nMonday.", "Yes.\nMonday."),
+        ("On balance I agree.\nIt was well written.", "On balance I agree.\nIt was well written."),
+        ("", ""),
+    ],
+)
+def test_quotes_are_left_out(text: str, expected: str) -> None:
+    """Attributions in several languages, Outlook blocks, signatures and phone footers go; inline answers stay."""
+    assert written_part(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["On " + "a " * 50_000, "> " * 50_000, "From: x\n" * 10_000, "remove " * 20_000, "is not " * 20_000]
+)
+async def test_long_replies_do_not_hang(by_rules: RunContext, text: str) -> None:
+    """Text made to be slow is read in well under two seconds."""
+    started = datetime.now(UTC)
+    await read(by_rules, text)
+    assert (datetime.now(UTC) - started).total_seconds() < 2
