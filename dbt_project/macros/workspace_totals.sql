@@ -1,0 +1,40 @@
+{#
+  The totals and rates of the current workspace over any range of send days. A rate over a range cannot be stored in
+  advance, and must not be defined a second time by whoever asks; so the function is made here, beside the mart it sums.
+#}
+{% macro create_workspace_totals(relation) -%}
+    {%- set counts = [
+        'sent', 'delivered', 'bounced', 'hard_bounced', 'soft_bounced', 'opened', 'human_opened', 'machine_opened',
+        'clicked', 'human_clicked', 'machine_clicked', 'replied', 'unsubscribed',
+    ] -%}
+    {%- set rate_names = [
+        'delivery_rate', 'bounce_rate', 'open_rate', 'human_open_rate', 'click_rate', 'human_click_rate',
+        'click_to_open_rate', 'reply_rate', 'unsubscribe_rate',
+    ] -%}
+    drop function if exists {{ relation.schema }}.workspace_totals(date, date);
+    create function {{ relation.schema }}.workspace_totals(starts_on date, ends_on date)
+    returns table (
+        {% for name in counts %}{{ name }} bigint, {% endfor %}
+        complained bigint,
+        {% for name in rate_names %}{{ name }} numeric, {% endfor %}
+        as_of timestamptz
+    )
+    language sql stable security invoker
+    as $totals$
+        select totals.*, {{ rates(rate_names) }}, latest.as_of
+        from (
+            select
+                {% for name in counts %}coalesce(sum({{ name }}), 0)::bigint as {{ name }}, {% endfor %}
+                sum(complained)::bigint as complained
+            from {{ relation }}
+            where
+                workspace_id = (select app.current_workspace())
+                and sent_on between coalesce(starts_on, '-infinity') and coalesce(ends_on, 'infinity')
+        ) as totals
+        cross join (
+            select max(as_of) as as_of from {{ relation }} where workspace_id = (select app.current_workspace())
+        ) as latest
+    $totals$;
+    revoke all on function {{ relation.schema }}.workspace_totals(date, date) from public;
+    grant execute on function {{ relation.schema }}.workspace_totals(date, date) to salesmatter_app;
+{%- endmacro %}

@@ -1,0 +1,192 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='message_id',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['message_id'], 'unique': true},
+            {'columns': ['workspace_id', 'campaign_id', 'step_order']},
+            {'columns': ['accepted_at']},
+            {'columns': ['events_arrived_at']},
+            {'columns': ['replies_arrived_at']},
+        ],
+    )
+}}
+
+with
+{% if is_incremental() %}
+-- By arrival on the database's clock, each source against its own newest row: an event may be days old when it
+-- comes, and business time may run faster than the clock. Sources are named again below, not imported once: a
+-- common table expression that is used twice is materialised, and would read all of history.
+touched as (
+    select message_id
+    from {{ ref('stg_app__send_attempts') }}
+    where recorded_at >= {{ newest('accepted_at', var('arrival_lookback')) }}
+    union
+    select message_id
+    from {{ ref('stg_app__email_events') }}
+    where synced_at >= {{ newest('events_arrived_at', var('arrival_lookback')) }}
+    union
+    select message_id
+    from {{ ref('stg_app__replies') }}
+    where created_at >= {{ newest('replies_arrived_at', var('reply_lookback')) }}
+),
+{% else %}
+touched as (
+    select message_id from {{ ref('stg_app__send_attempts') }}
+),
+{% endif %}
+
+messages as (
+    select
+        drafts.message_id,
+        drafts.workspace_id,
+        drafts.sequence_id::text as campaign_id,
+        drafts.sequence_id,
+        drafts.step_id,
+        drafts.step_order,
+        drafts.lead_id,
+        drafts.enrollment_id,
+        coalesce(drafts.sent_at, attempts.claimed_at) as sent_at,
+        attempts.recorded_at as accepted_at
+    from touched
+    inner join {{ ref('stg_app__send_attempts') }} as attempts on touched.message_id = attempts.message_id
+    inner join {{ ref('stg_app__email_drafts') }} as drafts on attempts.message_id = drafts.message_id
+    where attempts.outcome = 'accepted'
+),
+
+events as (
+    select
+        touched.message_id,
+        min(log.occurred_at) filter (where log.type = 'delivered') as delivered_event_at,
+        max(log.occurred_at) filter (
+            where log.type in ('delivered', 'opened', 'clicked', 'unsubscribed')
+        ) as last_sign_at,
+        min(log.occurred_at) filter (where log.type = 'opened') as first_opened_at,
+        min(log.occurred_at) filter (where log.type = 'opened' and log.verdict = 'human') as first_human_opened_at,
+        min(log.occurred_at) filter (where log.type = 'opened' and log.verdict = 'machine') as first_machine_opened_at,
+        min(log.occurred_at) filter (where log.type = 'clicked') as first_clicked_at,
+        min(log.occurred_at) filter (where log.type = 'clicked' and log.verdict = 'human') as first_human_clicked_at,
+        min(log.occurred_at) filter (
+            where log.type = 'clicked' and log.verdict = 'machine'
+        ) as first_machine_clicked_at,
+        count(*) filter (where log.type = 'opened') as opens,
+        count(*) filter (where log.type = 'opened' and log.verdict = 'human') as human_opens,
+        count(*) filter (where log.type = 'opened' and log.verdict = 'machine') as machine_opens,
+        count(*) filter (where log.type = 'clicked') as clicks,
+        count(*) filter (where log.type = 'clicked' and log.verdict = 'human') as human_clicks,
+        count(*) filter (where log.type = 'clicked' and log.verdict = 'machine') as machine_clicks,
+        min(log.occurred_at) filter (where log.bounce_type = 'soft') as first_soft_bounced_at,
+        max(log.occurred_at) filter (where log.bounce_type = 'soft') as last_soft_bounced_at,
+        min(log.occurred_at) filter (where log.bounce_type <> 'soft') as hard_bounced_at,
+        min(log.occurred_at) filter (where log.type = 'complained') as complained_at,
+        min(log.occurred_at) filter (where log.type = 'unsubscribed') as unsubscribed_at,
+        max(log.synced_at) as events_arrived_at
+    from touched
+    inner join {{ ref('stg_app__email_events') }} as log on touched.message_id = log.message_id
+    group by touched.message_id
+),
+
+replies as (
+    select
+        touched.message_id,
+        min(log.received_at) filter (where not log.is_automatic) as replied_at,
+        max(log.received_at) filter (where not log.is_automatic) as last_replied_at,
+        max(log.created_at) as replies_arrived_at
+    from touched
+    inner join {{ ref('stg_app__replies') }} as log on touched.message_id = log.message_id
+    group by touched.message_id
+),
+
+joined as (
+    select
+        messages.*,
+        coalesce(
+            events.delivered_event_at,
+            -- Who opens, clicks, answers or leaves has had the mail, even where its delivery was never reported.
+            least(events.first_opened_at, events.first_clicked_at, events.unsubscribed_at, replies.replied_at)
+        ) as delivered_at,
+        events.first_opened_at,
+        events.first_human_opened_at,
+        events.first_machine_opened_at,
+        events.first_clicked_at,
+        events.first_human_clicked_at,
+        events.first_machine_clicked_at,
+        coalesce(events.opens, 0) as opens,
+        coalesce(events.human_opens, 0) as human_opens,
+        coalesce(events.machine_opens, 0) as machine_opens,
+        coalesce(events.clicks, 0) as clicks,
+        coalesce(events.human_clicks, 0) as human_clicks,
+        coalesce(events.machine_clicks, 0) as machine_clicks,
+        replies.replied_at,
+        coalesce(events.hard_bounced_at, events.first_soft_bounced_at) as bounced_at,
+        events.unsubscribed_at,
+        events.complained_at,
+        events.hard_bounced_at is not null as is_hard_bounced,
+        -- A soft bounce that a later delivery overtook was a delay.
+        coalesce(
+            events.hard_bounced_at is null
+            and events.last_soft_bounced_at
+            >= coalesce(greatest(events.last_sign_at, replies.last_replied_at), '-infinity'),
+            false
+        ) as is_soft_bounced,
+        events.events_arrived_at,
+        replies.replies_arrived_at
+    from messages
+    left join events on messages.message_id = events.message_id
+    left join replies on messages.message_id = replies.message_id
+),
+
+judged as (
+    select
+        *,
+        is_hard_bounced or is_soft_bounced as is_bounced,
+        delivered_at is not null and not is_hard_bounced and not is_soft_bounced as is_delivered
+    from joined
+)
+
+select
+    message_id,
+    workspace_id,
+    campaign_id,
+    sequence_id,
+    step_id,
+    step_order,
+    lead_id,
+    enrollment_id,
+    sent_at,
+    delivered_at,
+    first_opened_at,
+    first_human_opened_at,
+    first_machine_opened_at,
+    first_clicked_at,
+    first_human_clicked_at,
+    first_machine_clicked_at,
+    replied_at,
+    bounced_at,
+    unsubscribed_at,
+    complained_at,
+    opens,
+    human_opens,
+    machine_opens,
+    clicks,
+    human_clicks,
+    machine_clicks,
+    is_delivered,
+    is_bounced,
+    is_hard_bounced,
+    is_soft_bounced,
+    is_delivered and opens > 0 as is_opened,
+    is_delivered and human_opens > 0 as is_human_opened,
+    is_delivered and machine_opens > 0 as is_machine_opened,
+    is_delivered and clicks > 0 as is_clicked,
+    is_delivered and human_clicks > 0 as is_human_clicked,
+    is_delivered and machine_clicks > 0 as is_machine_clicked,
+    is_delivered and replied_at is not null as is_replied,
+    is_delivered and unsubscribed_at is not null as is_unsubscribed,
+    complained_at is not null as is_complained,
+    accepted_at,
+    events_arrived_at,
+    replies_arrived_at
+from judged

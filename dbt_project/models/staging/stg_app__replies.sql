@@ -1,0 +1,9 @@
+select
+    id as reply_id,
+    workspace_id,
+    draft_id as message_id,
+    lead_id,
+    coalesce(is_automatic, false) as is_automatic,
+    received_at,
+    created_at
+from {{ source('app', 'replies') }}

@@ -1,0 +1,5 @@
+select
+    id as workspace_id,
+    name,
+    timezone
+from {{ source('app', 'workspaces') }}

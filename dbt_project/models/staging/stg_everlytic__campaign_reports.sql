@@ -1,0 +1,20 @@
+select
+    workspace_id,
+    email_id,
+    reported_on,
+    name,
+    raw ->> 'status' as status,
+    (raw ->> 'created_at')::timestamptz as created_at,
+    (raw ->> 'sent_at')::timestamptz as sent_at,
+    (raw -> 'figures' ->> 'sent')::bigint as sent,
+    (raw -> 'figures' ->> 'delivered')::bigint as delivered,
+    (raw -> 'figures' ->> 'hard_bounces')::bigint as hard_bounced,
+    (raw -> 'figures' ->> 'soft_bounces')::bigint as soft_bounced,
+    (raw -> 'figures' ->> 'opens')::bigint as opens,
+    (raw -> 'figures' ->> 'unique_opens')::bigint as opened,
+    (raw -> 'figures' ->> 'clicks')::bigint as clicks,
+    (raw -> 'figures' ->> 'unique_clicks')::bigint as clicked,
+    (raw -> 'figures' ->> 'unsubscribes')::bigint as unsubscribed,
+    (raw -> 'figures' ->> 'complaints')::bigint as complained,
+    synced_at
+from {{ source('everlytic', 'campaign_reports') }}

@@ -1,0 +1,44 @@
+"""The code location: all assets, checks and schedules under defs/, with resources configured by the environment.
+
+Rooms are listed and not discovered: Dagster's folder discovery needs the project's pyproject.toml beside the code,
+which an installed package does not have.
+"""
+
+import dagster as dg
+
+from orchestration.defs.dbt import assets as dbt_assets
+from orchestration.defs.dbt.resources import Dbt
+from orchestration.defs.everlytic import assets as everlytic_assets
+from orchestration.defs.everlytic.resources import EverlyticAccounts
+from orchestration.defs.operations import assets as operations_assets
+from orchestration.defs.operations import checks, schedules
+from orchestration.defs.operations.resources import BusinessClock, Database
+from orchestration.settings import OrchestrationSettings
+
+
+def build(settings: OrchestrationSettings, database_url: str, secret_key: str) -> dg.Definitions:
+    """Return all definitions; the URL and the key may be `EnvVar`s, which Dagster resolves when it runs."""
+    project_dir, target_path = str(settings.dbt_project_dir), str(settings.dbt_target_path)
+    return dg.Definitions(
+        assets=[
+            *dg.load_assets_from_modules([everlytic_assets, dbt_assets, operations_assets]),
+            *dbt_assets.app_tables,
+        ],
+        asset_checks=dg.load_asset_checks_from_modules([checks]),
+        jobs=[schedules.sync_and_build_job, schedules.build_job],
+        schedules=[schedules.intraday, schedules.nightly],
+        # One process per run: a process per step would import Dagster, dbt and Polars eight times over.
+        executor=dg.in_process_executor,
+        resources={
+            "database": Database(url=database_url),
+            "everlytic": EverlyticAccounts(secret_key=secret_key),
+            "clock": BusinessClock(text=settings.salesmatter_clock or ""),
+            "dbt": Dbt(url=database_url, project_dir=project_dir, target_path=target_path),
+        },
+    )
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """All that the webserver, the daemon and the runs load."""
+    return build(OrchestrationSettings(), dg.EnvVar("DATABASE_URL"), dg.EnvVar("SALESMATTER_SECRET_KEY"))

@@ -1,0 +1,1 @@
+"""What Dagster knows, one room per system."""

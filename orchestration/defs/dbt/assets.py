@@ -1,0 +1,38 @@
+"""The dbt models as assets of the same graph: Everlytic's tables lead into staging, staging into the marts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import dbt_assets
+
+from database.roles import owner_url
+from database.settings import DatabaseSettings
+from orchestration.defs.dbt.project import DbtProject, read_manifest
+from orchestration.defs.dbt.resources import Dbt, Told
+from orchestration.defs.dbt.translator import FolderTranslator
+from orchestration.settings import OrchestrationSettings
+
+
+def _manifest() -> Mapping[str, Any]:
+    settings, database = OrchestrationSettings(), DatabaseSettings().database_url
+    project = DbtProject(settings.dbt_project_dir, settings.dbt_target_path)
+    return read_manifest(project.manifest(owner_url(database.get_secret_value()) if database else None))
+
+
+MANIFEST = _manifest()
+TRANSLATOR = FolderTranslator()
+
+
+app_tables = [
+    TRANSLATOR.get_asset_spec(MANIFEST, unique_id, None)
+    for unique_id, source in MANIFEST["sources"].items()
+    if source["source_name"] == "app"
+]
+"""The operational tables, which nobody materialises: they stand in the graph for what the marts are made of."""
+
+
+@dbt_assets(manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, name="dbt_models", pool="dbt")
+def dbt_models(context: dg.AssetExecutionContext, dbt: Dbt) -> Iterator[Told]:
+    """Every model of the project, built and tested by one dbt call."""
+    yield from dbt.build(context, MANIFEST, TRANSLATOR)

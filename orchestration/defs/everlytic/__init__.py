@@ -1,0 +1,1 @@
+"""Everlytic's record of what it did, polled into schema everlytic."""

@@ -1,0 +1,247 @@
+"""The marts against figures worked out by hand, as the API's role sees them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from database.roles import APP_ROLE, connect, owner_url, role_url
+from orchestration.defs.dbt.project import DbtProject
+from tests.dbt_project.history import History
+
+pytestmark = pytest.mark.filterwarnings("default")  # dbt's own deprecations are not ours to fail on
+
+MARTS = (
+    "campaigns",
+    "delivery_stats",
+    "engagement_stats",
+    "unsubscribe_stats",
+    "timeline_events",
+    "workspace_aggregates",
+)
+
+
+def at(day: int, hour: int, minute: int = 0) -> datetime:
+    """Return a moment of March 2026, UTC."""
+    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was built: the workspaces and campaigns of the history, and dbt's results."""
+
+    here: UUID
+    there: UUID
+    spring: UUID
+    empty: UUID
+    other: UUID
+    results: list[Any]
+
+
+@pytest.fixture(scope="module")
+def story(history: History, connection: psycopg.Connection, project: DbtProject, history_database_url: str) -> Story:
+    """Write a history of two tenants and build the whole project, all tests and unit tests included, over it."""
+    here, there = history.workspace("Here"), history.workspace("There", "America/New_York")
+    spring, empty, other = history.sequence(here), history.sequence(here, "Empty"), history.sequence(there, "Other")
+    gone = history.sequence(here, "Gone")
+    connection.execute("UPDATE app.sequences SET deleted_at = now() WHERE id = %s", [gone])
+
+    # Step 1 on 2 March, four messages. One is opened by a machine and a person, clicked, and answered by a person.
+    read = history.sent(spring, at(2, 8))
+    history.event(read, "delivered", at(2, 8, 1))
+    history.event(read, "opened", at(2, 8, 1), "machine")
+    history.event(read, "opened", at(2, 9), "human")
+    history.event(read, "opened", at(3, 9), "human")
+    history.event(read, "clicked", at(2, 9, 5), "human")
+    history.reply(read, at(3, 10))
+    # One is sent in the evening, which is the next day in Johannesburg, and unsubscribed from three days later.
+    left = history.sent(spring, at(2, 22, 30))
+    history.event(left, "delivered", at(2, 22, 31))
+    history.event(left, "opened", at(5, 21), "machine")
+    history.event(left, "unsubscribed", at(5, 21, 30))
+    # One is delivered, opened by a scanner, and bounces a day later.
+    bounced = history.sent(spring, at(2, 8))
+    history.event(bounced, "delivered", at(2, 8, 1))
+    history.event(bounced, "opened", at(2, 8, 1), "machine")
+    history.event(bounced, "bounced", at(3, 8), bounce_type="hard")
+    # One is delayed by a soft bounce; what comes back is an out-of-office notice.
+    delayed = history.sent(spring, at(2, 8))
+    history.event(delayed, "bounced", at(2, 8, 1), bounce_type="soft")
+    history.event(delayed, "delivered", at(2, 10))
+    history.reply(delayed, at(2, 10, 1), automatic=True)
+    # Step 2: one message that nothing is known of, one that the provider refused.
+    history.sent(spring, at(6, 8), step=2)
+    refused = history.draft(spring, step=2)
+    connection.execute(
+        "INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at, outcome) "
+        "VALUES (%s, %s, now(), 'rejected')",
+        [here, refused],
+    )
+    # The neighbour's one message, and a bulk email whose report says nothing of complaints.
+    history.sent(other, at(2, 3))
+    connection.execute(
+        """
+        INSERT INTO everlytic.campaign_reports (workspace_id, email_id, reported_on, name, raw) VALUES
+        (%(here)s, '77', '2026-03-01', 'News', '{"status": "sending", "figures": {"sent": 50, "unique_opens": 1}}'),
+        (%(here)s, '77', '2026-03-02', 'News', '{"status": "sent", "sent_at": "2026-03-01T06:00:00+00:00", "figures":
+          {"sent": 100, "delivered": 90, "hard_bounces": 4, "soft_bounces": 6, "opens": 60, "unique_opens": 45,
+           "unsubscribes": 9, "complaints": null}}')
+        """,
+        {"here": here},
+    )
+    return Story(here, there, spring, empty, other, project.build(owner_url(history_database_url)))
+
+
+@pytest.fixture
+def app(history_database_url: str, story: Story) -> Iterator[psycopg.Connection]:
+    """Connect as the API does, in the workspace `here`."""
+    with connect(role_url(owner_url(history_database_url), APP_ROLE)) as opened:
+        opened.execute("SELECT set_config('app.workspace_id', %s, false)", [str(story.here)])
+        yield opened
+
+
+def ask(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
+    """Return the rows of a query by column name."""
+    return connection.cursor(row_factory=dict_row).execute(query.encode(), values).fetchall()
+
+
+def test_every_model_test_and_unit_test_passes(story: Story) -> None:
+    """The whole project builds on a history with all kinds of outcomes, and no test finds fault with it."""
+    statuses = {result.node.unique_id: str(result.status) for result in story.results}
+    kinds = {name.partition(".")[0] for name in statuses}
+    assert {"model", "test", "unit_test"} <= kinds
+    assert {name: status for name, status in statuses.items() if status not in {"success", "pass", "no-op"}} == {}
+
+
+def test_a_campaign_has_the_figures_worked_out_by_hand(app: psycopg.Connection, story: Story) -> None:
+    """Messages count once, a late bounce is no delivery, machines and people stand apart, notices are no replies."""
+    (row,) = ask(app, "SELECT * FROM analytics.campaigns WHERE campaign_id = %s", str(story.spring))
+    expected = {
+        "kind": "sequence", "name": "Spring", "status": "Active", "sequence_id": story.spring,
+        "sent": 5, "delivered": 3, "bounced": 1, "hard_bounced": 1, "soft_bounced": 0,
+        "opened": 2, "human_opened": 1, "machine_opened": 2, "clicked": 1, "human_clicked": 1, "machine_clicked": 0,
+        "replied": 1, "unsubscribed": 1, "complained": None,
+        "delivery_rate": Decimal("0.6"), "bounce_rate": Decimal("0.2"), "reply_rate": Decimal(1) / 3,
+        "open_rate": Decimal(2) / 3, "human_open_rate": Decimal(1) / 3, "click_rate": Decimal(1) / 3,
+        "human_click_rate": Decimal(1) / 3, "click_to_open_rate": Decimal("0.5"), "unsubscribe_rate": Decimal(1) / 3,
+        "first_sent_at": at(2, 8), "last_sent_at": at(6, 8), "last_activity_at": at(6, 8),
+    }  # fmt: skip
+    rounded = {name: round(value, 15) if isinstance(value, Decimal) else value for name, value in row.items()}
+    wanted = {name: round(value, 15) if isinstance(value, Decimal) else value for name, value in expected.items()}
+    assert {name: rounded[name] for name in wanted} == wanted
+
+
+def test_campaigns_without_mail_and_bulk_emails_are_listed(app: psycopg.Connection, story: Story) -> None:
+    """An unsent sequence has zeros and null rates, a deleted unsent one is gone, a bulk email has its newest report."""
+    rows = {row["name"]: row for row in ask(app, "SELECT * FROM analytics.campaigns")}
+    assert set(rows) == {"Spring", "Empty", "News"}
+    empty, news = rows["Empty"], rows["News"]
+    assert (empty["sent"], empty["opened"], empty["replied"]) == (0, 0, 0)
+    assert {name for name, value in empty.items() if name.endswith("_rate") and value is not None} == set()
+    assert (news["kind"], news["campaign_id"], news["sent"], news["bounced"]) == ("bulk", "77", 100, 10)
+    assert (news["open_rate"], news["unsubscribe_rate"]) == (Decimal("0.5"), Decimal("0.1"))
+    assert [news[name] for name in ("clicked", "replied", "human_opened", "complained", "reply_rate")] == [None] * 5
+
+
+def test_figures_stand_per_step(app: psycopg.Connection, story: Story) -> None:
+    """Each step of a sequence has its own row, and a step of which nothing is known has no rates of deliveries."""
+    query = "SELECT * FROM analytics.{} WHERE campaign_id = %s ORDER BY step_order"
+    delivery = ask(app, query.format("delivery_stats"), str(story.spring))
+    engagement = ask(app, query.format("engagement_stats"), str(story.spring))
+    leaving = ask(app, query.format("unsubscribe_stats"), str(story.spring))
+    assert [(row["step_order"], row["sent"], row["delivered"], row["bounced"]) for row in delivery] == [
+        (1, 4, 3, 1),
+        (2, 1, 0, 0),
+    ]
+    assert [(row["opens"], row["human_opens"], row["machine_opens"], row["clicks"]) for row in engagement] == [
+        (4, 2, 2, 1),
+        (0, 0, 0, 0),
+    ]
+    assert [row["open_rate"] for row in engagement][1] is None
+    assert [(row["unsubscribed"], row["last_unsubscribed_at"]) for row in leaving] == [(1, at(5, 21, 30)), (0, None)]
+
+
+def test_the_timeline_counts_local_days_and_misses_none(app: psycopg.Connection, story: Story) -> None:
+    """Each thing counts on the Johannesburg day it happened; the quiet day between is there with zeros."""
+    rows = ask(app, "SELECT * FROM analytics.timeline_events ORDER BY day")
+    figures = (
+        "sent",
+        "delivered",
+        "opened",
+        "human_opened",
+        "machine_opened",
+        "clicked",
+        "replied",
+        "bounced",
+        "unsubscribed",
+    )
+    assert [(row["day"].day, *(row[name] for name in figures)) for row in rows] == [
+        (2, 3, 2, 1, 1, 1, 1, 0, 0, 0),
+        (3, 1, 1, 0, 0, 0, 0, 1, 1, 0),
+        (4, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+        (5, 0, 0, 1, 0, 1, 0, 0, 0, 1),
+        (6, 1, 0, 0, 0, 0, 0, 0, 0, 0),
+    ]
+
+
+def test_totals_of_a_period_follow_the_messages_sent_in_it(app: psycopg.Connection, story: Story) -> None:
+    """A period's totals and rates are of its messages, whenever they were read; open ends and empty periods work."""
+    totals = "SELECT * FROM analytics.workspace_totals(%s, %s)"
+    (second,) = ask(app, totals, date(2026, 3, 2), date(2026, 3, 2))
+    assert (second["sent"], second["delivered"], second["bounced"], second["opened"], second["replied"]) == (
+        3,
+        2,
+        1,
+        1,
+        1,
+    )
+    assert (second["open_rate"], round(second["bounce_rate"], 6)) == (Decimal("0.5"), Decimal("0.333333"))
+    (third,) = ask(app, totals, date(2026, 3, 3), None)
+    assert (third["sent"], third["delivered"], third["opened"], third["unsubscribed"]) == (2, 1, 1, 1)
+    (whole,) = ask(app, totals, None, None)
+    assert (whole["sent"], whole["complained"]) == (5, None)
+    (nothing,) = ask(app, totals, date(2027, 1, 1), None)
+    assert (nothing["sent"], nothing["open_rate"]) == (0, None)
+    assert nothing["as_of"] == whole["as_of"] is not None
+
+
+def test_the_api_sees_its_own_workspace_only(app: psycopg.Connection, story: Story) -> None:
+    """Row-level security holds on every freshly built mart, and what lies before the marts is closed."""
+    for mart in MARTS:
+        assert {row["workspace_id"] for row in ask(app, f"SELECT workspace_id FROM analytics.{mart}")} == {story.here}
+    app.execute("SELECT set_config('app.workspace_id', %s, false)", [str(story.there)])
+    assert [row["campaign_id"] for row in ask(app, "SELECT * FROM analytics.campaigns")] == [str(story.other)]
+    # 03:00 UTC is still the day before in New York.
+    assert [row["day"] for row in ask(app, "SELECT day FROM analytics.timeline_events")] == [date(2026, 3, 1)]
+    app.execute("SELECT set_config('app.workspace_id', '', false)")
+    for mart in MARTS:
+        assert ask(app, f"SELECT * FROM analytics.{mart}") == []
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        app.execute("SELECT * FROM intermediate.int_messages__engagement")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        app.execute("DELETE FROM analytics.campaigns")
+
+
+def test_live_queries_hear_of_a_build(connection: psycopg.Connection, story: Story) -> None:
+    """Each mart's build is in the change log for each workspace it has rows of."""
+    logged = ask(connection, "SELECT DISTINCT table_name FROM app.changes WHERE workspace_id = %s", story.here)
+    assert set(MARTS) <= {row["table_name"] for row in logged}
+
+
+def test_every_column_of_the_marts_is_described_in_the_database(connection: psycopg.Connection, story: Story) -> None:
+    """Whoever opens a mart with psql reads what its columns mean."""
+    silent = ask(
+        connection,
+        """
+        SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
+          AND col_description(c.oid, a.attnum) IS NULL
+        """,
+    )
+    assert silent == []

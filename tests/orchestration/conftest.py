@@ -1,0 +1,75 @@
+"""A database per module, and tenants whose Everlytic account is a running sandbox."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from database.roles import connect, owner_url
+from database.secrets import SecretBox
+from tests.dbt_project.history import History
+from tests.postgres import create_database, drop_database
+from tests.sandbox import Sandbox, running_sandbox
+
+SECRET_KEY = "a key of the tests"
+FIRST_DAY = "2026-03-02T08:00:00+00:00"
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """Give the module a fresh migrated database, as the owner."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield create_database(postgres_url, name, template=migrated_template)
+    drop_database(postgres_url, name)
+
+
+@pytest.fixture(scope="module")
+def connection(module_database_url: str) -> Iterator[psycopg.Connection]:
+    """Connect to the module's database as its owner."""
+    with connect(owner_url(module_database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def history(connection: psycopg.Connection) -> History:
+    """Write history into the module's database."""
+    return History(connection)
+
+
+@pytest.fixture(scope="module")
+def business_clock() -> str:
+    """Let the business be in a morning of March 2026: long past, so that Dagster knows every day."""
+    return f"{time.time()},{FIRST_DAY},1"
+
+
+@pytest.fixture(scope="module")
+def provider(business_clock: str) -> Iterator[Sandbox]:
+    """Start a sandbox on the business clock."""
+    with running_sandbox("--seed", "1", "--clock", business_clock) as started:
+        yield started
+
+
+def connect_tenant(
+    connection: psycopg.Connection, workspace: UUID, provider: Sandbox, username: str, api_key: str | None = None
+) -> None:
+    """Give the workspace an Everlytic connection to the sandbox."""
+    box = SecretBox(SECRET_KEY)
+    connection.execute(
+        """
+        INSERT INTO app.everlytic_connections
+            (workspace_id, transactional_url, tenant_url, username, encrypted_key, webhook_token_hash,
+             encrypted_webhook_password)
+        VALUES (%s, %s, %s, %s, %s, %s, '')
+        """,
+        [
+            workspace,
+            f"{provider.url}/transactional/email/v1",
+            f"{provider.url}/api/2.0",
+            username,
+            box.encrypt(api_key or f"sandbox-key-{username}"),
+            uuid.uuid4().hex,
+        ],
+    )

@@ -1,0 +1,98 @@
+"""What Dagster loads: the graph, its groups, its schedules."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from orchestration.clock import Clock
+from orchestration.defs.everlytic.partitions import business_days, business_days_of
+from orchestration.defs.operations.resources import BusinessClock
+from orchestration.defs.operations.schedules import intraday, nightly
+from orchestration.settings import OrchestrationSettings
+
+pytestmark = pytest.mark.filterwarnings("default")  # Dagster's own deprecations are not ours to fail on
+
+PROVIDER = {"transactions", "callback_events", "campaign_reports"}
+MARTS = {
+    "campaigns",
+    "delivery_stats",
+    "engagement_stats",
+    "unsubscribe_stats",
+    "timeline_events",
+    "workspace_aggregates",
+}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dg.Definitions:
+    """Load the definitions as the webserver does."""
+    from orchestration import definitions  # noqa: PLC0415 - costs seconds, and warns while it is imported
+
+    return definitions.definitions()
+
+
+def test_everlytics_tables_lead_into_dbt(loaded: dg.Definitions) -> None:
+    """The polled tables are the parents of dbt's staging models, and each folder of models is a group."""
+    graph = loaded.resolve_asset_graph()
+    for table in PROVIDER:
+        staged = graph.get(dg.AssetKey(["staging", f"stg_everlytic__{table}"]))
+        assert staged.parent_keys == {dg.AssetKey(["everlytic", table])}
+        assert staged.group_name == "staging"
+    marts = {key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).group_name == "marts"}
+    assert marts == MARTS
+    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} == {
+        "app", "everlytic", "intermediate", "marts", "operations", "staging"
+    }  # fmt: skip
+
+
+def test_what_people_look_at_must_stay_fresh(loaded: dg.Definitions) -> None:
+    """Every polled table and every mart has a freshness policy."""
+    graph = loaded.resolve_asset_graph()
+    watched = {key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy is not None}
+    assert watched == PROVIDER | MARTS
+
+
+def test_a_backfill_of_any_range_is_one_run(loaded: dg.Definitions) -> None:
+    """The polled tables are partitioned by business day, today included, and a range of days is one run."""
+    graph = loaded.resolve_asset_graph()
+    for table in PROVIDER:
+        polled = graph.get(dg.AssetKey(["everlytic", table]))
+        assert polled.partitions_def == business_days
+        assert polled.backfill_policy == dg.BackfillPolicy.single_run()
+    assert business_days.has_partition_key(datetime.now(UTC).date().isoformat())
+
+
+def test_the_build_alone_asks_nobody(loaded: dg.Definitions) -> None:
+    """The job that only builds has no asset that polls the provider or queues jobs, and has the checks across sides."""
+    job = loaded.resolve_job_def("build")
+    assert {key.path[0] for key in job.asset_layer.executable_asset_keys} == {"staging", "intermediate", "analytics"}
+    checks = {key.name for key in job.asset_layer.asset_graph.asset_check_keys}
+    assert {"counts_agree", "nobody_mailed_after_suppression", "no_event_without_message"} <= checks
+
+
+def test_schedules_ask_for_the_days_that_still_move() -> None:
+    """Intraday runs cover yesterday and today, the nightly one the week before, by the business clock."""
+    clock = BusinessClock(text="0,2026-03-09T23:30:00+02:00,0.000000001")
+    for schedule, first in ((intraday, "2026-03-08"), (nightly, "2026-03-01")):
+        with dg.build_schedule_context(resources={"clock": clock}) as context:
+            requests = schedule.evaluate_tick(context).run_requests
+        assert requests is not None
+        (request,) = requests
+        assert request.tags["dagster/asset_partition_range_start"] == first
+        assert request.tags["dagster/asset_partition_range_end"] == "2026-03-09"
+
+
+def test_an_accelerated_business_day_is_known() -> None:
+    """Days that business time has reached exist as partitions although the real day is long before them."""
+    ahead = Clock(0.0, datetime(2031, 5, 1, tzinfo=UTC), 1e-9)
+    assert business_days_of(ahead).has_partition_key("2031-05-01")
+    assert not business_days_of(Clock()).has_partition_key("2031-05-01")
+
+
+def test_secrets_stay_out_of_what_dagster_stores(loaded: dg.Definitions) -> None:
+    """The URL and the key are environment variables by name in the code location, never values."""
+    assert loaded.resources is not None
+    assert loaded.resources["database"].url == dg.EnvVar("DATABASE_URL")
+    assert loaded.resources["everlytic"].secret_key == dg.EnvVar("SALESMATTER_SECRET_KEY")
+    assert "secret" not in " ".join(OrchestrationSettings.model_fields)

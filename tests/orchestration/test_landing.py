@@ -1,0 +1,72 @@
+"""How polled rows become rows of schema everlytic."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from database.roles import connect, owner_url
+from orchestration.defs.everlytic.landing import CALLBACK_EVENTS, TRANSACTIONS, land
+from orchestration.defs.everlytic.polling import as_json
+from tests.dbt_project.history import History
+
+SENT = datetime(2026, 3, 2, 8, tzinfo=UTC)
+
+
+def transaction(workspace: object, name: str, **fields: Any) -> dict[str, Any]:
+    """Return a row of the transaction list."""
+    return {
+        "workspace_id": str(workspace),
+        "transaction_id": name,
+        "sent_at": SENT,
+        "opens": 0,
+        "raw": as_json({"id": name, **fields}),
+        **fields,
+    }
+
+
+def test_rows_are_new_once_changed_when_they_differ_and_else_left_alone(database_url: str) -> None:
+    """A row met twice in one listing lands once; a second sync counts what changed and does not rewrite the rest."""
+    with connect(owner_url(database_url)) as connection:
+        workspace = History(connection).workspace()
+        first = [transaction(workspace, name) for name in ("a", "b", "a")]
+        with connection.transaction():
+            assert land(connection, TRANSACTIONS, TRANSACTIONS.frame(first)) == {str(workspace): (2, 0)}
+        second = [transaction(workspace, "a", opens=3), transaction(workspace, "b"), transaction(workspace, "c")]
+        with connection.transaction():
+            assert land(connection, TRANSACTIONS, TRANSACTIONS.frame(second)) == {str(workspace): (1, 1)}
+        rows = connection.execute("SELECT transaction_id, opens FROM everlytic.transactions ORDER BY 1").fetchall()
+        assert rows == [("a", 3), ("b", 0), ("c", 0)]
+        with connection.transaction():
+            assert land(connection, TRANSACTIONS, TRANSACTIONS.frame([])) == {}
+
+
+def test_texts_of_any_kind_survive_the_way(database_url: str) -> None:
+    """Quotes, line breaks, commas, an empty text, nothing at all and what looks like nothing arrive as they were."""
+    texts = ['say "hi",\nplease', "", None, r"\N", "naïve 東京", r"back\slash"]
+    with connect(owner_url(database_url)) as connection:
+        workspace = History(connection).workspace()
+        rows = [transaction(workspace, str(number), bounce_reason=text) for number, text in enumerate(texts)]
+        with connection.transaction():
+            land(connection, TRANSACTIONS, TRANSACTIONS.frame(rows))
+        query = "SELECT bounce_reason, raw ->> 'bounce_reason' FROM everlytic.transactions ORDER BY transaction_id"
+        landed = connection.execute(query).fetchall()
+    assert [raw for _, raw in landed] == texts
+    assert [column for column, _ in landed] == texts
+
+
+def test_an_event_is_kept_as_it_was_first_told(database_url: str) -> None:
+    """A key that is known already changes nothing, and a NUL character in what was said stops nobody."""
+    with connect(owner_url(database_url)) as connection:
+        workspace = History(connection).workspace()
+        event = {
+            "workspace_id": str(workspace),
+            "event_key": "k",
+            "type": "open",
+            "occurred_at": SENT,
+            "raw": as_json({"user_agent": "a\0b"}),
+        }
+        for kind, landed in (("open", {str(workspace): (1, 0)}), ("click", {})):
+            with connection.transaction():
+                assert land(connection, CALLBACK_EVENTS, CALLBACK_EVENTS.frame([{**event, "type": kind}])) == landed
+        assert connection.execute("SELECT type, raw ->> 'user_agent' FROM everlytic.callback_events").fetchall() == [
+            ("open", "ab")
+        ]

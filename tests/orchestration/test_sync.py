@@ -1,0 +1,272 @@
+"""One sync and build in process, against a real sandbox: what lands, what fails, what is asked for, what is checked."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import dagster as dg
+import httpx
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from everlytic.models import Address, Mail
+from orchestration.defs.operations import checks
+from orchestration.defs.operations.resources import Database
+from orchestration.errors import UnknownDay
+from orchestration.run import Report, sync_and_build
+from tests.dbt_project.history import History
+from tests.orchestration.conftest import SECRET_KEY, connect_tenant
+from tests.sandbox import Sandbox
+
+pytestmark = pytest.mark.filterwarnings("default")  # dbt's and Dagster's own deprecations are not ours to fail on
+
+SINCE, UNTIL = date(2026, 3, 1), date(2026, 3, 2)
+SENT = datetime(2026, 3, 2, 7, tzinfo=UTC)
+MAILS = 4
+HAPPENED = ("sent", "delivered", "open")
+"""What happened to every mail; the first was clicked, too."""
+
+APPLY = """
+    INSERT INTO app.email_events (workspace_id, draft_id, provider_event_key, type, verdict, occurred_at)
+    SELECT workspace_id, message_id::uuid, event_key,
+           CASE type WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' ELSE type END,
+           CASE WHEN type IN ('open', 'click') THEN 'human' END, occurred_at
+    FROM everlytic.callback_events ON CONFLICT DO NOTHING
+"""
+"""What the worker's apply_provider_events does, as far as the marts can tell."""
+
+
+@dataclass(frozen=True)
+class Synced:
+    """Two tenants, one of them with a wrong key, after one run."""
+
+    good: UUID
+    bad: UUID
+    sequence: UUID
+    username: str
+    messages: list[UUID]
+    report: Report
+    instance: dg.DagsterInstance
+
+    def metadata(self, resource: str) -> Any:
+        """Return the metadata of an asset's newest materialisation."""
+        event = self.instance.get_latest_materialization_event(dg.AssetKey(["everlytic", resource]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return event.asset_materialization.metadata
+
+
+@pytest.fixture(scope="module")
+def environment(business_clock: str) -> Iterator[None]:
+    """Show the definitions the business clock, as the command line does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SALESMATTER_CLOCK", business_clock)
+        yield
+
+
+@pytest.fixture(scope="module")
+def synced(
+    history: History, connection: psycopg.Connection, provider: Sandbox, module_database_url: str, environment: None
+) -> Iterator[Synced]:
+    """Send through the sandbox what the history says was sent, let known things happen to it, and run once."""
+    good, bad = history.workspace("Good"), history.workspace("Bad")
+    username = provider.new_username()
+    connect_tenant(connection, good, provider, username)
+    connect_tenant(connection, bad, provider, "somebody", "not their key")
+    sequence = history.sequence(good)
+    messages = [history.sent(sequence, SENT) for _ in range(MAILS)]
+    provider.tell("scenarios", username=username, scenarios=[{"name": "accepted_no_events", "probability": 1}])
+    asyncio.run(send(provider, username, sequence, messages))
+    for message in messages:
+        for kind in HAPPENED:
+            provider.tell("events", username=username, message_id=str(message), type=kind)
+    provider.tell("events", username=username, message_id=str(messages[0]), type="click")
+    send_bulk_email(provider, username)
+    with dg.DagsterInstance.ephemeral() as instance:
+        report = run(module_database_url, instance)
+        yield Synced(good, bad, sequence, username, messages, report, instance)
+
+
+def run(database_url: str, instance: dg.DagsterInstance | None = None, *, poll: bool = True) -> Report:
+    """Run once over the days in which all happened."""
+    return sync_and_build(
+        database_url=database_url, secret_key=SECRET_KEY, since=SINCE, until=UNTIL, instance=instance, poll=poll
+    )
+
+
+async def send(provider: Sandbox, username: str, sequence: UUID, messages: list[UUID]) -> None:
+    """Hand the messages to the sandbox, as the product would."""
+    async with httpx.AsyncClient(timeout=30) as http:
+        client = provider.client(http, username)
+        for number, message in enumerate(messages):
+            await client.send(
+                Mail(
+                    to=[Address(email=f"lead-{number + 1}@example.test")],
+                    from_=Address(email="rep@example.test"),
+                    subject="Hello",
+                    html='<p>Hello</p><a href="https://example.test/offer">see</a>',
+                    message_id=str(message),
+                    group_name=str(sequence),
+                )
+            )
+
+
+def send_bulk_email(provider: Sandbox, username: str) -> None:
+    """Send one bulk email, and leave another composing, as a person would in Everlytic's own pages."""
+    with httpx.Client(base_url=f"{provider.url}/api/2.0", auth=(username, f"sandbox-key-{username}")) as http:
+        for name in ("News", "Not yet"):
+            email = {"campaign_name": name, "subject": name, "from_email": "rep@example.test"}
+            made = http.post("/emails", json=email).raise_for_status().json()["item"]["id"]
+            if name == "News":
+                http.post(f"/email_actions/send/{made}").raise_for_status()
+
+
+def ask(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
+    """Return the rows of a query by column name."""
+    return connection.cursor(row_factory=dict_row).execute(query.encode(), values).fetchall()
+
+
+def judge(check: dg.AssetChecksDefinition, database: Database) -> dg.AssetCheckResult:
+    """Evaluate one check outside a run."""
+    result = check(database)
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def test_the_run_ends_well_although_a_tenant_failed(synced: Synced, connection: psycopg.Connection) -> None:
+    """A refused key fails its tenant by name, in a red check and in its cursor, and neither the run nor the other."""
+    report = synced.report
+    assert (report.success, report.errors) == (True, [])
+    ((name, error),) = report.failed_tenants.items()
+    assert name.startswith("Bad (")
+    assert error.startswith("Unauthorized: ")
+    assert {f"everlytic/{name}: every_tenant_synced" for name in report.rows} <= set(report.failed_checks)
+    cursors = ask(connection, "SELECT * FROM everlytic.sync_cursors WHERE resource = 'transactions'")
+    by_workspace = {row["workspace_id"]: row for row in cursors}
+    assert (by_workspace[synced.bad]["error"], by_workspace[synced.bad]["synced_through"]) == (error, None)
+    assert (by_workspace[synced.good]["error"], by_workspace[synced.good]["row_count"]) == (None, MAILS)
+    assert by_workspace[synced.good]["synced_through"] > SENT
+
+
+def test_the_providers_record_lands_under_its_keys(synced: Synced, connection: psycopg.Connection) -> None:
+    """Every message is there with our id and its sequence, every event once, and the sent bulk email's report."""
+    landed = ask(connection, "SELECT * FROM everlytic.transactions")
+    assert {row["message_id"] for row in landed} == {str(message) for message in synced.messages}
+    assert {(row["workspace_id"], row["group_name"]) for row in landed} == {(synced.good, str(synced.sequence))}
+    events = ask(connection, "SELECT type, message_id FROM everlytic.callback_events")
+    assert sorted((row["type"], row["message_id"]) for row in events) == sorted(
+        [(kind, str(message)) for message in synced.messages for kind in HAPPENED]
+        + [("click", str(synced.messages[0]))]
+    )
+    (report,) = ask(connection, "SELECT name, reported_on, raw FROM everlytic.campaign_reports")
+    assert (report["name"], report["reported_on"]) == ("News", UNTIL)
+    (mart,) = ask(connection, "SELECT sent, complained FROM analytics.campaigns WHERE kind = 'bulk'")
+    assert mart["sent"] == report["raw"]["figures"]["sent"] > 0
+    assert synced.report.rows == {"transactions": MAILS, "callback_events": len(events), "campaign_reports": 1}
+
+
+def test_an_operator_sees_what_came(synced: Synced) -> None:
+    """A run's metadata holds counts, the dates, a table with the failed tenant's error, and a chart."""
+    metadata = synced.metadata("transactions")
+    assert (metadata["dagster/row_count"].value, metadata["new_rows"].value) == (MAILS, MAILS)
+    assert str(metadata["date_range"].value).startswith("2026-03-02")
+    assert f"| Good | {MAILS} | {MAILS} | 0 |  |" in metadata["workspaces"].value
+    assert "| Bad | 0 | 0 | 0 | Unauthorized: " in metadata["workspaces"].value
+    assert f"2026-03-02 {'█' * 40} {MAILS}" in metadata["rows_per_day"].value
+
+
+def test_the_worker_is_asked_once_per_run_and_workspace(synced: Synced, connection: psycopg.Connection) -> None:
+    """After a sync the queue holds the two jobs of each connected workspace, under the run's id."""
+    jobs = ask(
+        connection, "SELECT workspace_id, job_type FROM app.scheduled_jobs WHERE dedupe_key = %s", synced.report.run_id
+    )
+    assert sorted((row["workspace_id"], row["job_type"]) for row in jobs) == sorted(
+        (workspace, job_type)
+        for workspace in (synced.good, synced.bad)
+        for job_type in ("apply_provider_events", "sync_analytics")
+    )
+
+
+def test_dbt_reports_each_model_and_test_to_dagster(synced: Synced) -> None:
+    """Every model of the project is materialised in the run, with its tests as checks of it."""
+    keys = {key.to_user_string() for key in synced.instance.get_asset_keys()}
+    assert {
+        "staging/stg_everlytic__transactions",
+        "intermediate/int_messages__engagement",
+        "analytics/campaigns",
+    } <= keys
+    checks = synced.instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        [dg.AssetCheckKey(dg.AssetKey(["analytics", "campaigns"]), "campaigns_arithmetic")]
+    )
+    assert [str(record.status) for record in checks.values()] == ["AssetCheckExecutionRecordStatus.SUCCEEDED"]
+
+
+def test_a_second_run_through_faults_lands_nothing_twice(
+    synced: Synced, connection: psycopg.Connection, provider: Sandbox, module_database_url: str
+) -> None:
+    """Through 429, 503, 500, HTML pages and broken connections the days end with the same rows, and all sides agree."""
+    # Polled and not applied, the sides differed.
+    assert "analytics/campaigns: counts_agree" in synced.report.failed_checks
+    before = ask(connection, "SELECT * FROM everlytic.transactions ORDER BY transaction_id")
+    connection.execute(APPLY.encode())
+    faults = ("rate_limited", "unavailable", "server_error", "html_error", "reset_before_accept")
+    provider.tell(
+        "scenarios",
+        username=synced.username,
+        scenarios=[{"name": name, "probability": 0.12, "routes": ["read"]} for name in faults],
+    )
+    again = run(module_database_url)
+    assert (again.success, again.errors, again.rows) == (True, [], synced.report.rows)
+    assert again.failed_tenants == synced.report.failed_tenants
+    assert {name.partition(": ")[2] for name in again.failed_checks} == {"every_tenant_synced"}
+    assert ask(connection, "SELECT * FROM everlytic.transactions ORDER BY transaction_id") == before
+    (row,) = ask(connection, "SELECT * FROM analytics.campaigns WHERE kind = 'sequence'")
+    assert (row["sent"], row["delivered"], row["human_opened"], row["clicked"]) == (MAILS, MAILS, MAILS, 1)
+
+
+def test_the_checks_name_what_is_wrong(
+    synced: Synced, connection: psycopg.Connection, module_database_url: str
+) -> None:
+    """A send after a suppression of the domain, an event of a mail that was never sent, and drift are each shown."""
+    database = Database(url=module_database_url)
+    assert judge(checks.nobody_mailed_after_suppression, database).passed
+    assert judge(checks.no_event_without_message, database).passed
+    connection.execute(APPLY.encode())
+    suppressed, lost = synced.messages[0], synced.messages[1]
+    with broken(connection, synced.good, lost):
+        mailed = judge(checks.nobody_mailed_after_suppression, database)
+        orphaned = judge(checks.no_event_without_message, database)
+        drifted = judge(checks.counts_agree, database)
+    assert (mailed.passed, mailed.metadata["found"].value) == (False, MAILS - 1)
+    assert str(suppressed) in str(mailed.metadata["rows"].value)
+    assert (orphaned.passed, orphaned.metadata["found"].value) == (False, len(HAPPENED))
+    drift = f"| {synced.good} | {synced.sequence} | sent | {MAILS} | {MAILS - 1} | {MAILS} |"
+    assert drift in str(drifted.metadata["drift"].value)
+
+
+@contextlib.contextmanager
+def broken(connection: psycopg.Connection, workspace: UUID, lost: UUID) -> Iterator[None]:
+    """Suppress everybody's domain from before the mails went out, and forget that one of them was sent."""
+    connection.execute(
+        """
+        INSERT INTO app.suppressions (workspace_id, kind, value_hash, reason, source, suppressed_at)
+        SELECT %(workspace)s, 'domain', app.suppression_hash(%(workspace)s, '@example.test'), 'domain', 'test',
+               %(sent)s - interval '1 second'
+        """,
+        {"workspace": workspace, "sent": SENT},
+    )
+    connection.execute("UPDATE app.send_attempts SET outcome = 'rejected' WHERE draft_id = %s", [lost])
+    yield
+    connection.execute("UPDATE app.send_attempts SET outcome = 'accepted' WHERE draft_id = %s", [lost])
+    connection.execute("DELETE FROM app.suppressions")
+
+
+def test_a_day_that_dagster_does_not_know_is_named(module_database_url: str, environment: None) -> None:
+    """Days before the first one and in the future are refused with a sentence, before anything runs."""
+    with pytest.raises(UnknownDay, match="1999-01-01 is no business day"):
+        sync_and_build(database_url=module_database_url, secret_key=SECRET_KEY, since=date(1999, 1, 1))
