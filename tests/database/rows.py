@@ -23,10 +23,10 @@ Ids = dict[str, UUID]
 """The ids of a workspace's rows, by table."""
 
 
-def named(table: sa.Table) -> sql.Composed:
+def named(table: sa.Table) -> sql.Identifier:
     """Return the table's quoted name."""
     assert table.schema is not None
-    return sql.Identifier(table.schema, table.name)  # type: ignore[return-value]  # composes like the rest
+    return sql.Identifier(table.schema, table.name)
 
 
 def fill_every_table(owner: psycopg.Connection, label: str) -> Ids:
@@ -47,7 +47,7 @@ def insert(connection: psycopg.Connection, table: sa.Table, row: dict[str, Any],
     )
     cursor = connection.execute(statement + returned if row else _default_row(table, returned), list(row.values()))
     if cursor.description:
-        (ids[str(table)],) = cursor.fetchone() or (None,)  # type: ignore[assignment]  # RETURNING answers a row
+        (ids[str(table)],) = cursor.fetchone() or (None,)
 
 
 def _default_row(table: sa.Table, returned: sql.SQL) -> sql.Composed:

@@ -98,7 +98,9 @@ def test_a_tenant_sees_its_own_rows_alone(tenants: Tenants, owner: psycopg.Conne
             if column not in table.c:
                 column = "account_id"
             expected = ids[ACCOUNTS] if str(table) == ACCOUNTS or column == "account_id" else ids[WORKSPACES]
-            seen = tenants.app.execute(sql.SQL("SELECT DISTINCT {} FROM {}").format(sql.Identifier(column), named(table)))
+            seen = tenants.app.execute(
+                sql.SQL("SELECT DISTINCT {} FROM {}").format(sql.Identifier(column), named(table))
+            )
             assert seen.fetchall() == [(expected,)], f"in {table}"
 
 
@@ -134,7 +136,7 @@ def test_history_cannot_be_rewritten(tenants: Tenants, table: str, statement: st
     """The app may not change or remove what is append-only, not even its own."""
     enter(tenants.app, tenants.mine)
     with pytest.raises(InsufficientPrivilege, match="permission denied"):
-        tenants.app.execute(sql.SQL(statement).format(sql.Identifier(*table.split("."))))  # type: ignore[arg-type]  # a literal above
+        tenants.app.execute(sql.SQL(statement).format(sql.Identifier(*table.split("."))))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_the_app_cannot_free_itself(tenants: Tenants, statement: str) -> None:
     """No statement at the app's disposal lifts the policies."""
     enter(tenants.app, tenants.mine)
     with pytest.raises(InsufficientPrivilege):
-        tenants.app.execute(statement)  # type: ignore[call-overload]  # literals above
+        tenants.app.execute(statement)
 
 
 def test_switching_row_security_off_is_an_error(tenants: Tenants) -> None:
@@ -183,9 +185,7 @@ def test_every_change_is_logged_for_its_workspace(tenants: Tenants, owner: psyco
     }
     assert {"app.leads", "app.scheduled_jobs", "app.workspaces", "everlytic.campaign_reports"} <= logging
     for ids in (tenants.mine, tenants.theirs):
-        noted = owner.execute(
-            "SELECT DISTINCT table_name FROM app.changes WHERE workspace_id = %s", [ids[WORKSPACES]]
-        )
+        noted = owner.execute("SELECT DISTINCT table_name FROM app.changes WHERE workspace_id = %s", [ids[WORKSPACES]])
         assert {name for (name,) in noted} == {name.partition(".")[2] for name in logging}
 
 

@@ -831,9 +831,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_send_attempts")),
         schema="app",
     )
-    op.create_index(
-        op.f("ix_send_attempts_recorded_at"), "send_attempts", ["recorded_at"], unique=False, schema="app"
-    )
+    op.create_index(op.f("ix_send_attempts_recorded_at"), "send_attempts", ["recorded_at"], unique=False, schema="app")
     op.create_index(
         op.f("ix_send_attempts_workspace_id_claimed_at"),
         "send_attempts",
