@@ -48,7 +48,7 @@ def libpq_url(url: URL) -> str:
 def connect(url: URL) -> psycopg.Connection:
     """Return a plain autocommit connection; raises DatabaseUnreachable with the server's own words."""
     try:
-        return psycopg.connect(libpq_url(url), autocommit=True, connect_timeout=10)
+        return psycopg.connect(libpq_url(url), autocommit=True, connect_timeout=10, prepare_threshold=None)
     except psycopg.OperationalError as error:
         reasons = [line for line in str(error).strip().splitlines() if not line.startswith((" ", "\t"))]
         reason = reasons[-1].removeprefix("connection failed: ").rstrip(".")

@@ -26,13 +26,13 @@
             select
                 {% for name in counts %}coalesce(sum({{ name }}), 0)::bigint as {{ name }}, {% endfor %}
                 sum(complained)::bigint as complained
-            from {{ relation }}
+            from {{ relation.schema }}.{{ relation.identifier }}
             where
                 workspace_id = (select app.current_workspace())
                 and sent_on between coalesce(starts_on, '-infinity') and coalesce(ends_on, 'infinity')
         ) as totals
         cross join (
-            select max(as_of) as as_of from {{ relation }} where workspace_id = (select app.current_workspace())
+            select max(as_of) as as_of from {{ relation.schema }}.{{ relation.identifier }} where workspace_id = (select app.current_workspace())
         ) as latest
     $totals$;
     revoke all on function {{ relation.schema }}.workspace_totals(date, date) from public;
