@@ -1,0 +1,69 @@
+"""The rooms of the API draw from the same file names, and nothing is called by a name that says nothing."""
+
+import re
+
+from tests.architecture.tree import PACKAGES, ROOMS, files, sources
+
+FILES = {"__init__.py", "endpoints.py", "schemas.py", "service.py", "repository.py", "tasks.py"}
+EXCEPTIONS = {
+    "events/verdicts.py": "the rules by which an open or a click is taken for a machine's, with names and versions",
+    "imports/addresses.py": "which addresses are valid: a pattern for Postgres and Python, a validator for the rest",
+    "imports/parsing/__init__.py": "reading files of any encoding, delimiter and preamble, one file for each step",
+    "imports/parsing/blocks.py": "as above",
+    "imports/parsing/layout.py": "as above",
+    "imports/parsing/records.py": "as above",
+    "imports/parsing/text.py": "as above",
+    "jobs/engine.py": "the worker's engine; the room shows its queue",
+    "replies/message.py": "an RFC 5322 message, read into what replies need",
+    "sending/content.py": "what a mail carries beside its text",
+    "suppressions/page.py": "the page behind the unsubscribe link",
+    "suppressions/tokens.py": "the signed token in the unsubscribe link",
+    "webhooks/intake.py": "gathering pushed requests into few commits",
+}
+"""The files of rooms beside the agreed ones, each with what it is for."""
+
+FORBIDDEN = {"common", "core", "helpers", "misc", "shared", "util", "utils"}
+
+
+def test_rooms_hold_the_agreed_files() -> None:
+    """A reader guesses the path: a new kind of file in a room is a decision, and is listed here with its reason."""
+    inside = {source.path.removeprefix("api/") for source in sources("api") if source.path.count("/") > 1}
+    strange = {path for path in inside if path.partition("/")[2] not in FILES}
+    assert strange - set(EXCEPTIONS) == set()
+
+
+def test_every_room_says_what_it_answers_for() -> None:
+    """Each package of ours opens with one sentence on what it answers for."""
+    silent = [
+        source.path
+        for source in sources(*PACKAGES)
+        if source.path.endswith("__init__.py") and not (source.tree.body and source.text.startswith('"""'))
+    ]
+    assert silent == []
+
+
+def test_every_room_is_entered() -> None:
+    """A room is in the list of routes or of tasks, or the app itself knows it: none is forgotten."""
+    registries = "".join(source.text for source in sources("api") if source.path in REGISTRIES)
+    forgotten = [room for room in ROOMS if not re.search(rf"from api\.{room}\.", registries)]
+    assert forgotten == []
+
+
+REGISTRIES = {"api/routes.py", "api/tasks.py", "api/app.py"}
+
+
+def test_endpoints_and_tasks_are_registered() -> None:
+    """Every endpoints.py is in api/routes.py, every tasks.py in api/tasks.py; live queries wrap all others instead."""
+    text = {source.path: source.text for source in sources("api")}
+    for path in text:
+        room, _, name = path.removeprefix("api/").partition("/")
+        if name == "endpoints.py" and room != "live":
+            assert f"from api.{room}.endpoints import" in text["api/routes.py"]
+        if name == "tasks.py":
+            assert f"from api.{room}.tasks import" in text["api/tasks.py"]
+
+
+def test_no_name_says_nothing() -> None:
+    """There is no folder and no file for whatever did not find a room."""
+    named = [path for path in files() if FORBIDDEN & {part.partition(".")[0].lower() for part in path.split("/")}]
+    assert named == []
