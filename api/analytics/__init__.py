@@ -1,0 +1,1 @@
+"""The figures: what dbt has counted, as it counted it."""

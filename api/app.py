@@ -1,0 +1,81 @@
+"""The HTTP service: one app over all routers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from sqlalchemy.engine import URL
+
+from ai.settings import AiSettings
+from api import errors, pages
+from api.live.endpoints import LiveQueries
+from api.live.service import following
+from api.middleware import BodyLimit, Etags, RequestLog
+from api.resources import open_services
+from api.routes import ROUTERS
+from api.settings import ApiSettings
+from database.roles import owner_url
+from database.settings import DatabaseSettings
+
+DESCRIPTION = """
+Send `Authorization: Bearer <api key>`. Errors are RFC 9457 problems with a stable `code`.
+
+Every GET under /api is also a live query: with `Accept: text/event-stream` the same URL answers its result now and
+again each time a commit changes it, as server-sent events whose `id` is the result's ETag. An event `problem` says why
+a stream ends. Every JSON answer to a GET has an ETag; with `If-None-Match` it answers 304 while nothing has changed.
+"""
+
+
+def create_app(settings: ApiSettings, ai: AiSettings, owner: URL) -> FastAPI:
+    """Return the service; its database, model and HTTP client open when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with (
+            open_services(settings, ai, owner, name="salesmatter-api") as services,
+            following(owner, settings.poll_milliseconds / 1000) as follower,
+        ):
+            app.state.services, app.state.follower = services, follower
+            yield
+
+    app = FastAPI(
+        title="SalesMatter",
+        summary="Automated B2B outreach: leads, sequences, drafts, sending, replies, analytics.",
+        description=DESCRIPTION,
+        version="0.1.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    errors.install(app)
+    _add_middleware(app, settings)
+    for router in ROUTERS:
+        app.include_router(router)
+    pages.install(app)
+    return app
+
+
+def create_app_from_environment() -> FastAPI:
+    """Return the service as the environment describes it, for `uvicorn --factory`."""
+    return create_app(ApiSettings(), AiSettings(), owner_url(DatabaseSettings().owner_url()))
+
+
+def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
+    """Wrap the app, from the inside out: what is added last sees a request first."""
+    app.add_middleware(BodyLimit, megabytes=settings.max_body_megabytes)
+    app.add_middleware(Etags)
+    app.add_middleware(
+        LiveQueries,
+        results_per_second=settings.live_results_per_second,
+        runs_at_once=max(1, settings.pool_size // 2),
+    )
+    app.add_middleware(RequestLog)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "X-Request-Id"],
+    )

@@ -1,0 +1,1 @@
+"""Drafts: written by the model or from the template, reviewed by people."""

@@ -1,0 +1,62 @@
+"""Drafts on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from api.pagination import Wire
+from database.models import DraftStatus
+
+
+class DraftOut(Wire):
+    """One email to one lead."""
+
+    id: UUID
+    lead_id: UUID
+    enrollment_id: UUID
+    sequence_id: UUID
+    step_order: int
+    subject: str
+    body: str
+    body_html: str
+    status: DraftStatus
+    error_reason: str | None
+    generation: dict[str, Any] | None
+    send_at: datetime | None
+    sent_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class DraftChange(Wire):
+    """What a reviewer changes; what is left out stays."""
+
+    subject: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    body: Annotated[str, Field(min_length=1, max_length=50_000)] | None = None
+
+    @model_validator(mode="after")
+    def _not_cleared(self) -> Self:
+        if any(getattr(self, name) is None for name in self.model_fields_set):
+            raise ValueError("subject and body cannot be null; leave out what is to stay")
+        return self
+
+
+class ApproveIn(Wire):
+    """Which drafts to approve: some by id, or all of a sequence that wait for review."""
+
+    draft_ids: Annotated[list[UUID], Field(min_length=1, max_length=10_000)] | None = None
+    sequence_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.draft_ids is None) == (self.sequence_id is None):
+            raise ValueError("give either draftIds or sequenceId")
+        return self
+
+
+class ApproveResult(Wire):
+    """Which drafts were approved; the others were not waiting for review."""
+
+    approved: list[UUID]

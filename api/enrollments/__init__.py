@@ -1,0 +1,1 @@
+"""Enrollments: leads on their way through sequences."""

@@ -1,0 +1,182 @@
+"""The errors of the service, as RFC 9457 problems.
+
+ApiError
+├── Unauthorized            401  who are you?
+├── Forbidden               403  your role may not
+├── NotFound                404  no such thing, or not yours
+├── Conflict                409  not in this state
+│   └── AlreadyExists       409  uniqueness says no
+├── PreconditionFailed      412  somebody changed it since you read it
+├── TooLarge                413  more than is read
+└── Malformed               422  the input cannot be understood
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DataError
+from starlette.exceptions import HTTPException
+
+from domain.errors import DomainError, InvalidTransition
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class ApiError(Exception):
+    """The service says no; `status`, `code` and the sentence go to the caller."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str, *, errors: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(detail)
+        self.detail, self.errors = detail, list(errors)
+
+
+class Unauthorized(ApiError):
+    """No valid credential came with the request."""
+
+    status, code = 401, "unauthorized"
+
+
+class Forbidden(ApiError):
+    """The caller is known, and may not."""
+
+    status, code = 403, "forbidden"
+
+
+class NotFound(ApiError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    status, code = 404, "not_found"
+
+
+class Conflict(ApiError):
+    """The thing is not in a state that allows this."""
+
+    status, code = 409, "conflict"
+
+
+class AlreadyExists(Conflict):
+    """Something of the same identity is there already."""
+
+    code = "already_exists"
+
+
+class PreconditionFailed(ApiError):
+    """The thing was changed since the caller read it."""
+
+    status, code = 412, "precondition_failed"
+
+
+class TooLarge(ApiError):
+    """The request is larger than is read."""
+
+    status, code = 413, "too_large"
+
+
+class Malformed(ApiError):
+    """The input cannot be understood; `errors` name the fields."""
+
+    status, code = 422, "malformed"
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    location: list[str | int]
+    message: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem with our stable `code` and the request's id."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    requestId: str | None = None  # noqa: N815 - the wire's spelling
+    errors: list[FieldProblem] = []
+
+
+_TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "Changed in the meantime",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Malformed input",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Not available",
+}
+
+
+def problem_response(
+    request: Request, status: int, code: str, detail: str, errors: Sequence[dict[str, Any]] = ()
+) -> JSONResponse:
+    """Return the problem as a response; `errors` are `{location, message}` each."""
+    problem = {
+        "type": f"urn:salesmatter:problem:{code}",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "requestId": getattr(request.state, "request_id", None),
+        "errors": list(errors),
+    }
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110's number
+    return JSONResponse(problem, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of a route that can answer with these errors, besides malformed input."""
+    declared: tuple[type[ApiError], ...] = (*errors, Malformed)
+    statuses = {error.status for error in declared}
+    return {
+        status: {
+            "description": _TITLES[status],
+            "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted(statuses)
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error as a problem."""
+
+    @app.exception_handler(ApiError)
+    async def _on_api_error(request: Request, error: ApiError) -> JSONResponse:
+        return problem_response(request, error.status, error.code, error.detail, error.errors)
+
+    @app.exception_handler(DomainError)
+    async def _on_domain_error(request: Request, error: DomainError) -> JSONResponse:
+        code = "invalid_transition" if isinstance(error, InvalidTransition) else "rule_says_no"
+        return problem_response(request, 409, code, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [{"location": list(one["loc"]), "message": str(one["msg"])} for one in error.errors()]
+        first = ".".join(str(part) for part in fields[0]["location"]) if fields else "body"
+        detail = f"The input cannot be understood: {first}: {fields[0]['message'] if fields else 'malformed'}."
+        return problem_response(request, 422, Malformed.code, detail, fields)
+
+    @app.exception_handler(DataError)
+    async def _on_data_error(request: Request, _error: DataError) -> JSONResponse:
+        # NUL in a text, a number too large for its column: what JSON can say and Postgres cannot store.
+        detail = "The input holds a character or a number that cannot be stored, such as NUL."
+        return problem_response(request, 422, Malformed.code, detail)
+
+    @app.exception_handler(HTTPException)
+    async def _on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        code = _TITLES.get(error.status_code, "error").lower().replace(" ", "_")
+        return problem_response(request, error.status_code, code, str(error.detail))

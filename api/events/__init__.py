@@ -1,0 +1,1 @@
+"""Events: what the provider told of each message, and what follows from it."""

@@ -1,0 +1,21 @@
+"""Applying what the provider told us."""
+
+from api.events import service
+from api.jobs.engine import Work
+from api.resources import Services
+
+
+async def apply_provider_events(work: Work[Services]) -> None:
+    """Apply the workspace's unapplied provider rows, a batch a transaction, until none is left."""
+    while True:
+        async with work.transaction() as session:
+            rows = await service.take_provider_rows(session, work.workspace_id)
+            if not rows:
+                return
+            await service.apply_provider_rows(session, work.workspace_id, rows, work.clock.now())
+
+
+async def sync_analytics(work: Work[Services]) -> None:
+    """Let the operational side learn what a sync has landed: sends of unknown outcome that Everlytic lists."""
+    async with work.transaction() as session:
+        await service.settle_unknown_sends(session, work.workspace_id, work.clock.now())

@@ -1,0 +1,1 @@
+"""Files on their way to becoming leads: read, mapped, looked at, committed."""

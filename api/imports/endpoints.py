@@ -1,0 +1,108 @@
+"""HTTP for imports."""
+
+from collections.abc import Iterator
+from typing import IO, Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, UploadFile, status
+from fastapi.responses import StreamingResponse
+
+from api.dependencies import MemberDep, PageDep
+from api.errors import Conflict, NotFound, TooLarge, Unauthorized, responses
+from api.imports import service
+from api.imports.schemas import ImportOut, MappingIn, Preview
+from api.leads.schemas import ListName
+from api.pagination import Page, to_page
+from database.models import DuplicatePolicy, RowOutcome
+
+router = APIRouter(prefix="/api/workspaces/{workspaceId}/imports", tags=["imports"])
+
+SENT_AT_ONCE = 256 * 1024
+
+
+@router.post(
+    "",
+    operation_id="uploadImport",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=responses(Unauthorized, NotFound, TooLarge),
+)
+async def upload_import(
+    member: MemberDep,
+    file: UploadFile,
+    list_name: Annotated[ListName | None, Form(alias="listName", description="By default the file's name.")] = None,
+    duplicate_policy: Annotated[DuplicatePolicy, Form(alias="duplicatePolicy")] = DuplicatePolicy.FILL,
+) -> ImportOut:
+    """Upload a CSV or TSV file of any encoding and delimiter; its columns are mapped, and nothing is a lead yet."""
+    # Reading and mapping a file can take long: the request's transaction ends here, and the rows get one of their own.
+    await member.session.commit()
+    received = await service.receive(
+        member.services,
+        member.workspace_id,
+        file.file,
+        file_name=file.filename or "",
+        list_name=list_name,
+        policy=duplicate_policy,
+        actor=member.caller.user_id,
+    )
+    return ImportOut.model_validate(received)
+
+
+@router.get("", operation_id="listImports", responses=responses(Unauthorized, NotFound))
+async def list_imports(member: MemberDep, page: PageDep) -> Page[ImportOut]:
+    """The workspace's imports, newest first."""
+    return to_page(ImportOut, await service.list_imports(member.session, member.workspace_id, page), page)
+
+
+@router.get("/{import_id}", operation_id="getImport", responses=responses(Unauthorized, NotFound))
+async def get_import(member: MemberDep, import_id: UUID) -> ImportOut:
+    """One import, with its mapping and, once committed, its counts."""
+    return ImportOut.model_validate(await service.get_import(member.session, member.workspace_id, import_id))
+
+
+@router.put(
+    "/{import_id}/mapping", operation_id="putImportMapping", responses=responses(Unauthorized, NotFound, Conflict)
+)
+async def put_mapping(member: MemberDep, import_id: UUID, body: MappingIn) -> ImportOut:
+    """Settle what the file's columns are."""
+    columns = [column.model_dump() for column in body.columns]
+    changed = await service.change_mapping(member.session, member.workspace_id, import_id, columns)
+    return ImportOut.model_validate(changed)
+
+
+@router.get("/{import_id}/preview", operation_id="previewImport", responses=responses(Unauthorized, NotFound))
+async def preview(member: MemberDep, import_id: UUID) -> Preview:
+    """What a commit would do now; nothing is written."""
+    found, counts = await service.preview(member.session, member.workspace_id, import_id)
+    return Preview(row_count=found.row_count, **{outcome.value: counts.get(outcome, 0) for outcome in RowOutcome})
+
+
+@router.post(
+    "/{import_id}/commit",
+    operation_id="commitImport",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses=responses(Unauthorized, NotFound, Conflict),
+)
+async def commit_import(member: MemberDep, import_id: UUID) -> ImportOut:
+    """Have the file's rows written to leads; the import says when it is done."""
+    started = await service.start_commit(member.session, member.workspace_id, import_id, member.now)
+    return ImportOut.model_validate(started)
+
+
+@router.get(
+    "/{import_id}/errors.csv",
+    operation_id="getImportErrors",
+    response_class=StreamingResponse,
+    responses=responses(Unauthorized, NotFound)
+    | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Line, reason, cells."}},
+)
+async def get_errors(member: MemberDep, import_id: UUID) -> StreamingResponse:
+    """The rows that cannot be used, as they were, with line and reason."""
+    file = await service.write_errors(member.session, member.workspace_id, import_id)
+    headers = {"Content-Disposition": f'attachment; filename="import-{import_id}-errors.csv"'}
+    return StreamingResponse(_pieces(file), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(SENT_AT_ONCE):
+            yield piece

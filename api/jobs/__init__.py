@@ -1,0 +1,1 @@
+"""Background work: the engine that does it, and what people see of it."""

@@ -1,0 +1,170 @@
+"""The SQL of the job engine and of the public record of jobs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.pagination import PageRequest, paged
+from database.models import JobStatus, JobWorker, ScheduledJob
+
+_CLAIM = text(
+    """
+    WITH due AS (
+      SELECT id FROM app.scheduled_jobs
+       WHERE status = 'pending' AND job_type = :job_type AND run_at <= :now
+       ORDER BY run_at, id
+       LIMIT :most
+       FOR UPDATE SKIP LOCKED
+    )
+    UPDATE app.scheduled_jobs AS job
+       SET status = 'running', attempts = job.attempts + 1, locked_by = :worker, started_at = :now
+      FROM due
+     WHERE job.id = due.id
+    RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for
+    """
+)
+
+# Joined by id to rows the caller holds, never by locked_by: an index there made this quadratic once.
+_FINISH = text(
+    """
+    UPDATE app.scheduled_jobs AS job
+       SET status = done.status,
+           run_at = coalesce(done.run_at, job.run_at),
+           last_error = done.error,
+           max_attempts = job.max_attempts + done.granted,
+           completed_at = CASE WHEN done.status = 'pending' THEN NULL ELSE CAST(:now AS timestamptz) END,
+           locked_by = NULL
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS int[]), CAST(:statuses AS text[]),
+                  CAST(:run_ats AS timestamptz[]), CAST(:errors AS text[]), CAST(:granted AS int[]))
+        AS done (id, attempts, status, run_at, error, granted)
+     WHERE job.id = done.id AND job.status = 'running' AND job.locked_by = :worker AND job.attempts = done.attempts
+    """
+)
+
+_NEXT_DUE = text("SELECT min(run_at) FROM app.scheduled_jobs WHERE status = 'pending' AND job_type = :job_type")
+
+# A job is lost when nobody who beats holds it, so a worker that never beat cannot keep one either.
+_REAP = text(
+    """
+    UPDATE app.scheduled_jobs AS job
+       SET status = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
+                         THEN 'pending' ELSE 'failed' END,
+           last_error = 'The worker that ran this was lost.',
+           completed_at = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
+                               THEN NULL ELSE CAST(:now AS timestamptz) END,
+           locked_by = NULL
+     WHERE job.status = 'running'
+       AND NOT EXISTS (
+         SELECT 1 FROM app.job_workers AS worker
+          WHERE worker.id = job.locked_by AND worker.beat_at > now() - make_interval(secs => :lost_after))
+    """
+)
+
+_FORGET_WORKERS = text("DELETE FROM app.job_workers WHERE beat_at < now() - interval '1 day'")
+
+_BEAT = text("UPDATE app.job_workers SET beat_at = now() WHERE id = :worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a claimed job ended; `granted` attempts are given back, for a job that was only put off."""
+
+    job_id: UUID
+    attempts: int
+    status: JobStatus
+    run_at: datetime | None = None
+    error: str | None = None
+    granted: int = 0
+
+
+async def register_worker(session: AsyncSession, host: str) -> UUID:
+    """Insert a worker and return its id."""
+    return (await session.scalars(insert(JobWorker).values(host=host).returning(JobWorker.id))).one()
+
+
+async def beat(session: AsyncSession, worker: UUID) -> None:
+    """Say that the worker lives, by the database's clock."""
+    await session.execute(_BEAT, {"worker": worker})
+
+
+async def workers_alive(session: AsyncSession, within_seconds: float) -> int:
+    """Return how many workers have said within the last seconds that they live."""
+    recent = JobWorker.beat_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, within_seconds)
+    return await session.scalar(select(func.count()).select_from(JobWorker).where(recent)) or 0
+
+
+async def retire_worker(session: AsyncSession, worker: UUID) -> None:
+    """Take a worker that stops out of the list; what it still held is then lost at once, not after a while."""
+    await session.execute(text("DELETE FROM app.job_workers WHERE id = :worker"), {"worker": worker})
+
+
+async def claim(session: AsyncSession, *, job_type: str, worker: UUID, now: datetime, most: int) -> Sequence[Row[Any]]:
+    """Take up to `most` due jobs of a type, oldest first, over all workspaces."""
+    parameters = {"job_type": job_type, "worker": worker, "now": now, "most": most}
+    return (await session.execute(_CLAIM, parameters)).all()
+
+
+async def finish(session: AsyncSession, worker: UUID, now: datetime, endings: Sequence[Ending]) -> None:
+    """Record how jobs ended, in one statement; a job the worker has lost meanwhile stays as it is."""
+    await session.execute(
+        _FINISH,
+        {
+            "worker": worker,
+            "now": now,
+            "ids": [one.job_id for one in endings],
+            "attempts": [one.attempts for one in endings],
+            "statuses": [one.status.value for one in endings],
+            "run_ats": [one.run_at for one in endings],
+            "errors": [one.error for one in endings],
+            "granted": [one.granted for one in endings],
+        },
+    )
+
+
+async def next_due(session: AsyncSession, job_type: str) -> datetime | None:
+    """Return when the earliest waiting job of a type may run."""
+    due: datetime | None = await session.scalar(_NEXT_DUE, {"job_type": job_type})
+    return due
+
+
+async def reap(session: AsyncSession, *, lost_after: float, now: datetime, verified: Sequence[str]) -> None:
+    """Give back the jobs of lost workers; types in `verified` run again whatever their attempts, to find out."""
+    await session.execute(_REAP, {"lost_after": lost_after, "now": now, "verified": list(verified)})
+    await session.execute(_FORGET_WORKERS)
+
+
+async def find_jobs(
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, job_type: str | None, status: JobStatus | None
+) -> Sequence[ScheduledJob]:
+    """Return the workspace's jobs, newest first, one more than the page holds."""
+    statement = select(ScheduledJob).where(ScheduledJob.workspace_id == workspace_id)
+    if job_type is not None:
+        statement = statement.where(ScheduledJob.job_type == job_type)
+    if status is not None:
+        statement = statement.where(ScheduledJob.status == status)
+    return (await session.scalars(paged(statement, ScheduledJob.id, page))).all()
+
+
+async def find_job(session: AsyncSession, job_id: UUID) -> ScheduledJob | None:
+    """Return a job of the workspace."""
+    return await session.scalar(select(ScheduledJob).where(ScheduledJob.id == job_id))
+
+
+async def move_job(
+    session: AsyncSession, job_id: UUID, sources: Sequence[JobStatus], values: dict[str, Any]
+) -> ScheduledJob | None:
+    """Change a job that is in one of `sources` and return it, or None when it is not."""
+    statement = (
+        update(ScheduledJob)
+        .where(ScheduledJob.id == job_id, ScheduledJob.status.in_(sources))
+        .values(**values)
+        .returning(ScheduledJob)
+    )
+    return await session.scalar(statement, execution_options={"populate_existing": True})

@@ -1,0 +1,1 @@
+"""Live queries: any GET, answered again each time a commit changes it."""

@@ -1,0 +1,160 @@
+"""What every request goes through: a name, a line in the log, a limit on its size, and a tag on its answer."""
+
+import hashlib
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problem_response
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+MEGABYTE = 1024 * 1024
+
+
+class RequestLog:
+    """Names each request, writes one line about it, and answers for what nobody foresaw."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request as `request.state.request_id`, which is also answered as X-Request-Id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        asked = request.headers.get("X-Request-Id", "")
+        request.state.request_id = asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        status, started = 0, time.perf_counter()
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request.state.request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_named)
+        except Exception:
+            log.exception("Request %s failed.", request.state.request_id, extra={"fields": _fields(request)})
+            if status:
+                raise  # the answer is half sent: only a broken connection can say so
+            sentence = "Something went wrong on our side; quote the request id when you report it."
+            await problem_response(request, 500, "internal_error", sentence)(scope, receive, send_named)
+        finally:
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            fields = {**_fields(request), "status": status, "milliseconds": milliseconds}
+            log.info("request", extra={"fields": fields})
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    """Return what may be written about a request; its path only as the route's template, which holds no secret."""
+    route = request.scope.get("route")
+    fields = {
+        "request_id": request.state.request_id,
+        "method": request.method,
+        "path": getattr(route, "path", None),
+        "account_id": getattr(request.state, "account_id", None),
+        "workspace_id": request.path_params.get("workspaceId"),
+    }
+    return {name: value if value is None else str(value) for name, value in fields.items()}
+
+
+class BodyLimit:
+    """Refuses a body that is larger than is read, before or while it comes in."""
+
+    def __init__(self, app: ASGIApp, megabytes: int) -> None:
+        self._app, self._megabytes = app, megabytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._megabytes * MEGABYTE:
+            await problem_response(Request(scope), 413, "too_large", self._sentence)(scope, receive, send)
+            return
+        seen = 0
+
+        async def receive_counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._megabytes * MEGABYTE:
+                raise HTTPException(413, self._sentence)
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+    @property
+    def _sentence(self) -> str:
+        return f"The request is larger than the {self._megabytes} MB that are read."
+
+
+class Etags:
+    """Tags every successful JSON answer to a GET, and answers 304 to who has it already."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; a JSON answer is held back until its last byte is known."""
+        if scope["type"] != "http" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        start: Message | None = None
+        body = bytearray()
+
+        async def send_tagged(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start" and _is_json(message):
+                start = message
+            elif start is None:
+                await send(message)
+            else:
+                body.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    await _send_whole(scope, start, bytes(body), send)
+
+        await self._app(scope, receive, send_tagged)
+
+
+def _is_json(start: Message) -> bool:
+    content_type = Headers(raw=start["headers"]).get("content-type", "")
+    return bool(start["status"] == 200) and content_type.partition(";")[0] == "application/json"  # noqa: PLR2004
+
+
+def etag_of(body: bytes) -> str:
+    """Return the strong entity tag of a body."""
+    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+
+
+def has_it(if_none_match: str, etag: str) -> bool:
+    """Say whether an If-None-Match header names the tag; tags are compared weakly, as RFC 9110 wants it here."""
+    named = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in named or etag.removeprefix("W/") in named
+
+
+async def _send_whole(scope: Scope, start: Message, body: bytes, send: Send) -> None:
+    headers = MutableHeaders(scope=start)
+    headers.setdefault("ETag", etag_of(body))
+    headers.setdefault("Cache-Control", "private, no-cache")
+    headers.add_vary_header("Accept")
+    headers.add_vary_header("Authorization")
+    if has_it(Headers(scope=scope).get("if-none-match", ""), headers["ETag"]):
+        start["status"], body = 304, b""
+        del headers["content-type"]
+        del headers["content-length"]
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

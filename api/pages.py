@@ -1,0 +1,105 @@
+"""What the service shows besides its API: whether it is well, a front page, and its documentation."""
+
+import asyncio
+import html
+from pathlib import Path
+from typing import Any
+
+import fastapi_offline
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.dependencies import ServicesDep
+from api.errors import Problem, problem_response
+from database.errors import DatabaseError
+from database.migrate import require_current_schema
+
+READY_WITHIN_SECONDS = 5.0
+STATIC = "/static/docs"
+SWAGGER_UI = Path(fastapi_offline.__file__).parent / "static"
+"""Swagger UI 5 as plain files; nothing else of the package is used."""
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/health/live")
+async def is_live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "live"}
+
+
+@router.get("/health/ready")
+async def is_ready(request: Request, services: ServicesDep) -> Response:
+    """The database can be reached and has the schema this code was written for; a 503 problem says what is wrong."""
+    try:
+        async with asyncio.timeout(READY_WITHIN_SECONDS):
+            await require_current_schema(services.pool)
+    except DatabaseError as error:
+        return problem_response(request, 503, "not_ready", str(error))
+    except (SQLAlchemyError, OSError):
+        return problem_response(request, 503, "not_ready", "The database does not answer.")
+    return Response('{"status":"ready"}', media_type="application/json")
+
+
+@router.get("/", response_class=HTMLResponse)
+async def front_page(services: ServicesDep) -> str:
+    """Where everything is."""
+    settings = services.settings
+    links = (
+        ("/docs", "API documentation", "every endpoint, to read and to try"),
+        (settings.dagster_url, "Dagster", "sync runs, schedules and checks"),
+        (settings.dbt_docs_url, "dbt docs", "every mart and every column"),
+        ("/health/ready", "Health", "whether the service can work"),
+    )
+    items = "".join(
+        f'<li><a href="{html.escape(url, quote=True)}">{name}</a> <span>{what}</span></li>' for url, name, what in links
+    )
+    return FRONT_PAGE.format(items=items)
+
+
+@router.get("/docs", response_class=HTMLResponse)
+async def documentation() -> HTMLResponse:
+    """Show the API's documentation, from files of our own, so that it works offline."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="SalesMatter API",
+        swagger_js_url=f"{STATIC}/swagger-ui-bundle.js",
+        swagger_css_url=f"{STATIC}/swagger-ui.css",
+        swagger_favicon_url="data:,",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages, and an OpenAPI document in which every reference resolves."""
+    app.include_router(router)
+    app.mount(STATIC, StaticFiles(directory=SWAGGER_UI), name="docs")
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with the problem that every error answers as."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+        )
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(problem.pop("$defs", {}), Problem=problem)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+FRONT_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>SalesMatter</title>
+<meta name="viewport" content="width=device-width">
+<style>
+body {{ font: 1.05rem/1.6 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1.5rem }}
+ul {{ list-style: none; padding: 0 }} li {{ padding: .6rem 0; border-top: 1px solid #e3e6ee }}
+a {{ color: #1d4ed8; font-weight: 600; text-decoration: none }} span {{ color: #667; margin-left: .5rem }}
+</style></head>
+<body><h1>SalesMatter</h1><p>Automated B2B outreach: the service is running.</p><ul>{items}</ul></body></html>
+"""

@@ -1,0 +1,1 @@
+"""Replies: what people send back, what they mean, and what follows."""

@@ -1,0 +1,71 @@
+"""What a process of ours holds from start to end: pools, clock, keys, the HTTP client, the model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ai.models import ModelAccess, model_access
+from ai.run import RunContext
+from ai.settings import AiSettings
+from ai.tracing import Tracing, tracing
+from api.clock import Clock
+from api.settings import ApiSettings
+from database.engine import create_pool
+from database.migrate import require_current_schema
+from database.models import EverlyticConnection
+from database.roles import APP_ROLE, role_url
+from database.secrets import SecretBox
+from everlytic.client import EverlyticClient
+
+CONNECT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What endpoints and tasks are given to work with."""
+
+    settings: ApiSettings
+    pool: AsyncEngine
+    clock: Clock
+    secrets: SecretBox
+    http: httpx.AsyncClient
+    models: ModelAccess | None
+    tracing: Tracing
+
+    def everlytic(self, connection: EverlyticConnection) -> EverlyticClient:
+        """Return a client for a workspace's connection."""
+        return EverlyticClient(
+            self.http,
+            transactional_url=connection.transactional_url,
+            tenant_url=connection.tenant_url,
+            username=connection.username,
+            api_key=self.secrets.decrypt(connection.encrypted_key),
+        )
+
+    def ai_context(self, workspace_id: UUID, *, actor: str | None = None, tags: tuple[str, ...] = ()) -> RunContext:
+        """Return what an AI workflow runs with on behalf of a workspace."""
+        return RunContext(workspace_id, actor, tags, self.models, self.tracing)
+
+
+@asynccontextmanager
+async def open_services(settings: ApiSettings, ai: AiSettings, owner: URL, *, name: str) -> AsyncIterator[Services]:
+    """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
+    pool = create_pool(role_url(owner, APP_ROLE), size=settings.pool_size, application_name=name)
+    models, traces = model_access(ai), tracing(ai)
+    limits = httpx.Limits(max_connections=settings.send_concurrency * 2)
+    timeout = httpx.Timeout(settings.provider_timeout_seconds, connect=CONNECT_SECONDS)
+    try:
+        await require_current_schema(pool)
+        async with httpx.AsyncClient(timeout=timeout, limits=limits) as http:
+            secrets = SecretBox(settings.secret_key.get_secret_value())
+            yield Services(settings, pool, Clock.parse(settings.clock), secrets, http, models, traces)
+    finally:
+        if models is not None:
+            await models.close()
+        traces.close()
+        await pool.dispose()

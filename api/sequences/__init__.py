@@ -1,0 +1,1 @@
+"""Sequences: what is to be said, and when."""

@@ -1,0 +1,43 @@
+"""What the API and its worker are told from outside: read once at the doors, passed down."""
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ApiSettings(BaseSettings):
+    """Environment of the API and the worker, prefixed SALESMATTER_."""
+
+    model_config = SettingsConfigDict(env_prefix="SALESMATTER_", env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    secret_key: SecretStr
+    """Encrypts provider keys and signs unsubscribe links; several, comma-separated, while a key is rotated."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Where recipients and Everlytic reach this API; part of unsubscribe links and webhook registrations."""
+    clock: str | None = None
+    """Accelerated business time for demos and simulations: '<real epoch>,<virtual ISO instant>,<speed>'."""
+    pool_size: int = 20
+    """Database connections a process may hold."""
+    cors_origins: list[str] = []
+    """Origins whose pages may call the API from a browser."""
+    max_body_megabytes: int = 100
+    """The largest request that is read."""
+    intake_flush_milliseconds: float = 15.0
+    """How long webhook deliveries are gathered before they are stored together."""
+    send_concurrency: int = 32
+    """Emails a worker sends at once."""
+    provider_timeout_seconds: float = 60.0
+    """How long Everlytic may take to answer before the outcome of a call is taken as unknown."""
+    draft_concurrency: int = 8
+    """Drafts a worker writes at once."""
+    poll_milliseconds: float = 200.0
+    """How often an idle worker and live queries look for new work."""
+    lost_after_seconds: float = 20.0
+    """A worker that has not said for this long that it lives has lost its jobs."""
+    reconcile_after_minutes: float = 15.0
+    """How long after a send of unknown outcome Everlytic's transaction list is asked (business time)."""
+    live_results_per_second: float = 10.0
+    """The most results a live query is sent in a second."""
+    dagster_url: str = "http://127.0.0.1:3000"
+    """Where people find the Dagster UI; linked from the root page."""
+    dbt_docs_url: str = "http://127.0.0.1:8081"
+    """Where people find the dbt docs; linked from the root page."""

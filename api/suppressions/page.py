@@ -1,0 +1,57 @@
+"""The page behind the unsubscribe link: it asks, it confirms, or it says that the link is broken.
+
+The pages load nothing from elsewhere and need no script. Opening one changes nothing, because mail scanners open every
+link; the button posts the body that RFC 8058 gives to mail programs, so both ways are one.
+"""
+
+import html
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex",
+}
+"""What every one of these pages is to be answered with: the address in the link is a secret of its reader."""
+
+
+def confirm_page(*, sender: str, address: str) -> str:
+    """Return the page that asks whether `address` should hear no more from `sender`."""
+    return _page(
+        "Unsubscribe",
+        f"<p>Do you want no more email from <b>{html.escape(sender)}</b> to <b>{html.escape(address)}</b>?</p>"
+        '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
+        '<button type="submit">Unsubscribe</button></form>',
+    )
+
+
+def done_page(*, sender: str, address: str) -> str:
+    """Return the page that confirms it."""
+    return _page(
+        "You are unsubscribed",
+        f"<p><b>{html.escape(address)}</b> will get no more email from <b>{html.escape(sender)}</b>.</p>",
+    )
+
+
+def broken_page() -> str:
+    """Return the page for a link that is not one of ours, to be answered with 404."""
+    return _page(
+        "This link does not work",
+        "<p>It is incomplete or was changed on its way. Open it from the email again, or answer the email with the "
+        "word <b>unsubscribe</b>.</p>",
+    )
+
+
+def _page(title: str, body: str) -> str:
+    return PAGE.format(title=title, body=body)
+
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
+<style>
+body {{ font: 1.05rem/1.6 system-ui, sans-serif; max-width: 30rem; margin: 12vh auto; padding: 0 1.5rem }}
+button {{ font: inherit; padding: .6rem 1.4rem; border: 0; border-radius: .4rem; background: #1c2333; color: #fff }}
+</style></head>
+<body><main><h1>{title}</h1>{body}</main></body></html>
+"""

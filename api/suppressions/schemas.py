@@ -1,0 +1,56 @@
+"""Suppressions on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, model_validator
+
+from api.pagination import Wire
+from api.workspaces.schemas import EmailAddress
+from domain.suppression import SuppressionReason
+
+WITHOUT_NUL = r"^[^\x00]*$"
+"""Postgres stores every character but one."""
+
+
+def _plain_domain(domain: str) -> str:
+    bare = domain.removeprefix("@")
+    try:
+        return validate_email(f"anyone@{bare}", check_deliverability=False, test_environment=True).domain.lower()
+    except EmailNotValidError as error:
+        raise ValueError(f"'{bare}' is not a domain such as example.com") from error
+
+
+DomainName = Annotated[str, Field(max_length=253), AfterValidator(_plain_domain)]
+Sentence = Annotated[str, Field(min_length=1, max_length=500, pattern=WITHOUT_NUL)]
+
+
+class SuppressionIn(Wire):
+    """An address or a domain that must not be mailed: give one of the two."""
+
+    email: EmailAddress | None = None
+    domain: DomainName | None = None
+    reason: Annotated[
+        Literal["unsubscribed", "hard_bounce", "complaint", "manual"],
+        Field(description="Why; of an address only, a domain's reason is always `domain`."),
+    ] = "manual"
+    source: Annotated[Sentence, Field(description="Where it comes from, for people.")] = "by hand"
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.email is None) == (self.domain is None):
+            raise ValueError("give either email or domain")
+        return self
+
+
+class SuppressionOut(Wire):
+    """Who must not be mailed, and why; `value` is null where only its hash is kept."""
+
+    id: UUID
+    kind: Literal["email", "domain"]
+    value: str | None
+    reason: SuppressionReason
+    source: str
+    suppressed_at: datetime

@@ -1,0 +1,27 @@
+"""Every task of the worker, in one list: a job type, what it does, and how many of them run at once."""
+
+from api.drafts.tasks import generate_draft
+from api.events.tasks import apply_provider_events, sync_analytics
+from api.imports.tasks import commit_import
+from api.jobs.engine import Task
+from api.replies.tasks import classify_reply, resume_enrollment
+from api.resources import Services
+from api.sending.tasks import reconcile_send, resume_sends, send_email
+from api.settings import ApiSettings
+from api.workspaces.tasks import register_webhook
+
+
+def tasks(settings: ApiSettings) -> list[Task[Services]]:
+    """Return what a worker does, one lane per job type."""
+    return [
+        Task("send_email", send_email, settings.send_concurrency, on_lost="verify"),
+        Task("generate_draft", generate_draft, settings.draft_concurrency),
+        Task("commit_import", commit_import, concurrency=2),
+        Task("apply_provider_events", apply_provider_events, concurrency=2),
+        Task("sync_analytics", sync_analytics, concurrency=2),
+        Task("classify_reply", classify_reply, concurrency=4),
+        Task("reconcile_send", reconcile_send, concurrency=2),
+        Task("resume_sends", resume_sends, concurrency=2),
+        Task("resume_enrollment", resume_enrollment, concurrency=2),
+        Task("register_webhook", register_webhook, concurrency=2),
+    ]

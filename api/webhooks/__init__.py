@@ -1,0 +1,1 @@
+"""Webhooks: what providers push to us, stored before it is answered."""

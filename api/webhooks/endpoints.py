@@ -1,0 +1,73 @@
+"""HTTP for providers: Everlytic's events, and replies from a mailbox provider."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+
+from api.dependencies import ServicesDep
+from api.errors import NotFound, Unauthorized, responses
+from api.pagination import Wire
+from api.replies import service as replies
+from api.replies.message import read_message
+from api.webhooks.intake import Delivery, Intake
+from api.webhooks.service import Receivers, require_basic
+from database.tenancy import Scope, transaction
+
+router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
+
+
+class Taken(Wire):
+    """The push is stored; `duplicate` says that it had been before."""
+
+    stored: bool = True
+    duplicate: bool = False
+
+
+def get_receivers(request: Request, services: ServicesDep) -> Receivers:
+    """Return the process's one look-up of webhook tokens."""
+    state = request.app.state
+    if not hasattr(state, "receivers"):
+        state.receivers = Receivers(services.pool, services.secrets)
+    found: Receivers = state.receivers
+    return found
+
+
+def get_intake(request: Request, services: ServicesDep) -> Intake:
+    """Return the process's one intake."""
+    state = request.app.state
+    if not hasattr(state, "intake"):
+        state.intake = Intake(services.pool, services.settings.intake_flush_milliseconds / 1000)
+    found: Intake = state.intake
+    return found
+
+
+ReceiversDep = Annotated[Receivers, Depends(get_receivers)]
+IntakeDep = Annotated[Intake, Depends(get_intake)]
+
+
+@router.post("/everlytic/{token}", operation_id="receiveEverlyticEvents", responses=responses(Unauthorized, NotFound))
+async def receive_events(
+    request: Request,
+    token: str,
+    services: ServicesDep,
+    receivers: ReceiversDep,
+    intake: IntakeDep,
+    authorization: Annotated[str | None, Header()] = None,
+) -> Taken:
+    """Events that Everlytic pushes, JSON or form-encoded, in either field set; answered once they are stored."""
+    receiver = await receivers.find(token)
+    require_basic(receiver, authorization)
+    content_type = request.headers.get("Content-Type", "application/json")
+    delivery = Delivery(receiver.workspace_id, content_type, await request.body(), services.clock.now())
+    await intake.store(delivery)
+    return Taken()
+
+
+@router.post("/inbound/{token}", operation_id="receiveReply", responses=responses(NotFound))
+async def receive_reply(request: Request, token: str, services: ServicesDep, receivers: ReceiversDep) -> Taken:
+    """A reply as a mailbox provider forwards it: the raw message; the token in the address is the credential."""
+    receiver = await receivers.find(token)
+    message = read_message(await request.body())
+    async with transaction(services.pool, Scope(workspace_id=receiver.workspace_id)) as session:
+        is_new = await replies.receive(session, receiver.workspace_id, message, services.clock.now())
+    return Taken(duplicate=not is_new)

@@ -1,0 +1,1 @@
+"""Accounts, users, API keys, workspaces and their connection to Everlytic."""

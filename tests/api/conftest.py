@@ -1,0 +1,141 @@
+"""The real app on a real database, an account that may call it, and a worker that does what it put on the queue."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ai.settings import AiSettings
+from api.app import create_app
+from api.jobs.engine import Engine, EngineSettings
+from api.resources import Services
+from api.settings import ApiSettings
+from api.tasks import tasks
+from api.workspaces import service
+from database.engine import create_pool
+from database.roles import ENGINE_ROLE, owner_url, role_url
+from database.tenancy import Scope, transaction
+from tests.api.outreach import outreach
+from tests.api.running import RunJobs
+from tests.sandbox import sandbox
+
+__all__ = ["RunJobs", "outreach", "sandbox"]
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Hold a free port, for tests in which others call the app."""
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def api_settings(listener: socket.socket) -> ApiSettings:
+    """Settings of a small, quick process."""
+    port = listener.getsockname()[1]
+    return ApiSettings(
+        secret_key=SecretStr("a key of the tests"),
+        public_url=f"http://127.0.0.1:{port}",
+        pool_size=5,
+        provider_timeout_seconds=1,
+        poll_milliseconds=10,
+    )
+
+
+@pytest.fixture
+async def app(database_url: str, api_settings: ApiSettings) -> AsyncIterator[FastAPI]:
+    """Start the service on the test's database."""
+    app = create_app(api_settings, AiSettings(), owner_url(database_url))
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def served(app: FastAPI, listener: socket.socket) -> AsyncIterator[str]:
+    """Serve the app on real HTTP, for those who call it from outside, and return its origin."""
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.wait({serving}, timeout=0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+def services(app: FastAPI) -> Services:
+    """What the app works with."""
+    found: Services = app.state.services
+    return found
+
+
+@pytest.fixture
+async def api_key(services: Services) -> str:
+    """Make an account with an admin and return the admin's API key."""
+    async with transaction(services.pool, Scope()) as session:
+        made = await service.create_account(session, name="Acme", user_name="Ann", email="ann@acme.example")
+    return made.api_key
+
+
+@pytest.fixture
+async def app_client(app: FastAPI, api_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Speak HTTP to the app as an admin of the account."""
+    headers = {"Authorization": f"Bearer {api_key}"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def workspace(app_client: httpx.AsyncClient) -> str:
+    """Make a workspace that may send at any hour and return its id."""
+    body = {
+        "name": "Outbound",
+        "defaultFromName": "Ann",
+        "defaultFromEmail": "ann@acme.example",
+        "postalAddress": "1 Long Street, Cape Town",
+        "windowStart": "00:00:00",
+        "windowEnd": "23:59:59",
+        "sendingWeekdays": [0, 1, 2, 3, 4, 5, 6],
+        "holidaysCountry": None,
+    }
+    response = await app_client.post("/api/workspaces", json=body)
+    assert response.status_code == 201, response.text
+    workspace_id: str = response.json()["id"]
+    return workspace_id
+
+
+@pytest.fixture
+async def run_jobs(services: Services, database_url: str) -> AsyncIterator[RunJobs]:
+    """Return a call that works until no job is due or running."""
+    queue = create_pool(role_url(owner_url(database_url), ENGINE_ROLE), size=3)
+
+    async def is_idle() -> bool:
+        async with AsyncSession(queue) as session:
+            open_jobs = text(
+                "SELECT count(*) FROM app.scheduled_jobs"
+                " WHERE status = 'running' OR status = 'pending' AND run_at <= :now"
+            )
+            # What was put on the queue a moment ago may be due a moment after this clock was read.
+            return not await session.scalar(open_jobs, {"now": services.clock.after(0.5)})
+
+    async def run() -> None:
+        engine = Engine(
+            queue=queue,
+            pool=services.pool,
+            clock=services.clock,
+            tasks=tasks(services.settings),
+            resources=services,
+            settings=EngineSettings(poll_seconds=0.01),
+        )
+        await engine.run_until(is_idle)
+
+    yield run
+    await queue.dispose()

@@ -1,0 +1,387 @@
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.clock import Clock
+from api.jobs.engine import Deferred, Engine, EngineSettings, RetryLater, Task, Unrecoverable, Work, backoff
+from database.engine import create_pool
+from database.jobs import Job, enqueue
+from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, owner_url, role_url
+from database.tenancy import Scope, transaction
+
+pytestmark = pytest.mark.anyio
+
+SOON = 10.0
+Run = Callable[[Work[None]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Queue:
+    """A queue of one workspace, with what a worker needs to serve it; business time runs a thousand times as fast."""
+
+    workspace: UUID
+    queue: AsyncEngine
+    pool: AsyncEngine
+    owner: psycopg.AsyncConnection
+    clock: Clock
+
+    async def add(self, *payloads: dict[str, Any], job_type: str = "work", max_attempts: int = 3) -> None:
+        """Put jobs on the queue that are due now."""
+        jobs = [Job(self.clock.now(), payload) for payload in payloads or ({},)]
+        async with transaction(self.pool, Scope(workspace_id=self.workspace)) as session:
+            await enqueue(session, job_type, self.workspace, jobs, max_attempts=max_attempts)
+
+    def engine(self, run: Run, *, concurrency: int = 4, on_lost: Any = "retry", **settings: float) -> Engine[None]:
+        """Return a quick worker with one lane."""
+        return Engine(
+            queue=self.queue,
+            pool=self.pool,
+            clock=self.clock,
+            tasks=[Task("work", run, concurrency, on_lost)],
+            resources=None,
+            settings=EngineSettings(**{"poll_seconds": 0.01, "beat_seconds": 0.05, **settings}),
+        )
+
+    async def statuses(self) -> Counter[str]:
+        """Return how many jobs are in which status."""
+        rows = await (await self.owner.execute("SELECT status FROM app.scheduled_jobs")).fetchall()
+        return Counter(status for (status,) in rows)
+
+    async def job(self) -> dict[str, Any]:
+        """Return the only job."""
+        cursor = psycopg.AsyncClientCursor(self.owner, row_factory=psycopg.rows.dict_row)
+        (job,) = await (await cursor.execute("SELECT * FROM app.scheduled_jobs")).fetchall()
+        return job
+
+    async def has_ended(self) -> bool:
+        """Say whether no job waits or runs."""
+        left = await self.statuses()
+        return not left["pending"] and not left["running"]
+
+    async def work_off(self, run: Run, **settings: Any) -> None:
+        """Have one worker do all there is."""
+        async with asyncio.timeout(SOON):
+            await self.engine(run, **settings).run_until(self.has_ended)
+
+
+@pytest.fixture
+async def queue(database_url: str) -> AsyncIterator[Queue]:
+    """An empty queue of a fresh workspace."""
+    owner = owner_url(database_url)
+    pools = create_pool(role_url(owner, ENGINE_ROLE), size=6), create_pool(role_url(owner, APP_ROLE), size=3)
+    async with await psycopg.AsyncConnection.connect(libpq_url(owner), autocommit=True) as connection:
+        made = await connection.execute(
+            "WITH made AS (INSERT INTO app.accounts (name) VALUES ('Acme') RETURNING id) INSERT INTO app.workspaces"
+            " (account_id, name, default_from_name, default_from_email)"
+            " SELECT id, 'W', 'A', 'a@acme.example' FROM made RETURNING id"
+        )
+        (workspace,) = await made.fetchone() or (uuid4(),)
+        clock = Clock(datetime.now(UTC).timestamp(), datetime(2026, 3, 4, 10, tzinfo=UTC), 1000)
+        yield Queue(workspace, *pools, connection, clock)
+    for pool in pools:
+        await pool.dispose()
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Poll until a condition holds."""
+    async with asyncio.timeout(SOON):
+        while not await holds():  # noqa: ASYNC110 - the database sends no event; there is a deadline
+            await asyncio.sleep(0.01)
+
+
+async def test_a_job_is_done_once_with_what_it_was_given(queue: Queue) -> None:
+    """Each due job runs once, as its workspace, with its payload, and is recorded as completed and let go."""
+    seen: list[Work[None]] = []
+
+    async def run(work: Work[None]) -> None:
+        seen.append(work)
+        async with work.transaction() as session:
+            visible = await session.scalar(text("SELECT count(*) FROM app.workspaces"))
+            assert visible == 1
+
+    await queue.add(*({"number": number} for number in range(25)))
+    await queue.work_off(run)
+    assert await queue.statuses() == {"completed": 25}
+    assert sorted(work.payload["number"] for work in seen) == list(range(25))
+    assert {(work.attempt, work.workspace_id) for work in seen} == {(1, queue.workspace)}
+    held = await queue.owner.execute("SELECT count(*) FROM app.scheduled_jobs WHERE locked_by IS NOT NULL")
+    assert await held.fetchone() == (0,)
+
+
+async def test_types_without_a_lane_and_work_of_tomorrow_are_left(queue: Queue) -> None:
+    """A worker takes only what is due and what it has a lane for."""
+    done: list[UUID] = []
+
+    async def run(work: Work[None]) -> None:
+        done.append(work.job_id)
+
+    await queue.add(job_type="something_else")
+    async with transaction(queue.pool, Scope(workspace_id=queue.workspace)) as session:
+        tomorrow = queue.clock.now() + timedelta(days=365)
+        await enqueue(session, "work", queue.workspace, [Job(tomorrow)])
+    await queue.add()
+
+    async def one_is_done() -> bool:
+        return (await queue.statuses())["completed"] == 1
+
+    async with asyncio.timeout(SOON):
+        await queue.engine(run).run_until(one_is_done)
+    assert await queue.statuses() == {"pending": 2, "completed": 1}
+    assert len(done) == 1
+
+
+async def test_failures_are_retried_with_backoff_and_then_final(queue: Queue) -> None:
+    """Each failure waits longer than the one before, is recorded with its reason, and the last one is final."""
+    attempts: list[int] = []
+
+    async def run(work: Work[None]) -> None:
+        attempts.append(work.attempt)
+        raise RetryLater(f"not at attempt {work.attempt}", after_seconds=0.01)
+
+    await queue.add(max_attempts=3)
+    await queue.work_off(run)
+    job = await queue.job()
+    assert attempts == [1, 2, 3]
+    assert (job["status"], job["attempts"]) == ("failed", 3)
+    assert job["last_error"] == "RetryLater: not at attempt 3"
+    assert job["run_at"] > job["scheduled_for"]
+    assert job["completed_at"] is not None
+
+
+async def test_backoff_doubles_up_to_an_hour() -> None:
+    """Without other advice a failed attempt waits 2 s, 4 s, 8 s …, at least half and at most an hour, never alike."""
+    for attempt, longest in ((1, 2), (2, 4), (5, 32), (30, 3600)):
+        waits = [backoff(attempt) for _ in range(50)]
+        assert all(longest / 2 <= wait <= longest for wait in waits)
+        assert len(set(waits)) > 1
+
+
+async def test_an_unforeseen_error_is_a_failure_with_its_name(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a task raises is recorded by name, logged with its trace, and never ends the worker."""
+
+    async def run(work: Work[None]) -> None:
+        raise ZeroDivisionError("by zero")
+
+    await queue.add(max_attempts=1)
+    await queue.work_off(run)
+    assert (await queue.job())["last_error"] == "ZeroDivisionError: by zero"
+    assert "Traceback" in caplog.text
+
+
+async def test_what_can_never_succeed_fails_at_once(queue: Queue) -> None:
+    """An unrecoverable failure uses one attempt of many."""
+
+    async def run(work: Work[None]) -> None:
+        raise Unrecoverable("there is no such draft")
+
+    await queue.add(max_attempts=5)
+    await queue.work_off(run)
+    job = await queue.job()
+    assert (job["status"], job["attempts"], job["last_error"]) == ("failed", 1, "there is no such draft")
+
+
+async def test_being_put_off_does_not_count(queue: Queue) -> None:
+    """A job put off more often than it may fail still runs, and when it was asked for stays."""
+    times = 0
+
+    async def run(work: Work[None]) -> None:
+        nonlocal times
+        times += 1
+        if times <= 5:
+            raise Deferred(work.clock.now() + timedelta(seconds=5), "the window is closed")
+
+    await queue.add(max_attempts=1)
+    asked_for = (await queue.job())["scheduled_for"]
+    await queue.work_off(run)
+    job = await queue.job()
+    assert (job["status"], times, job["last_error"]) == ("completed", 6, None)
+    assert job["scheduled_for"] == asked_for
+
+
+async def lose(queue: Queue, *, attempts: int = 1, beat: str = "1 hour") -> None:
+    """Leave the job with a worker that last beat a while ago."""
+    await queue.owner.execute(
+        "WITH lost AS (INSERT INTO app.job_workers (host, beat_at) VALUES ('gone', now() - %s::interval) RETURNING id)"
+        " UPDATE app.scheduled_jobs SET status = 'running', attempts = %s, locked_by = (SELECT id FROM lost)",
+        [beat, attempts],
+    )
+
+
+async def test_a_lost_workers_job_is_given_back(queue: Queue) -> None:
+    """What a worker without beats held is run by another one, as a further attempt."""
+    attempts: list[int] = []
+
+    async def run(work: Work[None]) -> None:
+        attempts.append(work.attempt)
+
+    await queue.add()
+    await lose(queue)
+    await queue.work_off(run)
+    assert attempts == [2]
+    assert (await queue.job())["status"] == "completed"
+
+
+async def test_a_job_that_keeps_losing_workers_fails(queue: Queue) -> None:
+    """With no attempt left a lost job is failed, and says why."""
+
+    async def run(work: Work[None]) -> None:
+        raise AssertionError("it must not run")
+
+    await queue.add(max_attempts=2)
+    await lose(queue, attempts=2)
+    await queue.work_off(run)
+    job = await queue.job()
+    assert (job["status"], job["last_error"]) == ("failed", "The worker that ran this was lost.")
+
+
+async def test_a_lost_send_is_verified_whatever_its_attempts(queue: Queue) -> None:
+    """A type that finds out for itself what the lost run did runs again though no attempt was left."""
+    attempts: list[int] = []
+
+    async def run(work: Work[None]) -> None:
+        attempts.append(work.attempt)
+
+    await queue.add(max_attempts=1)
+    await lose(queue)
+    await queue.work_off(run, on_lost="verify")
+    assert attempts == [2]
+    assert (await queue.job())["status"] == "completed"
+
+
+async def test_a_worker_that_beats_keeps_its_jobs(queue: Queue) -> None:
+    """A job whose worker has just said that it lives is left to it."""
+
+    async def run(work: Work[None]) -> None:
+        pass
+
+    await queue.add()
+    await lose(queue, beat="1 second")
+    await queue.owner.execute(
+        "INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at)"
+        " SELECT workspace_id, job_type, scheduled_for, run_at FROM app.scheduled_jobs"
+    )
+
+    async def one_is_done() -> bool:
+        return (await queue.statuses())["completed"] == 1
+
+    async with asyncio.timeout(SOON):
+        await queue.engine(run, beat_seconds=0.01).run_until(one_is_done)
+    assert await queue.statuses() == {"completed": 1, "running": 1}
+
+
+async def test_a_late_ending_of_a_lost_job_is_ignored(queue: Queue) -> None:
+    """When a job was taken away and ran elsewhere, what its first run reports later changes nothing."""
+    may_end = asyncio.Event()
+
+    async def slow(work: Work[None]) -> None:
+        await may_end.wait()
+        raise Unrecoverable("too late to matter")
+
+    async def quick(work: Work[None]) -> None:
+        pass
+
+    await queue.add()
+    first = queue.engine(slow, concurrency=1)
+    working = asyncio.create_task(first.run())
+    await until(lambda: runs(queue))
+    await queue.owner.execute("UPDATE app.scheduled_jobs SET status = 'pending', locked_by = NULL")
+    await queue.work_off(quick)
+    first.stop()
+    may_end.set()
+    async with asyncio.timeout(SOON):
+        await working
+    job = await queue.job()
+    assert (job["status"], job["attempts"], job["last_error"]) == ("completed", 2, None)
+
+
+async def runs(queue: Queue) -> bool:
+    """Say whether a job runs."""
+    return (await queue.statuses())["running"] > 0
+
+
+async def test_a_stop_lets_finish_what_runs_and_takes_nothing_new(queue: Queue) -> None:
+    """Told to stop, a worker ends its running job, records it, leaves the rest, and signs off."""
+    may_end = asyncio.Event()
+
+    async def run(work: Work[None]) -> None:
+        await may_end.wait()
+
+    await queue.add({}, {})
+    engine = queue.engine(run, concurrency=1)
+    working = asyncio.create_task(engine.run())
+    await until(lambda: runs(queue))
+    engine.stop()
+    may_end.set()
+    async with asyncio.timeout(SOON):
+        await working
+    assert await queue.statuses() == {"completed": 1, "pending": 1}
+    workers = await queue.owner.execute("SELECT count(*) FROM app.job_workers")
+    assert await workers.fetchone() == (0,)
+
+
+async def test_what_does_not_end_in_time_is_given_back(queue: Queue) -> None:
+    """A job that outlasts the stop is cancelled and waits again, without having used an attempt up."""
+
+    async def run(work: Work[None]) -> None:
+        await asyncio.Event().wait()
+
+    await queue.add(max_attempts=1)
+    engine = queue.engine(run, stop_within_seconds=0.05)
+    working = asyncio.create_task(engine.run())
+    await until(lambda: runs(queue))
+    engine.stop()
+    async with asyncio.timeout(SOON):
+        await working
+    job = await queue.job()
+    assert (job["status"], job["locked_by"]) == ("pending", None)
+    assert job["max_attempts"] - job["attempts"] == 1
+
+
+async def test_two_workers_never_run_one_job_twice(queue: Queue) -> None:
+    """Two workers share three hundred jobs; each job ran exactly once."""
+    ran: Counter[UUID] = Counter()
+
+    async def run(work: Work[None]) -> None:
+        ran[work.job_id] += 1
+        await asyncio.sleep(0)
+
+    await queue.add(*({} for _ in range(300)))
+    async with asyncio.timeout(SOON):
+        await asyncio.gather(
+            queue.engine(run, concurrency=8).run_until(queue.has_ended),
+            queue.engine(run, concurrency=8).run_until(queue.has_ended),
+        )
+    assert await queue.statuses() == {"completed": 300}
+    assert len(ran) == 300
+    assert set(ran.values()) == {1}
+
+
+async def test_cut_connections_are_survived(queue: Queue) -> None:
+    """Every connection to the database is cut while jobs run; all jobs are still done and recorded."""
+    ran: Counter[UUID] = Counter()
+    may_go_on = asyncio.Event()
+
+    async def run(work: Work[None]) -> None:
+        ran[work.job_id] += 1
+        await may_go_on.wait()
+
+    await queue.add(*({} for _ in range(20)))
+    working = asyncio.create_task(queue.work_off(run, concurrency=10))
+    await until(lambda: runs(queue))
+    await queue.owner.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE usename = 'salesmatter_engine' AND datname = current_database()"
+    )
+    may_go_on.set()
+    await working
+    assert await queue.statuses() == {"completed": 20}
+    assert set(ran.values()) == {1}

@@ -1,0 +1,84 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from tests.api.outreach import Outreach
+
+pytestmark = pytest.mark.anyio
+
+
+async def reply(outreach: Outreach, mail: dict[str, Any], text: str, headers: str = "") -> httpx.Response:
+    """Answer a mail as its recipient, through the workspace's inbound address."""
+    inbound = outreach.inbound_url
+    raw = (
+        "From: Thandi <thandi@lead.example>\r\nTo: ann@acme.example\r\nSubject: Re: One\r\n"
+        f"Message-ID: <{abs(hash(text))}@lead.example>\r\n"
+        f"In-Reply-To: <{mail['message_id']}@sandbox.everlytic>\r\n{headers}"
+        f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
+    )
+    async with httpx.AsyncClient() as http:
+        response = await http.post(inbound, content=raw.encode(), headers={"Content-Type": "message/rfc822"})
+    await outreach.run_jobs()
+    return response
+
+
+async def test_a_human_reply_stops_the_sequence(outreach: Outreach) -> None:
+    """A person's answer marks lead and enrollment as replied; the next step does not go out."""
+    lead_id, mail = await outreach.send_one()
+
+    response = await reply(outreach, mail, "Sounds interesting, tell me more. Could we meet on Tuesday?")
+
+    assert response.json() == {"stored": True, "duplicate": False}
+    (enrolled,) = (await outreach.get("/enrollments"))["items"]
+    assert enrolled["status"] == "replied"
+    assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Replied"
+
+
+async def test_a_reply_is_taken_once(outreach: Outreach) -> None:
+    """A second delivery of the same message says so and adds nothing."""
+    _, mail = await outreach.send_one()
+    await reply(outreach, mail, "Yes please")
+
+    response = await reply(outreach, mail, "Yes please")
+
+    assert response.json() == {"stored": True, "duplicate": True}
+    assert len((await outreach.get("/replies"))["items"]) == 1
+
+
+async def test_a_written_no_is_a_no(outreach: Outreach) -> None:
+    """'Please remove me' suppresses the address and unsubscribes the lead."""
+    lead_id, mail = await outreach.send_one()
+
+    await reply(outreach, mail, "Please remove me from your list.")
+
+    assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Unsubscribed"
+    assert len((await outreach.get("/suppressions"))["items"]) == 1
+
+
+async def test_an_absence_pauses(outreach: Outreach) -> None:
+    """An automatic out-of-office pauses until the return date and does not count as a reply."""
+    lead_id, mail = await outreach.send_one()
+
+    back = datetime.now(UTC).date() + timedelta(days=10)
+    text = f"I am out of the office until {back:%-d %B %Y}."
+
+    await reply(outreach, mail, text, headers="Auto-Submitted: auto-replied\r\n")
+
+    (enrolled,) = (await outreach.get("/enrollments"))["items"]
+    assert (enrolled["status"], enrolled["pauseReason"]) == ("paused", "out_of_office")
+    resume_at = datetime.fromisoformat(enrolled["resumeAt"])
+    assert back == resume_at.astimezone(ZoneInfo("Africa/Johannesburg")).date()
+    assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Contacted"
+
+
+async def test_a_message_without_sender_is_refused(outreach: Outreach) -> None:
+    """What is no message gets a clear problem and is not stored."""
+    async with httpx.AsyncClient() as http:
+        response = await http.post(outreach.inbound_url, content=b"\x00\xff not a mail")
+
+    assert response.status_code == 422
+    assert "no From address" in response.json()["detail"]
+    assert (await outreach.get("/replies"))["items"] == []

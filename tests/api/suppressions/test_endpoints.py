@@ -1,0 +1,97 @@
+import httpx
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def url(workspace: str) -> str:
+    """Where the workspace's suppressions are."""
+    return f"/api/workspaces/{workspace}/suppressions"
+
+
+async def test_add_once(app_client: httpx.AsyncClient, url: str) -> None:
+    """An address is suppressed once, whatever its case; the second call answers what stands."""
+    body = {"email": "Ann@Example.com", "reason": "complaint", "source": "a call"}
+    first = await app_client.post(url, json=body)
+    second = await app_client.post(url, json={"email": "ann@example.com"})
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    expected = {"kind": "email", "value": "ann@example.com", "reason": "complaint", "source": "a call"}
+    assert first.json().items() >= expected.items()
+    listed = (await app_client.get(url)).json()
+    assert listed == {"items": [first.json()], "nextCursor": None}
+
+
+async def test_own_word_outranks(app_client: httpx.AsyncClient, url: str) -> None:
+    """What the person said replaces a reason we concluded ourselves, and is not replaced by one."""
+    for reason in ("hard_bounce", "unsubscribed", "manual"):
+        stands = await app_client.post(url, json={"email": "ann@example.com", "reason": reason})
+    assert stands.json()["reason"] == "unsubscribed"
+
+
+async def test_domain(app_client: httpx.AsyncClient, url: str) -> None:
+    """A domain may be written with or without its @, and is one entry of its own kind."""
+    first = await app_client.post(url, json={"domain": "Example.COM"})
+    second = await app_client.post(url, json={"domain": "@example.com"})
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json()["value"] == "@example.com"
+    assert first.json()["reason"] == first.json()["kind"] == "domain"
+
+
+async def test_find(app_client: httpx.AsyncClient, url: str) -> None:
+    """The list can be asked for one address or one reason, and goes on by cursor."""
+    for number in range(3):
+        await app_client.post(url, json={"email": f"p{number}@example.com", "reason": "complaint"})
+    await app_client.post(url, json={"domain": "example.org"})
+    found = (await app_client.get(url, params={"value": " P1@example.com "})).json()["items"]
+    assert [one["value"] for one in found] == ["p1@example.com"]
+    assert len((await app_client.get(url, params={"reason": "complaint"})).json()["items"]) == 3
+    first = (await app_client.get(url, params={"limit": 3})).json()
+    rest = (await app_client.get(url, params={"limit": 3, "cursor": first["nextCursor"]})).json()
+    assert [one["value"] for one in first["items"] + rest["items"]] == [
+        "@example.org",
+        "p2@example.com",
+        "p1@example.com",
+        "p0@example.com",
+    ]
+
+
+async def test_remove(app_client: httpx.AsyncClient, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A suppression is removed for a reason, which is recorded without the address; without one it stays."""
+    added = (await app_client.post(url, json={"email": "ann@example.com"})).json()
+    assert (await app_client.delete(f"{url}/{added['id']}")).status_code == 422
+    gone = await app_client.delete(f"{url}/{added['id']}", params={"reason": "typed by mistake"})
+    assert gone.status_code == 204
+    (record,) = [one for one in caplog.records if one.name == "api.suppressions.service"]
+    assert record.__dict__["fields"]["removed_because"] == "typed by mistake"
+    assert "ann@example.com" not in str(record.__dict__)
+    assert (await app_client.get(url)).json()["items"] == []
+    again = await app_client.delete(f"{url}/{added['id']}", params={"reason": "typed by mistake"})
+    assert again.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"email": "ann@example.com", "domain": "example.com"},
+        {"email": "ann"},
+        {"domain": "not a domain"},
+        {"domain": "@"},
+        {"email": "ann@example.com", "reason": "domain"},
+        {"email": "ann@example.com", "source": "nul\x00"},
+        {"email": "ann@example.com", "value": "x"},
+    ],
+)
+async def test_bad_input(app_client: httpx.AsyncClient, url: str, body: dict[str, str]) -> None:
+    """Neither, both, or what is no address or domain is refused with the field named, and nothing is written."""
+    refused = await app_client.post(url, json=body)
+    assert refused.status_code == 422
+    assert refused.json()["errors"]
+    assert (await app_client.get(url)).json()["items"] == []
+
+
+async def test_nul_in_query(app_client: httpx.AsyncClient, url: str) -> None:
+    """A NUL byte in a query is refused, not passed to the database."""
+    assert (await app_client.get(url, params={"value": "a\x00b"})).status_code == 422

@@ -1,0 +1,192 @@
+import json
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from ai.settings import AiSettings
+from api.app import create_app
+from api.logs import JsonLines
+from api.settings import ApiSettings
+from database.engine import create_pool
+from database.roles import owner_url
+from tests.postgres import drop_database
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_live_answers_while_the_process_does(app_client: httpx.AsyncClient) -> None:
+    """Liveness asks nothing of the database and needs no credential."""
+    response = await app_client.get("/health/live", headers={"Authorization": ""})
+    assert response.status_code == 200
+    assert response.json() == {"status": "live"}
+
+
+async def test_ready_follows_the_schema(app_client: httpx.AsyncClient, database_url: str) -> None:
+    """Readiness is 200 on the right schema, and a 503 problem that names both revisions on another."""
+    assert (await app_client.get("/health/ready")).json() == {"status": "ready"}
+    owner = create_pool(owner_url(database_url), size=1)
+    async with owner.begin() as connection:
+        await connection.execute(text("UPDATE public.alembic_version SET version_num = '0000'"))
+    await owner.dispose()
+
+    response = await app_client.get("/health/ready")
+
+    assert response.status_code == 503
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["code"] == "not_ready"
+    assert "0000" in response.json()["detail"]
+
+
+async def test_ready_says_when_the_database_is_away(
+    app_client: httpx.AsyncClient, database_url: str, postgres_url: str
+) -> None:
+    """A database that is gone is a 503 problem, not a crash."""
+    drop_database(postgres_url, database_url.rpartition("/")[2])
+    response = await app_client.get("/health/ready")
+    assert (response.status_code, response.json()["code"]) == (503, "not_ready")
+
+
+async def test_json_answers_carry_a_tag_and_304_when_it_is_known(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """The same answer has the same strong tag, which comes back as 304 without a body, until the answer changes."""
+    url = f"/api/workspaces/{workspace}"
+    first = await app_client.get(url)
+    etag = first.headers["ETag"]
+    assert etag.startswith('"')
+    assert (await app_client.get(url)).headers["ETag"] == etag
+
+    known = await app_client.get(url, headers={"If-None-Match": f'"another", W/{etag}'})
+    assert (known.status_code, known.content) == (304, b"")
+    assert known.headers["ETag"] == etag
+
+    await app_client.patch(url, json={"name": "Renamed"})
+    changed = await app_client.get(url, headers={"If-None-Match": etag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != etag
+
+
+async def test_errors_and_pages_carry_no_tag(app_client: httpx.AsyncClient) -> None:
+    """Only a successful JSON answer is tagged, so that nobody keeps an error."""
+    assert "ETag" not in (await app_client.get("/api/me", headers={"Authorization": ""})).headers
+    assert "ETag" not in (await app_client.get("/")).headers
+
+
+async def test_a_request_id_is_taken_or_given(app_client: httpx.AsyncClient) -> None:
+    """A fit X-Request-Id is echoed, also inside a problem; one that could forge a line of the log is replaced."""
+    named = await app_client.get("/api/nowhere", headers={"X-Request-Id": "trace-42"})
+    assert named.headers["X-Request-Id"] == named.json()["requestId"] == "trace-42"
+    forged = await app_client.get("/api/nowhere", headers={"X-Request-Id": "a b<script>"})
+    assert len(forged.headers["X-Request-Id"]) == 32
+
+
+async def test_each_request_is_one_line_of_json(
+    app_client: httpx.AsyncClient, workspace: str, api_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The line has id, method, path template, status, time and workspace, and neither key nor body nor query."""
+    with caplog.at_level(logging.INFO, logger="api.middleware"):
+        await app_client.get(
+            f"/api/workspaces/{workspace}/jobs", params={"type": "send_email"}, headers={"X-Request-Id": "r1"}
+        )
+    (record,) = [one for one in caplog.records if one.name == "api.middleware"]
+    written = JsonLines().format(record)
+    line = json.loads(written)
+    assert "\n" not in written
+    assert line["milliseconds"] > 0
+    assert line["account_id"] == (await app_client.get("/api/me")).json()["account"]["id"]
+    assert {name: line[name] for name in ("request_id", "method", "path", "status", "workspace_id")} == {
+        "request_id": "r1",
+        "method": "GET",
+        "path": "/api/workspaces/{workspaceId}/jobs",
+        "status": 200,
+        "workspace_id": workspace,
+    }
+    assert api_key not in written
+    assert "send_email" not in written
+
+
+async def test_what_nobody_foresaw_is_a_problem(
+    app: FastAPI, app_client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unexpected error answers 500 as a problem with the request id and without its text, which the log has."""
+
+    @app.get("/crash")
+    async def crash() -> None:
+        raise RuntimeError("secret detail")
+
+    response = await app_client.get("/crash", headers={"X-Request-Id": "r2"})
+
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal_error"
+    assert response.json()["requestId"] == "r2"
+    assert "secret detail" not in response.text
+    assert "secret detail" in caplog.text
+
+
+@pytest.fixture
+async def small(database_url: str, api_settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
+    """A service that reads at most one megabyte and lets one origin in."""
+    settings = api_settings.model_copy(update={"max_body_megabytes": 1, "cors_origins": ["https://app.example"]})
+    app = create_app(settings, AiSettings(), owner_url(database_url))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client,
+    ):
+        yield client
+
+
+async def test_a_body_that_is_too_large_is_refused(small: httpx.AsyncClient) -> None:
+    """A body over the limit answers 413 as a problem, whether its length is announced or only found out."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 600_000
+
+    announced = await small.post("/api/workspaces", content=b"x" * 1_100_000)
+    chunked = await small.post("/api/workspaces", content=chunks(), headers={"Content-Type": "application/json"})
+    for response in (announced, chunked):
+        assert response.status_code == 413
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["code"] == "too_large"
+
+
+async def test_a_browser_of_a_known_origin_may_read_tags(small: httpx.AsyncClient) -> None:
+    """Pages of a configured origin may read the answer, its tag and its request id, on errors too."""
+    response = await small.get("/api/nowhere", headers={"Origin": "https://app.example"})
+    assert response.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    assert {"ETag", "X-Request-Id"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))
+
+
+async def test_the_front_page_links_what_there_is(app_client: httpx.AsyncClient) -> None:
+    """The root page leads to the API's documentation, Dagster and the dbt docs."""
+    page = await app_client.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert all(what in page.text for what in ('href="/docs"', "Dagster", "dbt docs"))
+
+
+async def test_the_documentation_works_offline(app_client: httpx.AsyncClient) -> None:
+    """The documentation page loads nothing from elsewhere, and what it loads is served and can show OpenAPI 3.1."""
+    page = (await app_client.get("/docs")).text
+    assert "https://" not in page
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/static/docs/{name}" in page
+        assert (await app_client.get(f"/static/docs/{name}")).status_code == 200
+    script = (await app_client.get("/static/docs/swagger-ui-bundle.js")).text
+    assert "isOAS31" in script, "this Swagger UI cannot show OpenAPI 3.1"
+
+
+async def test_the_contract_is_whole(app_client: httpx.AsyncClient) -> None:
+    """OpenAPI 3.1: every reference resolves, operation ids are unique, and each operation declares its 422 problem."""
+    document = (await app_client.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    schemas = document["components"]["schemas"]
+    written = json.dumps(document)
+    named = {part.partition('"')[0] for part in written.split("#/components/schemas/")[1:]}
+    assert named <= set(schemas)
+    assert "HTTPValidationError" not in schemas
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    ids = [one["operationId"] for one in operations]
+    assert len(set(ids)) == len(ids)
+    assert all("application/problem+json" in one["responses"]["422"]["content"] for one in operations)
