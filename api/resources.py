@@ -13,6 +13,7 @@ from ai.models import ModelAccess, model_access
 from ai.run import RunContext
 from ai.settings import AiSettings
 from ai.tracing import Tracing, tracing
+from api.batches import Batches
 from api.clock import Clock
 from api.settings import ApiSettings
 from database.engine import create_pool
@@ -31,6 +32,7 @@ class Services:
 
     settings: ApiSettings
     pool: AsyncEngine
+    batches: Batches
     clock: Clock
     secrets: SecretBox
     http: httpx.AsyncClient
@@ -63,7 +65,9 @@ async def open_services(settings: ApiSettings, ai: AiSettings, owner: URL, *, na
         await require_current_schema(pool)
         async with httpx.AsyncClient(timeout=timeout, limits=limits) as http:
             secrets = SecretBox(settings.secret_key.get_secret_value())
-            yield Services(settings, pool, Clock.parse(settings.clock), secrets, http, models, traces)
+            batches = Batches(pool, settings.batch_milliseconds / 1000)
+            clock = Clock.parse(settings.clock)
+            yield Services(settings, pool, batches, clock, secrets, http, models, traces)
     finally:
         if models is not None:
             await models.close()

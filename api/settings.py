@@ -21,13 +21,13 @@ class ApiSettings(BaseSettings):
     """Origins whose pages may call the API from a browser."""
     max_body_megabytes: int = 100
     """The largest request that is read."""
-    intake_flush_milliseconds: float = 15.0
-    """How long webhook deliveries are gathered before they are stored together."""
+    batch_milliseconds: float = 10.0
+    """How long claims, results and webhook deliveries are gathered before they are stored together."""
     send_concurrency: int = 32
     """Emails a worker sends at once."""
     provider_timeout_seconds: float = 60.0
     """How long Everlytic may take to answer before the outcome of a call is taken as unknown."""
-    draft_concurrency: int = 8
+    draft_concurrency: int = 32
     """Drafts a worker writes at once."""
     poll_milliseconds: float = 200.0
     """How often an idle worker and live queries look for new work."""

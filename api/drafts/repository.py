@@ -1,15 +1,28 @@
 """The SQL of drafts."""
 
+import json
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
 from database.models import DraftStatus, EmailDraft, Lead, SendAttempt, Sequence, SequenceStep, Workspace
+
+_STORE = text(
+    """
+    UPDATE app.email_drafts AS draft
+       SET status = made.status, subject = made.subject, body = made.body, body_html = made.body_html,
+           error_reason = made.error_reason, generation = made.generation
+      FROM jsonb_to_recordset(CAST(:written AS jsonb)) AS made
+           (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb)
+     WHERE draft.id = made.id AND draft.workspace_id = :workspace_id AND draft.status = 'pending'
+    RETURNING draft.*
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +43,47 @@ async def find_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) 
     )
 
 
-async def find_material(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> Material | None:
-    """Return what a draft is written from, or None when it or its lead is gone."""
+async def find_materials(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Material]:
+    """Return what these drafts are written from; those that are not pending, or whose lead is gone, are left out."""
     statement = (
         select(EmailDraft, SequenceStep, Lead, Sequence, Workspace)
         .join(SequenceStep, SequenceStep.id == EmailDraft.step_id)
         .join(Lead, Lead.id == EmailDraft.lead_id)
         .join(Sequence, Sequence.id == EmailDraft.sequence_id)
         .join(Workspace, Workspace.id == EmailDraft.workspace_id)
-        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id, Lead.deleted_at.is_(None))
+        .where(
+            EmailDraft.workspace_id == workspace_id,
+            EmailDraft.id.in_(draft_ids),
+            EmailDraft.status == DraftStatus.PENDING,
+            Lead.deleted_at.is_(None),
+        )
     )
-    row = (await session.execute(statement)).one_or_none()
-    return Material(*row) if row else None
+    return [Material(*row) for row in await session.execute(statement)]
 
 
-async def earlier_messages(session: AsyncSession, draft: EmailDraft) -> Rows[EmailDraft]:
-    """Return what was sent to the lead in this enrollment before, in order."""
+async def earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> Rows[EmailDraft]:
+    """Return what was sent in the enrollments of these drafts before, in order."""
     statement = (
         select(EmailDraft)
         .where(
-            EmailDraft.enrollment_id == draft.enrollment_id,
+            EmailDraft.enrollment_id.in_([draft.enrollment_id for draft in drafts if draft.step_order > 1]),
             EmailDraft.status == DraftStatus.SENT,
-            EmailDraft.step_order < draft.step_order,
         )
-        .order_by(EmailDraft.step_order)
+        .order_by(EmailDraft.enrollment_id, EmailDraft.step_order)
     )
     return (await session.scalars(statement)).all()
+
+
+async def store(session: AsyncSession, workspace_id: UUID, written: Rows[dict[str, Any]]) -> Rows[EmailDraft]:
+    """Store what pending drafts have become, in one statement; returns those that were still pending.
+
+    Each of `written` has id, status, subject, body, body_html, error_reason, generation.
+    """
+    rows = await session.scalars(
+        select(EmailDraft).from_statement(_STORE),
+        {"workspace_id": workspace_id, "written": json.dumps([{**row, "id": str(row["id"])} for row in written])},
+    )
+    return rows.all()
 
 
 async def list_drafts(

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -102,51 +103,77 @@ async def regenerate(session: AsyncSession, workspace_id: UUID, draft_id: UUID, 
     return changed
 
 
-async def material(
-    session: AsyncSession, workspace_id: UUID, draft_id: UUID
-) -> tuple[Material, EmailGenerationInput] | None:
-    """Return what a pending draft is to be written from, or None when there is nothing to write."""
-    found = await repository.find_material(session, workspace_id, draft_id)
-    if found is None or found.draft.status != DraftStatus.PENDING:
-        return None
-    earlier = await repository.earlier_messages(session, found.draft)
-    return found, EmailGenerationInput(
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A pending draft to be written: what from, and what the workflow is asked."""
+
+    material: Material
+    request: EmailGenerationInput
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the workflow made of an assignment, and when."""
+
+    material: Material
+    output: EmailGenerationOutput
+    now: datetime
+
+
+async def assign(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Assignment | None]:
+    """Return what each of these drafts is to be written from, or None where there is nothing to write."""
+    materials = {one.draft.id: one for one in await repository.find_materials(session, workspace_id, draft_ids)}
+    earlier: dict[UUID, list[EarlierMessage]] = {}
+    for sent in await repository.earlier_messages(session, [one.draft for one in materials.values()]):
+        message = EarlierMessage(direction="sent", subject=sent.subject, text=sent.body)
+        earlier.setdefault(sent.enrollment_id, []).append(message)
+    return [
+        Assignment(found, _request(found, earlier.get(found.draft.enrollment_id, [])))
+        if (found := materials.get(draft_id)) is not None
+        else None
+        for draft_id in draft_ids
+    ]
+
+
+def _request(found: Material, earlier: list[EarlierMessage]) -> EmailGenerationInput:
+    lead, workspace = found.lead, found.workspace
+    return EmailGenerationInput(
         subject_template=found.step.subject,
         body_template=found.step.body_template,
         lead=LeadFacts(
-            first_name=found.lead.first_name,
-            last_name=found.lead.last_name,
-            email=found.lead.email,
-            company=found.lead.company,
-            role=found.lead.role,
-            segment=found.lead.segment or "",
-            custom_fields={name: str(value) for name, value in found.lead.custom_fields.items()},
+            first_name=lead.first_name,
+            last_name=lead.last_name,
+            email=lead.email,
+            company=lead.company,
+            role=lead.role,
+            segment=lead.segment or "",
+            custom_fields={name: str(value) for name, value in lead.custom_fields.items()},
         ),
-        sender=Sender(name=found.workspace.default_from_name, email=found.workspace.default_from_email),
-        workspace_name=found.workspace.name,
-        earlier_messages=[EarlierMessage(direction="sent", subject=one.subject, text=one.body) for one in earlier],
+        sender=Sender(name=workspace.default_from_name, email=workspace.default_from_email),
+        workspace_name=workspace.name,
+        earlier_messages=earlier,
     )
 
 
-async def store(
-    session: AsyncSession, workspace_id: UUID, written_from: Material, output: EmailGenerationOutput, now: datetime
-) -> None:
+async def store(session: AsyncSession, workspace_id: UUID, written: Sequence[Written]) -> list[None]:
     """Store what was written, for review or straight on its way; a failure is stored with its reasons."""
-    draft_id = written_from.draft.id
-    generation = output.generation.model_dump(mode="json")
-    if isinstance(output, DraftFailed):
-        values = {"status": DraftStatus.FAILED, "error_reason": "; ".join(output.reasons), "generation": generation}
-        await repository.change(session, workspace_id, draft_id, [DraftStatus.PENDING], values)
-        return
-    auto_approve = written_from.sequence.auto_approve
-    written: dict[str, Any] = {
-        "status": DraftStatus.REVIEWED if auto_approve else DraftStatus.DRAFTED,
-        "subject": output.subject,
-        "body": output.text,
-        "body_html": output.html,
-        "generation": generation,
+    stored = await repository.store(session, workspace_id, [_row(one) for one in written])
+    ready = [draft for draft in stored if draft.status == DraftStatus.REVIEWED]
+    await send_when_due(session, workspace_id, ready, max(one.now for one in written))
+    return [None] * len(written)
+
+
+def _row(written: Written) -> dict[str, Any]:
+    draft, output = written.material.draft, written.output
+    row = {
+        "id": draft.id,
+        "subject": draft.subject,
+        "body": draft.body,
+        "body_html": draft.body_html,
         "error_reason": None,
+        "generation": output.generation.model_dump(mode="json"),
     }
-    draft = await repository.change(session, workspace_id, draft_id, [DraftStatus.PENDING], written)
-    if draft is not None and auto_approve:
-        await send_when_due(session, workspace_id, [draft], now)
+    if isinstance(output, DraftFailed):
+        return {**row, "status": DraftStatus.FAILED, "error_reason": "; ".join(output.reasons)}
+    status = DraftStatus.REVIEWED if written.material.sequence.auto_approve else DraftStatus.DRAFTED
+    return {**row, "status": status, "subject": output.subject, "body": output.text, "body_html": output.html}

@@ -186,11 +186,11 @@ async def stop_leads(
 _PAUSES = {EnrollmentEvent.HARD_BOUNCED, EnrollmentEvent.OUT_OF_OFFICE}
 
 
-async def complete(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> None:
-    """End an active enrollment whose last step has gone out."""
-    await repository.move(
-        session, workspace_id, EnrollmentEvent.ALL_STEPS_DONE, ids=[enrollment_id], cause="last step sent", now=now
-    )
+async def complete(session: AsyncSession, workspace_id: UUID, enrollment_ids: Sequence[UUID], now: datetime) -> None:
+    """End active enrollments whose last step has gone out."""
+    if enrollment_ids:
+        event = EnrollmentEvent.ALL_STEPS_DONE
+        await repository.move(session, workspace_id, event, ids=enrollment_ids, cause="last step sent", now=now)
 
 
 async def unsubscribe_leads(

@@ -14,6 +14,7 @@ from api.events.repository import Message
 from api.events.verdicts import judge
 from api.pagination import PageRequest
 from api.sending import service as sending
+from api.sending.service import Acceptance
 from api.suppressions import service as suppressions
 from api.suppressions.tokens import UnsubscribeToken
 from database.models import CallbackEventRecord, EmailEvent, EmailEventType, SendOutcome, WebhookDelivery
@@ -84,10 +85,13 @@ async def _apply(session: AsyncSession, workspace_id: UUID, events: Sequence[Pro
     """Store events once each, then let them act: acceptance first, then what stops a lead."""
     about = await _messages(session, workspace_id, events)
     known = {event.key: event for event in events if event.type in TYPES and event.key in about}
-    for message in {about[key].draft_id: about[key] for key in known}.values():
-        if message.outcome in PROVES_ACCEPTANCE:
-            first = next(event for event in known.values() if about[event.key] == message)
-            await sending.accepted(session, workspace_id, message.draft_id, first.transaction_id, now)
+    proved = [
+        Acceptance(about[event.key].draft_id, event.transaction_id, now)
+        for event in known.values()
+        if about[event.key].outcome in PROVES_ACCEPTANCE
+    ]
+    if proved:
+        await sending.accept(session, workspace_id, proved)
     delivered = await _delivery_times(session, known, about)
     rows = [_row(workspace_id, event, about[event.key], delivered) for event in known.values()]
     new = await repository.add_events(session, rows)
@@ -186,8 +190,9 @@ async def _act(
 
 async def settle_unknown_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
     """Record as accepted what Everlytic's transaction list, as last synced, shows of sends of unknown outcome."""
-    for draft_id, transaction_id in await repository.unknown_but_listed(session, workspace_id):
-        await sending.accepted(session, workspace_id, draft_id, transaction_id, now)
+    listed = await repository.unknown_but_listed(session, workspace_id)
+    if listed:
+        await sending.accept(session, workspace_id, [Acceptance(*one, now) for one in listed])
 
 
 @dataclass(frozen=True, slots=True)

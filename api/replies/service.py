@@ -15,6 +15,7 @@ from api.pagination import PageRequest
 from api.replies import repository
 from api.replies.message import InboundMessage
 from api.sending import service as sending
+from api.sending.service import Acceptance
 from api.workspaces import service as workspaces
 from database import jobs
 from database.models import Reply
@@ -90,7 +91,7 @@ async def decided(session: AsyncSession, reply: Reply, decision: IntentOutput, n
     if decision.is_automatic:
         return
     # An answer proves that the message arrived, even where the provider has not said so yet.
-    await sending.accepted(session, reply.workspace_id, reply.draft_id, None, now)
+    await sending.accept(session, reply.workspace_id, [Acceptance(reply.draft_id, None, now)])
     await leads.move(session, reply.workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
     await enrollments.stop_leads(
         session, reply.workspace_id, EnrollmentEvent.REPLY_RECEIVED, lead_ids, cause=cause, now=now

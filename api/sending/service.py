@@ -1,5 +1,6 @@
 """May this mail go out, now; and what follows from what the provider answered."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from uuid import UUID
@@ -12,15 +13,23 @@ from api.enrollments import service as enrollments
 from api.enrollments.service import GENERATE_DRAFT
 from api.leads import service as leads
 from api.sending import repository
-from api.sending.repository import Candidate
+from api.sending.repository import Candidate, NextStep
 from api.workspaces import service as workspaces
 from database import jobs
-from database.models import DraftStatus, EverlyticConnection, SendOutcome, SequenceStatus
+from database.models import DraftStatus, EverlyticConnection, SendOutcome, SequenceStatus, Workspace
 from domain.enrollment import EnrollmentStatus
 from domain.lead import LeadEvent, LeadStatus
-from domain.schedule import SendingTime, to_utc
+from domain.schedule import to_utc
 
 RECONCILE_SEND = "reconcile_send"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A draft that a job wants to send now."""
+
+    draft_id: UUID
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class Claimed:
     """The permission to call the provider once for a draft, committed with the transaction that returned it."""
 
     candidate: Candidate
+    workspace: Workspace
     connection: EverlyticConnection
 
 
@@ -46,23 +56,56 @@ class Never:
     reason: str
 
 
-async def claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> Claimed | NotNow | Never:
-    """Claim a draft for sending; everything that may forbid it is read again, and held, in this transaction."""
-    candidate = await repository.hold(session, workspace_id, draft_id)
-    if candidate is None or candidate.draft.status != DraftStatus.REVIEWED:
+@dataclass(frozen=True, slots=True)
+class Forbidden(Never):
+    """The mail may never go out, whoever asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The provider took a draft, and calls it `transaction_id` where it said so."""
+
+    draft_id: UUID
+    transaction_id: str | None
+    now: datetime
+
+
+async def claim(
+    session: AsyncSession, workspace_id: UUID, requests: Sequence[Request]
+) -> list[Claimed | NotNow | Never]:
+    """Claim drafts for sending; all that may forbid them is read again, and held, in this transaction."""
+    workspace = await workspaces.find_workspace(session, workspace_id)
+    connection = await workspaces.find_connection(session, workspace_id)
+    now = max(request.now for request in requests)
+    wanted = sorted({request.draft_id for request in requests})
+    room = await _room_today(session, workspace, now)
+    answers: dict[UUID, Claimed | NotNow | Never] = {}
+    for candidate in await repository.hold(session, workspace_id, wanted, to_change=False):
+        answers[candidate.draft.id] = _judge(candidate, workspace, connection, now, room)
+    await _settle_forbidden(session, answers)
+    free = [draft_id for draft_id, answer in answers.items() if isinstance(answer, Claimed)]
+    for draft_id in set(free) - await repository.claim(session, workspace_id, free, now):
+        # A worker was lost between claim and record: whether it called the provider is not known.
+        await unknown(session, workspace_id, draft_id, "the worker was lost between claim and record", now)
+        answers[draft_id] = Never("claimed before; its outcome is being looked up")
+    return [answers.get(request.draft_id, Never("there is no such draft")) for request in requests]
+
+
+def _judge(
+    candidate: Candidate, workspace: Workspace, connection: EverlyticConnection, now: datetime, room: "_Room"
+) -> Claimed | NotNow | Never:
+    if candidate.draft.status != DraftStatus.REVIEWED:
         return Never("the draft is not ready to be sent")
     if (forbidden := _forbidden(candidate)) is not None:
-        await repository.set_draft(session, draft_id, {"status": DraftStatus.FAILED, "error_reason": forbidden})
-        return Never(forbidden)
-    connection = await workspaces.find_connection(session, workspace_id)
+        return Forbidden(forbidden)
     if (waiting := _waits_for(candidate, connection)) is not None:
         return Never(waiting)
-    allowed = await _allowed_from(session, candidate, now)
+    planned = max(candidate.draft.send_at or now, now)
+    allowed = enrollments.sending_hours(workspace, candidate.lead.timezone, now=planned, is_full=room.is_full)
     if allowed.at > now:
         return NotNow(allowed.at, f"held by {allowed.binding}")
-    if not await repository.claim(session, workspace_id, draft_id, now):
-        return await _found_claimed(session, workspace_id, draft_id, now)
-    return Claimed(candidate, connection)
+    room.take()
+    return Claimed(candidate, workspace, connection)
 
 
 def _forbidden(candidate: Candidate) -> str | None:
@@ -76,6 +119,17 @@ def _forbidden(candidate: Candidate) -> str | None:
     return None
 
 
+async def _settle_forbidden(session: AsyncSession, answers: Mapping[UUID, Claimed | NotNow | Never]) -> None:
+    """Say on each draft that can never be sent why that is so."""
+    reasons: dict[str, list[UUID]] = {}
+    for draft_id, answer in answers.items():
+        if isinstance(answer, Forbidden):
+            reasons.setdefault(answer.reason, []).append(draft_id)
+    for reason, draft_ids in reasons.items():
+        values = {"status": DraftStatus.FAILED, "error_reason": reason}
+        await repository.set_drafts(session, draft_ids, values)
+
+
 def _waits_for(candidate: Candidate, connection: EverlyticConnection) -> str | None:
     """Return what keeps the mail until somebody lifts it, who will then have it asked again."""
     if candidate.enrollment.status != EnrollmentStatus.ACTIVE:
@@ -87,69 +141,77 @@ def _waits_for(candidate: Candidate, connection: EverlyticConnection) -> str | N
     return None
 
 
-async def _allowed_from(session: AsyncSession, candidate: Candidate, now: datetime) -> SendingTime:
-    """Ask the schedule, with today's cap counted under a lock that makes claims of the workspace take turns."""
-    workspace, zone = candidate.workspace, candidate.lead.timezone
-    planned = max(candidate.draft.send_at or now, now)
-    if workspace.daily_cap is None:
-        return enrollments.sending_hours(workspace, zone, now=planned)
-    await repository.hold_cap(session, workspace.id)
+class _Room:
+    """How many mails the workspace may still send today."""
+
+    def __init__(self, today: date, left: int | None) -> None:
+        self._today, self._left = today, left
+
+    def is_full(self, day: date) -> bool:
+        """Say whether the daily cap is used up on a day."""
+        return self._left is not None and day == self._today and self._left <= 0
+
+    def take(self) -> None:
+        """Count one mail more."""
+        if self._left is not None:
+            self._left -= 1
+
+
+async def _room_today(session: AsyncSession, workspace: Workspace, now: datetime) -> _Room:
+    """Count today's cap under a lock that makes claims of the workspace take turns."""
     local = ZoneInfo(workspace.timezone)
     today = now.astimezone(local).date()
+    if workspace.daily_cap is None:
+        return _Room(today, None)
+    await repository.hold_cap(session, workspace.id)
     used = await repository.claimed_since(session, workspace.id, to_utc(today, time(0), local))
-    cap = workspace.daily_cap
-
-    def is_full(day: date) -> bool:
-        return day == today and used >= cap
-
-    return enrollments.sending_hours(workspace, zone, now=planned, is_full=is_full)
+    return _Room(today, workspace.daily_cap - used)
 
 
-async def _found_claimed(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> Never:
-    """A worker was lost between claim and record: whether it called the provider is not known."""
-    await unknown(session, workspace_id, draft_id, "the worker was lost between claim and record", now)
-    return Never("claimed before; its outcome is being looked up")
+async def accept(session: AsyncSession, workspace_id: UUID, acceptances: Sequence[Acceptance]) -> list[None]:
+    """Record that the provider took mails, once each, and set their leads on to the next step."""
+    now = max(one.now for one in acceptances)
+    told = {one.draft_id: one.transaction_id for one in reversed(acceptances)}
+    if new := await repository.accept(session, workspace_id, told, now):
+        candidates = await repository.hold(session, workspace_id, sorted(new), to_change=True)
+        lead_ids = sorted({candidate.lead.id for candidate in candidates})
+        await leads.move(session, workspace_id, lead_ids, LeadEvent.EMAIL_SENT, cause="email sent", now=now)
+        await _set_on(session, workspace_id, candidates, now)
+    return [None] * len(acceptances)
 
 
-async def accepted(
-    session: AsyncSession, workspace_id: UUID, draft_id: UUID, transaction_id: str | None, now: datetime
-) -> None:
-    """Record that the provider took the mail, once, and set the lead on to the next step."""
-    if not await repository.record(session, draft_id, SendOutcome.ACCEPTED, transaction_id=transaction_id):
+async def _set_on(session: AsyncSession, workspace_id: UUID, candidates: Sequence[Candidate], now: datetime) -> None:
+    """Schedule the step after each draft just sent, or complete its enrollment."""
+    going = [one for one in candidates if one.enrollment.status in {EnrollmentStatus.ACTIVE, EnrollmentStatus.PAUSED}]
+    if not going:
         return
-    candidate = await repository.hold(session, workspace_id, draft_id)
-    if candidate is None:
-        return
-    values = {"status": DraftStatus.SENT, "sent_at": now, "error_reason": None, "everlytic_message_id": transaction_id}
-    await repository.set_draft(session, draft_id, values)
-    await leads.move(
-        session, workspace_id, [candidate.lead.id], LeadEvent.EMAIL_SENT, cause=f"draft {draft_id}", now=now
-    )
-    await _set_on(session, candidate, now)
-
-
-async def _set_on(session: AsyncSession, candidate: Candidate, now: datetime) -> None:
-    """Schedule the step after the one just sent, or complete the enrollment."""
-    draft, enrollment = candidate.draft, candidate.enrollment
-    if enrollment.status not in {EnrollmentStatus.ACTIVE, EnrollmentStatus.PAUSED}:
-        return
-    step = await repository.next_step(session, draft.sequence_id, draft.step_order)
-    if step is None:
-        await enrollments.complete(session, draft.workspace_id, enrollment.id, now)
-        return
-    due = enrollments.sending_hours(
-        candidate.workspace, candidate.lead.timezone, now=now, previous=now, delay=enrollments.delay_of(step)
-    )
-    await repository.advance(session, enrollment.id, step.step_order, due.at)
-    draft_id = await repository.add_draft(session, draft, step, due.at)
-    if draft_id is not None:
-        await jobs.enqueue(session, GENERATE_DRAFT, draft.workspace_id, [jobs.Job(now, {"draftId": str(draft_id)})])
+    workspace = await workspaces.find_workspace(session, workspace_id)
+    steps = await repository.steps_of(session, {one.draft.sequence_id for one in going})
+    following, done = [], []
+    for one in going:
+        later = (
+            step
+            for step in steps
+            if step.sequence_id == one.draft.sequence_id and step.step_order > one.draft.step_order
+        )
+        step = next(later, None)
+        if step is None:
+            done.append(one.enrollment.id)
+            continue
+        delay = enrollments.delay_of(step)
+        due = enrollments.sending_hours(workspace, one.lead.timezone, now=now, previous=now, delay=delay)
+        following.append(NextStep(one.draft, step, due.at))
+    await enrollments.complete(session, workspace_id, done, now)
+    if following:
+        made = await repository.set_on(session, workspace_id, following)
+        to_write = [jobs.Job(now, {"draftId": str(draft_id)}) for draft_id in made]
+        await jobs.enqueue(session, GENERATE_DRAFT, workspace_id, to_write)
 
 
 async def rejected(session: AsyncSession, draft_id: UUID, error: str) -> None:
     """Record that the provider refused the mail for good."""
-    if await repository.record(session, draft_id, SendOutcome.REJECTED, error=error):
-        await repository.set_draft(session, draft_id, {"status": DraftStatus.FAILED, "error_reason": error})
+    if await repository.refuse(session, draft_id, SendOutcome.REJECTED, error):
+        await repository.set_drafts(session, [draft_id], {"status": DraftStatus.FAILED, "error_reason": error})
 
 
 async def not_called(session: AsyncSession, draft_id: UUID) -> None:
@@ -159,8 +221,8 @@ async def not_called(session: AsyncSession, draft_id: UUID) -> None:
 
 async def unknown(session: AsyncSession, workspace_id: UUID, draft_id: UUID, error: str, look_up_at: datetime) -> None:
     """Record that nobody knows whether the provider took the mail, and have it looked up; never sent again blindly."""
-    if await repository.record(session, draft_id, SendOutcome.UNKNOWN, error=error):
-        await repository.set_draft(session, draft_id, {"error_reason": f"outcome unknown: {error}"})
+    if await repository.refuse(session, draft_id, SendOutcome.UNKNOWN, error):
+        await repository.set_drafts(session, [draft_id], {"error_reason": f"outcome unknown: {error}"})
         look_up = jobs.Job(look_up_at, {"draftId": str(draft_id)})
         await jobs.enqueue(session, RECONCILE_SEND, workspace_id, [look_up], max_attempts=8)
 

@@ -7,7 +7,7 @@ from api.jobs.engine import Deferred, RetryLater, Work
 from api.resources import Services
 from api.sending import service
 from api.sending.content import Identity, compose
-from api.sending.service import Claimed, NotNow
+from api.sending.service import Acceptance, Claimed, NotNow, Request
 from api.suppressions.tokens import unsubscribe_token
 from everlytic.errors import EverlyticError, InvalidRequest, NotSent
 from everlytic.models import MESSAGE_HEADER, Address, Mail
@@ -16,8 +16,8 @@ from everlytic.models import MESSAGE_HEADER, Address, Mail
 async def send_email(work: Work[Services]) -> None:
     """Send one reviewed draft, at most once ever."""
     draft_id = UUID(work.payload["draftId"])
-    async with work.transaction() as session:
-        claimed = await service.claim(session, work.workspace_id, draft_id, work.clock.now())
+    batches = work.resources.batches
+    claimed = await batches.run(service.claim, work.workspace_id, Request(draft_id, work.clock.now()))
     if isinstance(claimed, NotNow):
         raise Deferred(claimed.at, claimed.reason)
     if not isinstance(claimed, Claimed):
@@ -37,13 +37,13 @@ async def send_email(work: Work[Services]) -> None:
         async with work.transaction() as session:
             await service.unknown(session, work.workspace_id, draft_id, str(error), look_up_at)
     else:
-        async with work.transaction() as session:
-            await service.accepted(session, work.workspace_id, draft_id, result.transaction_id, work.clock.now())
+        acceptance = Acceptance(draft_id, result.transaction_id, work.clock.now())
+        await batches.run(service.accept, work.workspace_id, acceptance)
 
 
 def _compose(work: Work[Services], claimed: Claimed) -> Mail:
     settings, candidate = work.resources.settings, claimed.candidate
-    lead, workspace, draft = candidate.lead, candidate.workspace, candidate.draft
+    lead, workspace, draft = candidate.lead, claimed.workspace, candidate.draft
     token = unsubscribe_token(settings.secret_key.get_secret_value(), workspace.id, lead.id, draft.id)
     return compose(
         draft_id=draft.id,
@@ -71,8 +71,8 @@ async def reconcile_send(work: Work[Services]) -> None:
         raise RetryLater(str(error), error.retry_after) from error
     if found is None:
         raise RetryLater("Everlytic's transaction list does not show this mail (yet).")
-    async with work.transaction() as session:
-        await service.accepted(session, work.workspace_id, draft_id, found.id, work.clock.now())
+    acceptance = Acceptance(draft_id, found.id, work.clock.now())
+    await work.resources.batches.run(service.accept, work.workspace_id, acceptance)
 
 
 async def resume_sends(work: Work[Services]) -> None:

@@ -9,8 +9,8 @@ from api.errors import NotFound, Unauthorized, responses
 from api.pagination import Wire
 from api.replies import service as replies
 from api.replies.message import read_message
-from api.webhooks.intake import Delivery, Intake
-from api.webhooks.service import Receivers, require_basic
+from api.webhooks import service
+from api.webhooks.service import Delivery, Receivers, require_basic
 from database.tenancy import Scope, transaction
 
 router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
@@ -32,17 +32,7 @@ def get_receivers(request: Request, services: ServicesDep) -> Receivers:
     return found
 
 
-def get_intake(request: Request, services: ServicesDep) -> Intake:
-    """Return the process's one intake."""
-    state = request.app.state
-    if not hasattr(state, "intake"):
-        state.intake = Intake(services.pool, services.settings.intake_flush_milliseconds / 1000)
-    found: Intake = state.intake
-    return found
-
-
 ReceiversDep = Annotated[Receivers, Depends(get_receivers)]
-IntakeDep = Annotated[Intake, Depends(get_intake)]
 
 
 @router.post("/everlytic/{token}", operation_id="receiveEverlyticEvents", responses=responses(Unauthorized, NotFound))
@@ -51,15 +41,14 @@ async def receive_events(
     token: str,
     services: ServicesDep,
     receivers: ReceiversDep,
-    intake: IntakeDep,
     authorization: Annotated[str | None, Header()] = None,
 ) -> Taken:
     """Events that Everlytic pushes, JSON or form-encoded, in either field set; answered once they are stored."""
     receiver = await receivers.find(token)
     require_basic(receiver, authorization)
     content_type = request.headers.get("Content-Type", "application/json")
-    delivery = Delivery(receiver.workspace_id, content_type, await request.body(), services.clock.now())
-    await intake.store(delivery)
+    delivery = Delivery(content_type, await request.body(), services.clock.now())
+    await services.batches.run(service.store, receiver.workspace_id, delivery)
     return Taken()
 
 

@@ -1,20 +1,44 @@
 """For whom a pushed request is meant, and whether it may be believed."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.errors import Unauthorized
+from api.webhooks import repository
 from api.workspaces import service as workspaces
 from api.workspaces.service import WEBHOOK_USER
+from database import jobs
 from database.secrets import SecretBox, credential_hash
 from database.tenancy import Scope, transaction
 from everlytic.webhooks import matches_basic
 
 REMEMBER_SECONDS = 10.0
 MOST_REMEMBERED = 10_000
+
+
+APPLY_PROVIDER_EVENTS = "apply_provider_events"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One pushed request, as it came."""
+
+    content_type: str
+    body: bytes
+    received_at: datetime
+
+
+async def store(session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery]) -> list[None]:
+    """Store pushed requests as they came, and have them applied."""
+    rows = [{"content_type": one.content_type, "body": one.body, "received_at": one.received_at} for one in deliveries]
+    await repository.add_deliveries(session, workspace_id, rows)
+    await jobs.enqueue(session, APPLY_PROVIDER_EVENTS, workspace_id, [jobs.Job(deliveries[-1].received_at)])
+    return [None] * len(deliveries)
 
 
 @dataclass(frozen=True, slots=True)
