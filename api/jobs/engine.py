@@ -33,6 +33,7 @@ LONGEST_BACKOFF_SECONDS = 3600.0
 ERROR_LENGTH = 2000
 MOST_AT_ONCE = 100
 FLUSH_SECONDS = 0.01
+SHORTEST_IDLE_SECONDS = 0.001
 
 R = TypeVar("R")
 
@@ -106,6 +107,7 @@ class _Lane(Generic[R]):
     task: Task[R]
     running: set[asyncio.Task[None]] = field(default_factory=set)
     freed: asyncio.Event = field(default_factory=asyncio.Event)
+    due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self, done: asyncio.Task[None]) -> None:
         """Give a finished job's place to the next."""
@@ -140,6 +142,7 @@ class Engine(Generic[R]):
         self._stopping.set()
         for lane in self._lanes:
             lane.freed.set()
+            lane.due.set()
 
     async def run(self) -> None:
         """Work until `stop`; then wait for what runs, give back what does not end in time, and sign off."""
@@ -147,7 +150,7 @@ class Engine(Generic[R]):
             self._worker = await repository.register_worker(session, socket.gethostname())
         self._last_beat = time.monotonic()
         keepers = [asyncio.create_task(self._keep_beating()), asyncio.create_task(self._keep_recording())]
-        await asyncio.gather(*(self._work(lane) for lane in self._lanes))
+        await asyncio.gather(self._look_out(), *(self._work(lane) for lane in self._lanes))
         await self._drain()
         for keeper in keepers:
             keeper.cancel()
@@ -173,31 +176,59 @@ class Engine(Generic[R]):
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
 
-    async def _work(self, lane: _Lane[R]) -> None:
-        """Keep one lane filled until the worker stops; a database that is away is waited for."""
+    async def _look_out(self) -> None:
+        """Wake the lanes that have due jobs, with one look at the queue for all; sleep until the next is due."""
         while not self._stopping.is_set():
-            free = min(lane.task.concurrency - len(lane.running), MOST_AT_ONCE)
-            if free == 0:
-                lane.freed.clear()
-                await lane.freed.wait()
-                continue
-            claimed, idle = 0, self._settings.poll_seconds
+            idle = self._settings.poll_seconds
             if self._may_start():
                 try:
-                    claimed, idle = await self._fill(lane, free)
+                    idle = await self._wake_due()
                 except (SQLAlchemyError, OSError) as error:
                     log.warning("The queue cannot be read, trying again: %s", error)
-            if claimed < free:
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), idle)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), idle)
 
-    async def _fill(self, lane: _Lane[R], free: int) -> tuple[int, float]:
-        """Claim and start up to `free` jobs; returns how many, and how long to sleep if there were fewer."""
-        assert self._worker is not None
-        now = self._clock.now()
+    async def _wake_due(self) -> float:
+        """Wake each lane whose next job is due; returns how long nothing more is due, at most a poll's time."""
         async with self._queue_transaction() as session:
-            rows = await repository.claim(session, job_type=lane.task.job_type, worker=self._worker, now=now, most=free)
-            due = await repository.next_due(session, lane.task.job_type) if len(rows) < free else None
+            dues = await repository.next_due(session, [lane.task.job_type for lane in self._lanes])
+        idle = self._settings.poll_seconds
+        for lane in self._lanes:
+            due = dues.get(lane.task.job_type)
+            if due is None:
+                continue
+            wait = self._clock.real_seconds_until(due)
+            if wait <= 0:
+                lane.due.set()
+            else:
+                idle = min(idle, max(wait, SHORTEST_IDLE_SECONDS))
+        return idle
+
+    async def _work(self, lane: _Lane[R]) -> None:
+        """Keep one lane filled while it has due jobs, until the worker stops."""
+        while not self._stopping.is_set():
+            await lane.due.wait()
+            lane.due.clear()
+            free = claimed = 0
+            while claimed == free and not self._stopping.is_set():
+                free, claimed = min(lane.task.concurrency - len(lane.running), MOST_AT_ONCE), 0
+                if free == 0:
+                    lane.freed.clear()
+                    await lane.freed.wait()
+                elif self._may_start():
+                    claimed = await self._fill(lane, free)
+
+    async def _fill(self, lane: _Lane[R], free: int) -> int:
+        """Claim and start up to `free` jobs; returns how many. A database that is away has none."""
+        assert self._worker is not None
+        try:
+            async with self._queue_transaction() as session:
+                rows = await repository.claim(
+                    session, job_type=lane.task.job_type, worker=self._worker, now=self._clock.now(), most=free
+                )
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("The queue cannot be claimed from, trying again: %s", error)
+            return 0
         for row in rows:
             work = Work(
                 row.id,
@@ -212,8 +243,7 @@ class Engine(Generic[R]):
             task = asyncio.create_task(self._run_one(lane.task, work, row.max_attempts))
             lane.running.add(task)
             task.add_done_callback(lane.release)
-        until_due = self._clock.real_seconds_until(due) if due is not None else self._settings.poll_seconds
-        return len(rows), min(max(until_due, 0.001), self._settings.poll_seconds)
+        return len(rows)
 
     def _may_start(self) -> bool:
         """Say whether the others still take this worker for alive; with half the time gone it starts nothing."""

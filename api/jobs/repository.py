@@ -48,7 +48,14 @@ _FINISH = text(
     """
 )
 
-_NEXT_DUE = text("SELECT min(run_at) FROM app.scheduled_jobs WHERE status = 'pending' AND job_type = :job_type")
+_NEXT_DUE = text(
+    """
+    SELECT lane.job_type, (
+      SELECT min(run_at) FROM app.scheduled_jobs AS job WHERE job.status = 'pending' AND job.job_type = lane.job_type
+    ) AS due
+      FROM unnest(CAST(:job_types AS text[])) AS lane (job_type)
+    """
+)
 
 # A job is lost when nobody who beats holds it, so a worker that never beat cannot keep one either.
 _REAP = text(
@@ -128,10 +135,9 @@ async def finish(session: AsyncSession, worker: UUID, now: datetime, endings: Se
     )
 
 
-async def next_due(session: AsyncSession, job_type: str) -> datetime | None:
-    """Return when the earliest waiting job of a type may run."""
-    due: datetime | None = await session.scalar(_NEXT_DUE, {"job_type": job_type})
-    return due
+async def next_due(session: AsyncSession, job_types: Sequence[str]) -> dict[str, datetime | None]:
+    """Return for each type when its earliest waiting job may run, None where none waits."""
+    return {row.job_type: row.due for row in await session.execute(_NEXT_DUE, {"job_types": list(job_types)})}
 
 
 async def reap(session: AsyncSession, *, lost_after: float, now: datetime, verified: Sequence[str]) -> None:
