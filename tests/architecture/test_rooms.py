@@ -18,7 +18,6 @@ EXCEPTIONS = {
     "sending/content.py": "what a mail carries beside its text",
     "suppressions/page.py": "the page behind the unsubscribe link",
     "suppressions/tokens.py": "the signed token in the unsubscribe link",
-    "webhooks/intake.py": "gathering pushed requests into few commits",
 }
 """The files of rooms beside the agreed ones, each with what it is for."""
 
