@@ -11,9 +11,6 @@ from everlytic.sandbox.payloads import render
 from everlytic.sandbox.scenarios import DELIVERY, chance
 from everlytic.sandbox.state import Event, Hook, Tenant
 
-FLUSH_AFTER = 60.0
-"""Virtual seconds a batch of records waits to fill up."""
-
 _TOLD = frozenset({"sent", "delivered", "failed", "open", "click", "bounce", "unsubscribe", "resubscribe", "complaint"})
 
 
@@ -90,7 +87,8 @@ class Announcer:
         if len(batch) >= size:
             self._flush(tenant, hook, key, batch)
         elif len(batch) == 1:
-            self._agenda.at(self._clock.now() + FLUSH_AFTER, self._flush, tenant, hook, key, batch)
+            wait = tenant.behaviour.number("records_wait_seconds")
+            self._agenda.at(self._clock.now() + wait, self._flush, tenant, hook, key, batch)
 
     def _flush(self, tenant: Tenant, hook: Hook, key: tuple[str, str, str], batch: list[Event]) -> None:
         if self._batches.get(key) is batch:

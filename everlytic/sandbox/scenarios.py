@@ -62,6 +62,7 @@ SWITCHES: Mapping[str, Switch] = {
         Switch("webhooks_per_page", 15, "webhooks on one page"),
         # webhook payloads
         Switch("records_per_delivery", 1, "records of one type put into one `data` array"),
+        Switch("records_wait_seconds", 60, "virtual seconds a `data` array waits to fill up"),
         Switch("timestamp_format", "iso", "time format of the standard payload", ("iso", "offset", "unix")),
         Switch("standard_bounce_details", True, "standard payloads carry bounce_type and bounce_reason"),
         Switch("standard_link_url", True, "standard payloads of clicks carry link_url"),

@@ -1,0 +1,1 @@
+"""Starting things: the environment, the command line, the processes of one machine, and the demo."""

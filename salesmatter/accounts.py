@@ -1,0 +1,29 @@
+"""Making the first thing of an installation: an account with a user and a key."""
+
+from pydantic import TypeAdapter, ValidationError
+
+from api.workspaces import service
+from api.workspaces.schemas import EmailAddress, Name
+from api.workspaces.service import NewAccount
+from database.engine import create_pool
+from database.roles import APP_ROLE, role_url
+from database.tenancy import Scope, transaction
+from salesmatter.errors import StartError
+from salesmatter.stack import Database
+
+
+async def create(database: Database, *, name: str, email: str, user_name: str) -> NewAccount:
+    """Make an account with one admin and one API key; raises StartError for a name or address that cannot be one."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+        address = TypeAdapter(EmailAddress).validate_python(email)
+    except ValidationError as error:
+        raise StartError(
+            f"The account cannot be made: {error.errors()[0]['msg'].removeprefix('Value error, ').rstrip('.')}."
+        ) from error
+    pool = create_pool(role_url(database.owner, APP_ROLE), size=1, application_name="salesmatter-accounts")
+    try:
+        async with transaction(pool, Scope()) as session:
+            return await service.create_account(session, name=name, user_name=user_name, email=address)
+    finally:
+        await pool.dispose()

@@ -1,0 +1,64 @@
+"""`salesmatter demo`, whole, on part of its file and on files that are none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+LEADS = 60
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
+
+
+def demo(home: Path, file: Path, database_url: str) -> "subprocess.CompletedProcess[str]":
+    """Run the demo on a file."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SALESMATTER_", "DATABASE_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "salesmatter", "demo", "--file", str(file)],
+        cwd=ROOT,
+        env={**kept, "SALESMATTER_HOME": str(home), "DATABASE_URL": database_url, "COLUMNS": "160"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=380,
+    )
+
+
+def test_all_sides_agree(tmp_path: Path, database_url: str) -> None:
+    """From a CSV file to the marts: three sides count the same, and nobody is mailed after a stop."""
+    lines = (ROOT / "data" / "leads-1000.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    file = tmp_path / "leads.csv"
+    file.write_text("".join(lines[: LEADS + 1]), encoding="utf-8")
+
+    result = demo(tmp_path / "home", file, database_url)
+
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr
+    assert result.stderr == ""
+    assert f"{LEADS} leads enrolled in 3 steps." in result.stdout
+    assert "All asset checks passed." in result.stdout
+    assert "Mailed after a stop: nobody." in result.stdout
+    agree = next(line for line in result.stdout.splitlines() if line.strip().startswith("agree "))
+    assert agree.count("yes") == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.csv", b""),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"),
+        ("prose.csv", b"Hello there.\n"),
+    ],
+)
+def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, database_url: str, name: str, content: bytes) -> None:
+    """A broken file ends the demo with one sentence from the API and a status of 1; nothing is imported."""
+    (tmp_path / name).write_bytes(content)
+
+    result = demo(tmp_path / "home", tmp_path / name, database_url)
+
+    assert result.returncode == 1
+    assert "Traceback" not in result.stdout + result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1, result.stderr

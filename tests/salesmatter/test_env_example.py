@@ -1,0 +1,34 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+from pydantic_settings import BaseSettings
+
+from ai.settings import AiSettings
+from api.settings import ApiSettings
+from database.settings import DatabaseSettings
+from orchestration.settings import OrchestrationSettings
+
+TEXT = (Path(__file__).parent.parent.parent / ".env.example").read_text(encoding="utf-8")
+VALUES = dotenv_values(stream=io.StringIO(re.sub(r"^# (?=[A-Z_]+=)", "", TEXT, flags=re.MULTILINE)))
+
+
+@pytest.mark.parametrize("settings", [ApiSettings, AiSettings, DatabaseSettings, OrchestrationSettings])
+def test_every_setting_is_listed_with_a_value_that_can_be_used(
+    settings: type[BaseSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes the comment sign off a line has a setting that works."""
+    prefix = settings.model_config.get("env_prefix", "")
+    names = {f"{prefix}{field}".upper() for field in settings.model_fields}
+    assert names <= VALUES.keys()
+
+    for name in names:
+        monkeypatch.setenv(name, VALUES[name] or "")
+    settings()
+
+
+def test_all_is_commented_out() -> None:
+    """A copy of the file changes nothing before somebody edits it."""
+    assert dotenv_values(stream=io.StringIO(TEXT)) == {}
