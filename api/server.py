@@ -9,7 +9,7 @@ from api.app import create_app_from_environment
 from api.live.service import Follower
 from api.logs import write_json_lines
 
-STOP_WITHIN_SECONDS = 8
+STOP_WITHIN_SECONDS = 5
 
 
 class Server(uvicorn.Server):

@@ -33,6 +33,8 @@ class ApiSettings(BaseSettings):
     """How often an idle worker and live queries look for new work."""
     lost_after_seconds: float = 20.0
     """A worker that has not said for this long that it lives has lost its jobs."""
+    stop_within_seconds: float = 20.0
+    """How long a worker that is told to stop waits for what it has begun, before it gives it back."""
     reconcile_after_minutes: float = 15.0
     """How long after a send of unknown outcome Everlytic's transaction list is asked (business time)."""
     live_results_per_second: float = 10.0

@@ -33,6 +33,7 @@ async def work(settings: ApiSettings, ai: AiSettings, owner: URL) -> None:
                     poll_seconds=settings.poll_milliseconds / 1000,
                     beat_seconds=settings.lost_after_seconds / 4,
                     lost_after_seconds=settings.lost_after_seconds,
+                    stop_within_seconds=settings.stop_within_seconds,
                 ),
             )
             loop = asyncio.get_running_loop()

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from dotenv import load_dotenv
@@ -37,9 +38,9 @@ def secret_key() -> str:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Write a private file whole; when another process was first, its file stays."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Write a private file whole; when somebody else was first, their file stays."""
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
+    draft = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(text + "\n")

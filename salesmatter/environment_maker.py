@@ -116,7 +116,8 @@ class Maker:
         self._pip("--require-hashes", "--no-deps", "-r", str(uv))
         uv.unlink()
         index = index_settings(self._pip_configuration(), os.environ)
-        code, output = self._uv(index, "sync", "--require-hashes", str(self.checkout.lock))
+        # Compiled here, once and on all cores: else every process that starts first does it, each for itself.
+        code, output = self._uv(index, "sync", "--compile-bytecode", "--require-hashes", str(self.checkout.lock))
         if code == 0:
             return
         if _is_full(output):
@@ -135,7 +136,7 @@ class Maker:
         return self._run([str(self.checkout.python), "-m", "pip", "config", "list"], quiet=True)[1]
 
     def _pip(self, *arguments: str) -> None:
-        command = [str(self.checkout.python), "-m", "pip", "install", "--no-compile", "--quiet", *arguments]
+        command = [str(self.checkout.python), "-m", "pip", "install", "--quiet", *arguments]
         code, output = self._run(command)
         if code != 0:
             raise self._failure("The packages could not be installed", output)

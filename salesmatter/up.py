@@ -12,7 +12,7 @@ from salesmatter import checkout
 from salesmatter.interrupts import end_as_if_interrupted
 from salesmatter.log_stream import LogStream
 from salesmatter.ports import require_free
-from salesmatter.processes import Processes, Program
+from salesmatter.processes import GRACE_SECONDS, Processes, Program
 from salesmatter.stack import Database, open_migrated_database
 
 READY_WITHIN_SECONDS = 180.0
@@ -67,7 +67,8 @@ def parts_of(wanted: Wanted, database: Database) -> list[Part]:
         "SALESMATTER_DAGSTER_URL": f"http://{host}:{wanted.dagster_port}",
         "SALESMATTER_DBT_DOCS_URL": f"http://{host}:{wanted.docs_port}",
     }
-    environment = {**addresses, **os.environ, **database.environment()}
+    stopping = {"SALESMATTER_STOP_WITHIN_SECONDS": str(GRACE_SECONDS - 2)}
+    environment = {**addresses, **stopping, **os.environ, **database.environment()}
 
     def own(name: str, *arguments: str) -> Program:
         command = [sys.executable, "-m", "salesmatter", *arguments]

@@ -7,7 +7,7 @@ from salesmatter.demo.business_time import ZONE
 from salesmatter.demo.http_client import HttpClient
 from salesmatter.demo.stage import Stage
 
-WINDOW = ("07:00", "19:00")
+WINDOW = ("06:00", "20:00")
 
 STEPS: tuple[dict[str, Any], ...] = (
     {

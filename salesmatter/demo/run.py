@@ -123,14 +123,15 @@ class _Show:
 
     def _compare(self, campaign: Campaign) -> Reconciliation:
         workspace, api = campaign.workspace, self._api
-        result = reconcile(
-            api,
-            self._sandbox,
-            workspace=workspace,
-            sequence=campaign.sequence,
-            username=campaign.username,
-            in_flight=self._clock.lasting(IN_FLIGHT_SECONDS),
-        )
+        with _phase(self._console, "Compare all sides"):
+            result = reconcile(
+                api,
+                self._sandbox,
+                workspace=workspace,
+                sequence=campaign.sequence,
+                username=campaign.username,
+                in_flight=self._clock.lasting(IN_FLIGHT_SECONDS),
+            )
         show_campaigns(self._console, api.all(f"/api/metrics/{workspace}/campaigns"))
         period = {"start": self._clock.moment.date().isoformat(), "end": self._clock.now().date().isoformat()}
         show_timeline(self._console, api.get(f"/api/metrics/{workspace}/timeseries", **period))

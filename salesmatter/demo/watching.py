@@ -61,7 +61,8 @@ class Watch:
                 progress = self._api.get(f"{self._place}/sequences/{self._campaign.sequence}/progress")
                 self._show(progress)
                 if self._is_done(progress):
-                    self._count(final=True)
+                    self._count()
+                    self._show(progress)
                     return
                 check()
                 if progress["enrollments"].get("active", 0) < QUIET_SHARE * self._campaign.leads:
@@ -92,14 +93,14 @@ class Watch:
         self._set("opened", len(self._reached["opened"]), sent)
         self._set("replied", len(self._reached["replied"]), self._campaign.leads)
 
-    def _count(self, *, final: bool = False) -> None:
+    def _count(self) -> None:
         """Read the events that are new since the last time."""
         newest = self._newest_event
         for page in self._api.pages(f"{self._place}/events"):
             for event in page:
                 self._reached[event["type"]].add(event["draftId"])
             self._newest_event = max(self._newest_event, *(event["id"] for event in page), "")
-            if not final and any(event["id"] <= newest for event in page):
+            if any(event["id"] <= newest for event in page):
                 break
         for reply in self._api.all(f"{self._place}/replies"):
             if reply["isAutomatic"] is False:

@@ -52,6 +52,7 @@ def test_all_sides_agree(tmp_path: Path, database_url: str) -> None:
         ("picture.csv", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"),
         ("prose.csv", b"Hello there.\n"),
     ],
+    ids=["empty", "picture", "prose"],
 )
 def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, database_url: str, name: str, content: bytes) -> None:
     """A broken file ends the demo with one sentence from the API and a status of 1; nothing is imported."""
