@@ -97,6 +97,7 @@ async def test_failed_deliveries_are_retried_then_parked_then_reprocessed(
     receiver.answer = lambda _: 200
     assert await client.reprocess_failed_webhooks()
     sandbox.wait_until(lambda: len(receiver.received) == before + 1)
+    sandbox.settle()
     (mail,) = sandbox.ask("ledger", username=username)
     assert mail["events"]["failed"][0]["delivered_at"] >= mail["events"]["failed"][0]["occurred_at"] + 4 * DAY
 
