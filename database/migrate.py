@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
-from database.errors import DatabaseUnreachable, SchemaOutOfDate
-from database.roles import connect, ensure_roles
+from database.errors import SchemaOutOfDate
+from database.roles import connect, ensure_roles, unreachable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 5_241_903_117
@@ -45,10 +45,7 @@ async def require_current_schema(pool: AsyncEngine) -> None:
         async with pool.connect() as connection:
             found = await connection.run_sync(_revision_of)
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[-1]
-        raise DatabaseUnreachable(
-            f"The database at {pool.url.host}:{pool.url.port or 5432}/{pool.url.database} cannot be reached: {reason}."
-        ) from error
+        raise unreachable(pool.url, error.orig or error) from error
     head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     if found != head:
         raise SchemaOutOfDate(

@@ -8,7 +8,13 @@ from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from database.errors import DatabaseUnreachable, InvalidDatabaseUrl, MissingPrivilege
+from database.errors import (
+    DatabaseError,
+    DatabaseUnreachable,
+    InvalidDatabaseUrl,
+    MissingPrivilege,
+    SchemaOutOfDate,
+)
 
 APP_ROLE = "salesmatter_app"
 ENGINE_ROLE = "salesmatter_engine"
@@ -50,12 +56,23 @@ def connect(url: URL) -> psycopg.Connection:
     try:
         return psycopg.connect(libpq_url(url), autocommit=True, connect_timeout=10, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        reasons = [line for line in str(error).strip().splitlines() if not line.startswith((" ", "\t"))]
-        reason = reasons[-1].removeprefix("connection failed: ").rstrip(".")
-        raise DatabaseUnreachable(
-            f"The database at {url.host}:{url.port or 5432}/{url.database} cannot be reached: {reason}. "
-            "Check DATABASE_URL, and that the server is running."
-        ) from error
+        raise unreachable(url, error) from error
+
+
+def unreachable(url: URL, error: BaseException) -> DatabaseError:
+    """Return what a failed connection means, in the server's own words and with what to do."""
+    # The driver's own hints are indented below the reason.
+    reasons = [line for line in str(error).strip().splitlines() if not line.startswith((" ", "\t"))]
+    reason = reasons[-1].removeprefix("connection failed: ").rstrip(".")
+    if url.username in {APP_ROLE, ENGINE_ROLE} and "authentication failed" in reason:
+        return SchemaOutOfDate(
+            f"The role {url.username} cannot log in to {url.database}. "
+            "Run `salesmatter migrate` first: it makes the role."
+        )
+    return DatabaseUnreachable(
+        f"The database at {url.host}:{url.port or 5432}/{url.database} cannot be reached: {reason}. "
+        "Check DATABASE_URL, and that the server is running."
+    )
 
 
 def ensure_roles(owner: URL) -> None:
