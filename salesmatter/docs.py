@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from orchestration.defs.dbt.project import DbtProject
+from orchestration.errors import DbtFailed
 from orchestration.settings import OrchestrationSettings
 from salesmatter import checkout
 from salesmatter.stack import Database
 
 
 def generate(database: Database) -> Path:
-    """Write the docs of the database as it is now and return the folder to serve; raises DbtFailed."""
+    """Build the models, so that a new database has marts to document and to serve; write the docs of the database.
+
+    Returns the folder to serve; raises DbtFailed.
+    """
     settings = OrchestrationSettings()
-    page = DbtProject(settings.dbt_project_dir, settings.dbt_target_path).docs(database.direct)
+    project = DbtProject(settings.dbt_project_dir, settings.dbt_target_path)
+    results = project.build(database.direct, ["--resource-type", "model"])
+    if failed := [str(result.node.name) for result in results if result.status == "error"]:
+        raise DbtFailed(f"dbt could not build {', '.join(failed)}; the log above says why.")
+    page = project.docs(database.direct)
     folder = checkout.state() / "dbt-docs"
     folder.mkdir(exist_ok=True)
     shutil.copyfile(page, folder / "index.html")
