@@ -20,7 +20,7 @@ _CHOSEN = """
                    WHERE s.workspace_id = :workspace_id
                      AND s.value_hash IN (
                        app.suppression_hash(:workspace_id, lead.email),
-                       app.suppression_hash(:workspace_id, '@' || split_part(lead.email, '@', 2))))
+                       app.suppression_hash(:workspace_id, '@' || split_part(lead.email, '@', -1))))
                 THEN 'suppressed'
                 WHEN EXISTS (
                   SELECT 1 FROM app.lead_enrollments AS e
