@@ -169,7 +169,7 @@ async def stop_leads(
     now: datetime,
     resume_at: datetime | None = None,
 ) -> None:
-    """Move every enrollment of these leads that the event is legal for: a bounce, a reply, an absence."""
+    """Move every enrollment of these leads that the event is legal for: a bounce, a reply, an absence, a pause."""
     if lead_ids:
         await repository.move(
             session,
@@ -178,7 +178,7 @@ async def stop_leads(
             lead_ids=lead_ids,
             cause=cause,
             now=now,
-            pause_reason=event.value if event in _PAUSES else None,
+            pause_reason=cause if event is EnrollmentEvent.PAUSED else event.value if event in _PAUSES else None,
             resume_at=resume_at,
         )
 

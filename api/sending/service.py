@@ -17,7 +17,7 @@ from api.sending.repository import Candidate, NextStep
 from api.workspaces import service as workspaces
 from database import jobs
 from database.models import DraftStatus, EverlyticConnection, SendOutcome, SequenceStatus, Workspace
-from domain.enrollment import EnrollmentStatus
+from domain.enrollment import EnrollmentEvent, EnrollmentStatus
 from domain.lead import LeadEvent, LeadStatus
 from domain.schedule import to_utc
 
@@ -80,9 +80,10 @@ async def claim(
     wanted = sorted({request.draft_id for request in requests})
     room = await _room_today(session, workspace, now)
     answers: dict[UUID, Claimed | NotNow | Never] = {}
-    for candidate in await repository.hold(session, workspace_id, wanted, to_change=False):
+    candidates = await repository.hold(session, workspace_id, wanted, to_change=False)
+    for candidate in candidates:
         answers[candidate.draft.id] = _judge(candidate, workspace, connection, now, room)
-    await _settle_forbidden(session, answers)
+    await _settle_forbidden(session, workspace_id, candidates, answers, now)
     free = [draft_id for draft_id, answer in answers.items() if isinstance(answer, Claimed)]
     for draft_id in set(free) - await repository.claim(session, workspace_id, free, now):
         # A worker was lost between claim and record: whether it called the provider is not known.
@@ -119,15 +120,24 @@ def _forbidden(candidate: Candidate) -> str | None:
     return None
 
 
-async def _settle_forbidden(session: AsyncSession, answers: Mapping[UUID, Claimed | NotNow | Never]) -> None:
-    """Say on each draft that can never be sent why that is so."""
-    reasons: dict[str, list[UUID]] = {}
-    for draft_id, answer in answers.items():
+async def _settle_forbidden(
+    session: AsyncSession,
+    workspace_id: UUID,
+    candidates: Sequence[Candidate],
+    answers: Mapping[UUID, Claimed | NotNow | Never],
+    now: datetime,
+) -> None:
+    """Say on each draft that can never be sent why that is so, and let its lead's sequences wait for a person."""
+    reasons: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        answer = answers[candidate.draft.id]
         if isinstance(answer, Forbidden):
-            reasons.setdefault(answer.reason, []).append(draft_id)
-    for reason, draft_ids in reasons.items():
+            reasons.setdefault(answer.reason, []).append(candidate)
+    for reason, stopped in reasons.items():
         values = {"status": DraftStatus.FAILED, "error_reason": reason}
-        await repository.set_drafts(session, draft_ids, values)
+        await repository.set_drafts(session, [one.draft.id for one in stopped], values)
+        lead_ids = sorted({one.lead.id for one in stopped})
+        await enrollments.stop_leads(session, workspace_id, EnrollmentEvent.PAUSED, lead_ids, cause=reason, now=now)
 
 
 def _waits_for(candidate: Candidate, connection: EverlyticConnection) -> str | None:

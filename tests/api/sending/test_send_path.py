@@ -97,6 +97,22 @@ async def test_nobody_is_mailed_after_saying_no(outreach: Outreach) -> None:
     assert (await outreach.get(f"/sequences/{sequence_id}/progress"))["enrollments"] == {"unsubscribed": 1}
 
 
+async def test_a_suppressed_domain_is_never_mailed(outreach: Outreach) -> None:
+    """A domain suppressed after approval: the draft says why it failed, and the enrollment waits for a person."""
+    sequence_id = await outreach.add_sequence("One", auto_approve=False)
+    await outreach.enroll(sequence_id, await outreach.add_lead("thandi@lead.example"))
+    await outreach.post("/suppressions", {"domain": "lead.example"})
+    await outreach.post("/drafts/approve", {"sequenceId": sequence_id})
+
+    await outreach.run_jobs()
+
+    assert outreach.mails() == []
+    (draft,) = await drafts_of(outreach)
+    (enrollment,) = (await outreach.get("/enrollments"))["items"]
+    assert (draft["status"], draft["errorReason"]) == ("failed", "the address is suppressed")
+    assert (enrollment["status"], enrollment["pauseReason"]) == ("paused", "the address is suppressed")
+
+
 async def test_a_pause_holds_and_a_resume_takes_up(outreach: Outreach) -> None:
     """A paused enrollment sends nothing; resumed, it sends what waited."""
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
