@@ -17,7 +17,7 @@ up: setup ## API, worker, Everlytic sandbox, Dagster and dbt docs, until Ctrl-C
 	@$(BIN)/salesmatter up $(ARGS)
 
 test: setup ## all tests, in parallel and in random order (ARGS="tests/ai -x" for some of them)
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: lint types arch sql ## all that CI checks besides `make test`: lint, types, import contracts, SQL
 

@@ -8,15 +8,28 @@ from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.engine import URL
 
 from ai.settings import AiSettings
-from api import errors, pages
+from api import errors, openapi, pages
 from api.live.endpoints import LiveQueries
 from api.live.service import following
-from api.middleware import BodyLimit, Etags, RequestLog
+from api.middleware import BodyLimit, Etags, RateLimit, RequestLog
+from api.pagination import Cursors
 from api.resources import open_services
 from api.routes import ROUTERS
-from api.settings import ApiSettings
+from api.settings import ApiSettings, OidcSettings
 from database.roles import owner_url
 from database.settings import DatabaseSettings
+
+EXPOSED_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Request-Id",
+]
+"""What a page of another origin may read of an answer, besides its body."""
 
 DESCRIPTION = """
 Send `Authorization: Bearer <api key>`. Errors are RFC 9457 problems with a stable `code`.
@@ -27,13 +40,13 @@ a stream ends. Every JSON answer to a GET has an ETag; with `If-None-Match` it a
 """
 
 
-def create_app(settings: ApiSettings, ai: AiSettings, owner: URL) -> FastAPI:
+def create_app(settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSettings | None = None) -> FastAPI:
     """Return the service; its database, model and HTTP client open when it starts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
-            open_services(settings, ai, owner, name="salesmatter-api") as services,
+            open_services(settings, ai, owner, name="salesmatter-api", oidc=oidc) as services,
             following(owner, settings.poll_milliseconds / 1000) as follower,
         ):
             app.state.services, app.state.follower = services, follower
@@ -47,35 +60,38 @@ def create_app(settings: ApiSettings, ai: AiSettings, owner: URL) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        separate_input_output_schemas=False,
     )
+    app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     errors.install(app)
     _add_middleware(app, settings)
     for router in ROUTERS:
         app.include_router(router)
     pages.install(app)
+    openapi.install(app)
     return app
 
 
 def create_app_from_environment() -> FastAPI:
     """Return the service as the environment describes it, for `uvicorn --factory`."""
-    return create_app(ApiSettings(), AiSettings(), owner_url(DatabaseSettings().owner_url()))
+    return create_app(ApiSettings(), AiSettings(), owner_url(DatabaseSettings().owner_url()), OidcSettings())
 
 
 def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
     """Wrap the app, from the inside out: what is added last sees a request first."""
-    app.add_middleware(BodyLimit, megabytes=settings.max_body_megabytes)
+    app.add_middleware(BodyLimit, megabytes=settings.max_body_megabytes, json_megabytes=settings.max_json_megabytes)
     app.add_middleware(Etags)
     app.add_middleware(
         LiveQueries,
         results_per_second=settings.live_results_per_second,
         runs_at_once=max(1, settings.pool_size // 2),
     )
+    if settings.request_rate is not None:
+        app.add_middleware(RateLimit, limit=settings.request_rate)
     app.add_middleware(RequestLog)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["ETag", "X-Request-Id"],
+        expose_headers=EXPOSED_HEADERS,
     )

@@ -1,7 +1,10 @@
 """Who is calling, in which workspace, and the one transaction of the request."""
 
+import hashlib
+import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -9,31 +12,93 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.datastructures import FormData, UploadFile
 
-from api.errors import Forbidden, Unauthorized
+from api.accounts import service as accounts
+from api.accounts.service import KEY_PREFIX, Identity
+from api.errors import Forbidden, Malformed, NotFound, Unauthorized
+from api.idempotency import service as idempotency
+from api.idempotency.service import Answer
 from api.pagination import PageRequest, page_request
 from api.resources import Services
-from api.workspaces import service
-from api.workspaces.service import KEY_PREFIX
+from api.routing import Replayed
+from api.tokens import Claims
 from database.models import UserRole, Workspace
-from database.secrets import credential_hash
-from database.tenancy import Scope, transaction
+from database.tenancy import unscoped
+
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
+READ_AT_ONCE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """An authenticated user and the request's transaction, in the scope of the user's account."""
 
     session: AsyncSession
-    account_id: UUID
-    user_id: UUID
-    role: UserRole
     services: Services
+    request: Request
+    credential: str | Claims
+    identity: Identity = field(init=False)
+    _asked: str | None = field(init=False, default=None)
+
+    @property
+    def account_id(self) -> UUID:
+        """The caller's account."""
+        return self.identity.account_id
+
+    @property
+    def user_id(self) -> UUID:
+        """The caller."""
+        return self.identity.user_id
+
+    @property
+    def role(self) -> UserRole:
+        """What the caller may do."""
+        return self.identity.role
 
     @property
     def now(self) -> datetime:
         """The business time."""
         return self.services.clock.now()
+
+    async def enter(self) -> None:
+        """Enter the caller's scope in the transaction that begins; raises Unauthorized, and Replayed on a known key."""
+        workspace_id = _uuid_or_none(self.request.path_params.get("workspaceId"))
+        self.identity = await accounts.come_in(self.session, self.credential, workspace_id)
+        self.request.state.account_id = self.identity.account_id
+        if self.request.method == "POST" and (key := self.request.headers.get("Idempotency-Key")) is not None:
+            await self._take(key)
+
+    async def _take(self, key: str) -> None:
+        if not KEY.fullmatch(key):
+            message = "must be 1 to 255 visible ASCII characters"
+            problem = {"location": ["header", "Idempotency-Key"], "message": message}
+            raise Malformed(f"The Idempotency-Key {message}.", errors=[problem])
+        self._asked = self._asked or await _fingerprint(
+            self.request
+        )  # once: who reads a file after that goes on reading
+        taken = await idempotency.take(
+            self.session,
+            self.services.secrets,
+            account_id=self.account_id,
+            user_id=self.user_id,
+            key=key,
+            fingerprint=self._asked,
+        )
+        if isinstance(taken, Answer):
+            raise Replayed(taken)
+        self.request.state.idempotency = taken
+
+    @asynccontextmanager
+    async def outside_transaction(self) -> AsyncIterator[None]:
+        """Let the transaction go while something slow happens, and begin anew; what was written before it is undone.
+
+        The caller comes in anew too: who has lost their key meanwhile is refused.
+        """
+        self.session.expunge_all()  # what was read stays readable
+        await self.session.rollback()
+        yield
+        await self.enter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +125,36 @@ class Member:
         return self.caller.services
 
 
-def get_services(request: Request) -> Services:
+async def get_services(request: Request) -> Services:
     """Return what the app was started with."""
     services: Services = request.app.state.services
     return services
 
 
-_bearer = HTTPBearer(auto_error=False, description="An API key.")
+_bearer = HTTPBearer(auto_error=False, description="An API key, or a token of the OpenID Connect issuer.")
 
 
 async def get_caller(
-    request: Request,
-    services: Annotated[Services, Depends(get_services)],
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> AsyncIterator[Caller]:
     """Authenticate the request and open its one transaction, committed before the response leaves."""
-    if credentials is None or not credentials.credentials.startswith(KEY_PREFIX):
+    if credentials is None:
         raise Unauthorized("Send `Authorization: Bearer <api key>`.")
-    secret_hash = credential_hash(credentials.credentials)
-    async with transaction(services.pool, Scope(credential_hash=secret_hash)) as session:
-        identity = await service.authenticate(session, secret_hash)
-        request.state.account_id = identity.account_id
-        yield Caller(session, identity.account_id, identity.user_id, identity.role, services)
+    services = await get_services(request)
+    credential = await _credential(credentials.credentials, services)
+    async with unscoped(services.pool) as session:
+        caller = Caller(session, services, request, credential)
+        await caller.enter()
+        yield caller
+
+
+async def _credential(token: str, services: Services) -> str | Claims:
+    """Return an API key as it is, and what a token says once it is verified."""
+    if token.startswith(KEY_PREFIX):
+        return token
+    if services.tokens is None:
+        raise Unauthorized("This is no API key, and no OpenID Connect issuer is configured whose token it could be.")
+    return await services.tokens.verify(token)
 
 
 CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
@@ -89,7 +162,9 @@ CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
 
 async def get_member(caller: CallerDep, workspace_id: Annotated[UUID, Path(alias="workspaceId")]) -> Member:
     """Return the caller in the path's workspace; another tenant's workspace does not exist."""
-    workspace = await service.enter_workspace(caller.session, caller.account_id, workspace_id)
+    workspace = caller.identity.workspace
+    if workspace is None or workspace.id != workspace_id:
+        raise NotFound("There is no such workspace.")
     return Member(caller.session, workspace, caller)
 
 
@@ -98,7 +173,7 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 PageDep = Annotated[PageRequest, Depends(page_request)]
 
 
-def require_admin(caller: CallerDep) -> Caller:
+async def require_admin(caller: CallerDep) -> Caller:
     """Return the caller if they are an admin; raises Forbidden."""
     if caller.role is not UserRole.ADMIN:
         raise Forbidden("Only an admin of the account may do this.")
@@ -106,3 +181,36 @@ def require_admin(caller: CallerDep) -> Caller:
 
 
 AdminDep = Annotated[Caller, Depends(require_admin, scope="function")]
+
+
+def _uuid_or_none(text: object) -> UUID | None:
+    try:
+        return UUID(str(text))
+    except ValueError:
+        return None
+
+
+async def _fingerprint(request: Request) -> str:
+    """Return the digest of method, address and body; of a form, of its parts, whose boundary is new at each try."""
+    url = request.url
+    parts = [request.method.encode(), url.path.encode(), url.query.encode()]
+    if request.headers.get("Content-Type", "").startswith("multipart/"):
+        parts += await _form_parts(await request.form())
+    else:
+        parts.append(await request.body())
+    return idempotency.fingerprint_of(parts)
+
+
+async def _form_parts(form: FormData) -> list[bytes]:
+    parts = []
+    for name, value in form.multi_items():
+        parts.append(name.encode())
+        if isinstance(value, UploadFile):
+            digest = hashlib.sha256()
+            while block := await value.read(READ_AT_ONCE):
+                digest.update(block)
+            await value.seek(0)
+            parts += [(value.filename or "").encode(errors="surrogatepass"), digest.digest()]
+        else:
+            parts.append(value.encode(errors="surrogatepass"))
+    return parts

@@ -4,26 +4,38 @@ ApiError
 ├── Unauthorized            401  who are you?
 ├── Forbidden               403  your role may not
 ├── NotFound                404  no such thing, or not yours
+│   └── WorkspaceGone       404  the workspace was deleted, or never was
 ├── Conflict                409  not in this state
 │   └── AlreadyExists       409  uniqueness says no
 ├── PreconditionFailed      412  somebody changed it since you read it
 ├── TooLarge                413  more than is read
-└── Malformed               422  the input cannot be understood
+├── Malformed               422  the input cannot be understood
+├── TooManyRequests         429  slower, please
+└── NotAvailable            503  not now; try again
+    └── IssuerUnavailable   503  nobody can say whose token this is
 """
 
+import json
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
 from domain.errors import DomainError, InvalidTransition
 
+log = logging.getLogger(__name__)
+
 PROBLEM_JSON = "application/problem+json"
+MOST_FIELDS = 100
+"""How many faulty fields one problem names."""
+RETRY_SECONDS = 1
 
 
 class ApiError(Exception):
@@ -53,6 +65,10 @@ class NotFound(ApiError):
     """There is no such thing, or it belongs to somebody else."""
 
     status, code = 404, "not_found"
+
+
+class WorkspaceGone(NotFound):
+    """There is no such workspace, or it was deleted; nothing is done in it any more."""
 
 
 class Conflict(ApiError):
@@ -85,6 +101,24 @@ class Malformed(ApiError):
     status, code = 422, "malformed"
 
 
+class TooManyRequests(ApiError):
+    """The caller asks more often than is allowed."""
+
+    status, code = 429, "too_many_requests"
+
+
+class NotAvailable(ApiError):
+    """It cannot be done now, and may be later."""
+
+    status, code = 503, "not_available"
+
+
+class IssuerUnavailable(NotAvailable):
+    """The issuer of tokens cannot be asked for its keys, and none are known."""
+
+    code = "issuer_unavailable"
+
+
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
@@ -104,7 +138,7 @@ class Problem(BaseModel):
     errors: list[FieldProblem] = []
 
 
-_TITLES = {
+TITLES = {
     400: "Bad request",
     401: "Not authenticated",
     403: "Not allowed",
@@ -121,33 +155,36 @@ _TITLES = {
 }
 
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}
+
+
 def problem_response(
     request: Request, status: int, code: str, detail: str, errors: Sequence[dict[str, Any]] = ()
-) -> JSONResponse:
+) -> Response:
     """Return the problem as a response; `errors` are `{location, message}` each."""
     problem = {
         "type": f"urn:salesmatter:problem:{code}",
-        "title": _TITLES.get(status, "Error"),
+        "title": TITLES.get(status, "Error"),
         "status": status,
         "code": code,
         "detail": detail,
         "requestId": getattr(request.state, "request_id", None),
-        "errors": list(errors),
+        "errors": list(errors[:MOST_FIELDS]),
     }
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - RFC 9110's number
-    return JSONResponse(problem, status_code=status, media_type=PROBLEM_JSON, headers=headers)
+    headers = _HEADERS.get(status)
+    return Response(json.dumps(problem), status_code=status, media_type=PROBLEM_JSON, headers=headers)
 
 
 def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` of a route that can answer with these errors, besides malformed input."""
-    declared: tuple[type[ApiError], ...] = (*errors, Malformed)
-    statuses = {error.status for error in declared}
+    """Return the `responses=` of a route that can answer with these errors, besides those that any route can."""
+    return {error.status: problem_answer(error.status) for error in errors}
+
+
+def problem_answer(status: int) -> dict[str, Any]:
+    """Return how OpenAPI describes a problem of this status."""
     return {
-        status: {
-            "description": _TITLES[status],
-            "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status in sorted(statuses)
+        "description": TITLES[status],
+        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
@@ -155,28 +192,40 @@ def install(app: FastAPI) -> None:
     """Answer every error as a problem."""
 
     @app.exception_handler(ApiError)
-    async def _on_api_error(request: Request, error: ApiError) -> JSONResponse:
+    async def _on_api_error(request: Request, error: ApiError) -> Response:
         return problem_response(request, error.status, error.code, error.detail, error.errors)
 
     @app.exception_handler(DomainError)
-    async def _on_domain_error(request: Request, error: DomainError) -> JSONResponse:
+    async def _on_domain_error(request: Request, error: DomainError) -> Response:
         code = "invalid_transition" if isinstance(error, InvalidTransition) else "rule_says_no"
         return problem_response(request, 409, code, str(error))
 
     @app.exception_handler(RequestValidationError)
-    async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
         fields = [{"location": list(one["loc"]), "message": str(one["msg"])} for one in error.errors()]
         first = ".".join(str(part) for part in fields[0]["location"]) if fields else "body"
         detail = f"The input cannot be understood: {first}: {fields[0]['message'] if fields else 'malformed'}."
         return problem_response(request, 422, Malformed.code, detail, fields)
 
     @app.exception_handler(DataError)
-    async def _on_data_error(request: Request, _error: DataError) -> JSONResponse:
+    async def _on_data_error(request: Request, _error: DataError) -> Response:
         # NUL in a text, a number too large for its column: what JSON can say and Postgres cannot store.
         detail = "The input holds a character or a number that cannot be stored, such as NUL."
         return problem_response(request, 422, Malformed.code, detail)
 
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(NoConnectionFree)
+    async def _on_database_trouble(request: Request, error: Exception) -> Response:
+        # The server is away, too busy, or had to break one of two that waited for each other: nothing was done.
+        log.warning("The database could not do what a request needed: %s", error)
+        return problem_response(request, 503, NotAvailable.code, "The database is busy or away; try again.")
+
     @app.exception_handler(HTTPException)
-    async def _on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        code = _TITLES.get(error.status_code, "error").lower().replace(" ", "_")
+    async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400:  # noqa: PLR2004 - what FastAPI and Starlette answer to a form they cannot read
+            problem = {"location": ["body"], "message": str(error.detail)}
+            return problem_response(
+                request, 422, Malformed.code, f"The body cannot be read: {error.detail}.", [problem]
+            )
+        code = TITLES.get(error.status_code, "error").lower().replace(" ", "_")
         return problem_response(request, error.status_code, code, str(error.detail))

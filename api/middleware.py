@@ -1,18 +1,22 @@
-"""What every request goes through: a name, a line in the log, a limit on its size, and a tag on its answer."""
+"""What every request goes through: a name, a line in the log, limits on how many and how large, a tag on its answer."""
 
 import hashlib
 import logging
+import math
 import re
 import time
 import uuid
 from typing import Any
 
 from fastapi import Request
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem_response
+from api.errors import TooManyRequests, problem_response
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +77,21 @@ def _fields(request: Request) -> dict[str, Any]:
 class BodyLimit:
     """Refuses a body that is larger than is read, before or while it comes in."""
 
-    def __init__(self, app: ASGIApp, megabytes: int) -> None:
-        self._app, self._megabytes = app, megabytes
+    def __init__(self, app: ASGIApp, *, megabytes: int, json_megabytes: int) -> None:
+        self._app, self._megabytes, self._json_megabytes = app, megabytes, json_megabytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._megabytes * MEGABYTE:
-            await problem_response(Request(scope), 413, "too_large", self._sentence)(scope, receive, send)
+        headers = Headers(scope=scope)
+        is_json = "json" in headers.get("content-type", "json")
+        megabytes = self._json_megabytes if is_json else self._megabytes
+        sentence = f"The request is larger than the {megabytes} MB that are read."
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > megabytes * MEGABYTE:
+            await problem_response(Request(scope), 413, "too_large", sentence)(scope, receive, send)
             return
         seen = 0
 
@@ -91,26 +99,62 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._megabytes * MEGABYTE:
-                raise HTTPException(413, self._sentence)
+            if seen > megabytes * MEGABYTE:
+                raise HTTPException(413, sentence)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    @property
-    def _sentence(self) -> str:
-        return f"The request is larger than the {self._megabytes} MB that are read."
+
+class RateLimit:
+    """Refuses a credential that calls more often than is allowed, and says in each answer how much is left.
+
+    Counted in this process alone and before anything is looked up: so it costs no query, and several processes allow
+    as many times as much.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: RateLimitItem) -> None:
+        self._app, self._limit = app, limit
+        self._policy = f"{limit.amount};w={limit.get_expiry()}"
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or answer 429; what carries no credential is not counted."""
+        credential = Headers(scope=scope).get("authorization") if scope["type"] == "http" else None
+        if credential is None or not scope["path"].startswith("/api/") or scope["path"].startswith("/api/webhooks/"):
+            await self._app(scope, receive, send)
+            return
+        who = hashlib.blake2b(credential.encode(), digest_size=16).hexdigest()
+        is_allowed = await self._limiter.hit(self._limit, who)
+        resets_at, remaining = await self._limiter.get_window_stats(self._limit, who)
+        seconds = str(max(1, math.ceil(resets_at - time.time())))
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["RateLimit-Limit"], headers["RateLimit-Policy"] = str(self._limit.amount), self._policy
+                headers["RateLimit-Remaining"], headers["RateLimit-Reset"] = str(remaining), seconds
+                if not is_allowed:
+                    headers["Retry-After"] = seconds
+            await send(message)
+
+        if is_allowed:
+            await self._app(scope, receive, send_counted)
+        else:
+            sentence = f"This key may call {self._limit}; the next call is free in {seconds} s."
+            refusal = problem_response(Request(scope), TooManyRequests.status, TooManyRequests.code, sentence)
+            await refusal(scope, receive, send_counted)
 
 
 class Etags:
-    """Tags every successful JSON answer to a GET, and answers 304 to who has it already."""
+    """Tags every successful JSON answer, and answers 304 to a GET of who has it already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; a JSON answer is held back until its last byte is known."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start: Message | None = None
@@ -132,7 +176,7 @@ class Etags:
 
 def _is_json(start: Message) -> bool:
     content_type = Headers(raw=start["headers"]).get("content-type", "")
-    return bool(start["status"] == 200) and content_type.partition(";")[0] == "application/json"  # noqa: PLR2004
+    return start["status"] in {200, 201} and content_type.partition(";")[0] == "application/json"
 
 
 def etag_of(body: bytes) -> str:
@@ -152,7 +196,7 @@ async def _send_whole(scope: Scope, start: Message, body: bytes, send: Send) -> 
     headers.setdefault("Cache-Control", "private, no-cache")
     headers.add_vary_header("Accept")
     headers.add_vary_header("Authorization")
-    if has_it(Headers(scope=scope).get("if-none-match", ""), headers["ETag"]):
+    if scope["method"] == "GET" and has_it(Headers(scope=scope).get("if-none-match", ""), headers["ETag"]):
         start["status"], body = 304, b""
         del headers["content-type"]
         del headers["content-length"]

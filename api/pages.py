@@ -3,18 +3,16 @@
 import asyncio
 import html
 from pathlib import Path
-from typing import Any
 
 import fastapi_offline
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.dependencies import ServicesDep
-from api.errors import Problem, problem_response
+from api.errors import problem_response
 from database.errors import DatabaseError
 from database.migrate import require_current_schema
 
@@ -74,23 +72,9 @@ async def documentation() -> HTMLResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Add the pages, and an OpenAPI document in which every reference resolves."""
+    """Add the pages."""
     app.include_router(router)
     app.mount(STATIC, StaticFiles(directory=SWAGGER_UI), name="docs")
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, with the problem that every error answers as."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
-        )
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas.update(problem.pop("$defs", {}), Problem=problem)
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 FRONT_PAGE = """<!doctype html>

@@ -15,7 +15,8 @@ from ai.settings import AiSettings
 from ai.tracing import Tracing, tracing
 from api.batches import Batches
 from api.clock import Clock
-from api.settings import ApiSettings
+from api.settings import ApiSettings, OidcSettings
+from api.tokens import TokenVerifier, token_verifier
 from database.engine import create_pool
 from database.migrate import require_current_schema
 from database.models import EverlyticConnection
@@ -36,6 +37,7 @@ class Services:
     clock: Clock
     secrets: SecretBox
     http: httpx.AsyncClient
+    tokens: TokenVerifier | None
     models: ModelAccess | None
     tracing: Tracing
 
@@ -55,7 +57,9 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: ApiSettings, ai: AiSettings, owner: URL, *, name: str) -> AsyncIterator[Services]:
+async def open_services(
+    settings: ApiSettings, ai: AiSettings, owner: URL, *, name: str, oidc: OidcSettings | None = None
+) -> AsyncIterator[Services]:
     """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
     pool = create_pool(role_url(owner, APP_ROLE), size=settings.pool_size, application_name=name)
     models, traces = model_access(ai), tracing(ai)
@@ -67,7 +71,8 @@ async def open_services(settings: ApiSettings, ai: AiSettings, owner: URL, *, na
             secrets = SecretBox(settings.secret_key.get_secret_value())
             batches = Batches(pool, settings.batch_milliseconds / 1000)
             clock = Clock.parse(settings.clock)
-            yield Services(settings, pool, batches, clock, secrets, http, models, traces)
+            tokens = token_verifier(http, oidc) if oidc is not None else None
+            yield Services(settings, pool, batches, clock, secrets, http, tokens, models, traces)
     finally:
         if models is not None:
             await models.close()

@@ -2,31 +2,41 @@
 
 from fastapi import APIRouter
 
+from api.accounts.endpoints import router as accounts
 from api.analytics.endpoints import router as analytics
 from api.drafts.endpoints import router as drafts
 from api.enrollments.endpoints import router as enrollments
+from api.erasure.endpoints import router as erasure
 from api.events.endpoints import public_router as unsubscribe
 from api.events.endpoints import router as events
 from api.imports.endpoints import router as imports
 from api.jobs.endpoints import router as jobs
 from api.leads.endpoints import router as leads
+from api.lists.endpoints import router as lists
 from api.replies.endpoints import router as replies
+from api.sending.endpoints import router as sending
 from api.sequences.endpoints import router as sequences
 from api.suppressions.endpoints import router as suppressions
+from api.timeline.endpoints import router as timeline
 from api.webhooks.endpoints import router as webhooks
 from api.workspaces.endpoints import router as workspaces
 
 ROUTERS: list[APIRouter] = [
+    accounts,
     workspaces,
     suppressions,
+    lists,
     leads,
     imports,
     sequences,
     enrollments,
     drafts,
+    sending,
     events,
     replies,
     webhooks,
+    erasure,
+    timeline,
     jobs,
     analytics,
     unsubscribe,

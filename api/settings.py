@@ -1,6 +1,11 @@
 """What the API and its worker are told from outside: read once at the doors, passed down."""
 
-from pydantic import SecretStr
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem, parse
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,7 +25,11 @@ class ApiSettings(BaseSettings):
     cors_origins: list[str] = []
     """Origins whose pages may call the API from a browser."""
     max_body_megabytes: int = 100
-    """The largest request that is read."""
+    """The largest file or message that is read."""
+    max_json_megabytes: int = 10
+    """The largest JSON body that is read."""
+    rate_limit: str = "6000/minute"
+    """How often one key may call one process of the API, such as 6000/minute or 20/second; off for no limit."""
     batch_milliseconds: float = 10.0
     """How long claims, results and webhook deliveries are gathered before they are stored together."""
     send_concurrency: int = 32
@@ -43,3 +52,44 @@ class ApiSettings(BaseSettings):
     """Where people find the Dagster UI; linked from the root page."""
     dbt_docs_url: str = "http://127.0.0.1:8081"
     """Where people find the dbt docs; linked from the root page."""
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate(cls, rate: str) -> str:
+        if rate != "off":
+            try:
+                parse(rate)
+            except ValueError as error:
+                raise ValueError(f"'{rate}' is no rate such as 6000/minute, nor off") from error
+        return rate
+
+    @property
+    def request_rate(self) -> RateLimitItem | None:
+        """How often one key may call; None for no limit."""
+        return None if self.rate_limit == "off" else parse(self.rate_limit)
+
+
+class OidcSettings(BaseSettings):
+    """Whose tokens open the API beside its own keys, prefixed OIDC_; both are set, or neither."""
+
+    model_config = SettingsConfigDict(env_prefix="OIDC_", env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    issuer: str | None = None
+    """The OpenID Connect issuer, letter by letter as its tokens name it in `iss`."""
+    audience: Annotated[str | None, Field(validate_default=True)] = None
+    """What the issuer's tokens must name in `aud` to be meant for this API."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_an_address(cls, issuer: str | None) -> str | None:
+        parts = urlsplit(issuer or "")
+        if issuer is not None and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.query):
+            raise PydanticCustomError("oidc_issuer", "it must be an address such as https://login.example.com/")
+        return issuer
+
+    @field_validator("audience")
+    @classmethod
+    def _comes_with_an_issuer(cls, audience: str | None, info: ValidationInfo) -> str | None:
+        if "issuer" in info.data and (audience is None) is not (info.data["issuer"] is None):
+            raise PydanticCustomError("oidc_pair", "it is set together with OIDC_ISSUER, or neither is")
+        return audience

@@ -1,6 +1,7 @@
 """Every task of the worker, in one list: a job type, what it does, and how many of them run at once."""
 
 from api.drafts.tasks import generate_draft
+from api.erasure.tasks import erase_traces
 from api.events.tasks import apply_provider_events, sync_analytics
 from api.imports.tasks import commit_import
 from api.jobs.engine import Task
@@ -24,4 +25,5 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
         Task("resume_sends", resume_sends, concurrency=2),
         Task("resume_enrollment", resume_enrollment, concurrency=2),
         Task("register_webhook", register_webhook, concurrency=2),
+        Task("erase_traces", erase_traces, concurrency=1),
     ]

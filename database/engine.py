@@ -1,7 +1,16 @@
 """Connection pools, one per role."""
 
+import time
+from typing import Any
+
+from sqlalchemy import event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+TRUSTED_SECONDS = 1.0
+"""How long a connection that was just used is taken to be alive without asking."""
 
 
 def create_pool(url: URL, *, size: int = 10, application_name: str = "salesmatter") -> AsyncEngine:
@@ -10,11 +19,33 @@ def create_pool(url: URL, *, size: int = 10, application_name: str = "salesmatte
     Prepared statements stay off: behind a pooler in transaction mode the next statement may meet another server
     connection.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=size,
         max_overflow=0,
         pool_timeout=30,
-        pool_pre_ping=True,
         connect_args={"prepare_threshold": None, "application_name": application_name, "connect_timeout": 10},
     )
+    _ping_what_was_idle(engine)
+    return engine
+
+
+def _ping_what_was_idle(engine: AsyncEngine) -> None:
+    """Replace connections that died while nobody used them, without a round trip for each that is in steady use."""
+    dialect = engine.sync_engine.dialect
+
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _note(_connection: Any, entry: ConnectionPoolEntry) -> None:
+        entry.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _ping(connection: Any, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+        if time.monotonic() - entry.info.get("used_at", time.monotonic()) < TRUSTED_SECONDS:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            if not dialect.is_disconnect(error, connection, None):
+                raise
+            # The pool then throws away all that it has, and opens anew.
+            raise DisconnectionError("the connection died while idle") from error

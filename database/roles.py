@@ -95,7 +95,7 @@ def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> No
     )
     try:
         connection.execute(statement)
-    except psycopg.errors.DuplicateObject:
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
         return  # another migration of the same server made it a moment ago
     except psycopg.errors.InsufficientPrivilege as error:
         raise MissingPrivilege(

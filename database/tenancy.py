@@ -9,13 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 STATEMENT_TIMEOUT = "60s"
+RANDOM_PAGE_COST = "1.1"
+"""What an index costs on solid-state storage; by Postgres' default it would rather walk other tenants' rows."""
 
 _ENTER = text(
     """
     SELECT set_config('app.workspace_id', :workspace_id, true),
            set_config('app.account_id', :account_id, true),
            set_config('app.credential_hash', :credential_hash, true),
-           set_config('statement_timeout', :statement_timeout, true)
+           set_config('app.verified_email', :verified_email, true),
+           set_config('statement_timeout', :statement_timeout, true),
+           set_config('random_page_cost', :random_page_cost, true)
     """
 )
 
@@ -28,6 +32,8 @@ class Scope:
     workspace_id: UUID | None = None
     credential_hash: str | None = None
     """The hash of an API key or webhook token: makes the one row it belongs to visible, before its tenant is known."""
+    verified_email: str | None = None
+    """An address that somebody has proved to be theirs: makes the users who have it visible, of any account."""
 
 
 async def enter(session: AsyncSession, scope: Scope) -> None:
@@ -38,7 +44,9 @@ async def enter(session: AsyncSession, scope: Scope) -> None:
             "workspace_id": str(scope.workspace_id or ""),
             "account_id": str(scope.account_id or ""),
             "credential_hash": scope.credential_hash or "",
+            "verified_email": scope.verified_email or "",
             "statement_timeout": STATEMENT_TIMEOUT,
+            "random_page_cost": RANDOM_PAGE_COST,
         },
     )
 
@@ -49,6 +57,17 @@ async def transaction(engine: AsyncEngine, scope: Scope) -> AsyncIterator[AsyncS
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
         await enter(session, scope)
         yield session
+
+
+@asynccontextmanager
+async def unscoped(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Open a session that sees nothing until its transaction enters a scope; the end of the block commits it.
+
+    A transaction may be rolled back on the way and the next one entered; an error rolls the last one back.
+    """
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+        await session.commit()
 
 
 def workspace_policy(table: str, column: str = "workspace_id") -> list[str]:

@@ -26,6 +26,7 @@ class EnrollmentEvent(StrEnum):
     ALL_STEPS_DONE = "all_steps_done"
     UNSUBSCRIBED = "unsubscribed"
     RESUMED = "resumed"
+    STOPPED = "stopped"
 
 
 _S, _E = EnrollmentStatus, EnrollmentEvent
@@ -36,12 +37,15 @@ TRANSITIONS: Mapping[tuple[EnrollmentStatus, EnrollmentEvent], EnrollmentStatus]
     (_S.ACTIVE, _E.OUT_OF_OFFICE): _S.PAUSED,
     (_S.ACTIVE, _E.REPLY_RECEIVED): _S.REPLIED,
     (_S.ACTIVE, _E.ALL_STEPS_DONE): _S.COMPLETED,
+    (_S.ACTIVE, _E.STOPPED): _S.COMPLETED,
     (_S.ACTIVE, _E.UNSUBSCRIBED): _S.UNSUBSCRIBED,
     (_S.PAUSED, _E.REPLY_RECEIVED): _S.REPLIED,
     (_S.PAUSED, _E.UNSUBSCRIBED): _S.UNSUBSCRIBED,
     (_S.PAUSED, _E.RESUMED): _S.ACTIVE,
+    (_S.PAUSED, _E.STOPPED): _S.COMPLETED,
     (_S.REPLIED, _E.UNSUBSCRIBED): _S.UNSUBSCRIBED,
     (_S.REPLIED, _E.RESUMED): _S.ACTIVE,
+    (_S.REPLIED, _E.STOPPED): _S.COMPLETED,
 }
 
 LIVE = frozenset({_S.ACTIVE, _S.PAUSED, _S.REPLIED})

@@ -2,9 +2,9 @@
 
 from pydantic import TypeAdapter, ValidationError
 
-from api.workspaces import service
+from api.accounts import service
+from api.accounts.service import NewAccount
 from api.workspaces.schemas import EmailAddress, Name
-from api.workspaces.service import NewAccount
 from database.engine import create_pool
 from database.roles import APP_ROLE, role_url
 from database.tenancy import Scope, transaction

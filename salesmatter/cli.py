@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from salesmatter import checkout
+from salesmatter.errors import StartError
 from salesmatter.failures import sentence_for
 
 # Commands import what they start when they start it: the list of commands must come at once.
@@ -115,6 +116,26 @@ def docs(host: Host = "127.0.0.1", port: DocsPort = 8081) -> None:
         require_schema(database)
         folder = generate(database)
     serve(folder, host, port)
+
+
+@commands.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which one; a name that is none lists them.")],
+    size: Annotated[Literal["small", "full"], typer.Option(help="`small` ends within a minute.")] = "small",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Measure what something costs beside its baselines; ends with 1 when a target is missed (needs a checkout)."""
+    try:
+        from benchmarks.registry import BENCHES
+        from benchmarks.run import run
+    except ModuleNotFoundError as error:
+        if error.name != "benchmarks":
+            raise
+        raise StartError("The benches are in the repository alone: run this from a checkout of it.") from error
+
+    if name not in BENCHES:
+        raise typer.BadParameter(f"There is no bench '{name}'; there is: {', '.join(BENCHES)}.", param_hint="NAME")
+    raise typer.Exit(run(name, BENCHES[name], size, as_json=as_json))
 
 
 @accounts.command("create")

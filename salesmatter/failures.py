@@ -47,13 +47,13 @@ def _of_settings(error: Exception) -> str | None:
     from pydantic import ValidationError
 
     from ai.settings import AiSettings
-    from api.settings import ApiSettings
+    from api.settings import ApiSettings, OidcSettings
     from database.settings import DatabaseSettings
     from orchestration.settings import OrchestrationSettings
 
     if not isinstance(error, ValidationError):
         return None
-    for settings in (ApiSettings, AiSettings, DatabaseSettings, OrchestrationSettings):
+    for settings in (ApiSettings, OidcSettings, AiSettings, DatabaseSettings, OrchestrationSettings):
         if error.title == settings.__name__:
             first = error.errors(include_input=False)[0]
             prefix = settings.model_config.get("env_prefix", "")

@@ -4,17 +4,18 @@ import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import Field
 
 from api.analytics import service
 from api.analytics.schemas import AggregateMetrics, CampaignDetail, CampaignMetrics, DayMetrics, TotalMetrics
 from api.analytics.service import NotBuilt, Period, Totals
-from api.dependencies import MemberDep
-from api.errors import NotFound, Unauthorized, responses
-from api.pagination import MAX_PAGE_SIZE, Page
+from api.dependencies import MemberDep, PageDep
+from api.errors import NotFound, responses
+from api.pagination import Page
+from api.routing import room_router
 
-router = APIRouter(prefix="/api/metrics/{workspaceId}", tags=["analytics"])
+router = room_router("/api/metrics/{workspaceId}", "analytics")
 
 EARLIEST, LATEST = datetime.date(2000, 1, 1), datetime.date(2999, 12, 31)
 
@@ -27,42 +28,40 @@ Start = Annotated[Day | None, Query(description="First day, in the workspace's t
 End = Annotated[Day | None, Query(description="Last day, itself included.")]
 
 
-@router.get("/campaigns", operation_id="listCampaignMetrics", responses=responses(Unauthorized, NotFound, NotBuilt))
-async def list_campaigns(
-    member: MemberDep,
-    cursor: Annotated[str | None, Query(max_length=200, description="`nextCursor` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many items at most.")] = 50,
-) -> Page[CampaignMetrics]:
+@router.get("/campaigns", operation_id="listCampaignMetrics", responses=responses(NotFound, NotBuilt))
+async def list_campaigns(member: MemberDep, page: PageDep) -> Page[CampaignMetrics]:
     """The figures of every campaign of the workspace."""
-    rows, next_cursor = await service.list_campaigns(member.session, member.workspace_id, cursor=cursor, limit=limit)
-    return Page(items=[CampaignMetrics.model_validate(row) for row in rows], next_cursor=next_cursor)
+    before = page.after[0] if page.after else None
+    rows, last = await service.list_campaigns(member.session, member.workspace_id, before=before, limit=page.limit)
+    next_cursor = page.cursor_after(last) if last is not None else None
+    return Page(items=[CampaignMetrics.of(row) for row in rows], next_cursor=next_cursor)
 
 
 @router.get(
     "/campaigns/{campaignId}",
     operation_id="getCampaignMetrics",
-    responses=responses(Unauthorized, NotFound, NotBuilt),
+    responses=responses(NotFound, NotBuilt),
 )
 async def get_campaign(member: MemberDep, campaign_id: CampaignId) -> CampaignDetail:
     """The figures of one campaign, step by step too."""
     campaign, steps = await service.get_campaign(member.session, member.workspace_id, campaign_id)
-    return CampaignDetail.model_validate({**campaign._mapping, "steps": steps})  # noqa: SLF001 - as below
+    return CampaignDetail.of({**campaign._mapping, "steps": steps})  # noqa: SLF001 - as below
 
 
-@router.get("/timeseries", operation_id="getTimeseries", responses=responses(Unauthorized, NotFound, NotBuilt))
+@router.get("/timeseries", operation_id="getTimeseries", responses=responses(NotFound, NotBuilt))
 async def get_timeseries(member: MemberDep, start: Start = None, end: End = None) -> list[DayMetrics]:
     """What happened on each day, every day present: the last 30 days, or at most 366 from `start` to `end`."""
     zone = ZoneInfo(member.workspace.timezone)
     days = await service.list_days(member.session, member.workspace_id, zone, start=start, end=end, now=member.now)
-    return [DayMetrics.model_validate(day) for day in days]
+    return [DayMetrics.of(day) for day in days]
 
 
-@router.get("/aggregate", operation_id="getAggregate", responses=responses(Unauthorized, NotFound, NotBuilt))
+@router.get("/aggregate", operation_id="getAggregate", responses=responses(NotFound, NotBuilt))
 async def get_aggregate(member: MemberDep, start: Start = None, end: End = None) -> AggregateMetrics:
     """The messages sent in a period (all of them, unless told) and what became of them, beside the period before."""
     totals, previous = await service.get_totals(member.session, Period(start, end))
-    shown = TotalMetrics.model_validate(_figures(previous)) if previous else None
-    return AggregateMetrics.model_validate({**_figures(totals), "previous": shown})
+    shown = TotalMetrics.of(_figures(previous)) if previous else None
+    return AggregateMetrics.of({**_figures(totals), "previous": shown})
 
 
 def _figures(totals: Totals) -> dict[str, object]:

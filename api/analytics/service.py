@@ -1,7 +1,5 @@
 """The figures of a workspace, for a campaign, a day or a period."""
 
-import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,16 +12,16 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.analytics import repository
-from api.errors import ApiError, Malformed, NotFound
+from api.errors import Malformed, NotFound
 
 LONGEST_DAYS = 366
 USUAL_DAYS = 30
 
 
-class NotBuilt(ApiError):
+class NotBuilt(NotFound):
     """The figures do not exist yet: dbt has not run on this database."""
 
-    status, code = 503, "analytics_not_built"
+    code = "analytics_not_built"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +47,13 @@ class Totals:
 
 
 async def list_campaigns(
-    session: AsyncSession, workspace_id: UUID, *, cursor: str | None, limit: int
+    session: AsyncSession, workspace_id: UUID, *, before: str | None, limit: int
 ) -> tuple[Sequence[Row[Any]], str | None]:
-    """Return a page of the workspace's campaigns and the cursor of the next; raises NotBuilt and Malformed."""
-    before = _decode(cursor) if cursor else None
+    """Return some of the workspace's campaigns and the last of them, None where no more follow; raises NotBuilt."""
     with _built():
         rows = await repository.find_campaigns(session, workspace_id, before=before, limit=limit)
     more = len(rows) > limit
-    return rows[:limit], _encode(rows[limit - 1].campaign_id) if more else None
+    return rows[:limit], rows[limit - 1].campaign_id if more else None
 
 
 async def get_campaign(
@@ -117,18 +114,3 @@ def _built() -> Iterator[None]:
         raise NotBuilt(
             "The figures have not been built yet; they are there after the first run of the analytics pipeline."
         ) from error
-
-
-def _encode(campaign_id: str) -> str:
-    return base64.urlsafe_b64encode(campaign_id.encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> str:
-    try:
-        campaign_id = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        campaign_id = ""
-    if not campaign_id or not campaign_id.isprintable():
-        problem = {"location": ["query", "cursor"], "message": "not a cursor"}
-        raise Malformed("The cursor is not one of ours; start again without one.", errors=[problem])
-    return campaign_id

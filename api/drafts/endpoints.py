@@ -3,72 +3,85 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.dependencies import MemberDep, PageDep
 from api.drafts import service
-from api.drafts.schemas import ApproveIn, ApproveResult, DraftChange, DraftOut
-from api.errors import Conflict, NotFound, Unauthorized, responses
+from api.drafts.schemas import ApprovalStatus, ApproveIn, ApproveResult, DraftChange, DraftOut, RejectIn
+from api.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.pagination import Page, to_page
-from database.models import DraftStatus
+from api.preconditions import IfMatch
+from api.routing import DraftId, room_router
+from domain.draft import DraftStatus
 
-router = APIRouter(prefix="/api/workspaces/{workspaceId}/drafts", tags=["drafts"])
+router = room_router("/api/workspaces/{workspaceId}/drafts", "drafts")
 
 
-@router.get("", operation_id="listDrafts", responses=responses(Unauthorized, NotFound))
+@router.get("", operation_id="listDrafts", responses=responses(NotFound))
 async def list_drafts(
     member: MemberDep,
     page: PageDep,
     status: DraftStatus | None = None,
     sequence_id: Annotated[UUID | None, Query(alias="sequenceId")] = None,
     lead_id: Annotated[UUID | None, Query(alias="leadId")] = None,
+    enrollment_id: Annotated[UUID | None, Query(alias="enrollmentId")] = None,
 ) -> Page[DraftOut]:
     """The workspace's drafts, newest first."""
     found = await service.list_drafts(
-        member.session, member.workspace_id, page, status=status, sequence_id=sequence_id, lead_id=lead_id
+        member.session,
+        member.workspace_id,
+        page,
+        status=status,
+        sequence_id=sequence_id,
+        lead_id=lead_id,
+        enrollment_id=enrollment_id,
     )
     return to_page(DraftOut, found, page)
 
 
-@router.post("/approve", operation_id="approveDrafts", responses=responses(Unauthorized, NotFound))
+@router.post("/approve", operation_id="approveDrafts", responses=responses(NotFound))
 async def approve_drafts(member: MemberDep, body: ApproveIn) -> ApproveResult:
-    """Approve drafts that wait for review: some by id, or all of a sequence."""
-    approved = await service.approve(
+    """Approve drafts that wait for review: some by id, or all of a sequence; what can never be sent is refused."""
+    results = await service.approve(
         member.session,
         member.workspace_id,
         draft_ids=body.draft_ids,
         sequence_id=body.sequence_id,
         now=member.now,
     )
-    return ApproveResult(approved=approved)
+    approved = [one.draft_id for one in results if one.status is ApprovalStatus.APPROVED]
+    shown = [one for one in results if body.draft_ids is not None or one.status is not ApprovalStatus.APPROVED]
+    return ApproveResult(approved=approved, results=shown)
 
 
-@router.get("/{draft_id}", operation_id="getDraft", responses=responses(Unauthorized, NotFound))
-async def get_draft(member: MemberDep, draft_id: UUID) -> DraftOut:
+@router.get("/{draftId}", operation_id="getDraft", responses=responses(NotFound))
+async def get_draft(member: MemberDep, draft_id: DraftId) -> DraftOut:
     """One draft."""
-    return DraftOut.model_validate(await service.get_draft(member.session, member.workspace_id, draft_id))
+    return DraftOut.of(await service.get_draft(member.session, member.workspace_id, draft_id))
 
 
-@router.patch("/{draft_id}", operation_id="changeDraft", responses=responses(Unauthorized, NotFound, Conflict))
-async def change_draft(member: MemberDep, draft_id: UUID, body: DraftChange) -> DraftOut:
+@router.patch("/{draftId}", operation_id="changeDraft", responses=responses(NotFound, Conflict, PreconditionFailed))
+async def change_draft(member: MemberDep, draft_id: DraftId, body: DraftChange, if_match: IfMatch) -> DraftOut:
     """Edit a draft before it is sent."""
-    values = body.model_dump(exclude_unset=True)
-    return DraftOut.model_validate(await service.edit(member.session, member.workspace_id, draft_id, values))
+    held = await service.hold_draft(member.session, member.workspace_id, draft_id)
+    if_match.require(DraftOut.of(held))
+    return DraftOut.of(await service.edit(member.session, held, body.model_dump(exclude_unset=True)))
 
 
-@router.post("/{draft_id}/approve", operation_id="approveDraft", responses=responses(Unauthorized, NotFound, Conflict))
-async def approve_draft(member: MemberDep, draft_id: UUID) -> DraftOut:
+@router.post("/{draftId}/approve", operation_id="approveDraft", responses=responses(NotFound, Conflict))
+async def approve_draft(member: MemberDep, draft_id: DraftId) -> DraftOut:
     """Approve one draft that waits for review."""
-    draft = await service.get_draft(member.session, member.workspace_id, draft_id)
-    if not await service.approve(member.session, member.workspace_id, draft_ids=[draft_id], now=member.now):
-        raise Conflict(f"Only a draft that waits for review can be approved; this one is {draft.status}.")
-    return DraftOut.model_validate(await service.get_draft(member.session, member.workspace_id, draft_id))
+    return DraftOut.of(await service.approve_one(member.session, member.workspace_id, draft_id, member.now))
 
 
-@router.post(
-    "/{draft_id}/regenerate", operation_id="regenerateDraft", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def regenerate_draft(member: MemberDep, draft_id: UUID) -> DraftOut:
+@router.post("/{draftId}/reject", operation_id="rejectDraft", responses=responses(NotFound, Conflict))
+async def reject_draft(member: MemberDep, draft_id: DraftId, body: RejectIn) -> DraftOut:
+    """Keep a draft from being sent, with the reason; it can be written again."""
+    return DraftOut.of(await service.reject(member.session, member.workspace_id, draft_id, body.reason))
+
+
+@router.post("/{draftId}/regenerate", operation_id="regenerateDraft", responses=responses(NotFound, Conflict))
+async def regenerate_draft(member: MemberDep, draft_id: DraftId) -> DraftOut:
     """Have a draft written again."""
     changed = await service.regenerate(member.session, member.workspace_id, draft_id, member.now)
-    return DraftOut.model_validate(changed)
+    return DraftOut.of(changed)

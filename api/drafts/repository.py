@@ -1,16 +1,21 @@
 """The SQL of drafts."""
 
 import json
+from collections.abc import Collection
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, select, text, update
+from sqlalchemy import ColumnElement, Select, case, cast, exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.enrollments.repository import among, unmailable
 from api.pagination import PageRequest, paged
-from database.models import DraftStatus, EmailDraft, Lead, SendAttempt, Sequence, SequenceStep, Workspace
+from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, Sequence, SequenceStep, Workspace
+from domain.draft import DraftEvent, DraftStatus, sources_of
+from domain.enrollment import LIVE
 
 _STORE = text(
     """
@@ -19,7 +24,7 @@ _STORE = text(
            error_reason = made.error_reason, generation = made.generation
       FROM jsonb_to_recordset(CAST(:written AS jsonb)) AS made
            (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb)
-     WHERE draft.id = made.id AND draft.workspace_id = :workspace_id AND draft.status = 'pending'
+     WHERE draft.id = made.id AND draft.workspace_id = :workspace_id AND draft.status = ANY(CAST(:sources AS text[]))
     RETURNING draft.*
     """
 )
@@ -41,6 +46,16 @@ async def find_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) 
     return await session.scalar(
         select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id)
     )
+
+
+async def hold_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft | None:
+    """Return a draft as it is now, held until the transaction ends."""
+    statement = (
+        select(EmailDraft)
+        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id)
+        .with_for_update(key_share=True)
+    )
+    return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def find_materials(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Material]:
@@ -69,7 +84,8 @@ async def earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> R
             EmailDraft.enrollment_id.in_([draft.enrollment_id for draft in drafts if draft.step_order > 1]),
             EmailDraft.status == DraftStatus.SENT,
         )
-        .order_by(EmailDraft.enrollment_id, EmailDraft.step_order)
+        # Not by the order of steps, which may have changed between them.
+        .order_by(EmailDraft.enrollment_id, EmailDraft.sent_at, EmailDraft.id)
     )
     return (await session.scalars(statement)).all()
 
@@ -81,7 +97,11 @@ async def store(session: AsyncSession, workspace_id: UUID, written: Rows[dict[st
     """
     rows = await session.scalars(
         select(EmailDraft).from_statement(_STORE),
-        {"workspace_id": workspace_id, "written": json.dumps([{**row, "id": str(row["id"])} for row in written])},
+        {
+            "workspace_id": workspace_id,
+            "written": json.dumps([{**row, "id": str(row["id"])} for row in written]),
+            "sources": sorted(sources_of(DraftEvent.WRITTEN)),
+        },
     )
     return rows.all()
 
@@ -94,6 +114,7 @@ async def list_drafts(
     status: DraftStatus | None,
     sequence_id: UUID | None,
     lead_id: UUID | None,
+    enrollment_id: UUID | None,
 ) -> Rows[EmailDraft]:
     """Return the workspace's drafts, newest first, one more than the page holds."""
     statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id)
@@ -103,6 +124,8 @@ async def list_drafts(
         statement = statement.where(EmailDraft.sequence_id == sequence_id)
     if lead_id is not None:
         statement = statement.where(EmailDraft.lead_id == lead_id)
+    if enrollment_id is not None:
+        statement = statement.where(EmailDraft.enrollment_id == enrollment_id)
     return (await session.scalars(paged(statement, EmailDraft.id, page))).all()
 
 
@@ -110,7 +133,7 @@ async def change(
     session: AsyncSession,
     workspace_id: UUID,
     draft_id: UUID,
-    sources: Rows[DraftStatus],
+    sources: Collection[DraftStatus],
     values: dict[str, Any],
 ) -> EmailDraft | None:
     """Change a draft that is in one of `sources` and not being sent, and return it, or None when it is not."""
@@ -124,16 +147,67 @@ async def change(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
+def _refusal(workspace_id: UUID) -> ColumnElement[str | None]:
+    """Return why the draft of a statement cannot go out any more, null where it can."""
+    return case(
+        (LeadEnrollment.status.not_in(LIVE), func.concat("the enrollment is ", LeadEnrollment.status)),
+        (Sequence.deleted_at.is_not(None), "the sequence was deleted"),
+        else_=unmailable(workspace_id),
+    )
+
+
+async def find_refusal(session: AsyncSession, draft: EmailDraft) -> str | None:
+    """Return why a draft cannot go out any more, or None where it can."""
+    statement = (
+        select(_refusal(draft.workspace_id))
+        .select_from(LeadEnrollment)
+        .join(Lead, Lead.id == LeadEnrollment.lead_id)
+        .join(Sequence, Sequence.id == LeadEnrollment.sequence_id)
+        .where(LeadEnrollment.id == draft.enrollment_id)
+    )
+    return await session.scalar(statement)
+
+
 async def approve(
     session: AsyncSession, workspace_id: UUID, *, draft_ids: Rows[UUID] | None, sequence_id: UUID | None
-) -> Rows[EmailDraft]:
-    """Mark drafts that wait for review as reviewed and return them."""
-    statement = update(EmailDraft).where(
-        EmailDraft.workspace_id == workspace_id, EmailDraft.status == DraftStatus.DRAFTED
+) -> dict[UUID, str | None]:
+    """Mark drafts that wait for review as reviewed, in one statement.
+
+    Returns for each that waited None, or why it cannot go out any more and was left as it is.
+    """
+    event = DraftEvent.APPROVED
+    waiting = (
+        select(EmailDraft.id, _refusal(workspace_id).label("refusal"))
+        .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
+        .join(Lead, Lead.id == EmailDraft.lead_id)
+        .join(Sequence, Sequence.id == EmailDraft.sequence_id)
+        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.status.in_(sources_of(event)))
+        .order_by(EmailDraft.id)
+        .with_for_update(key_share=True, of=EmailDraft)
     )
     if draft_ids is not None:
-        statement = statement.where(EmailDraft.id.in_(draft_ids))
+        waiting = waiting.where(EmailDraft.id == among(draft_ids))
     if sequence_id is not None:
-        statement = statement.where(EmailDraft.sequence_id == sequence_id)
-    rows = await session.scalars(statement.values(status=DraftStatus.REVIEWED).returning(EmailDraft))
-    return rows.all()
+        waiting = waiting.where(EmailDraft.sequence_id == sequence_id)
+    asked = waiting.cte("asked")
+    approved = (
+        update(EmailDraft)
+        .where(EmailDraft.id == asked.c.id, asked.c.refusal.is_(None))
+        .values(status=DraftStatus.REVIEWED)
+        .cte("approved")
+    )
+    return dict((await session.execute(select(asked.c.id, asked.c.refusal).add_cte(approved))).all())
+
+
+async def which_exist(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> set[UUID]:
+    """Return those of these drafts that the workspace has."""
+    statement = select(EmailDraft.id).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
+    return set((await session.scalars(statement)).all())
+
+
+def sends_of(workspace_id: UUID, draft_ids: Rows[UUID], now: datetime) -> Select[tuple[dict[str, Any], datetime]]:
+    """Return the (payload, due) of the job that sends each of these drafts."""
+    return select(
+        func.jsonb_build_object("draftId", EmailDraft.id),
+        func.greatest(EmailDraft.send_at, cast(now, EmailDraft.send_at.type)),
+    ).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))

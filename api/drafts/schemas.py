@@ -1,13 +1,17 @@
 """Drafts on the wire."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from api.pagination import Wire
-from database.models import DraftStatus
+from domain.draft import DraftStatus
+
+ONE_LINE = r"^[^\r\n]*[^\s][^\r\n]*$"
+"""Something to read, on one line."""
 
 
 class DraftOut(Wire):
@@ -17,6 +21,7 @@ class DraftOut(Wire):
     lead_id: UUID
     enrollment_id: UUID
     sequence_id: UUID
+    step_id: UUID
     step_order: int
     subject: str
     body: str
@@ -33,8 +38,8 @@ class DraftOut(Wire):
 class DraftChange(Wire):
     """What a reviewer changes; what is left out stays."""
 
-    subject: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    body: Annotated[str, Field(min_length=1, max_length=50_000)] | None = None
+    subject: Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)] | None = None
+    body: Annotated[str, Field(min_length=1, max_length=50_000, pattern=r"\S")] | None = None
 
     @model_validator(mode="after")
     def _not_cleared(self) -> Self:
@@ -56,7 +61,31 @@ class ApproveIn(Wire):
         return self
 
 
+class ApprovalStatus(StrEnum):
+    """What became of one draft that was to be approved."""
+
+    APPROVED = "approved"
+    NOT_WAITING = "not_waiting"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Approval(Wire):
+    """What became of one draft; `reason` says why it was refused: it can never be sent."""
+
+    draft_id: UUID
+    status: ApprovalStatus
+    reason: str | None = None
+
+
 class ApproveResult(Wire):
-    """Which drafts were approved; the others were not waiting for review."""
+    """Which drafts were approved, with a row for each that was asked for by its id, and for each that was refused."""
 
     approved: list[UUID]
+    results: list[Approval]
+
+
+class RejectIn(Wire):
+    """Why a draft is not to be sent, for those who write it again."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]

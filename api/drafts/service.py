@@ -14,24 +14,34 @@ from ai.workflows.email_generation.state import (
     EarlierMessage,
     EmailGenerationInput,
     EmailGenerationOutput,
-    LeadFacts,
-    Sender,
 )
 from api.drafts import repository
 from api.drafts.repository import Material
+from api.drafts.schemas import Approval, ApprovalStatus
 from api.enrollments.service import GENERATE_DRAFT
 from api.errors import Conflict, NotFound
 from api.pagination import PageRequest
+from api.sequences.service import generation_input
 from database import jobs
-from database.models import DraftStatus, EmailDraft
+from database.models import EmailDraft
+from domain.draft import EDITABLE, DraftEvent, DraftStatus, next_status, sources_of
 
+APPROVED, REFUSED = ApprovalStatus.APPROVED, ApprovalStatus.REFUSED
+NOT_WAITING, UNKNOWN = ApprovalStatus.NOT_WAITING, ApprovalStatus.UNKNOWN
 SEND_EMAIL = "send_email"
-EDITABLE = (DraftStatus.DRAFTED, DraftStatus.REVIEWED)
 
 
 async def get_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
     """Return a draft; raises NotFound."""
     draft = await repository.find_draft(session, workspace_id, draft_id)
+    if draft is None:
+        raise NotFound("There is no such draft.")
+    return draft
+
+
+async def hold_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
+    """Return a draft, held until the transaction ends; raises NotFound."""
+    draft = await repository.hold_draft(session, workspace_id, draft_id)
     if draft is None:
         raise NotFound("There is no such draft.")
     return draft
@@ -45,23 +55,33 @@ async def list_drafts(
     status: DraftStatus | None,
     sequence_id: UUID | None,
     lead_id: UUID | None,
+    enrollment_id: UUID | None,
 ) -> Sequence[EmailDraft]:
     """Return the workspace's drafts, newest first, one more than the page holds."""
     return await repository.list_drafts(
-        session, workspace_id, page, status=status, sequence_id=sequence_id, lead_id=lead_id
+        session,
+        workspace_id,
+        page,
+        status=status,
+        sequence_id=sequence_id,
+        lead_id=lead_id,
+        enrollment_id=enrollment_id,
     )
 
 
-async def edit(session: AsyncSession, workspace_id: UUID, draft_id: UUID, values: dict[str, Any]) -> EmailDraft:
-    """Change a draft's subject or text; raises Conflict once it is being sent."""
-    draft = await get_draft(session, workspace_id, draft_id)
+async def edit(session: AsyncSession, draft: EmailDraft, values: dict[str, Any]) -> EmailDraft:
+    """Change the subject or the text of a draft that is held; raises Conflict once it is being sent."""
     if not values:
         return draft
     if "body" in values:
-        values["body_html"] = _paragraphs(values["body"])
-    changed = await repository.change(session, workspace_id, draft_id, EDITABLE, values)
+        values = {**values, "body_html": _paragraphs(values["body"])}
+    changed = await repository.change(session, draft.workspace_id, draft.id, EDITABLE, values)
     if changed is None:
-        raise Conflict(f"A draft that is {draft.status} cannot be edited.")
+        raise (
+            _being_sent()
+            if draft.status in EDITABLE
+            else Conflict(f"A draft that is {draft.status} has no text to edit.")
+        )
     return changed
 
 
@@ -78,29 +98,75 @@ async def approve(
     draft_ids: Sequence[UUID] | None = None,
     sequence_id: UUID | None = None,
     now: datetime,
-) -> list[UUID]:
-    """Approve the chosen drafts that wait for review and put them on their way; returns which they were."""
-    approved = await repository.approve(session, workspace_id, draft_ids=draft_ids, sequence_id=sequence_id)
-    await send_when_due(session, workspace_id, approved, now)
-    return [draft.id for draft in approved]
+) -> list[Approval]:
+    """Approve the chosen drafts that wait for review and put them on their way.
+
+    Returns a row for each that waited, and for each that was asked for by its id.
+    """
+    waited = await repository.approve(session, workspace_id, draft_ids=draft_ids, sequence_id=sequence_id)
+    await send_when_due(session, workspace_id, [one for one, refusal in waited.items() if refusal is None], now)
+    others = [one for one in dict.fromkeys(draft_ids or ()) if one not in waited]
+    there = await repository.which_exist(session, workspace_id, others) if others else set()
+    return [
+        Approval(draft_id=one, status=REFUSED if refusal else APPROVED, reason=refusal)
+        for one, refusal in waited.items()
+    ] + [Approval(draft_id=one, status=NOT_WAITING if one in there else UNKNOWN) for one in others]
 
 
-async def send_when_due(session: AsyncSession, workspace_id: UUID, drafts: Sequence[EmailDraft], now: datetime) -> None:
+async def approve_one(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> EmailDraft:
+    """Approve a draft and return it; raises NotFound, and Conflict when it does not wait or can never be sent."""
+    (approval,) = await approve(session, workspace_id, draft_ids=[draft_id], now=now)
+    draft = await get_draft(session, workspace_id, draft_id)
+    if approval.status is NOT_WAITING:
+        raise Conflict(f"Only a draft that waits for review can be approved; this one is {draft.status}.")
+    if approval.status is REFUSED:
+        raise Conflict(f"The draft can never be sent: {approval.reason}.")
+    return draft
+
+
+async def send_when_due(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], now: datetime) -> None:
     """Put reviewed drafts on the queue for when the schedule wants them to leave."""
-    due = [jobs.Job(max(draft.send_at or now, now), {"draftId": str(draft.id)}) for draft in drafts]
-    await jobs.enqueue(session, SEND_EMAIL, workspace_id, due, max_attempts=20)
+    if draft_ids:
+        due = repository.sends_of(workspace_id, draft_ids, now)
+        await jobs.enqueue_each(session, SEND_EMAIL, workspace_id, due, max_attempts=20)
+
+
+async def reject(session: AsyncSession, workspace_id: UUID, draft_id: UUID, reason: str) -> EmailDraft:
+    """Keep a draft from being sent; raises NotFound, InvalidTransition, and Conflict once it is being sent.
+
+    Its job finds nothing to do; when the draft is written again and approved, it gets another.
+    """
+    return await _move(session, workspace_id, draft_id, DraftEvent.REJECTED, f"rejected: {reason}")
 
 
 async def regenerate(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> EmailDraft:
-    """Have a draft written again; raises Conflict once it is being sent."""
-    draft = await get_draft(session, workspace_id, draft_id)
-    sources = (*EDITABLE, DraftStatus.FAILED)
-    values: dict[str, Any] = {"status": DraftStatus.PENDING, "error_reason": None}
-    changed = await repository.change(session, workspace_id, draft_id, sources, values)
-    if changed is None:
-        raise Conflict(f"A draft that is {draft.status} cannot be written again.")
-    await jobs.enqueue(session, GENERATE_DRAFT, workspace_id, [jobs.Job(now, {"draftId": str(draft_id)})])
-    return changed
+    """Have a draft written again; raises NotFound, InvalidTransition, and Conflict where that would be in vain."""
+    draft = await _move(session, workspace_id, draft_id, DraftEvent.REGENERATED, None)
+    if (refusal := await repository.find_refusal(session, draft)) is not None:
+        raise Conflict(f"The draft can never be sent: {refusal}.")
+    await write(session, workspace_id, [draft_id], now)
+    return draft
+
+
+async def write(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], now: datetime) -> None:
+    """Have pending drafts written."""
+    to_write = [jobs.Job(now, {"draftId": str(draft_id)}) for draft_id in draft_ids]
+    await jobs.enqueue(session, GENERATE_DRAFT, workspace_id, to_write)
+
+
+async def _move(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, event: DraftEvent, error_reason: str | None
+) -> EmailDraft:
+    draft = await hold_draft(session, workspace_id, draft_id)
+    values = {"status": next_status(DraftStatus(draft.status), event), "error_reason": error_reason}
+    moved = await repository.change(session, workspace_id, draft_id, sources_of(event), values)
+    if moved is None:
+        raise _being_sent()
+    return moved
+
+
+def _being_sent() -> Conflict:
+    return Conflict("The draft is being sent, or may have been; it stays as it is.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,37 +194,17 @@ async def assign(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[
         message = EarlierMessage(direction="sent", subject=sent.subject, text=sent.body)
         earlier.setdefault(sent.enrollment_id, []).append(message)
     return [
-        Assignment(found, _request(found, earlier.get(found.draft.enrollment_id, [])))
-        if (found := materials.get(draft_id)) is not None
+        Assignment(one, generation_input(one.workspace, one.step, one.lead, earlier.get(one.draft.enrollment_id, ())))
+        if (one := materials.get(draft_id)) is not None
         else None
         for draft_id in draft_ids
     ]
 
 
-def _request(found: Material, earlier: list[EarlierMessage]) -> EmailGenerationInput:
-    lead, workspace = found.lead, found.workspace
-    return EmailGenerationInput(
-        subject_template=found.step.subject,
-        body_template=found.step.body_template,
-        lead=LeadFacts(
-            first_name=lead.first_name,
-            last_name=lead.last_name,
-            email=lead.email,
-            company=lead.company,
-            role=lead.role,
-            segment=lead.segment or "",
-            custom_fields={name: str(value) for name, value in lead.custom_fields.items()},
-        ),
-        sender=Sender(name=workspace.default_from_name, email=workspace.default_from_email),
-        workspace_name=workspace.name,
-        earlier_messages=earlier,
-    )
-
-
 async def store(session: AsyncSession, workspace_id: UUID, written: Sequence[Written]) -> list[None]:
     """Store what was written, for review or straight on its way; a failure is stored with its reasons."""
     stored = await repository.store(session, workspace_id, [_row(one) for one in written])
-    ready = [draft for draft in stored if draft.status == DraftStatus.REVIEWED]
+    ready = [draft.id for draft in stored if draft.status == DraftStatus.REVIEWED]
     await send_when_due(session, workspace_id, ready, max(one.now for one in written))
     return [None] * len(written)
 
@@ -174,6 +220,9 @@ def _row(written: Written) -> dict[str, Any]:
         "generation": output.generation.model_dump(mode="json"),
     }
     if isinstance(output, DraftFailed):
-        return {**row, "status": DraftStatus.FAILED, "error_reason": "; ".join(output.reasons)}
-    status = DraftStatus.REVIEWED if written.material.sequence.auto_approve else DraftStatus.DRAFTED
+        status = next_status(DraftStatus.PENDING, DraftEvent.WRITING_FAILED)
+        return {**row, "status": status, "error_reason": "; ".join(output.reasons)}
+    approves = written.material.sequence.auto_approve
+    event = DraftEvent.WRITTEN_AND_APPROVED if approves else DraftEvent.WRITTEN
+    status = next_status(DraftStatus.PENDING, event)
     return {**row, "status": status, "subject": output.subject, "body": output.text, "body_html": output.html}

@@ -3,25 +3,46 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
-from api.dependencies import MemberDep, PageDep
+from api.dependencies import Member, MemberDep, PageDep
 from api.enrollments import service
-from api.enrollments.schemas import ConsideredOut, EnrollIn, EnrollmentOut, EnrollResult, Explanation
-from api.errors import Conflict, NotFound, Unauthorized, responses
-from api.leads.schemas import LeadOut
+from api.enrollments.schemas import (
+    BulkAction,
+    BulkIn,
+    BulkOutcome,
+    BulkResult,
+    BulkRow,
+    EnrollIn,
+    EnrollmentOut,
+    EnrollResult,
+    StopIn,
+)
+from api.enrollments.service import Moved
+from api.errors import Conflict, NotFound, PreconditionFailed, responses
+from api.leads import service as leads
+from api.leads.schemas import LeadDetail
 from api.pagination import Page, to_page
-from domain.enrollment import EnrollmentStatus
+from api.preconditions import IfMatch
+from api.routing import EnrollmentId, LeadId, SequenceId, room_router
+from api.sequences import service as sequences
+from api.sequences.schemas import SequenceDetail
+from domain.enrollment import EnrollmentEvent, EnrollmentStatus
 
-router = APIRouter(prefix="/api/workspaces/{workspaceId}", tags=["enrollments"])
-ENROLLMENT = "/enrollments/{enrollment_id}"
+router = room_router("/api/workspaces/{workspaceId}", "enrollments")
+ENROLLMENT = "/enrollments/{enrollmentId}"
+
+
+def _cause(member: Member, reason: str | None = None) -> str:
+    """Return who does it, and why where they say so, for the history."""
+    return f"by user {member.caller.user_id}" + (f": {reason}" if reason else "")
 
 
 @router.post(
     "/enrollments",
     operation_id="enrollLeads",
     status_code=201,
-    responses=responses(Unauthorized, NotFound, Conflict),
+    responses=responses(NotFound, Conflict),
 )
 async def enroll(member: MemberDep, body: EnrollIn) -> EnrollResult:
     """Enroll leads by id, or a whole list; says who was skipped, by reason."""
@@ -36,7 +57,7 @@ async def enroll(member: MemberDep, body: EnrollIn) -> EnrollResult:
     return EnrollResult(enrolled=enrolled, skipped=skipped)
 
 
-@router.get("/enrollments", operation_id="listEnrollments", responses=responses(Unauthorized, NotFound))
+@router.get("/enrollments", operation_id="listEnrollments", responses=responses(NotFound))
 async def list_enrollments(
     member: MemberDep,
     page: PageDep,
@@ -51,53 +72,103 @@ async def list_enrollments(
     return to_page(EnrollmentOut, found, page)
 
 
-@router.get(ENROLLMENT, operation_id="getEnrollment", responses=responses(Unauthorized, NotFound))
-async def get_enrollment(member: MemberDep, enrollment_id: UUID) -> EnrollmentOut:
+@router.post("/enrollments/bulk", operation_id="bulkChangeEnrollments", responses=responses(NotFound))
+async def bulk(member: MemberDep, body: BulkIn) -> BulkResult:
+    """Pause, resume or stop many enrollments: some by id, each with its own row, or all of a sequence, counted."""
+    moved = await service.move_many(
+        member.session,
+        member.workspace_id,
+        _EVENTS[body.action],
+        ids=body.enrollment_ids,
+        sequence_id=body.sequence_id,
+        only=body.status,
+        cause=_cause(member, body.reason),
+        now=member.now,
+    )
+    rows = [
+        BulkRow(enrollment_id=one, outcome=_outcome(one, moved), status=moved.standing.get(one))
+        for one in dict.fromkeys(body.enrollment_ids or ())
+    ]
+    return BulkResult(changed=len(moved.ids), unchanged=moved.unchanged, results=rows)
+
+
+def _outcome(enrollment_id: EnrollmentId, moved: Moved) -> BulkOutcome:
+    if enrollment_id in moved.ids:
+        return BulkOutcome.CHANGED
+    return BulkOutcome.NOT_POSSIBLE if enrollment_id in moved.standing else BulkOutcome.UNKNOWN
+
+
+_EVENTS = {
+    BulkAction.PAUSE: EnrollmentEvent.PAUSED,
+    BulkAction.RESUME: EnrollmentEvent.RESUMED,
+    BulkAction.STOP: EnrollmentEvent.STOPPED,
+}
+
+
+@router.get(ENROLLMENT, operation_id="getEnrollment", responses=responses(NotFound))
+async def get_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
     """One enrollment."""
-    return EnrollmentOut.model_validate(
-        await service.get_enrollment(member.session, member.workspace_id, enrollment_id)
-    )
+    return EnrollmentOut.of(await service.get_enrollment(member.session, member.workspace_id, enrollment_id))
 
 
-@router.post(
-    f"{ENROLLMENT}/pause", operation_id="pauseEnrollment", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def pause(member: MemberDep, enrollment_id: UUID) -> EnrollmentOut:
+@router.post(f"{ENROLLMENT}/pause", operation_id="pauseEnrollment", responses=responses(NotFound, Conflict))
+async def pause(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
     """Pause an enrollment; nothing more goes out until it is resumed."""
-    moved = await service.pause(member.session, member.workspace_id, enrollment_id, member.now)
-    return EnrollmentOut.model_validate(moved)
-
-
-@router.post(
-    f"{ENROLLMENT}/resume", operation_id="resumeEnrollment", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def resume(member: MemberDep, enrollment_id: UUID) -> EnrollmentOut:
-    """Resume a paused or replied enrollment."""
-    moved = await service.resume(member.session, member.workspace_id, enrollment_id, member.now)
-    return EnrollmentOut.model_validate(moved)
-
-
-@router.get(f"{ENROLLMENT}/explain", operation_id="explainEnrollment", responses=responses(Unauthorized, NotFound))
-async def explain(member: MemberDep, enrollment_id: UUID) -> Explanation:
-    """When the next step goes out, and what holds it until then."""
-    explained = await service.explain(member.session, member.workspace, enrollment_id, member.now)
-    time = explained.time
-    return Explanation(
-        status=EnrollmentStatus(explained.enrollment.status),
-        step_order=explained.enrollment.current_step_order,
-        sends_at=time.at if time else None,
-        binding=time.binding if time else None,
-        considered=[ConsideredOut(constraint=name, at=at) for name, at in time.considered] if time else [],
-        held_by=explained.held_by,
+    moved = await service.pause(
+        member.session, member.workspace_id, enrollment_id, cause=_cause(member), now=member.now
     )
+    return EnrollmentOut.of(moved)
 
 
-@router.post(
-    "/leads/{lead_id}/unsubscribe", operation_id="unsubscribeLead", responses=responses(Unauthorized, NotFound)
+@router.post(f"{ENROLLMENT}/resume", operation_id="resumeEnrollment", responses=responses(NotFound, Conflict))
+async def resume(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
+    """Resume a paused or replied enrollment."""
+    moved = await service.resume(
+        member.session, member.workspace_id, enrollment_id, cause=_cause(member), now=member.now
+    )
+    return EnrollmentOut.of(moved)
+
+
+@router.post(f"{ENROLLMENT}/stop", operation_id="stopEnrollment", responses=responses(NotFound, Conflict))
+async def stop(member: MemberDep, enrollment_id: EnrollmentId, body: StopIn | None = None) -> EnrollmentOut:
+    """End an enrollment for good; its drafts that were not sent fail with the reason."""
+    cause = _cause(member, body.reason if body else None)
+    moved = await service.stop(member.session, member.workspace_id, enrollment_id, cause=cause, now=member.now)
+    return EnrollmentOut.of(moved)
+
+
+@router.delete(
+    "/sequences/{sequenceId}",
+    operation_id="deleteSequence",
+    status_code=204,
+    responses=responses(NotFound, PreconditionFailed),
+    tags=["sequences"],
 )
-async def unsubscribe_lead(member: MemberDep, lead_id: UUID) -> LeadOut:
+async def delete_sequence(member: MemberDep, sequence_id: SequenceId, if_match: IfMatch) -> None:
+    """Delete a sequence for good: it sends nothing more, its enrollments are stopped, what was sent stays on record."""
+    held = await service.hold_to_delete(member.session, member.workspace_id, sequence_id)
+    if_match.require(SequenceDetail.with_steps(held, await sequences.list_steps(member.session, held)))
+    await service.delete_sequence(member.session, held, cause=_cause(member), now=member.now)
+
+
+@router.post("/leads/{leadId}/unsubscribe", operation_id="unsubscribeLead", responses=responses(NotFound))
+async def unsubscribe_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """Take a lead's no for good: suppressed, unsubscribed, out of every sequence; a second time changes nothing."""
     lead = await service.unsubscribe_lead(
         member.session, member.workspace_id, lead_id, cause=f"by {member.caller.user_id}", now=member.now
     )
-    return LeadOut.model_validate(lead)
+    return await leads.detail(member.session, lead)
+
+
+@router.delete(
+    "/leads/{leadId}",
+    operation_id="deleteLead",
+    status_code=204,
+    responses=responses(NotFound, PreconditionFailed),
+    tags=["leads"],
+)
+async def delete_lead(member: MemberDep, lead_id: LeadId, if_match: IfMatch) -> None:
+    """Delete a lead until it is restored: its address is free again, its enrollments are paused."""
+    held = await leads.hold_lead(member.session, member.workspace_id, lead_id)
+    if_match.require(await leads.detail(member.session, held))
+    await service.delete_lead(member.session, held, now=member.now)

@@ -1,62 +1,46 @@
-"""The SQL of enrollments: set-based, one statement per act."""
+"""The SQL of enrollments: set-based, one statement per act, rows locked in the order of their ids."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal, select, text
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    any_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
-from database.models import EmailDraft, Lead, LeadEnrollment, SequenceStep
-from domain.enrollment import EnrollmentEvent, EnrollmentStatus, next_status, sources_of
+from api.suppressions.repository import suppressed
+from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, SequenceStep
+from domain.draft import DraftEvent, DraftStatus
+from domain.draft import sources_of as drafts_before
+from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus, next_status, sources_of
+from domain.lead import LeadStatus
 
-_CHOSEN = """
-    SELECT lead.id, coalesce(lead.timezone, :zone) AS zone,
-           CASE WHEN lead.status = 'Unsubscribed' THEN 'unsubscribed'
-                WHEN EXISTS (
-                  SELECT 1 FROM app.suppressions AS s
-                   WHERE s.workspace_id = :workspace_id
-                     AND s.value_hash IN (
-                       app.suppression_hash(:workspace_id, lead.email),
-                       app.suppression_hash(:workspace_id, '@' || split_part(lead.email, '@', -1))))
-                THEN 'suppressed'
-                WHEN EXISTS (
-                  SELECT 1 FROM app.lead_enrollments AS e
-                   WHERE e.lead_id = lead.id AND e.sequence_id = :sequence_id)
-                THEN 'already_enrolled'
-           END AS skipped
-      FROM app.leads AS lead
-     WHERE lead.workspace_id = :workspace_id AND lead.deleted_at IS NULL
-       AND (CAST(:list_id AS uuid) IS NULL OR lead.list_id = :list_id)
-       AND (CAST(:lead_ids AS uuid[]) IS NULL OR lead.id = ANY(CAST(:lead_ids AS uuid[])))
-"""
+_TURN_TO_END = text("SELECT pg_advisory_xact_lock(hashtextextended('enroll' || :sequence_id, 0))")
+_TURN_TO_ENTER = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('enroll' || :sequence_id, 0))")
 
-_ZONES = text(f"SELECT DISTINCT zone FROM ({_CHOSEN}) AS chosen WHERE skipped IS NULL")  # noqa: S608 - constant text
-
-_ENROLL = text(
-    f"""
-    WITH chosen AS ({_CHOSEN}),
-    enrolled AS (
-      INSERT INTO app.lead_enrollments
-        (workspace_id, lead_id, sequence_id, current_step_order, enrolled_at, next_run_at)
-      SELECT :workspace_id, chosen.id, :sequence_id, :step_order, :now, first.send_at
-        FROM chosen
-        JOIN unnest(CAST(:zones AS text[]), CAST(:send_ats AS timestamptz[])) AS first (zone, send_at) USING (zone)
-       WHERE chosen.skipped IS NULL
-      ON CONFLICT (lead_id, sequence_id) WHERE status IN ('active', 'paused', 'replied') DO NOTHING
-      RETURNING id, lead_id, next_run_at
-    ),
-    drafted AS (
-      INSERT INTO app.email_drafts (workspace_id, lead_id, enrollment_id, sequence_id, step_id, step_order, send_at)
-      SELECT :workspace_id, lead_id, id, :sequence_id, :step_id, :step_order, next_run_at FROM enrolled
-    )
-    SELECT 'enrolled' AS outcome, count(*) AS leads FROM enrolled
-    UNION ALL
-    SELECT skipped, count(*) FROM chosen WHERE skipped IS NOT NULL GROUP BY skipped
-    """  # noqa: S608 - constant text
-)
+# Enough to hash a few hundred thousand suppressions; with less, each lead would look its two up by themselves.
+_TAKE_ROOM = text("SELECT set_config('work_mem', '128MB', true)")
 
 _MOVE = text(
     """
@@ -65,9 +49,10 @@ _MOVE = text(
        WHERE workspace_id = :workspace_id
          AND (CAST(:lead_ids AS uuid[]) IS NULL OR lead_id = ANY(CAST(:lead_ids AS uuid[])))
          AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[])))
+         AND (CAST(:sequence_id AS uuid) IS NULL OR sequence_id = CAST(:sequence_id AS uuid))
          AND status = ANY(CAST(:sources AS text[]))
        ORDER BY id
-       FOR UPDATE
+       FOR NO KEY UPDATE
     ),
     moved AS (
       UPDATE app.lead_enrollments AS e
@@ -84,35 +69,124 @@ _MOVE = text(
 )
 
 
-async def zones_of(session: AsyncSession, parameters: Mapping[str, Any]) -> list[str]:
-    """Return the time zones of the leads that `enroll` would enroll."""
-    return list((await session.scalars(_ZONES, dict(parameters))).all())
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The leads that are to be enrolled: some by id, or all of a list."""
+
+    lead_ids: Sequence[UUID] | None
+    list_id: UUID | None
+
+    def condition(self, workspace_id: UUID) -> ColumnElement[bool]:
+        """Return the condition on a lead of the workspace."""
+        chosen = Lead.list_id == self.list_id if self.lead_ids is None else Lead.id == among(self.lead_ids)
+        return and_(Lead.workspace_id == workspace_id, Lead.deleted_at.is_(None), chosen)
+
+
+def among(ids: Collection[UUID]) -> ColumnElement[Any]:
+    """Return what an id column is compared with to be one of `ids`, however many they are."""
+    return any_(cast(list(ids), ARRAY(PG_UUID)))
+
+
+def unmailable(workspace_id: UUID) -> ColumnElement[str | None]:
+    """Return why the lead of a statement must not be mailed, whatever the time; null where it may be."""
+    return case(
+        (suppressed(workspace_id, Lead.email), "the address is suppressed"),
+        (Lead.status == LeadStatus.UNSUBSCRIBED, "the lead has unsubscribed"),
+        (Lead.erased_at.is_not(None), "the lead was erased"),
+        (Lead.deleted_at.is_not(None), "the lead was deleted"),
+        else_=null(),
+    )
+
+
+async def take_room(session: AsyncSession) -> None:
+    """Let the transaction's statements sort and hash many rows in memory."""
+    await session.execute(_TAKE_ROOM)
+
+
+async def take_turns(session: AsyncSession, sequence_id: UUID, *, to_end: bool) -> None:
+    """Keep leads from entering a sequence that is being ended; those who enroll do not wait for each other.
+
+    By a lock of its own, taken first: the row of the sequence is locked after those of its enrollments.
+    """
+    await session.execute(_TURN_TO_END if to_end else _TURN_TO_ENTER, {"sequence_id": str(sequence_id)})
+
+
+async def hold_leads(session: AsyncSession, workspace_id: UUID, chosen: Chosen, zone: str) -> list[str]:
+    """Hold the chosen leads as they are until the transaction ends; returns their time zones, `zone` where none is."""
+    held = (
+        select(func.coalesce(Lead.timezone, zone).label("zone"))
+        .where(chosen.condition(workspace_id))
+        .order_by(Lead.id)
+        .with_for_update(read=True)
+        .subquery("held")
+    )
+    return list((await session.scalars(select(held.c.zone).distinct())).all())
 
 
 async def enroll(
     session: AsyncSession,
-    parameters: Mapping[str, Any],
+    workspace_id: UUID,
+    chosen: Chosen,
     *,
     step: SequenceStep,
-    send_ats: Mapping[str, datetime],
+    send_ats: Mapping[str | None, datetime],
     now: datetime,
-) -> dict[str, int]:
+) -> dict[str | None, int]:
     """Enroll every chosen lead that may be, with a pending draft of `step`; returns how many, and who was skipped why.
 
-    `send_ats` says for each zone when the step goes out.
+    `send_ats` says for each zone when the step goes out, under None for leads without one. Under None is returned how
+    many there was no reason to skip.
     """
-    rows = await session.execute(
-        _ENROLL,
-        {
-            **parameters,
-            "step_id": step.id,
-            "step_order": step.step_order,
-            "now": now,
-            "zones": list(send_ats),
-            "send_ats": list(send_ats.values()),
-        },
+    candidates = _candidates(workspace_id, chosen, step.sequence_id, send_ats)
+    same = (literal(workspace_id), literal(step.sequence_id), literal(step.step_order))
+    free = (
+        select(*same, literal(now), candidates.c.id, candidates.c.send_at)
+        .where(candidates.c.skipped.is_(None))
+        # In one order everywhere, so that two that enroll the same leads wait for each other and go on.
+        .order_by(candidates.c.id)
     )
-    return dict(rows.all())
+    enrolled = (
+        insert(LeadEnrollment)
+        .from_select(
+            ["workspace_id", "sequence_id", "current_step_order", "enrolled_at", "lead_id", "next_run_at"], free
+        )
+        .on_conflict_do_nothing(
+            index_elements=["lead_id", "sequence_id"], index_where=LeadEnrollment.status.in_(sorted(LIVE))
+        )
+        .returning(LeadEnrollment.id, LeadEnrollment.lead_id, LeadEnrollment.next_run_at)
+        .cte("enrolled")
+    )
+    drafted = (
+        insert(EmailDraft)
+        .from_select(
+            ["workspace_id", "sequence_id", "step_order", "step_id", "enrollment_id", "lead_id", "send_at"],
+            select(*same, literal(step.id), enrolled.c.id, enrolled.c.lead_id, enrolled.c.next_run_at),
+        )
+        .cte("drafted")
+    )
+    counts = union_all(
+        select(literal("enrolled", Text), func.count()).select_from(enrolled),
+        select(candidates.c.skipped, func.count()).group_by(candidates.c.skipped),
+    )
+    return dict((await session.execute(counts.add_cte(drafted))).all())
+
+
+def _candidates(workspace_id: UUID, chosen: Chosen, sequence_id: UUID, send_ats: Mapping[str | None, datetime]) -> CTE:
+    """Return of the chosen leads the id, why it is skipped if it is, and when its first step goes out."""
+    went_before = exists().where(LeadEnrollment.lead_id == Lead.id, LeadEnrollment.sequence_id == sequence_id)
+    skipped = case(
+        (Lead.status == LeadStatus.UNSUBSCRIBED, "unsubscribed"),
+        (suppressed(workspace_id, Lead.email), "suppressed"),
+        (went_before, "already_enrolled"),
+        else_=null(),
+    )
+    send_at = case({zone: at for zone, at in send_ats.items() if zone}, value=Lead.timezone, else_=send_ats[None])
+    return (
+        select(Lead.id, skipped.label("skipped"), send_at.label("send_at"))
+        .where(chosen.condition(workspace_id))
+        .cte("candidates")
+        .prefix_with("MATERIALIZED")
+    )
 
 
 def drafts_just_made(workspace_id: UUID, sequence_id: UUID, due: datetime) -> Select[tuple[dict[str, Any], datetime]]:
@@ -120,7 +194,7 @@ def drafts_just_made(workspace_id: UUID, sequence_id: UUID, due: datetime) -> Se
     return select(func.jsonb_build_object("draftId", EmailDraft.id), literal(due)).where(
         EmailDraft.workspace_id == workspace_id,
         EmailDraft.sequence_id == sequence_id,
-        EmailDraft.status == "pending",
+        EmailDraft.status == DraftStatus.PENDING,
         # The default of created_at is the transaction's own start.
         EmailDraft.created_at == func.now(),
     )
@@ -135,10 +209,16 @@ async def move(
     now: datetime,
     ids: Sequence[UUID] | None = None,
     lead_ids: Sequence[UUID] | None = None,
+    sequence_id: UUID | None = None,
+    only: EnrollmentStatus | None = None,
     pause_reason: str | None = None,
     resume_at: datetime | None = None,
 ) -> list[UUID]:
-    """Move the enrollments that the event is legal for, with their history; returns which moved."""
+    """Move the enrollments that the event is legal for, with their history; returns which moved.
+
+    They are chosen by their ids, their leads or their sequence, and by `only` one status where that is given.
+    """
+    assert ids is not None or lead_ids is not None or sequence_id is not None
     sources = sources_of(event)
     (target,) = {next_status(source, event) for source in sources}
     rows = await session.scalars(
@@ -147,7 +227,8 @@ async def move(
             "workspace_id": workspace_id,
             "ids": list(ids) if ids is not None else None,
             "lead_ids": list(lead_ids) if lead_ids is not None else None,
-            "sources": sorted(sources),
+            "sequence_id": sequence_id,
+            "sources": sorted(sources if only is None else sources & {only}),
             "target": target.value,
             "event": event.value,
             "cause": cause,
@@ -159,6 +240,44 @@ async def move(
     return list(rows.all())
 
 
+async def call_off(session: AsyncSession, workspace_id: UUID, enrollment_ids: Sequence[UUID], reason: str) -> None:
+    """Fail all that was not sent yet of enrollments that the caller holds; what is being sent goes its way.
+
+    A statement of its own after the one that held them, so that it sees every send that was claimed before.
+    """
+    event = DraftEvent.CALLED_OFF
+    unsent = (
+        select(EmailDraft.id)
+        .where(
+            EmailDraft.workspace_id == workspace_id,
+            EmailDraft.enrollment_id == among(enrollment_ids),
+            EmailDraft.status.in_(drafts_before(event)),
+            ~exists().where(SendAttempt.draft_id == EmailDraft.id),
+        )
+        .order_by(EmailDraft.id)
+        .with_for_update(key_share=True)
+        .cte("unsent")
+    )
+    failed = update(EmailDraft).where(EmailDraft.id == unsent.c.id)
+    await session.execute(failed.values(status=DraftStatus.FAILED, error_reason=reason))
+
+
+async def hold_all_live(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> None:
+    """Hold all enrollments of a sequence that can still move, to move them."""
+    live = (
+        select(LeadEnrollment.id)
+        .where(
+            LeadEnrollment.workspace_id == workspace_id,
+            LeadEnrollment.sequence_id == sequence_id,
+            LeadEnrollment.status.in_(LIVE),
+        )
+        .order_by(LeadEnrollment.id)
+        .with_for_update(key_share=True)
+        .subquery("live")
+    )
+    await session.execute(select(func.count()).select_from(live))
+
+
 async def find_enrollment(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID) -> LeadEnrollment | None:
     """Return an enrollment."""
     return await session.scalar(
@@ -166,9 +285,24 @@ async def find_enrollment(session: AsyncSession, workspace_id: UUID, enrollment_
     )
 
 
-async def find_lead_zone(session: AsyncSession, lead_id: UUID) -> str | None:
-    """Return the lead's own time zone, if it has one."""
-    return await session.scalar(select(Lead.timezone).where(Lead.id == lead_id))
+async def statuses_of(session: AsyncSession, workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, EnrollmentStatus]:
+    """Return how those of these enrollments stand that exist."""
+    statement = select(LeadEnrollment.id, LeadEnrollment.status).where(
+        LeadEnrollment.workspace_id == workspace_id, LeadEnrollment.id == among(ids)
+    )
+    return {found: EnrollmentStatus(status) for found, status in await session.execute(statement)}
+
+
+async def count(
+    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, only: EnrollmentStatus | None = None
+) -> int:
+    """Return how many enrollments a sequence has, or has in one status."""
+    statement = select(func.count()).where(
+        LeadEnrollment.workspace_id == workspace_id, LeadEnrollment.sequence_id == sequence_id
+    )
+    if only is not None:
+        statement = statement.where(LeadEnrollment.status == only)
+    return await session.scalar(statement) or 0
 
 
 async def list_enrollments(
@@ -189,10 +323,3 @@ async def list_enrollments(
     if status is not None:
         statement = statement.where(LeadEnrollment.status == status)
     return (await session.scalars(paged(statement, LeadEnrollment.id, page))).all()
-
-
-async def find_draft_time(session: AsyncSession, enrollment_id: UUID, step_order: int) -> datetime | None:
-    """Return when the schedule wants a step of an enrollment to leave."""
-    return await session.scalar(
-        select(EmailDraft.send_at).where(EmailDraft.enrollment_id == enrollment_id, EmailDraft.step_order == step_order)
-    )

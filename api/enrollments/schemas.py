@@ -1,6 +1,7 @@
 """Enrollments on the wire."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -8,9 +9,11 @@ from pydantic import Field, model_validator
 
 from api.pagination import Wire
 from domain.enrollment import EnrollmentStatus
-from domain.schedule import Constraint
 
-MOST_LEADS = 10_000
+MOST_LEADS = 100_000
+MOST_AT_ONCE = 10_000
+
+Sentence = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class EnrollIn(Wire):
@@ -41,6 +44,7 @@ class EnrollmentOut(Wire):
     lead_id: UUID
     sequence_id: UUID
     current_step_order: int
+    """The place, when it was scheduled, of the step it waits for; `explain` says where that stands now."""
     status: EnrollmentStatus
     pause_reason: str | None
     resume_at: datetime | None
@@ -49,20 +53,57 @@ class EnrollmentOut(Wire):
     completed_at: datetime | None
 
 
-class ConsideredOut(Wire):
-    """A constraint that moved the time, and where to."""
+class StopIn(Wire):
+    """Why an enrollment is ended, for people."""
 
-    constraint: Constraint
-    at: datetime
+    reason: Sentence | None = None
 
 
-class Explanation(Wire):
-    """When the next step goes out, and what holds it until then."""
+class BulkAction(StrEnum):
+    """What can be done to many enrollments at once."""
 
-    status: EnrollmentStatus
-    step_order: int
-    sends_at: datetime | None
-    binding: Constraint | None
-    considered: list[ConsideredOut]
-    held_by: str | None
-    """What keeps it from being sent at all for now, such as a pause; null when only time does."""
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class BulkIn(Wire):
+    """What to do to which enrollments: some by id, or those of a sequence, in one status where that is given."""
+
+    action: BulkAction
+    enrollment_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_AT_ONCE)] | None = None
+    sequence_id: UUID | None = None
+    status: Annotated[EnrollmentStatus | None, Field(description="With sequenceId: only those in this status.")] = None
+    reason: Sentence | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.enrollment_ids is None) == (self.sequence_id is None):
+            raise ValueError("give either enrollmentIds or sequenceId")
+        if self.status is not None and self.sequence_id is None:
+            raise ValueError("status goes with sequenceId; enrollmentIds say by themselves which are meant")
+        return self
+
+
+class BulkOutcome(StrEnum):
+    """What became of one enrollment of a bulk call."""
+
+    CHANGED = "changed"
+    NOT_POSSIBLE = "not_possible"
+    UNKNOWN = "unknown"
+
+
+class BulkRow(Wire):
+    """What became of one enrollment, and how it stands now; null where there is none."""
+
+    enrollment_id: UUID
+    outcome: BulkOutcome
+    status: EnrollmentStatus | None
+
+
+class BulkResult(Wire):
+    """How many enrollments changed and how many could not, with a row for each that was asked for by its id."""
+
+    changed: int
+    unchanged: int
+    results: list[BulkRow]

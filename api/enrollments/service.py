@@ -1,9 +1,10 @@
 """Who goes through which sequence, when the next step is due, and what stops it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,25 +14,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.enrollments import repository
 from api.errors import Conflict, NotFound
 from api.leads import service as leads
+from api.lists import service as lists
 from api.pagination import PageRequest
 from api.sequences import service as sequences
 from api.workspaces.service import RESUME_SENDS
 from database import jobs
-from database.models import Lead, LeadEnrollment, SequenceStatus, SequenceStep, Workspace
+from database.models import Lead, LeadEnrollment, SequenceStep, Workspace
+from database.models import Sequence as SequenceRow
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus, next_status
-from domain.schedule import Constraint, SendingTime, SendingWindow, StepDelay, sending_time
+from domain.schedule import SendingTime, SendingWindow, StepDelay, sending_time
+from domain.sequence import SequenceStatus
 
 GENERATE_DRAFT = "generate_draft"
+RESUMED_AT_ONCE = 1000
 NO_DELAY = StepDelay()
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """What the schedule says of an enrollment's next step, and what else holds it."""
+class Moved:
+    """What a bulk move did; `standing` says of those asked for by id where they stand now, none where there is none."""
 
-    enrollment: LeadEnrollment
-    time: SendingTime | None
-    held_by: str | None
+    ids: frozenset[UUID]
+    unchanged: int
+    standing: Mapping[UUID, EnrollmentStatus]
 
 
 def sending_hours(
@@ -81,28 +86,32 @@ async def enroll(
 
     Raises NotFound, and Conflict when the sequence is not active.
     """
-    sequence = await sequences.get_sequence(session, workspace.id, sequence_id)
-    if sequence.status != SequenceStatus.ACTIVE:
-        raise Conflict(f"Leads can be enrolled in an active sequence; this one is {sequence.status}.")
-    first = (await sequences.list_steps(session, workspace.id, sequence_id))[0]
-    chosen = {
-        "workspace_id": workspace.id,
-        "sequence_id": sequence_id,
-        "zone": workspace.timezone,
-        "lead_ids": list(lead_ids) if lead_ids is not None else None,
-        "list_id": list_id,
-    }
-    send_ats = {
-        zone: sending_hours(workspace, zone, now=now, delay=delay_of(first)).at
-        for zone in await repository.zones_of(session, chosen)
-    }
-    counts = await repository.enroll(session, chosen, step=first, send_ats=send_ats, now=now)
+    _require_active(await sequences.get_sequence(session, workspace.id, sequence_id))
+    if list_id is not None:
+        await lists.get_list(session, workspace.id, list_id)
+    chosen = repository.Chosen(lead_ids, list_id)
+    await repository.take_room(session)
+    await repository.take_turns(session, sequence_id, to_end=False)
+    zones = await repository.hold_leads(session, workspace.id, chosen, workspace.timezone)
+    sequence = await sequences.hold_as_it_is(session, workspace.id, sequence_id)
+    _require_active(sequence)
+    first = (await sequences.list_steps(session, sequence))[0]
+    send_ats = {zone: sending_hours(workspace, zone, now=now, delay=delay_of(first)).at for zone in (None, *zones)}
+    counts = await repository.enroll(session, workspace.id, chosen, step=first, send_ats=send_ats, now=now)
     made = repository.drafts_just_made(workspace.id, sequence_id, now)
     await jobs.enqueue_each(session, GENERATE_DRAFT, workspace.id, made)
-    enrolled = counts.pop("enrolled", 0)
-    if lead_ids is not None and (unknown := len(set(lead_ids)) - enrolled - sum(counts.values())):
-        counts["unknown"] = unknown
-    return enrolled, counts
+    enrolled, free = counts.pop("enrolled", 0), counts.pop(None, 0)
+    skipped = {reason: leads for reason, leads in counts.items() if reason is not None}
+    if free > enrolled:  # somebody else enrolled them at the same moment
+        skipped["already_enrolled"] = skipped.get("already_enrolled", 0) + free - enrolled
+    if lead_ids is not None and (unknown := len(set(lead_ids)) - enrolled - sum(skipped.values())):
+        skipped["unknown"] = unknown
+    return enrolled, skipped
+
+
+def _require_active(sequence: SequenceRow) -> None:
+    if sequence.status != SequenceStatus.ACTIVE:
+        raise Conflict(f"Leads can be enrolled in an active sequence; this one is {sequence.status}.")
 
 
 async def list_enrollments(
@@ -128,35 +137,110 @@ async def get_enrollment(session: AsyncSession, workspace_id: UUID, enrollment_i
     return enrollment
 
 
-async def pause(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> LeadEnrollment:
-    """Pause an enrollment by hand; raises InvalidTransition when it cannot be."""
-    return await _move_one(session, workspace_id, enrollment_id, EnrollmentEvent.PAUSED, now, pause_reason="manual")
+async def pause(
+    session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, *, cause: str, now: datetime
+) -> LeadEnrollment:
+    """Pause an enrollment by hand; raises NotFound, and InvalidTransition when it cannot be."""
+    return await _move_one(session, workspace_id, enrollment_id, EnrollmentEvent.PAUSED, cause=cause, now=now)
 
 
-async def resume(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> LeadEnrollment:
-    """Resume an enrollment, and take up what waited; raises InvalidTransition when it cannot be."""
-    enrollment = await _move_one(session, workspace_id, enrollment_id, EnrollmentEvent.RESUMED, now)
-    waiting = jobs.Job(now, {"enrollmentId": str(enrollment_id)})
-    await jobs.enqueue(session, RESUME_SENDS, workspace_id, [waiting])
-    return enrollment
+async def resume(
+    session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, *, cause: str, now: datetime
+) -> LeadEnrollment:
+    """Resume an enrollment, and take up what waited; raises NotFound, and InvalidTransition when it cannot be."""
+    return await _move_one(session, workspace_id, enrollment_id, EnrollmentEvent.RESUMED, cause=cause, now=now)
+
+
+async def stop(
+    session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, *, cause: str, now: datetime
+) -> LeadEnrollment:
+    """End an enrollment for good, and what it has not sent; raises NotFound, and InvalidTransition when it is over."""
+    return await _move_one(session, workspace_id, enrollment_id, EnrollmentEvent.STOPPED, cause=cause, now=now)
 
 
 async def _move_one(
-    session: AsyncSession,
-    workspace_id: UUID,
-    enrollment_id: UUID,
-    event: EnrollmentEvent,
-    now: datetime,
-    pause_reason: str | None = None,
+    session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, event: EnrollmentEvent, *, cause: str, now: datetime
 ) -> LeadEnrollment:
     enrollment = await get_enrollment(session, workspace_id, enrollment_id)
-    moved = await repository.move(
-        session, workspace_id, event, ids=[enrollment_id], cause="by hand", now=now, pause_reason=pause_reason
-    )
+    moved = await move_many(session, workspace_id, event, ids=[enrollment_id], cause=cause, now=now)
     await session.refresh(enrollment)
-    if not moved:
+    if not moved.ids:
         next_status(EnrollmentStatus(enrollment.status), event)
     return enrollment
+
+
+async def move_many(
+    session: AsyncSession,
+    workspace_id: UUID,
+    event: EnrollmentEvent,
+    *,
+    ids: Sequence[UUID] | None = None,
+    sequence_id: UUID | None = None,
+    only: EnrollmentStatus | None = None,
+    cause: str,
+    now: datetime,
+) -> Moved:
+    """Pause, resume or stop by hand all of these enrollments, or of a sequence's, that the event is legal for.
+
+    Raises NotFound for an unknown sequence.
+    """
+    matching = 0
+    if sequence_id is not None:
+        await sequences.get_sequence(session, workspace_id, sequence_id)
+        matching = await repository.count(session, workspace_id, sequence_id, only)
+    moved = await _move(
+        session,
+        workspace_id,
+        event,
+        ids=ids,
+        sequence_id=sequence_id,
+        only=only,
+        cause=cause,
+        now=now,
+        pause_reason="manual" if event is EnrollmentEvent.PAUSED else None,
+    )
+    if event is EnrollmentEvent.RESUMED:
+        taken_up = [
+            jobs.Job(now, {"enrollmentId": str(some[0])} if len(some) == 1 else {"enrollmentIds": [*map(str, some)]})
+            for some in (moved[start : start + RESUMED_AT_ONCE] for start in range(0, len(moved), RESUMED_AT_ONCE))
+        ]
+        await jobs.enqueue(session, RESUME_SENDS, workspace_id, taken_up)
+    standing = await repository.statuses_of(session, workspace_id, ids) if ids is not None else {}
+    return Moved(frozenset(moved), max(matching, len(standing)) - len(moved), standing)
+
+
+async def _move(
+    session: AsyncSession, workspace_id: UUID, event: EnrollmentEvent, *, cause: str, now: datetime, **which: Any
+) -> list[UUID]:
+    """Move enrollments; of those that end for good, nothing is left to be reviewed or sent."""
+    moved = await repository.move(session, workspace_id, event, cause=cause, now=now, **which)
+    if moved and event in _ENDS:
+        await repository.call_off(session, workspace_id, moved, f"{_ENDS[event]}: {cause}")
+    return moved
+
+
+_ENDS = {
+    EnrollmentEvent.STOPPED: "the enrollment was stopped",
+    EnrollmentEvent.UNSUBSCRIBED: "the lead has unsubscribed",
+}
+
+
+async def hold_to_delete(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> SequenceRow:
+    """Return a sequence, held with all its live enrollments to be deleted; raises NotFound."""
+    await sequences.get_sequence(session, workspace_id, sequence_id)
+    await repository.take_turns(session, sequence_id, to_end=True)
+    await repository.hold_all_live(session, workspace_id, sequence_id)
+    return await sequences.hold_sequence(session, workspace_id, sequence_id)
+
+
+async def delete_sequence(session: AsyncSession, sequence: SequenceRow, *, cause: str, now: datetime) -> None:
+    """Delete a sequence that `hold_to_delete` returned: its enrollments stop, and what was not sent never is."""
+    event = EnrollmentEvent.STOPPED
+    stopped = await repository.move(
+        session, sequence.workspace_id, event, sequence_id=sequence.id, cause=f"sequence deleted {cause}", now=now
+    )
+    await sequences.delete_held(session, sequence, now)
+    await repository.call_off(session, sequence.workspace_id, stopped, "the sequence was deleted")
 
 
 async def stop_leads(
@@ -171,7 +255,7 @@ async def stop_leads(
 ) -> None:
     """Move every enrollment of these leads that the event is legal for: a bounce, a reply, an absence, a pause."""
     if lead_ids:
-        await repository.move(
+        await _move(
             session,
             workspace_id,
             event,
@@ -203,6 +287,13 @@ async def unsubscribe_leads(
     await stop_leads(session, workspace_id, EnrollmentEvent.UNSUBSCRIBED, lead_ids, cause=cause, now=now)
 
 
+async def delete_lead(session: AsyncSession, held: Lead, *, now: datetime) -> None:
+    """Delete a lead that is held; its live enrollments pause, and after its return wait for somebody to resume them."""
+    cause = "the lead was deleted"
+    await leads.delete_lead(session, held)
+    await stop_leads(session, held.workspace_id, EnrollmentEvent.PAUSED, [held.id], cause=cause, now=now)
+
+
 async def unsubscribe_lead(
     session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, cause: str, now: datetime
 ) -> Lead:
@@ -211,22 +302,3 @@ async def unsubscribe_lead(
     await unsubscribe_leads(session, workspace_id, [lead_id], cause=cause, now=now)
     await session.refresh(lead)
     return lead
-
-
-async def explain(session: AsyncSession, workspace: Workspace, enrollment_id: UUID, now: datetime) -> Explained:
-    """Say when the next step goes out and what holds it, by the function that the engine asks."""
-    enrollment = await get_enrollment(session, workspace.id, enrollment_id)
-    if enrollment.status in {EnrollmentStatus.COMPLETED, EnrollmentStatus.UNSUBSCRIBED}:
-        return Explained(enrollment, None, f"the enrollment is {enrollment.status}")
-    sequence = await sequences.get_sequence(session, workspace.id, enrollment.sequence_id)
-    planned = await repository.find_draft_time(session, enrollment.id, enrollment.current_step_order)
-    zone = await repository.find_lead_zone(session, enrollment.lead_id)
-    time = sending_hours(workspace, zone, now=max(now, planned or now))
-    if planned is not None and planned > now and time.binding is Constraint.NONE:
-        time = SendingTime(time.at, Constraint.STEP_DELAY, ((Constraint.STEP_DELAY, planned), *time.considered))
-    held_by = None
-    if enrollment.status != EnrollmentStatus.ACTIVE:
-        held_by = f"the enrollment is {enrollment.status}"
-    elif sequence.status != SequenceStatus.ACTIVE:
-        held_by = f"the sequence is {sequence.status}"
-    return Explained(enrollment, time, held_by)

@@ -3,36 +3,55 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
+from pydantic import AwareDatetime
 
-from api.dependencies import MemberDep, PageDep, ServicesDep
-from api.errors import NotFound, Unauthorized, responses
+from api.dependencies import MemberDep, ServicesDep
+from api.errors import NotFound, responses
 from api.events import service
-from api.events.schemas import EventOut
-from api.pagination import Page, to_page
+from api.events.schemas import EventFilter, EventOut, EventSort, EventVerdict
+from api.pagination import Page, PageRequest, sorted_by, to_page
+from api.routing import EventId, Route, room_router
 from api.suppressions import page as pages
 from api.suppressions.tokens import InvalidToken, read_unsubscribe_token
 from database.models import EmailEventType
 from database.tenancy import Scope, transaction
 
-public_router = APIRouter(prefix="/u", tags=["public"], default_response_class=HTMLResponse)
+public_router = APIRouter(prefix="/u", tags=["public"], default_response_class=HTMLResponse, route_class=Route)
 BROKEN_LINK = {**responses(), 404: {"description": "A page that says that the link does not work."}}
-router = APIRouter(prefix="/api/workspaces/{workspaceId}/events", tags=["events"])
+router = room_router("/api/workspaces/{workspaceId}/events", "events")
 
 
-@router.get("", operation_id="listEvents", responses=responses(Unauthorized, NotFound))
+@router.get("", operation_id="listEvents", responses=responses(NotFound))
 async def list_events(
     member: MemberDep,
-    page: PageDep,
-    draft_id: Annotated[UUID | None, Query(alias="draftId")] = None,
+    page: Annotated[PageRequest, Depends(sorted_by(EventSort))],
     event_type: Annotated[EmailEventType | None, Query(alias="type")] = None,
+    draft_id: Annotated[UUID | None, Query(alias="draftId")] = None,
+    lead_id: Annotated[UUID | None, Query(alias="leadId")] = None,
+    sequence_id: Annotated[UUID | None, Query(alias="sequenceId")] = None,
+    verdict: Annotated[EventVerdict | None, Query(description="Of opens and clicks: who did it.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Occurred then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Occurred before then.")] = None,
 ) -> Page[EventOut]:
-    """What the provider told of the workspace's messages, newest first."""
-    found = await service.list_events(
-        member.session, member.workspace_id, page, draft_id=draft_id, event_type=event_type
+    """What the provider told of the workspace's messages, by default in the order it became known, newest first."""
+    wanted = EventFilter(
+        type=event_type,
+        draft_id=draft_id,
+        lead_id=lead_id,
+        sequence_id=sequence_id,
+        verdict=verdict,
+        since=since,
+        until=until,
     )
-    return to_page(EventOut, found, page)
+    return to_page(EventOut, await service.list_events(member.session, member.workspace_id, page, wanted), page)
+
+
+@router.get("/{eventId}", operation_id="getEvent", responses=responses(NotFound))
+async def get_event(member: MemberDep, event_id: EventId) -> EventOut:
+    """One event."""
+    return EventOut.of(await service.get_event(member.session, member.workspace_id, event_id))
 
 
 @public_router.get("/{token}", operation_id="showUnsubscribePage", responses=BROKEN_LINK)

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import eq, ge, lt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, and_, cast, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, Text, and_, any_, cast, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.events.schemas import EventFilter
 from api.pagination import PageRequest, paged
 from database.models import (
     CallbackEventRecord,
@@ -73,7 +77,10 @@ async def mark_callbacks_applied(session: AsyncSession, workspace_id: UUID, keys
     """Note that polled events were applied."""
     await session.execute(
         update(CallbackEventRecord)
-        .where(CallbackEventRecord.workspace_id == workspace_id, CallbackEventRecord.event_key.in_(keys))
+        .where(
+            CallbackEventRecord.workspace_id == workspace_id,
+            CallbackEventRecord.event_key == any_(cast(list(keys), ARRAY(Text))),
+        )
         .values(applied_at=now)
     )
 
@@ -90,8 +97,8 @@ async def find_messages(
     by_draft: dict[UUID, Message] = {}
     by_transaction: dict[str, Message] = {}
     for condition in (
-        EmailDraft.id.in_(draft_ids),
-        EmailDraft.everlytic_message_id.in_(transaction_ids),
+        EmailDraft.id == any_(cast(list(draft_ids), ARRAY(PG_UUID))),
+        EmailDraft.everlytic_message_id == any_(cast(list(transaction_ids), ARRAY(Text))),
     ):
         for draft_id, lead_id, outcome, transaction_id in await session.execute(statement.where(condition)):
             message = Message(draft_id, lead_id, SendOutcome(outcome) if outcome else None)
@@ -132,26 +139,46 @@ async def add_events(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> s
 async def delivery_times(session: AsyncSession, draft_ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """Return when each of these messages was delivered, where that is known."""
     statement = select(EmailEvent.draft_id, EmailEvent.occurred_at).where(
-        EmailEvent.draft_id.in_(draft_ids), EmailEvent.type == EmailEventType.DELIVERED
+        EmailEvent.draft_id == any_(cast(list(draft_ids), ARRAY(PG_UUID))), EmailEvent.type == EmailEventType.DELIVERED
     )
     return dict((await session.execute(statement)).all())
 
 
+def _events(workspace_id: UUID) -> Select[Any]:
+    """Select the workspace's events, each with the lead and the sequence of its message."""
+    return (
+        select(*EmailEvent.__table__.c, EmailDraft.lead_id, EmailDraft.sequence_id)
+        .join(EmailDraft, EmailDraft.id == EmailEvent.draft_id)
+        .where(EmailEvent.workspace_id == workspace_id)
+    )
+
+
 async def list_events(
-    session: AsyncSession,
-    workspace_id: UUID,
-    page: PageRequest,
-    *,
-    draft_id: UUID | None,
-    event_type: EmailEventType | None,
-) -> Sequence[EmailEvent]:
-    """Return the workspace's events, newest first, one more than the page holds."""
-    statement = select(EmailEvent).where(EmailEvent.workspace_id == workspace_id)
-    if draft_id is not None:
-        statement = statement.where(EmailEvent.draft_id == draft_id)
-    if event_type is not None:
-        statement = statement.where(EmailEvent.type == event_type)
-    return (await session.scalars(paged(statement, EmailEvent.id, page))).all()
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: EventFilter
+) -> Sequence[Row[Any]]:
+    """Return the workspace's events in the page's order, one more than it holds."""
+    conditions = (
+        (EmailEvent.type, eq, wanted.type),
+        (EmailEvent.draft_id, eq, wanted.draft_id),
+        (EmailDraft.lead_id, eq, wanted.lead_id),
+        (EmailDraft.sequence_id, eq, wanted.sequence_id),
+        (EmailEvent.verdict, eq, wanted.verdict),
+        (EmailEvent.occurred_at, ge, wanted.since),
+        (EmailEvent.occurred_at, lt, wanted.until),
+    )
+    asked = [compare(column, value) for column, compare, value in conditions if value is not None]
+    found: Sequence[Row[Any]] = (
+        await session.execute(paged(_events(workspace_id).where(*asked), EmailEvent.id, page))
+    ).all()
+    return found
+
+
+async def find_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) -> Row[Any] | None:
+    """Return an event."""
+    found: Row[Any] | None = (
+        await session.execute(_events(workspace_id).where(EmailEvent.id == event_id))
+    ).one_or_none()
+    return found
 
 
 async def find_recipient(

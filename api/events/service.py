@@ -1,23 +1,27 @@
 """The one function that applies what the provider told us, whichever way it arrived."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments import service as enrollments
 from api.errors import NotFound
 from api.events import repository
 from api.events.repository import Message
+from api.events.schemas import EventFilter
 from api.events.verdicts import judge
 from api.pagination import PageRequest
 from api.sending import service as sending
 from api.sending.service import Acceptance
 from api.suppressions import service as suppressions
 from api.suppressions.tokens import UnsubscribeToken
-from database.models import CallbackEventRecord, EmailEvent, EmailEventType, SendOutcome, WebhookDelivery
+from database.models import CallbackEventRecord, EmailEventType, SendOutcome, WebhookDelivery
 from domain.enrollment import EnrollmentEvent
 from domain.suppression import SuppressionReason
 from everlytic.errors import MalformedDelivery
@@ -68,10 +72,13 @@ async def apply_provider_rows(session: AsyncSession, workspace_id: UUID, rows: P
     errors: dict[UUID, str | None] = {}
     for delivery in rows.deliveries:
         try:
-            events += parse_delivery(delivery.body, delivery.content_type, delivery.received_at)
+            read = parse_delivery(delivery.body, delivery.content_type, delivery.received_at)
+            events += [_storable(event) for event in read]
             errors[delivery.id] = None
         except MalformedDelivery as error:
             errors[delivery.id] = str(error)
+        except RecursionError:
+            errors[delivery.id] = "The webhook body is nested too deeply."
     if events:
         await _apply(session, workspace_id, events, now)
     if errors:
@@ -79,6 +86,29 @@ async def apply_provider_rows(session: AsyncSession, workspace_id: UUID, rows: P
     if rows.callbacks:
         keys = [record.event_key for record in rows.callbacks]
         await repository.mark_callbacks_applied(session, workspace_id, keys, now)
+
+
+def _storable(event: ProviderEvent) -> ProviderEvent:
+    """Return an event without what Postgres cannot store: one such value would hold up all events after it."""
+    return replace(
+        event,
+        transaction_id=_cleaned(event.transaction_id),
+        message_id=_cleaned(event.message_id),
+        recipient=_cleaned(event.recipient),
+        data=_cleaned(event.data),
+    )
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {_cleaned(name): _cleaned(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(inner) for inner in value]
+    return value
 
 
 async def _apply(session: AsyncSession, workspace_id: UUID, events: Sequence[ProviderEvent], now: datetime) -> None:
@@ -230,12 +260,15 @@ async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now
 
 
 async def list_events(
-    session: AsyncSession,
-    workspace_id: UUID,
-    page: PageRequest,
-    *,
-    draft_id: UUID | None,
-    event_type: EmailEventType | None,
-) -> Sequence[EmailEvent]:
-    """Return the workspace's events, newest first, one more than the page holds."""
-    return await repository.list_events(session, workspace_id, page, draft_id=draft_id, event_type=event_type)
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: EventFilter
+) -> Sequence[Row[Any]]:
+    """Return the workspace's events in the page's order, one more than it holds."""
+    return await repository.list_events(session, workspace_id, page, wanted)
+
+
+async def get_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) -> Row[Any]:
+    """Return an event; raises NotFound."""
+    event = await repository.find_event(session, workspace_id, event_id)
+    if event is None:
+        raise NotFound("There is no such event.")
+    return event

@@ -1,21 +1,22 @@
 """HTTP for imports."""
 
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import IO, Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Form, UploadFile, status
+from fastapi import Form, UploadFile, status
 from fastapi.responses import StreamingResponse
 
 from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, TooLarge, Unauthorized, responses
+from api.errors import Conflict, NotFound, TooLarge, responses
 from api.imports import service
 from api.imports.schemas import ImportOut, MappingIn, Preview
-from api.leads.schemas import ListName
+from api.lists.schemas import ListName
 from api.pagination import Page, to_page
+from api.routing import ImportId, room_router
 from database.models import DuplicatePolicy, RowOutcome
 
-router = APIRouter(prefix="/api/workspaces/{workspaceId}/imports", tags=["imports"])
+router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
 
 SENT_AT_ONCE = 256 * 1024
 
@@ -24,7 +25,7 @@ SENT_AT_ONCE = 256 * 1024
     "",
     operation_id="uploadImport",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(Unauthorized, NotFound, TooLarge),
+    responses=responses(NotFound, TooLarge),
 )
 async def upload_import(
     member: MemberDep,
@@ -33,69 +34,68 @@ async def upload_import(
     duplicate_policy: Annotated[DuplicatePolicy, Form(alias="duplicatePolicy")] = DuplicatePolicy.FILL,
 ) -> ImportOut:
     """Upload a CSV or TSV file of any encoding and delimiter; its columns are mapped, and nothing is a lead yet."""
-    # Reading and mapping a file can take long: the request's transaction ends here, and the rows get one of their own.
-    await member.session.commit()
-    received = await service.receive(
-        member.services,
-        member.workspace_id,
-        file.file,
-        file_name=file.filename or "",
-        list_name=list_name,
-        policy=duplicate_policy,
-        actor=member.caller.user_id,
-    )
-    return ImportOut.model_validate(received)
+    async with AsyncExitStack() as stack:
+        async with member.caller.outside_transaction():
+            reading = service.reading(member.services, member.workspace_id, file.file, actor=member.caller.user_id)
+            read = await stack.enter_async_context(reading)
+        received = await service.receive(
+            member.session,
+            member.workspace_id,
+            read,
+            file_name=file.filename or "",
+            list_name=list_name,
+            policy=duplicate_policy,
+        )
+    return ImportOut.of(received)
 
 
-@router.get("", operation_id="listImports", responses=responses(Unauthorized, NotFound))
+@router.get("", operation_id="listImports", responses=responses(NotFound))
 async def list_imports(member: MemberDep, page: PageDep) -> Page[ImportOut]:
     """The workspace's imports, newest first."""
     return to_page(ImportOut, await service.list_imports(member.session, member.workspace_id, page), page)
 
 
-@router.get("/{import_id}", operation_id="getImport", responses=responses(Unauthorized, NotFound))
-async def get_import(member: MemberDep, import_id: UUID) -> ImportOut:
+@router.get("/{importId}", operation_id="getImport", responses=responses(NotFound))
+async def get_import(member: MemberDep, import_id: ImportId) -> ImportOut:
     """One import, with its mapping and, once committed, its counts."""
-    return ImportOut.model_validate(await service.get_import(member.session, member.workspace_id, import_id))
+    return ImportOut.of(await service.get_import(member.session, member.workspace_id, import_id))
 
 
-@router.put(
-    "/{import_id}/mapping", operation_id="putImportMapping", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def put_mapping(member: MemberDep, import_id: UUID, body: MappingIn) -> ImportOut:
+@router.put("/{importId}/mapping", operation_id="putImportMapping", responses=responses(NotFound, Conflict))
+async def put_mapping(member: MemberDep, import_id: ImportId, body: MappingIn) -> ImportOut:
     """Settle what the file's columns are."""
     columns = [column.model_dump() for column in body.columns]
     changed = await service.change_mapping(member.session, member.workspace_id, import_id, columns)
-    return ImportOut.model_validate(changed)
+    return ImportOut.of(changed)
 
 
-@router.get("/{import_id}/preview", operation_id="previewImport", responses=responses(Unauthorized, NotFound))
-async def preview(member: MemberDep, import_id: UUID) -> Preview:
+@router.get("/{importId}/preview", operation_id="previewImport", responses=responses(NotFound))
+async def preview(member: MemberDep, import_id: ImportId) -> Preview:
     """What a commit would do now; nothing is written."""
     found, counts = await service.preview(member.session, member.workspace_id, import_id)
     return Preview(row_count=found.row_count, **{outcome.value: counts.get(outcome, 0) for outcome in RowOutcome})
 
 
 @router.post(
-    "/{import_id}/commit",
+    "/{importId}/commit",
     operation_id="commitImport",
     status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(Unauthorized, NotFound, Conflict),
+    responses=responses(NotFound, Conflict),
 )
-async def commit_import(member: MemberDep, import_id: UUID) -> ImportOut:
+async def commit_import(member: MemberDep, import_id: ImportId) -> ImportOut:
     """Have the file's rows written to leads; the import says when it is done."""
     started = await service.start_commit(member.session, member.workspace_id, import_id, member.now)
-    return ImportOut.model_validate(started)
+    return ImportOut.of(started)
 
 
 @router.get(
-    "/{import_id}/errors.csv",
+    "/{importId}/errors.csv",
     operation_id="getImportErrors",
     response_class=StreamingResponse,
-    responses=responses(Unauthorized, NotFound)
+    responses=responses(NotFound)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Line, reason, cells."}},
 )
-async def get_errors(member: MemberDep, import_id: UUID) -> StreamingResponse:
+async def get_errors(member: MemberDep, import_id: ImportId) -> StreamingResponse:
     """The rows that cannot be used, as they were, with line and reason."""
     file = await service.write_errors(member.session, member.workspace_id, import_id)
     headers = {"Content-Disposition": f'attachment; filename="import-{import_id}-errors.csv"'}

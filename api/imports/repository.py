@@ -28,9 +28,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncResult, AsyncSession
 
-from api.imports.addresses import PLAIN_ADDRESS, PLAIN_CHARACTERS, RESERVED_ENDINGS, Checked
 from api.pagination import PageRequest, paged
 from api.suppressions.repository import suppressed
+from api.tabular.addresses import PLAIN_ADDRESS, PLAIN_CHARACTERS, RESERVED_ENDINGS, Checked
+from api.tabular.records import BLANKS
+from database.landing import land
 from database.models import DuplicatePolicy, ImportState, Lead, LeadImport, LeadImportRow, RowOutcome
 from domain.lead import LeadSegment
 
@@ -42,24 +44,11 @@ _SEGMENTS = {
 }
 """What a cell may call a segment, by its letters alone."""
 _PAIRS_AT_ONCE = 45
-BLANKS = " \t\r\n\u00a0\u200b\ufeff"
-"""What is trimmed off a cell."""
-LONG_STATEMENT = "15min"
-"""How long one statement over a whole file may take."""
-WORK_MEM = "64MB"
-"""What one step of such a statement may hold in memory."""
 
-_ALLOW_LONG = text(
-    """
-    SELECT set_config('statement_timeout', :timeout, true), set_config('work_mem', :work_mem, true)
-    """
-)
 # The planner has no figures for rows that have just come in, takes a file of a million for two rows, and would compare
 # each with each.
 _FORBID_LOOPS = text("SELECT set_config('enable_nestloop', 'off', true)")
-# Postgres takes no COPY into a table under row-level security, so the rows come in beside it.
-_MAKE_LANDING = text("CREATE TEMPORARY TABLE landing (line_number int, cells jsonb, error text) ON COMMIT DROP")
-_COPY = "COPY landing FROM STDIN (FORMAT csv)"
+_LANDED = "line_number int, cells jsonb, error text"
 _LAND = text(
     """
     INSERT INTO app.lead_import_rows (workspace_id, import_id, line_number, cells, outcome, error)
@@ -67,11 +56,6 @@ _LAND = text(
       FROM landing
     """
 )
-
-
-async def allow_long_statements(session: AsyncSession) -> None:
-    """Let the statements of this transaction take as long as a file of a million rows needs."""
-    await session.execute(_ALLOW_LONG, {"timeout": LONG_STATEMENT, "work_mem": WORK_MEM})
 
 
 async def add_import(session: AsyncSession, workspace_id: UUID, **values: Any) -> LeadImport:
@@ -82,11 +66,7 @@ async def add_import(session: AsyncSession, workspace_id: UUID, **values: Any) -
 
 async def land_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID, blocks: AsyncIterator[bytes]) -> int:
     """Store a file's rows, given as CSV blocks of (line number, cells, error); returns how many there were."""
-    await session.execute(_MAKE_LANDING)
-    connection: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        async for block in blocks:
-            await copy.write(block)
+    await land(session, _LANDED, blocks)
     landed: Any = await session.execute(_LAND, {"workspace_id": workspace_id, "import_id": import_id})
     return int(landed.rowcount)
 
@@ -222,9 +202,7 @@ def _insert(rows: CTE, plan: Plan) -> CTE:
     return (
         insert(Lead)
         .from_select(["workspace_id", "list_id", "email", *names], new)
-        .on_conflict_do_nothing(
-            index_elements=[Lead.workspace_id, func.lower(Lead.email)], index_where=Lead.deleted_at.is_(None)
-        )
+        .on_conflict_do_nothing(index_elements=[Lead.workspace_id, Lead.email], index_where=Lead.deleted_at.is_(None))
         .returning(Lead.id, Lead.email)
         .cte("inserted")
     )
@@ -268,9 +246,7 @@ def _judged(plan: Plan) -> Select[Any]:
         (changes if plan.policy is not DuplicatePolicy.SKIP else literal(False), "updated"),
         else_="duplicate",
     )
-    same = and_(
-        Lead.workspace_id == plan.workspace_id, func.lower(Lead.email) == row.c.email, Lead.deleted_at.is_(None)
-    )
+    same = and_(Lead.workspace_id == plan.workspace_id, Lead.email == row.c.email, Lead.deleted_at.is_(None))
     return select(
         row, Lead.id.label("lead_id"), Lead.list_id.label("lead_list_id"), outcome.label("outcome")
     ).outerjoin(Lead, same)

@@ -5,7 +5,8 @@ import csv
 import io
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import PurePath
@@ -20,17 +21,17 @@ from ai.run import run
 from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, Target
 from api.errors import Conflict, Malformed, NotFound
 from api.imports import repository
-from api.imports.addresses import check_addresses
-from api.imports.parsing.blocks import blocks, read_layout
-from api.imports.parsing.layout import Layout
-from api.imports.parsing.text import UnreadableFile, open_text
 from api.imports.repository import Plan
-from api.leads import service as leads
+from api.lists import service as lists
 from api.pagination import PageRequest
 from api.resources import Services
+from api.tabular.addresses import check_addresses
+from api.tabular.blocks import blocks, read_layout
+from api.tabular.layout import Layout
+from api.tabular.text import UnreadableFile, open_text
 from database import jobs
+from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, ImportState, LeadImport, RowOutcome
-from database.tenancy import Scope, transaction
 
 COMMIT_IMPORT = "commit_import"
 MAX_NAME_CHARACTERS = 200
@@ -47,20 +48,18 @@ FIELDS = {
 }
 
 
-async def receive(
-    services: Services,
-    workspace_id: UUID,
-    file: IO[bytes],
-    *,
-    file_name: str,
-    list_name: str | None,
-    policy: DuplicatePolicy,
-    actor: UUID,
-) -> LeadImport:
-    """Read and map a file, then store its rows and the mapping together; raises UnreadableFile, and stores nothing.
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """An uploaded file that can be read, and the mapping that is proposed for its columns."""
 
-    It opens a transaction of its own, after the mapping: a model may be asked for that, which can take long.
-    """
+    text: IO[str]
+    layout: Layout
+    columns: Sequence[ColumnMapping]
+
+
+@asynccontextmanager
+async def reading(services: Services, workspace_id: UUID, file: IO[bytes], *, actor: UUID) -> AsyncIterator[ReadFile]:
+    """Open a file and map its columns, outside any transaction: a model may be asked; raises UnreadableFile."""
     text = await asyncio.to_thread(open_text, file)
     try:
         layout, samples = await asyncio.to_thread(read_layout, text)
@@ -69,37 +68,36 @@ async def receive(
         mapped = await run(CSV_MAPPING, CsvMappingInput(headers=layout.headers, samples=samples), context=context)
         if not any(one.target is Target.EMAIL for one in mapped.columns):
             raise UnreadableFile("No column of the file holds email addresses.")
-        name = PurePath(file_name.replace("\x00", "").replace("\\", "/")).name or "upload"
-        async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-            return await _store(session, workspace_id, text, layout, mapped.columns, name, list_name, policy)
+        yield ReadFile(text, layout, mapped.columns)
     finally:
         text.close()
 
 
-async def _store(
+async def receive(
     session: AsyncSession,
     workspace_id: UUID,
-    text: IO[str],
-    layout: Layout,
-    columns: Sequence[ColumnMapping],
+    file: ReadFile,
+    *,
     file_name: str,
     list_name: str | None,
     policy: DuplicatePolicy,
 ) -> LeadImport:
-    await repository.allow_long_statements(session)
+    """Store a file's rows and the mapping together."""
+    file_name = PurePath(file_name.replace("\x00", "").replace("\\", "/")).name or "upload"
+    await allow_long_statements(session)
     name = list_name or PurePath(file_name).stem[:MAX_NAME_CHARACTERS] or "Import"
-    made = await leads.create_list(session, workspace_id, name, source_filename=file_name)
+    made = await lists.create_list(session, workspace_id, name, source_filename=file_name)
     new = await repository.add_import(
         session,
         workspace_id,
         list_id=made.id,
         file_name=file_name,
         state=ImportState.MAPPED,
-        headers=layout.headers,
-        mapping=[one.model_dump(mode="json") for one in columns],
+        headers=file.layout.headers,
+        mapping=[one.model_dump(mode="json") for one in file.columns],
         duplicate_policy=policy,
     )
-    row_count = await repository.land_rows(session, workspace_id, new.id, _blocks(text, layout))
+    row_count = await repository.land_rows(session, workspace_id, new.id, _blocks(file.text, file.layout))
     stored = await repository.move_import(session, workspace_id, new.id, [ImportState.MAPPED], {"row_count": row_count})
     assert stored is not None
     return stored
@@ -202,14 +200,17 @@ async def commit(session: AsyncSession, workspace_id: UUID, import_id: UUID, now
     found = await repository.find_import(session, workspace_id, import_id, hold=True)
     if found is None or found.state != ImportState.COMMITTING:
         return
-    await repository.allow_long_statements(session)
-    settled = await repository.commit_rows(session, await _plan(session, found))
+    await allow_long_statements(session)
+    # A list that was deleted meanwhile is joined by nobody.
+    kept = await lists.keep(session, workspace_id, [found.list_id] if found.list_id else [])
+    plan = replace(await _plan(session, found), list_id=next(iter(kept), None))
+    settled = await repository.commit_rows(session, plan)
     counts = {row.outcome: row.rows for row in settled}
     values: dict[str, Any] = {f"{outcome}_count": counts.get(outcome, 0) for outcome in RowOutcome}
     values |= {"state": ImportState.COMMITTED, "committed_at": now}
     await repository.move_import(session, workspace_id, import_id, [ImportState.COMMITTING], values)
-    if found.list_id is not None:
-        await leads.change_count(session, workspace_id, found.list_id, sum(row.joined for row in settled))
+    if plan.list_id is not None:
+        await lists.change_counts(session, workspace_id, {plan.list_id: sum(row.joined for row in settled)})
 
 
 async def fail(session: AsyncSession, workspace_id: UUID, import_id: UUID, error: str) -> None:

@@ -1,49 +1,63 @@
 """HTTP for background work."""
 
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Query
+from pydantic import AwareDatetime
 
 from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, Unauthorized, responses
+from api.errors import Conflict, NotFound, responses
 from api.jobs import service
-from api.jobs.schemas import JobOut
+from api.jobs.schemas import JobFilter, JobOut, JobsRetried, JobsRetry, JobType
 from api.pagination import Page, to_page
+from api.routing import JobId, room_router
 from database.models import JobStatus
 
-router = APIRouter(prefix="/api/workspaces/{workspaceId}/jobs", tags=["jobs"])
-
-JobId = Annotated[UUID, Path(alias="jobId")]
+router = room_router("/api/workspaces/{workspaceId}/jobs", "jobs")
 
 
-@router.get("", operation_id="listJobs", responses=responses(Unauthorized, NotFound))
+@router.get("", operation_id="listJobs", responses=responses(NotFound))
 async def list_jobs(
     member: MemberDep,
     page: PageDep,
-    job_type: Annotated[
-        str | None, Query(alias="type", pattern="^[a-z_]{1,100}$", description="Jobs of this type only.")
-    ] = None,
+    job_type: Annotated[JobType | None, Query(alias="type", description="Jobs of this type only.")] = None,
     status: Annotated[JobStatus | None, Query(description="Jobs in this status only.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Asked for (scheduledFor) then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Asked for (scheduledFor) before then.")] = None,
 ) -> Page[JobOut]:
     """The workspace's background work, newest first."""
-    jobs = await service.list_jobs(member.session, member.workspace_id, page, job_type=job_type, status=status)
-    return to_page(JobOut, jobs, page)
+    wanted = JobFilter(job_type=job_type, status=status, since=since, until=until)
+    return to_page(JobOut, await service.list_jobs(member.session, member.workspace_id, page, wanted), page)
 
 
-@router.get("/{jobId}", operation_id="getJob", responses=responses(Unauthorized, NotFound))
+@router.post("/retry", operation_id="retryJobs", responses=responses(NotFound))
+async def retry_jobs(member: MemberDep, body: JobsRetry) -> JobsRetried:
+    """Put all failed or all cancelled jobs of a type back on the queue, up to 10,000 at a time, oldest first."""
+    wanted = JobFilter(job_type=body.type, status=JobStatus(body.status), since=body.since, until=body.until)
+    retried, remaining = await service.retry_jobs(member.session, member.workspace_id, wanted, member.now)
+    return JobsRetried(retried=retried, remaining=remaining)
+
+
+@router.get("/{jobId}", operation_id="getJob", responses=responses(NotFound))
 async def get_job(member: MemberDep, job_id: JobId) -> JobOut:
     """One piece of background work."""
-    return JobOut.model_validate(await service.get_job(member.session, job_id))
+    return JobOut.of(await service.get_job(member.session, member.workspace_id, job_id))
 
 
-@router.post("/{jobId}/retry", operation_id="retryJob", responses=responses(Unauthorized, NotFound, Conflict))
+@router.post("/{jobId}/retry", operation_id="retryJob", responses=responses(NotFound, Conflict))
 async def retry_job(member: MemberDep, job_id: JobId) -> JobOut:
-    """Put a failed or cancelled job back on the queue."""
-    return JobOut.model_validate(await service.retry_job(member.session, job_id, member.now))
+    """Put a failed or cancelled job back on the queue.
+
+    What it had done before it ended is not done again: a mail is sent at most once, however often its job runs.
+    """
+    return JobOut.of(await service.retry_job(member.session, member.workspace_id, job_id, member.now))
 
 
-@router.post("/{jobId}/cancel", operation_id="cancelJob", responses=responses(Unauthorized, NotFound, Conflict))
+@router.post("/{jobId}/cancel", operation_id="cancelJob", responses=responses(NotFound, Conflict))
 async def cancel_job(member: MemberDep, job_id: JobId) -> JobOut:
-    """Call off a job that has not started."""
-    return JobOut.model_validate(await service.cancel_job(member.session, job_id, member.now))
+    """Call off a job that has not started; what it is `about` stays as it is, until the job is tried again.
+
+    The draft of a cancelled `send_email` stays reviewed and is not sent, unless its sequence or enrollment is paused
+    and resumed, which puts all that waits there on the queue.
+    """
+    return JobOut.of(await service.cancel_job(member.session, member.workspace_id, job_id, member.now))

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.clock import Clock
+from api.errors import WorkspaceGone
 from api.jobs import repository
 from api.jobs.repository import Ending
 from database.models import JobStatus
@@ -257,6 +258,8 @@ class Engine(Generic[R]):
             ending = Ending(
                 work.job_id, work.attempt, JobStatus.PENDING, put_off.at, str(put_off)[:ERROR_LENGTH], granted=1
             )
+        except WorkspaceGone:
+            ending = Ending(work.job_id, work.attempt, JobStatus.CANCELLED, error="The workspace was deleted.")
         except Unrecoverable as error:
             ending = Ending(work.job_id, work.attempt, JobStatus.FAILED, error=str(error)[:ERROR_LENGTH])
         except asyncio.CancelledError:

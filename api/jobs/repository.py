@@ -1,16 +1,18 @@
 """The SQL of the job engine and of the public record of jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import eq, ge, lt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.jobs.schemas import JobFilter
 from api.pagination import PageRequest, paged
 from database.models import JobStatus, JobWorker, ScheduledJob
 
@@ -147,30 +149,77 @@ async def reap(session: AsyncSession, *, lost_after: float, now: datetime, verif
 
 
 async def find_jobs(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, job_type: str | None, status: JobStatus | None
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: JobFilter
 ) -> Sequence[ScheduledJob]:
     """Return the workspace's jobs, newest first, one more than the page holds."""
-    statement = select(ScheduledJob).where(ScheduledJob.workspace_id == workspace_id)
-    if job_type is not None:
-        statement = statement.where(ScheduledJob.job_type == job_type)
-    if status is not None:
-        statement = statement.where(ScheduledJob.status == status)
+    statement = select(ScheduledJob).where(*_wanted(workspace_id, wanted))
     return (await session.scalars(paged(statement, ScheduledJob.id, page))).all()
 
 
-async def find_job(session: AsyncSession, job_id: UUID) -> ScheduledJob | None:
-    """Return a job of the workspace."""
-    return await session.scalar(select(ScheduledJob).where(ScheduledJob.id == job_id))
+def _wanted(workspace_id: UUID, wanted: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: tuple[tuple[Any, Callable[[Any, Any], ColumnElement[bool]], Any], ...] = (
+        (ScheduledJob.workspace_id, eq, workspace_id),
+        (ScheduledJob.job_type, eq, wanted.job_type),
+        (ScheduledJob.status, eq, wanted.status),
+        (ScheduledJob.scheduled_for, ge, wanted.since),
+        (ScheduledJob.scheduled_for, lt, wanted.until),
+    )
+    return [compare(column, value) for column, compare, value in conditions if value is not None]
+
+
+async def find_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> ScheduledJob | None:
+    """Return a job of the workspace, as it is now."""
+    statement = select(ScheduledJob).where(ScheduledJob.workspace_id == workspace_id, ScheduledJob.id == job_id)
+    return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def move_job(
-    session: AsyncSession, job_id: UUID, sources: Sequence[JobStatus], values: dict[str, Any]
+    session: AsyncSession, workspace_id: UUID, job_id: UUID, sources: Collection[JobStatus], values: dict[str, Any]
 ) -> ScheduledJob | None:
     """Change a job that is in one of `sources` and return it, or None when it is not."""
     statement = (
         update(ScheduledJob)
-        .where(ScheduledJob.id == job_id, ScheduledJob.status.in_(sources))
+        .where(
+            ScheduledJob.workspace_id == workspace_id,
+            ScheduledJob.id == job_id,
+            ScheduledJob.status.in_(sorted(sources)),
+        )
         .values(**values)
         .returning(ScheduledJob)
     )
     return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def move_jobs(
+    session: AsyncSession, workspace_id: UUID, wanted: JobFilter, values: dict[str, Any], *, most: int
+) -> int:
+    """Change up to `most` of the wanted jobs, oldest first, and return how many; those held by others are left out."""
+    chosen = (
+        select(ScheduledJob.id)
+        .where(*_wanted(workspace_id, wanted))
+        .order_by(ScheduledJob.id)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+        .cte("chosen")
+    )
+    statement = update(ScheduledJob).where(ScheduledJob.id == chosen.c.id).values(**values)
+    moved: Any = await session.execute(statement, execution_options={"synchronize_session": False})
+    return int(moved.rowcount)
+
+
+async def count_jobs(session: AsyncSession, workspace_id: UUID, wanted: JobFilter) -> int:
+    """Return how many jobs are as wanted."""
+    return await session.scalar(select(func.count()).where(*_wanted(workspace_id, wanted))) or 0
+
+
+def again(now: datetime, attempts: int) -> dict[str, Any]:
+    """Return the values of a job that waits again from `now` on, for so many attempts more.
+
+    Attempts go on counting: they fence off a lost worker that still thinks it holds the job.
+    """
+    return {
+        "status": JobStatus.PENDING,
+        "run_at": now,
+        "max_attempts": func.greatest(ScheduledJob.max_attempts, ScheduledJob.attempts + attempts),
+        "completed_at": None,
+    }

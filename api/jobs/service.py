@@ -9,53 +9,56 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.errors import Conflict, NotFound
 from api.jobs import repository
+from api.jobs.schemas import JobFilter
 from api.pagination import PageRequest
 from database.jobs import DEFAULT_MAX_ATTEMPTS
 from database.models import JobStatus, ScheduledJob
+from domain.job import JobEvent, next_status, sources_of
+
+MOST_AT_ONCE = 10_000
 
 
 async def list_jobs(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, job_type: str | None, status: JobStatus | None
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: JobFilter
 ) -> Sequence[ScheduledJob]:
     """Return the workspace's jobs, newest first, one more than the page holds."""
-    return await repository.find_jobs(session, workspace_id, page, job_type=job_type, status=status)
+    return await repository.find_jobs(session, workspace_id, page, wanted)
 
 
-async def get_job(session: AsyncSession, job_id: UUID) -> ScheduledJob:
+async def get_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> ScheduledJob:
     """Return a job of the workspace; raises NotFound."""
-    job = await repository.find_job(session, job_id)
+    job = await repository.find_job(session, workspace_id, job_id)
     if job is None:
         raise NotFound("There is no such job.")
     return job
 
 
-async def retry_job(session: AsyncSession, job_id: UUID, now: datetime) -> ScheduledJob:
-    """Put a failed or cancelled job back on the queue with fresh attempts; raises NotFound and Conflict.
-
-    Attempts go on counting: they fence off a lost worker that still thinks it holds the job.
-    """
-    job = await get_job(session, job_id)
-    values = {
-        "status": JobStatus.PENDING,
-        "run_at": now,
-        "max_attempts": job.attempts + DEFAULT_MAX_ATTEMPTS,
-        "completed_at": None,
-    }
-    return await _move(session, job, (JobStatus.FAILED, JobStatus.CANCELLED), values, "tried again")
+async def retry_job(session: AsyncSession, workspace_id: UUID, job_id: UUID, now: datetime) -> ScheduledJob:
+    """Put a failed or cancelled job back on the queue with fresh attempts; raises NotFound and InvalidTransition."""
+    values = repository.again(now, DEFAULT_MAX_ATTEMPTS)
+    return await _move(session, workspace_id, job_id, JobEvent.RETRIED, values)
 
 
-async def cancel_job(session: AsyncSession, job_id: UUID, now: datetime) -> ScheduledJob:
-    """Call off a job that has not started; raises NotFound and Conflict."""
-    job = await get_job(session, job_id)
+async def retry_jobs(session: AsyncSession, workspace_id: UUID, wanted: JobFilter, now: datetime) -> tuple[int, int]:
+    """Put up to `MOST_AT_ONCE` failed or cancelled jobs back on the queue; returns how many, and how many are left."""
+    assert wanted.status in sources_of(JobEvent.RETRIED)
+    values = repository.again(now, DEFAULT_MAX_ATTEMPTS)
+    moved = await repository.move_jobs(session, workspace_id, wanted, values, most=MOST_AT_ONCE)
+    return moved, await repository.count_jobs(session, workspace_id, wanted)
+
+
+async def cancel_job(session: AsyncSession, workspace_id: UUID, job_id: UUID, now: datetime) -> ScheduledJob:
+    """Call off a job that has not started; raises NotFound and InvalidTransition."""
     values = {"status": JobStatus.CANCELLED, "completed_at": now}
-    return await _move(session, job, (JobStatus.PENDING,), values, "cancelled")
+    return await _move(session, workspace_id, job_id, JobEvent.CANCELLED, values)
 
 
 async def _move(
-    session: AsyncSession, job: ScheduledJob, sources: Sequence[JobStatus], values: dict[str, Any], what: str
+    session: AsyncSession, workspace_id: UUID, job_id: UUID, event: JobEvent, values: dict[str, Any]
 ) -> ScheduledJob:
-    moved = await repository.move_job(session, job.id, sources, values)
+    moved = await repository.move_job(session, workspace_id, job_id, sources_of(event), values)
     if moved is None:
-        await session.refresh(job)
-        raise Conflict(f"The job is {job.status}; it can be {what} only while it is {' or '.join(sources)}.")
+        job = await get_job(session, workspace_id, job_id)
+        next_status(JobStatus(job.status), event)
+        raise Conflict("The job was moved by somebody else at this moment: look at it again.")
     return moved

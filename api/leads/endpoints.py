@@ -1,71 +1,59 @@
-"""HTTP for leads and lists."""
+"""HTTP for leads."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, status
-from pydantic import AwareDatetime
+from fastapi import Depends, Query, status
+from pydantic import AwareDatetime, ValidationError
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import AlreadyExists, Conflict, NotFound, Unauthorized, responses
+from api.dependencies import MemberDep
+from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound, PreconditionFailed, responses
 from api.leads import service
-from api.leads.schemas import LeadChange, LeadIn, LeadListIn, LeadListOut, LeadOut
-from api.pagination import Page, to_page
-from api.suppressions.schemas import WITHOUT_NUL
+from api.leads.merging import RowStatus, Values
+from api.leads.schemas import (
+    BulkLeadsIn,
+    BulkLeadsOut,
+    BulkRow,
+    LeadChange,
+    LeadDetail,
+    LeadIn,
+    LeadOut,
+    LeadSort,
+)
+from api.pagination import Page, PageRequest, sorted_by, to_page
+from api.preconditions import IfMatch
+from api.routing import LeadId, room_router
 from domain.lead import LeadSegment, LeadStatus
 
-router = APIRouter(prefix="/api/workspaces/{workspaceId}", tags=["leads"])
+router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
 
 
 @router.post(
-    "/lead-lists",
-    operation_id="createLeadList",
-    status_code=status.HTTP_201_CREATED,
-    responses=responses(Unauthorized, NotFound),
-)
-async def create_list(member: MemberDep, body: LeadListIn) -> LeadListOut:
-    """Make an empty list."""
-    return LeadListOut.model_validate(await service.create_list(member.session, member.workspace_id, body.name))
-
-
-@router.get("/lead-lists", operation_id="listLeadLists", responses=responses(Unauthorized, NotFound))
-async def list_lists(member: MemberDep, page: PageDep) -> Page[LeadListOut]:
-    """The workspace's lists, newest first."""
-    return to_page(LeadListOut, await service.list_lists(member.session, member.workspace_id, page), page)
-
-
-@router.get("/lead-lists/{list_id}", operation_id="getLeadList", responses=responses(Unauthorized, NotFound))
-async def get_list(member: MemberDep, list_id: UUID) -> LeadListOut:
-    """One list."""
-    return LeadListOut.model_validate(await service.get_list(member.session, member.workspace_id, list_id))
-
-
-@router.post(
-    "/leads",
+    "",
     operation_id="createLead",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(Unauthorized, NotFound, AlreadyExists),
+    responses=responses(NotFound, AlreadyExists),
 )
-async def create_lead(member: MemberDep, body: LeadIn) -> LeadOut:
-    """Add one person to write to."""
-    return LeadOut.model_validate(await service.create_lead(member.session, member.workspace_id, body.model_dump()))
+async def create_lead(member: MemberDep, body: LeadIn) -> LeadDetail:
+    """Add one person to write to; a suppressed address may be a lead, and is never mailed."""
+    lead = await service.create_lead(member.session, member.workspace_id, body.model_dump())
+    return await service.detail(member.session, lead)
 
 
-@router.get("/leads", operation_id="listLeads", responses=responses(Unauthorized, NotFound))
+@router.get("", operation_id="listLeads", responses=responses(NotFound))
 async def list_leads(
     member: MemberDep,
-    page: PageDep,
+    page: Annotated[PageRequest, Depends(sorted_by(LeadSort))],
     status: LeadStatus | None = None,
     segment: LeadSegment | None = None,
     list_id: Annotated[UUID | None, Query(alias="listId")] = None,
-    q: Annotated[
-        str | None, Query(max_length=200, pattern=WITHOUT_NUL, description="Part of a name, address, company or role.")
+    q: Annotated[str | None, Query(max_length=200, description="Part of a name, address, company or role.")] = None,
+    updated_since: Annotated[
+        AwareDatetime | None,
+        Query(alias="updatedSince", description="With `sort=updatedAt` this follows changes at the least cost."),
     ] = None,
-    updated_since: Annotated[AwareDatetime | None, Query(alias="updatedSince")] = None,
 ) -> Page[LeadOut]:
-    """The workspace's leads, newest first."""
-    since: datetime | None = updated_since
+    """The workspace's leads."""
     found = await service.list_leads(
         member.session,
         member.workspace_id,
@@ -74,40 +62,56 @@ async def list_leads(
         segment=segment,
         list_id=list_id,
         text=q,
-        updated_since=since,
+        updated_since=updated_since,
     )
     return to_page(LeadOut, found, page)
 
 
-@router.get("/leads/{lead_id}", operation_id="getLead", responses=responses(Unauthorized, NotFound))
-async def get_lead(member: MemberDep, lead_id: UUID) -> LeadOut:
+@router.post("/bulk", operation_id="addLeads", responses=responses(NotFound))
+async def add_leads(member: MemberDep, body: BulkLeadsIn) -> BulkLeadsOut:
+    """Add many people at once; each row is answered for itself, a malformed one too."""
+    rows: dict[int, Values] = {}
+    results = []
+    for index, row in enumerate(body.leads):
+        try:
+            rows[index] = LeadIn.model_validate(row).model_dump()
+        except ValidationError as error:
+            results.append(_refused(index, error))
+    results += await service.add_leads(member.session, member.workspace_id, rows, body.on_existing)
+    return BulkLeadsOut(results=sorted(results, key=lambda row: row.index))
+
+
+def _refused(index: int, error: ValidationError) -> BulkRow:
+    problems = [FieldProblem(location=list(one["loc"]), message=one["msg"]) for one in error.errors()]
+    return BulkRow(index=index, status=RowStatus.INVALID, lead_id=None, errors=problems)
+
+
+@router.get("/{leadId}", operation_id="getLead", responses=responses(NotFound))
+async def get_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """One lead."""
-    return LeadOut.model_validate(await service.get_lead(member.session, member.workspace_id, lead_id))
+    lead = await service.get_lead(member.session, member.workspace_id, lead_id)
+    return await service.detail(member.session, lead)
 
 
-@router.patch("/leads/{lead_id}", operation_id="changeLead", responses=responses(Unauthorized, NotFound, AlreadyExists))
-async def change_lead(member: MemberDep, lead_id: UUID, body: LeadChange) -> LeadOut:
+@router.patch("/{leadId}", operation_id="changeLead", responses=responses(NotFound, AlreadyExists, PreconditionFailed))
+async def change_lead(member: MemberDep, lead_id: LeadId, body: LeadChange, if_match: IfMatch) -> LeadDetail:
     """Change a lead; what is left out stays."""
-    values = body.model_dump(exclude_unset=True)
-    return LeadOut.model_validate(await service.change_lead(member.session, member.workspace_id, lead_id, values))
+    held = await service.hold_lead(member.session, member.workspace_id, lead_id, joins=body.list_id)
+    if_match.require(await service.detail(member.session, held))
+    changed = await service.change_lead(member.session, held, body.model_dump(exclude_unset=True))
+    return await service.detail(member.session, changed)
 
 
-@router.delete(
-    "/leads/{lead_id}",
-    operation_id="deleteLead",
-    status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(Unauthorized, NotFound),
-)
-async def delete_lead(member: MemberDep, lead_id: UUID) -> None:
-    """Delete a lead; its address is free again."""
-    await service.delete_lead(member.session, member.workspace_id, lead_id)
+@router.post("/{leadId}/restore", operation_id="restoreLead", responses=responses(NotFound, AlreadyExists))
+async def restore_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
+    """Have a deleted lead back, in its list while that is there; its enrollments stay paused until they are resumed."""
+    restored = await service.restore_lead(member.session, member.workspace_id, lead_id)
+    return await service.detail(member.session, restored)
 
 
-@router.post(
-    "/leads/{lead_id}/qualify", operation_id="qualifyLead", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def qualify_lead(member: MemberDep, lead_id: UUID) -> LeadOut:
+@router.post("/{leadId}/qualify", operation_id="qualifyLead", responses=responses(NotFound, Conflict))
+async def qualify_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """Take a lead that replied for qualified."""
     cause = f"user {member.caller.user_id}"
     qualified = await service.qualify(member.session, member.workspace_id, lead_id, cause=cause, now=member.now)
-    return LeadOut.model_validate(qualified)
+    return await service.detail(member.session, qualified)

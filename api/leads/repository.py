@@ -1,50 +1,48 @@
-"""The SQL of leads and lists."""
+"""The SQL of leads."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import any_, case, cast, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy import Text, any_, case, cast, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
-from database.models import Lead, LeadEventRecord, LeadList
+from database.models import Lead, LeadEventRecord
 from domain.lead import LeadEvent, LeadSegment, LeadStatus, next_status, sources_of
 
+_ROWS = """
+    jsonb_to_recordset(CAST(:rows AS jsonb)) AS row
+      (id uuid, email text, first_name text, last_name text, company text, role text, segment text, timezone text,
+       list_id uuid, custom_fields jsonb)
+"""
 
-async def add_list(session: AsyncSession, workspace_id: UUID, name: str, source_filename: str | None) -> LeadList:
-    """Insert an empty list."""
-    statement = insert(LeadList).values(workspace_id=workspace_id, name=name, source_filename=source_filename)
-    return (await session.scalars(statement.returning(LeadList))).one()
+_ADD_ALL = text(
+    f"""
+    INSERT INTO app.leads (workspace_id, email, first_name, last_name, company, role, segment, timezone, list_id,
+                           custom_fields)
+    SELECT :workspace_id, email, first_name, last_name, company, role, segment, timezone, list_id, custom_fields
+      FROM {_ROWS}
+     -- In one order everywhere, so that two that write the same addresses wait for each other and go on.
+     ORDER BY email
+    ON CONFLICT (workspace_id, email) WHERE deleted_at IS NULL DO NOTHING
+    RETURNING email, id
+    """  # noqa: S608 - constant text
+)
 
-
-async def find_list(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList | None:
-    """Return a list that is not deleted."""
-    return await session.scalar(
-        select(LeadList).where(
-            LeadList.workspace_id == workspace_id, LeadList.id == list_id, LeadList.deleted_at.is_(None)
-        )
-    )
-
-
-async def list_lists(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Sequence[LeadList]:
-    """Return the workspace's lists, newest first, one more than the page holds."""
-    statement = select(LeadList).where(LeadList.workspace_id == workspace_id, LeadList.deleted_at.is_(None))
-    return (await session.scalars(paged(statement, LeadList.id, page))).all()
-
-
-async def change_count(session: AsyncSession, workspace_id: UUID, list_id: UUID, delta: int) -> bool:
-    """Add to a list's count in the transaction that changes its leads; false when there is no such list."""
-    statement = (
-        update(LeadList)
-        .where(LeadList.workspace_id == workspace_id, LeadList.id == list_id)
-        .values(lead_count=LeadList.lead_count + delta)
-        .returning(LeadList.id)
-    )
-    return await session.scalar(statement) is not None
+_CHANGE_ALL = text(
+    f"""
+    UPDATE app.leads AS lead
+       SET first_name = row.first_name, last_name = row.last_name, company = row.company, role = row.role,
+           segment = row.segment, timezone = row.timezone, list_id = row.list_id, custom_fields = row.custom_fields
+      FROM {_ROWS}
+     WHERE lead.id = row.id AND lead.workspace_id = :workspace_id
+    """  # noqa: S608 - constant text
+)
 
 
 async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> Lead | None:
@@ -52,28 +50,24 @@ async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> 
     statement = (
         insert(Lead)
         .values(workspace_id=workspace_id, **values)
-        .on_conflict_do_nothing(
-            index_elements=[Lead.workspace_id, func.lower(Lead.email)], index_where=Lead.deleted_at.is_(None)
-        )
+        .on_conflict_do_nothing(index_elements=[Lead.workspace_id, Lead.email], index_where=Lead.deleted_at.is_(None))
         .returning(Lead)
     )
     return await session.scalar(statement)
 
 
-async def find_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead | None:
-    """Return a lead that is not deleted."""
-    return await session.scalar(
-        select(Lead).where(Lead.workspace_id == workspace_id, Lead.id == lead_id, Lead.deleted_at.is_(None))
-    )
+async def find_lead(
+    session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, hold: bool = False, deleted: bool = False
+) -> Lead | None:
+    """Return a lead; with `hold`, as it is now and held against changes until the transaction ends.
 
-
-async def hold_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead | None:
-    """Return a lead that is not deleted, as it is now, held against changes until the transaction ends."""
-    statement = (
-        select(Lead)
-        .where(Lead.workspace_id == workspace_id, Lead.id == lead_id, Lead.deleted_at.is_(None))
-        .with_for_update(key_share=True)
-    )
+    A lead that is deleted is there only with `deleted`.
+    """
+    statement = select(Lead).where(Lead.workspace_id == workspace_id, Lead.id == lead_id)
+    if not deleted:
+        statement = statement.where(Lead.deleted_at.is_(None))
+    if hold:
+        statement = statement.with_for_update(key_share=True)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
@@ -88,7 +82,7 @@ async def list_leads(
     text: str | None,
     updated_since: datetime | None,
 ) -> Sequence[Lead]:
-    """Return the workspace's leads, newest first, one more than the page holds; `text` is looked for in any field."""
+    """Return the workspace's leads in the page's order, one more than it holds; `text` is looked for in any field."""
     statement = select(Lead).where(Lead.workspace_id == workspace_id, Lead.deleted_at.is_(None))
     if status is not None:
         statement = statement.where(Lead.status == status)
@@ -105,32 +99,52 @@ async def list_leads(
     return (await session.scalars(paged(statement, Lead.id, page))).all()
 
 
-async def change_lead(
-    session: AsyncSession, workspace_id: UUID, lead_id: UUID, values: dict[str, Any], custom_fields: dict[str, Any]
-) -> Lead:
-    """Update a lead the caller holds; `custom_fields` are laid over its own, null takes one away.
-
-    An address that another live lead has raises IntegrityError.
-    """
-    if custom_fields:
-        kept = {name: value for name, value in custom_fields.items() if value is not None}
-        gone = cast([name for name, value in custom_fields.items() if value is None], ARRAY(Lead.email.type))
-        values = values | {"custom_fields": Lead.custom_fields.op("||")(cast(kept, JSONB)).op("-")(gone)}
-    statement = (
-        update(Lead).where(Lead.workspace_id == workspace_id, Lead.id == lead_id).values(**values).returning(Lead)
-    )
-    return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
-
-
-async def delete_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead | None:
-    """Mark a live lead as deleted and return it."""
+async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:
+    """Update a lead that the caller holds; an address that another live lead has raises IntegrityError."""
     statement = (
         update(Lead)
-        .where(Lead.workspace_id == workspace_id, Lead.id == lead_id, Lead.deleted_at.is_(None))
-        .values(deleted_at=func.now())
+        .where(Lead.workspace_id == held.workspace_id, Lead.id == held.id)
+        .values(**values)
         .returning(Lead)
+        .execution_options(populate_existing=True, synchronize_session=False)
     )
-    return await session.scalar(statement, execution_options={"populate_existing": True})
+    return (await session.scalars(statement)).one()
+
+
+async def delete_lead(session: AsyncSession, held: Lead) -> None:
+    """Mark a lead that the caller holds as deleted."""
+    await change_lead(session, held, {"deleted_at": func.now()})
+
+
+async def find_by_address(
+    session: AsyncSession, workspace_id: UUID, emails: Sequence[str], *, hold: bool
+) -> dict[str, Lead]:
+    """Return the live leads that have one of these addresses; with `hold`, held until the transaction ends."""
+    statement = (
+        select(Lead)
+        .where(Lead.workspace_id == workspace_id, Lead.email == any_(cast(list(emails), ARRAY(Text))))
+        .where(Lead.deleted_at.is_(None))
+        .order_by(Lead.id)
+    )
+    if hold:
+        statement = statement.with_for_update(key_share=True)
+    found = await session.scalars(statement, execution_options={"populate_existing": True})
+    return {lead.email: lead for lead in found.all()}
+
+
+async def add_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, UUID]:
+    """Insert leads whose addresses nobody has and return their ids by address; the others are left out."""
+    if not rows:
+        return {}
+    added = await session.execute(_ADD_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
+    ids: dict[str, UUID] = dict(added.all())
+    return ids
+
+
+async def change_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Give leads that the caller holds other values; each row has all of them, and the lead's id."""
+    if rows:
+        await session.execute(_CHANGE_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
 
 
 async def move(

@@ -1,38 +1,56 @@
-"""Leads and lists on the wire."""
+"""Leads on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Self, TypeAlias
+from enum import StrEnum
+from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
+from api.errors import FieldProblem
+from api.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
 from api.pagination import Wire
 from api.suppressions.schemas import WITHOUT_NUL
 from api.workspaces.schemas import EmailAddress, Timezone
+from database.models import DuplicatePolicy
 from domain.lead import LeadSegment, LeadStatus
 
+
+def _no_whole(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError("a whole number is kept exactly or not at all")  # noqa: TRY004 - pydantic takes it for its own
+    return value
+
+
 Line: TypeAlias = Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)]
-ListName: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern=WITHOUT_NUL)]
 FieldName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100, pattern=WITHOUT_NUL)]
-FieldValue: TypeAlias = Annotated[str, Field(max_length=10_000, pattern=WITHOUT_NUL)] | int | float | bool
-MAX_CUSTOM_FIELDS = 200
+# Whole numbers as far as every reader of JSON has them exactly.
+Whole: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**53) + 1, le=2**53 - 1)]
+Fraction: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_whole)]
+FieldValue: TypeAlias = Annotated[str, Field(max_length=10_000, pattern=WITHOUT_NUL)] | StrictBool | Whole | Fraction
+MOST_ROWS = 1000
 
 
-class LeadListIn(Wire):
-    """A new list."""
+class LeadSort(StrEnum):
+    """What a list of leads may be sorted by."""
 
-    name: ListName
-
-
-class LeadListOut(Wire):
-    """A named set of leads."""
-
-    id: UUID
-    name: str
-    source_filename: str | None
-    lead_count: int
-    created_at: datetime
-    updated_at: datetime
+    NEWEST = "-createdAt"
+    OLDEST = "createdAt"
+    LAST_UPDATED = "-updatedAt"
+    FIRST_UPDATED = "updatedAt"
+    EMAIL = "email"
+    EMAIL_DESCENDING = "-email"
+    LAST_NAME = "lastName"
+    LAST_NAME_DESCENDING = "-lastName"
+    COMPANY = "company"
+    COMPANY_DESCENDING = "-company"
 
 
 class LeadIn(Wire):
@@ -87,3 +105,42 @@ class LeadOut(Wire):
     last_activity_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class LeadDetail(LeadOut):
+    """A lead, and whether it may be mailed at all."""
+
+    suppressed: Annotated[bool, Field(description="Whether its address, or the whole domain, must not be mailed.")]
+
+
+def _as_it_came(value: Any, _validate: ValidatorFunctionWrapHandler) -> Any:
+    """Leave a row to be judged by itself; in the contract it is what it should be."""
+    return value
+
+
+class BulkLeadsIn(Wire):
+    """Leads to add together, and what to do with an address that is a lead already, or is given twice."""
+
+    leads: Annotated[list[Annotated[LeadIn, WrapValidator(_as_it_came)]], Field(max_length=MOST_ROWS)]
+    on_existing: Annotated[
+        DuplicatePolicy,
+        Field(
+            description="`skip` leaves the lead as it is, `fill` gives it what it lacks, `overwrite` replaces what it "
+            "has; a blank takes nothing away."
+        ),
+    ] = DuplicatePolicy.SKIP
+
+
+class BulkRow(Wire):
+    """What became of one row; `errors` say what is wrong with one that is invalid, by places within the row."""
+
+    index: int
+    status: RowStatus
+    lead_id: UUID | None
+    errors: list[FieldProblem]
+
+
+class BulkLeadsOut(Wire):
+    """What became of each row, in their order."""
+
+    results: list[BulkRow]

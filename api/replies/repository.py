@@ -1,14 +1,17 @@
 """The SQL of replies."""
 
 from collections.abc import Sequence
+from operator import eq, ge, lt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
+from api.replies.schemas import ReplyFilter
 from database.models import EmailDraft, Lead, Reply
 
 
@@ -24,9 +27,7 @@ async def find_last_sent_to(session: AsyncSession, workspace_id: UUID, address: 
     return await session.scalar(
         select(EmailDraft)
         .join(Lead, Lead.id == EmailDraft.lead_id)
-        .where(
-            EmailDraft.workspace_id == workspace_id, func.lower(Lead.email) == address, EmailDraft.sent_at.is_not(None)
-        )
+        .where(EmailDraft.workspace_id == workspace_id, Lead.email == address, EmailDraft.sent_at.is_not(None))
         .order_by(EmailDraft.sent_at.desc())
         .limit(1)
     )
@@ -54,13 +55,37 @@ async def decide(session: AsyncSession, reply_id: UUID, values: dict[str, Any]) 
     await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
 
 
+def _replies(workspace_id: UUID) -> Select[Any]:
+    """Select the workspace's replies as they are shown, each with the sequence that it answers."""
+    shown = [column for column in Reply.__table__.c if column.name != "headers"]
+    return (
+        select(*shown, EmailDraft.sequence_id)
+        .outerjoin(EmailDraft, EmailDraft.id == Reply.draft_id)
+        .where(Reply.workspace_id == workspace_id)
+    )
+
+
 async def list_replies(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, lead_id: UUID | None, intent: str | None
-) -> Sequence[Reply]:
-    """Return the workspace's replies, newest first, one more than the page holds."""
-    statement = select(Reply).where(Reply.workspace_id == workspace_id)
-    if lead_id is not None:
-        statement = statement.where(Reply.lead_id == lead_id)
-    if intent is not None:
-        statement = statement.where(Reply.intent == intent)
-    return (await session.scalars(paged(statement, Reply.id, page))).all()
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: ReplyFilter
+) -> Sequence[Row[Any]]:
+    """Return the workspace's replies in the page's order, one more than it holds."""
+    conditions = (
+        (Reply.lead_id, eq, wanted.lead_id),
+        (Reply.enrollment_id, eq, wanted.enrollment_id),
+        (EmailDraft.sequence_id, eq, wanted.sequence_id),
+        (Reply.intent, eq, wanted.intent),
+        (Reply.is_automatic, eq, wanted.is_automatic),
+        (Reply.received_at, ge, wanted.since),
+        (Reply.received_at, lt, wanted.until),
+    )
+    asked = [compare(column, value) for column, compare, value in conditions if value is not None]
+    found: Sequence[Row[Any]] = (
+        await session.execute(paged(_replies(workspace_id).where(*asked), Reply.id, page))
+    ).all()
+    return found
+
+
+async def show_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Row[Any] | None:
+    """Return a reply as the list shows it."""
+    found: Row[Any] | None = (await session.execute(_replies(workspace_id).where(Reply.id == reply_id))).one_or_none()
+    return found

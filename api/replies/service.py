@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
@@ -14,6 +16,7 @@ from api.leads import service as leads
 from api.pagination import PageRequest
 from api.replies import repository
 from api.replies.message import InboundMessage
+from api.replies.schemas import ReplyFilter
 from api.sending import service as sending
 from api.sending.service import Acceptance
 from api.workspaces import service as workspaces
@@ -115,11 +118,19 @@ async def resume_absent(session: AsyncSession, workspace_id: UUID, enrollment_id
     except NotFound:
         return
     if enrollment.pause_reason == EnrollmentEvent.OUT_OF_OFFICE:
-        await enrollments.resume(session, workspace_id, enrollment_id, now)
+        await enrollments.resume(session, workspace_id, enrollment_id, cause="back from absence", now=now)
 
 
 async def list_replies(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, lead_id: UUID | None, intent: str | None
-) -> Sequence[Reply]:
-    """Return the workspace's replies, newest first, one more than the page holds."""
-    return await repository.list_replies(session, workspace_id, page, lead_id=lead_id, intent=intent)
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: ReplyFilter
+) -> Sequence[Row[Any]]:
+    """Return the workspace's replies in the page's order, one more than it holds."""
+    return await repository.list_replies(session, workspace_id, page, wanted)
+
+
+async def get_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Row[Any]:
+    """Return a reply; raises NotFound."""
+    reply = await repository.show_reply(session, workspace_id, reply_id)
+    if reply is None:
+        raise NotFound("There is no such reply.")
+    return reply

@@ -4,25 +4,27 @@ from collections.abc import Collection, Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Select, Text, cast, delete, exists, func, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.suppressions.repository import suppressed
+from api.enrollments.repository import among, unmailable
 from database.models import (
-    DraftStatus,
     EmailDraft,
+    JobStatus,
     Lead,
     LeadEnrollment,
+    ScheduledJob,
     SendAttempt,
     SendOutcome,
     Sequence,
     SequenceStep,
     Workspace,
 )
+from domain.draft import DraftEvent, DraftStatus, sources_of
 from domain.enrollment import EnrollmentStatus
 
 
@@ -34,7 +36,10 @@ class Candidate:
     enrollment: LeadEnrollment
     sequence: Sequence
     lead: Lead
-    is_suppressed: bool
+    forbidden: str | None
+    """Why the lead must not be mailed, whatever the time."""
+    outcome: SendOutcome | None
+    """What is known of the one call to the provider; None while nobody has tried."""
 
 
 _ACCEPT = text(
@@ -48,9 +53,9 @@ _ACCEPT = text(
       RETURNING attempt.draft_id, told.transaction_id
     )
     UPDATE app.email_drafts AS draft
-       SET status = 'sent', sent_at = :now, error_reason = NULL, everlytic_message_id = accepted.transaction_id
+       SET status = :sent, sent_at = :now, error_reason = NULL, everlytic_message_id = accepted.transaction_id
       FROM accepted
-     WHERE draft.id = accepted.draft_id
+     WHERE draft.id = accepted.draft_id AND draft.status = ANY(CAST(:sources AS text[]))
     RETURNING draft.id
     """
 )
@@ -75,34 +80,69 @@ class NextStep:
     send_at: datetime
 
 
+Candidates: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str]
+
+
 async def hold(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], *, to_change: bool) -> list[Candidate]:
     """Return drafts with what may forbid their sending, held until the transaction ends.
 
-    Leads, then enrollments and sequences: in share mode to claim, so that a stop that has committed is seen and one
-    that has not must wait; against every change to record. Leads come first, as they do in every stop.
+    Leads, then enrollments, sequences, drafts: in share mode to claim, so that a stop or an edit that has committed is
+    seen and one that has not must wait; leads and enrollments against every change to record.
     """
-    await session.execute(
-        select(Lead.id)
-        .where(
-            Lead.workspace_id == workspace_id,
-            Lead.id.in_(select(EmailDraft.lead_id).where(EmailDraft.id.in_(draft_ids))),
-        )
-        .order_by(Lead.id)
-        .with_for_update(read=not to_change, key_share=to_change)
+    wanted = (EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
+    leads = select(Lead.id).where(
+        Lead.workspace_id == workspace_id, Lead.id.in_(select(EmailDraft.lead_id).where(*wanted))
     )
-    statement = (
-        select(EmailDraft, LeadEnrollment, Sequence, Lead, suppressed(workspace_id, Lead.email))
+    await session.execute(leads.order_by(Lead.id).with_for_update(read=not to_change, key_share=to_change))
+    enrollments = select(LeadEnrollment.id).where(
+        LeadEnrollment.workspace_id == workspace_id,
+        LeadEnrollment.id.in_(select(EmailDraft.enrollment_id).where(*wanted)),
+    )
+    await session.execute(
+        enrollments.order_by(LeadEnrollment.id).with_for_update(read=not to_change, key_share=to_change)
+    )
+    if not to_change:
+        await _hold_sequences(session, workspace_id, Sequence.id.in_(select(EmailDraft.sequence_id).where(*wanted)))
+    # A statement of its own, so that it sees what was committed while those before it waited.
+    drafts = _candidates(workspace_id).where(*wanted).order_by(EmailDraft.id)
+    if not to_change:
+        drafts = drafts.with_for_update(read=True, of=[EmailDraft])
+    return await _read(session, drafts)
+
+
+async def find_last(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID) -> Candidate | None:
+    """Return the draft that an enrollment has come to, as `hold` would, without holding anything."""
+    last = _candidates(workspace_id).where(LeadEnrollment.id == enrollment_id).order_by(EmailDraft.id.desc()).limit(1)
+    return next(iter(await _read(session, last)), None)
+
+
+def _candidates(workspace_id: UUID) -> Candidates:
+    return (
+        select(EmailDraft, LeadEnrollment, Sequence, Lead, unmailable(workspace_id), SendAttempt.outcome)
         .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
         .join(Sequence, Sequence.id == EmailDraft.sequence_id)
         .join(Lead, Lead.id == EmailDraft.lead_id)
-        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id.in_(draft_ids))
-        .order_by(LeadEnrollment.id)
+        .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
+        .where(EmailDraft.workspace_id == workspace_id)
     )
-    if to_change:
-        statement = statement.with_for_update(key_share=True, of=[LeadEnrollment])
-    else:
-        statement = statement.with_for_update(read=True, of=[LeadEnrollment, Sequence])
-    return [Candidate(*row) for row in await session.execute(statement)]
+
+
+async def _read(session: AsyncSession, candidates: Candidates) -> list[Candidate]:
+    rows = await session.execute(candidates, execution_options={"populate_existing": True})
+    return [
+        Candidate(draft, enrollment, sequence, lead, forbidden, SendOutcome(outcome) if outcome else None)
+        for draft, enrollment, sequence, lead, forbidden, outcome in rows
+    ]
+
+
+async def hold_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
+    """Hold sequences, and so the steps they have, as they are until the transaction ends."""
+    await _hold_sequences(session, workspace_id, Sequence.id.in_(sequence_ids))
+
+
+async def _hold_sequences(session: AsyncSession, workspace_id: UUID, which: ColumnElement[bool]) -> None:
+    held = select(Sequence.id).where(Sequence.workspace_id == workspace_id, which)
+    await session.execute(held.order_by(Sequence.id).with_for_update(read=True))
 
 
 async def hold_cap(session: AsyncSession, workspace_id: UUID) -> None:
@@ -136,31 +176,58 @@ async def accept(
         "draft_ids": list(transaction_ids),
         "transaction_ids": list(transaction_ids.values()),
         "now": now,
+        "sent": DraftStatus.SENT.value,
+        "sources": sorted(sources_of(DraftEvent.SENT)),
     }
     return set((await session.scalars(_ACCEPT, parameters)).all())
 
 
-async def withdraw(session: AsyncSession, draft_id: UUID) -> None:
-    """Take a claim back whose call is proved to have had no effect, so that it may be made again."""
-    await session.execute(
-        delete(SendAttempt).where(SendAttempt.draft_id == draft_id, SendAttempt.outcome == SendOutcome.CLAIMED)
+async def withdraw(session: AsyncSession, draft_id: UUID) -> SendOutcome | None:
+    """Take a claim back whose call is proved to have had no effect; returns what was known of it until now."""
+    withdrawn = await session.scalar(
+        delete(SendAttempt)
+        .where(SendAttempt.draft_id == draft_id, SendAttempt.outcome.in_(_OPEN))
+        .returning(SendAttempt.outcome)
     )
+    return SendOutcome(withdrawn) if withdrawn else None
+
+
+_OPEN = (SendOutcome.CLAIMED, SendOutcome.UNKNOWN)
 
 
 async def refuse(session: AsyncSession, draft_id: UUID, outcome: SendOutcome, error: str) -> bool:
-    """Record that an open claim ended without acceptance; False when its end is known already."""
+    """Record that an open claim ended without acceptance; False when its end is known already.
+
+    What the caller of the provider says outranks that somebody else took the caller for lost.
+    """
+    sources = (SendOutcome.CLAIMED,) if outcome is SendOutcome.UNKNOWN else _OPEN
     statement = (
         update(SendAttempt)
-        .where(SendAttempt.draft_id == draft_id, SendAttempt.outcome == SendOutcome.CLAIMED)
+        .where(SendAttempt.draft_id == draft_id, SendAttempt.outcome.in_(sources))
         .values(outcome=outcome, error=error, recorded_at=func.now())
         .returning(SendAttempt.id)
     )
     return await session.scalar(statement) is not None
 
 
-async def set_drafts(session: AsyncSession, draft_ids: Rows[UUID], values: dict[str, Any]) -> None:
-    """Change drafts on their way out."""
-    await session.execute(update(EmailDraft).where(EmailDraft.id.in_(draft_ids)).values(**values))
+async def note(session: AsyncSession, draft_id: UUID, error_reason: str | None) -> None:
+    """Say on a draft what its reader should know of its sending."""
+    await session.execute(update(EmailDraft).where(EmailDraft.id == draft_id).values(error_reason=error_reason))
+
+
+async def fail(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], event: DraftEvent, reason: str
+) -> None:
+    """Fail those of these drafts that the event is legal for, with the reason."""
+    await session.execute(
+        update(EmailDraft)
+        .where(
+            EmailDraft.workspace_id == workspace_id,
+            EmailDraft.id == among(draft_ids),
+            EmailDraft.status.in_(sources_of(event)),
+        )
+        .values(status=DraftStatus.FAILED, error_reason=reason)
+    )
 
 
 async def find_attempt(session: AsyncSession, draft_id: UUID) -> SendAttempt | None:
@@ -172,9 +239,26 @@ async def steps_of(session: AsyncSession, sequence_ids: Collection[UUID]) -> Row
     """Return the steps of these sequences in order."""
     return (
         await session.scalars(
-            select(SequenceStep).where(SequenceStep.sequence_id.in_(sequence_ids)).order_by(SequenceStep.step_order)
+            select(SequenceStep).where(SequenceStep.sequence_id.in_(sequence_ids)).order_by(SequenceStep.step_order),
+            execution_options={"populate_existing": True},
         )
     ).all()
+
+
+async def drafts_of(
+    session: AsyncSession, workspace_id: UUID, enrollment_ids: Rows[UUID]
+) -> Rows[tuple[UUID, UUID, DraftStatus]]:
+    """Return (enrollment, step, status) of all drafts of these enrollments."""
+    statement = select(EmailDraft.enrollment_id, EmailDraft.step_id, EmailDraft.status).where(
+        EmailDraft.workspace_id == workspace_id, EmailDraft.enrollment_id == among(enrollment_ids)
+    )
+    return [(enrollment, step, DraftStatus(status)) for enrollment, step, status in await session.execute(statement)]
+
+
+async def last_sent(session: AsyncSession, enrollment_id: UUID) -> datetime | None:
+    """Return when an enrollment's last mail was sent."""
+    statement = select(func.max(EmailDraft.sent_at)).where(EmailDraft.enrollment_id == enrollment_id)
+    return await session.scalar(statement)
 
 
 async def set_on(session: AsyncSession, workspace_id: UUID, steps: Rows[NextStep]) -> Rows[UUID]:
@@ -203,21 +287,51 @@ async def set_on(session: AsyncSession, workspace_id: UUID, steps: Rows[NextStep
 
 
 async def waiting_drafts(
-    session: AsyncSession, workspace_id: UUID, *, sequence_id: UUID | None, enrollment_id: UUID | None
-) -> Rows[EmailDraft]:
-    """Return reviewed drafts of active enrollments that nobody has tried to send."""
+    session: AsyncSession,
+    workspace_id: UUID,
+    status: DraftStatus,
+    job_type: str,
+    *,
+    sequence_id: UUID | None,
+    enrollment_ids: Rows[UUID] | None,
+) -> Rows[UUID]:
+    """Return drafts of active enrollments in a status that nobody has tried to send and no job waits to work on."""
+    jobs_of_draft = exists().where(
+        ScheduledJob.workspace_id == workspace_id,
+        ScheduledJob.job_type == job_type,
+        ScheduledJob.status == JobStatus.PENDING,
+        ScheduledJob.payload["draftId"].astext == cast(EmailDraft.id, Text),
+    )
     statement = (
-        select(EmailDraft)
+        select(EmailDraft.id)
         .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
         .where(
             EmailDraft.workspace_id == workspace_id,
-            EmailDraft.status == DraftStatus.REVIEWED,
+            EmailDraft.status == status,
             LeadEnrollment.status == EnrollmentStatus.ACTIVE,
             ~exists().where(SendAttempt.draft_id == EmailDraft.id),
+            ~jobs_of_draft,
         )
     )
     if sequence_id is not None:
         statement = statement.where(EmailDraft.sequence_id == sequence_id)
-    if enrollment_id is not None:
-        statement = statement.where(EmailDraft.enrollment_id == enrollment_id)
+    if enrollment_ids is not None:
+        statement = statement.where(EmailDraft.enrollment_id == among(enrollment_ids))
     return (await session.scalars(statement)).all()
+
+
+async def idle_drafts(session: AsyncSession, workspace_id: UUID, enrollment_ids: Rows[UUID]) -> Rows[UUID]:
+    """Return, of active enrollments that have nothing more to send, the last that was sent."""
+    last = (
+        select(EmailDraft.id, EmailDraft.status)
+        .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
+        .where(
+            EmailDraft.workspace_id == workspace_id,
+            EmailDraft.enrollment_id == among(enrollment_ids),
+            LeadEnrollment.status == EnrollmentStatus.ACTIVE,
+        )
+        .ext(distinct_on(EmailDraft.enrollment_id))
+        .order_by(EmailDraft.enrollment_id, EmailDraft.id.desc())
+        .subquery("last")
+    )
+    return (await session.scalars(select(last.c.id).where(last.c.status == DraftStatus.SENT))).all()

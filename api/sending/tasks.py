@@ -7,7 +7,8 @@ from api.jobs.engine import Deferred, RetryLater, Work
 from api.resources import Services
 from api.sending import service
 from api.sending.content import Identity, compose
-from api.sending.service import Acceptance, Claimed, NotNow, Request
+from api.sending.judge import Forbidden, Lost, Never, NotNow
+from api.sending.service import Acceptance, Claimed, Request
 from api.suppressions.tokens import unsubscribe_token
 from everlytic.errors import EverlyticError, InvalidRequest, NotSent
 from everlytic.models import MESSAGE_HEADER, Address, Mail
@@ -17,20 +18,22 @@ async def send_email(work: Work[Services]) -> None:
     """Send one reviewed draft, at most once ever."""
     draft_id = UUID(work.payload["draftId"])
     batches = work.resources.batches
-    claimed = await batches.run(service.claim, work.workspace_id, Request(draft_id, work.clock.now()))
+    request = Request(draft_id, work.clock.now(), is_again=work.attempt > 1)
+    claimed = await batches.run(service.claim, work.workspace_id, request)
     if isinstance(claimed, NotNow):
         raise Deferred(claimed.at, claimed.reason)
     if not isinstance(claimed, Claimed):
+        await _follow_up(work, claimed, request)
         return
     mail, client = _compose(work, claimed), work.resources.everlytic(claimed.connection)
     try:
         result = await client.send(mail)
     except InvalidRequest as error:
         async with work.transaction() as session:
-            await service.rejected(session, draft_id, str(error))
+            await service.rejected(session, work.workspace_id, draft_id, str(error))
     except NotSent as error:
         async with work.transaction() as session:
-            await service.not_called(session, draft_id)
+            await service.not_called(session, work.workspace_id, draft_id, work.clock.now())
         raise RetryLater(str(error), error.retry_after) from error
     except EverlyticError as error:
         look_up_at = work.clock.now() + timedelta(minutes=work.resources.settings.reconcile_after_minutes)
@@ -39,6 +42,16 @@ async def send_email(work: Work[Services]) -> None:
     else:
         acceptance = Acceptance(draft_id, result.transaction_id, work.clock.now())
         await batches.run(service.accept, work.workspace_id, acceptance)
+
+
+async def _follow_up(work: Work[Services], answer: Never, request: Request) -> None:
+    """Do what a no leads to."""
+    if isinstance(answer, Forbidden):
+        await work.resources.batches.run(service.forbid, work.workspace_id, request)
+    elif isinstance(answer, Lost):
+        error = "the worker was lost between claim and record"
+        async with work.transaction() as session:
+            await service.unknown(session, work.workspace_id, request.draft_id, error, request.now)
 
 
 def _compose(work: Work[Services], claimed: Claimed) -> Mail:
@@ -77,12 +90,13 @@ async def reconcile_send(work: Work[Services]) -> None:
 
 async def resume_sends(work: Work[Services]) -> None:
     """Put what a pause of a sequence or an enrollment left waiting back on the queue."""
-    sequence_id, enrollment_id = work.payload.get("sequenceId"), work.payload.get("enrollmentId")
+    payload = work.payload
+    enrollment_ids = payload.get("enrollmentIds") or ([payload["enrollmentId"]] if "enrollmentId" in payload else None)
     async with work.transaction() as session:
         await service.resume(
             session,
             work.workspace_id,
-            sequence_id=UUID(sequence_id) if sequence_id else None,
-            enrollment_id=UUID(enrollment_id) if enrollment_id else None,
+            sequence_id=UUID(payload["sequenceId"]) if "sequenceId" in payload else None,
+            enrollment_ids=[UUID(one) for one in enrollment_ids] if enrollment_ids else None,
             now=work.clock.now(),
         )

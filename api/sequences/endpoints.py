@@ -1,78 +1,155 @@
 """HTTP for sequences and their steps."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import Query, status
 
 from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, Unauthorized, responses
+from api.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.pagination import Page, to_page
+from api.preconditions import IfMatch
+from api.routing import SequenceId, StepId, room_router
 from api.sequences import service
-from api.sequences.schemas import Progress, SequenceDetail, SequenceIn, SequenceOut, StepIn, StepOut
+from api.sequences.schemas import (
+    Progress,
+    SequenceChange,
+    SequenceDetail,
+    SequenceIn,
+    SequenceOut,
+    StepChange,
+    StepIn,
+    StepOrder,
+    StepOut,
+    StepPreview,
+)
+from database.models import Sequence
 
-router = APIRouter(prefix="/api/workspaces/{workspaceId}/sequences", tags=["sequences"])
+router = room_router("/api/workspaces/{workspaceId}/sequences", "sequences")
+ONE = "/{sequenceId}"
+STEP = f"{ONE}/steps/{{stepId}}"
+
+
+async def _detail(member: MemberDep, sequence: Sequence) -> SequenceDetail:
+    return SequenceDetail.with_steps(sequence, await service.list_steps(member.session, sequence))
 
 
 @router.post(
     "",
     operation_id="createSequence",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(Unauthorized, NotFound),
+    responses=responses(NotFound),
 )
-async def create_sequence(member: MemberDep, body: SequenceIn) -> SequenceOut:
+async def create_sequence(member: MemberDep, body: SequenceIn) -> SequenceDetail:
     """Make a sequence, in draft and without steps."""
     made = await service.create_sequence(member.session, member.workspace_id, body.model_dump())
-    return SequenceOut.model_validate(made)
+    return SequenceDetail.with_steps(made, [])
 
 
-@router.get("", operation_id="listSequences", responses=responses(Unauthorized, NotFound))
+@router.get("", operation_id="listSequences", responses=responses(NotFound))
 async def list_sequences(member: MemberDep, page: PageDep) -> Page[SequenceOut]:
     """The workspace's sequences, newest first."""
     return to_page(SequenceOut, await service.list_sequences(member.session, member.workspace_id, page), page)
 
 
-@router.get("/{sequence_id}", operation_id="getSequence", responses=responses(Unauthorized, NotFound))
-async def get_sequence(member: MemberDep, sequence_id: UUID) -> SequenceDetail:
+@router.get(ONE, operation_id="getSequence", responses=responses(NotFound))
+async def get_sequence(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
     """One sequence with its steps."""
-    sequence = await service.get_sequence(member.session, member.workspace_id, sequence_id)
-    steps = await service.list_steps(member.session, member.workspace_id, sequence_id)
-    return SequenceDetail(
-        **SequenceOut.model_validate(sequence).model_dump(), steps=[StepOut.model_validate(step) for step in steps]
-    )
+    return await _detail(member, await service.get_sequence(member.session, member.workspace_id, sequence_id))
+
+
+@router.patch(ONE, operation_id="changeSequence", responses=responses(NotFound, PreconditionFailed))
+async def change_sequence(
+    member: MemberDep, sequence_id: SequenceId, body: SequenceChange, if_match: IfMatch
+) -> SequenceDetail:
+    """Change a sequence's name or whether its drafts are approved as they are written."""
+    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
+    if_match.require(await _detail(member, held))
+    values = body.model_dump(exclude_unset=True)
+    return await _detail(member, await service.change_sequence(member.session, member.workspace_id, held.id, values))
 
 
 @router.post(
-    "/{sequence_id}/steps",
+    f"{ONE}/steps",
     operation_id="addSequenceStep",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(Unauthorized, NotFound),
+    responses=responses(NotFound, Conflict),
 )
-async def add_step(member: MemberDep, sequence_id: UUID, body: StepIn) -> StepOut:
+async def add_step(member: MemberDep, sequence_id: SequenceId, body: StepIn) -> StepOut:
     """Append a step."""
     step = await service.add_step(member.session, member.workspace_id, sequence_id, body.model_dump())
-    return StepOut.model_validate(step)
+    return StepOut.of(step)
 
 
-@router.get("/{sequence_id}/progress", operation_id="getSequenceProgress", responses=responses(Unauthorized, NotFound))
-async def get_progress(member: MemberDep, sequence_id: UUID) -> Progress:
+@router.put(
+    f"{ONE}/steps/order", operation_id="reorderSequenceSteps", responses=responses(NotFound, PreconditionFailed)
+)
+async def reorder_steps(
+    member: MemberDep, sequence_id: SequenceId, body: StepOrder, if_match: IfMatch
+) -> SequenceDetail:
+    """Put the steps in a new order; If-Match takes the sequence's ETag."""
+    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
+    if_match.require(await _detail(member, held))
+    return SequenceDetail.with_steps(held, await service.reorder_steps(member.session, held, body.step_ids))
+
+
+@router.get(STEP, operation_id="getSequenceStep", responses=responses(NotFound))
+async def get_step(member: MemberDep, sequence_id: SequenceId, step_id: StepId) -> StepOut:
+    """One step of a sequence."""
+    sequence = await service.get_sequence(member.session, member.workspace_id, sequence_id)
+    return StepOut.of(await service.get_step(member.session, sequence, step_id))
+
+
+@router.patch(STEP, operation_id="changeSequenceStep", responses=responses(NotFound, Conflict, PreconditionFailed))
+async def change_step(
+    member: MemberDep, sequence_id: SequenceId, step_id: StepId, body: StepChange, if_match: IfMatch
+) -> StepOut:
+    """Change a step; what was drafted from it stays as it was written."""
+    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
+    step = await service.get_step(member.session, held, step_id)
+    if_match.require(StepOut.of(step))
+    values = body.model_dump(exclude_unset=True)
+    return StepOut.of(await service.change_step(member.session, held, step, values))
+
+
+@router.delete(
+    STEP,
+    operation_id="deleteSequenceStep",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(NotFound, Conflict, PreconditionFailed),
+)
+async def delete_step(member: MemberDep, sequence_id: SequenceId, step_id: StepId, if_match: IfMatch) -> None:
+    """Delete a step that nothing was drafted from; those after it move up."""
+    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
+    step = await service.get_step(member.session, held, step_id)
+    if_match.require(StepOut.of(step))
+    await service.delete_step(member.session, held, step)
+
+
+@router.get(f"{STEP}/preview", operation_id="previewSequenceStep", responses=responses(NotFound, Conflict))
+async def preview_step(
+    member: MemberDep, sequence_id: SequenceId, step_id: StepId, lead_id: Annotated[UUID, Query(alias="leadId")]
+) -> StepPreview:
+    """A step as a lead would get it from the template, and what the lead has no value for."""
+    made = await service.preview(member.session, member.workspace, sequence_id, step_id, lead_id)
+    return StepPreview.of(made)
+
+
+@router.get(f"{ONE}/progress", operation_id="getSequenceProgress", responses=responses(NotFound))
+async def get_progress(member: MemberDep, sequence_id: SequenceId) -> Progress:
     """Enrollments and drafts of the sequence by status, as they are now."""
     enrollments, drafts = await service.progress(member.session, member.workspace_id, sequence_id)
     return Progress(enrollments=enrollments, drafts=drafts)
 
 
-@router.post(
-    "/{sequence_id}/activate", operation_id="activateSequence", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def activate(member: MemberDep, sequence_id: UUID) -> SequenceOut:
-    """Let the sequence send."""
-    return SequenceOut.model_validate(
-        await service.activate(member.session, member.workspace_id, sequence_id, member.now)
-    )
+@router.post(f"{ONE}/activate", operation_id="activateSequence", responses=responses(NotFound, Conflict))
+async def activate(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
+    """Let the sequence send; one that is active already is a conflict, so that of two who act one learns of it."""
+    moved = await service.activate(member.session, member.workspace_id, sequence_id, member.now)
+    return await _detail(member, moved)
 
 
-@router.post(
-    "/{sequence_id}/pause", operation_id="pauseSequence", responses=responses(Unauthorized, NotFound, Conflict)
-)
-async def pause(member: MemberDep, sequence_id: UUID) -> SequenceOut:
+@router.post(f"{ONE}/pause", operation_id="pauseSequence", responses=responses(NotFound, Conflict))
+async def pause(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
     """Stop the sequence from sending; what waits goes on waiting."""
-    return SequenceOut.model_validate(await service.pause(member.session, member.workspace_id, sequence_id))
+    return await _detail(member, await service.pause(member.session, member.workspace_id, sequence_id))

@@ -4,12 +4,23 @@ from collections.abc import Sequence as Rows
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
-from database.models import EmailDraft, LeadEnrollment, Sequence, SequenceStatus, SequenceStep
+from database.models import EmailDraft, LeadEnrollment, Sequence, SequenceStep
+from domain.sequence import SequenceEvent, next_status, sources_of
+
+_REORDER = text(
+    """
+    UPDATE app.sequence_steps AS step
+       SET step_order = given.place
+      FROM unnest(CAST(:step_ids AS uuid[])) WITH ORDINALITY AS given (id, place)
+     WHERE step.id = given.id AND step.workspace_id = :workspace_id AND step.sequence_id = :sequence_id
+       AND step.step_order <> given.place
+    """
+)
 
 
 async def add_sequence(session: AsyncSession, workspace_id: UUID, **values: Any) -> Sequence:
@@ -24,28 +35,58 @@ async def list_sequences(session: AsyncSession, workspace_id: UUID, page: PageRe
     return (await session.scalars(paged(statement, Sequence.id, page))).all()
 
 
+def _one(workspace_id: UUID, sequence_id: UUID) -> Select[Sequence]:
+    return select(Sequence).where(
+        Sequence.workspace_id == workspace_id, Sequence.id == sequence_id, Sequence.deleted_at.is_(None)
+    )
+
+
 async def find_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence | None:
     """Return a sequence that is not deleted."""
-    return await session.scalar(
-        select(Sequence).where(
-            Sequence.workspace_id == workspace_id, Sequence.id == sequence_id, Sequence.deleted_at.is_(None)
-        )
-    )
+    return await session.scalar(_one(workspace_id, sequence_id))
 
 
-async def lock_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence | None:
-    """Return a sequence, held against concurrent changes until the transaction ends."""
-    return await session.scalar(
-        select(Sequence)
-        .where(Sequence.workspace_id == workspace_id, Sequence.id == sequence_id, Sequence.deleted_at.is_(None))
-        .with_for_update(key_share=True)
+async def hold_sequence(
+    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, *, to_change: bool
+) -> Sequence | None:
+    """Return a sequence as it is now, held until the transaction ends: to change it, or against changes of others.
+
+    Whoever changes steps holds their sequence to change it.
+    """
+    statement = _one(workspace_id, sequence_id).with_for_update(read=not to_change, key_share=to_change)
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def change_sequence(
+    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, values: dict[str, Any]
+) -> Sequence:
+    """Change a sequence that the caller holds."""
+    statement = (
+        update(Sequence)
+        .where(Sequence.workspace_id == workspace_id, Sequence.id == sequence_id)
+        .values(**values)
+        .returning(Sequence)
     )
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+
+
+async def move(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, event: SequenceEvent) -> Sequence | None:
+    """Move a sequence that the event is legal for and return it, or None when it is not."""
+    sources = sources_of(event)
+    (target,) = {next_status(source, event) for source in sources}
+    statement = (
+        update(Sequence)
+        .where(Sequence.workspace_id == workspace_id, Sequence.id == sequence_id, Sequence.status.in_(sources))
+        .values(status=target)
+        .returning(Sequence)
+    )
+    return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def list_steps(session: AsyncSession, sequence_id: UUID) -> Rows[SequenceStep]:
-    """Return a sequence's steps in order."""
+    """Return a sequence's steps in order, as they are now."""
     statement = select(SequenceStep).where(SequenceStep.sequence_id == sequence_id).order_by(SequenceStep.step_order)
-    return (await session.scalars(statement)).all()
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
 
 
 async def append_step(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, **values: Any) -> SequenceStep:
@@ -61,15 +102,48 @@ async def append_step(session: AsyncSession, workspace_id: UUID, sequence_id: UU
     return (await session.scalars(statement.returning(SequenceStep))).one()
 
 
-async def set_status(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, status: SequenceStatus) -> Sequence:
-    """Set a sequence's status and return it."""
+async def change_step(session: AsyncSession, workspace_id: UUID, step_id: UUID, values: dict[str, Any]) -> SequenceStep:
+    """Change a step; the caller holds the sequence."""
     statement = (
-        update(Sequence)
-        .where(Sequence.workspace_id == workspace_id, Sequence.id == sequence_id)
-        .values(status=status)
-        .returning(Sequence)
+        update(SequenceStep)
+        .where(SequenceStep.workspace_id == workspace_id, SequenceStep.id == step_id)
+        .values(**values)
+        .returning(SequenceStep)
     )
     return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+
+
+async def has_drafts(session: AsyncSession, workspace_id: UUID, step: SequenceStep) -> bool:
+    """Say whether anything was drafted from a step."""
+    drafted = exists().where(
+        EmailDraft.workspace_id == workspace_id,
+        EmailDraft.sequence_id == step.sequence_id,
+        EmailDraft.step_id == step.id,
+    )
+    return bool(await session.scalar(select(drafted)))
+
+
+async def delete_step(session: AsyncSession, workspace_id: UUID, step: SequenceStep) -> None:
+    """Delete a step, and let those after it move up; the caller holds the sequence."""
+    await session.execute(
+        delete(SequenceStep).where(SequenceStep.workspace_id == workspace_id, SequenceStep.id == step.id)
+    )
+    await session.execute(
+        update(SequenceStep)
+        .where(
+            SequenceStep.workspace_id == workspace_id,
+            SequenceStep.sequence_id == step.sequence_id,
+            SequenceStep.step_order > step.step_order,
+        )
+        .values(step_order=SequenceStep.step_order - 1)
+    )
+
+
+async def reorder_steps(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, step_ids: Rows[UUID]) -> None:
+    """Put a sequence's steps in this order; the caller holds the sequence."""
+    await session.execute(
+        _REORDER, {"workspace_id": workspace_id, "sequence_id": sequence_id, "step_ids": list(step_ids)}
+    )
 
 
 async def count_enrollments(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """The SQL of suppressions."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -11,21 +12,23 @@ from sqlalchemy import (
     Text,
     any_,
     cast,
-    delete,
     exists,
     func,
     literal,
     literal_column,
     or_,
     select,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.pagination import PageRequest, paged
-from database.models import Lead, Suppression
+from database.landing import allow_long_statements, copy_out, land
+from database.models import Lead, Suppression, SuppressionRemoval
 from domain.suppression import SuppressionReason
 
 OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT)
@@ -80,8 +83,10 @@ async def add_leads(
 ) -> int:
     """Suppress the addresses of leads, deleted ones too; returns how many were not suppressed before."""
     rows = (
-        select(func.lower(Lead.email).label("value"))
+        select(Lead.email.label("value"))
         .where(Lead.workspace_id == workspace_id, Lead.id == any_(cast(list(lead_ids), ARRAY(PG_UUID))))
+        # An erased lead has no address any more; it was suppressed when it went.
+        .where(Lead.email != "")
         .distinct()
     )
     return await _add(session, workspace_id, rows, kind="email", reason=reason, source=source, at=at)
@@ -90,7 +95,7 @@ async def add_leads(
 async def _add(
     session: AsyncSession,
     workspace_id: UUID,
-    rows: Select[tuple[str]],
+    rows: Select[Any],
     *,
     kind: str,
     reason: SuppressionReason,
@@ -130,19 +135,163 @@ async def find_by_value(session: AsyncSession, workspace_id: UUID, value: str) -
     )
 
 
+async def find(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression | None:
+    """Return a suppression."""
+    return await session.scalar(
+        select(Suppression).where(Suppression.workspace_id == workspace_id, Suppression.id == suppression_id)
+    )
+
+
 async def list_suppressions(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, reason: SuppressionReason | None, value: str | None
+    session: AsyncSession,
+    workspace_id: UUID,
+    page: PageRequest,
+    *,
+    reason: SuppressionReason | None,
+    kind: str | None,
+    value: str | None,
 ) -> Sequence[Suppression]:
     """Return the workspace's suppressions, newest first, one more than the page holds."""
     statement = select(Suppression).where(Suppression.workspace_id == workspace_id)
     if reason is not None:
         statement = statement.where(Suppression.reason == reason)
+    if kind is not None:
+        is_domain = Suppression.reason == SuppressionReason.DOMAIN
+        statement = statement.where(is_domain if kind == "domain" else ~is_domain)
     if value is not None:
         statement = statement.where(Suppression.value_hash == func.app.suppression_hash(workspace_id, value))
     return (await session.scalars(paged(statement, Suppression.id, page))).all()
 
 
-async def remove(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression | None:
-    """Delete a suppression and return what it was."""
-    statement = delete(Suppression).where(Suppression.workspace_id == workspace_id, Suppression.id == suppression_id)
-    return await session.scalar(statement.returning(Suppression))
+_REMOVE = text(
+    """
+    WITH removed AS (
+      DELETE FROM app.suppressions
+       WHERE workspace_id = :workspace_id AND id = :id
+         AND (:is_admin OR value IS NOT NULL AND reason <> ALL(CAST(:own_word AS text[])))
+      RETURNING *
+    )
+    INSERT INTO app.suppression_removals
+      (workspace_id, kind, value, value_hash, reason, source, suppressed_at, removed_because, removed_by, removed_at)
+    SELECT workspace_id, kind, value, value_hash, reason, source, suppressed_at, :because, :actor, :now FROM removed
+    RETURNING id
+    """
+)
+
+
+async def remove(
+    session: AsyncSession,
+    workspace_id: UUID,
+    suppression_id: UUID,
+    *,
+    is_admin: bool,
+    because: str,
+    actor: UUID,
+    now: datetime,
+) -> bool:
+    """Delete a suppression and record that; False where there is none that this caller may remove."""
+    parameters = {
+        "workspace_id": workspace_id,
+        "id": suppression_id,
+        "is_admin": is_admin,
+        "own_word": list(OWN_WORD),
+        "because": because,
+        "actor": actor,
+        "now": now,
+    }
+    return await session.scalar(_REMOVE, parameters) is not None
+
+
+async def list_removals(
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, value: str | None
+) -> Sequence[SuppressionRemoval]:
+    """Return what was removed from the workspace's suppressions, newest first, one more than the page holds."""
+    statement = select(SuppressionRemoval).where(SuppressionRemoval.workspace_id == workspace_id)
+    if value is not None:
+        statement = statement.where(SuppressionRemoval.value_hash == func.app.suppression_hash(workspace_id, value))
+    return (await session.scalars(paged(statement, SuppressionRemoval.id, page))).all()
+
+
+_LANDED = (
+    "line_number int, kind text, value text, value_hash text, reason text, source text, suppressed_at timestamptz,"
+    " cell text, problem text"
+)
+# A file in which no plain value has the hash it should have here comes from elsewhere.
+_REFUSE_STRANGE_HASHES = text(
+    """
+    WITH plain AS (SELECT value, value_hash FROM landing WHERE value IS NOT NULL AND value_hash IS NOT NULL)
+    UPDATE landing
+       SET cell = value_hash, problem = 'Only a hash is kept of this one, and it is a hash of another workspace.'
+     WHERE problem IS NULL AND value IS NULL
+       AND EXISTS (SELECT FROM plain)
+       AND NOT EXISTS (SELECT FROM plain WHERE value_hash = app.suppression_hash(:workspace_id, value))
+    """
+)
+_TAKE_IN = text(
+    """
+    WITH given AS (
+      SELECT DISTINCT ON (value_hash) *
+        FROM (
+          SELECT kind, value, reason, source, least(coalesce(suppressed_at, :now), :now) AS suppressed_at, line_number,
+                 CASE WHEN value IS NULL THEN value_hash ELSE app.suppression_hash(:workspace_id, value) END
+                   AS value_hash
+            FROM landing WHERE problem IS NULL
+        ) AS sound
+       -- In one order everywhere, so that two that suppress the same addresses wait for each other and go on.
+       ORDER BY value_hash, reason = ANY(CAST(:own_word AS text[])) DESC, line_number
+    ),
+    written AS (
+      INSERT INTO app.suppressions AS standing
+        (workspace_id, kind, value, value_hash, reason, source, suppressed_at)
+      SELECT :workspace_id, kind, value, value_hash, reason, source, suppressed_at FROM given
+      ON CONFLICT (workspace_id, value_hash) DO UPDATE
+         SET reason = excluded.reason, source = excluded.source, suppressed_at = excluded.suppressed_at
+       WHERE excluded.reason = ANY(CAST(:own_word AS text[]))
+         AND standing.reason <> ALL(CAST(:own_word AS text[])) AND standing.reason <> 'domain'
+      RETURNING xmax = 0 AS is_new
+    )
+    SELECT (SELECT count(*) FROM written WHERE is_new) AS added,
+           count(*) FILTER (WHERE problem IS NULL) AS sound,
+           count(*) FILTER (WHERE problem IS NOT NULL) AS invalid
+      FROM landing
+    """
+)
+_INVALID = text(
+    "SELECT line_number, cell, problem FROM landing WHERE problem IS NOT NULL ORDER BY line_number LIMIT :most"
+)
+
+
+async def take_in(
+    session: AsyncSession, workspace_id: UUID, blocks: AsyncIterator[bytes], *, now: datetime, shown: int
+) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """Suppress what CSV blocks of `files.LANDED` say, in one statement, with the precedence of every other addition.
+
+    Returns the counts (`added`, `sound` and `invalid` rows), and the first invalid rows (line_number, cell, problem).
+    """
+    await allow_long_statements(session)
+    await land(session, _LANDED, blocks)
+    await session.execute(_REFUSE_STRANGE_HASHES, {"workspace_id": workspace_id})
+    parameters = {"workspace_id": workspace_id, "own_word": list(OWN_WORD), "now": now}
+    counts = (await session.execute(_TAKE_IN, parameters)).one()
+    return counts, (await session.execute(_INVALID, {"most": shown})).all()
+
+
+# What a spreadsheet would take for a formula gets an apostrophe before it, which taking the file in takes off again.
+_EXPORT = r"""
+    SELECT kind,
+           CASE WHEN plain ~ '^[=+\-@\t\r'']' THEN '''' || plain ELSE plain END,
+           value_hash, reason,
+           CASE WHEN source ~ '^[=+\-@\t\r'']' THEN '''' || source ELSE source END,
+           to_char(suppressed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+      FROM (
+        SELECT *, CASE WHEN kind = 'domain' THEN ltrim(value, '@') ELSE value END AS plain
+          FROM app.suppressions WHERE workspace_id = %(workspace_id)s ORDER BY id
+      ) AS ordered
+"""
+
+
+async def export_rows(session: AsyncSession, workspace_id: UUID) -> AsyncIterator[bytes]:
+    """Yield the workspace's suppressions as CSV with the columns `files.EXPORTED`, oldest first; domains without @."""
+    await allow_long_statements(session)
+    async for piece in copy_out(session, _EXPORT, {"workspace_id": workspace_id}):
+        yield piece

@@ -1,19 +1,30 @@
 """Who must never be mailed: adding to it, asking it, and taking back what was added by mistake."""
 
-import logging
-from collections.abc import Sequence
+import asyncio
+import codecs
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
+from typing import IO
 from uuid import UUID
 
+import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import NotFound
+from api.errors import Forbidden, NotFound, TooLarge
 from api.pagination import PageRequest
 from api.suppressions import repository
-from database.models import Suppression
+from api.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, read_file, read_rows
+from api.tabular.text import open_text
+from database.models import Suppression, SuppressionRemoval
 from domain.suppression import SuppressionReason, normalise_address
 
-log = logging.getLogger(__name__)
+MOST_ROWS = 1_000_000
+SHOWN_INVALID = 100
+IN_MEMORY_BYTES = 4 * 1024 * 1024
 
 
 async def suppress_addresses(
@@ -83,35 +94,125 @@ async def add(
 
 
 async def list_suppressions(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, reason: SuppressionReason | None, value: str | None
+    session: AsyncSession,
+    workspace_id: UUID,
+    page: PageRequest,
+    *,
+    reason: SuppressionReason | None,
+    kind: str | None,
+    value: str | None,
 ) -> Sequence[Suppression]:
     """Return the workspace's suppressions, newest first, one more than the page holds.
 
     `value` finds one address or one `@domain`, also where only its hash is kept.
     """
-    wanted = normalise_address(value) if value is not None else None
-    return await repository.list_suppressions(session, workspace_id, page, reason=reason, value=wanted)
-
-
-async def remove(session: AsyncSession, workspace_id: UUID, suppression_id: UUID, *, reason: str, actor: UUID) -> None:
-    """Let an address or a domain be mailed again; raises NotFound. A lead that said no stays unsubscribed."""
-    removed = await repository.remove(session, workspace_id, suppression_id)
-    if removed is None:
-        raise NotFound("There is no such suppression.")
-    log.warning(
-        "A suppression was removed.",
-        extra={
-            "fields": {
-                "workspace_id": str(workspace_id),
-                "suppression_hash": removed.value_hash,
-                "was": removed.reason,
-                "removed_because": reason,
-                "removed_by": str(actor),
-            }
-        },
+    return await repository.list_suppressions(
+        session, workspace_id, page, reason=reason, kind=kind, value=_normal_or_none(value)
     )
+
+
+async def get(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression:
+    """Return a suppression; raises NotFound."""
+    found = await repository.find(session, workspace_id, suppression_id)
+    if found is None:
+        raise NotFound("There is no such suppression.")
+    return found
+
+
+async def remove(
+    session: AsyncSession,
+    workspace_id: UUID,
+    suppression_id: UUID,
+    *,
+    because: str,
+    actor: UUID,
+    is_admin: bool,
+    now: datetime,
+) -> None:
+    """Let an address or a domain be mailed again, with a record of why; a lead that said no stays unsubscribed.
+
+    What people said themselves, and what is left of somebody erased, only an admin removes. Raises NotFound and
+    Forbidden.
+    """
+    if not await repository.remove(
+        session, workspace_id, suppression_id, is_admin=is_admin, because=because, actor=actor, now=now
+    ):
+        stands = await get(session, workspace_id, suppression_id)
+        if stands.value is None:
+            raise Forbidden("Only its hash is kept, because somebody was erased: only an admin may remove it.")
+        raise Forbidden(f"The person said so themselves ({stands.reason}): only an admin of the account may remove it.")
+
+
+async def list_removals(
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, value: str | None
+) -> Sequence[SuppressionRemoval]:
+    """Return what was removed, newest first, one more than the page holds; `value` as in `list_suppressions`."""
+    return await repository.list_removals(session, workspace_id, page, value=_normal_or_none(value))
+
+
+@asynccontextmanager
+async def reading(file: IO[bytes]) -> AsyncIterator[ReadFile]:
+    """Open a file of addresses or domains, outside any transaction; raises UnreadableFile."""
+    text = await asyncio.to_thread(open_text, file)
+    try:
+        yield await asyncio.to_thread(read_file, text)
+    finally:
+        text.close()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What came of a file's rows; `invalid` are (line, cell, what is wrong with it) of the first."""
+
+    added: int
+    already: int
+    invalid: Sequence[tuple[int, str, str]]
+    invalid_count: int
+
+
+async def take_in(
+    session: AsyncSession, workspace_id: UUID, file: ReadFile, *, reason: SuppressionReason, source: str, now: datetime
+) -> TakenIn:
+    """Suppress all that a file says, or nothing of it on an error; raises TooLarge past `MOST_ROWS`.
+
+    `reason` and `source` are those of rows that have none of their own.
+    """
+    blocks = _blocks(read_rows(file, reason=reason, source=source))
+    counts, invalid = await repository.take_in(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
+    shown = [(row.line_number, row.cell, row.problem) for row in invalid]
+    return TakenIn(counts.added, counts.sound - counts.added, shown, counts.invalid)
+
+
+async def _blocks(read: Iterator[pl.DataFrame]) -> AsyncIterator[bytes]:
+    """Yield rows as CSV, a block in memory at a time, each made in a thread."""
+    rows = 0
+    while (frame := await asyncio.to_thread(next, read, None)) is not None:
+        rows += frame.height
+        if rows > MOST_ROWS:
+            raise TooLarge(f"The file has more than the {MOST_ROWS:,} rows that are taken at once: split it.")
+        yield (await asyncio.to_thread(frame.write_csv, include_header=False)).encode()
+
+
+async def write_export(session: AsyncSession, workspace_id: UUID) -> IO[bytes]:
+    """Return all suppressions of the workspace as a CSV file, at its start."""
+    target = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - whoever sends it closes it
+    target.write(codecs.BOM_UTF8 + f"{','.join(EXPORTED)}\n".encode())
+    async for piece in repository.export_rows(session, workspace_id):
+        target.write(piece)
+    target.seek(0)
+    return target
+
+
+def source_of(file_name: str | None) -> str:
+    """Return what to call a file as the source of suppressions."""
+    name = PurePath((file_name or "").replace("\x00", "").replace("\\", "/")).name or "a file"
+    return f"imported from {name}"[:MOST_SOURCE_CHARACTERS]
 
 
 def domain_value(domain: str) -> str:
     """Return how a domain is written among suppressions: `@example.com`."""
     return f"@{domain.strip().lower().removeprefix('@')}"
+
+
+def _normal_or_none(value: str | None) -> str | None:
+    return normalise_address(value) if value is not None else None

@@ -1,1 +1,1 @@
-"""Accounts, users, API keys, workspaces and their connection to Everlytic."""
+"""Workspaces, their settings, and their connection to Everlytic."""

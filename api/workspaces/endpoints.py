@@ -1,36 +1,28 @@
-"""HTTP for the caller's account, its workspaces, and their connection to Everlytic."""
+"""HTTP for an account's workspaces and their connection to Everlytic."""
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from api.dependencies import AdminDep, CallerDep, MemberDep, PageDep
-from api.errors import AlreadyExists, Forbidden, NotFound, Unauthorized, responses
+from api.errors import Forbidden, NotFound, PreconditionFailed, responses
 from api.pagination import Page, to_page
+from api.preconditions import IfMatch
+from api.routing import room_router
 from api.workspaces import service
 from api.workspaces.schemas import (
-    AccountOut,
     ConnectionIn,
     ConnectionOut,
-    Me,
     NewConnectionOut,
-    UserOut,
     WorkspaceChange,
     WorkspaceIn,
     WorkspaceOut,
 )
 
-router = APIRouter(prefix="/api", tags=["workspaces"])
+router = room_router("/api", "workspaces")
 
 CONNECTION = "/workspaces/{workspaceId}/everlytic-connection"
 
 
-@router.get("/me", operation_id="getMe", responses=responses(Unauthorized, NotFound))
-async def get_me(caller: CallerDep) -> Me:
-    """Who the API key stands for."""
-    account, user = await service.me(caller.session, caller.account_id, caller.user_id)
-    return Me(account=AccountOut.model_validate(account), user=UserOut.model_validate(user))
-
-
-@router.get("/workspaces", operation_id="listWorkspaces", responses=responses(Unauthorized))
+@router.get("/workspaces", operation_id="listWorkspaces")
 async def list_workspaces(caller: CallerDep, page: PageDep) -> Page[WorkspaceOut]:
     """The account's workspaces, newest first."""
     return to_page(WorkspaceOut, await service.list_workspaces(caller.session, page), page)
@@ -40,40 +32,62 @@ async def list_workspaces(caller: CallerDep, page: PageDep) -> Page[WorkspaceOut
     "/workspaces",
     operation_id="createWorkspace",
     status_code=status.HTTP_201_CREATED,
-    responses=responses(Unauthorized, Forbidden),
+    responses=responses(Forbidden),
 )
 async def create_workspace(caller: AdminDep, body: WorkspaceIn) -> WorkspaceOut:
     """Make a workspace."""
     workspace = await service.create_workspace(caller.session, caller.account_id, body.model_dump())
-    return WorkspaceOut.model_validate(workspace)
+    return WorkspaceOut.of(workspace)
 
 
-@router.get("/workspaces/{workspaceId}", operation_id="getWorkspace", responses=responses(Unauthorized, NotFound))
+@router.get("/workspaces/{workspaceId}", operation_id="getWorkspace", responses=responses(NotFound))
 async def get_workspace(member: MemberDep) -> WorkspaceOut:
     """One workspace."""
-    return WorkspaceOut.model_validate(member.workspace)
+    return WorkspaceOut.of(member.workspace)
 
 
-@router.patch("/workspaces/{workspaceId}", operation_id="changeWorkspace", responses=responses(Unauthorized, NotFound))
-async def change_workspace(member: MemberDep, body: WorkspaceChange) -> WorkspaceOut:
+@router.patch(
+    "/workspaces/{workspaceId}",
+    operation_id="changeWorkspace",
+    responses=responses(NotFound, PreconditionFailed),
+)
+async def change_workspace(member: MemberDep, body: WorkspaceChange, if_match: IfMatch) -> WorkspaceOut:
     """Change a workspace's settings; what is left out stays."""
-    changed = await service.change_workspace(member.session, member.workspace, body.model_dump(exclude_unset=True))
-    return WorkspaceOut.model_validate(changed)
+    held = await service.hold_workspace(member.session, member.workspace_id)
+    if_match.require(WorkspaceOut.of(held))
+    changed = await service.change_workspace(member.session, held, body.model_dump(exclude_unset=True))
+    return WorkspaceOut.of(changed)
 
 
-@router.get(CONNECTION, operation_id="getEverlyticConnection", responses=responses(Unauthorized, NotFound))
+@router.delete(
+    "/workspaces/{workspaceId}",
+    operation_id="deleteWorkspace",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(Forbidden, NotFound, PreconditionFailed),
+)
+async def delete_workspace(member: MemberDep, admin: AdminDep, if_match: IfMatch) -> None:
+    """Delete a workspace with all that is in it; what waits to be sent is called off."""
+    held = await service.hold_workspace(member.session, member.workspace_id)
+    if_match.require(WorkspaceOut.of(held))
+    await service.delete_workspace(member.session, held, by=admin.user_id, now=member.now)
+
+
+@router.get(CONNECTION, operation_id="getEverlyticConnection", responses=responses(NotFound))
 async def get_connection(member: MemberDep) -> ConnectionOut:
     """The workspace's connection to Everlytic."""
-    return ConnectionOut.model_validate(await service.find_connection(member.session, member.workspace_id))
+    return ConnectionOut.of(await service.find_connection(member.session, member.workspace_id))
 
 
 @router.put(
     CONNECTION,
     operation_id="putEverlyticConnection",
-    responses=responses(Unauthorized, Forbidden, NotFound, AlreadyExists),
+    responses=responses(Forbidden, NotFound, PreconditionFailed),
 )
-async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn) -> NewConnectionOut:
+async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn, if_match: IfMatch) -> NewConnectionOut:
     """Connect the workspace to Everlytic, or change how; a job registers the webhook with Everlytic."""
+    held = await service.hold_connection(member.session, member.workspace_id)
+    if held is not None:
+        if_match.require(ConnectionOut.of(held))
     made = await service.connect_everlytic(
         member.session,
         member.workspace_id,
@@ -86,7 +100,7 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn)
     )
     public_url = admin.services.settings.public_url.rstrip("/")
     return NewConnectionOut(
-        **ConnectionOut.model_validate(made.connection).model_dump(),
+        **ConnectionOut.of(made.connection).model_dump(),
         webhook_url=f"{public_url}/api/webhooks/everlytic/{made.webhook_token}",
         inbound_url=f"{public_url}/api/webhooks/inbound/{made.webhook_token}",
     )
@@ -96,8 +110,11 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn)
     CONNECTION,
     operation_id="deleteEverlyticConnection",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=responses(Unauthorized, Forbidden, NotFound),
+    responses=responses(Forbidden, NotFound, PreconditionFailed),
 )
-async def delete_connection(member: MemberDep, admin: AdminDep) -> None:
+async def delete_connection(member: MemberDep, admin: AdminDep, if_match: IfMatch) -> None:
     """Stop sending through and syncing from the connection; what it brought stays."""
+    held = await service.hold_connection(member.session, member.workspace_id)
+    if held is not None:
+        if_match.require(ConnectionOut.of(held))
     await service.disconnect_everlytic(member.session, member.workspace_id, f"disconnected by {admin.user_id}")

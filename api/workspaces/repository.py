@@ -1,61 +1,16 @@
-"""The SQL of accounts, users, keys, workspaces and connections."""
+"""The SQL of workspaces and connections."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
-from database.models import Account, ApiKey, EverlyticConnection, User, Workspace
-
-LAST_USED_RESOLUTION = timedelta(minutes=1)
-
-
-async def find_key(session: AsyncSession, secret_hash: str) -> ApiKey | None:
-    """Return the live key with this hash; the transaction must carry it as its credential."""
-    return await session.scalar(select(ApiKey).where(ApiKey.secret_hash == secret_hash, ApiKey.revoked_at.is_(None)))
-
-
-async def mark_key_used(session: AsyncSession, key: ApiKey) -> None:
-    """Note when the key was last used, at most once a minute, so that reads stay reads."""
-    due = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < func.now() - LAST_USED_RESOLUTION)
-    if await session.scalar(select(due).where(ApiKey.id == key.id)):
-        await session.execute(update(ApiKey).where(ApiKey.id == key.id).values(last_used_at=func.now()))
-
-
-async def add_account(session: AsyncSession, account_id: UUID, name: str) -> None:
-    """Insert an account under an id chosen by the caller, whose scope the transaction is already in."""
-    await session.execute(insert(Account).values(id=account_id, name=name))
-
-
-async def new_id(session: AsyncSession) -> UUID:
-    """Return a fresh UUIDv7 of the database's making."""
-    return (await session.scalars(select(func.app.uuidv7()))).one()
-
-
-async def add_user(session: AsyncSession, account_id: UUID, **values: Any) -> User:
-    """Insert a user; an address taken within the account raises IntegrityError."""
-    statement = insert(User).values(account_id=account_id, **values).returning(User)
-    return (await session.scalars(statement)).one()
-
-
-async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
-    """Return a user of the account."""
-    return await session.scalar(select(User).where(User.id == user_id))
-
-
-async def add_key(session: AsyncSession, **values: Any) -> ApiKey:
-    """Insert an API key."""
-    return (await session.scalars(insert(ApiKey).values(**values).returning(ApiKey))).one()
-
-
-async def find_account(session: AsyncSession, account_id: UUID) -> Account | None:
-    """Return the account."""
-    return await session.scalar(select(Account).where(Account.id == account_id))
+from database.models import EverlyticConnection, JobStatus, ScheduledJob, Workspace
 
 
 async def add_workspace(session: AsyncSession, account_id: UUID, **values: Any) -> Workspace:
@@ -67,6 +22,35 @@ async def add_workspace(session: AsyncSession, account_id: UUID, **values: Any) 
 async def find_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
     """Return a workspace that is visible in the transaction's scope and not deleted."""
     return await session.scalar(select(Workspace).where(Workspace.id == workspace_id, Workspace.deleted_at.is_(None)))
+
+
+async def hold_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
+    """Return a workspace that is not deleted, which nobody else changes until the transaction ends."""
+    statement = select(Workspace).where(Workspace.id == workspace_id, Workspace.deleted_at.is_(None))
+    statement = statement.with_for_update(key_share=True)
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def hold_uncapped(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
+    """Return a workspace without a daily cap that is not deleted; many may hold it so, and none of them changes it."""
+    statement = select(Workspace).where(
+        Workspace.id == workspace_id, Workspace.deleted_at.is_(None), Workspace.daily_cap.is_(None)
+    )
+    return await session.scalar(statement.with_for_update(read=True), execution_options={"populate_existing": True})
+
+
+async def delete_workspace(session: AsyncSession, workspace_id: UUID) -> None:
+    """Mark a workspace as deleted."""
+    await session.execute(update(Workspace).where(Workspace.id == workspace_id).values(deleted_at=func.now()))
+
+
+async def cancel_jobs(session: AsyncSession, workspace_id: UUID, now: datetime, reason: str) -> None:
+    """Cancel all jobs of the workspace that have not started."""
+    await session.execute(
+        update(ScheduledJob)
+        .where(ScheduledJob.workspace_id == workspace_id, ScheduledJob.status == JobStatus.PENDING)
+        .values(status=JobStatus.CANCELLED, completed_at=now, last_error=reason)
+    )
 
 
 async def list_workspaces(session: AsyncSession, page: PageRequest) -> Sequence[Workspace]:
@@ -108,6 +92,19 @@ async def disable_connection(session: AsyncSession, workspace_id: UUID, reason: 
         update(EverlyticConnection)
         .where(EverlyticConnection.workspace_id == workspace_id, EverlyticConnection.disabled_at.is_(None))
         .values(disabled_at=func.now(), disabled_reason=reason)
+    )
+
+
+async def retire_connection(session: AsyncSession, workspace_id: UUID, reason: str) -> None:
+    """Stop using the workspace's connection, and forget the token by which webhooks come in."""
+    await session.execute(
+        update(EverlyticConnection)
+        .where(EverlyticConnection.workspace_id == workspace_id)
+        .values(
+            disabled_at=func.coalesce(EverlyticConnection.disabled_at, func.now()),
+            disabled_reason=reason,
+            webhook_token_hash=func.concat("retired ", EverlyticConnection.id),
+        )
     )
 
 

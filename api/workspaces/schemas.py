@@ -1,19 +1,26 @@
-"""Accounts, users, workspaces and connections on the wire."""
+"""Workspaces and connections on the wire."""
 
+import re
 from datetime import datetime, time
+from functools import cache, partial
 from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, HttpUrl, SecretStr, model_validator
+from holidays import list_supported_countries
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, model_validator
 
 from api.pagination import Wire
-from database.models import UserRole
+
+TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
+
+_timezones = cache(available_timezones)  # they are files, a few hundred of them
+_countries = cache(partial(list_supported_countries, include_aliases=False))
 
 
 def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _timezones():
         raise ValueError(f"'{name}' is not an IANA time zone such as Africa/Johannesburg")
     return name
 
@@ -25,33 +32,46 @@ def _plain_address(address: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _time_text(value: object) -> object:
+    if isinstance(value, time) or (isinstance(value, str) and re.fullmatch(TIME_OF_DAY, value)):
+        return value
+    raise ValueError("is not a time of day such as 08:00, in the workspace's own zone")
+
+
+def _known_country(code: str) -> str:
+    if code not in _countries():
+        raise ValueError(f"the public holidays of '{code}' are not known; null sends on all of them")
+    return code
+
+
+def _each_once(days: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(days)) != len(days):
+        raise ValueError("names a day twice")
+    return days
+
+
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 EmailAddress = Annotated[str, Field(max_length=254), AfterValidator(_plain_address)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Weekday = Annotated[int, Field(ge=0, le=6, description="0 is Monday.")]
-
-
-class AccountOut(Wire):
-    """An account."""
-
-    id: UUID
-    name: str
-
-
-class UserOut(Wire):
-    """A user of the account."""
-
-    id: UUID
-    email: str
-    name: str
-    role: UserRole
-
-
-class Me(Wire):
-    """Who the API key stands for."""
-
-    account: AccountOut
-    user: UserOut
+PostalAddress = Annotated[str, Field(max_length=500)]
+Weekday = Annotated[int, Field(strict=True, ge=0, le=6, description="0 is Monday.")]
+Weekdays = Annotated[
+    tuple[Weekday, ...],
+    Field(min_length=1, max_length=7, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_each_once),
+]
+HolidaysCountry = Annotated[
+    str,
+    Field(pattern="^[A-Z]{2}$", description="The ISO code of the country on whose public holidays nothing is sent."),
+    AfterValidator(_known_country),
+]
+DailyCap = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+TimeOfDay = Annotated[
+    time,
+    # The number 5 would be five seconds past midnight, and an offset would belong to no date.
+    BeforeValidator(_time_text),
+    WithJsonSchema({"type": "string", "pattern": TIME_OF_DAY, "examples": ["08:00:00"]}),
+]
 
 
 class WorkspaceIn(Wire):
@@ -60,13 +80,13 @@ class WorkspaceIn(Wire):
     name: Name
     default_from_name: Name
     default_from_email: EmailAddress
-    postal_address: Annotated[str, Field(max_length=500)] = ""
+    postal_address: PostalAddress = ""
     timezone: Timezone = "Africa/Johannesburg"
-    window_start: time = time(8)
-    window_end: time = time(17)
-    sending_weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = (0, 1, 2, 3, 4)
-    holidays_country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = "ZA"
-    daily_cap: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    window_start: TimeOfDay = time(8)
+    window_end: TimeOfDay = time(17)
+    sending_weekdays: Weekdays = (0, 1, 2, 3, 4)
+    holidays_country: HolidaysCountry | None = "ZA"
+    daily_cap: DailyCap | None = None
 
     @model_validator(mode="after")
     def _window_opens_before_it_closes(self) -> Self:
@@ -81,13 +101,13 @@ class WorkspaceChange(Wire):
     name: Name | None = None
     default_from_name: Name | None = None
     default_from_email: EmailAddress | None = None
-    postal_address: Annotated[str, Field(max_length=500)] | None = None
+    postal_address: PostalAddress | None = None
     timezone: Timezone | None = None
-    window_start: time | None = None
-    window_end: time | None = None
-    sending_weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] | None = None
-    holidays_country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
-    daily_cap: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    window_start: TimeOfDay | None = None
+    window_end: TimeOfDay | None = None
+    sending_weekdays: Weekdays | None = None
+    holidays_country: HolidaysCountry | None = None
+    daily_cap: DailyCap | None = None
 
     @model_validator(mode="after")
     def _only_optional_settings_may_be_cleared(self) -> Self:
@@ -97,10 +117,20 @@ class WorkspaceChange(Wire):
         return self
 
 
-class WorkspaceOut(WorkspaceIn):
-    """A workspace."""
+class WorkspaceOut(Wire):
+    """A workspace and the settings it sends by."""
 
     id: UUID
+    name: str
+    default_from_name: str
+    default_from_email: str
+    postal_address: str
+    timezone: str
+    window_start: Annotated[time, WithJsonSchema({"type": "string", "examples": ["08:00:00"]})]
+    window_end: Annotated[time, WithJsonSchema({"type": "string", "examples": ["17:00:00"]})]
+    sending_weekdays: tuple[int, ...]
+    holidays_country: str | None
+    daily_cap: int | None
     created_at: datetime
     updated_at: datetime
 
@@ -111,7 +141,7 @@ class ConnectionIn(Wire):
     transactional_url: HttpUrl
     tenant_url: HttpUrl
     username: Name
-    api_key: SecretStr
+    api_key: Annotated[SecretStr, Field(min_length=1, max_length=1000)]
 
 
 class ConnectionOut(Wire):

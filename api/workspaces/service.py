@@ -1,4 +1,4 @@
-"""Who may come in, where they work, and how a workspace reaches Everlytic."""
+"""Where a team works, and how it reaches Everlytic."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,102 +6,45 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import AlreadyExists, Malformed, NotFound, Unauthorized
+from api.errors import Malformed, NotFound, WorkspaceGone
 from api.pagination import PageRequest
 from api.workspaces import repository
 from database import jobs
-from database.models import Account, ApiKey, EverlyticConnection, User, UserRole, Workspace
+from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, credential_hash, new_token
 from database.tenancy import Scope, enter
 
-KEY_PREFIX = "sm_"
 REGISTER_WEBHOOK = "register_webhook"
 RESUME_SENDS = "resume_sends"
 """The job that takes up what a pause or a missing connection left waiting."""
 WEBHOOK_USER = "everlytic"
-SHOWN_OF_KEY = 10
-"""How much of a key is kept readable, so that people can tell keys apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who an API key stands for."""
-
-    account_id: UUID
-    user_id: UUID
-    role: UserRole
-
-
-@dataclass(frozen=True, slots=True)
-class NewAccount:
-    """An account just made; `api_key` is shown this once."""
-
-    account_id: UUID
-    user_id: UUID
-    api_key: str
-
-
-async def authenticate(session: AsyncSession, secret_hash: str) -> Identity:
-    """Return who the key with this hash stands for, and enter their account's scope; raises Unauthorized."""
-    key = await repository.find_key(session, secret_hash)
-    if key is None:
-        raise Unauthorized("This API key is unknown or revoked.")
-    await enter(session, Scope(account_id=key.account_id))
-    user = await repository.find_user(session, key.user_id)
-    if user is None:
-        raise Unauthorized("The user of this API key is gone.")
-    await repository.mark_key_used(session, key)
-    return Identity(key.account_id, key.user_id, UserRole(user.role))
 
 
 async def find_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace:
-    """Return a workspace that is visible in the transaction's scope; raises NotFound."""
-    workspace = await repository.find_workspace(session, workspace_id)
+    """Return a workspace that is visible in the transaction's scope; raises WorkspaceGone."""
+    return _there(await repository.find_workspace(session, workspace_id))
+
+
+async def hold_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace:
+    """Return a workspace that nobody else changes or deletes until the transaction ends; raises WorkspaceGone."""
+    return _there(await repository.hold_workspace(session, workspace_id))
+
+
+async def hold_to_send(session: AsyncSession, workspace_id: UUID) -> Workspace:
+    """Return a workspace that stays as it is until the transaction ends, deletion included; raises WorkspaceGone.
+
+    Those who send for it do so side by side, and one after the other where a daily cap has to be counted.
+    """
+    uncapped = await repository.hold_uncapped(session, workspace_id)
+    return uncapped or await hold_workspace(session, workspace_id)
+
+
+def _there(workspace: Workspace | None) -> Workspace:
     if workspace is None:
-        raise NotFound("There is no such workspace.")
+        raise WorkspaceGone("There is no such workspace.")
     return workspace
-
-
-async def enter_workspace(session: AsyncSession, account_id: UUID, workspace_id: UUID) -> Workspace:
-    """Return a workspace of the account and enter its scope; raises NotFound."""
-    workspace = await find_workspace(session, workspace_id)
-    await enter(session, Scope(account_id=account_id, workspace_id=workspace.id))
-    return workspace
-
-
-async def create_account(session: AsyncSession, *, name: str, user_name: str, email: str) -> NewAccount:
-    """Make an account with one admin and one API key for them."""
-    account_id = await repository.new_id(session)
-    await enter(session, Scope(account_id=account_id))
-    await repository.add_account(session, account_id, name)
-    user = await repository.add_user(session, account_id, name=user_name, email=email, role=UserRole.ADMIN)
-    _, token = await create_key(session, account_id, user.id, "first key")
-    return NewAccount(account_id, user.id, token)
-
-
-async def create_key(session: AsyncSession, account_id: UUID, user_id: UUID, name: str) -> tuple[ApiKey, str]:
-    """Make an API key for a user; returns it and the token, which is stored nowhere."""
-    token = KEY_PREFIX + new_token()
-    key = await repository.add_key(
-        session,
-        account_id=account_id,
-        user_id=user_id,
-        name=name,
-        prefix=token[:SHOWN_OF_KEY],
-        secret_hash=credential_hash(token),
-    )
-    return key, token
-
-
-async def me(session: AsyncSession, account_id: UUID, user_id: UUID) -> tuple[Account, User]:
-    """Return the caller's account and user; raises NotFound when they are gone."""
-    account, user = await repository.find_account(session, account_id), await repository.find_user(session, user_id)
-    if account is None or user is None:
-        raise NotFound("The account or the user is gone.")
-    return account, user
 
 
 async def create_workspace(session: AsyncSession, account_id: UUID, values: dict[str, Any]) -> Workspace:
@@ -115,7 +58,7 @@ async def list_workspaces(session: AsyncSession, page: PageRequest) -> Sequence[
 
 
 async def change_workspace(session: AsyncSession, workspace: Workspace, values: dict[str, Any]) -> Workspace:
-    """Change a workspace's settings; raises Malformed when its sending window would close before it opens."""
+    """Change the settings of a held workspace; raises Malformed when its sending window would close before it opens."""
     if not values:
         return workspace
     opens = values.get("window_start", workspace.window_start)
@@ -124,6 +67,16 @@ async def change_workspace(session: AsyncSession, workspace: Workspace, values: 
         problem = {"location": ["body", "windowStart"], "message": f"must be before windowEnd, {closes:%H:%M}"}
         raise Malformed("The sending window would close before it opens.", errors=[problem])
     return await repository.change_workspace(session, workspace.id, values)
+
+
+async def delete_workspace(session: AsyncSession, workspace: Workspace, *, by: UUID, now: datetime) -> None:
+    """Delete a held workspace: nobody finds it any more, nothing more is sent for it and nothing comes in.
+
+    What is sending right now holds the workspace too, so it has either been claimed before this, or finds it gone.
+    """
+    await repository.delete_workspace(session, workspace.id)
+    await repository.retire_connection(session, workspace.id, f"the workspace was deleted by {by}")
+    await repository.cancel_jobs(session, workspace.id, now, "The workspace was deleted.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +111,7 @@ async def connect_everlytic(
         "disabled_at": None,
         "disabled_reason": None,
     }
-    try:
-        connection = await repository.put_connection(session, workspace_id, values)
-    except IntegrityError as error:
-        raise AlreadyExists("The connection was changed by somebody else at the same moment; try again.") from error
+    connection = await repository.put_connection(session, workspace_id, values)
     await jobs.enqueue(
         session, REGISTER_WEBHOOK, workspace_id, [jobs.Job(now, {"token": secrets.encrypt(token)})], max_attempts=10
     )
@@ -176,6 +126,12 @@ async def find_connection(session: AsyncSession, workspace_id: UUID) -> Everlyti
     if connection is None:
         raise NotFound("This workspace has no Everlytic connection yet.")
     return connection
+
+
+async def hold_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
+    """Return the workspace's connection, if any, which nobody else makes or changes until the transaction ends."""
+    await hold_workspace(session, workspace_id)
+    return await repository.find_connection(session, workspace_id)
 
 
 async def disconnect_everlytic(session: AsyncSession, workspace_id: UUID, reason: str) -> None:

@@ -14,7 +14,10 @@ async def register_webhook(work: Work[Services]) -> None:
     """Ask Everlytic to post the workspace's events to us, in place of an earlier registration of ours."""
     services = work.resources
     async with work.transaction() as session:
+        await service.find_workspace(session, work.workspace_id)
         connection = await service.find_connection(session, work.workspace_id)
+    if connection.disabled_at is not None:
+        return
     token = services.secrets.decrypt(work.payload["token"])
     url = f"{services.settings.public_url.rstrip('/')}/api/webhooks/everlytic/{token}"
     registration = WebhookRegistration(

@@ -1,6 +1,6 @@
 """The tables, one file per noun."""
 
-from database.models.accounts import Account, ApiKey, User, UserRole
+from database.models.accounts import Account, ApiKey, IdempotencyKey, User, UserRole
 from database.models.changes import Change
 from database.models.everlytic import (
     CallbackEventRecord,
@@ -10,10 +10,9 @@ from database.models.everlytic import (
     WebhookDelivery,
 )
 from database.models.imports import DuplicatePolicy, ImportState, LeadImport, LeadImportRow, RowOutcome
-from database.models.jobs import JobStatus, JobWorker, ScheduledJob, WorkspaceLimit
-from database.models.leads import Lead, LeadEventRecord, LeadList, Suppression
+from database.models.jobs import JobWorker, ScheduledJob, WorkspaceLimit
+from database.models.leads import Lead, LeadEventRecord, LeadList, Suppression, SuppressionRemoval
 from database.models.mail import (
-    DraftStatus,
     EmailDraft,
     EmailEvent,
     EmailEventType,
@@ -25,10 +24,12 @@ from database.models.sequences import (
     EnrollmentEventRecord,
     LeadEnrollment,
     Sequence,
-    SequenceStatus,
     SequenceStep,
 )
 from database.models.workspaces import EverlyticConnection, Workspace
+from domain.draft import DraftStatus
+from domain.job import JobStatus
+from domain.sequence import SequenceStatus
 
 __all__ = [
     "Account",
@@ -43,6 +44,7 @@ __all__ = [
     "EmailEventType",
     "EnrollmentEventRecord",
     "EverlyticConnection",
+    "IdempotencyKey",
     "ImportState",
     "JobStatus",
     "JobWorker",
@@ -62,6 +64,7 @@ __all__ = [
     "SequenceStatus",
     "SequenceStep",
     "Suppression",
+    "SuppressionRemoval",
     "SyncCursor",
     "User",
     "UserRole",

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, text
@@ -38,6 +39,8 @@ class User(Identified, Timestamped, Base):
     email: Mapped[str]
     name: Mapped[str]
     role: Mapped[str]
+    subject_hash: Mapped[str | None] = mapped_column(unique=True)
+    """Whom an OpenID Connect issuer's token stands for, hashed with the issuer's name; set at the first login."""
 
 
 class ApiKey(Identified, Created, Base):
@@ -53,3 +56,22 @@ class ApiKey(Identified, Created, Base):
     secret_hash: Mapped[str] = mapped_column(unique=True)
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Identified, Created, Base):
+    """A POST that a user made under an Idempotency-Key, and the answer it had; kept for a day."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index("uq_idempotency_keys_user_id_key", "user_id", "key", unique=True),
+        Index(None, "account_id", "created_at"),
+    )
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("app.users.id", ondelete="CASCADE"))
+    key: Mapped[str]
+    fingerprint: Mapped[str]
+    """The digest of what was asked: method, path, query and body."""
+    status: Mapped[int | None]
+    headers: Mapped[dict[str, Any] | None]
+    encrypted_body: Mapped[str | None]

@@ -1,7 +1,6 @@
 """Background work: the queue that is also its public record, the workers' heartbeats, and the rates."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +8,17 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Interval, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, Created, Identified, one_of
+from domain.job import JobStatus
 
-
-class JobStatus(StrEnum):
-    """How far a job has come."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+SHOWN = {
+    "draftId": "draft_id",
+    "enrollmentId": "enrollment_id",
+    "importId": "import_id",
+    "leadId": "lead_id",
+    "replyId": "reply_id",
+    "sequenceId": "sequence_id",
+}
+"""What of a payload people may see, and what it is called: ids of their own things. The rest may be a secret."""
 
 
 class ScheduledJob(Identified, Created, Base):
@@ -33,6 +33,13 @@ class ScheduledJob(Identified, Created, Base):
         Index("ix_scheduled_jobs_running", "id", postgresql_where=text("status = 'running'")),
         Index("uq_scheduled_jobs_dedupe_key", "workspace_id", "job_type", "dedupe_key", unique=True),
         Index("ix_scheduled_jobs_workspace_id_id", "workspace_id", "id"),
+        # Few among very many, and what people ask for to try it again.
+        Index(
+            "ix_scheduled_jobs_ended_badly",
+            "workspace_id",
+            "id",
+            postgresql_where=text("status IN ('failed', 'cancelled')"),
+        ),
         {
             "postgresql_with": {
                 "fillfactor": "80",
@@ -55,6 +62,11 @@ class ScheduledJob(Identified, Created, Base):
     locked_by: Mapped[UUID | None]
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The ids of what the job is about, by their names."""
+        return {SHOWN[name]: value for name, value in self.payload.items() if name in SHOWN and value is not None}
 
 
 class JobWorker(Identified, Base):

@@ -11,6 +11,8 @@ from database.base import Base, Created, Identified, SoftDeleted, Timestamped, o
 from domain.lead import LeadEvent, LeadSegment, LeadStatus
 from domain.suppression import SuppressionReason
 
+LIVE = text("deleted_at IS NULL")
+
 
 class LeadList(Identified, Timestamped, SoftDeleted, Base):
     """A named set of leads, usually one imported file."""
@@ -31,15 +33,20 @@ class Lead(Identified, Timestamped, SoftDeleted, Base):
     __table_args__ = (
         one_of("status", LeadStatus),
         one_of("segment", LeadSegment),
-        Index(None, "workspace_id", "id"),
-        Index(None, "workspace_id", "list_id", "id"),
-        Index(
-            "uq_leads_workspace_id_email",
-            "workspace_id",
-            text("lower(email)"),
-            unique=True,
-            postgresql_where=text("deleted_at IS NULL"),
+        Index(None, "workspace_id", "id", postgresql_where=LIVE),
+        Index(None, "workspace_id", "list_id", "id", postgresql_where=LIVE),
+        Index("ix_leads_deleted", "workspace_id", "email", postgresql_where=text("deleted_at IS NOT NULL")),
+        # One for each order that people may ask for, and for the filter that leaves few.
+        *(
+            Index(None, "workspace_id", column, "id", postgresql_where=LIVE)
+            for column in ("status", "updated_at", "last_name", "company")
         ),
+        Index(
+            None, "workspace_id", "segment", "id", postgresql_where=text("deleted_at IS NULL AND segment IS NOT NULL")
+        ),
+        # On the column itself: row-level security lets no index on lower(email) be used, because lower() may leak.
+        CheckConstraint("email = lower(email)", name="email"),
+        Index("uq_leads_workspace_id_email", "workspace_id", "email", unique=True, postgresql_where=LIVE),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
@@ -54,6 +61,8 @@ class Lead(Identified, Timestamped, SoftDeleted, Base):
     timezone: Mapped[str | None]
     custom_fields: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     last_activity_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    """When all that says who this was has been taken away, for good."""
 
 
 class LeadEventRecord(Identified, Created, Base):
@@ -80,6 +89,8 @@ class Suppression(Identified, Created, Base):
         CheckConstraint("(reason = 'domain') = (kind = 'domain')", name="kind_of_reason"),
         CheckConstraint("kind IN ('email', 'domain')", name="kind"),
         Index("uq_suppressions_workspace_id_value_hash", "workspace_id", "value_hash", unique=True),
+        Index(None, "workspace_id", "id"),
+        Index(None, "workspace_id", "reason", "id"),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
@@ -89,3 +100,26 @@ class Suppression(Identified, Created, Base):
     reason: Mapped[str]
     source: Mapped[str]
     suppressed_at: Mapped[datetime]
+
+
+class SuppressionRemoval(Identified, Base):
+    """A suppression that somebody took back: what it was, who removed it, and why."""
+
+    __tablename__ = "suppression_removals"
+    __table_args__ = (
+        one_of("reason", SuppressionReason),
+        Index(None, "workspace_id", "id"),
+        Index(None, "workspace_id", "value_hash"),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    value: Mapped[str | None]
+    value_hash: Mapped[str]
+    reason: Mapped[str]
+    source: Mapped[str]
+    suppressed_at: Mapped[datetime]
+    removed_because: Mapped[str]
+    removed_by: Mapped[UUID]
+    """The user; no foreign key, because the record outlives them."""
+    removed_at: Mapped[datetime]

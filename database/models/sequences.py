@@ -1,7 +1,6 @@
 """What is to be said and when: sequences, their steps, and the leads going through them."""
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
@@ -9,14 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, Created, Identified, SoftDeleted, Timestamped, one_of
 from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
-
-
-class SequenceStatus(StrEnum):
-    """Whether a sequence sends."""
-
-    DRAFT = "Draft"
-    ACTIVE = "Active"
-    PAUSED = "Paused"
+from domain.sequence import SequenceStatus
 
 
 class Sequence(Identified, Timestamped, SoftDeleted, Base):
@@ -67,6 +59,7 @@ class LeadEnrollment(Identified, Timestamped, Base):
             unique=True,
             postgresql_where=text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(LIVE)))),
         ),
+        Index(None, "lead_id"),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))

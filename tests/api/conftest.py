@@ -13,12 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.settings import AiSettings
+from api.accounts import service
 from api.app import create_app
 from api.jobs.engine import Engine, EngineSettings
 from api.resources import Services
 from api.settings import ApiSettings
 from api.tasks import tasks
-from api.workspaces import service
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, owner_url, role_url
 from database.tenancy import Scope, transaction

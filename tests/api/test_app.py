@@ -127,8 +127,9 @@ async def test_what_nobody_foresaw_is_a_problem(
 
 @pytest.fixture
 async def small(database_url: str, api_settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
-    """A service that reads at most one megabyte and lets one origin in."""
-    settings = api_settings.model_copy(update={"max_body_megabytes": 1, "cors_origins": ["https://app.example"]})
+    """A service that reads at most one megabyte of JSON, two of a file, and lets one origin in."""
+    update = {"max_body_megabytes": 2, "max_json_megabytes": 1, "cors_origins": ["https://app.example"]}
+    settings = api_settings.model_copy(update=update)
     app = create_app(settings, AiSettings(), owner_url(database_url))
     async with (
         app.router.lifespan_context(app),
@@ -138,15 +139,17 @@ async def small(database_url: str, api_settings: ApiSettings) -> AsyncIterator[h
 
 
 async def test_a_body_that_is_too_large_is_refused(small: httpx.AsyncClient) -> None:
-    """A body over the limit answers 413 as a problem, whether its length is announced or only found out."""
+    """A body over the limit of its kind answers 413 as a problem, its length announced or only found out."""
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 600_000
 
-    announced = await small.post("/api/workspaces", content=b"x" * 1_100_000)
-    chunked = await small.post("/api/workspaces", content=chunks(), headers={"Content-Type": "application/json"})
-    for response in (announced, chunked):
+    as_json = {"Content-Type": "application/json"}
+    announced = await small.post("/api/workspaces", content=b"x" * 1_100_000, headers=as_json)
+    chunked = await small.post("/api/workspaces", content=chunks(), headers=as_json)
+    file = await small.post("/api/workspaces", content=b"x" * 2_200_000, headers={"Content-Type": "text/csv"})
+    for response in (announced, chunked, file):
         assert response.status_code == 413
         assert response.headers["Content-Type"] == "application/problem+json"
         assert response.json()["code"] == "too_large"
@@ -156,7 +159,8 @@ async def test_a_browser_of_a_known_origin_may_read_tags(small: httpx.AsyncClien
     """Pages of a configured origin may read the answer, its tag and its request id, on errors too."""
     response = await small.get("/api/nowhere", headers={"Origin": "https://app.example"})
     assert response.headers["Access-Control-Allow-Origin"] == "https://app.example"
-    assert {"ETag", "X-Request-Id"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))
+    exposed = set(response.headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"ETag", "X-Request-Id", "RateLimit-Remaining", "Retry-After"} <= exposed
 
 
 async def test_the_front_page_links_what_there_is(app_client: httpx.AsyncClient) -> None:
@@ -175,18 +179,3 @@ async def test_the_documentation_works_offline(app_client: httpx.AsyncClient) ->
         assert (await app_client.get(f"/static/docs/{name}")).status_code == 200
     script = (await app_client.get("/static/docs/swagger-ui-bundle.js")).text
     assert "isOAS31" in script, "this Swagger UI cannot show OpenAPI 3.1"
-
-
-async def test_the_contract_is_whole(app_client: httpx.AsyncClient) -> None:
-    """OpenAPI 3.1: every reference resolves, operation ids are unique, and each operation declares its 422 problem."""
-    document = (await app_client.get("/openapi.json")).json()
-    assert document["openapi"].startswith("3.1")
-    schemas = document["components"]["schemas"]
-    written = json.dumps(document)
-    named = {part.partition('"')[0] for part in written.split("#/components/schemas/")[1:]}
-    assert named <= set(schemas)
-    assert "HTTPValidationError" not in schemas
-    operations = [one for path in document["paths"].values() for one in path.values()]
-    ids = [one["operationId"] for one in operations]
-    assert len(set(ids)) == len(ids)
-    assert all("application/problem+json" in one["responses"]["422"]["content"] for one in operations)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ai.registry import WORKFLOWS, graph_of
-from domain import enrollment, lead
+from domain import draft, enrollment, job, lead, sequence
 from tests.architecture.tree import ROOT
 
 State = TypeVar("State", bound=StrEnum)
@@ -40,6 +40,9 @@ def drawings() -> dict[str, str]:
     return {
         "lead": of_states(lead.TRANSITIONS, lead.LeadStatus.NEW),
         "enrollment": of_states(enrollment.TRANSITIONS, enrollment.EnrollmentStatus.ACTIVE),
+        "sequence": of_states(sequence.TRANSITIONS, sequence.SequenceStatus.DRAFT),
+        "draft": of_states(draft.TRANSITIONS, draft.DraftStatus.PENDING),
+        "job": of_states(job.TRANSITIONS, job.JobStatus.PENDING),
         **{name: of_workflow(name) for name in WORKFLOWS},
     }
 

@@ -18,6 +18,8 @@ from database.models import Account, Change, Workspace
 TABLES = list(Base.metadata.sorted_tables)
 ACCOUNTS, WORKSPACES, CHANGES = (str(model.__table__) for model in (Account, Workspace, Change))
 NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
+NOBODY = UUID(int=0)
+"""Where an id is kept of somebody who may be gone by now."""
 
 Ids = dict[str, UUID]
 """The ids of a workspace's rows, by table."""
@@ -74,6 +76,7 @@ def _value(table: sa.Table, column: sa.Column[Any], ids: Ids, label: str) -> Any
     kind = type(column.type)
     values: dict[type, Any] = {
         sa.Text: f"{column.name} of {label}",
+        sa.UUID: NOBODY,
         sa.Integer: 1,
         sa.DateTime: NOW,
         sa.Date: date(2026, 3, 4),

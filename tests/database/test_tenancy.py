@@ -15,7 +15,7 @@ from database.tenancy import STATEMENT_TIMEOUT, Scope, transaction
 from tests.database.rows import ACCOUNTS, TABLES, WORKSPACES, Ids, fill_every_table, insert, named, row_for
 
 ENGINE_ONLY = {"app.job_workers"}
-APPEND_ONLY = {"app.lead_events", "app.enrollment_events"}
+APPEND_ONLY = {"app.lead_events", "app.enrollment_events", "app.suppression_removals"}
 READ_ONLY = {"app.changes"}
 OF_TENANTS = [table for table in TABLES if str(table) not in ENGINE_ONLY]
 
@@ -168,14 +168,43 @@ def test_switching_row_security_off_is_an_error(tenants: Tenants) -> None:
 
 
 def test_a_credential_shows_the_one_row_it_belongs_to(tenants: Tenants, owner: psycopg.Connection) -> None:
-    """With a key's or a webhook token's hash alone, exactly that key and that connection are visible."""
-    for table, column in (("app.api_keys", "secret_hash"), ("app.everlytic_connections", "webhook_token_hash")):
+    """With the hash of a key, a webhook token or a subject alone, exactly the one row that has it is visible."""
+    owner.execute("UPDATE app.users SET subject_hash = 'subject of ' || email")
+    secrets = {"app.api_keys": "secret_hash", "app.everlytic_connections": "webhook_token_hash"}
+    for table, column in (*secrets.items(), ("app.users", "subject_hash")):
         where = sql.Identifier(*table.split("."))
         (stored,) = owner.execute(sql.SQL("SELECT {} FROM {} LIMIT 1").format(sql.Identifier(column), where)).fetchone()  # type: ignore[misc]  # there are two
         tenants.app.rollback()
         tenants.app.execute("SELECT set_config('app.credential_hash', %s, true)", [stored])
         seen = tenants.app.execute(sql.SQL("SELECT {} FROM {}").format(sql.Identifier(column), where)).fetchall()
         assert seen == [(stored,)]
+        others = [one for one in OF_TENANTS if str(one) != table]
+        assert {str(one): count(tenants.app, one) for one in others} == {str(one): 0 for one in others}
+
+
+def test_a_verified_address_shows_the_users_who_have_it(tenants: Tenants, owner: psycopg.Connection) -> None:
+    """With an address alone, the users of any account who have it are visible, to look at; nothing else is."""
+    owner.execute("UPDATE app.users SET email = 'Bo@Acme.example'")
+    owner.execute("UPDATE app.users SET email = 'eve@acme.example' WHERE id = %s", [tenants.theirs["app.users"]])
+    tenants.app.rollback()
+    tenants.app.execute("SELECT set_config('app.verified_email', 'bo@acme.example', true)")
+
+    assert tenants.app.execute("SELECT id FROM app.users").fetchall() == [(tenants.mine["app.users"],)]
+    assert tenants.app.execute("UPDATE app.users SET name = 'Eve'").rowcount == 0
+    assert tenants.app.execute("DELETE FROM app.users").rowcount == 0
+    others = [one for one in OF_TENANTS if str(one) != "app.users"]
+    assert {str(one): count(tenants.app, one) for one in others} == {str(one): 0 for one in others}
+
+
+def test_a_job_holds_its_workspace_and_changes_nothing(tenants: Tenants) -> None:
+    """A transaction that knows its workspace alone may lock its row, and nobody else's, but not update it."""
+    tenants.app.rollback()
+    tenants.app.execute("SELECT set_config('app.workspace_id', %s, true)", [str(tenants.mine[WORKSPACES])])
+
+    held = tenants.app.execute("SELECT id FROM app.workspaces FOR NO KEY UPDATE").fetchall()
+    assert held == [(tenants.mine[WORKSPACES],)]
+    with pytest.raises(InsufficientPrivilege, match="row-level security"):
+        tenants.app.execute("UPDATE app.workspaces SET name = 'mine now'")
 
 
 def test_every_change_is_logged_for_its_workspace(tenants: Tenants, owner: psycopg.Connection) -> None:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 LEADS = 60
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400, func_only=True)]
 
 
 def demo(home: Path, file: Path, database_url: str) -> "subprocess.CompletedProcess[str]":

@@ -128,6 +128,21 @@ def test_a_wrong_setting_is_a_sentence(home: Path, database_url: str, setting: s
     assert said(result).startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"OIDC_ISSUER": "https://login.example.com/"}, "OIDC_AUDIENCE cannot be used: it is set together with"),
+        ({"OIDC_AUDIENCE": "salesmatter"}, "OIDC_AUDIENCE cannot be used: it is set together with"),
+        ({"OIDC_ISSUER": "login", "OIDC_AUDIENCE": "us"}, "OIDC_ISSUER cannot be used: it must be an address"),
+    ],
+)
+def test_half_a_sign_on_is_a_sentence(home: Path, database_url: str, settings: dict[str, str], sentence: str) -> None:
+    """The API does not start with an issuer and no audience, which would take tokens that are meant for others."""
+    result = salesmatter(home, "api", DATABASE_URL=database_url, SALESMATTER_API_PORT=str(free()), **settings)
+
+    assert sentence in said(result)
+
+
 def test_an_unwritable_home_is_a_sentence(tmp_path: Path) -> None:
     """A home that cannot be made is named."""
     (tmp_path / "file").write_text("in the way")

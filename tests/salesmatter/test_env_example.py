@@ -7,7 +7,7 @@ from dotenv import dotenv_values
 from pydantic_settings import BaseSettings
 
 from ai.settings import AiSettings
-from api.settings import ApiSettings
+from api.settings import ApiSettings, OidcSettings
 from database.settings import DatabaseSettings
 from orchestration.settings import OrchestrationSettings
 
@@ -15,7 +15,7 @@ TEXT = (Path(__file__).parent.parent.parent / ".env.example").read_text(encoding
 VALUES = dotenv_values(stream=io.StringIO(re.sub(r"^# (?=[A-Z_]+=)", "", TEXT, flags=re.MULTILINE)))
 
 
-@pytest.mark.parametrize("settings", [ApiSettings, AiSettings, DatabaseSettings, OrchestrationSettings])
+@pytest.mark.parametrize("settings", [ApiSettings, OidcSettings, AiSettings, DatabaseSettings, OrchestrationSettings])
 def test_every_setting_is_listed_with_a_value_that_can_be_used(
     settings: type[BaseSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from ai.cleaning import one_line, printable
 from ai.context import NodeContext
 from ai.errors import ModelUnavailable, TemplateError
 from ai.models import Usage
-from ai.workflows.email_generation import bodies, checks
+from ai.workflows.email_generation import bodies, checks, rendering
 from ai.workflows.email_generation.state import (
     Candidate,
     DraftFailed,
@@ -48,7 +48,13 @@ async def gather(state: InputState) -> Update:
         for part, template in (("Subject", request.subject_template), ("Body", request.body_template))
         for problem in templates.check_template(template)
     ]
-    return {"variables": _variables(request), "problems": problems, "candidate": None, "writings": 0, "usage": Usage()}
+    return {
+        "variables": rendering.variables_of(request),
+        "problems": problems,
+        "candidate": None,
+        "writings": 0,
+        "usage": Usage(),
+    }
 
 
 async def choose_author(state: State, runtime: Runtime[NodeContext]) -> Literal["write", "render", "finish"]:
@@ -74,17 +80,10 @@ async def rewrite(state: State, runtime: Runtime[NodeContext]) -> Update:
 
 async def render(state: State) -> Update:
     """Fill the template with the lead's fields; what the model may have left behind is replaced."""
-    request, variables = state["request"], state["variables"]
     try:
-        subject = one_line(templates.render(request.subject_template, variables))
-        if templates.is_html(request.body_template):
-            html = templates.render(request.body_template, variables, html=True)
-            text = bodies.text_of(html)
-        else:
-            text, html = templates.render(request.body_template, variables).strip(), None
+        return {"candidate": rendering.render(state["request"], state["variables"])}
     except TemplateError as error:
         return {"candidate": None, "problems": [error.message]}
-    return {"candidate": Candidate.model_construct(subject=subject, text=text, html=html, author="template")}
 
 
 async def check(state: State) -> Update:
@@ -141,18 +140,6 @@ async def _ask(state: State, runtime: Runtime[NodeContext], name: str, material:
     )
     usage = state["usage"] + answer.usage
     return {"candidate": candidate, "writings": writings, "usage": usage, "prompt_version": prompt.version}
-
-
-def _variables(request: EmailGenerationInput) -> dict[str, object]:
-    lead = request.lead
-    fields = {name: getattr(lead, name) for name in ("first_name", "last_name", "email", "company", "role", "segment")}
-    return templates.lead_variables(
-        fields,
-        lead.custom_fields,
-        sender_name=request.sender.name,
-        sender_email=request.sender.email,
-        workspace_name=request.workspace_name,
-    )
 
 
 def _material(request: EmailGenerationInput) -> dict[str, object]:

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from api.accounts import service
 from api.resources import Services
-from api.workspaces import service
 from database.roles import libpq_url, owner_url
 from database.tenancy import Scope, transaction
 from tests.postgres import create_database, drop_database

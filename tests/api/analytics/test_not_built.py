@@ -5,7 +5,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_before_dbt_has_run_there_is_a_clear_answer(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """Where the marts do not exist yet every endpoint answers 503 with a code of its own, and never 500."""
+    """Where the marts do not exist yet every endpoint answers 404 with a code of its own, and never 500."""
     for path in ("campaigns", "campaigns/c", "timeseries", "aggregate"):
         response = await app_client.get(f"/api/metrics/{workspace}/{path}")
-        assert (response.status_code, response.json()["code"]) == (503, "analytics_not_built"), path
+        assert (response.status_code, response.json()["code"]) == (404, "analytics_not_built"), path

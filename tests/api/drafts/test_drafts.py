@@ -71,3 +71,101 @@ async def test_an_unknown_draft_is_not_found(app_client: httpx.AsyncClient, work
     response = await app_client.get(f"/api/workspaces/{workspace}/drafts/0190a2b0-0000-7000-8000-000000000000")
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def approvals(outreach: Outreach, *draft_ids: str) -> dict[str, tuple[str, str | None]]:
+    """Approve drafts by id and return what is said of each."""
+    result = (await outreach.post("/drafts/approve", {"draftIds": list(draft_ids)})).json()
+    rows = {row["draftId"]: (row["status"], row["reason"]) for row in result["results"]}
+    assert result["approved"] == [draft_id for draft_id, (status, _) in rows.items() if status == "approved"]
+    return rows
+
+
+async def test_each_draft_is_answered_for(outreach: Outreach, draft: str) -> None:
+    """Approved, not waiting, unknown: one row for each id, once."""
+    unknown, draft_id = "0190a2b0-0000-7000-8000-000000000000", draft.rpartition("/")[2]
+
+    first = await approvals(outreach, draft_id, unknown, draft_id)
+    second = await approvals(outreach, draft_id)
+
+    assert first == {draft_id: ("approved", None), unknown: ("unknown", None)}
+    assert second == {draft_id: ("not_waiting", None)}
+
+
+async def test_what_can_never_be_sent_is_not_approved(outreach: Outreach, draft: str) -> None:
+    """A suppressed address is refused with its reason, one by one and by sequence; the draft stays as it was."""
+    found = await outreach.get(draft)
+    await outreach.post("/suppressions", {"domain": "lead.example"})
+
+    rows = await approvals(outreach, found["id"])
+    by_sequence = (await outreach.post("/drafts/approve", {"sequenceId": found["sequenceId"]})).json()
+    alone = await outreach.client.post(f"{outreach.path}{draft}/approve")
+    again = await outreach.client.post(f"{outreach.path}{draft}/regenerate")
+
+    refused = {"draftId": found["id"], "status": "refused", "reason": "the address is suppressed"}
+    assert rows == {found["id"]: ("refused", "the address is suppressed")}
+    assert by_sequence == {"approved": [], "results": [refused]}
+    assert [alone.status_code, again.status_code] == [409, 409]
+    assert "the address is suppressed" in alone.json()["detail"]
+    assert (await outreach.get(draft))["status"] == "drafted"
+
+
+async def test_a_failed_draft_of_an_ended_enrollment_stays_failed(outreach: Outreach, draft: str) -> None:
+    """Nothing is written for an enrollment that is over."""
+    await outreach.post(f"/enrollments/{(await outreach.get(draft))['enrollmentId']}/stop")
+
+    response = await outreach.client.post(f"{outreach.path}{draft}/regenerate")
+
+    assert (response.status_code, response.json()["code"]) == (409, "conflict")
+    assert "the enrollment is completed" in response.json()["detail"]
+    assert (await outreach.get(draft))["status"] == "failed"
+
+
+async def test_an_edit_is_made_to_what_was_seen(outreach: Outreach, draft: str) -> None:
+    """Of two reviewers who read the same draft, the second is told that it was changed, and nothing is lost."""
+    url = f"{outreach.path}{draft}"
+    seen = {"If-Match": (await outreach.client.get(url)).headers["ETag"]}
+
+    first = await outreach.client.patch(url, json={"subject": "Mine"}, headers=seen)
+    second = await outreach.client.patch(url, json={"subject": "Yours"}, headers=seen)
+    informed = await outreach.client.patch(url, json={"body": "Hi"}, headers={"If-Match": first.headers["ETag"]})
+
+    assert [first.status_code, second.status_code, informed.status_code] == [200, 412, 200]
+    assert ((await outreach.get(draft))["subject"], (await outreach.get(draft))["body"]) == ("Mine", "Hi")
+
+
+@pytest.mark.parametrize("change", [{"subject": "a\nBcc: b"}, {"subject": "  "}, {"body": " "}, {"subject": None}])
+async def test_a_draft_keeps_something_to_say(outreach: Outreach, draft: str, change: dict[str, str | None]) -> None:
+    """A subject is one line, and neither part can be emptied."""
+    response = await outreach.client.patch(f"{outreach.path}{draft}", json=change)
+
+    assert (response.status_code, response.json()["code"]) == (422, "malformed")
+
+
+async def test_a_rejected_draft_is_not_sent_until_it_is_written_again(outreach: Outreach, draft: str) -> None:
+    """Rejected after its approval it stays unsent, though queued; written again and approved, it goes out once."""
+    await outreach.post(f"{draft}/approve")
+    rejected = (await outreach.post(f"{draft}/reject", {"reason": "too long"})).json()
+    await outreach.run_jobs()
+    assert outreach.mails() == []
+    assert (rejected["status"], rejected["errorReason"]) == ("failed", "rejected: too long")
+    assert (await outreach.client.post(f"{outreach.path}{draft}/reject", json={"reason": "x"})).status_code == 409
+
+    await outreach.post(f"{draft}/regenerate")
+    await outreach.run_jobs()
+    await outreach.post(f"{draft}/approve")
+    await outreach.run_jobs()
+
+    assert len(outreach.mails()) == 1
+    assert (await outreach.get(draft))["errorReason"] is None
+
+
+async def test_drafts_are_found_by_what_they_belong_to(outreach: Outreach, draft: str) -> None:
+    """By status, sequence, lead and enrollment; another's gives none."""
+    found = await outreach.get(draft)
+    other = "0190a2b0-0000-7000-8000-000000000000"
+
+    for name in ("sequenceId", "leadId", "enrollmentId"):
+        assert [one["id"] for one in (await outreach.get("/drafts", **{name: found[name]}))["items"]] == [found["id"]]
+        assert (await outreach.get("/drafts", **{name: other}))["items"] == []
+    assert (await outreach.get("/drafts", status="sent"))["items"] == []

@@ -1,7 +1,9 @@
+import asyncio
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
 import httpx
 import pytest
-
-from tests.api.running import RunJobs
 
 pytestmark = pytest.mark.anyio
 
@@ -55,28 +57,6 @@ async def test_a_draft_sequence_takes_nobody(app_client: httpx.AsyncClient, base
     assert (response.status_code, response.json()["code"]) == (409, "conflict")
 
 
-async def test_explain_names_the_binding_constraint(
-    app_client: httpx.AsyncClient, base: str, sequence_id: str, run_jobs: RunJobs
-) -> None:
-    """Two days before the first step, the step's delay binds; a pause is named as what holds it."""
-    lead_id = await add_lead(app_client, base, "a@lead.example")
-    await app_client.post(f"{base}/enrollments", json={"sequenceId": sequence_id, "leadIds": [lead_id]})
-    await run_jobs()
-    (enrollment,) = (await app_client.get(f"{base}/enrollments")).json()["items"]
-    one = f"{base}/enrollments/{enrollment['id']}"
-
-    explained = (await app_client.get(f"{one}/explain")).json()
-    await app_client.post(f"{one}/pause")
-    paused = (await app_client.get(f"{one}/explain")).json()
-
-    assert ("step_delay", None, enrollment["nextRunAt"]) == (
-        explained["binding"],
-        explained["heldBy"],
-        explained["sendsAt"],
-    )
-    assert paused["heldBy"] == "the enrollment is paused"
-
-
 async def test_an_illegal_move_is_a_conflict(app_client: httpx.AsyncClient, base: str, sequence_id: str) -> None:
     """An active enrollment cannot be resumed; the problem says from where it could be."""
     lead_id = await add_lead(app_client, base, "a@lead.example")
@@ -87,3 +67,68 @@ async def test_an_illegal_move_is_a_conflict(app_client: httpx.AsyncClient, base
 
     assert (response.status_code, response.json()["code"]) == (409, "invalid_transition")
     assert "paused, replied" in response.json()["detail"]
+
+
+async def test_an_unknown_list_is_not_found(app_client: httpx.AsyncClient, base: str, sequence_id: str) -> None:
+    """A list that is not there is said to be so, not taken for an empty one."""
+    body = {"sequenceId": sequence_id, "listId": "0190a2b0-0000-7000-8000-000000000000"}
+
+    response = await app_client.post(f"{base}/enrollments", json=body)
+
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def test_a_whole_list_is_enrolled_in_the_zones_of_its_leads(
+    app_client: httpx.AsyncClient, base: str, sequence_id: str
+) -> None:
+    """All leads of a list are enrolled, and no other; each by its own clock or, without one, by the workspace's."""
+    list_id = (await app_client.post(f"{base}/lead-lists", json={"name": "Fair"})).json()["id"]
+    window = {"windowStart": "08:00:00", "windowEnd": "17:00:00", "timezone": "UTC"}
+    assert (await app_client.patch(base, json=window)).is_success
+    for email, zone in (("a@lead.example", None), ("b@lead.example", "Asia/Tokyo")):
+        made = await app_client.post(f"{base}/leads", json={"email": email, "timezone": zone, "listId": list_id})
+        assert made.status_code == 201
+    await add_lead(app_client, base, "elsewhere@lead.example")
+
+    result = (await app_client.post(f"{base}/enrollments", json={"sequenceId": sequence_id, "listId": list_id})).json()
+
+    enrollments = (await app_client.get(f"{base}/enrollments")).json()["items"]
+    due = [datetime.fromisoformat(one["nextRunAt"]) for one in enrollments]
+    assert (result, len(due)) == ({"enrolled": 2, "skipped": {}}, 2)
+    assert all(
+        any(time(8) <= at.astimezone(ZoneInfo(zone)).time() < time(17) for at in due) for zone in ("UTC", "Asia/Tokyo")
+    )
+
+
+async def test_two_who_enroll_the_same_leads_enroll_each_once(
+    app_client: httpx.AsyncClient, base: str, sequence_id: str
+) -> None:
+    """Concurrent calls share the leads between them; each lead that another took is counted as enrolled before."""
+    lead_ids = [await add_lead(app_client, base, f"l{number}@lead.example") for number in range(20)]
+    bodies = [{"sequenceId": sequence_id, "leadIds": some} for some in (lead_ids, lead_ids[::-1], lead_ids)]
+
+    answers = await asyncio.gather(*(app_client.post(f"{base}/enrollments", json=body) for body in bodies))
+
+    results = [answer.json() for answer in answers]
+    assert sum(result["enrolled"] for result in results) == 20
+    assert all(result["enrolled"] + result["skipped"].get("already_enrolled", 0) == 20 for result in results)
+
+
+async def test_nobody_enters_a_sequence_that_is_being_deleted(
+    app_client: httpx.AsyncClient, base: str, sequence_id: str
+) -> None:
+    """Enrolled before the deletion or after it: either way no enrollment is left that could still move."""
+    lead_ids = [await add_lead(app_client, base, f"l{number}@lead.example") for number in range(20)]
+    enrolling = [
+        app_client.post(f"{base}/enrollments", json={"sequenceId": sequence_id, "leadIds": [lead_id]})
+        for lead_id in lead_ids
+    ]
+
+    answers = await asyncio.gather(*enrolling, app_client.delete(f"{base}/sequences/{sequence_id}"))
+
+    assert answers[-1].status_code == 204
+    assert {answer.status_code for answer in answers[:-1]} <= {201, 404}
+    enrollments = (await app_client.get(f"{base}/enrollments")).json()["items"]
+    drafts = (await app_client.get(f"{base}/drafts")).json()["items"]
+    assert {one["status"] for one in enrollments} <= {"completed"}
+    assert {(one["status"], one["errorReason"]) for one in drafts} <= {("failed", "the sequence was deleted")}

@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -105,3 +106,106 @@ async def test_a_synced_transaction_settles_an_unknown_send(
 
     (draft,) = [one for one in (await outreach.get("/drafts"))["items"] if one["stepOrder"] == 1]
     assert draft["status"] == "sent"
+
+
+async def ids_of(outreach: Outreach, **query: str) -> list[str]:
+    """Return the ids of the events that a query finds, in its order."""
+    return [event["id"] for event in (await outreach.get("/events", limit="500", **query))["items"]]
+
+
+async def test_events_are_looked_for(outreach: Outreach) -> None:
+    """Each filter finds the events that have it, all of them, and none else."""
+    lead_id, mail = await outreach.send_one()
+    await outreach.hear(mail, "delivered")
+    await outreach.hear(mail, "open")
+    events = (await outreach.get("/events"))["items"]
+    assert [one["id"] for one in events] == sorted((one["id"] for one in events), reverse=True)
+    (draft_id,) = {one["draftId"] for one in events}
+    (sequence_id,) = {one["sequenceId"] for one in events}
+    assert {one["leadId"] for one in events} == {lead_id}
+    everything = [one["id"] for one in events]
+    nobody = str(UUID(int=0))
+
+    for name, value in (("draftId", draft_id), ("leadId", lead_id), ("sequenceId", sequence_id)):
+        assert await ids_of(outreach, **{name: value}) == everything
+        assert await ids_of(outreach, **{name: nobody}) == []
+    assert await ids_of(outreach, type="opened") == [one["id"] for one in events if one["type"] == "opened"]
+    assert await ids_of(outreach, verdict="machine") == [one["id"] for one in events if one["verdict"] == "machine"]
+    assert await ids_of(outreach, verdict="human") == []
+    for one in events:
+        assert await outreach.get(f"/events/{one['id']}") == one
+
+
+async def test_events_of_a_period(outreach: Outreach, database_url: str) -> None:
+    """A period begins with `since` and ends before `until`; by time the pages meet, also within one instant."""
+    await outreach.send_one()
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute(
+            "INSERT INTO app.email_events (workspace_id, draft_id, provider_event_key, type, occurred_at)"
+            " SELECT workspace_id, id, 'k' || n, 'opened', timestamptz '2026-03-02 09:00Z' - n / 3 * interval '1 hour'"
+            " FROM app.email_drafts, generate_series(0, 8) AS n WHERE sent_at IS NOT NULL"
+        )
+    events = (await outreach.get("/events", type="opened"))["items"]
+    by_time = [one["id"] for one in sorted(events, key=lambda one: (one["occurredAt"], one["id"]))]
+    assert len(by_time) == 9
+
+    period = {"since": "2026-03-02T10:00:00+02:00", "until": "2026-03-02T09:00:00Z"}
+    assert sorted(await ids_of(outreach, **period)) == sorted(by_time[3:6])
+    assert await ids_of(outreach, sort="occurredAt", type="opened") == by_time
+    met: list[str] = []
+    query = {"sort": "-occurredAt", "type": "opened", "limit": "2"}
+    for _ in range(5):
+        page = await outreach.get("/events", **query)
+        met += [one["id"] for one in page["items"]]
+        query["cursor"] = page["nextCursor"]
+    assert met == by_time[::-1]
+    assert page["nextCursor"] is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"type": "vanished"},
+        {"verdict": "cat"},
+        {"leadId": "x"},
+        {"since": "yesterday"},
+        {"until": "2026-01-01T00:00:00"},
+        {"sort": "type"},
+        {"cursor": "x"},
+    ],
+)
+async def test_events_asked_for_wrongly(outreach: Outreach, query: dict[str, str]) -> None:
+    """A filter that means nothing, and a time without a zone, are refused with the field named."""
+    response = await outreach.client.get(f"{outreach.path}/events", params=query)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["location"] == ["query", *query]
+
+
+async def test_there_is_no_such_event(outreach: Outreach) -> None:
+    """An event that is not the workspace's is not found."""
+    assert (await outreach.client.get(f"{outreach.path}/events/{UUID(int=0)}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "poison", ['"\\u0000"', '"\\ud800"', "NaN", "-Infinity", "1e999", "[" * 700 + "]" * 700, '{"\\u0000": 1}']
+)
+async def test_what_cannot_be_stored_holds_up_nothing(outreach: Outreach, database_url: str, poison: str) -> None:
+    """A push with a value that the database cannot hold is cleaned or set aside; the events after it are applied."""
+    _, mail = await outreach.send_one()
+    event = (
+        '{"id": "7", "type": "click", "timestamp": "2026-01-05T15:41:31Z", "data": [{"link_url": %s, "transaction":'
+        f' {{"message_id": "{mail["message_id"]}"}}, "recipient": {{"email": "thandi@lead.example"}}}}]}}'
+    ) % poison
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute(
+            "INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)"
+            " VALUES (%s, 'application/json', %s, now())",
+            [outreach.workspace_id, event.encode()],
+        )
+
+    await outreach.hear(mail, "delivered")
+
+    assert "delivered" in await types_of(outreach)
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        left = await owner.execute("SELECT FROM everlytic.webhook_deliveries WHERE applied_at IS NULL")
+        assert await left.fetchall() == []

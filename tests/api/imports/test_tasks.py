@@ -21,16 +21,16 @@ MANY = 500
 async def receive(services: Services, workspace_id: UUID, addresses: list[str]) -> UUID:
     """Upload a file of addresses and ask for its commit."""
     data = "Email\n" + "".join(f"{address}\n" for address in addresses)
-    made = await service.receive(
-        services,
-        workspace_id,
-        io.BytesIO(data.encode()),
-        file_name="people.csv",
-        list_name=None,
-        policy=DuplicatePolicy.FILL,
-        actor=uuid4(),
-    )
-    async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
+    scope = Scope(workspace_id=workspace_id)
+    file = io.BytesIO(data.encode())
+    async with (
+        service.reading(services, workspace_id, file, actor=uuid4()) as read,
+        transaction(services.pool, scope) as session,
+    ):
+        made = await service.receive(
+            session, workspace_id, read, file_name="people.csv", list_name=None, policy=DuplicatePolicy.FILL
+        )
+    async with transaction(services.pool, scope) as session:
         await service.start_commit(session, workspace_id, made.id, AT)
     return made.id
 

@@ -1,15 +1,18 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
 
+from api.accounts import service
 from api.resources import Services
-from api.workspaces import service
 from database.roles import libpq_url, owner_url
 from database.tenancy import Scope, transaction
+from tests.api.outreach import Outreach
 
 pytestmark = pytest.mark.anyio
 
@@ -104,8 +107,8 @@ async def test_only_what_ended_badly_can_be_tried_again(
     for status in ("pending", "running", "completed"):
         job_id = await add_job(owner, workspace, status=status)
         response = await app_client.post(f"/api/workspaces/{workspace}/jobs/{job_id}/retry")
-        assert (response.status_code, response.json()["code"]) == (409, "conflict")
-        assert f"The job is {status}" in response.json()["detail"]
+        assert (response.status_code, response.json()["code"]) == (409, "invalid_transition")
+        assert f"A job that is {status} cannot" in response.json()["detail"]
 
 
 async def test_what_waits_can_be_called_off(
@@ -144,3 +147,127 @@ async def test_another_accounts_job_does_not_exist(
         assert (await app_client.post(f"{url}/retry", headers=headers)).status_code == 404
         assert (await app_client.post(f"{url}/cancel", headers=headers)).status_code == 404
     assert (await app_client.get(f"/api/workspaces/{workspace}/jobs/{job_id}")).json()["status"] == "failed"
+
+
+async def test_a_job_says_what_it_is_about(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """The ids in a payload are shown by their names, and nothing else of it."""
+    draft_id = str(uuid4())
+    payload = json.dumps({"draftId": draft_id, "sequenceId": None, "token": "s3cret"})
+    job_id = await add_job(owner, workspace, payload=payload)
+    about = (await app_client.get(f"/api/workspaces/{workspace}/jobs/{job_id}")).json()["about"]
+    assert {name: value for name, value in about.items() if value} == {"draftId": draft_id}
+
+
+async def test_jobs_of_a_period(app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection) -> None:
+    """A period begins with `since` and ends before `until`, by when a job was asked for; a time needs a zone."""
+    days = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2, 3)]
+    ids = [await add_job(owner, workspace, scheduled_for=day, run_at=day) for day in days]
+    url = f"/api/workspaces/{workspace}/jobs"
+    query = {"since": "2026-03-02T02:00:00+02:00", "until": "2026-03-03T00:00:00Z"}
+    assert [one["id"] for one in (await app_client.get(url, params=query)).json()["items"]] == [ids[1]]
+    assert (await app_client.get(url, params={"since": "2026-03-02T02:00:00"})).status_code == 422
+
+
+async def test_many_are_tried_again(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """All that failed of a type waits again with attempts left; other types, other ends and other times stay."""
+    day = datetime(2026, 3, 4, tzinfo=UTC)
+    failed = [await add_job(owner, workspace, status="failed", attempts=5, completed_at=day) for _ in range(3)]
+    early = datetime(2026, 1, 1, tzinfo=UTC)
+    others = [
+        await add_job(owner, workspace, "generate_draft", status="failed", completed_at=day),
+        await add_job(owner, workspace, status="cancelled", completed_at=day),
+        await add_job(owner, workspace, status="completed", completed_at=day),
+        await add_job(owner, workspace, status="failed", completed_at=day, scheduled_for=early, run_at=early),
+    ]
+    url = f"/api/workspaces/{workspace}/jobs"
+    before = [(await app_client.get(f"{url}/{one}")).json() for one in others]
+
+    body = {"type": "send_email", "status": "failed", "since": "2026-02-01T00:00:00Z"}
+    response = await app_client.post(f"{url}/retry", json=body)
+
+    assert (response.status_code, response.json()) == (200, {"retried": 3, "remaining": 0})
+    after = [(await app_client.get(f"{url}/{one}")).json() for one in failed]
+    assert {(one["status"], one["maxAttempts"], one["completedAt"]) for one in after} == {("pending", 10, None)}
+    assert [(await app_client.get(f"{url}/{one}")).json() for one in others] == before
+    again = await app_client.post(f"{url}/retry", json=body)
+    assert again.json() == {"retried": 0, "remaining": 0}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"status": "failed"},
+        {"type": "send_email", "status": "pending"},
+        {"type": "DROP TABLE"},
+        {"type": "send_email", "since": "2026-02-01T00:00:00"},
+        {"type": "send_email", "all": True},
+    ],
+)
+async def test_many_without_a_filter_are_not(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, body: dict[str, object]
+) -> None:
+    """Without a type, or with a status that cannot be tried again, nothing is."""
+    job_id = await add_job(owner, workspace, status="failed")
+    url = f"/api/workspaces/{workspace}/jobs"
+    assert (await app_client.post(f"{url}/retry", json=body)).status_code == 422
+    assert (await app_client.get(f"{url}/{job_id}")).json()["status"] == "failed"
+
+
+async def test_two_cancel_and_retry_at_once(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """Of two who do the same to a job at once, one does it and the other is told how it is now."""
+    job_id = await add_job(owner, workspace)
+    url = f"/api/workspaces/{workspace}/jobs/{job_id}"
+    for what in ("cancel", "retry"):
+        answers = await asyncio.gather(*(app_client.post(f"{url}/{what}") for _ in range(2)))
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+
+
+async def approved_draft(outreach: Outreach) -> str:
+    """Have a draft approved whose job waits for a worker, and return that job's id."""
+    sequence_id = await outreach.add_sequence("One", auto_approve=False)
+    await outreach.enroll(sequence_id, await outreach.add_lead("thandi@lead.example"))
+    await outreach.post("/drafts/approve", {"sequenceId": sequence_id})
+    (job,) = (await outreach.get("/jobs", type="send_email"))["items"]
+    assert isinstance(job["id"], str)
+    return job["id"]
+
+
+async def test_a_cancelled_send(outreach: Outreach) -> None:
+    """A cancelled send leaves its draft reviewed and unsent; the job names the draft, and tried again sends it once."""
+    job_id = await approved_draft(outreach)
+    cancelled = (await outreach.post(f"/jobs/{job_id}/cancel")).json()
+    await outreach.run_jobs()
+    (draft,) = (await outreach.get("/drafts"))["items"]
+    assert (draft["status"], cancelled["about"]["draftId"], outreach.mails()) == ("reviewed", draft["id"], [])
+
+    await outreach.post(f"/jobs/{job_id}/retry")
+    await outreach.run_jobs()
+
+    assert len(outreach.mails()) == 1
+    assert (await outreach.get(f"/jobs/{job_id}"))["status"] == "completed"
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "claimed", "unknown"])
+async def test_a_send_tried_again_is_not_sent_again(
+    outreach: Outreach, owner: psycopg.AsyncConnection, outcome: str
+) -> None:
+    """Whatever is known of the call, a send job that is put back on the queue finds the claim and calls nobody."""
+    job_id = await approved_draft(outreach)
+    await outreach.run_jobs()
+    assert len(outreach.mails()) == 1
+    await owner.execute("UPDATE app.scheduled_jobs SET status = 'failed' WHERE id = %s", [job_id])
+    await owner.execute("UPDATE app.send_attempts SET outcome = %s", [outcome])
+    await owner.execute("UPDATE app.email_drafts SET status = 'reviewed' WHERE sent_at IS NOT NULL")
+
+    assert (await outreach.post("/jobs/retry", {"type": "send_email"})).json() == {"retried": 1, "remaining": 0}
+    await outreach.run_jobs()
+
+    assert len(outreach.mails()) == 1
+    assert (await outreach.get(f"/jobs/{job_id}"))["status"] == "completed"

@@ -1,40 +1,11 @@
-import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.api.people import NOBODY, add, add_list, count_of, leads_of
+
 pytestmark = pytest.mark.anyio
-
-NOBODY = "018f0000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-def base(workspace: str) -> str:
-    """Where the workspace's resources are."""
-    return f"/api/workspaces/{workspace}"
-
-
-async def add(client: httpx.AsyncClient, base: str, email: str, **fields: Any) -> dict[str, Any]:
-    """Create a lead and return it."""
-    response = await client.post(f"{base}/leads", json={"email": email, **fields})
-    assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
-
-
-async def add_list(client: httpx.AsyncClient, base: str, name: str = "Prospects") -> str:
-    """Create a list and return its id."""
-    response = await client.post(f"{base}/lead-lists", json={"name": name})
-    assert response.status_code == 201, response.text
-    list_id: str = response.json()["id"]
-    return list_id
-
-
-async def count_of(client: httpx.AsyncClient, base: str, list_id: str) -> int:
-    """Return what a list says its count is."""
-    count: int = (await client.get(f"{base}/lead-lists/{list_id}")).json()["leadCount"]
-    return count
 
 
 async def test_create_and_get(app_client: httpx.AsyncClient, base: str) -> None:
@@ -63,35 +34,6 @@ async def test_address_is_unique(app_client: httpx.AsyncClient, base: str) -> No
     assert (await app_client.delete(f"{base}/leads/{made['id']}")).status_code == 204
     assert (await app_client.get(f"{base}/leads/{made['id']}")).status_code == 404
     await add(app_client, base, "ann@example.com")
-
-
-async def test_one_of_many_wins(app_client: httpx.AsyncClient, base: str) -> None:
-    """Of 20 clients that create the same address at once, one gets the lead and 19 a clear answer; it counts once."""
-    list_id = await add_list(app_client, base)
-    body = {"email": "ann@example.com", "listId": list_id}
-    answers = await asyncio.gather(*(app_client.post(f"{base}/leads", json=body) for _ in range(20)))
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
-    assert await count_of(app_client, base, list_id) == 1
-
-
-async def test_counts_stay_true(app_client: httpx.AsyncClient, base: str) -> None:
-    """Leads that come, move and go at the same time leave each list with the count of its leads."""
-    lists = [await add_list(app_client, base, name) for name in ("A", "B")]
-    made = await asyncio.gather(
-        *(add(app_client, base, f"p{number}@example.com", listId=lists[number % 2]) for number in range(20))
-    )
-    moves = [
-        app_client.patch(f"{base}/leads/{lead['id']}", json={"listId": lists[(number // 2) % 2]})
-        for number, lead in enumerate(made[:16])
-    ]
-    leaves = [app_client.patch(f"{base}/leads/{lead['id']}", json={"listId": None}) for lead in made[16:18]]
-    deletions = [app_client.delete(f"{base}/leads/{lead['id']}") for lead in (*made[14:16], *made[18:])]
-    answers = await asyncio.gather(*moves, *leaves, *deletions)
-    assert {answer.status_code for answer in answers} <= {200, 204, 404}
-    for list_id in lists:
-        held = (await app_client.get(f"{base}/leads", params={"listId": list_id})).json()["items"]
-        assert await count_of(app_client, base, list_id) == len(held)
-    assert sum([await count_of(app_client, base, one) for one in lists]) == 14
 
 
 async def test_filters(app_client: httpx.AsyncClient, base: str) -> None:
@@ -136,6 +78,101 @@ async def test_patch(app_client: httpx.AsyncClient, base: str) -> None:
     assert missing.status_code == 404
 
 
+async def test_custom_fields_have_a_limit(app_client: httpx.AsyncClient, base: str) -> None:
+    """Changes cannot pile up more custom fields than a new lead may have; what is refused changes nothing."""
+    made = await add(app_client, base, "ann@example.com", customFields={f"a{number}": number for number in range(150)})
+    path = f"{base}/leads/{made['id']}"
+    refused = await app_client.patch(path, json={"customFields": {f"b{number}": number for number in range(51)}})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+    assert (await app_client.get(path)).json() == made
+    gone = {f"a{number}": None for number in range(1)}
+    taken = await app_client.patch(path, json={"customFields": gone | {f"b{number}": True for number in range(51)}})
+    assert len(taken.json()["customFields"]) == 200
+
+
+async def test_change_of_what_was_seen(app_client: httpx.AsyncClient, base: str) -> None:
+    """With If-Match a lead is changed or deleted only as it was seen, by the ETag of a GET or of an earlier change."""
+    made = await add(app_client, base, "ann@example.com")
+    path = f"{base}/leads/{made['id']}"
+    seen = {"If-Match": (await app_client.get(path)).headers["ETag"]}
+    changed = await app_client.patch(path, json={"firstName": "Ann"}, headers=seen)
+    assert changed.status_code == 200
+    for late in (
+        await app_client.patch(path, json={"firstName": "Eve"}, headers=seen),
+        await app_client.delete(path, headers=seen),
+    ):
+        assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+    assert (await app_client.get(path)).json() == changed.json()
+    fresh = {"If-Match": (await app_client.get(path)).headers["ETag"]}
+    assert (await app_client.delete(path, headers=fresh)).status_code == 204
+
+
+async def test_a_suppressed_lead_says_so(app_client: httpx.AsyncClient, base: str) -> None:
+    """A suppressed address may be a lead, and whoever looks at it is told; an address of the same end is not meant."""
+    for body in ({"email": "ann@example.com"}, {"domain": "example.org"}):
+        assert (await app_client.post(f"{base}/suppressions", json=body)).status_code == 201
+    told = {
+        email: (await add(app_client, base, email))["suppressed"]
+        for email in ("ann@example.com", "joann@example.com", "bob@example.org", "bob@sub.example.org")
+    }
+    assert list(told.values()) == [True, False, True, False]
+    for lead in await leads_of(app_client, base):
+        shown = (await app_client.get(f"{base}/leads/{lead['id']}")).json()
+        assert shown == {**lead, "suppressed": told[lead["email"]]}
+
+
+@pytest.mark.parametrize("field", ["createdAt", "updatedAt", "email", "lastName", "company"])
+async def test_orders(app_client: httpx.AsyncClient, base: str, field: str) -> None:
+    """Each order holds over all pages in both directions, also where many leads have the same value."""
+    for number in range(12):
+        names = {"lastName": f"L{number % 3}", "company": f"C{number % 2}"}
+        await add(app_client, base, f"p{(number * 7) % 12:02}@example.com", **names)
+    first = (await leads_of(app_client, base))[5]
+    assert (await app_client.patch(f"{base}/leads/{first['id']}", json={"role": "CTO"})).status_code == 200
+    everyone = sorted(await leads_of(app_client, base), key=lambda lead: (lead[field], lead["id"]))
+    assert await _paged(app_client, f"{base}/leads", sort=field) == everyone
+    assert await _paged(app_client, f"{base}/leads", sort=f"-{field}") == everyone[::-1]
+    assert (await app_client.get(f"{base}/leads", params={"sort": f"{field}s"})).status_code == 422
+
+
+async def _paged(client: httpx.AsyncClient, path: str, **query: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"nextCursor": None}
+    while not found or page["nextCursor"]:
+        cursor = {"cursor": page["nextCursor"]} if page["nextCursor"] else {}
+        page = (await client.get(path, params={"limit": "5", **query, **cursor})).json()
+        found += page["items"]
+    return found
+
+
+async def test_restore(app_client: httpx.AsyncClient, base: str) -> None:
+    """A deleted lead comes back as it was, counted in its list again; a second restore changes nothing."""
+    list_id = await add_list(app_client, base)
+    made = await add(app_client, base, "ann@example.com", firstName="Ann", listId=list_id)
+    assert (await app_client.delete(f"{base}/leads/{made['id']}")).status_code == 204
+    assert await count_of(app_client, base, list_id) == 0
+    for _ in range(2):
+        restored = await app_client.post(f"{base}/leads/{made['id']}/restore")
+        assert restored.status_code == 200
+        assert {**restored.json(), "updatedAt": None} == {**made, "updatedAt": None}
+        assert await count_of(app_client, base, list_id) == 1
+    assert (await app_client.get(f"{base}/leads/{made['id']}")).json() == restored.json()
+
+
+async def test_restore_meets_what_has_changed(app_client: httpx.AsyncClient, base: str) -> None:
+    """A lead whose address is another's by now stays deleted; one whose list is gone comes back without it."""
+    list_id = await add_list(app_client, base)
+    made = await add(app_client, base, "ann@example.com", listId=list_id)
+    assert (await app_client.delete(f"{base}/leads/{made['id']}")).status_code == 204
+    other = await add(app_client, base, "ann@example.com")
+    taken = await app_client.post(f"{base}/leads/{made['id']}/restore")
+    assert (taken.status_code, taken.json()["code"]) == (409, "already_exists")
+    assert (await app_client.delete(f"{base}/leads/{other['id']}")).status_code == 204
+    assert (await app_client.delete(f"{base}/lead-lists/{list_id}")).status_code == 204
+    restored = await app_client.post(f"{base}/leads/{made['id']}/restore")
+    assert (restored.status_code, restored.json()["listId"]) == (200, None)
+
+
 async def test_qualify_needs_a_reply(app_client: httpx.AsyncClient, base: str) -> None:
     """A lead that never replied cannot be qualified, and the answer says from where it can be."""
     made = await add(app_client, base, "ann@example.com")
@@ -155,6 +192,7 @@ async def test_qualify_needs_a_reply(app_client: httpx.AsyncClient, base: str) -
         {"email": "ann@example.com", "timezone": "Mars/Base"},
         {"email": "ann@example.com", "customFields": {"a": {"nested": 1}}},
         {"email": "ann@example.com", "customFields": {"a\x00": "1"}},
+        {"email": "ann@example.com", "customFields": {"a": 2**60}},
         {"email": "ann@example.com", "status": "Qualified"},
         {"email": None},
     ],
@@ -174,7 +212,10 @@ async def test_not_there(app_client: httpx.AsyncClient, base: str) -> None:
         await app_client.patch(f"{base}/leads/{NOBODY}", json={"firstName": "x"}),
         await app_client.delete(f"{base}/leads/{NOBODY}"),
         await app_client.post(f"{base}/leads/{NOBODY}/qualify"),
-        await app_client.get(f"{base}/lead-lists/{NOBODY}"),
+        await app_client.post(f"{base}/leads/{NOBODY}/restore"),
+        await app_client.post(f"{base}/leads/{NOBODY}/unsubscribe"),
+        await app_client.post(f"{base}/leads/{NOBODY}/erase"),
+        await app_client.get(f"{base}/leads/{NOBODY}/timeline"),
         await app_client.post(f"{base}/leads", json={"email": "a@example.com", "listId": NOBODY}),
         await app_client.get(f"/api/workspaces/{NOBODY}/leads"),
     ]

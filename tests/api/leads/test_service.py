@@ -83,7 +83,7 @@ async def test_unsubscribe_reaches_the_deleted(services: Services, workspace: st
     workspace_id = UUID(workspace)
     (lead_id,) = await make(services, workspace_id, 1)
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-        await service.delete_lead(session, workspace_id, lead_id)
+        await service.delete_lead(session, await service.hold_lead(session, workspace_id, lead_id))
         await service.unsubscribe(session, workspace_id, [lead_id], cause="test", now=AT)
         assert await suppressions.is_suppressed(session, workspace_id, "p0@example.com")
 

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -82,3 +83,46 @@ async def test_a_message_without_sender_is_refused(outreach: Outreach) -> None:
     assert response.status_code == 422
     assert "no From address" in response.json()["detail"]
     assert (await outreach.get("/replies"))["items"] == []
+
+
+async def ids_of(outreach: Outreach, **query: str) -> list[str]:
+    """Return the ids of the replies that a query finds, in its order."""
+    return [one["id"] for one in (await outreach.get("/replies", **query))["items"]]
+
+
+async def test_replies_are_looked_for(outreach: Outreach) -> None:
+    """Each filter finds the replies that have it, all of them and none else; one is shown as the list shows it."""
+    lead_id, mail = await outreach.send_one()
+    await reply(outreach, mail, "I am out of the office.", headers="Auto-Submitted: auto-replied\r\n")
+    await reply(outreach, mail, "Please remove me from your list.")
+    last, first = (await outreach.get("/replies"))["items"]
+    both = [last["id"], first["id"]]
+    (enrolled,) = (await outreach.get("/enrollments"))["items"]
+    assert (first["isAutomatic"], last["intent"]) == (True, "unsubscribe")
+
+    assert await ids_of(outreach, sort="receivedAt") == both[::-1]
+    for name, value in (
+        ("leadId", lead_id),
+        ("enrollmentId", enrolled["id"]),
+        ("sequenceId", enrolled["sequenceId"]),
+        ("since", first["receivedAt"]),
+    ):
+        assert await ids_of(outreach, **{name: value}) == both, name
+    for name in ("leadId", "enrollmentId", "sequenceId"):
+        assert await ids_of(outreach, **{name: str(UUID(int=0))}) == []
+    assert await ids_of(outreach, intent="unsubscribe") == both[:1]
+    assert await ids_of(outreach, isAutomatic="true") == both[1:]
+    assert await ids_of(outreach, since=last["receivedAt"]) == both[:1]
+    assert await ids_of(outreach, until=last["receivedAt"]) == both[1:]
+    assert await outreach.get(f"/replies/{both[0]}") == last
+    assert (await outreach.client.get(f"{outreach.path}/replies/{UUID(int=0)}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", [{"intent": "love"}, {"isAutomatic": "perhaps"}, {"since": "2026-01-01T00:00:00"}, {"sort": "-text"}]
+)
+async def test_replies_asked_for_wrongly(outreach: Outreach, query: dict[str, str]) -> None:
+    """A filter that means nothing, and a time without a zone, are refused with the field named."""
+    response = await outreach.client.get(f"{outreach.path}/replies", params=query)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["location"] == ["query", *query]

@@ -101,8 +101,8 @@ async def test_a_suppressed_domain_is_never_mailed(outreach: Outreach) -> None:
     """A domain suppressed after approval: the draft says why it failed, and the enrollment waits for a person."""
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     await outreach.enroll(sequence_id, await outreach.add_lead("thandi@lead.example"))
-    await outreach.post("/suppressions", {"domain": "lead.example"})
     await outreach.post("/drafts/approve", {"sequenceId": sequence_id})
+    await outreach.post("/suppressions", {"domain": "lead.example"})
 
     await outreach.run_jobs()
 

@@ -60,3 +60,50 @@ async def test_only_an_active_sequence_can_be_paused(app_client: httpx.AsyncClie
     ]
 
     assert statuses == [409, 200, 200, 200]
+
+
+async def test_who_activates_second_is_told(app_client: httpx.AsyncClient, path: str) -> None:
+    """An active sequence cannot be activated again; the problem says from where it could be."""
+    await app_client.post(f"{path}/steps", json={"subject": "One", "bodyTemplate": "Hi"})
+
+    first, second = [await app_client.post(f"{path}/activate") for _ in range(2)]
+
+    assert (first.status_code, first.json()["status"]) == (200, "Active")
+    assert (second.status_code, second.json()["code"]) == (409, "invalid_transition")
+    assert "Draft, Paused" in second.json()["detail"]
+
+
+async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, path: str) -> None:
+    """The ETag is that of the detail, steps included: who has not seen a new step does not rename over it."""
+    seen = {"If-Match": (await app_client.get(path)).headers["ETag"]}
+    await app_client.post(f"{path}/steps", json={"subject": "One", "bodyTemplate": "Hi"})
+
+    stale = await app_client.patch(path, json={"name": "Autumn"}, headers=seen)
+    deleted = await app_client.delete(path, headers=seen)
+    seen = {"If-Match": (await app_client.get(path)).headers["ETag"]}
+    changed = await app_client.patch(path, json={"name": "Autumn", "autoApprove": True}, headers=seen)
+
+    assert [stale.status_code, deleted.status_code, changed.status_code] == [412, 412, 200]
+    assert (await app_client.get(path)).headers["ETag"] == changed.headers["ETag"]
+    assert (changed.json()["name"], changed.json()["autoApprove"]) == ("Autumn", True)
+
+
+@pytest.mark.parametrize("change", [{"autoApprove": "true"}, {"autoApprove": 1}, {"name": " "}, {"name": None}])
+async def test_a_change_is_of_the_right_kind(
+    app_client: httpx.AsyncClient, path: str, change: dict[str, object]
+) -> None:
+    """What is no truth value or no name is refused, and nothing is changed."""
+    response = await app_client.patch(path, json=change)
+
+    assert (response.status_code, response.json()["code"]) == (422, "malformed")
+    assert (await app_client.get(path)).json()["name"] == "Spring"
+
+
+async def test_a_deleted_sequence_is_gone(app_client: httpx.AsyncClient, path: str) -> None:
+    """It is not found, not listed and not activated any more."""
+    assert (await app_client.delete(path)).status_code == 204
+
+    answers = [await app_client.get(path), await app_client.post(f"{path}/activate"), await app_client.delete(path)]
+
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert (await app_client.get(path.rpartition("/")[0])).json()["items"] == []

@@ -1,4 +1,7 @@
+import asyncio
+
 import httpx
+import psycopg
 import pytest
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +50,9 @@ async def test_find(app_client: httpx.AsyncClient, url: str) -> None:
     found = (await app_client.get(url, params={"value": " P1@example.com "})).json()["items"]
     assert [one["value"] for one in found] == ["p1@example.com"]
     assert len((await app_client.get(url, params={"reason": "complaint"})).json()["items"]) == 3
+    for kind, number in (("email", 3), ("domain", 1)):
+        assert len((await app_client.get(url, params={"kind": kind})).json()["items"]) == number
+    assert (await app_client.get(url, params={"kind": "person"})).status_code == 422
     first = (await app_client.get(url, params={"limit": 3})).json()
     rest = (await app_client.get(url, params={"limit": 3, "cursor": first["nextCursor"]})).json()
     assert [one["value"] for one in first["items"] + rest["items"]] == [
@@ -57,18 +63,68 @@ async def test_find(app_client: httpx.AsyncClient, url: str) -> None:
     ]
 
 
-async def test_remove(app_client: httpx.AsyncClient, url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A suppression is removed for a reason, which is recorded without the address; without one it stays."""
-    added = (await app_client.post(url, json={"email": "ann@example.com"})).json()
+async def test_remove(app_client: httpx.AsyncClient, url: str, database_url: str) -> None:
+    """A suppression is removed for a reason, and who removed it and why is on record; without a reason it stays."""
+    added = (await app_client.post(url, json={"email": "ann@example.com", "source": "a call"})).json()
     assert (await app_client.delete(f"{url}/{added['id']}")).status_code == 422
+    assert (await app_client.delete(f"{url}/{added['id']}", params={"reason": ""})).status_code == 422
+    assert (await app_client.get(f"{url}/{added['id']}")).json() == added
+
     gone = await app_client.delete(f"{url}/{added['id']}", params={"reason": "typed by mistake"})
+
     assert gone.status_code == 204
-    (record,) = [one for one in caplog.records if one.name == "api.suppressions.service"]
-    assert record.__dict__["fields"]["removed_because"] == "typed by mistake"
-    assert "ann@example.com" not in str(record.__dict__)
     assert (await app_client.get(url)).json()["items"] == []
+    assert (await app_client.get(f"{url}/{added['id']}")).status_code == 404
     again = await app_client.delete(f"{url}/{added['id']}", params={"reason": "typed by mistake"})
     assert again.status_code == 404
+    (record,) = (await app_client.get(f"{url}/removals")).json()["items"]
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        (me,) = await (await owner.execute("SELECT id::text FROM app.users")).fetchone() or ("",)
+    assert (
+        record.items()
+        >= {
+            "kind": "email",
+            "value": "ann@example.com",
+            "reason": "manual",
+            "source": "a call",
+            "suppressedAt": added["suppressedAt"],
+            "removedBecause": "typed by mistake",
+            "removedBy": me,
+        }.items()
+    )
+    assert (await app_client.get(f"{url}/removals", params={"value": "Ann@example.com"})).json()["items"] == [record]
+    assert (await app_client.get(f"{url}/removals", params={"value": "bob@example.com"})).json()["items"] == []
+
+
+async def test_two_remove_it(app_client: httpx.AsyncClient, url: str) -> None:
+    """Of two who remove the same suppression at once one does, the other finds nothing, and there is one record."""
+    added = (await app_client.post(url, json={"domain": "example.com"})).json()
+    removing = (app_client.delete(f"{url}/{added['id']}", params={"reason": "no more"}) for _ in range(2))
+    assert sorted(answer.status_code for answer in await asyncio.gather(*removing)) == [204, 404]
+    assert len((await app_client.get(f"{url}/removals")).json()["items"]) == 1
+
+
+async def test_who_may_remove(app_client: httpx.AsyncClient, url: str, database_url: str) -> None:
+    """A member removes what was concluded, and not what people said themselves nor what is left of somebody erased."""
+    bodies: list[dict[str, str]] = [{"email": f"{one}@example.com", "reason": one} for one in ("manual", "hard_bounce")]
+    bodies += [{"domain": "example.org"}]
+    bodies += [{"email": f"{one}@example.com", "reason": one} for one in ("unsubscribed", "complaint")]
+    bodies += [{"email": "erased@example.com"}]
+    ids = [(await app_client.post(url, json=body)).json()["id"] for body in bodies]
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute("UPDATE app.suppressions SET value = NULL WHERE value = 'erased@example.com'")
+        await owner.execute("UPDATE app.users SET role = 'member'")
+
+    answers = [await app_client.delete(f"{url}/{one}", params={"reason": "a test"}) for one in ids]
+
+    assert [answer.status_code for answer in answers] == [204, 204, 204, 403, 403, 403]
+    assert "only an admin" in answers[-1].json()["detail"]
+    assert [one["id"] for one in (await app_client.get(url)).json()["items"]] == sorted(ids[3:], reverse=True)
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        await owner.execute("UPDATE app.users SET role = 'admin'")
+    answers = [await app_client.delete(f"{url}/{one}", params={"reason": "in writing"}) for one in ids[3:]]
+    assert [answer.status_code for answer in answers] == [204, 204, 204]
+    assert len((await app_client.get(f"{url}/removals")).json()["items"]) == len(ids)
 
 
 @pytest.mark.parametrize(

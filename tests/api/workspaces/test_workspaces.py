@@ -1,66 +1,13 @@
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from sqlalchemy import update
 
-from api.resources import Services
-from api.workspaces import service
-from database.models import User, UserRole
-from database.tenancy import Scope, transaction
+from tests.api.running import RunJobs
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_a_key_says_who_it_stands_for(app_client: httpx.AsyncClient) -> None:
-    """The first key of an account is its admin's."""
-    me = (await app_client.get("/api/me")).json()
-
-    assert (me["account"]["name"], me["user"]["email"], me["user"]["role"]) == ("Acme", "ann@acme.example", "admin")
-
-
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer sm_wrong"}, {"Authorization": "Basic YTpi"}])
-async def test_without_a_key_nothing_is_answered(app: FastAPI, headers: dict[str, str]) -> None:
-    """A missing, wrong or foreign credential is a 401 problem that names the way."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as stranger:
-        response = await stranger.get("/api/workspaces", headers=headers)
-
-    assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
-    assert response.headers["WWW-Authenticate"] == "Bearer"
-
-
-async def test_another_tenants_workspace_does_not_exist(app: FastAPI, services: Services, workspace: str) -> None:
-    """A workspace of another account answers 404, to read and to write."""
-    async with transaction(services.pool, Scope()) as session:
-        other = await service.create_account(session, name="Other", user_name="Bo", email="bo@other.example")
-    headers = {"Authorization": f"Bearer {other.api_key}"}
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as stranger:
-        answers = [
-            await stranger.get(f"/api/workspaces/{workspace}"),
-            await stranger.patch(f"/api/workspaces/{workspace}", json={"name": "Mine"}),
-            await stranger.get(f"/api/workspaces/{workspace}/leads"),
-            await stranger.get(f"/api/metrics/{workspace}/campaigns"),
-        ]
-        listed = (await stranger.get("/api/workspaces")).json()["items"]
-
-    assert [answer.status_code for answer in answers] == [404] * 4
-    assert listed == []
-
-
-async def test_a_member_may_not_connect_everlytic(
-    app_client: httpx.AsyncClient, services: Services, workspace: str
-) -> None:
-    """Connections are for admins; a member gets 403."""
-    me = (await app_client.get("/api/me")).json()
-    async with transaction(services.pool, Scope(account_id=me["account"]["id"])) as session:
-        await session.execute(update(User).values(role=UserRole.MEMBER))
-
-    response = await app_client.put(f"/api/workspaces/{workspace}/everlytic-connection", json=CONNECTION)
-
-    assert (response.status_code, response.json()["code"]) == (403, "forbidden")
-
 
 CONNECTION = {
     "transactionalUrl": "https://api.everlytic.example/transactional/email/v1",
@@ -81,6 +28,67 @@ async def test_a_connection_keeps_its_secrets(app_client: httpx.AsyncClient, wor
     assert "a very secret key" not in made.text + shown.text
 
 
+async def test_a_connection_is_changed_by_who_has_seen_it(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """Neither a new connection nor a disconnection replaces what somebody else has set since."""
+    path = f"/api/workspaces/{workspace}/everlytic-connection"
+    await app_client.put(path, json=CONNECTION)
+    seen = {"If-Match": (await app_client.get(path)).headers["ETag"]}
+    changed = await app_client.put(path, json={**CONNECTION, "username": "v"}, headers=seen)
+    late = [await app_client.put(path, json=CONNECTION, headers=seen), await app_client.delete(path, headers=seen)]
+
+    assert changed.status_code == 200
+    assert [answer.status_code for answer in late] == [412, 412]
+    assert (await app_client.get(path)).json()["username"] == "v"
+    assert (await app_client.delete(path)).status_code == 204
+    assert (await app_client.get(path)).json()["disabledAt"] is not None
+
+
+async def test_connections_made_at_once_leave_one(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """Several who connect a workspace for the first time at the same moment are all answered; the last one stands."""
+    path = f"/api/workspaces/{workspace}/everlytic-connection"
+    bodies = [{**CONNECTION, "username": f"u{number}"} for number in range(4)]
+    answers = await asyncio.gather(*(app_client.put(path, json=body) for body in bodies))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await app_client.get(path)).json()["username"] in {body["username"] for body in bodies}
+
+
+async def test_a_disconnected_workspace_registers_no_webhook(
+    app_client: httpx.AsyncClient, workspace: str, sandbox: Sandbox, run_jobs: RunJobs
+) -> None:
+    """A registration that is still on the queue when the workspace is disconnected asks Everlytic for nothing."""
+    path, username = f"/api/workspaces/{workspace}/everlytic-connection", sandbox.new_username()
+    body = {
+        "transactionalUrl": f"{sandbox.url}/transactional/email/v1",
+        "tenantUrl": f"{sandbox.url}/api/2.0",
+        "username": username,
+        "apiKey": f"sandbox-key-{username}",
+    }
+    await app_client.put(path, json=body)
+    await app_client.delete(path)
+    await run_jobs()
+
+    assert (await app_client.get(path)).json()["webhookId"] is None
+
+
+async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """What is left out stays, what may be cleared is cleared, and an old tag is refused."""
+    path = f"/api/workspaces/{workspace}"
+    before = await app_client.get(path)
+    headers = {"If-Match": before.headers["ETag"]}
+    body = {"windowStart": "09:30", "sendingWeekdays": [1], "holidaysCountry": "DE", "dailyCap": 5}
+    changed = await app_client.patch(path, json=body, headers=headers)
+    late = await app_client.patch(path, json={"name": "Late"}, headers=headers)
+
+    assert changed.status_code == 200
+    expected = {**before.json(), **body, "windowStart": "09:30:00", "updatedAt": changed.json()["updatedAt"]}
+    assert changed.json() == expected
+    assert late.status_code == 412
+    cleared = await app_client.patch(path, json={"holidaysCountry": None, "dailyCap": None})
+    assert (cleared.json()["holidaysCountry"], cleared.json()["dailyCap"]) == (None, None)
+    assert (await app_client.get(path)).json() == cleared.json()
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -91,6 +99,19 @@ async def test_a_connection_keeps_its_secrets(app_client: httpx.AsyncClient, wor
         ({"sendingWeekdays": []}, "sendingWeekdays"),
         ({"dailyCap": 0}, "dailyCap"),
         ({"colour": "red"}, "colour"),
+        ({"windowStart": 5}, "windowStart"),
+        ({"windowStart": "08:00:00+02:00"}, "windowStart"),
+        ({"windowEnd": "24:00"}, "windowEnd"),
+        ({"sendingWeekdays": [1, 1]}, "sendingWeekdays"),
+        ({"sendingWeekdays": ["1"]}, "sendingWeekdays"),
+        ({"sendingWeekdays": [True]}, "sendingWeekdays"),
+        ({"sendingWeekdays": [7]}, "sendingWeekdays"),
+        ({"dailyCap": "5"}, "dailyCap"),
+        ({"dailyCap": 5.0}, "dailyCap"),
+        ({"dailyCap": True}, "dailyCap"),
+        ({"holidaysCountry": "XX"}, "holidaysCountry"),
+        ({"holidaysCountry": "za"}, "holidaysCountry"),
+        ({"holidaysCountry": "ZAF"}, "holidaysCountry"),
     ],
 )
 async def test_bad_settings_are_named(

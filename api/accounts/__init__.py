@@ -1,0 +1,1 @@
+"""Accounts, their users and API keys: who may come in, and as what."""

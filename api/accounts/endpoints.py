@@ -1,0 +1,151 @@
+"""HTTP for the caller's account, its users and their API keys."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query, Response, status
+
+from api.accounts import service
+from api.accounts.schemas import (
+    AccountChange,
+    AccountOut,
+    ApiKeyIn,
+    ApiKeyOut,
+    CameInBy,
+    Me,
+    NewApiKeyOut,
+    UserChange,
+    UserIn,
+    UserOut,
+)
+from api.dependencies import AdminDep, CallerDep, PageDep
+from api.errors import AlreadyExists, Conflict, Forbidden, NotFound, PreconditionFailed, responses
+from api.pagination import Page, to_page
+from api.preconditions import IfMatch
+from api.routing import KeyId, UserId, room_router
+from database.models import UserRole
+
+router = room_router("/api", "accounts")
+
+
+@router.get("/me", operation_id="getMe", responses=responses(NotFound))
+async def get_me(caller: CallerDep) -> Me:
+    """Who is calling, as what, and how they came in."""
+    me = await service.me(caller.session, caller.account_id, caller.user_id, caller.credential)
+    return Me(
+        account=AccountOut.of(me.account),
+        user=UserOut.of(me.user),
+        came_in_by=CameInBy.TOKEN if me.key is None else CameInBy.API_KEY,
+        api_key_id=None if me.key is None else me.key.id,
+    )
+
+
+@router.get("/account", operation_id="getAccount", responses=responses(NotFound))
+async def get_account(caller: CallerDep) -> AccountOut:
+    """The caller's account."""
+    return AccountOut.of(await service.find_account(caller.session, caller.account_id))
+
+
+@router.patch("/account", operation_id="changeAccount", responses=responses(Forbidden, NotFound, PreconditionFailed))
+async def change_account(caller: AdminDep, body: AccountChange, if_match: IfMatch) -> AccountOut:
+    """Rename the caller's account."""
+    held = await service.hold_account(caller.session, caller.account_id)
+    if_match.require(AccountOut.of(held))
+    return AccountOut.of(await service.rename_account(caller.session, held.id, body.name))
+
+
+@router.get("/users", operation_id="listUsers")
+async def list_users(caller: CallerDep, page: PageDep) -> Page[UserOut]:
+    """The account's users, newest first."""
+    return to_page(UserOut, await service.list_users(caller.session, page), page)
+
+
+@router.post(
+    "/users",
+    operation_id="createUser",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(Forbidden, AlreadyExists),
+)
+async def create_user(caller: AdminDep, body: UserIn) -> UserOut:
+    """Add a user; they come in with an issuer's token for this address, or with an API key made for them."""
+    return UserOut.of(await service.create_user(caller.session, caller.account_id, body.model_dump()))
+
+
+@router.get("/users/{userId}", operation_id="getUser", responses=responses(NotFound))
+async def get_user(caller: CallerDep, user_id: UserId) -> UserOut:
+    """One user of the account."""
+    return UserOut.of(await service.find_user(caller.session, user_id))
+
+
+@router.patch(
+    "/users/{userId}",
+    operation_id="changeUser",
+    responses=responses(Forbidden, NotFound, Conflict, PreconditionFailed),
+)
+async def change_user(caller: AdminDep, user_id: UserId, body: UserChange, if_match: IfMatch) -> UserOut:
+    """Change a user's name or role; the account's last admin stays one."""
+    held = await service.hold_user(caller.session, user_id, by=caller.user_id)
+    if_match.require(UserOut.of(held.user))
+    return UserOut.of(await service.change_user(caller.session, held, body.model_dump(exclude_unset=True)))
+
+
+@router.delete(
+    "/users/{userId}",
+    operation_id="deleteUser",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(Forbidden, NotFound, Conflict, PreconditionFailed),
+)
+async def delete_user(caller: AdminDep, user_id: UserId, if_match: IfMatch) -> None:
+    """Delete a user for good, with their keys; nobody deletes themselves, so an admin always remains."""
+    held = await service.hold_user(caller.session, user_id, by=caller.user_id)
+    if_match.require(UserOut.of(held.user))
+    await service.delete_user(caller.session, held, by=caller.user_id)
+
+
+@router.get("/api-keys", operation_id="listApiKeys")
+async def list_keys(
+    caller: CallerDep,
+    page: PageDep,
+    user_id: Annotated[UUID | None, Query(alias="userId", description="Keys of this user only.")] = None,
+) -> Page[ApiKeyOut]:
+    """API keys, newest first, revoked ones included: an admin sees the account's, a member their own."""
+    keys = await service.list_keys(caller.session, page, user_id=user_id, owner_id=_visible_owner(caller))
+    return to_page(ApiKeyOut, keys, page)
+
+
+@router.post(
+    "/api-keys",
+    operation_id="createApiKey",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(Forbidden, NotFound),
+)
+async def create_key(caller: CallerDep, body: ApiKeyIn, response: Response) -> NewApiKeyOut:
+    """Make an API key; its `token` is shown in this answer and never again."""
+    user_id = body.user_id or caller.user_id
+    if caller.role is not UserRole.ADMIN and user_id != caller.user_id:
+        raise Forbidden("Only an admin of the account makes keys for others; leave userId out.")
+    made = await service.create_key(caller.session, user_id, body.name)
+    response.headers["Cache-Control"] = "no-store"
+    return NewApiKeyOut(**ApiKeyOut.of(made.key).model_dump(), token=made.token)
+
+
+@router.get("/api-keys/{keyId}", operation_id="getApiKey", responses=responses(NotFound))
+async def get_key(caller: CallerDep, key_id: KeyId) -> ApiKeyOut:
+    """One API key; a member sees their own only."""
+    return ApiKeyOut.of(await service.find_key(caller.session, key_id, _visible_owner(caller)))
+
+
+@router.delete(
+    "/api-keys/{keyId}",
+    operation_id="revokeApiKey",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(NotFound),
+)
+async def revoke_key(caller: CallerDep, key_id: KeyId) -> None:
+    """Revoke an API key for good, also the one of this request; it stays listed, and revoking it again is fine."""
+    await service.revoke_key(caller.session, key_id, _visible_owner(caller))
+
+
+def _visible_owner(caller: CallerDep) -> UUID | None:
+    """Return whose keys the caller may see, None for everybody's in the account."""
+    return None if caller.role is UserRole.ADMIN else caller.user_id

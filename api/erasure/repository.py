@@ -1,0 +1,242 @@
+"""The SQL that forgets: rows stay to be counted, what says who it was goes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import TextClause, any_, cast, func, select, text, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from database.landing import allow_long_statements
+from database.models import EmailDraft, Lead, SendAttempt, Suppression, SuppressionRemoval
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What a person's traces are known by; `mention` and `message` are patterns for lower-case text, or None."""
+
+    lead_ids: Sequence[UUID]
+    draft_ids: Sequence[str]
+    transaction_ids: Sequence[str]
+    address: str
+    mention: str | None
+    message: str | None
+
+
+_EMPTY_DRAFTS = text(
+    """
+    WITH held AS (
+      SELECT draft.id,
+             draft.status <> 'sent'
+             AND NOT EXISTS (SELECT 1 FROM app.send_attempts AS attempt WHERE attempt.draft_id = draft.id) AS is_unsent
+        FROM app.email_drafts AS draft
+       WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
+       ORDER BY draft.id
+         FOR NO KEY UPDATE OF draft
+    )
+    UPDATE app.email_drafts AS draft
+       SET subject = '', body = '', body_html = '', generation = NULL,
+           status = CASE WHEN held.is_unsent THEN 'failed' ELSE draft.status END,
+           error_reason = CASE WHEN held.is_unsent THEN :reason END
+      FROM held
+     WHERE draft.id = held.id
+    """
+)
+
+_EMPTY_ATTEMPTS = text(
+    """
+    UPDATE app.send_attempts AS attempt
+       SET error = NULL
+      FROM app.email_drafts AS draft
+     WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
+       AND attempt.draft_id = draft.id AND attempt.error IS NOT NULL
+    """
+)
+
+_EMPTY_REPLIES = text(
+    """
+    UPDATE app.replies
+       SET from_email = '', subject = '', text = '', headers = '[]'
+     WHERE workspace_id = :workspace_id AND lead_id = ANY(CAST(:lead_ids AS uuid[]))
+    """
+)
+
+# What a bounce was decides how it is counted.
+_EMPTY_EVENTS = text(
+    """
+    UPDATE app.email_events AS event
+       SET data = coalesce(
+             (SELECT jsonb_object_agg(key, value) FROM jsonb_each(event.data)
+               WHERE key IN ('bounce_type', 'kind', 'by')), '{}')
+      FROM app.email_drafts AS draft
+     WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
+       AND event.draft_id = draft.id
+    """
+)
+
+# The samples by which a file's columns were told come from some of its rows, and nothing says from which.
+_ROWS = text(
+    """
+    WITH emptied AS (
+      UPDATE app.lead_import_rows
+         SET cells = '[]', error = CASE WHEN error IS NOT NULL THEN 'The lead was erased.' END
+       WHERE workspace_id = :workspace_id AND cells <> '[]'
+         AND (lead_id = ANY(CAST(:lead_ids AS uuid[]))
+              OR :address <> '' AND position(:address IN lower(CAST(cells AS text))) > 0
+                 AND lower(CAST(cells AS text)) ~ CAST(:mention AS text))
+      RETURNING import_id
+    )
+    UPDATE app.lead_imports
+       SET mapping = (SELECT jsonb_agg(column_ || '{"samples": []}' ORDER BY position)
+                        FROM jsonb_array_elements(mapping) WITH ORDINALITY AS told (column_, position))
+     WHERE workspace_id = :workspace_id AND id IN (SELECT import_id FROM emptied) AND mapping <> '[]'
+    """
+)
+
+_REPLIES = text(
+    """
+    UPDATE app.replies
+       SET from_email = '', subject = '', text = '', headers = '[]'
+     WHERE workspace_id = :workspace_id AND :address <> '' AND from_email = :address
+    """
+)
+
+_TRANSACTIONS = text(
+    """
+    UPDATE everlytic.transactions
+       SET recipient = NULL, bounce_reason = NULL, raw = '{}'
+     WHERE workspace_id = :workspace_id
+       AND (message_id = ANY(CAST(:draft_ids AS text[])) OR transaction_id = ANY(CAST(:transaction_ids AS text[]))
+            OR :address <> '' AND lower(recipient) = :address)
+    """
+)
+
+# A record that is not applied yet is read once more, in full; until then it is counted and left alone.
+_CALLBACKS = text(
+    """
+    WITH found AS (
+      SELECT event_key, applied_at FROM everlytic.callback_events
+       WHERE workspace_id = :workspace_id
+         AND (message_id = ANY(CAST(:draft_ids AS text[])) OR transaction_id = ANY(CAST(:transaction_ids AS text[]))
+              OR :address <> '' AND lower(recipient) = :address)
+    ),
+    emptied AS (
+      UPDATE everlytic.callback_events AS event
+         SET recipient = NULL,
+             raw = CASE WHEN event.raw ? 'bounce_type'
+                        THEN jsonb_build_object('bounce_type', event.raw -> 'bounce_type') ELSE '{}' END
+        FROM found
+       WHERE event.workspace_id = :workspace_id AND event.event_key = found.event_key
+         AND found.applied_at IS NOT NULL
+    )
+    SELECT count(*) FROM found WHERE applied_at IS NULL
+    """
+)
+
+_DELIVERIES = text(
+    """
+    WITH found AS (
+      SELECT id, applied_at FROM everlytic.webhook_deliveries
+       WHERE workspace_id = :workspace_id AND body <> ''
+         AND lower(encode(body, 'escape')) ~ CAST(:message AS text)
+    ),
+    emptied AS (
+      UPDATE everlytic.webhook_deliveries AS delivery
+         SET body = ''
+        FROM found
+       WHERE delivery.id = found.id AND found.applied_at IS NOT NULL
+    )
+    SELECT count(*) FROM found WHERE applied_at IS NULL
+    """
+)
+
+_JOBS = text(
+    """
+    UPDATE app.scheduled_jobs
+       SET last_error = NULL
+     WHERE workspace_id = :workspace_id AND last_error IS NOT NULL
+       AND (payload ->> 'draftId' = ANY(CAST(:draft_ids AS text[]))
+            OR lower(last_error) ~ CAST(:mention AS text))
+    """
+)
+
+_TRACES: Mapping[str, TextClause] = {
+    "import rows": _ROWS,
+    "replies": _REPLIES,
+    "transactions": _TRANSACTIONS,
+    "callback events": _CALLBACKS,
+    "webhook deliveries": _DELIVERIES,
+    "jobs": _JOBS,
+}
+PLACES = tuple(_TRACES)
+"""Where traces are looked for, all of it large and without an index on who it is about."""
+
+_FORGET_JOB = text("UPDATE app.scheduled_jobs SET payload = payload - 'address' WHERE id = :job_id")
+
+
+async def hold_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Sequence[Lead]:
+    """Return a lead and all that have its address, deleted ones too, held until the transaction ends."""
+    theirs = Lead.workspace_id == workspace_id
+    address = select(Lead.email).where(theirs, Lead.id == lead_id, Lead.email != "").scalar_subquery()
+    ids = union_all(
+        select(Lead.id).where(theirs, Lead.id == lead_id),
+        # Each has an index of its own.
+        select(Lead.id).where(theirs, Lead.email == address, Lead.deleted_at.is_(None)),
+        select(Lead.id).where(theirs, Lead.email == address, Lead.deleted_at.is_not(None)),
+    )
+    statement = (
+        select(Lead).where(theirs, Lead.id.in_(ids)).order_by(Lead.id).with_for_update(key_share=True, of=[Lead])
+    )
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
+
+
+async def forget_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
+    """Keep of an address among suppressions, and among those taken back, only its hash."""
+    for table in (Suppression, SuppressionRemoval):
+        hashed = func.app.suppression_hash(workspace_id, address)
+        await session.execute(
+            update(table)
+            .where(table.workspace_id == workspace_id, table.value_hash == hashed)
+            .values(value=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def empty_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, reason: str) -> None:
+    """Take the content out of what was written to leads, told about it and answered; what is unsent fails."""
+    parameters = {"workspace_id": workspace_id, "lead_ids": list(lead_ids)}
+    await session.execute(_EMPTY_DRAFTS, {**parameters, "reason": reason})
+    for statement in (_EMPTY_ATTEMPTS, _EMPTY_REPLIES, _EMPTY_EVENTS):
+        await session.execute(statement, parameters)
+
+
+async def find_messages(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID]
+) -> tuple[list[UUID], list[str]]:
+    """Return the ids of the drafts that were written to leads, and those that the provider has for them."""
+    found = await session.execute(
+        select(EmailDraft.id, EmailDraft.everlytic_message_id, SendAttempt.everlytic_transaction_id)
+        .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
+        .where(
+            EmailDraft.workspace_id == workspace_id, EmailDraft.lead_id == any_(cast(list(lead_ids), ARRAY(PG_UUID)))
+        )
+    )
+    rows = found.all()
+    return [row[0] for row in rows], sorted({one for row in rows for one in row[1:] if one is not None})
+
+
+async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, traces: Traces) -> int:
+    """Erase traces in one of PLACES; returns how many are still to be read by somebody else before."""
+    await allow_long_statements(session)
+    parameters = {"workspace_id": workspace_id, **asdict(traces)}
+    statement = _TRACES[place]
+    result: Any = await session.execute(statement, {name: parameters[name] for name in statement.compile().params})
+    return int(result.scalar_one()) if result.returns_rows else 0
+
+
+async def forget_job(session: AsyncSession, job_id: UUID) -> None:
+    """Take the address out of a job's payload."""
+    await session.execute(_FORGET_JOB, {"job_id": job_id})

@@ -1,0 +1,1 @@
+"""Named lists of leads, and how many each of them holds."""

@@ -1,0 +1,34 @@
+"""Lists on the wire."""
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from pydantic import Field
+
+from api.pagination import Wire
+
+ListName: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class LeadListIn(Wire):
+    """A new list."""
+
+    name: ListName
+
+
+class LeadListChange(Wire):
+    """What to change in a list."""
+
+    name: ListName
+
+
+class LeadListOut(Wire):
+    """A named set of leads."""
+
+    id: UUID
+    name: str
+    source_filename: str | None
+    lead_count: int
+    created_at: datetime
+    updated_at: datetime

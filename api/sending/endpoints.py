@@ -1,0 +1,28 @@
+"""HTTP for what the engine would do, and why."""
+
+from api.dependencies import MemberDep
+from api.errors import Conflict, NotFound, responses
+from api.routing import EnrollmentId, room_router
+from api.sending import service
+from api.sending.schemas import ConsideredOut, Explanation
+from domain.enrollment import EnrollmentStatus
+
+router = room_router("/api/workspaces/{workspaceId}/enrollments", "enrollments")
+
+
+@router.get("/{enrollmentId}/explain", operation_id="explainEnrollment", responses=responses(NotFound, Conflict))
+async def explain(member: MemberDep, enrollment_id: EnrollmentId) -> Explanation:
+    """When the next step goes out, and what holds it until then."""
+    explained = await service.explain(member.session, member.workspace, enrollment_id, member.now)
+    time, draft = explained.time, explained.candidate.draft if explained.candidate else None
+    return Explanation(
+        status=EnrollmentStatus(explained.enrollment.status),
+        step_order=explained.step.step_order if explained.step else explained.enrollment.current_step_order,
+        step_id=draft.step_id if draft else None,
+        draft_id=draft.id if draft else None,
+        sends_at=time.at if time else None,
+        binding=time.binding if time else None,
+        considered=[ConsideredOut(constraint=name, at=at) for name, at in time.considered] if time else [],
+        held_by="; ".join(explained.holds) or None,
+        holds=explained.holds,
+    )

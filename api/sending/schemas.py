@@ -1,0 +1,34 @@
+"""What is said of sending on the wire."""
+
+from datetime import datetime
+from uuid import UUID
+
+from api.pagination import Wire
+from domain.enrollment import EnrollmentStatus
+from domain.schedule import Constraint
+
+
+class ConsideredOut(Wire):
+    """A constraint that moved the time, and where to."""
+
+    constraint: Constraint
+    at: datetime
+
+
+class Explanation(Wire):
+    """When the next step goes out, and what holds it until then.
+
+    `sendsAt` is the time at which it goes out once nothing else holds it; null when there is nothing to send.
+    """
+
+    status: EnrollmentStatus
+    step_order: int
+    step_id: UUID | None
+    draft_id: UUID | None
+    sends_at: datetime | None
+    binding: Constraint | None
+    considered: list[ConsideredOut]
+    held_by: str | None
+    """All that keeps it from being sent for now, such as a pause; null when only time does."""
+    holds: list[str]
+    """The same, a sentence each."""

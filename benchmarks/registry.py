@@ -1,0 +1,33 @@
+"""The benches by name: a new one is a file of its own, and an entry here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from benchmarks.figures import Figure
+
+# A bench is imported when it runs: the list of benches must come at once.
+# ruff: noqa: PLC0415
+
+Size: TypeAlias = Literal["small", "full"]
+"""`small` ends within a minute, with all that it sets up; `full` is what the targets are meant for."""
+Say: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What it measures, in a few words, and how; `run` sets up what it needs and takes it down. Raises StartError."""
+
+    about: str
+    run: Callable[[Size, Say], Sequence[Figure]]
+
+
+def _api(size: Size, say: Say) -> Sequence[Figure]:
+    from benchmarks.api import run
+
+    return run(size, say)
+
+
+BENCHES = {
+    "api": Bench("a list request over HTTP, beside the bare driver and a bare route", _api),
+}

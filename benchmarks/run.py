@@ -1,0 +1,75 @@
+"""Running one bench and showing what it found."""
+
+import json
+import logging
+import os
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures import Figure, Report
+from benchmarks.registry import Bench, Size
+from salesmatter.interrupts import end_as_if_interrupted
+
+TABLE_WIDTH = 120
+"""Where the output is no terminal, that nobody's log breaks the table."""
+
+
+def run(name: str, bench: Bench, size: Size, *, as_json: bool) -> int:
+    """Run a bench for the command line: whoever ends it, what it opened is closed. Raises StartError."""
+    end_as_if_interrupted()
+    # A statement that an interrupt cut off cannot be rolled back in words; its database goes away whole.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
+    return measure_and_print(name, bench, size, as_json=as_json)
+
+
+def measure_and_print(name: str, bench: Bench, size: Size, *, as_json: bool) -> int:
+    """Print a bench's figures, as a table or as one JSON object; what it does meanwhile goes to standard error.
+
+    Returns 0, or 1 when a target is missed. Raises StartError.
+    """
+    progress = Console(stderr=True)
+    started, load = time.monotonic(), os.getloadavg()[0]
+
+    def say(sentence: str) -> None:
+        progress.print(f"{time.monotonic() - started:6.1f} s  {sentence}", style="dim", highlight=False)
+
+    report = Report(name, size, bench.run(size, say))
+    say("Done.")
+    if as_json:
+        print(json.dumps(report.as_json(), ensure_ascii=False))  # noqa: T201 - the one object that was asked for
+    else:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=TABLE_WIDTH)
+        console.print(_table(report, bench.about))
+        console.print(f"{os.cpu_count()} processors, load {load:.2f} before the start.", style="dim", highlight=False)
+    return 0 if report.ok else 1
+
+
+def _table(report: Report, about: str) -> Table:
+    table = Table(title=f"{report.bench}, {report.size}: {about}", title_justify="left")
+    table.add_column("figure")
+    for name in ("value", "baseline", "ratio", "target", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for figure in report.figures:
+        table.add_row(
+            figure.figure,
+            _with_unit(figure.value, figure.unit),
+            "" if figure.baseline is None else _with_unit(figure.baseline, figure.unit),
+            "" if figure.ratio is None else f"{figure.ratio:.2f}",
+            _target(figure),
+            "" if figure.target is None else ("[green]ok" if figure.ok else "[bold red]missed"),
+        )
+    return table
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.3g} {unit}"  # noqa: PLR2004
+
+
+def _target(figure: Figure) -> str:
+    if figure.at_most is not None:
+        return f"≤ {figure.at_most:g}"
+    return "" if figure.at_least is None else f"≥ {figure.at_least:g}"

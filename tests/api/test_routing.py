@@ -1,0 +1,104 @@
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.errors import Malformed
+from api.routing import read_json
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
+
+
+@given(VALUES)
+def test_what_can_be_stored_is_read_as_it_is(value: Any) -> None:
+    """Every value without NUL comes out as it went in, and one with NUL is refused, however the text is escaped."""
+    for as_ascii in (True, False):
+        text = json.dumps(value, ensure_ascii=as_ascii).encode()
+        if "\x00" in texts_in(value):
+            with pytest.raises(Malformed):
+                read_json(text)
+        else:
+            assert read_json(text) == value
+
+
+def texts_in(value: Any) -> str:
+    """Return all texts in a value, one after the other."""
+    if isinstance(value, dict):
+        return "".join(name + texts_in(held) for name, held in value.items())
+    if isinstance(value, list):
+        return "".join(texts_in(held) for held in value)
+    return value if isinstance(value, str) else ""
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "says"),
+    [
+        (b'{"name": ', ["body"], "is no JSON"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', ["body", "c"], "is there twice"),
+        (b'{"a": ["x", {"b": "\\u0000"}]}', ["body", "a", 1, "b"], "holds NUL"),
+        (b'{"a": "\\ud800"}', ["body", "a"], "half of a character pair"),
+        (b'{"a\\udfff": 1}', ["body"], "half of a character pair"),
+        (b'{"a": NaN}', ["body"], "holds NaN"),
+        (b'{"a": -Infinity}', ["body"], "holds -Infinity"),
+        (b'{"a": "\xff"}', ["body"], "is not UTF-8 from byte 7"),
+        (b'{"a": ' + b"9" * 5000 + b"}", ["body"], "too long"),
+        (b"[" * 100_000, ["body"], "nested too deeply"),
+    ],
+)
+def test_malformed_json_names_its_place(body: bytes, place: list[str | int], says: str) -> None:
+    """What is no JSON, ambiguous or not storable is refused with the place and the reason."""
+    with pytest.raises(Malformed) as refused:
+        read_json(body)
+    (problem,) = refused.value.errors
+    assert problem["location"] == place
+    assert says in problem["message"]
+
+
+def test_a_whole_pair_is_a_character() -> None:
+    """An escaped pair of surrogates is one character, as JSON has it."""
+    assert read_json(b'"\\ud83d\\ude00"') == "\N{GRINNING FACE}"
+
+
+@pytest.mark.anyio
+async def test_a_malformed_body_is_a_422_that_writes_nothing(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """The answer over HTTP is a problem that names the field, and the list of leads stays empty."""
+    leads = f"/api/workspaces/{workspace}/leads"
+    headers = {"Content-Type": "application/json"}
+    twice = b'{"email": "a@lead.example", "email": "b@lead.example"}'
+    nul = b'{"email": "a@lead.example", "customFields": {"note": "x\\u0000"}}'
+    for body, place in ((twice, ["body", "email"]), (nul, ["body", "customFields", "note"])):
+        response = await app_client.post(leads, content=body, headers=headers)
+        assert response.status_code == 422
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["errors"][0]["location"] == place
+    assert (await app_client.get(leads)).json()["items"] == []
+
+
+@pytest.mark.anyio
+async def test_nul_in_a_query_names_the_parameter(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """A NUL in any query parameter is a 422 that points at it."""
+    response = await app_client.get(f"/api/workspaces/{workspace}/leads?q=a%00b")
+    assert (response.status_code, response.json()["errors"][0]["location"]) == (422, ["query", "q"])
+
+
+@pytest.mark.anyio
+async def test_json_needs_its_content_type(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """A body that does not say it is JSON is not taken for it, so that no web page can post on somebody's behalf."""
+    response = await app_client.post(f"/api/workspaces/{workspace}/leads", content=b'{"email": "a@lead.example"}')
+    assert response.status_code == 422
+
+
+@pytest.mark.anyio
+async def test_a_form_that_cannot_be_read_is_malformed(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """A multipart body without its boundary is a 422, as every malformed body is."""
+    response = await app_client.post(
+        f"/api/workspaces/{workspace}/imports", content=b"x", headers={"Content-Type": "multipart/form-data"}
+    )
+    assert (response.status_code, response.json()["code"]) == (422, "malformed")

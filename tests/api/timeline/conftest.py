@@ -1,0 +1,3 @@
+from tests.api.people import base
+
+__all__ = ["base"]

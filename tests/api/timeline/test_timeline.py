@@ -1,0 +1,90 @@
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.outreach import Outreach
+from tests.api.people import add
+
+pytestmark = pytest.mark.anyio
+
+
+async def told(outreach: Outreach, lead_id: str, **query: str) -> list[dict[str, Any]]:
+    """Return a lead's whole timeline, newest first, page by page."""
+    items: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await outreach.get(f"/leads/{lead_id}/timeline", **query, **cursor)
+        items += page["items"]
+        if page["nextCursor"] is None:
+            return items
+        cursor = {"cursor": page["nextCursor"]}
+
+
+async def test_all_that_happened(outreach: Outreach) -> None:
+    """What a lead went through is told in one order, with where it came from and what it was about."""
+    lead_id, mail = await outreach.send_one()
+    await outreach.hear(mail, "delivered")
+    await outreach.hear(mail, "bounce", bounce_type="soft")
+    await outreach.post(f"/leads/{lead_id}/unsubscribe")
+    other = await outreach.add_lead("other@lead.example")
+
+    items = await told(outreach, lead_id)
+
+    kinds = [item["kind"] for item in items]
+    assert sorted(kinds) == sorted(
+        [
+            "lead_created",
+            "enrolled",
+            *["draft_created"] * 2,
+            "draft_sent",
+            *["lead_moved"] * 2,
+            "enrollment_moved",
+            *(kind for kind in kinds if kind.startswith("email_") or kind == "draft_failed"),
+            "suppressed",
+        ]
+    )
+    assert {"email_delivered", "email_bounced"} <= set(kinds)
+    by_kind = {item["kind"]: item for item in items}
+    times = [datetime.fromisoformat(item["at"]) for item in items]
+    assert times == sorted(times, reverse=True)
+    assert len({item["id"] for item in items}) == len(items)
+    assert (by_kind["draft_sent"]["title"], by_kind["draft_sent"]["data"]["draftId"]) == ("One", mail["message_id"])
+    assert by_kind["email_bounced"]["data"]["bounceType"] == "soft"
+    moves = [item["title"] for item in items if item["kind"] == "lead_moved"]
+    assert moves == ["Contacted → Unsubscribed", "New → Contacted"]
+    assert by_kind["enrollment_moved"]["data"]["to"] == "unsubscribed"
+    assert by_kind["suppressed"]["data"]["reason"] == "unsubscribed"
+    assert [item["kind"] for item in await told(outreach, other)] == ["lead_created"]
+
+
+async def test_pages(outreach: Outreach) -> None:
+    """Pages of any size tell the same story, and a cursor is good for its own lead alone."""
+    lead_id, _ = await outreach.send_one()
+    whole = await told(outreach, lead_id)
+    assert len(whole) > 4
+    for limit in ("1", "2", "3"):
+        assert await told(outreach, lead_id, limit=limit) == whole
+    other = await outreach.add_lead("other@lead.example")
+    cursor = (await outreach.get(f"/leads/{lead_id}/timeline", limit="1"))["nextCursor"]
+    refused = await outreach.client.get(f"{outreach.path}/leads/{other}/timeline", params={"cursor": cursor})
+    assert refused.status_code == 422
+
+
+async def test_suppressions_come_and_go(app_client: httpx.AsyncClient, base: str) -> None:
+    """A suppression of the address or its domain is told, also after it was taken back, with the reason for that."""
+    lead = await add(app_client, base, "ann@example.com")
+    for body in ({"email": "ann@example.com"}, {"domain": "example.com"}, {"email": "bob@example.com"}):
+        made = await app_client.post(f"{base}/suppressions", json=body)
+        assert made.status_code == 201
+        path = f"{base}/suppressions/{made.json()['id']}"
+        assert (await app_client.delete(path, params={"reason": "by mistake"})).status_code == 204
+    items = (await app_client.get(f"{base}/leads/{lead['id']}/timeline")).json()["items"]
+    seen = [(item["kind"], item["data"]["kind"], item["data"].get("removedBecause")) for item in items[:-1]]
+    assert seen == [
+        ("suppression_removed", "domain", "by mistake"),
+        ("suppressed", "domain", None),
+        ("suppression_removed", "email", "by mistake"),
+        ("suppressed", "email", None),
+    ]

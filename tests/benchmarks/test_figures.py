@@ -1,0 +1,56 @@
+import pytest
+
+from benchmarks.figures import Figure, Report
+
+KEYS = ["figure", "value", "unit", "baseline", "ratio", "target", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("figure", "ok"),
+    [
+        (Figure("plain", 5.0, "ms"), True),
+        (Figure("at the limit", 3.0, "ms", 1.0, at_most=3.0), True),
+        (Figure("over it", 3.1, "ms", 1.0, at_most=3.0), False),
+        (Figure("fast enough", 120.0, "/s", at_least=100.0), True),
+        (Figure("too slow", 90.0, "/s", at_least=100.0), False),
+        (Figure("half as fast", 50.0, "/s", 100.0, at_least=0.9), False),
+        (Figure("large beside a larger one", 300.0, "ms", 200.0, at_most=3.0), True),
+    ],
+    ids=lambda given: given.figure if isinstance(given, Figure) else "",
+)
+def test_a_target_is_for_the_ratio_where_there_is_one(figure: Figure, ok: bool) -> None:
+    """A figure beside a baseline is judged by its ratio, another by its value, and one without a target is well."""
+    assert figure.ok is ok
+
+
+def test_a_figure_in_json() -> None:
+    """A figure has the agreed fields in the agreed order, rounded to what can be told apart."""
+    written = Figure("list", 2.34567, "ms", 0.912345, at_most=3.0).as_json()
+
+    assert list(written) == KEYS
+    assert written == {
+        "figure": "list",
+        "value": 2.346,
+        "unit": "ms",
+        "baseline": 0.9123,
+        "ratio": 2.571,
+        "target": 3.0,
+        "ok": True,
+    }
+
+
+def test_what_a_figure_lacks_is_null() -> None:
+    """A figure without baseline and target says so by null, and keeps its fields."""
+    written = Figure("create", 8.0, "ms").as_json()
+
+    assert list(written) == KEYS
+    assert (written["baseline"], written["ratio"], written["target"], written["ok"]) == (None, None, None, True)
+
+
+def test_one_missed_target_is_enough() -> None:
+    """A report is well only when each of its figures is."""
+    good, bad = Figure("good", 1.0, "ms", at_most=2.0), Figure("bad", 3.0, "ms", at_most=2.0)
+
+    assert Report("x", "small", [good]).ok
+    assert not Report("x", "small", [good, bad]).ok
+    assert Report("x", "full", [bad]).as_json() == {"bench": "x", "size": "full", "figures": [bad.as_json()]}
