@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel, to_snake
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Row, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.errors import Malformed
@@ -43,6 +44,16 @@ class Wire(BaseModel):
     def of(cls, row: object) -> Self:
         """Return what a row looks like on the wire; by our own names alone, which is several times as fast."""
         return cls.model_validate(row, by_alias=False, by_name=True)
+
+    @classmethod
+    def all_of(cls, rows: Sequence[Any]) -> list[Self]:
+        """Return what rows look like on the wire; plain rows of a statement at the speed of tuples."""
+        names = list(cls.model_fields)
+        fields = rows[0]._fields if rows and isinstance(rows[0], Row) else ()
+        if not set(names) <= set(fields):
+            return [cls.of(row) for row in rows]
+        take = itemgetter(*(fields.index(name) for name in names))
+        return [cls.of(dict(zip(names, take(row), strict=True))) for row in rows]
 
 
 W = TypeVar("W", bound=Wire)
@@ -173,6 +184,6 @@ def to_page(item_type: type[W], rows: Sequence[Any], page: PageRequest) -> Page[
     more = len(rows) > page.limit
     names = ["id"] if page.sorted_by is None else [page.sorted_by, "id"]
     return Page(
-        items=[item_type.of(row) for row in shown],
+        items=item_type.all_of(shown),
         next_cursor=page.cursor_after(*(getattr(shown[-1], name) for name in names)) if more else None,
     )

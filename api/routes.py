@@ -22,11 +22,12 @@ from api.webhooks.endpoints import router as webhooks
 from api.workspaces.endpoints import router as workspaces
 
 ROUTERS: list[APIRouter] = [
+    # In the order of how often they are asked: a path is compared with those before it.
+    leads,
     accounts,
     workspaces,
     suppressions,
     lists,
-    leads,
     imports,
     sequences,
     enrollments,

@@ -1,10 +1,9 @@
 """HTTP for leads."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Query, status
-from pydantic import AwareDatetime, ValidationError
+from pydantic import ValidationError
 
 from api.dependencies import MemberDep
 from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound, PreconditionFailed, responses
@@ -16,6 +15,7 @@ from api.leads.schemas import (
     BulkRow,
     LeadChange,
     LeadDetail,
+    LeadFilter,
     LeadIn,
     LeadOut,
     LeadSort,
@@ -23,7 +23,6 @@ from api.leads.schemas import (
 from api.pagination import Page, PageRequest, sorted_by, to_page
 from api.preconditions import IfMatch
 from api.routing import LeadId, room_router
-from domain.lead import LeadSegment, LeadStatus
 
 router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
 
@@ -44,27 +43,10 @@ async def create_lead(member: MemberDep, body: LeadIn) -> LeadDetail:
 async def list_leads(
     member: MemberDep,
     page: Annotated[PageRequest, Depends(sorted_by(LeadSort))],
-    status: LeadStatus | None = None,
-    segment: LeadSegment | None = None,
-    list_id: Annotated[UUID | None, Query(alias="listId")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Part of a name, address, company or role.")] = None,
-    updated_since: Annotated[
-        AwareDatetime | None,
-        Query(alias="updatedSince", description="With `sort=updatedAt` this follows changes at the least cost."),
-    ] = None,
+    wanted: Annotated[LeadFilter, Query()],
 ) -> Page[LeadOut]:
     """The workspace's leads."""
-    found = await service.list_leads(
-        member.session,
-        member.workspace_id,
-        page,
-        status=status,
-        segment=segment,
-        list_id=list_id,
-        text=q,
-        updated_since=updated_since,
-    )
-    return to_page(LeadOut, found, page)
+    return to_page(LeadOut, await service.list_leads(member.session, member.workspace_id, page, wanted), page)
 
 
 @router.post("/bulk", operation_id="addLeads", responses=responses(NotFound))

@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, any_, case, cast, func, literal, or_, select, text, update
+from sqlalchemy import Row, Text, any_, case, cast, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.leads.schemas import LeadFilter
 from api.pagination import PageRequest, paged
 from database.models import Lead, LeadEventRecord
-from domain.lead import LeadEvent, LeadSegment, LeadStatus, next_status, sources_of
+from domain.lead import LeadEvent, next_status, sources_of
 
 _ROWS = """
     jsonb_to_recordset(CAST(:rows AS jsonb)) AS row
@@ -71,32 +72,29 @@ async def find_lead(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
+# Rows and not objects, which would take half as long again: this is the list that is asked for most.
+_LIVE_LEADS = select(*Lead.__table__.columns).where(Lead.deleted_at.is_(None))
+
+
 async def list_leads(
-    session: AsyncSession,
-    workspace_id: UUID,
-    page: PageRequest,
-    *,
-    status: LeadStatus | None,
-    segment: LeadSegment | None,
-    list_id: UUID | None,
-    text: str | None,
-    updated_since: datetime | None,
-) -> Sequence[Lead]:
-    """Return the workspace's leads in the page's order, one more than it holds; `text` is looked for in any field."""
-    statement = select(Lead).where(Lead.workspace_id == workspace_id, Lead.deleted_at.is_(None))
-    if status is not None:
-        statement = statement.where(Lead.status == status)
-    if segment is not None:
-        statement = statement.where(Lead.segment == segment)
-    if list_id is not None:
-        statement = statement.where(Lead.list_id == list_id)
-    if text:
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
+) -> Sequence[Row[Any]]:
+    """Return the workspace's leads in the page's order, one more than it holds."""
+    statement = _LIVE_LEADS.where(Lead.workspace_id == workspace_id)
+    if wanted.status is not None:
+        statement = statement.where(Lead.status == wanted.status)
+    if wanted.segment is not None:
+        statement = statement.where(Lead.segment == wanted.segment)
+    if wanted.list_id is not None:
+        statement = statement.where(Lead.list_id == wanted.list_id)
+    if wanted.q:
         full_name = Lead.first_name + " " + Lead.last_name
         fields = (full_name, Lead.email, Lead.company, Lead.role)
-        statement = statement.where(or_(*(field.icontains(text, autoescape=True) for field in fields)))
-    if updated_since is not None:
-        statement = statement.where(Lead.updated_at >= updated_since)
-    return (await session.scalars(paged(statement, Lead.id, page))).all()
+        statement = statement.where(or_(*(field.icontains(wanted.q, autoescape=True) for field in fields)))
+    if wanted.updated_since is not None:
+        statement = statement.where(Lead.updated_at >= wanted.updated_since)
+    found: Sequence[Row[Any]] = (await session.execute(paged(statement, Lead.id, page))).all()
+    return found
 
 
 async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:

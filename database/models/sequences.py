@@ -62,7 +62,8 @@ class LeadEnrollment(Identified, Timestamped, Base):
         Index(None, "lead_id"),
     )
 
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    workspace_id: Mapped[UUID]
+    """The lead's; without a foreign key of its own, which enrolling many would pay for."""
     lead_id: Mapped[UUID] = mapped_column(ForeignKey("app.leads.id", ondelete="CASCADE"))
     sequence_id: Mapped[UUID] = mapped_column(ForeignKey("app.sequences.id", ondelete="CASCADE"))
     current_step_order: Mapped[int]
