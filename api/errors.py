@@ -175,6 +175,14 @@ def problem_response(
     return Response(json.dumps(problem), status_code=status, media_type=PROBLEM_JSON, headers=headers)
 
 
+def field_problems(found: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what pydantic found as `{location, message}` each, without what it writes around our own sentences."""
+    return [
+        {"location": list(one["loc"]), "message": str(one["msg"]).removeprefix("Value error, ").rstrip(".")}
+        for one in found
+    ]
+
+
 def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
     """Return the `responses=` of a route that can answer with these errors, besides those that any route can."""
     return {error.status: problem_answer(error.status) for error in errors}
@@ -202,7 +210,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
-        fields = [{"location": list(one["loc"]), "message": str(one["msg"])} for one in error.errors()]
+        fields = field_problems(error.errors())
         first = ".".join(str(part) for part in fields[0]["location"]) if fields else "body"
         detail = f"The input cannot be understood: {first}: {fields[0]['message'] if fields else 'malformed'}."
         return problem_response(request, 422, Malformed.code, detail, fields)

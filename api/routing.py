@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response, params
 from fastapi.routing import APIRoute
 
 from api.errors import Malformed
@@ -56,12 +56,15 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler with ours around it; both run inside the request's transaction."""
         handle = super().get_route_handler()
+        takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, params.Form)
 
         async def handle_strictly(request: Request) -> Response:
             _require_storable_query(request)
             strict = StrictRequest(request.scope, request.receive)
             # Before FastAPI asks for it, which would answer any error of ours with a bare 400.
-            if self.body_field is not None and _is_json(request) and await strict.body():
+            if takes_json and await strict.body():
+                if not _is_json(request):
+                    raise _malformed(["header", "Content-Type"], "must be application/json, which the body is read as")
                 await strict.json()
             try:
                 response = await handle(strict)

@@ -6,7 +6,7 @@ from fastapi import Depends, Query, status
 from pydantic import ValidationError
 
 from api.dependencies import MemberDep
-from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound, PreconditionFailed, responses
+from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound, PreconditionFailed, field_problems, responses
 from api.leads import service
 from api.leads.merging import RowStatus, Values
 from api.leads.schemas import (
@@ -64,7 +64,7 @@ async def add_leads(member: MemberDep, body: BulkLeadsIn) -> BulkLeadsOut:
 
 
 def _refused(index: int, error: ValidationError) -> BulkRow:
-    problems = [FieldProblem(location=list(one["loc"]), message=one["msg"]) for one in error.errors()]
+    problems = [FieldProblem(**one) for one in field_problems(error.errors())]
     return BulkRow(index=index, status=RowStatus.INVALID, lead_id=None, errors=problems)
 
 

@@ -22,7 +22,6 @@ from database.models import (
     SendOutcome,
     Sequence,
     SequenceStep,
-    Workspace,
 )
 from domain.draft import DraftEvent, DraftStatus, sources_of
 from domain.enrollment import EnrollmentStatus
@@ -143,11 +142,6 @@ async def hold_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids
 async def _hold_sequences(session: AsyncSession, workspace_id: UUID, which: ColumnElement[bool]) -> None:
     held = select(Sequence.id).where(Sequence.workspace_id == workspace_id, which)
     await session.execute(held.order_by(Sequence.id).with_for_update(read=True))
-
-
-async def hold_cap(session: AsyncSession, workspace_id: UUID) -> None:
-    """Take turns with other claims of the workspace, so that a daily cap is counted exactly."""
-    await session.execute(select(Workspace.id).where(Workspace.id == workspace_id).with_for_update(key_share=True))
 
 
 async def claimed_since(session: AsyncSession, workspace_id: UUID, start: datetime) -> int:

@@ -75,11 +75,11 @@ async def claim(
 
     It writes its claims and nothing else: what a no leads to is for a transaction that holds to change.
     """
-    workspace = await workspaces.find_workspace(session, workspace_id)
+    workspace = await workspaces.hold_to_send(session, workspace_id)
     connection = await _connection_of(session, workspace_id)
     now = max(request.now for request in requests)
     again = {request.draft_id for request in requests if request.is_again}
-    room = await _room_today(session, workspace, now, to_claim=True)
+    room = await _room_today(session, workspace, now)
     answers: dict[UUID, NotNow | Never] = {}
     free: dict[UUID, Claimed] = {}
     wanted = sorted({request.draft_id for request in requests})
@@ -114,12 +114,10 @@ async def _connection_of(session: AsyncSession, workspace_id: UUID) -> Everlytic
         return None
 
 
-async def _room_today(session: AsyncSession, workspace: Workspace, now: datetime, *, to_claim: bool) -> Room:
-    """Count today's cap; to claim, under a lock that makes claims of the workspace take turns."""
+async def _room_today(session: AsyncSession, workspace: Workspace, now: datetime) -> Room:
+    """Count today's cap; exact where the workspace is held to send, so that claims take turns."""
     if workspace.daily_cap is None:
         return Room(workspace, now, None)
-    if to_claim:
-        await repository.hold_cap(session, workspace.id)
     used = await repository.claimed_since(session, workspace.id, judge.start_of_day(workspace, now))
     return Room(workspace, now, workspace.daily_cap - used)
 
@@ -271,7 +269,7 @@ async def explain(session: AsyncSession, workspace: Workspace, enrollment_id: UU
     held_by_all = judge.holds(candidate, await _connection_of(session, workspace.id))
     time = None
     if candidate.draft.status in UNSENT and candidate.outcome is None:
-        room = await _room_today(session, workspace, now, to_claim=False)
+        room = await _room_today(session, workspace, now)
         previous = await repository.last_sent(session, enrollment_id) or enrollment.enrolled_at
         time = judge.time_explained(candidate, step, workspace, previous, now, room)
     return Explained(enrollment, step, candidate, time, held_by_all)

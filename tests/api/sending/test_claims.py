@@ -2,16 +2,19 @@
 
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from api.errors import WorkspaceGone
 from api.resources import Services
 from api.sending import service
-from api.sending.judge import Lost, Never
+from api.sending.judge import Lost, Never, NotNow
 from api.sending.service import Acceptance, Claimed, Request
 from database import jobs
 from database.tenancy import Scope, transaction
 from tests.api.outreach import Outreach
+from tests.api.waiting import until_waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -132,3 +135,22 @@ async def test_pauses_and_resumes_leave_one_job(outreach: Outreach, services: Se
     waiting = text("SELECT count(*) FROM app.scheduled_jobs WHERE job_type = 'send_email' AND status = 'pending'")
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
         assert await session.scalar(waiting) == 1
+
+
+async def test_a_claim_holds_its_workspace(outreach: Outreach, services: Services, database_url: str) -> None:
+    """A deletion waits for the claim under way; a claim that waited for a deletion finds nothing to send for."""
+    request = Request(await reviewed(outreach), services.clock.now())
+    scope = Scope(workspace_id=outreach.workspace_id)
+
+    async def claim() -> list[Claimed | NotNow | Never]:
+        async with transaction(services.pool, scope) as session:
+            return await service.claim(session, outreach.workspace_id, [request])
+
+    with psycopg.connect(database_url, autocommit=True) as watcher:
+        async with transaction(services.pool, scope) as session:
+            await service.claim(session, outreach.workspace_id, [request])
+            deletion = await until_waiting(watcher, outreach.client.delete(outreach.path))
+            await session.rollback()
+        assert (await deletion).status_code == 204
+        with pytest.raises(WorkspaceGone):
+            await claim()
