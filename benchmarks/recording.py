@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
+import psycopg
 from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -22,7 +23,7 @@ class Statement:
     """A statement and its parameters, as the driver gets them."""
 
     text: bytes
-    parameters: dict[str, Any]
+    parameters: Any
 
 
 async def statements_of(database: Database, api_key: str, paths: Sequence[str]) -> list[list[Statement]]:
@@ -56,11 +57,22 @@ async def statements_of(database: Database, api_key: str, paths: Sequence[str]) 
 def _recorded(engine: Engine) -> Iterator[list[Statement]]:
     statements: list[Statement] = []
 
-    def note(_connection: object, _cursor: object, text: str, parameters: Any, *_: object) -> None:
-        statements.append(Statement(text.encode(), dict(parameters)))
+    class Recording(psycopg.AsyncCursor[Any]):
+        async def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+            statements.append(Statement(query if isinstance(query, bytes) else str(query).encode(), params))
+            return await super().execute(query, params, **options)
 
-    event.listen(engine, "before_cursor_execute", note)
+    def record(connection: Any, *_: object) -> None:
+        connection.driver_connection.cursor_factory = Recording
+
+    def stop(connection: Any, *_: object) -> None:
+        connection.driver_connection.cursor_factory = psycopg.AsyncCursor
+
+    listeners = (("checkout", record), ("checkin", stop))
+    for name, listener in listeners:
+        event.listen(engine, name, listener)
     try:
         yield statements
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        for name, listener in listeners:
+            event.remove(engine, name, listener)

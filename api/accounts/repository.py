@@ -1,44 +1,44 @@
 """The SQL of accounts, users and keys."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, column, delete, func, literal, or_, select, text, update
+from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
+from database.direct import fetch
 from database.models import Account, ApiKey, User, UserRole, Workspace
 from database.tenancy import RANDOM_PAGE_COST, STATEMENT_TIMEOUT
 
-_ENTERED = text(
-    """
-    SELECT entered.account_id AS of_account, entered.user_id, entered.role, (entered.workspace).*
-      FROM app.enter_by_credential(:credential_hash, :workspace_id, :timeout, :page_cost) AS entered
-    """
-).columns(column("of_account", Uuid), column("user_id", Uuid), column("role", Text), *Workspace.__table__.columns)
-_ENTER = select(
-    _ENTERED.selected_columns.of_account,
-    _ENTERED.selected_columns.user_id,
-    _ENTERED.selected_columns.role,
-    Workspace,
-).from_statement(_ENTERED)
+_ENTER = """
+    SELECT entered.account_id AS of_account, entered.user_id, entered.role AS of_user, (entered.workspace).*
+      FROM app.enter_by_credential(%s, %s, %s, %s) AS entered
+"""
 
 
-async def enter(session: AsyncSession, credential_hash: str, workspace_id: UUID | None) -> Row[Any] | None:
-    """Enter the scope of whom a credential belongs to, and of the workspace if it is theirs; None for nobody's.
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Whose scope a transaction has entered, and the workspace asked for, if it is theirs."""
 
-    Returns of_account, user_id, role and Workspace; one round trip, which every request pays.
-    """
-    parameters = {
-        "credential_hash": credential_hash,
-        "workspace_id": workspace_id,
-        "timeout": STATEMENT_TIMEOUT,
-        "page_cost": RANDOM_PAGE_COST,
-    }
-    return (await session.execute(_ENTER, parameters, execution_options={"populate_existing": True})).one_or_none()
+    account_id: UUID
+    user_id: UUID
+    role: str
+    workspace: Workspace | None
+
+
+async def enter(session: AsyncSession, credential_hash: str, workspace_id: UUID | None) -> Entered | None:
+    """Enter the scope of whom a credential belongs to, and of the workspace if it is theirs; None for nobody's."""
+    parameters = (credential_hash, workspace_id, STATEMENT_TIMEOUT, RANDOM_PAGE_COST)
+    rows = await fetch(session, _ENTER, parameters)
+    if not rows:
+        return None
+    (found,) = rows
+    account_id, user_id, role = found.pop("of_account"), found.pop("user_id"), found.pop("of_user")
+    return Entered(account_id, user_id, role, Workspace(**found) if found["id"] is not None else None)
 
 
 async def users_with(session: AsyncSession, address: str) -> list[User]:

@@ -81,7 +81,7 @@ async def come_in(session: AsyncSession, credential: str | Claims, workspace_id:
             )
     if entered is None:
         raise Unauthorized("This API key is unknown or revoked.")
-    return Identity(entered.of_account, entered.user_id, UserRole(entered.role), entered.Workspace)
+    return Identity(entered.account_id, entered.user_id, UserRole(entered.role), entered.workspace)
 
 
 async def _meet(session: AsyncSession, claims: Claims, hashed: str) -> None:

@@ -1,18 +1,20 @@
 """The SQL of leads."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Text, any_, case, cast, func, literal, or_, select, text, update
+from sqlalchemy import Text, any_, case, cast, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.leads.schemas import LeadFilter
-from api.pagination import PageRequest, paged
+from api.pagination import PageRequest
+from database.direct import Named, fetch
 from database.models import Lead, LeadEventRecord
 from domain.lead import LeadEvent, next_status, sources_of
 
@@ -72,29 +74,40 @@ async def find_lead(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-# Rows and not objects, which would take half as long again: this is the list that is asked for most.
-_LIVE_LEADS = select(*Lead.__table__.columns).where(Lead.deleted_at.is_(None))
+# What LeadOut shows. Written out, because this is the list that is asked for most, and at the greatest lengths.
+_LIST = """
+    SELECT id, email, first_name, last_name, company, role, segment, status, timezone, list_id, custom_fields,
+           last_activity_at, created_at, updated_at
+      FROM app.leads
+     WHERE workspace_id = %s AND deleted_at IS NULL
+"""
+_FILTERS = {
+    "status": "status = %s",
+    "segment": "segment = %s",
+    "list_id": "list_id = %s",
+    "updated_since": "updated_at >= %s",
+    "q": "concat_ws(chr(10), first_name || ' ' || last_name, email, company, role) ILIKE %s",
+}
 
 
 async def list_leads(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
-) -> Sequence[Row[Any]]:
-    """Return the workspace's leads in the page's order, one more than it holds."""
-    statement = _LIVE_LEADS.where(Lead.workspace_id == workspace_id)
-    if wanted.status is not None:
-        statement = statement.where(Lead.status == wanted.status)
-    if wanted.segment is not None:
-        statement = statement.where(Lead.segment == wanted.segment)
-    if wanted.list_id is not None:
-        statement = statement.where(Lead.list_id == wanted.list_id)
+) -> Sequence[Named]:
+    """Return the workspace's leads as LeadOut shows them, in the page's order, one more than it holds."""
+    asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) not in {None, ""}}
     if wanted.q:
-        full_name = Lead.first_name + " " + Lead.last_name
-        fields = (full_name, Lead.email, Lead.company, Lead.role)
-        statement = statement.where(or_(*(field.icontains(wanted.q, autoescape=True) for field in fields)))
-    if wanted.updated_since is not None:
-        statement = statement.where(Lead.updated_at >= wanted.updated_since)
-    found: Sequence[Row[Any]] = (await session.execute(paged(statement, Lead.id, page))).all()
-    return found
+        asked["q"] = f"%{_PATTERN.sub(_ESCAPED, wanted.q)}%"
+    columns = ["id"] if page.sorted_by is None else [page.sorted_by, "id"]
+    descending = page.sort.startswith("-")
+    conditions = [_FILTERS[name] for name in asked]
+    if page.after is not None:
+        conditions.append(f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('%s' for _ in columns)})")
+    order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in columns)
+    statement = " AND ".join([_LIST, *conditions]) + f" ORDER BY {order} LIMIT %s"
+    return await fetch(session, statement, [workspace_id, *asked.values(), *(page.after or ()), page.limit + 1])
+
+
+_PATTERN, _ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
 
 async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:

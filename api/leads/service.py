@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +16,7 @@ from api.leads.schemas import BulkRow, LeadDetail, LeadFilter, LeadOut
 from api.lists import service as lists
 from api.pagination import PageRequest
 from api.suppressions import service as suppressions
+from database.direct import Named
 from database.models import DuplicatePolicy, Lead
 from domain.lead import LeadEvent, LeadStatus, next_status
 from domain.suppression import SuppressionReason, normalise_address
@@ -60,7 +60,7 @@ async def detail(session: AsyncSession, lead: Lead) -> LeadDetail:
 
 async def list_leads(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
-) -> Sequence[Row[Any]]:
+) -> Sequence[Named]:
     """Return the workspace's leads in the page's order, one more than it holds."""
     return await repository.list_leads(session, workspace_id, page, wanted)
 
