@@ -88,6 +88,7 @@ _FILTERS = {
     "updated_since": "updated_at >= %s",
     "q": "concat_ws(chr(10), first_name || ' ' || last_name, email, company, role) ILIKE %s",
 }
+_PATTERN, _ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
 
 async def list_leads(
@@ -105,9 +106,6 @@ async def list_leads(
     order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in columns)
     statement = " AND ".join([_LIST, *conditions]) + f" ORDER BY {order} LIMIT %s"
     return await fetch(session, statement, [workspace_id, *asked.values(), *(page.after or ()), page.limit + 1])
-
-
-_PATTERN, _ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
 
 async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:
