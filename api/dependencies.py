@@ -74,9 +74,8 @@ class Caller:
             message = "must be 1 to 255 visible ASCII characters"
             problem = {"location": ["header", "Idempotency-Key"], "message": message}
             raise Malformed(f"The Idempotency-Key {message}.", errors=[problem])
-        self._asked = self._asked or await _fingerprint(
-            self.request
-        )  # once: who reads a file after that goes on reading
+        # Once: whoever has begun to read an uploaded file must find it where they left it.
+        self._asked = self._asked or await _fingerprint(self.request)
         taken = await idempotency.take(
             self.session,
             self.services.secrets,

@@ -45,6 +45,12 @@ class Wire(BaseModel):
         return cls.model_validate(row, by_alias=False, by_name=True)
 
 
+class Filter(BaseModel):
+    """What a list is asked for in its query; what is None is not asked."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
 W = TypeVar("W", bound=Wire)
 
 
@@ -90,10 +96,15 @@ class PageRequest:
     cursors: Cursors
 
     @property
-    def sorted_by(self) -> str | None:
-        """The attribute the list is sorted by before the id; None for creation, which the id tells."""
+    def columns(self) -> list[str]:
+        """What the list is sorted by: a column and the id, or the id alone, which tells the order of creation."""
         name = to_snake(self.sort.removeprefix("-"))
-        return None if name == "created_at" else name
+        return ["id"] if name == "created_at" else [name, "id"]
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the greatest comes first."""
+        return self.sort.startswith("-")
 
     def cursor_after(self, *last: object) -> str:
         """Return the cursor of the page after the row with these values of what the list is sorted by."""
@@ -148,17 +159,13 @@ def _page(request: Request, cursor: str | None, limit: int, sort: str) -> PageRe
 
 def paged(statement: Select[Any], id_column: InstrumentedAttribute[UUID], page: PageRequest) -> Select[Any]:
     """Return `statement` in the page's order, from its start, with one row more than the page holds."""
-    columns = [id_column]
-    if page.sorted_by is not None:
-        columns.insert(0, getattr(id_column.class_, page.sorted_by))
-    descending = page.sort.startswith("-")
+    columns = [getattr(id_column.class_, name) for name in page.columns]
     if page.after is not None:
         values = [_parsed(column, text) for column, text in zip(columns, page.after, strict=True)]
         row, after = tuple_(*columns), tuple_(*values)
-        statement = statement.where(row < after if descending else row > after)
-    return statement.order_by(*(column.desc() if descending else column.asc() for column in columns)).limit(
-        page.limit + 1
-    )
+        statement = statement.where(row < after if page.is_descending else row > after)
+    ordered = statement.order_by(*(column.desc() if page.is_descending else column.asc() for column in columns))
+    return ordered.limit(page.limit + 1)
 
 
 def _parsed(column: InstrumentedAttribute[Any], text: str) -> Any:
@@ -171,10 +178,9 @@ def to_page(item_type: type[W], rows: Sequence[Any], page: PageRequest) -> Page[
     """Return rows that `paged` selected as a page of `item_type`; a row is an object or a dictionary, with an `id`."""
     shown = rows[: page.limit]
     more = len(rows) > page.limit
-    names = ["id"] if page.sorted_by is None else [page.sorted_by, "id"]
     return Page(
         items=[item_type.of(row) for row in shown],
-        next_cursor=page.cursor_after(*(_value(shown[-1], name) for name in names)) if more else None,
+        next_cursor=page.cursor_after(*(_value(shown[-1], name) for name in page.columns)) if more else None,
     )
 
 

@@ -15,6 +15,10 @@ class SuppressionReason(StrEnum):
     DOMAIN = "domain"
 
 
+OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT)
+"""What the person said; it outranks what we concluded, and only an admin takes it back."""
+
+
 def normalise_address(address: str) -> str:
     """Return the form in which an address is compared: trimmed, lower case."""
     return address.strip().lower()

@@ -239,7 +239,7 @@ async def delete_sequence(session: AsyncSession, sequence: SequenceRow, *, cause
     stopped = await repository.move(
         session, sequence.workspace_id, event, sequence_id=sequence.id, cause=f"sequence deleted {cause}", now=now
     )
-    await sequences.delete_held(session, sequence, now)
+    await sequences.delete_held(session, sequence)
     await repository.call_off(session, sequence.workspace_id, stopped, "the sequence was deleted")
 
 

@@ -1,21 +1,18 @@
 """HTTP for events, and for the unsubscribe link in every mail."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
-from pydantic import AwareDatetime
 
 from api.dependencies import MemberDep, ServicesDep
 from api.errors import NotFound, responses
 from api.events import service
-from api.events.schemas import EventFilter, EventOut, EventSort, EventVerdict
+from api.events.schemas import EventFilter, EventOut, EventSort
 from api.pagination import Page, PageRequest, sorted_by, to_page
 from api.routing import EventId, Route, room_router
 from api.suppressions import page as pages
 from api.suppressions.tokens import InvalidToken, read_unsubscribe_token
-from database.models import EmailEventType
 from database.tenancy import Scope, transaction
 
 public_router = APIRouter(prefix="/u", tags=["public"], default_response_class=HTMLResponse, route_class=Route)
@@ -27,24 +24,9 @@ router = room_router("/api/workspaces/{workspaceId}/events", "events")
 async def list_events(
     member: MemberDep,
     page: Annotated[PageRequest, Depends(sorted_by(EventSort))],
-    event_type: Annotated[EmailEventType | None, Query(alias="type")] = None,
-    draft_id: Annotated[UUID | None, Query(alias="draftId")] = None,
-    lead_id: Annotated[UUID | None, Query(alias="leadId")] = None,
-    sequence_id: Annotated[UUID | None, Query(alias="sequenceId")] = None,
-    verdict: Annotated[EventVerdict | None, Query(description="Of opens and clicks: who did it.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Occurred then or later.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Occurred before then.")] = None,
+    wanted: Annotated[EventFilter, Query()],
 ) -> Page[EventOut]:
     """What the provider told of the workspace's messages, by default in the order it became known, newest first."""
-    wanted = EventFilter(
-        type=event_type,
-        draft_id=draft_id,
-        lead_id=lead_id,
-        sequence_id=sequence_id,
-        verdict=verdict,
-        since=since,
-        until=until,
-    )
     return to_page(EventOut, await service.list_events(member.session, member.workspace_id, page, wanted), page)
 
 

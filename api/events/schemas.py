@@ -1,12 +1,13 @@
 """Events on the wire, and what they are looked for by."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from api.pagination import Wire
+from pydantic import AwareDatetime, Field
+
+from api.pagination import Filter, Wire
 from database.models import EmailEventType
 
 EventVerdict = Literal["human", "machine"]
@@ -21,17 +22,16 @@ class EventSort(StrEnum):
     EARLIEST = "occurredAt"
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
-    """Which events are asked for; what is None is not asked. `since` is within the period, `until` is not."""
+class EventFilter(Filter):
+    """Which events are asked for."""
 
-    type: EmailEventType | None
-    draft_id: UUID | None
-    lead_id: UUID | None
-    sequence_id: UUID | None
-    verdict: EventVerdict | None
-    since: datetime | None
-    until: datetime | None
+    type: EmailEventType | None = None
+    draft_id: UUID | None = None
+    lead_id: UUID | None = None
+    sequence_id: UUID | None = None
+    verdict: Annotated[EventVerdict | None, Field(description="Of opens and clicks: who did it.")] = None
+    since: Annotated[AwareDatetime | None, Field(description="Occurred then or later.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Occurred before then.")] = None
 
 
 class EventOut(Wire):

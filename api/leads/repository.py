@@ -98,12 +98,11 @@ async def list_leads(
     asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) not in {None, ""}}
     if wanted.q:
         asked["q"] = f"%{_PATTERN.sub(_ESCAPED, wanted.q)}%"
-    columns = ["id"] if page.sorted_by is None else [page.sorted_by, "id"]
-    descending = page.sort.startswith("-")
     conditions = [_FILTERS[name] for name in asked]
     if page.after is not None:
-        conditions.append(f"({', '.join(columns)}) {'<' if descending else '>'} ({', '.join('%s' for _ in columns)})")
-    order = ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in columns)
+        row, after = ", ".join(page.columns), ", ".join("%s" for _ in page.columns)
+        conditions.append(f"({row}) {'<' if page.is_descending else '>'} ({after})")
+    order = ", ".join(f"{column} {'DESC' if page.is_descending else 'ASC'}" for column in page.columns)
     statement = " AND ".join([_LIST, *conditions]) + f" ORDER BY {order} LIMIT %s"
     return await fetch(session, statement, [workspace_id, *asked.values(), *(page.after or ()), page.limit + 1])
 

@@ -7,20 +7,17 @@ from uuid import UUID
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from api.errors import FieldProblem
 from api.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
-from api.pagination import Wire
+from api.pagination import Filter, Wire
 from api.suppressions.schemas import WITHOUT_NUL
 from api.workspaces.schemas import EmailAddress, Timezone
 from database.models import DuplicatePolicy
@@ -57,10 +54,8 @@ class LeadSort(StrEnum):
     COMPANY_DESCENDING = "-company"
 
 
-class LeadFilter(BaseModel):
+class LeadFilter(Filter):
     """Which leads a list is to show; all that is given must hold."""
-
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
     status: LeadStatus | None = None
     segment: LeadSegment | None = None

@@ -1,12 +1,14 @@
 """Replies on the wire, and what they are looked for by."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import AwareDatetime, Field
+
 from ai.workflows.intent_classification.state import Intent
-from api.pagination import Wire
+from api.pagination import Filter, Wire
 
 __all__ = ["Intent", "ReplyFilter", "ReplyOut", "ReplySort"]
 
@@ -18,17 +20,16 @@ class ReplySort(StrEnum):
     OLDEST = "receivedAt"
 
 
-@dataclass(frozen=True, slots=True)
-class ReplyFilter:
-    """Which replies are asked for; what is None is not asked. `since` is within the period, `until` is not."""
+class ReplyFilter(Filter):
+    """Which replies are asked for."""
 
-    lead_id: UUID | None
-    enrollment_id: UUID | None
-    sequence_id: UUID | None
-    intent: Intent | None
-    is_automatic: bool | None
-    since: datetime | None
-    until: datetime | None
+    lead_id: UUID | None = None
+    enrollment_id: UUID | None = None
+    sequence_id: UUID | None = None
+    intent: Intent | None = None
+    is_automatic: Annotated[bool | None, Field(description="Whether a machine wrote it.")] = None
+    since: Annotated[AwareDatetime | None, Field(description="Received then or later.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Received before then.")] = None
 
 
 class ReplyOut(Wire):

@@ -70,6 +70,11 @@ async def change_sequence(
     return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
 
 
+async def delete_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> None:
+    """Mark a sequence as deleted."""
+    await change_sequence(session, workspace_id, sequence_id, {"deleted_at": func.now()})
+
+
 async def move(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, event: SequenceEvent) -> Sequence | None:
     """Move a sequence that the event is legal for and return it, or None when it is not."""
     sources = sources_of(event)

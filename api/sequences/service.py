@@ -153,9 +153,9 @@ async def _move(session: AsyncSession, sequence: Sequence, event: SequenceEvent)
     return sequence
 
 
-async def delete_held(session: AsyncSession, sequence: Sequence, now: datetime) -> None:
+async def delete_held(session: AsyncSession, sequence: Sequence) -> None:
     """Mark a sequence that is held as deleted; what its enrollments still had to do is for the room of enrollments."""
-    await repository.change_sequence(session, sequence.workspace_id, sequence.id, {"deleted_at": now})
+    await repository.delete_sequence(session, sequence.workspace_id, sequence.id)
 
 
 async def progress(

@@ -29,10 +29,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from api.pagination import PageRequest, paged
 from database.landing import allow_long_statements, copy_out, land
 from database.models import Lead, Suppression, SuppressionRemoval
-from domain.suppression import SuppressionReason
-
-OWN_WORD = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT)
-"""What the person said; it outranks what we concluded."""
+from domain.suppression import OWN_WORD, SuppressionReason
 
 
 def suppressed(
