@@ -12,10 +12,12 @@ from ai.cleaning import one_line
 from ai.context import NodeContext
 from ai.errors import ModelUnavailable
 from ai.workflows.csv_mapping import rules
-from ai.workflows.csv_mapping.reading import columns_of
+from ai.workflows.csv_mapping.columns import Column, columns_of
+from ai.workflows.csv_mapping.rivals import settle
+from ai.workflows.csv_mapping.samples import convincing
 from ai.workflows.csv_mapping.state import (
     REPEATABLE,
-    Column,
+    SURE,
     ColumnMapping,
     CsvMappingOutput,
     Guess,
@@ -26,8 +28,10 @@ from ai.workflows.csv_mapping.state import (
     Target,
 )
 
-SAMPLES_SHOWN = 3
+# How much of a file a question shows, so that a wide one is asked about in one go.
+COLUMNS_ASKED = 60
 SAMPLES_ASKED = 8
+CHARACTERS_ASKED = 80
 # The model's word counts for less than a header and values that agree.
 MODEL_CONFIDENCE = 0.9
 
@@ -47,16 +51,16 @@ async def parse_headers(state: InputState) -> Update:
 
 
 async def analyse_samples(state: State) -> Update:
-    """Decide by rules, then let what a person settled earlier stand above them."""
+    """Decide by rules what a person has not settled for an earlier file."""
     columns = state["columns"]
-    guesses = rules.guess_columns(columns)
-    settled = {mapping.header.casefold(): mapping for mapping in reversed(state["request"].remembered or [])}
+    known = {mapping.header.strip().casefold(): mapping for mapping in reversed(state["request"].remembered or [])}
+    settled: dict[int, Guess] = {}
     for column in columns:
-        if known := settled.pop(column.header.casefold(), None):
-            guesses[column.position] = Guess(
-                target=known.target, confidence=1.0, decided_by="person", custom_name=known.custom_name
+        if mapping := known.pop(column.header.strip().casefold(), None):
+            settled[column.position] = Guess(
+                target=mapping.target, confidence=1.0, decided_by="person", custom_name=mapping.custom_name
             )
-    return {"guesses": rules.settle(columns, guesses)}
+    return {"guesses": rules.guess_columns(columns, settled)}
 
 
 async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "suggest_mappings"]:
@@ -66,11 +70,16 @@ async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["
 
 async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
     """Let the model say what the unsure columns are; what it may not decide it does not."""
-    columns, guesses, unsure = state["columns"], list(state["guesses"]), _open(state)
+    columns, guesses, unsure = state["columns"], list(state["guesses"]), _open(state)[:COLUMNS_ASKED]
     taken = {guess.target for position, guess in enumerate(guesses) if position not in unsure}
     material: dict[str, object] = {
         "columns": [
-            {"position": p, "header": columns[p].header, "values": columns[p].values[:SAMPLES_ASKED]} for p in unsure
+            {
+                "position": p,
+                "header": columns[p].header[:CHARACTERS_ASKED],
+                "values": [value[:CHARACTERS_ASKED] for value in dict.fromkeys(columns[p].values)][:SAMPLES_ASKED],
+            }
+            for p in unsure
         ],
         "taken": sorted(taken - REPEATABLE),
     }
@@ -83,7 +92,7 @@ async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
         if opinion.position in unsure and (opinion.target in REPEATABLE or opinion.target not in taken):
             confidence = min(max(opinion.confidence, 0.0), MODEL_CONFIDENCE)
             guesses[opinion.position] = Guess(target=opinion.target, confidence=confidence, decided_by="model")
-    return {"guesses": rules.settle(columns, guesses)}
+    return {"guesses": settle(columns, guesses)}
 
 
 async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> OutputState:
@@ -100,7 +109,7 @@ async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> Outpu
                 custom_name=custom,
                 confidence=guess.confidence,
                 decided_by=guess.decided_by,
-                samples=tuple(dict.fromkeys(column.values))[:SAMPLES_SHOWN],
+                samples=convincing(column, guess.target),
             )
         )
     reason = state.get("fallback_reason")
@@ -110,7 +119,7 @@ async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> Outpu
 
 
 def _open(state: State) -> list[int]:
-    return [position for position, guess in enumerate(state["guesses"]) if guess.confidence < rules.SURE]
+    return [position for position, guess in enumerate(state["guesses"]) if guess.confidence < SURE]
 
 
 def _custom_name(column: Column, guess: Guess, names: set[str]) -> str:

@@ -1,132 +1,167 @@
-"""Decides what columns are from their headers and the shape of their values."""
+"""Decides what columns are from their headers, the shape of their values and what stands beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ai.workflows.csv_mapping import vocabulary
-from ai.workflows.csv_mapping.shapes import Shape, business_share, shape_of
-from ai.workflows.csv_mapping.state import REPEATABLE, Column, Guess, Target
+from ai.workflows.csv_mapping.columns import Column
+from ai.workflows.csv_mapping.header_words import Topic
+from ai.workflows.csv_mapping.likeness import Likeness, likeness_of, rows_of
+from ai.workflows.csv_mapping.names import name_by_neighbours
+from ai.workflows.csv_mapping.rivals import settle
+from ai.workflows.csv_mapping.shapes import HALF, MOSTLY, Kind
+from ai.workflows.csv_mapping.state import Guess, Target
+from ai.workflows.csv_mapping.values import OPEN_TEXT, by_values
 
-SURE = 0.7  # below it the model is asked
-MOSTLY = 0.6
+# Enough of the values to believe a header, where values of other columns would hardly look so.
+SOME = 0.3
 OFTEN = 0.4
+FEW = 0.2
+NEARLY_ALL = 0.8
+
+_TEXTS: Mapping[Topic, tuple[Target, Kind]] = {
+    Topic.FIRST_NAME: (Target.FIRST_NAME, Kind.GIVEN),
+    Topic.LAST_NAME: (Target.LAST_NAME, Kind.NAME),
+    Topic.FULL_NAME: (Target.FULL_NAME, Kind.TWO_WORDS),
+    Topic.COMPANY: (Target.COMPANY, Kind.COMPANY),
+    Topic.ROLE: (Target.ROLE, Kind.ROLE),
+}
 
 
-def guess_columns(columns: Sequence[Column]) -> list[Guess]:
-    """Return a guess per column, in order; each single target goes to one column at most."""
-    shapes = [shape_of(column.values) for column in columns]
-    named = [_by_header(column, shape) for column, shape in zip(columns, shapes, strict=True)]
-    taken = {guess.target for guess in named if guess and guess.confidence >= SURE}
-    guesses = []
-    for column, shape, guess in zip(columns, shapes, named, strict=True):
-        chosen = guess or _by_ambiguous_name(column, shape, taken) or _by_shape(shape, taken) or _spare(column, shape)
-        guesses.append(chosen)
-    return settle(columns, guesses)
+def guess_columns(columns: Sequence[Column], settled: Mapping[int, Guess]) -> list[Guess]:
+    """Return a guess per column, in order; each single target goes to one column at most, what is settled stands."""
+    rows = rows_of(columns)
+    likenesses = [likeness_of(column, rows) if column.shape.is_text else Likeness() for column in columns]
+    guesses = dict(settled)
+    for column in columns:
+        if column.position not in guesses and (guess := _by_header(column, likenesses[column.position])):
+            guesses[column.position] = guess
+    guesses |= _whole_names(columns, guesses)
+    for column in sorted(columns, key=lambda column: column.meaning.words <= {"name", "naam", "nom"}):
+        if column.position not in guesses and column.meaning.topic is Topic.NAME and column.shape.is_text:
+            guess = name_by_neighbours(column, columns, guesses, likenesses[column.position])
+            guesses |= {column.position: guess} if guess else {}
+    guesses |= by_values(columns, guesses, likenesses)
+    left = [column for column in columns if column.position not in guesses]
+    taken = {guess.target for guess in guesses.values()}
+    guesses |= {column.position: _left_over(column, taken) for column in left}
+    guesses |= _last_resort(columns, guesses)
+    return settle(columns, [guesses[position] for position in range(len(columns))])
 
 
-def settle(columns: Sequence[Column], guesses: Sequence[Guess]) -> list[Guess]:
-    """Leave each single target with its best column (for email: the business one); the others become custom fields."""
-    settled = list(guesses)
-    for target in Target:
-        rivals = [position for position, guess in enumerate(settled) if guess.target is target]
-        if target in REPEATABLE or len(rivals) < 2:  # noqa: PLR2004 - one claim needs no decision
-            continue
-        best = max(rivals, key=lambda position: _claim(columns[position], settled[position]))
-        for position in rivals:
-            if position != best:
-                kept = 0.9 if target is Target.EMAIL else 0.75
-                settled[position] = Guess(
-                    target=Target.CUSTOM, confidence=kept, decided_by=settled[position].decided_by
-                )
-    return settled
-
-
-def _claim(column: Column, guess: Guess) -> tuple[float, float, int]:
-    """Return how good a claim is; with equal claims the first column wins."""
-    if guess.target is not Target.EMAIL or guess.decided_by == "person":
-        return (2.0 * (guess.decided_by == "person"), round(guess.confidence + column.fill / 10, 2), -column.position)
-    words = set(column.words.split())
-    hint = bool(words & vocabulary.BUSINESS_WORDS) - bool(words & vocabulary.PRIVATE_WORDS)
-    worth = 1 + business_share(column.values) + 0.5 * hint
-    return (0.0, round(max(column.fill, 0.01) * worth, 1), -column.position)
-
-
-def _by_header(column: Column, shape: Shape) -> Guess | None:
-    for words in _readings(column.words):
-        if words in vocabulary.SPARE:
-            # An address column is found even under a header that speaks of something else.
-            return None if shape.email >= MOSTLY else _custom(0.95)
-        for target, headers in vocabulary.HEADERS.items():
-            if words in headers:
-                return _confirmed(target, column, shape)
-    return None
-
-
-def _readings(words: str) -> list[str]:
-    """Return the header as it is, then without words that only say whose it is."""
-    bare = " ".join(word for word in words.split() if word not in vocabulary.QUALIFIERS)
-    return [words, bare] if bare and bare != words else [words]
-
-
-def _confirmed(target: Target, column: Column, shape: Shape) -> Guess | None:
-    """Weigh a header against its values; where they contradict each other the values decide."""
+def _by_header(column: Column, likeness: Likeness) -> Guess | None:
+    """Weigh a header against its values; where they contradict each other it says nothing."""
+    topic = column.meaning.topic
     if not column.values:
-        return Guess(target=target, confidence=0.8, decided_by="rule")
-    if target is Target.EMAIL:
-        fits = shape.email >= MOSTLY
-    elif target is Target.TIMEZONE:
-        fits = shape.email < MOSTLY and shape.url < MOSTLY
-    else:
-        fits = shape.is_plain_text
-    return Guess(target=target, confidence=0.97, decided_by="rule") if fits else None
+        return _without_values(column)
+    if topic is Topic.COLLEAGUE:
+        return _custom(0.95)
+    if topic in _TEXTS:
+        return _text(column, likeness)
+    judge = {
+        Topic.SPARE: _spare,
+        Topic.EMAIL: _email,
+        Topic.TIMEZONE: _timezone,
+        Topic.SEGMENT: _segment,
+        Topic.EMPLOYEES: _segment,
+    }.get(topic)
+    return judge(column) if judge else None
 
 
-def _by_ambiguous_name(column: Column, shape: Shape, taken: set[Target]) -> Guess | None:
-    """Read `Name`, `Nom` or `Nombre` by what stands beside it."""
-    if not {column.words, *_readings(column.words)} & vocabulary.AMBIGUOUS_NAMES or not shape.is_plain_text:
+def _without_values(column: Column) -> Guess:
+    """Believe a plain header, and keep what has another: values may follow further down; leave out what has none."""
+    known = {topic: target for topic, (target, _) in _TEXTS.items()}
+    known |= {Topic.EMAIL: Target.EMAIL, Topic.SEGMENT: Target.SEGMENT, Topic.TIMEZONE: Target.TIMEZONE}
+    known |= {Topic.NAME: Target.FULL_NAME}
+    if column.meaning.topic in {Topic.UNNAMED, Topic.COUNTER}:
+        return Guess(target=Target.IGNORE, confidence=0.95, decided_by="shape")
+    if column.meaning.strange or column.meaning.is_lesser or column.meaning.topic not in known:
+        return _custom(0.9)
+    return _rule(known[column.meaning.topic], 0.8)
+
+
+def _whole_names(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
+    """Return first names that are whole names, in a file where no column holds last names."""
+    held = {guess.target for position, guess in guesses.items() if columns[position].values}
+    return {
+        position: _rule(Target.FULL_NAME, 0.8)
+        for position, guess in guesses.items()
+        if guess.target is Target.FIRST_NAME
+        and guess.decided_by != "person"
+        and not held & {Target.LAST_NAME, Target.FULL_NAME}
+        and columns[position].shape.share(Kind.TWO_WORDS) >= NEARLY_ALL
+        and all(column.meaning.topic is not Topic.NAME for column in columns)
+    }
+
+
+def _last_resort(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
+    """Take addresses that seem to be somebody else's, unsure, where the file has no others."""
+    if any(guess.target is Target.EMAIL for guess in guesses.values()):
+        return {}
+    return {
+        column.position: _rule(Target.EMAIL, 0.5)
+        for column in columns
+        if column.shape.share(Kind.EMAIL) >= HALF and guesses[column.position].decided_by != "person"
+    }
+
+
+def _spare(column: Column) -> Guess | None:
+    shape = column.shape
+    speaks = max(shape.share(Kind.EMAIL), shape.share(Kind.ZONE), shape.share(Kind.SIZE_CLASS)) >= MOSTLY
+    return None if speaks else _custom(0.85 if column.meaning.strange else 0.95)
+
+
+def _email(column: Column) -> Guess | None:
+    share = column.shape.share(Kind.EMAIL)
+    return _rule(Target.EMAIL, 0.97 if share >= MOSTLY else 0.85) if share >= SOME else None
+
+
+def _timezone(column: Column) -> Guess | None:
+    shape = column.shape
+    if shape.share(Kind.ZONE) >= SOME:
+        return _rule(Target.TIMEZONE, 0.97)
+    is_other = shape.share(Kind.EMAIL, Kind.URL, Kind.DATE, Kind.LONG) >= HALF
+    return None if is_other else _rule(Target.TIMEZONE, 0.75)
+
+
+def _segment(column: Column) -> Guess | None:
+    """Take words for size classes, or numbers of employees; other words only when the header says segment."""
+    shape = column.shape
+    if shape.share(Kind.SIZE_CLASS, Kind.SIZE) >= HALF:
+        return _rule(Target.SEGMENT, 0.97)
+    if shape.share(Kind.COUNT) >= HALF:
+        return _rule(Target.SEGMENT, 0.92 if not column.meaning.strange else 0.85)
+    is_segment = column.meaning.topic is Topic.SEGMENT and shape.is_text
+    return _rule(Target.SEGMENT, 0.6) if is_segment else None
+
+
+def _text(column: Column, likeness: Likeness) -> Guess | None:
+    """Believe a header about names, titles and companies, less so the more of it is not understood."""
+    meaning, shape = column.meaning, column.shape
+    target, kind = _TEXTS[meaning.topic]
+    if not shape.is_text or shape.share(Kind.SALUTATION) >= OFTEN or shape.share(Kind.LONG) >= MOSTLY:
         return None
-    target = Target.FULL_NAME
-    if Target.FIRST_NAME in taken and Target.LAST_NAME not in taken:
-        target = Target.LAST_NAME
-    elif Target.LAST_NAME in taken and Target.FIRST_NAME not in taken:
-        target = Target.FIRST_NAME
-    elif {Target.FIRST_NAME, Target.LAST_NAME} <= taken:
-        return _company_or_custom(shape, taken)
-    elif shape.company >= OFTEN and Target.COMPANY not in taken:
-        return Guess(target=Target.COMPANY, confidence=0.75, decided_by="shape")
-    return Guess(target=target, confidence=0.85, decided_by="rule")
+    resembles = likeness.company if target is Target.COMPANY else likeness.person if target is not Target.ROLE else 0.0
+    is_borne_out = max(shape.share(kind), resembles) >= FEW
+    if meaning.strange:
+        return _rule(target, 0.85) if is_borne_out else _rule(target, 0.6) if meaning.strange == 1 else None
+    return _rule(target, 0.97 if is_borne_out else 0.93)
 
 
-def _company_or_custom(shape: Shape, taken: set[Target]) -> Guess:
-    if Target.COMPANY not in taken and shape.company > 0:
-        return Guess(target=Target.COMPANY, confidence=0.75, decided_by="shape")
-    return _custom(0.6)
-
-
-def _by_shape(shape: Shape, taken: set[Target]) -> Guess | None:
-    found = [
-        (Target.EMAIL, shape.email >= MOSTLY, 0.9),
-        (Target.TIMEZONE, shape.zone >= MOSTLY, 0.9),
-        (Target.SEGMENT, shape.segment >= MOSTLY, 0.85),
-        (Target.ROLE, shape.role >= MOSTLY and shape.is_plain_text, 0.75),
-        (Target.FULL_NAME, shape.full_name >= OFTEN, 0.75),
-        (Target.FIRST_NAME, shape.given_name >= OFTEN, 0.75),
-        (Target.COMPANY, shape.company >= OFTEN and shape.is_plain_text, 0.7),
-    ]
-    for target, fits, confidence in found:
-        if fits and (target not in taken or target is Target.EMAIL):
-            return Guess(target=target, confidence=confidence, decided_by="shape")
-    return None
-
-
-def _spare(column: Column, shape: Shape) -> Guess:
-    if not column.values:
+def _left_over(column: Column, taken: set[Target]) -> Guess:
+    """Keep what is none of a lead's own fields; leave out numbers of rows."""
+    shape, meaning = column.shape, column.meaning
+    is_nameless = meaning.topic in {Topic.UNNAMED, Topic.COUNTER} or column.position == 0
+    if shape.is_counting and is_nameless:
         return Guess(target=Target.IGNORE, confidence=0.95, decided_by="shape")
-    if shape.counting and (not column.words or column.words in vocabulary.COUNTERS or column.position == 0):
-        return Guess(target=Target.IGNORE, confidence=0.95, decided_by="shape")
-    if max(shape.url, shape.phone, shape.number, shape.date) >= MOSTLY:
+    if shape.foremost:
         return Guess(target=Target.CUSTOM, confidence=0.9, decided_by="shape")
+    if taken >= OPEN_TEXT or shape.share(Kind.LONG) >= SOME:
+        return Guess(target=Target.CUSTOM, confidence=0.8, decided_by="shape")
     return _custom(0.55)
 
 
+def _rule(target: Target, confidence: float) -> Guess:
+    return Guess(target=target, confidence=confidence, decided_by="rule")
+
+
 def _custom(confidence: float) -> Guess:
-    return Guess(target=Target.CUSTOM, confidence=confidence, decided_by="rule")
+    return _rule(Target.CUSTOM, confidence)

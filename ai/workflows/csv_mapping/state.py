@@ -6,6 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic reads schemas of typing's own only from Python 3.12
 
+from ai.workflows.csv_mapping.columns import Column
+
 DecidedBy: TypeAlias = Literal["rule", "shape", "model", "person"]
 Confidence: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
@@ -25,6 +27,7 @@ class Target(StrEnum):
     IGNORE = "ignore"
 
 
+SURE = 0.7  # below it the model is asked
 REPEATABLE = frozenset({Target.CUSTOM, Target.IGNORE})
 
 
@@ -60,16 +63,6 @@ class CsvMappingOutput(_Frozen):
 
     columns: list[ColumnMapping]
     fallback_reason: str | None = None
-
-
-class Column(_Frozen):
-    """One column as read: its header in plain words, and its values that are not blank."""
-
-    position: int
-    header: str
-    words: str
-    values: tuple[str, ...]
-    fill: float
 
 
 class Guess(_Frozen):

@@ -1,0 +1,48 @@
+"""Words by which a header in eight languages says that its column holds none of a lead's own fields."""
+
+from ai.workflows.csv_mapping.header_words import phrases
+
+SPARE = phrases("""
+    phone, telephone, tel, mobile, cell, cellphone, fax, whatsapp, skype, sms, website, web, url, urls, link, homepage,
+    linkedin, xing, twitter, facebook, instagram, github, domain, domains, street, city, town, state, province,
+    country, zip, postal, postcode, region, territory, location, hq, latitude, longitude, ip, note, notes, comment,
+    comments, description, summary, bio, about, source, sources, stage, status, statuses, reason, rating, score, grade,
+    quality, confidence, accuracy, verification, verified at, validation, deliverability, validity, catch, provider,
+    tier, type, types, category, label, labels, tag, tags, keyword, keywords, technologies, technology, interests,
+    interest, industry, sector, naics, sic, founded, year, revenue, turnover, funding, valuation, amount, price, spent,
+    value amount, currency, budget, birthday, birth, gender, sex, salutation, prefix, suffix, honorific, middle,
+    maiden, phonetic, yomi, department, departments, division, seniority, management level, level, language, locale,
+    created, updated, modified, changed, added, imported, date, dates, time, timestamp, activity, contacted, seen,
+    visited, connected, registered, registration, subscribed, unsubscribed, subscription, subscribe, consent,
+    permission, gdpr, opt, optin, optout, optedout, allow, allowed, accepts, accept, marketing, newsletter, bounce,
+    sent, opens, opened, clicks, clicked, replied, demoed, emailed, list, lists, campaign, sequence, query, search,
+    template, subject, message, order, orders, ticket, event, session, product, deal, deals, opportunity,
+    opportunities, pipeline, project, plan, username, login, password, image, photo, avatar, picture, logo, past,
+    experience, education, school, degree, duration, growth, method, frequency, mode, fit, temperature, lifecycle,
+    archived, deleted, premium, uid, uuid, guid, code, hash, checksum, key, ref, reference, file as, rank, file, group,
+    membership, tax, vat, duns, extension, hear, heard, did, may, should, would, priority, buying, initials, unit,
+    technographics, building, contract, religion, telefon, telefonnummer, handy, mobil, mobiltelefon, durchwahl,
+    webseite, webadresse, internet, strasse, hausnummer, ort, stadt, plz, postleitzahl, land, bundesland, kanton,
+    notiz, notizen, bemerkung, bemerkungen, kommentar, anrede, briefanrede, namenszusatz, branche, quelle, herkunft,
+    stufe, phase, abteilung, bereich, geburtstag, geburtsdatum, geschlecht, sprache, erstellt, angelegt, geandert,
+    datum, zeit, uhrzeit, aktivitat, abmeldung, abgemeldet, einwilligung, zustimmung, umsatz, jahresumsatz, profil,
+    kategorie, typ, kennung, interesse, interessen, besucht, kontaktiert, nummer, kundennummer, gruppe, seit, portable,
+    site, ville, pays, cp, departement, remarque, remarques, commentaire, commentaires, civilite, secteur, statut,
+    etape, anniversaire, naissance, genre, sexe, langue, creation, modification, derniere, dernier, activite,
+    consentement, desabonne, abonne, inscription, chiffre affaires, categorie, etiquettes, service, billet, commande,
+    quantite, present, relance, rue, telefoon, telefoonnummer, gsm, mobiel, vast, straat, huisnummer, plaats,
+    woonplaats, stad, provincie, opmerking, opmerkingen, aanhef, geslacht, geboortedatum, verjaardag, taal, bron,
+    afdeling, omzet, aangemaakt, gewijzigd, laatst, laatste, gesproken, toestemming, toegestaan, nieuwsbrief,
+    tussenvoegsel, tussenvoegsels, initialen, relatienummer, klantnummer, soort, groep, telefoonnommer, selfoon,
+    selfoonnommer, webwerf, dorp, provinsie, poskode, aantekening, aantekeninge, notas, aanspreekvorm, verjaarsdag,
+    bedryf tipe, laaste, kode, klientkode, omset, nuusbrief, telefono, movil, celular, sitio, calle, ciudad, pais,
+    estado, provincia, comuna, codigo, nota, observaciones, comentarios, rubro, origen, fuente, etapa, cumpleanos,
+    nacimiento, genero, sexo, idioma, fecha, creacion, alta, ultima, ultimo, actividad, consentimiento, acepta,
+    suscrito, baja, ingresos, facturacion, etiquetas, departamento, tratamiento, saludo, dominio, tipo, entrada,
+    registro, segundo, area, telefone, telemovel, rua, cidade, uf, cep, observacao, observacoes, setor, origem,
+    estagio, funil, aniversario, lingua, data, criacao, atividade, consentimento, aceita, aceite, receita, faturamento,
+    tratamento, conversoes, compra, cadastro, inscrito, cellulare, sito, via, citta, cap, paese, nazione, settore,
+    fonte, fase, compleanno, nascita, sesso, stato, creazione, attivita, consenso, iscritto, iscrizione, fatturato,
+    partita iva, codice, reparto, gruppo, appellativo, contatto ultimo
+    """)
+"""Any of them takes a header's other words back, unless the values are addresses."""
