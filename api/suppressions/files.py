@@ -9,7 +9,7 @@ from typing import IO, Literal
 import polars as pl
 
 from api.suppressions.schemas import plain_domain
-from api.tabular.addresses import PLAIN_ADDRESS, PLAIN_CHARACTERS, RESERVED_ENDINGS, SHOWN_CHARACTERS, check_addresses
+from api.tabular.addresses import SHOWN_CHARACTERS, is_plain_name, judge_addresses
 from api.tabular.blocks import frames, read_layout
 from api.tabular.layout import Layout, is_address
 from api.tabular.records import BLANKS
@@ -110,15 +110,13 @@ def read_rows(file: ReadFile, *, reason: SuppressionReason, source: str) -> Iter
     A row that says nobody has a `problem`, and shows its `cell`.
     """
     for frame in frames(file.text, file.layout, BLOCK_CHARACTERS):
-        cells = pl.col("cells").str.json_decode(pl.List(pl.String))
-        rows = frame.select("line_number", "error", cells.alias("cells"))
         own = file.columns.own
-        rows = _foreign(rows, file.columns.values) if own is None else _ours(rows, own)
+        rows = _foreign(frame, file.columns.values) if own is None else _ours(frame, own)
         yield _judged(rows, reason, source)
 
 
 def _cell(position: int) -> pl.Expr:
-    return pl.col("cells").list.get(position, null_on_oob=True).fill_null("").str.strip_chars(BLANKS)
+    return pl.col(str(position)).fill_null("").str.strip_chars(BLANKS)
 
 
 def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Takes]]) -> pl.DataFrame:
@@ -171,72 +169,79 @@ def _unguarded(cell: pl.Expr) -> pl.Expr:
 
 
 def _judged(rows: pl.DataFrame, reason: SuppressionReason, source: str) -> pl.DataFrame:
-    """Return rows with kind and value, or with their problem; only what is not of a plain form is looked at singly."""
-    lower, takes = pl.col("cell").str.to_lowercase(), pl.col("takes")
-    is_short = lower.str.len_chars() <= PLAIN_CHARACTERS
-    is_plain = is_short & ~lower.str.extract(r"\.([^.]*)$").is_in(list(RESERVED_ENDINGS)).fill_null(value=False)
-    is_plain_address = is_plain & (takes != "domain") & lower.str.contains(PLAIN_ADDRESS)
-    is_plain_domain = is_plain & ((takes != "email") | lower.str.starts_with("@")) & lower.str.contains(_DOMAIN)
-    is_hash = (lower == "") & pl.col("value_hash").is_not_null()
-    rows = rows.with_columns(
-        pl.when(pl.col("problem").is_not_null() | is_hash)
-        .then(pl.lit("known"))
-        .when(is_plain_address)
-        .then(pl.lit("email"))
-        .when(is_plain_domain)
-        .then(pl.lit("domain"))
-        .alias("plain")
-    )
-    doubtful = rows.filter(pl.col("plain").is_null()).select("cell", "takes").unique()
-    looked_at = [(cell, takes, *_look(cell, takes)) for cell, takes in doubtful.iter_rows()]
-    schema = dict.fromkeys(("cell", "takes", "found_kind", "found_value", "found_problem"), pl.String)
-    found = pl.DataFrame(looked_at, schema=schema, orient="row")
-    joined = rows.join(found, on=["cell", "takes"], how="left", maintain_order="left")
-    kind = pl.when(_plain_is("known")).then(takes).otherwise(pl.coalesce(_unless_known("plain"), "found_kind"))
-    problem = pl.coalesce("problem", "found_problem")
+    """Return rows with kind and value, or with their problem."""
     given_source = pl.when(pl.col("given_source").fill_null("") != "").then(pl.col("given_source"))
-    return joined.select(
-        "line_number",
-        kind.alias("kind"),
-        pl.when(_plain_is("email"))
-        .then(lower)
-        .when(_plain_is("domain"))
-        .then(pl.lit("@") + lower.str.strip_prefix("@"))
-        .otherwise(pl.col("found_value"))
-        .alias("value"),
-        "value_hash",
-        pl.when(kind == "domain")
-        .then(pl.lit(SuppressionReason.DOMAIN.value))
-        .otherwise(pl.coalesce("given_reason", pl.lit(reason.value)))
-        .alias("reason"),
-        pl.coalesce(given_source, pl.lit(source)).str.slice(0, MOST_SOURCE_CHARACTERS).alias("source"),
-        "suppressed_at",
-        pl.when(problem.is_not_null()).then(pl.col("cell").str.slice(0, SHOWN_CHARACTERS)).alias("cell"),
-        problem.alias("problem"),
-    ).select(LANDED)
+    return (
+        _with_values(_with_kinds(rows))
+        .select(
+            "line_number",
+            "kind",
+            pl.coalesce("address", "domain").alias("value"),
+            "value_hash",
+            pl.when(pl.col("kind") == "domain")
+            .then(pl.lit(SuppressionReason.DOMAIN.value))
+            .otherwise(pl.coalesce("given_reason", pl.lit(reason.value)))
+            .alias("reason"),
+            pl.coalesce(given_source, pl.lit(source)).str.slice(0, MOST_SOURCE_CHARACTERS).alias("source"),
+            "suppressed_at",
+            pl.when(pl.col("problem").is_not_null()).then(pl.col("cell").str.slice(0, SHOWN_CHARACTERS)).alias("cell"),
+            "problem",
+        )
+        .select(LANDED)
+    )
 
 
-def _plain_is(kind: str) -> pl.Expr:
-    return (pl.col("plain") == kind).fill_null(value=False)
+def _with_kinds(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the `kind` of what each names, or with what contradicts it as the problem."""
+    cell, takes = pl.col("cell"), pl.col("takes")
+    is_address = cell.str.contains("@", literal=True) & ~cell.str.starts_with("@")
+    problem = (
+        pl.when(pl.col("problem").is_not_null())
+        .then(pl.col("problem"))
+        .when((cell == "") & pl.col("value_hash").is_null())
+        .then(pl.lit("The row names nobody: neither an address nor a domain."))
+        .when(is_address & (takes == "domain"))
+        .then(_sentence("'{}' is an address where a domain should be."))
+        .when((cell != "") & (takes == "email") & ~cell.str.contains("@", literal=True))
+        .then(_sentence("'{}' is not an email address; a whole domain is written with an @ before it."))
+    )
+    kind = pl.when(cell == "").then(takes).when(is_address).then(pl.lit("email")).otherwise(pl.lit("domain"))
+    return rows.with_columns(problem.alias("problem"), pl.when(problem.is_null()).then(kind).alias("kind"))
 
 
-def _unless_known(column: str) -> pl.Expr:
-    return pl.when(~_plain_is("known")).then(pl.col(column))
+def _with_values(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the `address` or the `domain` that each names, or the problem with it."""
+    cell, kind = pl.col("cell"), pl.col("kind")
+    judged = judge_addresses(rows.select(pl.when(kind == "email").then(cell)).to_series())
+    named = rows.select(pl.when((kind == "domain") & (cell != "")).then(cell)).to_series()
+    domain = _domains(named)
+    no_domain = pl.when(named.is_not_null() & domain.is_null()).then(
+        _sentence("'{}' is not a domain such as example.com.")
+    )
+    return rows.with_columns(
+        judged["address"], domain.alias("domain"), pl.coalesce("problem", judged["problem"], no_domain).alias("problem")
+    )
 
 
-def _look(cell: str, takes: Takes) -> tuple[str | None, str | None, str | None]:
-    """Return kind and value of one cell, or what is wrong with it."""
-    if not cell:
-        return None, None, "The row names nobody: neither an address nor a domain."
-    shown = cell if len(cell) <= SHOWN_CHARACTERS else f"{cell[:SHOWN_CHARACTERS]}…"
-    if "@" in cell and not cell.startswith("@"):
-        if takes == "domain":
-            return None, None, f"'{shown}' is an address where a domain should be."
-        checked = check_addresses([cell])
-        return "email", checked.addresses[0], checked.problems[0]
-    if takes == "email" and not cell.startswith("@"):
-        return None, None, f"'{shown}' is not an email address; a whole domain is written with an @ before it."
+def _domains(cells: pl.Series) -> pl.Series:
+    """Return each cell's domain with an @ before it, or null; only what is not of a plain form is looked at singly."""
+    lower = cells.str.to_lowercase()
+    is_plain = is_plain_name(lower) & lower.str.contains(_DOMAIN)
+    looked_at = {cell: _domain(cell) for cell in cells.filter(~is_plain).unique().to_list()}
+    single = cells.replace_strict(looked_at, default=None, return_dtype=pl.String)
+    plain = "@" + lower.str.strip_prefix("@")
+    return plain.zip_with(is_plain.fill_null(value=False), single)
+
+
+def _domain(cell: str) -> str | None:
     try:
-        return "domain", f"@{plain_domain(cell)}", None
+        return f"@{plain_domain(cell)}"
     except ValueError:
-        return None, None, f"'{shown}' is not a domain such as example.com."
+        return None
+
+
+def _sentence(sentence: str) -> pl.Expr:
+    cell = pl.col("cell")
+    is_short = cell.str.len_chars() <= SHOWN_CHARACTERS
+    shown = pl.when(is_short).then(cell).otherwise(cell.str.slice(0, SHOWN_CHARACTERS) + "…")
+    return pl.format(sentence, shown)

@@ -33,7 +33,8 @@ from domain.suppression import OWN_WORD, SuppressionReason
 
 
 def suppressed(
-    workspace_id: UUID, email: InstrumentedAttribute[str] | ColumnElement[str] | ColumnElement[str | None]
+    workspace_id: UUID,
+    email: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | ColumnElement[str],
 ) -> ColumnElement[bool]:
     """Return the condition that `email`, a column of any statement, must not be mailed: itself or its whole domain."""
     domain = literal("@") + func.split_part(email, "@", -1)

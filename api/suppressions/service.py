@@ -18,7 +18,7 @@ from api.errors import Forbidden, NotFound, TooLarge
 from api.pagination import PageRequest
 from api.suppressions import repository
 from api.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, read_file, read_rows
-from api.tabular.text import open_text
+from api.tabular.text import reading_text
 from database.models import Suppression, SuppressionRemoval
 from domain.suppression import SuppressionReason, normalise_address
 
@@ -153,11 +153,8 @@ async def list_removals(
 @asynccontextmanager
 async def reading(file: IO[bytes]) -> AsyncIterator[ReadFile]:
     """Open a file of addresses or domains, outside any transaction; raises UnreadableFile."""
-    text = await asyncio.to_thread(open_text, file)
-    try:
+    async with reading_text(file) as text:
         yield await asyncio.to_thread(read_file, text)
-    finally:
-        text.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Files as people have them, read into rows: encoding, layout, records, blocks to copy, cells that are addresses."""
+"""Files as people have them, read into rows: kind, encoding, layout, records, frames, cells that are addresses."""

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from api.tabular.records import Record, Syntax, read_records
 from api.tabular.text import UnreadableFile
@@ -14,9 +15,20 @@ MAX_COLUMNS = 500
 HEADER_WITHIN = 50
 """A header stands among the first records that are not blank."""
 
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_FIGURES = re.compile(r"[\d\s.,:/+()-]*\d[\d\s.,:/+()-]*")
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=([\t!#-/:-@\[-`{-~])"?\s*', re.IGNORECASE)
+
+
+class Shape(StrEnum):
+    """What every cell of a column is like: a pattern, for Polars and Python alike, of trimmed cells."""
+
+    ADDRESS = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+    FIGURES = r"^[0-9\s.,:/+()-]*[0-9][0-9\s.,:/+()-]*$"
+
+
+MOST_EXCEPTIONS = 0.1
+"""The share of a column's cells that may be of another shape than the rest."""
+FEWEST_FIGURES = 3
+"""So many cells of a column are figures before it is said of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,8 @@ class Layout:
     headers: list[str]
     first_line: int
     """The first line after the header."""
+    shapes: tuple[Shape | None, ...] = ()
+    """What the cells of each column are like; only rows that are too short are judged by it."""
 
     @property
     def width(self) -> int:
@@ -36,7 +50,7 @@ class Layout:
 
 def is_address(cell: str) -> bool:
     """Say whether a cell is an email address by its form, and so none that a header would hold."""
-    return _ADDRESS.fullmatch(cell.strip()) is not None
+    return re.search(Shape.ADDRESS, cell.strip()) is not None
 
 
 def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], bool] = is_address) -> Layout:
@@ -44,7 +58,7 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
 
     Raises UnreadableFile.
     """
-    announced = _SEPARATOR_LINE.fullmatch(lines[0].strip())
+    announced = _SEPARATOR_LINE.fullmatch(lines[0])
     candidates = (announced[1],) if announced else DELIMITERS
     read = {delimiter: _read(lines, delimiter, at_end=at_end) for delimiter in candidates}
     delimiter = max(candidates, key=lambda candidate: _evenness(read[candidate]))
@@ -52,12 +66,14 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
     if not records:
         raise UnreadableFile("The file holds no table.")
     usual = _usual_width(records)
-    if usual > MAX_COLUMNS:
-        raise UnreadableFile(f"The file has {usual} columns; at most {MAX_COLUMNS} are read.")
-    header = max(records[:HEADER_WITHIN], key=lambda record: _likeness(record, usual, is_data))
-    if any(is_data(cell) for cell in header.cells):
-        return Layout(delimiter, _names([], usual), header.line_number)
-    return Layout(delimiter, _names(header.cells, usual), header.line_number + header.line_count)
+    header = _header(records[:HEADER_WITHIN], usual, is_data)
+    is_named = not any(is_data(cell) for cell in header.cells)
+    names = _names(header.cells if is_named else [], usual)
+    if len(names) > MAX_COLUMNS:
+        raise UnreadableFile(f"The file has {len(names)} columns; at most {MAX_COLUMNS} are read.")
+    first_line = header.line_number + header.line_count if is_named else header.line_number
+    rows = [one.cells for one in records if one.line_number >= first_line and len(one.cells) == len(names)]
+    return Layout(delimiter, names, first_line, tuple(_shape(column) for column in zip(*rows, strict=True)))
 
 
 def _read(lines: Sequence[str], delimiter: str, *, at_end: bool) -> list[Record]:
@@ -70,24 +86,45 @@ def _usual_width(records: Sequence[Record]) -> int:
     return max(widths, key=lambda width: (widths[width] * math.log2(width + 1), width))
 
 
-def _evenness(records: Sequence[Record]) -> float:
-    """Return how well a delimiter explains the records: many cells, and the same number in each."""
+def _evenness(records: Sequence[Record]) -> tuple[bool, float]:
+    """Return how well a delimiter explains the records: the first as well as the rest, many cells, as many in each."""
     if not records:
-        return 0.0
+        return False, 0.0
     usual = _usual_width(records)
-    share = sum(1 for record in records if len(record.cells) == usual) / len(records)
-    return share * math.sqrt(usual - 1)
+    fitting = [record.is_regular and len(record.cells) == usual for record in records]
+    share = sum(fitting) / len(records)
+    return usual > 1 and fitting[0] and share > 1 - MOST_EXCEPTIONS, share * math.sqrt(usual - 1)
+
+
+def _header(records: Sequence[Record], usual: int, is_data: Callable[[str], bool]) -> Record:
+    """Return what looks most like a header, the first of equals: a note or the header, or the first row of data."""
+    seen: list[Record] = []
+    for record in records:
+        seen.append(record)
+        if len(record.cells) == usual and any(is_data(cell) for cell in record.cells):
+            break
+    return max(seen, key=lambda record: _likeness(record, usual, is_data))
 
 
 def _likeness(record: Record, usual: int, is_data: Callable[[str], bool]) -> float:
-    """Return how much a record looks like a header; of equals the first is taken."""
     cells = [cell.strip() for cell in record.cells]
     while cells and not cells[-1]:
         cells.pop()
     filled = [cell for cell in cells if cell]
-    width = 2.0 - min(abs(len(cells) - usual), 2)
-    words = not any(is_data(cell) or _FIGURES.fullmatch(cell) for cell in filled)
+    # Programs that leave out blank cells at the end of a row write the whole header; a single cell is a note.
+    wide, narrow = 2.0 - 0.25 * (len(cells) > usual), min(max(usual - len(cells), 0), 2)
+    width = wide - narrow - 1.5 * (len(cells) == 1 < usual)
+    words = -2 if any(map(is_data, cells)) else not any(re.search(Shape.FIGURES, cell) for cell in filled)
     return width + words + 0.5 * (len(filled) == len(cells))
+
+
+def _shape(column: Sequence[str]) -> Shape | None:
+    filled = [cell.strip() for cell in column if cell.strip()]
+    for shape, fewest in ((Shape.ADDRESS, 1), (Shape.FIGURES, FEWEST_FIGURES)):
+        fitting = sum(re.search(shape, cell) is not None for cell in filled)
+        if fitting >= max(fewest, len(filled) * (1 - MOST_EXCEPTIONS)):
+            return shape
+    return None
 
 
 def _names(header: Sequence[str], usual: int) -> list[str]:

@@ -5,20 +5,14 @@ that does not end within some lines, or ends with something after its closing ma
 goes on with the next line.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from api.tabular.text import MAX_LINE_CHARACTERS
-
 MAX_RECORD_LINES = 100
 BLANKS = " \t\r\n\u00a0\u200b\ufeff"
 """What is trimmed off a cell."""
-
-# The csv module's own limit, for the whole process, is below what a line may hold here.
-csv.field_size_limit(MAX_LINE_CHARACTERS * MAX_RECORD_LINES)
 
 UNCLOSED = "A quotation mark in this row is never closed."
 
@@ -31,6 +25,8 @@ class Record:
     cells: list[str]
     error: str | None = None
     line_count: int = 1
+    is_regular: bool = True
+    """Whether its quotation marks stand where they should."""
 
 
 class _State(Enum):
@@ -47,6 +43,7 @@ class Syntax:
         d = re.escape(delimiter)
         inside = r'[^"]*+(?:""[^"]*+)*+'
         field = rf'(?:[ ]*+"{inside}"[ ]*+|(?![ ]*+")[^{d}]*+)'
+        self._cell = re.compile(rf'(?:[ ]*+"({inside})"(?:[ ]*+(?={d})|([^{d}]*+))|([^{d}]*+)){d}')
         self._complete = re.compile(rf"{field}(?:{d}{field})*+")
         self._open = re.compile(rf'(?:{field}{d})*+[ ]*+"{inside}')
         self._inside = re.compile(inside)
@@ -79,7 +76,11 @@ class Syntax:
         """Return the cells of a record."""
         if '"' not in text:
             return text.split(self.delimiter)
-        return next(csv.reader([text], delimiter=self.delimiter, skipinitialspace=True))
+        found = self._cell.finditer(text + self.delimiter)
+        return [
+            bare if inside is None else inside.replace('""', '"') + (after or "")
+            for inside, after, bare in map(re.Match.groups, found)
+        ]
 
 
 def read_records(
@@ -87,27 +88,41 @@ def read_records(
 ) -> tuple[list[Record], int]:
     """Return the records of some lines, blank ones left out, and how many of the lines they took.
 
-    Fewer lines are taken than given when the last record needs more and there are more (`at_end` is false). With a
-    `width`, a record of another width is damaged; blank cells beyond it are dropped.
+    Fewer lines are taken than given when the last record needs more and there are more (`at_end` is false).
     """
     records: list[Record] = []
     at = 0
     while at < len(lines):
-        end = at + 1
-        state = syntax.state(lines[at], is_inside=False) if '"' in lines[at] else _State.COMPLETE
-        while state is _State.OPEN and end < len(lines) and end - at < MAX_RECORD_LINES:
-            state = syntax.state(lines[end], is_inside=True)
-            end += 1
-        if state is _State.OPEN and not at_end and end - at < MAX_RECORD_LINES:
-            return records, at
-        record = _record(lines[at:end], state, syntax, first_number + at, width)
-        if record is None:
-            # What it swallowed may hold good rows.
-            record, end = Record(first_number + at, [lines[at]], UNCLOSED), at + 1
-        if not syntax.is_blank("".join(lines[at:end])):
+        record, end = read_record(lines, at, syntax, first_number=first_number, at_end=at_end, width=width)
+        if end == at:
+            break
+        if record is not None:
             records.append(record)
         at = end
     return records, at
+
+
+def read_record(
+    lines: Sequence[str], at: int, syntax: Syntax, *, first_number: int, at_end: bool, width: int | None = None
+) -> tuple[Record | None, int]:
+    """Return the record that begins at `lines[at]`, None for a blank one, and where the next one begins.
+
+    That is `at` itself when the record needs more lines and there are more (`at_end` is false). With a `width`, a
+    longer record is damaged; blank cells beyond it are dropped. A shorter one is left as short as it is where it is
+    beyond doubt that it ends there, and damaged otherwise.
+    """
+    end = at + 1
+    state = syntax.state(lines[at], is_inside=False) if '"' in lines[at] else _State.COMPLETE
+    while state is _State.OPEN and end < len(lines) and end - at < MAX_RECORD_LINES:
+        state = syntax.state(lines[end], is_inside=True)
+        end += 1
+    if state is _State.OPEN and not at_end and end - at < MAX_RECORD_LINES:
+        return None, at
+    record = _record(lines[at:end], state, syntax, first_number + at, width)
+    if record is None:
+        # What it swallowed may hold good rows.
+        record, end = Record(first_number + at, [lines[at]], UNCLOSED), at + 1
+    return (None if syntax.is_blank("".join(lines[at:end])) else record), end
 
 
 def _record(lines: Sequence[str], state: _State, syntax: Syntax, number: int, width: int | None) -> Record | None:
@@ -115,10 +130,25 @@ def _record(lines: Sequence[str], state: _State, syntax: Syntax, number: int, wi
     if state is _State.OPEN or (state is _State.BROKEN and len(lines) > 1):
         return None
     cells = syntax.cells("\n".join(lines))
-    if width is None or len(cells) == width:
-        return Record(number, cells, line_count=len(lines))
-    if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
-        return Record(number, cells[:width], line_count=len(lines))
+    is_regular = state is _State.COMPLETE
+    if width is not None and len(cells) > width and not any(cell.strip() for cell in cells[width:]):
+        cells = cells[:width]
+    if (
+        width is None
+        or len(cells) == width
+        or (len(cells) < width and is_regular and not _swallows(lines, syntax, width))
+    ):
+        return Record(number, cells, line_count=len(lines), is_regular=is_regular)
     if len(lines) > 1:
         return None
-    return Record(number, cells, f"The row has {len(cells)} cells where the header has {width}.")
+    return Record(number, cells, wrong_width(len(cells), width))
+
+
+def _swallows(lines: Sequence[str], syntax: Syntax, width: int) -> bool:
+    """Say whether a record holds a line that is a whole row by itself."""
+    return any(len(syntax.cells(line)) == width for line in lines[1:])
+
+
+def wrong_width(count: int, width: int) -> str:
+    """Return the sentence about a row of `count` cells under a header of `width`."""
+    return f"The row has {count} {'cell' if count == 1 else 'cells'} where the header has {width}."

@@ -1,120 +1,106 @@
-"""Turns an uploaded file of any encoding into text on disk, a line at a time, or says why it is no text."""
+r"""Turns an uploaded file of any kind into text on disk, every line ended by \n, or says why it is no table."""
 
-import codecs
-import io
-import re
+import asyncio
+import gzip
 import tempfile
-from typing import IO
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from threading import Event
+from typing import IO, cast
 
-from api.errors import Malformed
+from api.tabular.decoding import CHUNK_BYTES, decode, encodings_of
+from api.tabular.errors import UnreadableFile
+from api.tabular.kinds import GZIP, OLD_OFFICE, ZIP, other_kind
+from api.tabular.workbook import sheet_as_csv
 
-CHUNK_BYTES = 1024 * 1024
-MAX_LINE_CHARACTERS = 1_000_000
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-MOST_CONTROL_SHARE = 0.01
-"""Text with more control characters than this is no text."""
+__all__ = ["MOST_BYTES", "UnreadableFile", "open_text", "reading_text"]
 
-KINDS = {
-    b"PK\x03\x04": "an Excel workbook or a ZIP archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "compressed",
-    b"%PDF": "a PDF",
-    b"\x89PNG": "an image",
-    b"\xff\xd8\xff": "an image",
-}
-# UTF-32 before UTF-16, whose mark it begins with.
-MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
+MOST_BYTES = 1024**3
+DIRECTORY_AT = 48
+DIRECTORY_BYTES = 4096
 
 
-class UnreadableFile(Malformed):
-    """The file cannot be read as a table; the sentence says what it is or where it breaks."""
+@asynccontextmanager
+async def reading_text(source: IO[bytes], *, sheet: str | None = None) -> AsyncIterator[IO[str]]:
+    """Open a file as `open_text` does, in a thread; when the caller is cancelled the work ends at once."""
+    stop = Event()
+    opening = asyncio.create_task(asyncio.to_thread(open_text, source, sheet=sheet, stop=stop))
+    try:
+        text = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        stop.set()
+        # The thread reads from `source`, which is the caller's to close.
+        (opened,) = await asyncio.gather(opening, return_exceptions=True)
+        if not isinstance(opened, BaseException):
+            opened.close()
+        raise
+    with text:
+        yield text
 
-    code = "unreadable_file"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, errors=[{"location": ["body", "file"], "message": detail}])
+def open_text(
+    source: IO[bytes], *, sheet: str | None = None, most_bytes: int = MOST_BYTES, stop: Event | None = None
+) -> IO[str]:
+    r"""Return a file as a temporary text file, at its start, every line ended by \n; raises UnreadableFile.
+
+    A table may be text in any encoding, compressed with gzip or not, or a sheet of an Excel workbook: the one called
+    `sheet`, or else the first that is visible and holds anything. At most `most_bytes` of unpacked text are taken.
+    Setting `stop` in another thread makes this one raise Stopped.
+    """
+    stop = stop or Event()
+    source.seek(0)
+    is_packed = source.read(len(GZIP)) == GZIP
+    source.seek(0)
+    if not is_packed:
+        return _open(source, sheet, most_bytes, stop)
+    try:
+        return _open(cast("IO[bytes]", gzip.GzipFile(fileobj=source)), sheet, most_bytes, stop)
+    except EOFError as error:
+        raise UnreadableFile("The compressed file breaks off before its end: upload it again.") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableFile("The compressed file is damaged: compress it anew and upload that.") from error
 
 
-def open_text(source: IO[bytes]) -> IO[str]:
-    r"""Return the file as a temporary text file, at its start, every line ended by \n; raises UnreadableFile."""
+def _open(source: IO[bytes], sheet: str | None, most_bytes: int, stop: Event) -> IO[str]:
     head = source.read(CHUNK_BYTES)
     if not head:
         raise UnreadableFile("The file is empty.")
-    for magic, kind in KINDS.items():
-        if head.startswith(magic):
-            raise UnreadableFile(f"The file is {kind}, not a table in text form: save it as CSV and upload that.")
-    encodings = _encodings(head)
+    if head.startswith(ZIP):
+        source.seek(0)
+        with sheet_as_csv(source, sheet, most_bytes=most_bytes, stop=stop) as written:
+            return _decoded(written, [("utf-8", "strict")], most_bytes, stop)
+    if refusal := other_kind(head, _directory(source, head, most_bytes) if head.startswith(OLD_OFFICE) else b""):
+        raise UnreadableFile(refusal)
+    return _decoded(source, encodings_of(head), most_bytes, stop)
+
+
+def _directory(source: IO[bytes], head: bytes, most_bytes: int) -> bytes:
+    """Return the beginning of the directory of an old Office file, whose place its header tells ([MS-CFB] 2.2)."""
+    sector_bytes = 1 << min(head[30], 12) if len(head) > DIRECTORY_AT else 0
+    place = (int.from_bytes(head[DIRECTORY_AT : DIRECTORY_AT + 4], "little") + 1) * sector_bytes
+    if place > most_bytes:
+        return b""
+    source.seek(place)
+    return source.read(DIRECTORY_BYTES)
+
+
+def _decoded(source: IO[bytes], encodings: Sequence[tuple[str, str]], most_bytes: int, stop: Event) -> IO[str]:
+    """Return text in the first of some encodings that fits."""
+    failed: UnicodeDecodeError | None = None
     for encoding in encodings:
         source.seek(0)
         target = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115 - the caller closes it
         try:
-            _decode(source, target, encoding)
-        except BaseException as error:
+            decode(source, target, encoding, most_bytes=most_bytes, stop=stop)
+        except UnicodeDecodeError as error:
             target.close()
-            if isinstance(error, UnicodeDecodeError) and encoding != encodings[-1]:
-                continue
-            if isinstance(error, UnicodeDecodeError):
-                raise UnreadableFile(f"The file begins as {encoding} text and breaks off: {error.reason}.") from error
+            failed = error
+        except BaseException:
+            target.close()
             raise
-        target.seek(0)
-        return target
-    raise AssertionError("there is always a last encoding")
-
-
-def _encodings(head: bytes) -> list[str]:
-    """Return what the file may be encoded in, the likeliest first."""
-    for mark, encoding in MARKS.items():
-        if head.startswith(mark):
-            return [encoding]
-    if b"\x00" not in head:
-        # cp1252 knows no sign for five bytes; Latin-1 knows one for each, and so always answers.
-        return ["utf-8", "cp1252", "latin-1"]
-    # Mostly Latin letters in UTF-16 without a mark: every other byte is NUL.
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    half = len(head) // 2
-    if odd > half * 0.4 and even < half * 0.1:
-        return ["utf-16-le"]
-    if even > half * 0.4 and odd < half * 0.1:
-        return ["utf-16-be"]
-    line = head.count(b"\n", 0, head.index(0)) + 1
-    raise UnreadableFile(f"Line {line} of the file holds a NUL byte: it is not a text file.")
-
-
-def _decode(source: IO[bytes], target: IO[str], encoding: str) -> None:
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
-    line, so_far, is_blank = 1, 0, True
-    while True:
-        raw = source.read(CHUNK_BYTES)
-        text = decoder.decode(raw, final=not raw)
-        _check_text(text, line)
-        parts = text.split("\n")
-        for part in parts if max(map(len, parts)) + so_far > MAX_LINE_CHARACTERS else ():
-            if so_far + len(part) > MAX_LINE_CHARACTERS:
-                raise UnreadableFile(
-                    f"Line {line + parts.index(part)} is longer than {MAX_LINE_CHARACTERS:,} characters: "
-                    "is this a table with line ends?"
-                )
-            so_far = 0
-        so_far = len(parts[-1]) + (so_far if len(parts) == 1 else 0)
-        line += len(parts) - 1
-        is_blank = is_blank and (not text or text.isspace())
-        target.write(text)
-        if not raw:
-            break
-    if is_blank:
-        raise UnreadableFile("The file is empty.")
-
-
-def _check_text(text: str, first_line: int) -> None:
-    found = CONTROL.findall(text)
-    if "\x00" in found:
-        line = first_line + text.count("\n", 0, text.index("\x00"))
-        raise UnreadableFile(f"Line {line} of the file holds a NUL byte: it is not a text file.")
-    if len(found) > len(text) * MOST_CONTROL_SHARE:
-        raise UnreadableFile("The file is not a table in text form: save it as CSV and upload that.")
+        else:
+            target.seek(0)
+            return target
+    assert failed is not None
+    raise UnreadableFile(f"The file begins as {failed.encoding} text and breaks off: {failed.reason}.") from failed

@@ -12,6 +12,7 @@ LINKEDIN = (
     "Ann,Lee,https://x.example/ann,ann@example.com,Acme\n"
     "Bob,Roe,https://x.example/bob,,Acme\n"
 )
+WIDE = ["Name", "Mail", "Phone", "City", "Note"]
 
 
 def layout_of(text: str) -> tuple[str, list[str], int]:
@@ -39,6 +40,19 @@ def layout_of(text: str) -> tuple[str, list[str], int]:
         ("Mail,,Mail,mail\na@x.com,1,2,3\n", (",", ["Mail", "Column 2", "Mail (2)", "mail"], 2)),
         ("Name,Mail\nAnn,ann@x.com,\nBob,bob@x.com,\n", (",", ["Name", "Mail", "Column 3"], 2)),
         ("Name,Mail,,\nAnn,ann@x.com\nBob,bob@x.com\n", (",", ["Name", "Mail"], 2)),
+        ("sep=\t\nName\tMail\nAnn\tann@x.com\n", ("\t", ["Name", "Mail"], 3)),
+        ("Made by a; b | c\nName,Mail\nAnn,ann@x.com\n", (",", ["Name", "Mail"], 3)),
+        (
+            "Name;Address\n" + "".join(f"Ann {at};Road {at}, 12345 Ulm, DE\n" for at in range(50)),
+            (";", ["Name", "Address"], 2),
+        ),
+        ("Name;Preis;Rabatt\nAnn;1,5;2,5\nBob;3,5;4,5\n", (";", ["Name", "Preis", "Rabatt"], 2)),
+        ("Exported by,ann@x.com\n\nName,Mail,City\nAnn,ann@x.com,Ulm\n", (",", ["Name", "Mail", "City"], 4)),
+        ("Name,Mail,Phone,City,Note\nAnn,ann@x.com\nBob,Roe\nEve,eve@x.com\n", (",", WIDE, 2)),
+        ("Name,Mail,Phone,City,Note\nBob,Roe,x\nAnn,ann@x.com,1\nEve,eve@x.com,2,Ulm,x\n", (",", WIDE, 2)),
+        ("Name,Mail\nAnn,ann@x.com,1,2\nBob,bob@x.com,3,4\n", (",", ["Name", "Mail", "Column 3", "Column 4"], 2)),
+        ("Name,Mail,\nAnn,ann@x.com,\n", (",", ["Name", "Mail", "Column 3"], 2)),
+        ('"Name","Mail"\n"Lee; Ann; Dr","a@x.com"\n"Roe; Bob; Dr","b@x.com"\n', (",", ["Name", "Mail"], 2)),
         ('"First\nName",Mail\nAnn,ann@x.com\n', (",", ["First Name", "Mail"], 3)),
     ],
 )

@@ -23,6 +23,9 @@ def rows(text: str, width: int | None = None) -> list[tuple[int, list[str], str 
         ('"a"b,c', ["ab", "c"]),
         ('"",""', ["", ""]),
         (',"a",', ["", "a", ""]),
+        ('Joe "Bob" Smith,x', ['Joe "Bob" Smith', "x"]),
+        ('"a, b" c,d', ["a, b c", "d"]),
+        (' a,"b"', [" a", "b"]),
     ],
 )
 def test_one_line(line: str, cells: list[str]) -> None:
@@ -53,15 +56,19 @@ def test_record_without_end() -> None:
 
 
 def test_width() -> None:
-    """A row that is too long or too short is kept with the reason; blank cells beyond the header are no harm."""
+    """A row that is too long is kept with the reason; blank cells beyond the header are no harm, nor missing ones."""
     found = rows("1,2\n1\n1,2,3\n1,2,, ", width=2)
-    assert [error for _, _, error in found] == [
-        None,
-        "The row has 1 cells where the header has 2.",
-        "The row has 3 cells where the header has 2.",
-        None,
-    ]
+    assert [error for _, _, error in found] == [None, None, "The row has 3 cells where the header has 2.", None]
+    assert found[1][1] == ["1"]
     assert found[3][1] == ["1", "2"]
+
+
+def test_a_short_record_in_doubt() -> None:
+    """Marks in odd places, or a whole row among its lines, make of a short record a damaged one."""
+    assert rows('1,"Ann,"a@x.com"', width=3)[0][2] == "The row has 2 cells where the header has 3."
+    swallowed = rows('1,"a\n2,b,c\n3,d"\n4,e,f', width=3)
+    assert [(line, error is None) for line, _, error in swallowed] == [(1, False), (2, True), (3, True), (4, True)]
+    assert rows('1,"a\nb"', width=3) == [(1, ["1", "a\nb"], None)]
 
 
 def test_open_record_waits() -> None:

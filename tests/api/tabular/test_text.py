@@ -1,11 +1,18 @@
+import gzip
 import io
 
 import pytest
 
-from api.tabular.text import CHUNK_BYTES, MAX_LINE_CHARACTERS, UnreadableFile, open_text
+from api.tabular.decoding import CHUNK_BYTES, MAX_LINE_CHARACTERS
+from api.tabular.text import UnreadableFile, open_text
 
 TEXT = "Name;Ort\r\nJürgen;Köln\rZoë € “x”;Ø\n"
 READ = "Name;Ort\nJürgen;Köln\nZoë € “x”;Ø\n"
+
+
+def packed(data: bytes) -> bytes:
+    """Return data compressed, the same at any time."""
+    return gzip.compress(data, mtime=0)
 
 
 def read(data: bytes) -> str:
@@ -18,6 +25,38 @@ def read(data: bytes) -> str:
 def test_encodings(encoding: str) -> None:
     """The same text comes out of every encoding, with or without a mark, with all line ends made one."""
     assert read(TEXT.encode(encoding)) == READ
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_wide_without_a_mark(encoding: str) -> None:
+    """UTF-16 is known without its mark even where few letters are Latin."""
+    text = "名前;メール\n山田太郎;山田@例え.example\n佐藤花子;佐藤@例え.example\n"
+    assert read(text.encode(encoding)) == text
+
+
+def test_broken_letters() -> None:
+    """One broken letter does not turn a file of UTF-8 into gibberish; it is shown as broken, the others are right."""
+    assert read("Jürgen,Köln,Zoë,Ångström,Øre,é,è,ê,à,ç,ñ\n".encode() + b"Z\xfcrich\n") == (
+        "Jürgen,Köln,Zoë,Ångström,Øre,é,è,ê,à,ç,ñ\nZ\ufffdrich\n"
+    )
+
+
+def test_gzip() -> None:
+    """A compressed file is read whatever its encoding, of several members too."""
+    half = len(TEXT) // 2
+    for encoding in ("utf-8", "cp1252"):
+        data = TEXT.encode(encoding)
+        assert read(packed(data)) == READ
+        assert read(packed(data[:half]) + packed(data[half:]) + bytes(16)) == READ
+
+
+def test_most_bytes() -> None:
+    """A file that unpacks to more than is allowed is refused when that much is read, not when all is."""
+    bomb = packed(b"name,mail\n" * 1_000_000)
+    assert len(bomb) < 100_000
+    for data in (bomb, b"name,mail\n" * 500_000):
+        with pytest.raises(UnreadableFile, match="more than 4 MB of text"):
+            open_text(io.BytesIO(data), most_bytes=4 * 1024**2)
 
 
 def test_latin_1() -> None:
@@ -41,6 +80,13 @@ def test_line_end_between_chunks() -> None:
         (b"\xef\xbb\xbf", "is empty"),
         (b"PK\x03\x04rest", "Excel workbook or a ZIP"),
         (b"\x1f\x8b\x08rest", "compressed"),
+        (packed(TEXT.encode())[:-12], "compressed file breaks off"),
+        (packed(b"a,b\n" * 50)[:-8] + bytes(8), "compressed file is damaged"),
+        (packed(TEXT.encode()) + b"garbage", "compressed file is damaged"),
+        (packed(packed(TEXT.encode())), "compressed twice"),
+        (packed(b""), "is empty"),
+        (b"BZh91AY", "compressed in a way"),
+        (b"\xef\xbb\xbf\n<HTML><body><table>", "web page"),
         (b"%PDF-1.7", "PDF"),
         (b"a,b\n1,2\n3,\x004\n", "Line 3 of the file holds a NUL byte"),
         (b"a,b\n" * CHUNK_BYTES + b"\x00", f"Line {CHUNK_BYTES + 1} of the file holds a NUL byte"),

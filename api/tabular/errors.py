@@ -1,0 +1,12 @@
+"""What is said of a file that cannot be read as a table."""
+
+from api.errors import Malformed
+
+
+class UnreadableFile(Malformed):
+    """The file cannot be read as a table; the sentence says what it is or where it breaks."""
+
+    code = "unreadable_file"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, errors=[{"location": ["body", "file"], "message": detail}])
