@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar, TypeVarTuple
 from uuid import UUID
 
 from fastapi import Query, Request
@@ -26,6 +26,7 @@ PURPOSE = b"salesmatter cursor 1"
 NEWEST_FIRST = "-createdAt"
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Wire(BaseModel):
@@ -157,7 +158,7 @@ def _page(request: Request, cursor: str | None, limit: int, sort: str) -> PageRe
     return PageRequest(limit, sort, cursors.read(place, cursor) if cursor else None, place, cursors)
 
 
-def paged(statement: Select[Any], id_column: InstrumentedAttribute[UUID], page: PageRequest) -> Select[Any]:
+def paged(statement: Select[*Ts], id_column: InstrumentedAttribute[UUID], page: PageRequest) -> Select[*Ts]:
     """Return `statement` in the page's order, from its start, with one row more than the page holds."""
     columns = [getattr(id_column.class_, name) for name in page.columns]
     if page.after is not None:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from api.accounts.endpoints import router as accounts
 from api.analytics.endpoints import router as analytics
+from api.commits.endpoints import router as commits
 from api.drafts.endpoints import router as drafts
 from api.enrollments.endpoints import router as enrollments
 from api.erasure.endpoints import router as erasure
@@ -13,11 +14,13 @@ from api.imports.endpoints import router as imports
 from api.jobs.endpoints import router as jobs
 from api.leads.endpoints import router as leads
 from api.lists.endpoints import router as lists
+from api.previews.endpoints import router as previews
 from api.replies.endpoints import router as replies
 from api.sending.endpoints import router as sending
 from api.sequences.endpoints import router as sequences
 from api.suppressions.endpoints import router as suppressions
 from api.timeline.endpoints import router as timeline
+from api.undos.endpoints import router as undos
 from api.webhooks.endpoints import router as webhooks
 from api.workspaces.endpoints import router as workspaces
 
@@ -29,6 +32,9 @@ ROUTERS: list[APIRouter] = [
     suppressions,
     lists,
     imports,
+    previews,
+    commits,
+    undos,
     sequences,
     enrollments,
     drafts,

@@ -24,7 +24,7 @@ class ApiSettings(BaseSettings):
     """Database connections a process may hold."""
     cors_origins: list[str] = []
     """Origins whose pages may call the API from a browser."""
-    max_body_megabytes: int = 100
+    max_body_megabytes: int = 300
     """The largest file or message that is read."""
     max_json_megabytes: int = 10
     """The largest JSON body that is read."""

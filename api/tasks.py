@@ -1,14 +1,16 @@
 """Every task of the worker, in one list: a job type, what it does, and how many of them run at once."""
 
+from api.commits.tasks import commit_import
 from api.drafts.tasks import generate_draft
 from api.erasure.tasks import erase_traces
 from api.events.tasks import apply_provider_events, sync_analytics
-from api.imports.tasks import commit_import
+from api.imports.tasks import expire_import
 from api.jobs.engine import Task
 from api.replies.tasks import classify_reply, resume_enrollment
 from api.resources import Services
 from api.sending.tasks import reconcile_send, resume_sends, send_email
 from api.settings import ApiSettings
+from api.undos.tasks import undo_import
 from api.workspaces.tasks import register_webhook
 
 
@@ -17,7 +19,9 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
     return [
         Task("send_email", send_email, settings.send_concurrency, on_lost="verify"),
         Task("generate_draft", generate_draft, settings.draft_concurrency),
-        Task("commit_import", commit_import, concurrency=2),
+        Task("commit_import", commit_import, concurrency=2, on_lost="verify"),
+        Task("undo_import", undo_import, concurrency=2, on_lost="verify"),
+        Task("expire_import", expire_import, concurrency=1),
         Task("apply_provider_events", apply_provider_events, concurrency=2),
         Task("sync_analytics", sync_analytics, concurrency=2),
         Task("classify_reply", classify_reply, concurrency=4),

@@ -23,12 +23,22 @@ async def allow_long_statements(session: AsyncSession) -> None:
     await session.execute(_ALLOW_LONG, {"timeout": LONG_STATEMENT, "work_mem": WORK_MEM})
 
 
-async def land(session: AsyncSession, columns: str, blocks: AsyncIterator[bytes]) -> None:
-    """Bring CSV blocks into the temporary table `landing` of these columns (as in DDL), gone with the transaction."""
+async def open_landing(session: AsyncSession, columns: str) -> None:
+    """Make the temporary table `landing` of these columns (as in DDL), gone with the transaction; at most one."""
     await session.execute(text(f"CREATE TEMPORARY TABLE landing ({columns}) ON COMMIT DROP"))
+
+
+async def copy_in(session: AsyncSession, blocks: AsyncIterator[bytes]) -> None:
+    """Bring CSV blocks into the table `landing` that this transaction has opened."""
     async with (await _driver(session)).cursor() as cursor, cursor.copy("COPY landing FROM STDIN (FORMAT csv)") as copy:
         async for block in blocks:
             await copy.write(block)
+
+
+async def land(session: AsyncSession, columns: str, blocks: AsyncIterator[bytes]) -> None:
+    """Open the table `landing` and bring CSV blocks into it."""
+    await open_landing(session, columns)
+    await copy_in(session, blocks)
 
 
 async def copy_out(session: AsyncSession, statement: str, parameters: dict[str, Any]) -> AsyncIterator[bytes]:

@@ -13,7 +13,8 @@ class InvalidTransition(DomainError):
     def __init__(self, noun: str, state: str, event: str, sources: Iterable[str]) -> None:
         self.noun, self.state, self.event = noun, state, event
         legal = ", ".join(sorted(sources)) or "no state"
-        super().__init__(f"A {noun} that is {state} cannot take '{event}'; it is possible from {legal}.")
+        article = "An" if noun[0] in "aeiou" else "A"
+        super().__init__(f"{article} {noun} that is {state} cannot take '{event}'; it is possible from {legal}.")
 
 
 class NoSendingTime(DomainError):

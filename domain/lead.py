@@ -1,6 +1,7 @@
 """The lifecycle of a lead: which event leads from which status to which."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.errors import InvalidTransition
@@ -31,6 +32,20 @@ class LeadSegment(StrEnum):
     ENTERPRISE = "Enterprise"
     MID_MARKET = "Mid-Market"
     SMB = "SMB"
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSizes:
+    """From how many employees on a company is in the middle market, and an enterprise."""
+
+    mid_market_from: int = 100
+    enterprise_from: int = 1000
+
+    def segment_of(self, employees: int) -> LeadSegment:
+        """Return the segment of a company of so many employees."""
+        if employees >= self.enterprise_from:
+            return LeadSegment.ENTERPRISE
+        return LeadSegment.MID_MARKET if employees >= self.mid_market_from else LeadSegment.SMB
 
 
 TRANSITIONS: Mapping[tuple[LeadStatus, LeadEvent], LeadStatus] = {

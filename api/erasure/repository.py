@@ -77,6 +77,27 @@ _EMPTY_EVENTS = text(
     """
 )
 
+_REPLIES = text(
+    """
+    UPDATE app.replies
+       SET from_email = '', subject = '', text = '', headers = '[]'
+     WHERE workspace_id = :workspace_id AND lead_id = ANY(CAST(:lead_ids AS uuid[]))
+    """
+)
+
+# What a bounce was decides how it is counted.
+_EMPTY_EVENTS = text(
+    """
+    UPDATE app.email_events AS event
+       SET data = coalesce(
+             (SELECT jsonb_object_agg(key, value) FROM jsonb_each(event.data)
+               WHERE key IN ('bounce_type', 'kind', 'by')), '{}')
+      FROM app.email_drafts AS draft
+     WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
+       AND event.draft_id = draft.id
+    """
+)
+
 # The samples by which a file's columns were told come from some of its rows, and nothing says from which.
 _ROWS = text(
     """
@@ -164,7 +185,6 @@ _JOBS = text(
 )
 
 _TRACES: Mapping[str, TextClause] = {
-    "import rows": _ROWS,
     "replies": _REPLIES,
     "transactions": _TRANSACTIONS,
     "callback events": _CALLBACKS,

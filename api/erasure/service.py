@@ -13,6 +13,7 @@ from api.enrollments import service as enrollments
 from api.erasure import repository
 from api.erasure.repository import Traces
 from api.errors import NotFound
+from api.imports import service as imports
 from api.leads import service as leads
 from api.suppressions import service as suppressions
 from database import jobs
@@ -22,7 +23,8 @@ from domain.suppression import SuppressionReason
 
 ERASE_TRACES = "erase_traces"
 CAUSE = "the lead was erased"
-PLACES = repository.PLACES
+IMPORTED_FILES = "imported files"
+PLACES = (IMPORTED_FILES, *repository.PLACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,17 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person
 
     Rows stay, what they are counted by stays.
     """
+    mention = _mention_of(person.address) if person.address else None
+    if place == IMPORTED_FILES:
+        await imports.erase_person(session, workspace_id, person.lead_ids, address=person.address, mention=mention)
+        return 0
     draft_ids, transaction_ids = await repository.find_messages(session, workspace_id, person.lead_ids)
     traces = Traces(
         lead_ids=person.lead_ids,
         draft_ids=[str(draft_id) for draft_id in draft_ids],
         transaction_ids=transaction_ids,
         address=person.address or "",
-        mention=_mention_of(person.address) if person.address else None,
+        mention=mention,
         message=_message_of(draft_ids, person.address),
     )
     return await repository.erase_in(session, workspace_id, place, traces)

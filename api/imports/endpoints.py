@@ -10,15 +10,16 @@ from fastapi.responses import StreamingResponse
 from api.dependencies import MemberDep, PageDep
 from api.errors import Conflict, NotFound, TooLarge, responses
 from api.imports import service
-from api.imports.schemas import ImportOut, MappingIn, Preview
+from api.imports.schemas import ImportOut, MappingIn
 from api.lists.schemas import ListName
 from api.pagination import Page, to_page
 from api.routing import ImportId, room_router
-from database.models import DuplicatePolicy, RowOutcome
+from database.models import DuplicatePolicy
 
 router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
 
 SENT_AT_ONCE = 256 * 1024
+Sheet = Annotated[str | None, Form(max_length=100, description="Of a workbook; by default the first that holds rows.")]
 
 
 @router.post(
@@ -32,19 +33,27 @@ async def upload_import(
     file: UploadFile,
     list_name: Annotated[ListName | None, Form(alias="listName", description="By default the file's name.")] = None,
     duplicate_policy: Annotated[DuplicatePolicy, Form(alias="duplicatePolicy")] = DuplicatePolicy.FILL,
+    sheet: Sheet = None,
 ) -> ImportOut:
-    """Upload a CSV or TSV file of any encoding and delimiter; its columns are mapped, and nothing is a lead yet."""
+    """Upload a table of people; its columns are mapped and its rows judged, and nothing is a lead yet.
+
+    CSV or TSV of any encoding, delimiter and line end, with or without notes above the header, plain or gzipped; or
+    one sheet of an Excel workbook. At most a million rows.
+    """
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
-            reading = service.reading(member.services, member.workspace_id, file.file, actor=member.caller.user_id)
+            reading = service.reading(
+                member.services, member.workspace_id, file.file, sheet=sheet, actor=member.caller.user_id
+            )
             read = await stack.enter_async_context(reading)
         received = await service.receive(
             member.session,
-            member.workspace_id,
+            member.workspace,
             read,
             file_name=file.filename or "",
             list_name=list_name,
             policy=duplicate_policy,
+            now=member.now,
         )
     return ImportOut.of(received)
 
@@ -57,47 +66,30 @@ async def list_imports(member: MemberDep, page: PageDep) -> Page[ImportOut]:
 
 @router.get("/{importId}", operation_id="getImport", responses=responses(NotFound))
 async def get_import(member: MemberDep, import_id: ImportId) -> ImportOut:
-    """One import, with its mapping and, once committed, its counts."""
+    """One import: its mapping, how far its commit or undo has come, and what came of its rows."""
     return ImportOut.of(await service.get_import(member.session, member.workspace_id, import_id))
 
 
 @router.put("/{importId}/mapping", operation_id="putImportMapping", responses=responses(NotFound, Conflict))
 async def put_mapping(member: MemberDep, import_id: ImportId, body: MappingIn) -> ImportOut:
-    """Settle what the file's columns are."""
+    """Settle what the file's columns are; it is remembered for the next file with the same headers."""
     columns = [column.model_dump() for column in body.columns]
-    changed = await service.change_mapping(member.session, member.workspace_id, import_id, columns)
+    changed = await service.change_mapping(
+        member.session, member.workspace, import_id, columns, policy=body.duplicate_policy, now=member.now
+    )
     return ImportOut.of(changed)
-
-
-@router.get("/{importId}/preview", operation_id="previewImport", responses=responses(NotFound))
-async def preview(member: MemberDep, import_id: ImportId) -> Preview:
-    """What a commit would do now; nothing is written."""
-    found, counts = await service.preview(member.session, member.workspace_id, import_id)
-    return Preview(row_count=found.row_count, **{outcome.value: counts.get(outcome, 0) for outcome in RowOutcome})
-
-
-@router.post(
-    "/{importId}/commit",
-    operation_id="commitImport",
-    status_code=status.HTTP_202_ACCEPTED,
-    responses=responses(NotFound, Conflict),
-)
-async def commit_import(member: MemberDep, import_id: ImportId) -> ImportOut:
-    """Have the file's rows written to leads; the import says when it is done."""
-    started = await service.start_commit(member.session, member.workspace_id, import_id, member.now)
-    return ImportOut.of(started)
 
 
 @router.get(
     "/{importId}/errors.csv",
     operation_id="getImportErrors",
     response_class=StreamingResponse,
-    responses=responses(NotFound)
+    responses=responses(NotFound, Conflict)
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Line, reason, cells."}},
 )
 async def get_errors(member: MemberDep, import_id: ImportId) -> StreamingResponse:
     """The rows that cannot be used, as they were, with line and reason."""
-    file = await service.write_errors(member.session, member.workspace_id, import_id)
+    file = await service.write_errors(member.session, member.workspace_id, import_id, member.now)
     headers = {"Content-Disposition": f'attachment; filename="import-{import_id}-errors.csv"'}
     return StreamingResponse(_pieces(file), media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -1,51 +1,49 @@
-"""How a file becomes leads: received and mapped, its mapping settled by a person, looked at, committed."""
+"""How a file comes in: read and mapped, stored block by block, its mapping settled by a person, kept for a while."""
 
 import asyncio
 import csv
+import hashlib
 import io
+import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import cache
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import IO, Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
+import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.registry import CSV_MAPPING, graph_of
 from ai.run import run
-from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, Target
+from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
 from api.errors import Conflict, Malformed, NotFound
 from api.imports import repository
-from api.imports.repository import Plan
-from api.lists import service as lists
+from api.imports.packing import LINE, cells_of, mentioning, pack, unpack, without
+from api.imports.repository import Block, Span
+from api.imports.values import Reading, judge, reading_of
 from api.pagination import PageRequest
 from api.resources import Services
-from api.tabular.addresses import check_addresses
-from api.tabular.blocks import blocks, read_layout
+from api.tabular.blocks import frames, read_layout
+from api.tabular.errors import UnreadableFile
 from api.tabular.layout import Layout
-from api.tabular.text import UnreadableFile, open_text
+from api.tabular.text import reading_text
 from database import jobs
 from database.landing import allow_long_statements
-from database.models import DuplicatePolicy, ImportState, LeadImport, RowOutcome
+from database.models import DuplicatePolicy, LeadImport, Workspace
+from database.tenancy import Scope, transaction
+from domain.lead import SegmentSizes
+from domain.lead_import import KEPT, ImportEvent, ImportState, imported_line, next_state
 
-COMMIT_IMPORT = "commit_import"
+EXPIRE_IMPORT = "expire_import"
+MAX_ROWS = 1_000_000
 MAX_NAME_CHARACTERS = 200
 IN_MEMORY_BYTES = 4 * 1024 * 1024
-FIELDS = {
-    Target.EMAIL: "email",
-    Target.FIRST_NAME: "first_name",
-    Target.LAST_NAME: "last_name",
-    Target.FULL_NAME: "full_name",
-    Target.COMPANY: "company",
-    Target.ROLE: "role",
-    Target.SEGMENT: "segment",
-    Target.TIMEZONE: "timezone",
-}
+BUSY = timedelta(hours=1)
+"""How long a file that is being committed or undone is let be before it is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,65 +52,128 @@ class ReadFile:
 
     text: IO[str]
     layout: Layout
-    columns: Sequence[ColumnMapping]
+    proposed: CsvMappingOutput
 
 
 @asynccontextmanager
-async def reading(services: Services, workspace_id: UUID, file: IO[bytes], *, actor: UUID) -> AsyncIterator[ReadFile]:
+async def reading(
+    services: Services, workspace_id: UUID, file: IO[bytes], *, sheet: str | None, actor: UUID
+) -> AsyncIterator[ReadFile]:
     """Open a file and map its columns, outside any transaction: a model may be asked; raises UnreadableFile."""
-    text = await asyncio.to_thread(open_text, file)
-    try:
+    async with reading_text(file, sheet=sheet) as text:
         layout, samples = await asyncio.to_thread(read_layout, text)
         await asyncio.to_thread(graph_of, CSV_MAPPING.name)
+        async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
+            known = await repository.recall_mapping(session, workspace_id, _hash_of(layout.headers))
+        remembered = [ColumnMapping.model_validate(one) for one in known] if known is not None else None
+        asked = CsvMappingInput(headers=layout.headers, samples=samples, remembered=remembered)
         context = services.ai_context(workspace_id, actor=str(actor), tags=("import",))
-        mapped = await run(CSV_MAPPING, CsvMappingInput(headers=layout.headers, samples=samples), context=context)
-        if not any(one.target is Target.EMAIL for one in mapped.columns):
+        proposed = await run(CSV_MAPPING, asked, context=context)
+        if not any(one.target is Target.EMAIL for one in proposed.columns):
             raise UnreadableFile("No column of the file holds email addresses.")
-        yield ReadFile(text, layout, mapped.columns)
-    finally:
-        text.close()
+        yield ReadFile(text, layout, proposed)
+
+
+def _hash_of(headers: Sequence[str]) -> str:
+    """Return by what a file with these columns, in any order, is known again."""
+    return hashlib.sha256(json.dumps(sorted(header.casefold() for header in headers)).encode()).hexdigest()
 
 
 async def receive(
     session: AsyncSession,
-    workspace_id: UUID,
+    workspace: Workspace,
     file: ReadFile,
     *,
     file_name: str,
     list_name: str | None,
     policy: DuplicatePolicy,
+    now: datetime,
 ) -> LeadImport:
-    """Store a file's rows and the mapping together."""
+    """Store a file's rows and the mapping together; raises UnreadableFile for one of too many rows."""
     file_name = PurePath(file_name.replace("\x00", "").replace("\\", "/")).name or "upload"
     await allow_long_statements(session)
-    name = list_name or PurePath(file_name).stem[:MAX_NAME_CHARACTERS] or "Import"
-    made = await lists.create_list(session, workspace_id, name, source_filename=file_name)
     new = await repository.add_import(
         session,
-        workspace_id,
-        list_id=made.id,
+        workspace.id,
         file_name=file_name,
+        list_name=list_name or PurePath(file_name).stem[:MAX_NAME_CHARACTERS] or "Import",
         state=ImportState.MAPPED,
         headers=file.layout.headers,
-        mapping=[one.model_dump(mode="json") for one in file.columns],
+        mapping=[one.model_dump(mode="json") for one in file.proposed.columns],
+        fallback_reason=file.proposed.fallback_reason,
         duplicate_policy=policy,
+        expires_at=now + KEPT,
     )
-    row_count = await repository.land_rows(session, workspace_id, new.id, _blocks(file.text, file.layout))
-    stored = await repository.move_import(session, workspace_id, new.id, [ImportState.MAPPED], {"row_count": row_count})
-    assert stored is not None
-    return stored
+    columns = reading_of(file.proposed.columns, sizes_of(workspace))
+    await repository.open_rows(session)
+    number = row_count = 0
+    async with _ahead(_prepared(frames(file.text, file.layout), columns)) as blocks:
+        async for block, judged in blocks:
+            await repository.add_block(session, workspace.id, new.id, number, block)
+            await repository.land_rows(session, judged)
+            number, row_count = number + 1, row_count + block.span.row_count
+            if row_count > MAX_ROWS:
+                raise UnreadableFile(f"The file has more than {MAX_ROWS:,} rows; split it and upload the parts.")
+    await repository.settle_rows(session, workspace.id, new.id)
+    await jobs.enqueue(session, EXPIRE_IMPORT, workspace.id, [jobs.Job(new.expires_at, {"importId": str(new.id)})])
+    return await repository.change_import(session, workspace.id, new.id, {"row_count": row_count})
 
 
-async def _blocks(text: IO[str], layout: Layout) -> AsyncIterator[bytes]:
-    """Yield a file's blocks, each parsed in a thread while the one before is on its way."""
-    parsed = blocks(text, layout)
-    while (block := await asyncio.to_thread(next, parsed, None)) is not None:
-        yield block
+def sizes_of(workspace: Workspace) -> SegmentSizes:
+    """Return from how many employees on a company is of which segment for a workspace."""
+    return SegmentSizes(workspace.mid_market_from, workspace.enterprise_from)
+
+
+def _prepared(rows: Iterator[pl.DataFrame], columns: Reading) -> Iterator[tuple[Block, bytes]]:
+    """Yield each block of a file with what its rows were judged to be, as CSV."""
+    for frame in rows:
+        span = Span((frame[LINE][0], frame[LINE][-1]), frame.height)
+        yield Block(span, pack(frame)), _as_csv(judge(frame, columns))
+
+
+def _judged(block: Block, columns: Reading) -> bytes:
+    return _as_csv(judge(unpack(block.content), columns))
+
+
+def _as_csv(rows: pl.DataFrame) -> bytes:
+    return rows.write_csv(include_header=False).encode()
+
+
+@asynccontextmanager
+async def _ahead(
+    prepared: Iterator[tuple[Block, bytes]],
+) -> AsyncIterator[AsyncIterator[tuple[Block, bytes]]]:
+    """Give what an iterator yields, the next always prepared in a thread while the one before is dealt with."""
+
+    def start() -> asyncio.Task[tuple[Block, bytes] | None]:
+        return asyncio.create_task(asyncio.to_thread(next, prepared, None))
+
+    upcoming = start()
+
+    async def each() -> AsyncIterator[tuple[Block, bytes]]:
+        nonlocal upcoming
+        while (ready := await upcoming) is not None:
+            upcoming = start()
+            yield ready
+
+    try:
+        yield each()
+    finally:
+        # Nobody may close the file under the thread that still reads it.
+        await asyncio.wait({upcoming})
 
 
 async def get_import(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> LeadImport:
     """Return an import; raises NotFound."""
-    found = await repository.find_import(session, workspace_id, import_id)
+    return _there(await repository.find_import(session, workspace_id, import_id))
+
+
+async def hold_import(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> LeadImport:
+    """Return an import, held against changes until the transaction ends; raises NotFound."""
+    return _there(await repository.find_import(session, workspace_id, import_id, hold=True))
+
+
+def _there(found: LeadImport | None) -> LeadImport:
     if found is None:
         raise NotFound("There is no such import.")
     return found
@@ -123,33 +184,62 @@ async def list_imports(session: AsyncSession, workspace_id: UUID, page: PageRequ
     return await repository.list_imports(session, workspace_id, page)
 
 
-async def change_mapping(
-    session: AsyncSession, workspace_id: UUID, import_id: UUID, columns: Sequence[dict[str, Any]]
-) -> LeadImport:
-    """Settle what the columns are; `columns` are (position, target, custom_name) each.
+async def require_file(session: AsyncSession, found: LeadImport, now: datetime) -> None:
+    """Make sure that a file is still kept; raises Conflict."""
+    if found.expires_at <= now or not await repository.has_file(session, found.workspace_id, found.id):
+        raise Conflict(f"The file was kept until {found.expires_at:%d %B %Y}; upload it again.")
 
-    Raises NotFound, Malformed when they are not the file's columns or claim a field twice, and Conflict once the
-    import is on its way.
+
+def columns_of(found: LeadImport, workspace: Workspace) -> Reading:
+    """Return how the rows of an import are read."""
+    return reading_of([ColumnMapping.model_validate(one) for one in found.mapping], sizes_of(workspace))
+
+
+async def change_mapping(
+    session: AsyncSession,
+    workspace: Workspace,
+    import_id: UUID,
+    columns: Sequence[dict[str, Any]],
+    *,
+    policy: DuplicatePolicy | None,
+    now: datetime,
+) -> LeadImport:
+    """Settle what the columns are, judge every row anew, and remember it for the next file with the same headers.
+
+    `columns` are (position, target, custom_name) each. Raises NotFound, Malformed when they are not the file's columns
+    or claim a field twice, and Conflict once the import is on its way or its file is gone.
     """
-    found = await get_import(session, workspace_id, import_id)
+    found = await hold_import(session, workspace.id, import_id)
+    state = next_state(ImportState(found.state), ImportEvent.MAPPING_CHANGED)
+    await require_file(session, found, now)
     given = {one["position"]: one for one in columns}
     if sorted(given) != list(range(len(found.headers))) or len(columns) != len(given):
         raise _misfit(f"The mapping must name each of the file's {len(found.headers)} columns once, counted from 0.")
     mapping = [_settled(ColumnMapping.model_validate(now), given[now["position"]]) for now in found.mapping]
     _check_mapping(mapping)
-    values = {"mapping": [one.model_dump(mode="json") for one in mapping], "state": ImportState.MAPPED, "error": None}
-    changed = await repository.move_import(
-        session, workspace_id, import_id, [ImportState.MAPPED, ImportState.FAILED], values
-    )
-    if changed is None:
-        raise Conflict(f"The mapping cannot be changed any more: the import is {found.state}.")
+    values: dict[str, Any] = {"mapping": [one.model_dump(mode="json") for one in mapping], "state": state}
+    if policy is not None:
+        values["duplicate_policy"] = policy
+    changed = await repository.change_import(session, workspace.id, import_id, values)
+    await _judge_anew(session, changed, columns_of(changed, workspace))
+    known = [one.model_dump(mode="json", exclude={"samples"}) for one in mapping]
+    await repository.remember_mapping(session, workspace.id, _hash_of(found.headers), known)
     return changed
+
+
+async def _judge_anew(session: AsyncSession, found: LeadImport, columns: Reading) -> None:
+    await allow_long_statements(session)
+    await repository.open_rows(session)
+    number = 0
+    while (block := await repository.find_block(session, found.workspace_id, found.id, number)) is not None:
+        await repository.land_rows(session, await asyncio.to_thread(_judged, block, columns))
+        number += 1
+    await repository.settle_rows(session, found.workspace_id, found.id)
 
 
 def _settled(now: ColumnMapping, given: dict[str, Any]) -> ColumnMapping:
     custom = (given["custom_name"] or now.custom_name or now.header) if given["target"] is Target.CUSTOM else None
-    if (given["target"], custom) == (now.target, now.custom_name):
-        return now
+    # What a person has looked at and left is as much theirs as what they changed.
     return now.model_copy(
         update={"target": given["target"], "custom_name": custom, "confidence": 1.0, "decided_by": "person"}
     )
@@ -172,86 +262,71 @@ def _misfit(sentence: str) -> Malformed:
     return Malformed(sentence, errors=[{"location": ["body", "columns"], "message": sentence}])
 
 
-async def preview(
-    session: AsyncSession, workspace_id: UUID, import_id: UUID
-) -> tuple[LeadImport, dict[RowOutcome, int]]:
-    """Return an import and how many of its rows would come to what if it were committed now; writes nothing."""
-    found = await get_import(session, workspace_id, import_id)
-    return found, await repository.count_outcomes(session, await _plan(session, found))
+async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> IO[bytes]:
+    """Return the rows that cannot be used as a CSV file, at its start: line, reason, and the cells as they were.
 
-
-async def start_commit(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> LeadImport:
-    """Have an import committed by a job; raises NotFound, and Conflict when it was already."""
-    states = [ImportState.MAPPED, ImportState.FAILED]
-    values = {"state": ImportState.COMMITTING, "error": None}
-    started = await repository.move_import(session, workspace_id, import_id, states, values)
-    if started is None:
-        found = await get_import(session, workspace_id, import_id)
-        raise Conflict(f"The import is {found.state} already.")
-    await jobs.enqueue(session, COMMIT_IMPORT, workspace_id, [jobs.Job(now, {"importId": str(import_id)})])
-    return started
-
-
-async def commit(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> None:
-    """Write an import's rows to leads and count what came of them; done before or never asked for: does nothing.
-
-    All of it is one transaction, so a run that is cut short leaves no trace and the next does it all.
+    Raises NotFound, and Conflict when the file is gone.
     """
-    found = await repository.find_import(session, workspace_id, import_id, hold=True)
-    if found is None or found.state != ImportState.COMMITTING:
-        return
-    await allow_long_statements(session)
-    # A list that was deleted meanwhile is joined by nobody.
-    kept = await lists.keep(session, workspace_id, [found.list_id] if found.list_id else [])
-    plan = replace(await _plan(session, found), list_id=next(iter(kept), None))
-    settled = await repository.commit_rows(session, plan)
-    counts = {row.outcome: row.rows for row in settled}
-    values: dict[str, Any] = {f"{outcome}_count": counts.get(outcome, 0) for outcome in RowOutcome}
-    values |= {"state": ImportState.COMMITTED, "committed_at": now}
-    await repository.move_import(session, workspace_id, import_id, [ImportState.COMMITTING], values)
-    if plan.list_id is not None:
-        await lists.change_counts(session, workspace_id, {plan.list_id: sum(row.joined for row in settled)})
-
-
-async def fail(session: AsyncSession, workspace_id: UUID, import_id: UUID, error: str) -> None:
-    """Note that an import cannot be committed as it is, and why."""
-    values = {"state": ImportState.FAILED, "error": error}
-    await repository.move_import(session, workspace_id, import_id, [ImportState.COMMITTING], values)
-
-
-async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> IO[bytes]:
-    """Return the rows that cannot be used as a CSV file, at its start: line, reason, and the cells as they were."""
     found = await get_import(session, workspace_id, import_id)
-    plan = await _plan(session, found)
+    await require_file(session, found, now)
     target = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - whoever sends it closes it
     lines = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
     writer = csv.writer(lines)
     writer.writerow(["Line", "Reason", *found.headers])
-    is_committed = found.state == ImportState.COMMITTED
-    async for line_number, reason, cells in await repository.stream_invalid(session, plan, is_committed=is_committed):
-        writer.writerow([line_number, reason, *cells])
+    number = 0
+    while (block := await repository.find_block(session, workspace_id, import_id, number)) is not None:
+        problems = await repository.find_problems(session, workspace_id, import_id, block.span.lines)
+        if problems:
+            rows = unpack(block.content)
+            unusable = cells_of(rows.filter(pl.col(LINE).is_in(list(problems))))
+            writer.writerows([line, problems[line], *cells] for line, cells in unusable.iter_rows())
+        number += 1
     lines.detach()
     target.seek(0)
     return target
 
 
-async def _plan(session: AsyncSession, found: LeadImport) -> Plan:
-    """Return how an import's rows become leads, its doubtful addresses checked."""
-    mapping = [ColumnMapping.model_validate(one) for one in found.mapping]
-    plan = Plan(
-        workspace_id=found.workspace_id,
-        import_id=found.id,
-        list_id=found.list_id,
-        policy=DuplicatePolicy(found.duplicate_policy),
-        fields={FIELDS[one.target]: one.position for one in mapping if one.target in FIELDS},
-        custom=[(one.custom_name or one.header, one.position) for one in mapping if one.target is Target.CUSTOM],
-        leftovers={FIELDS[one.target]: one.header for one in mapping if one.target in FIELDS},
-        zones=_zones(),
-    )
-    cells = await repository.cells_to_check(session, plan)
-    return replace(plan, checked=await asyncio.to_thread(check_addresses, cells))
+async def expire(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> datetime | None:
+    """Delete a file that is kept no longer, and what its commit changed; returns until when it is, if it is still."""
+    found = await repository.find_import(session, workspace_id, import_id, hold=True)
+    if found is None:
+        return None
+    is_busy = found.state in {ImportState.COMMITTING, ImportState.UNDOING}
+    if found.expires_at > now or is_busy:
+        return max(found.expires_at, now + BUSY) if is_busy else found.expires_at
+    await allow_long_statements(session)
+    await repository.delete_file(session, workspace_id, import_id)
+    return None
 
 
-@cache
-def _zones() -> tuple[str, ...]:
-    return tuple(sorted(available_timezones()))
+async def erase_person(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, address: str | None, mention: str | None
+) -> None:
+    """Empty every row of a kept file that became one of some leads, is about an address or mentions it anywhere."""
+    for import_id in await repository.list_files(session, workspace_id):
+        found = await hold_import(session, workspace_id, import_id)
+        lines = await repository.find_lines(session, workspace_id, import_id, lead_ids=lead_ids, address=address)
+        if found.first_lead_id is not None:
+            lines |= {line for lead in lead_ids if (line := imported_line(found.first_lead_id, lead)) is not None}
+        erased: set[int] = set()
+        number = 0
+        while (block := await repository.find_block(session, workspace_id, import_id, number)) is not None:
+            gone, content = await asyncio.to_thread(_emptied, block, lines, mention)
+            if gone:
+                await repository.change_block(session, workspace_id, import_id, number, content)
+                erased |= gone
+            number += 1
+        if erased:
+            await repository.erase_rows(session, workspace_id, import_id, erased)
+            # The samples come from some of the rows, and nothing says from which.
+            mapping = [{**column, "samples": []} for column in found.mapping]
+            await repository.change_import(session, workspace_id, import_id, {"mapping": mapping})
+
+
+def _emptied(block: Block, lines: set[int], mention: str | None) -> tuple[set[int], bytes]:
+    """Return which of a block's rows had to be emptied, and the block as it is then."""
+    rows = unpack(block.content)
+    gone = {line for line in lines if block.span.lines[0] <= line <= block.span.lines[1]}
+    if mention is not None:
+        gone.update(mentioning(rows, mention))
+    return gone, pack(without(rows, gone, reason=repository.ERASED)) if gone else b""

@@ -1,22 +1,15 @@
-"""The job that turns an import's rows into leads."""
+"""The job that deletes files which are kept no longer."""
 
 from uuid import UUID
 
-from sqlalchemy.exc import DataError, IntegrityError
-
 from api.imports import service
-from api.jobs.engine import Unrecoverable, Work
+from api.jobs.engine import Deferred, Work
 from api.resources import Services
 
 
-async def commit_import(work: Work[Services]) -> None:
-    """Commit an import in one transaction; running it again changes nothing."""
-    import_id = UUID(work.payload["importId"])
-    try:
-        async with work.transaction() as session:
-            await service.commit(session, work.workspace_id, import_id, work.clock.now())
-    except (DataError, IntegrityError) as error:
-        reason = f"The database refused the rows: {error.orig}"
-        async with work.transaction() as session:
-            await service.fail(session, work.workspace_id, import_id, reason)
-        raise Unrecoverable(reason) from error
+async def expire_import(work: Work[Services]) -> None:
+    """Delete an import's file once nobody can commit or undo it any more; running again changes nothing."""
+    async with work.transaction() as session:
+        kept_until = await service.expire(session, work.workspace_id, UUID(work.payload["importId"]), work.clock.now())
+    if kept_until is not None:
+        raise Deferred(kept_until, "The file is still kept.")

@@ -74,6 +74,14 @@ async def delete_list(session: AsyncSession, closed: LeadList) -> None:
     await repository.delete_list(session, closed.workspace_id, closed.id)
 
 
+async def delete_empty(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
+    """Delete a list in which there is nobody; one that holds somebody, or is gone already, stays as it is."""
+    await repository.close(session, workspace_id, list_id)
+    found = await repository.find_list(session, workspace_id, list_id)
+    if found is not None and found.lead_count == 0:
+        await repository.delete_list(session, workspace_id, list_id)
+
+
 def _there(found: LeadList | None) -> LeadList:
     if found is None:
         raise NotFound(NO_SUCH_LIST)

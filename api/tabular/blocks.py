@@ -19,6 +19,7 @@ BLOCK_CHARACTERS = 4 * 1024 * 1024
 SAMPLE_LINES = 1000
 SAMPLE_CHARACTERS = 1024 * 1024
 SAMPLE_ROWS = 200
+SAMPLE_FRAMES = 3
 
 
 def read_layout(text: IO[str], *, is_data: Callable[[str], bool] = is_address) -> tuple[Layout, list[list[str]]]:
@@ -29,10 +30,11 @@ def read_layout(text: IO[str], *, is_data: Callable[[str], bool] = is_address) -
     text.seek(0)
     lines = [line.rstrip("\n") for line in _some_lines(text)]
     layout = find_layout(lines, at_end=not text.readline(), is_data=is_data)
-    first = next(frames(text, layout, SAMPLE_CHARACTERS), None)
-    if first is None:
+    # More than one, because damage may end a frame long before its rows do.
+    some = list(islice(frames(text, layout, SAMPLE_CHARACTERS), SAMPLE_FRAMES))
+    if not some:
         raise UnreadableFile("The file holds a header and no rows.")
-    sound = first.filter(pl.col("error").is_null()).head(SAMPLE_ROWS)
+    sound = pl.concat(some).filter(pl.col("error").is_null()).head(SAMPLE_ROWS)
     return layout, [list(cells) for cells in sound.select(_names(layout.width)).iter_rows()]
 
 

@@ -12,6 +12,7 @@ from holidays import list_supported_countries
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, model_validator
 
 from api.pagination import Wire
+from domain.lead import LeadSegment
 
 TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
@@ -74,6 +75,12 @@ TimeOfDay = Annotated[
 ]
 
 
+DefaultSegment = Annotated[LeadSegment, Field(description="Of imported leads whose file tells none.")]
+Employees = Annotated[
+    int, Field(strict=True, ge=1, le=1_000_000_000, description="From how many employees on, in an imported file.")
+]
+
+
 class WorkspaceIn(Wire):
     """A new workspace and the settings it sends by."""
 
@@ -87,6 +94,15 @@ class WorkspaceIn(Wire):
     sending_weekdays: Weekdays = (0, 1, 2, 3, 4)
     holidays_country: HolidaysCountry | None = "ZA"
     daily_cap: DailyCap | None = None
+    mid_market_from: Employees = 100
+    enterprise_from: Employees = 1000
+    default_segment: DefaultSegment | None = None
+
+    @model_validator(mode="after")
+    def _segments_follow_each_other(self) -> Self:
+        if self.mid_market_from >= self.enterprise_from:
+            raise ValueError("midMarketFrom must be below enterpriseFrom")
+        return self
 
     @model_validator(mode="after")
     def _window_opens_before_it_closes(self) -> Self:
@@ -108,11 +124,14 @@ class WorkspaceChange(Wire):
     sending_weekdays: Weekdays | None = None
     holidays_country: HolidaysCountry | None = None
     daily_cap: DailyCap | None = None
+    mid_market_from: Employees | None = None
+    enterprise_from: Employees | None = None
+    default_segment: DefaultSegment | None = None
 
     @model_validator(mode="after")
     def _only_optional_settings_may_be_cleared(self) -> Self:
         cleared = [name for name in self.model_fields_set if getattr(self, name) is None]
-        if kept := sorted(set(cleared) - {"holidays_country", "daily_cap"}):
+        if kept := sorted(set(cleared) - {"holidays_country", "daily_cap", "default_segment"}):
             raise ValueError(f"{', '.join(kept)} cannot be null; leave it out to keep it")
         return self
 
@@ -131,6 +150,9 @@ class WorkspaceOut(Wire):
     sending_weekdays: tuple[int, ...]
     holidays_country: str | None
     daily_cap: int | None
+    mid_market_from: int
+    enterprise_from: int
+    default_segment: LeadSegment | None
     created_at: datetime
     updated_at: datetime
 

@@ -58,7 +58,10 @@ async def list_workspaces(session: AsyncSession, page: PageRequest) -> Sequence[
 
 
 async def change_workspace(session: AsyncSession, workspace: Workspace, values: dict[str, Any]) -> Workspace:
-    """Change the settings of a held workspace; raises Malformed when its sending window would close before it opens."""
+    """Change the settings of a held workspace.
+
+    Raises Malformed when its sending window would close before it opens, or its segments would not follow each other.
+    """
     if not values:
         return workspace
     opens = values.get("window_start", workspace.window_start)
@@ -66,6 +69,10 @@ async def change_workspace(session: AsyncSession, workspace: Workspace, values: 
     if opens >= closes:
         problem = {"location": ["body", "windowStart"], "message": f"must be before windowEnd, {closes:%H:%M}"}
         raise Malformed("The sending window would close before it opens.", errors=[problem])
+    enterprise = values.get("enterprise_from", workspace.enterprise_from)
+    if values.get("mid_market_from", workspace.mid_market_from) >= enterprise:
+        problem = {"location": ["body", "midMarketFrom"], "message": f"must be below enterpriseFrom, {enterprise}"}
+        raise Malformed("The middle market would begin where enterprises do, or above.", errors=[problem])
     return await repository.change_workspace(session, workspace.id, values)
 
 

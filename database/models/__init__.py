@@ -9,7 +9,14 @@ from database.models.everlytic import (
     SyncCursor,
     WebhookDelivery,
 )
-from database.models.imports import DuplicatePolicy, ImportState, LeadImport, LeadImportRow, RowOutcome
+from database.models.imports import (
+    DuplicatePolicy,
+    LeadImport,
+    LeadImportBlock,
+    LeadImportChange,
+    LeadImportMapping,
+    LeadImportRow,
+)
 from database.models.jobs import JobWorker, ScheduledJob, WorkspaceLimit
 from database.models.leads import Lead, LeadEventRecord, LeadList, Suppression, SuppressionRemoval
 from database.models.mail import (
@@ -45,18 +52,19 @@ __all__ = [
     "EnrollmentEventRecord",
     "EverlyticConnection",
     "IdempotencyKey",
-    "ImportState",
     "JobStatus",
     "JobWorker",
     "Lead",
     "LeadEnrollment",
     "LeadEventRecord",
     "LeadImport",
+    "LeadImportBlock",
+    "LeadImportChange",
+    "LeadImportMapping",
     "LeadImportRow",
     "LeadList",
     "ProviderTransaction",
     "Reply",
-    "RowOutcome",
     "ScheduledJob",
     "SendAttempt",
     "SendOutcome",

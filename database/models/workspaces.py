@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Identified, SoftDeleted, Timestamped
+from database.base import Base, Identified, SoftDeleted, Timestamped, one_of
+from domain.lead import LeadSegment
 
 
 class Workspace(Identified, Timestamped, SoftDeleted, Base):
@@ -18,6 +19,8 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
         CheckConstraint("window_start < window_end", name="window"),
         CheckConstraint("daily_cap > 0", name="daily_cap"),
         CheckConstraint("cardinality(sending_weekdays) > 0", name="sending_weekdays"),
+        CheckConstraint("0 < mid_market_from AND mid_market_from < enterprise_from", name="segments"),
+        one_of("default_segment", LeadSegment),
     )
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
@@ -31,6 +34,11 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
     sending_weekdays: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default=text("'{0,1,2,3,4}'"))
     holidays_country: Mapped[str | None] = mapped_column(server_default="ZA")
     daily_cap: Mapped[int | None]
+    enterprise_from: Mapped[int] = mapped_column(server_default="1000")
+    """How many employees make a company an enterprise."""
+    mid_market_from: Mapped[int] = mapped_column(server_default="100")
+    default_segment: Mapped[str | None]
+    """The segment of imported leads whose file tells none."""
 
 
 class EverlyticConnection(Identified, Timestamped, Base):

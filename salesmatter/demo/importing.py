@@ -14,6 +14,15 @@ from salesmatter.errors import DemoFailed
 COMMIT_SECONDS = 60.0
 POLL_SECONDS = 0.1
 SAMPLE_LENGTH = 34
+OUTCOMES = {
+    "new": "new",
+    "updated": "updated",
+    "duplicateInFile": "twice in the file",
+    "duplicateInWorkspace": "known and unchanged",
+    "suppressed": "suppressed",
+    "invalid": "invalid",
+}
+"""How many rows come to what, and how that is said."""
 
 
 def read_file(file: Path) -> bytes:
@@ -32,8 +41,8 @@ def import_leads(
     made = api.upload(place, name, content)
     console.print(_mapping(made["mapping"]))
     preview = api.get(f"{place}/{made['id']}/preview")
-    counts = ("new", "updated", "duplicate", "suppressed", "invalid")
-    console.print(f"{preview['rowCount']:,} rows: " + ", ".join(f"{preview[one]:,} {one}" for one in counts))
+    told = ", ".join(f"{preview[name]:,} {said}" for name, said in OUTCOMES.items())
+    console.print(f"{preview['rowCount']:,} rows: {told}")
     api.post(f"{place}/{made['id']}/commit")
     deadline = time.monotonic() + COMMIT_SECONDS
     while time.monotonic() < deadline:

@@ -22,6 +22,7 @@ from api.tasks import tasks
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, owner_url, role_url
 from database.tenancy import Scope, transaction
+from tests.api.importing import Imports
 from tests.api.outreach import outreach
 from tests.api.running import RunJobs
 from tests.sandbox import sandbox
@@ -139,3 +140,9 @@ async def run_jobs(services: Services, database_url: str) -> AsyncIterator[RunJo
 
     yield run
     await queue.dispose()
+
+
+@pytest.fixture
+def imports(app_client: httpx.AsyncClient, workspace: str, run_jobs: RunJobs) -> Imports:
+    """Speak to the imports of the test's workspace."""
+    return Imports(app_client, workspace, run_jobs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ai.registry import WORKFLOWS, graph_of
-from domain import draft, enrollment, job, lead, sequence
+from domain import draft, enrollment, job, lead, lead_import, sequence
 from tests.architecture.tree import ROOT
 
 State = TypeVar("State", bound=StrEnum)
@@ -42,6 +42,7 @@ def drawings() -> dict[str, str]:
         "enrollment": of_states(enrollment.TRANSITIONS, enrollment.EnrollmentStatus.ACTIVE),
         "sequence": of_states(sequence.TRANSITIONS, sequence.SequenceStatus.DRAFT),
         "draft": of_states(draft.TRANSITIONS, draft.DraftStatus.PENDING),
+        "import": of_states(lead_import.TRANSITIONS, lead_import.ImportState.MAPPED),
         "job": of_states(job.TRANSITIONS, job.JobStatus.PENDING),
         **{name: of_workflow(name) for name in WORKFLOWS},
     }

@@ -7,6 +7,8 @@ from tests.architecture.tree import PACKAGES, ROOMS, files, sources
 FILES = {"__init__.py", "endpoints.py", "schemas.py", "service.py", "repository.py", "tasks.py"}
 EXCEPTIONS = {
     "events/verdicts.py": "the rules by which an open or a click is taken for a machine's, with names and versions",
+    "imports/packing.py": "some thousand rows of a file as they are stored",
+    "imports/values.py": "what the cells of a row make of a lead: pure functions over frames",
     "jobs/engine.py": "the worker's engine; the room shows its queue",
     "leads/merging.py": "what rows given for known addresses change: pure functions over rows of one address",
     "replies/message.py": "an RFC 5322 message, read into what replies need",
@@ -15,11 +17,16 @@ EXCEPTIONS = {
     "suppressions/files.py": "lists of whom never to mail as files: our own export, or any table of addresses",
     "suppressions/page.py": "the page behind the unsubscribe link",
     "suppressions/tokens.py": "the signed token in the unsubscribe link",
-    "tabular/addresses.py": "which cells are addresses: a pattern for Postgres and Python, a validator for the rest",
-    "tabular/blocks.py": "reading files of any encoding, delimiter and preamble, one file for each step",
+    "tabular/addresses.py": "which cells are addresses: a pattern for nearly all of them, a validator for the rest",
+    "tabular/blocks.py": "reading files of any kind, encoding, delimiter and preamble, one file for each step",
+    "tabular/decoding.py": "as above",
+    "tabular/errors.py": "why a file cannot be read: the error of every step",
+    "tabular/kinds.py": "as above",
     "tabular/layout.py": "as above",
     "tabular/records.py": "as above",
+    "tabular/sheets.py": "a workbook's sheet as CSV, read in a process of its own",
     "tabular/text.py": "as above",
+    "tabular/workbook.py": "as above: starts and bounds that process",
 }
 """The files of rooms beside the agreed ones, each with what it is for."""
 

@@ -15,7 +15,10 @@ import database.models  # noqa: F401 - registers every table on the metadata
 from database.base import Base
 from database.models import Account, Change, Workspace
 
-TABLES = list(Base.metadata.sorted_tables)
+# Those that name their workspace without a foreign key come last: SQLAlchemy does not know that they stand on it.
+TABLES = sorted(
+    Base.metadata.sorted_tables, key=lambda table: "workspace_id" in table.c and not table.foreign_key_constraints
+)
 ACCOUNTS, WORKSPACES, CHANGES = (str(model.__table__) for model in (Account, Workspace, Change))
 NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
 NOBODY = UUID(int=0)

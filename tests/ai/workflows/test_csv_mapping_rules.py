@@ -205,6 +205,7 @@ def test_somebody_elses_addresses_are_better_than_none() -> None:
     (only,) = guesses(Lead_Owner_Email=EMAIL)
     assert (only.target, only.confidence < SURE) == (Target.EMAIL, True)
     assert targets(Lead_Owner_Email=EMAIL, Email=EMAIL) == ["custom", "email"]
+    assert targets(Email=["none", "-", "n/a", "ask", "see crm", "a@x.example"]) == ["email"]
 
 
 def test_a_full_set_of_targets_leaves_nothing_to_ask() -> None:

@@ -55,11 +55,12 @@ async def test_not_there(app_client: httpx.AsyncClient, base: str) -> None:
 
 
 async def test_an_import_finds_its_list_deleted(app_client: httpx.AsyncClient, base: str, run_jobs: RunJobs) -> None:
-    """A file whose list was deleted before its commit makes leads without a list."""
+    """A file whose list is deleted before its job runs makes leads without a list."""
     files = {"file": ("people.csv", b"Email\nann@example.com\nbob@example.com\n")}
     made = (await app_client.post(f"{base}/imports", files=files)).json()
-    assert (await app_client.delete(f"{base}/lead-lists/{made['listId']}")).status_code == 204
-    assert (await app_client.post(f"{base}/imports/{made['id']}/commit")).status_code == 202
+    started = await app_client.post(f"{base}/imports/{made['id']}/commit")
+    assert started.status_code == 202
+    assert (await app_client.delete(f"{base}/lead-lists/{started.json()['listId']}")).status_code == 204
     await run_jobs()
     assert (await app_client.get(f"{base}/imports/{made['id']}")).json()["newCount"] == 2
     assert [lead["listId"] for lead in await leads_of(app_client, base)] == [None, None]

@@ -77,6 +77,7 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
     before = await app_client.get(path)
     headers = {"If-Match": before.headers["ETag"]}
     body = {"windowStart": "09:30", "sendingWeekdays": [1], "holidaysCountry": "DE", "dailyCap": 5}
+    body |= {"midMarketFrom": 50, "enterpriseFrom": 500, "defaultSegment": "SMB"}
     changed = await app_client.patch(path, json=body, headers=headers)
     late = await app_client.patch(path, json={"name": "Late"}, headers=headers)
 
@@ -106,6 +107,10 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
         ({"sendingWeekdays": ["1"]}, "sendingWeekdays"),
         ({"sendingWeekdays": [True]}, "sendingWeekdays"),
         ({"sendingWeekdays": [7]}, "sendingWeekdays"),
+        ({"midMarketFrom": 1000}, "midMarketFrom"),
+        ({"enterpriseFrom": 100}, "midMarketFrom"),
+        ({"enterpriseFrom": None}, "enterprise_from"),
+        ({"defaultSegment": "Huge"}, "defaultSegment"),
         ({"dailyCap": "5"}, "dailyCap"),
         ({"dailyCap": 5.0}, "dailyCap"),
         ({"dailyCap": True}, "dailyCap"),

@@ -1,0 +1,213 @@
+"""What the cells of a row make of a lead: its address or what is wrong with it, names, segment and the rest."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from zoneinfo import available_timezones
+
+import polars as pl
+
+from ai.workflows.csv_mapping.state import ColumnMapping, Target
+from ai.workflows.csv_mapping.words import fold
+from api.imports.packing import LINE
+from api.tabular.addresses import judge_addresses
+from api.tabular.records import BLANKS
+from domain.lead import LeadSegment, SegmentSizes
+
+MAX_LINE_CHARACTERS = 200
+"""The longest name, company or role of a lead, as `leads` takes it."""
+
+_LINES = {
+    Target.FIRST_NAME: "first name",
+    Target.LAST_NAME: "last name",
+    Target.COMPANY: "company",
+    Target.ROLE: "role",
+}
+_COLUMNS = {
+    Target.FIRST_NAME: "first_name",
+    Target.LAST_NAME: "last_name",
+    Target.COMPANY: "company",
+    Target.ROLE: "role",
+    Target.SEGMENT: "segment",
+    Target.TIMEZONE: "timezone",
+}
+FIELDS = tuple(_COLUMNS.values())
+"""The columns of a lead that a file may fill, beside its address and custom fields."""
+
+_SIZE_WORDS = {
+    LeadSegment.SMB: "smb sme smes small micro startup klein kleinst kleine kleinunternehmen kleinbedrijf kmu tpe pme "
+    "mkb pyme pymes pmi petit petite pequena pequeno microempresa piccola piccolo mikroonderneming s xs",
+    LeadSegment.MID_MARKET: "mid midmarket midsize midsized medium mittel mittlere mittelgross mittelstand "
+    "mittelstandler moyen moyenne eti middel middelgroot middenbedrijf mediana mediano media medio m",
+    LeadSegment.ENTERPRISE: "enterprise enterprises large corporate strategic gross grossunternehmen konzern groot "
+    "grootbedrijf grand grande gran l xl xxl",
+}
+"""The words of a cell that say which segment it means; of several the first segment here counts: `small enterprise`."""
+_SEGMENT_OF = {word: segment for segment, words in reversed(_SIZE_WORDS.items()) for word in words.split()}
+_SIZES = tuple(_SIZE_WORDS)
+_NUMBER = re.compile(r"(\d{1,3}(?:[.,' \u00a0\u2019]\d{3})+(?!\d)|\d+(?:[.,]\d+)?)\s*([km](?![a-z]))?", re.IGNORECASE)
+_BELOW = re.compile(r"\s*(?:<|less than|under|below|unter|weniger als|moins de|minder dan|menos de)", re.IGNORECASE)
+_THOUSANDS = {"k": 1_000, "m": 1_000_000}
+
+# What could be a name, or its first letter, is a title only with its full stop.
+_TITLES = (
+    r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|sir|herr|frau|mme|mlle|monsieur|madame|mnr|mev|mej|dhr|mevr|srta"
+    r"|dipl\.?-ing)(?:\.\s*|\s+)|(?:m|fr|hr|sr|sra|ing|ir|hon|adv|rev|me)\.\s*)+"
+)
+_DEGREES = (
+    r"(?i)(?:,\s*(?:ph\.?\s?d|d\.?phil|mba|emba|m\.?sc|b\.?sc|m\.?a|b\.?a|b\.?com|m\.?com|b\.?eng|m\.?eng|ca|ca\(sa\)|cpa"
+    r"|cfa|cfp|cima|acca|pmp|md|m\.d|esq|jr|sr|ii|iii|iv|llm|llb|cissp|phr|shrm-cp|pe|rn)\.?)+$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which cell of a row is what, and from which number of employees on a company is of which segment."""
+
+    fields: Mapping[Target, int]
+    """The position of the cell for each single target."""
+    custom: Sequence[tuple[str, int]]
+    """Name and position of every custom field."""
+    leftovers: Mapping[Target, str]
+    """Under which custom field a cell is kept that says more than its target holds, or something else."""
+    sizes: SegmentSizes
+
+
+def reading_of(mapping: Sequence[ColumnMapping], sizes: SegmentSizes) -> Reading:
+    """Return how rows are read by a mapping."""
+    custom = [(one.custom_name or one.header, one.position) for one in mapping if one.target is Target.CUSTOM]
+    taken = {name.casefold() for name, _ in custom}
+    leftovers = {}
+    for one in mapping:
+        if one.target in {Target.SEGMENT, Target.TIMEZONE}:
+            leftovers[one.target] = _free_name(one.header, taken)
+            taken.add(leftovers[one.target].casefold())
+    fields = {one.target: one.position for one in mapping if one.target not in {Target.CUSTOM, Target.IGNORE}}
+    return Reading(fields, custom, leftovers, sizes)
+
+
+def _free_name(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{wanted} ({number})"
+    return name
+
+
+def judge(rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+    """Return `line_number`, and `email` or `problem`: the address of each row, or why it cannot be used."""
+    found = judge_addresses(rows.select(_cell(reading.fields[Target.EMAIL])).to_series())
+    problems = [pl.col("error"), pl.Series("wrong", found["problem"])]
+    lines = _lines(reading)
+    for target, name in _LINES.items():
+        length = lines[target].str.len_chars()
+        sentence = pl.format(
+            "The {} has {} characters; at most {} are kept.", pl.lit(name), length, MAX_LINE_CHARACTERS
+        )
+        problems.append(pl.when(length > MAX_LINE_CHARACTERS).then(sentence))
+    address = pl.Series("address", found["address"])
+    problems.append(pl.when(address.is_null()).then(pl.lit("The row has no email address.")))
+    judged = rows.select(LINE, address.alias("email"), pl.coalesce(problems).alias("problem"))
+    return judged.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("email")).alias("email"))
+
+
+def lead_values(rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+    """Return `line_number`, FIELDS and `custom_fields` (a JSON object, null where blank) of rows without an error."""
+    rows = rows.filter(pl.col("error").is_null())
+    lines = _lines(reading)
+    segments, sizes = _known(rows, reading, Target.SEGMENT, lambda cell: segment_of(cell, reading.sizes))
+    zones, _ = _known(rows, reading, Target.TIMEZONE, lambda cell: (zone_of(cell), False))
+    kept = {
+        Target.SEGMENT: segments.is_null() | sizes,
+        Target.TIMEZONE: zones.is_null(),
+    }
+    custom = [_filled(position).alias(name) for name, position in reading.custom]
+    custom += [
+        pl.when(kept[target]).then(_filled(reading.fields[target])).alias(name)
+        for target, name in reading.leftovers.items()
+    ]
+    values = {**lines, Target.SEGMENT: segments, Target.TIMEZONE: zones}
+    return rows.select(
+        LINE,
+        *(value.alias(_COLUMNS[target]) for target, value in values.items()),
+        (pl.struct(custom).struct.json_encode() if custom else pl.lit("{}")).alias("custom_fields"),
+    )
+
+
+def _cell(position: int) -> pl.Expr:
+    return pl.col(str(position)).str.strip_chars(BLANKS)
+
+
+def _filled(position: int) -> pl.Expr:
+    return pl.when(_cell(position) != "").then(_cell(position))
+
+
+def _lines(reading: Reading) -> dict[Target, pl.Expr]:
+    """Return names, company and role; the names out of the full name where they have no cell or a blank one."""
+    given = {target: _filled(reading.fields[target]) for target in _LINES if target in reading.fields}
+    lines = {target: given.get(target, pl.lit(None, pl.String)) for target in _LINES}
+    if Target.FULL_NAME in reading.fields:
+        first, last = _names(_cell(reading.fields[Target.FULL_NAME]))
+        lines[Target.FIRST_NAME] = pl.coalesce(lines[Target.FIRST_NAME], first)
+        lines[Target.LAST_NAME] = pl.coalesce(lines[Target.LAST_NAME], last)
+    return {target: pl.coalesce(line, pl.lit("")) for target, line in lines.items()}
+
+
+def _names(whole: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Split a full name: `Lee, Ann` at the comma, others after the first word, without titles and degrees."""
+    bare = whole.str.replace(_DEGREES, "").str.replace(_TITLES, "")
+    has_comma = bare.str.contains(",", literal=True)
+    first = pl.when(has_comma).then(bare.str.extract(r",(.*)$")).otherwise(bare.str.extract(r"^(\S*)"))
+    last = pl.when(has_comma).then(bare.str.extract(r"^([^,]*)")).otherwise(bare.str.extract(r"^\S*\s+(.*)$"))
+    return first.str.strip_chars(BLANKS).str.replace(_TITLES, ""), last.str.strip_chars(BLANKS)
+
+
+def _known(
+    rows: pl.DataFrame, reading: Reading, target: Target, look: Callable[[str], tuple[str | None, bool]]
+) -> tuple[pl.Expr, pl.Expr]:
+    """Return what the cells of a target stand for, and whether that was concluded; each different cell is read once."""
+    if target not in reading.fields:
+        return pl.lit(None, pl.String), pl.lit(value=False)
+    cell = _cell(reading.fields[target])
+    seen = {text: look(text) for text in rows.select(cell.unique()).to_series() if text}
+    values = {text: value for text, (value, _) in seen.items()}
+    concluded = {text: flag for text, (_, flag) in seen.items()}
+    return (
+        cell.replace_strict(values, default=None, return_dtype=pl.String),
+        cell.replace_strict(concluded, default=False, return_dtype=pl.Boolean),
+    )
+
+
+def segment_of(cell: str, sizes: SegmentSizes) -> tuple[LeadSegment | None, bool]:
+    """Return the segment that a cell names, or that follows from the employees it counts; and whether it follows."""
+    words = fold(cell).split()
+    named = {_SEGMENT_OF[word] for word in words if word in _SEGMENT_OF and (len(word) > 2 or len(words) == 1)}  # noqa: PLR2004 - a letter is a size where it stands alone
+    if named:
+        return min(named, key=_SIZES.index), False
+    employees = employees_in(cell)
+    return (sizes.segment_of(employees), True) if employees is not None else (None, False)
+
+
+def employees_in(cell: str) -> int | None:
+    """Return how many employees a cell counts, of a range its lower end, which is certain: `51-200`, `10k+`."""
+    found = _NUMBER.search(cell)
+    if found is None:
+        return None
+    digits, unit = found[1], (found[2] or "").lower()
+    if re.fullmatch(r"\d{1,3}(?:\D\d{3})+", digits):
+        number = float(re.sub(r"\D", "", digits))
+    else:
+        number = float(digits.replace(",", "."))
+    employees = int(number * _THOUSANDS.get(unit, 1))
+    return max(employees - 1, 0) if _BELOW.match(cell) else employees
+
+
+def zone_of(cell: str) -> str | None:
+    """Return the IANA time zone that a cell names, in any case."""
+    return _zones().get(cell.lower())
+
+
+@cache
+def _zones() -> Mapping[str, str]:
+    return {zone.lower(): zone for zone in available_timezones()}

@@ -1,0 +1,143 @@
+"""The SQL of undos: a block of a file's leads as they were before its commit, in one statement."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import and_, select, text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.imports.values import FIELDS
+from api.pagination import PageRequest, paged
+from database.models import Lead, LeadImport, LeadImportChange
+from domain.lead_import import imported_lead_id
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What taking one block back came to."""
+
+    removed: int
+    restored: int
+    kept: int
+    deltas: Mapping[UUID, int]
+    """How many leads each list has more, or fewer."""
+    enrolled: Sequence[UUID]
+    """The leads that were removed and are enrolled somewhere."""
+
+
+# A claim of theirs that is under way is waited for, and then seen by the next statement; none can begin before the end.
+_HOLD = text(
+    """
+    SELECT count(*) FROM (
+      SELECT lead.id FROM app.leads AS lead
+       WHERE lead.id = ANY (ARRAY(
+               SELECT made.id FROM app.leads AS made
+                WHERE made.workspace_id = :workspace_id AND made.id BETWEEN :first_id AND :last_id
+                UNION ALL
+               SELECT change.lead_id FROM app.lead_import_changes AS change
+                WHERE change.workspace_id = :workspace_id AND change.import_id = :import_id
+                  AND change.line_number BETWEEN :first AND :last))
+         -- In one order everywhere, so that two that change the same leads wait for each other and go on.
+       ORDER BY lead.id
+         FOR NO KEY UPDATE) AS held
+    """
+)
+
+_TAKE_BACK = text(
+    f"""
+    WITH touched AS (
+      SELECT lead.id, lead.list_id, lead.updated_at, lead.created_at AS changed_at, CAST(NULL AS jsonb) AS before,
+             CAST(CAST('x' || right(CAST(lead.id AS text), 8) AS bit(32)) AS int) AS line_number
+        FROM app.leads AS lead
+       WHERE lead.workspace_id = :workspace_id AND lead.deleted_at IS NULL
+         AND lead.id BETWEEN :first_id AND :last_id
+       UNION ALL
+      SELECT lead.id, lead.list_id, lead.updated_at, change.changed_at, change.before, change.line_number
+        FROM app.lead_import_changes AS change JOIN app.leads AS lead ON lead.id = change.lead_id
+       WHERE change.workspace_id = :workspace_id AND change.import_id = :import_id
+         AND change.line_number BETWEEN :first AND :last AND change.before IS NOT NULL
+         AND lead.workspace_id = :workspace_id AND lead.deleted_at IS NULL
+    ),
+    judged AS MATERIALIZED (
+      SELECT touched.*,
+             CASE WHEN EXISTS (SELECT FROM app.email_drafts AS draft
+                                 JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
+                                WHERE draft.lead_id = touched.id AND attempt.created_at >= touched.changed_at)
+                    THEN 'mailed'
+                  WHEN touched.updated_at <> touched.changed_at THEN 'changed'
+             END AS kept_because
+        FROM touched
+    ),
+    removed AS (
+      UPDATE app.leads AS lead
+         SET deleted_at = now()
+        FROM judged
+       WHERE lead.id = judged.id AND judged.before IS NULL AND judged.kept_because IS NULL
+      RETURNING lead.id, lead.list_id
+    ),
+    restored AS (
+      UPDATE app.leads AS lead
+         SET {", ".join(f"{name} = judged.before ->> '{name}'" for name in FIELDS)},
+             custom_fields = judged.before -> 'custom_fields',
+             list_id = CAST(judged.before ->> 'list_id' AS uuid)
+        FROM judged
+       WHERE lead.id = judged.id AND judged.before IS NOT NULL AND judged.kept_because IS NULL
+      RETURNING lead.id, judged.list_id, lead.list_id AS list_before
+    ),
+    kept AS (
+      INSERT INTO app.lead_import_changes
+             (workspace_id, import_id, line_number, lead_id, before, changed_at, kept_because)
+      SELECT :workspace_id, :import_id, line_number, id, before, changed_at, kept_because
+        FROM judged
+       WHERE kept_because IS NOT NULL
+      ON CONFLICT (workspace_id, import_id, line_number) DO UPDATE SET kept_because = EXCLUDED.kept_because
+      RETURNING line_number
+    ),
+    delta AS (
+      SELECT list_id, -count(*) AS leads FROM removed WHERE list_id IS NOT NULL GROUP BY list_id
+       UNION ALL
+      SELECT list_id, -count(*) FROM restored
+       WHERE list_id IS NOT NULL AND list_id IS DISTINCT FROM list_before GROUP BY list_id
+    )
+    SELECT (SELECT count(*) FROM removed) AS removed,
+           (SELECT count(*) FROM restored) AS restored,
+           (SELECT count(*) FROM kept) AS kept,
+           (SELECT jsonb_object_agg(list_id, leads)
+              FROM (SELECT list_id, sum(leads) AS leads FROM delta GROUP BY list_id) AS deltas) AS deltas,
+           ARRAY(SELECT removed.id FROM removed
+                  WHERE EXISTS (SELECT FROM app.lead_enrollments AS enrollment WHERE enrollment.lead_id = removed.id))
+             AS enrolled
+    """  # noqa: S608 - names of our own columns
+)
+
+
+async def take_back(session: AsyncSession, found: LeadImport, lines: tuple[int, int]) -> TakenBack:
+    """Give the leads of the rows between two lines back what they were; leaves those changed or mailed since."""
+    assert found.first_lead_id is not None
+    parameters = {
+        "workspace_id": found.workspace_id,
+        "import_id": found.id,
+        "first": lines[0],
+        "last": lines[1],
+        "first_id": imported_lead_id(found.first_lead_id, lines[0]),
+        "last_id": imported_lead_id(found.first_lead_id, lines[1]),
+    }
+    await session.execute(_HOLD, parameters)
+    row = (await session.execute(_TAKE_BACK, parameters)).one()
+    deltas = {UUID(list_id): int(leads) for list_id, leads in (row.deltas or {}).items()}
+    return TakenBack(row.removed, row.restored, row.kept, deltas, row.enrolled)
+
+
+async def list_kept(
+    session: AsyncSession, workspace_id: UUID, import_id: UUID, page: PageRequest
+) -> Sequence[Row[UUID, str, int, str | None]]:
+    """Return the leads that an undo left: `id`, `email`, `line_number`, `kept_because`, one more than a page."""
+    change = LeadImportChange
+    statement = (
+        select(Lead.id, Lead.email, change.line_number, change.kept_because)
+        .join(Lead, and_(Lead.id == change.lead_id, Lead.workspace_id == workspace_id))
+        .where(change.workspace_id == workspace_id, change.import_id == import_id, change.kept_because.is_not(None))
+    )
+    return (await session.execute(paged(statement, Lead.id, page))).all()
