@@ -19,6 +19,7 @@ from api.imports.values import Reading, lead_values
 from api.lists import service as lists
 from api.workspaces import service as workspaces
 from database import jobs
+from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
 from domain.lead_import import KEPT, ImportEvent, ImportState, next_state
 
@@ -86,6 +87,7 @@ async def commit_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
         values = {"state": done, "committed_at": now, "expires_at": now + KEPT}
         await files.change_import(session, workspace_id, import_id, values)
         return False
+    await allow_long_statements(session)
     if found.next_block.bit_count() <= 1:  # 0, 1, 2, 4, 8: each time there may be twice as many
         await repository.refresh_figures(session)
     # A list that was deleted meanwhile is joined by nobody.

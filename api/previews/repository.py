@@ -68,23 +68,25 @@ async def known_lines(session: AsyncSession, lines: tuple[int, int]) -> Sequence
     return (await session.scalars(found)).all()
 
 
-async def compare(session: AsyncSession, plan: Plan) -> None:
-    """Note of the rows whose values were brought in whether they would change their lead."""
+async def compare(session: AsyncSession, plan: Plan, lines: tuple[int, int]) -> None:
+    """Note of the rows between two lines, whose values were brought in, whether they would change their lead."""
     lead = looked_up(plan)
     outcome = compared(changes(merged(plan, lead), plan, lead)).label("outcome")
-    found = _beside(plan, lead).add_columns(outcome).subquery("found")
+    found = _beside(plan, lead, lines).add_columns(outcome).subquery("found")
     await session.execute(
-        update(_judged).where(_judged.c.line_number == found.c.line_number).values(outcome=found.c.outcome)
+        update(_judged)
+        .where(_judged.c.line_number == found.c.line_number, _judged.c.line_number.between(*lines))
+        .values(outcome=found.c.outcome)
     )
 
 
-def _beside(plan: Plan, lead: LateralFromClause) -> Select[Any]:
+def _beside(plan: Plan, lead: LateralFromClause, lines: tuple[int, int] | None = None) -> Select[Any]:
     """Select the lines of rows whose values were brought in, beside the leads that have their addresses."""
     row = LeadImportRow
     beside: Select[Any] = select(GIVEN.c.line_number)
     return (
         beside.select_from(GIVEN)
-        .join(row, and_(*rows_of(plan, None), row.line_number == GIVEN.c.line_number))
+        .join(row, and_(*rows_of(plan, lines), row.line_number == GIVEN.c.line_number))
         .join(lead, true())
     )
 

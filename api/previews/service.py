@@ -84,7 +84,7 @@ async def _compare(session: AsyncSession, plan: Plan, columns: Reading) -> None:
             block = await files.find_block(session, plan.workspace_id, plan.import_id, number)
             assert block is not None
             await writing.land_values(session, await asyncio.to_thread(values_of, block.content, columns, known))
-            await repository.compare(session, plan)
+            await repository.compare(session, plan, span.lines)
 
 
 async def _samples(
