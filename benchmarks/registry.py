@@ -28,6 +28,13 @@ def _api(size: Size, say: Say) -> Sequence[Figure]:
     return run(size, say)
 
 
+def _import(size: Size, say: Say) -> Sequence[Figure]:
+    from benchmarks.imports import run
+
+    return run(size, say)
+
+
 BENCHES = {
     "api": Bench("a list request over HTTP, beside the bare driver and a bare route", _api),
+    "import": Bench("a file from upload to committed leads, beside a bare COPY of the same rows", _import),
 }

@@ -138,7 +138,7 @@ async def write_block(session: AsyncSession, plan: Plan, lines: tuple[int, int])
             select(joining).select_from(changed).scalar_subquery().label("joining"),
         )
         .group_by(rows.c.outcome)
-        .add_cte(_note(rows, plan))
+        .add_cte(_note(changed, plan))
     )
     found = (await session.execute(counts)).all()
     totals = {Outcome(row.outcome): row.rows for row in found}
@@ -277,20 +277,20 @@ def _change(rows: CTE) -> CTE:
         # The last for a lead that came between, which is not held: what was compared must still be so.
         .where(Lead.id == rows.c.lead_id, rows.c.outcome == Outcome.UPDATED, Lead.updated_at == rows.c.updated_at)
         .values({name: rows.c[f"after_{name}"] for name in (*_VALUES, "list_id")})
-        .returning(Lead.id, rows.c.list_before)
+        .returning(Lead.id, Lead.updated_at, rows.c.line_number, rows.c.before, rows.c.list_before)
         .cte("changed")
     )
 
 
-def _note(rows: CTE, plan: Plan) -> CTE:
+def _note(changed: CTE, plan: Plan) -> CTE:
     noted = select(
         literal(plan.workspace_id, PG_UUID),
         literal(plan.import_id, PG_UUID),
-        rows.c.line_number,
-        rows.c.lead_id,
-        rows.c.before,
-        func.now(),
-    ).where(rows.c.outcome == Outcome.UPDATED)
+        changed.c.line_number,
+        changed.c.id,
+        changed.c.before,
+        changed.c.updated_at,
+    )
     columns = ["workspace_id", "import_id", "line_number", "lead_id", "before", "changed_at"]
     return insert(LeadImportChange).from_select(columns, noted).cte("noted")
 

@@ -22,3 +22,9 @@ async def commit_import(work: Work[Services]) -> None:
         async with work.transaction() as session:
             await service.fail(session, work.workspace_id, import_id, reason)
         raise Unrecoverable(reason) from error
+    except Exception:
+        if work.attempt >= service.MAX_ATTEMPTS:
+            reason = f"It was tried {work.attempt} times; its job says why that failed. Commit it again to go on."
+            async with work.transaction() as session:
+                await service.fail(session, work.workspace_id, import_id, reason)
+        raise

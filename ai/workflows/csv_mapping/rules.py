@@ -93,13 +93,14 @@ def _whole_names(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dic
 
 
 def _last_resort(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
-    """Take addresses that seem to be somebody else's, unsure, where the file has no others."""
+    """Take addresses that are few, or seem to be somebody else's, unsure, where the file has no others."""
     if any(guess.target is Target.EMAIL for guess in guesses.values()):
         return {}
     return {
         column.position: _rule(Target.EMAIL, 0.5)
         for column in columns
-        if column.shape.share(Kind.EMAIL) >= HALF and guesses[column.position].decided_by != "person"
+        if column.shape.share(Kind.EMAIL) > (0 if column.meaning.topic is Topic.EMAIL else HALF)
+        and guesses[column.position].decided_by != "person"
     }
 
 

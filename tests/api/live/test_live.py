@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -13,9 +14,11 @@ from fastapi import FastAPI
 from ai.settings import AiSettings
 from api.app import create_app
 from api.live.endpoints import LiveQueries
+from api.resources import Services
 from api.server import Server
 from api.settings import ApiSettings
 from database.roles import libpq_url, owner_url
+from tests.api.importing import Imports, Worker, in_blocks
 
 pytestmark = pytest.mark.anyio
 
@@ -323,3 +326,19 @@ async def test_silence_is_broken_by_heartbeats(app: FastAPI, api_key: str, works
             pass
         gone.set()
         await streaming
+
+
+async def test_a_commit_shows_its_progress(live: Live, imports: Imports, services: Services, workspace: str) -> None:
+    """Whoever watches an import sees each block of its commit, and the end of it."""
+    made = await imports.uploaded(
+        in_blocks("Email", *([f"b{block}r{row}@x.example" for row in range(5)] for block in (0, 1)))
+    )
+    await imports.asked(made, "commit")
+    worker = Worker(services, UUID(workspace))
+    async with live.stream(f"{imports.base}/imports/{made['id']}") as stream:
+        seen = [(await stream.next()).result]
+        while await worker.commit_block(made):
+            seen.append((await stream.next()).result)
+        seen.append((await stream.next()).result)
+    assert [one["processedCount"] for one in seen] == [0, 5, 10, 10]
+    assert [one["state"] for one in seen] == ["committing"] * 3 + ["committed"]

@@ -1,0 +1,79 @@
+"""The whole service as it is run, an API and a worker in processes of their own, and how much memory they took."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from benchmarks.servers import NOBODY_ELSE, READY_SECONDS
+from database.roles import connect
+from salesmatter import checkout
+from salesmatter.ports import free_port
+from salesmatter.processes import Processes, Program
+from salesmatter.stack import Database
+
+PARTS = ("api", "worker")
+# A file of a million rows is larger than the service takes unless it is told to.
+UNLIMITED = {"SALESMATTER_RATE_LIMIT": "off", "SALESMATTER_MAX_BODY_MEGABYTES": "1024"}
+# The shell becomes the program, so that the first line it writes names the program's process.
+_AFTER_ITS_ID = 'echo $$; exec "$@"'
+_PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that is running on a database at `url`."""
+
+    url: str
+    processes: Processes
+    ids: Mapping[str, str]
+
+    def peak_memory(self) -> dict[str, float]:
+        """Return the most memory that each of PARTS has held so far, in MB; nothing on a system without /proc."""
+        found = {}
+        for name in PARTS:
+            status = Path("/proc", self.ids[name], "status")
+            peak = _PEAK.search(status.read_text("ascii")) if status.exists() else None
+            if peak is not None:
+                found[name] = int(peak[1]) / 1024
+        return found
+
+
+@contextmanager
+def running(database: Database) -> Iterator[Service]:
+    """Run a service on a migrated database, anew; raises StartError."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    ids: dict[str, str] = {}
+
+    def keep_first(name: str, line: str) -> None:
+        ids.setdefault(name, line)
+
+    with Processes(keep_first) as processes:
+        processes.start(_program("api", database, "--port", str(port)))
+        processes.start(_program("worker", database))
+        processes.wait_for("api", lambda: _answers(url), READY_SECONDS)
+        processes.wait_for("worker", lambda: _works_on(database), READY_SECONDS)
+        yield Service(url, processes, ids)
+        processes.check()
+
+
+def _program(name: str, database: Database, *arguments: str) -> Program:
+    command = ["/bin/sh", "-c", _AFTER_ITS_ID, name, sys.executable, "-m", "salesmatter", name, *arguments]
+    return Program(name, command, {**NOBODY_ELSE, **database.environment(), **UNLIMITED}, checkout.root())
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=2.0, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _works_on(database: Database) -> bool:
+    with connect(database.direct) as connection:
+        return connection.execute("SELECT FROM app.job_workers LIMIT 1").fetchone() is not None

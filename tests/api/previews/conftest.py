@@ -1,0 +1,3 @@
+from tests.api.importing import tables, worker
+
+__all__ = ["tables", "worker"]

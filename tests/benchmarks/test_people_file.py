@@ -1,0 +1,40 @@
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from api.tabular.addresses import judge_addresses
+from benchmarks.people_file import ROWS_AT_ONCE, write_people
+
+ROWS = ROWS_AT_ONCE + 7
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file of a little more than one batch."""
+    path = tmp_path_factory.mktemp("people") / "people.csv"
+    write_people(path, ROWS)
+    return path.read_bytes()
+
+
+def test_it_is_the_same_each_time(content: bytes, tmp_path: Path) -> None:
+    """Two runs, and two machines, measure with the same bytes."""
+    write_people(tmp_path / "again.csv", ROWS)
+
+    assert (tmp_path / "again.csv").read_bytes() == content
+
+
+def test_it_is_like_an_export(content: bytes) -> None:
+    """A million rows are about 200 MB, and cells with commas and quotation marks are quoted."""
+    assert 190 < len(content) / ROWS < 220
+    assert b',"Team Lead, EMEA",' in content
+    assert b'"Said ""call me after the budget"", then changed jobs."' in content
+
+
+def test_every_row_is_a_new_lead(content: bytes) -> None:
+    """Every row of each batch has a valid address that no other has."""
+    addresses = pl.read_csv(io.BytesIO(content))["Email"]
+
+    assert judge_addresses(addresses)["address"].to_list() == addresses.to_list()
+    assert addresses.n_unique() == len(addresses) == ROWS
