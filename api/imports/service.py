@@ -41,6 +41,7 @@ from domain.lead_import import KEPT, ImportEvent, ImportState, imported_line, ne
 EXPIRE_IMPORT = "expire_import"
 MAX_ROWS = 1_000_000
 MAX_NAME_CHARACTERS = 200
+MAX_FIELD_NAME_CHARACTERS = 100
 IN_MEMORY_BYTES = 4 * 1024 * 1024
 BUSY = timedelta(hours=1)
 """How long a file that is being committed or undone is let be before it is looked at again."""
@@ -238,7 +239,8 @@ async def _judge_anew(session: AsyncSession, found: LeadImport, columns: Reading
 
 
 def _settled(now: ColumnMapping, given: dict[str, Any]) -> ColumnMapping:
-    custom = (given["custom_name"] or now.custom_name or now.header) if given["target"] is Target.CUSTOM else None
+    name = given["custom_name"] or now.custom_name or now.header[:MAX_FIELD_NAME_CHARACTERS]
+    custom = name if given["target"] is Target.CUSTOM else None
     # What a person has looked at and left is as much theirs as what they changed.
     return now.model_copy(
         update={"target": given["target"], "custom_name": custom, "confidence": 1.0, "decided_by": "person"}

@@ -35,6 +35,9 @@ CHARACTERS_ASKED = 80
 # The model's word counts for less than a header and values that agree.
 MODEL_CONFIDENCE = 0.9
 
+MAX_NAME_CHARACTERS = 100
+"""The longest name of a custom field, as leads take it."""
+
 
 class Update(TypedDict, total=False):
     """What a node may change."""
@@ -124,9 +127,10 @@ def _open(state: State) -> list[int]:
 
 def _custom_name(column: Column, guess: Guess, names: set[str]) -> str:
     wanted = one_line(guess.custom_name or column.header) or f"Column {column.position + 1}"
-    name, number = wanted, 1
+    name, number = wanted[:MAX_NAME_CHARACTERS], 1
     while name.casefold() in names:
         number += 1
-        name = f"{wanted} ({number})"
+        suffix = f" ({number})"
+        name = wanted[: MAX_NAME_CHARACTERS - len(suffix)] + suffix
     names.add(name.casefold())
     return name

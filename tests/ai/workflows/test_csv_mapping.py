@@ -126,6 +126,9 @@ async def test_odd_files(by_rules: RunContext) -> None:
     )
     assert [column.custom_name for column in output.columns] == ["Tag", "tag (2)", "Column 3", None]
     assert output.fallback_reason == "No model is configured."
+    long = [f"{'x' * 120} {number}" for number in range(2)]
+    output = await run(CSV_MAPPING, CsvMappingInput(headers=long, samples=[["red", "blue"]]), context=by_rules)
+    assert [column.custom_name for column in output.columns] == ["x" * 100, "x" * 96 + " (2)"]
 
 
 async def test_what_a_person_settled_is_remembered(by_rules: RunContext) -> None:

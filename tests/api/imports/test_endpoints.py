@@ -282,3 +282,12 @@ async def test_list_name(imports: Imports) -> None:
     names = {one["id"]: one["name"] for one in (await imports.get("lead-lists"))["items"]}
     assert names == {named["listId"]: "Spring", unnamed["listId"]: "spring 2026"}
     assert [one["id"] for one in (await imports.get("imports"))["items"]] == [unnamed["id"], named["id"]]
+
+
+async def test_the_proposal_can_be_put_back(imports: Imports) -> None:
+    """What is proposed can be settled as it is, under headers of any length."""
+    made = await imports.uploaded(f"Email,{'long ' * 60}1,{'long ' * 60}2\nann@example.com,a,b\n")
+    columns = [{name: one[name] for name in ("position", "target", "customName")} for one in made["mapping"]]
+    put = await imports.client.put(f"{imports.base}/imports/{made['id']}/mapping", json={"columns": columns})
+    assert put.status_code == 200, put.text
+    assert [one["customName"] for one in put.json()["mapping"]] == [one["customName"] for one in made["mapping"]]
