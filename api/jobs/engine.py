@@ -35,6 +35,7 @@ ERROR_LENGTH = 2000
 MOST_AT_ONCE = 100
 FLUSH_SECONDS = 0.01
 SHORTEST_IDLE_SECONDS = 0.001
+FIRST = UUID(int=0)
 
 R = TypeVar("R")
 
@@ -107,6 +108,8 @@ class EngineSettings:
 class _Lane(Generic[R]):
     task: Task[R]
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    in_turn_after: UUID | None = None
+    """Behind which workspace the next turn begins; None while everything that is due is seen at once."""
     freed: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -210,27 +213,34 @@ class Engine(Generic[R]):
         while not self._stopping.is_set():
             await lane.due.wait()
             lane.due.clear()
-            free = claimed = 0
-            while claimed == free and not self._stopping.is_set():
-                free, claimed = min(lane.task.concurrency - len(lane.running), MOST_AT_ONCE), 0
+            more = True
+            while more and not self._stopping.is_set():
+                free = min(lane.task.concurrency - len(lane.running), MOST_AT_ONCE)
                 if free == 0:
                     lane.freed.clear()
                     await lane.freed.wait()
-                elif self._may_start():
-                    claimed = await self._fill(lane, free)
+                else:
+                    more = self._may_start() and await self._fill(lane, free)
 
-    async def _fill(self, lane: _Lane[R], free: int) -> int:
-        """Claim and start up to `free` jobs; returns how many. A database that is away has none."""
+    async def _fill(self, lane: _Lane[R], free: int) -> bool:
+        """Claim and start up to `free` jobs; returns whether more may be due. A database that is away has none."""
         assert self._worker is not None
         try:
             async with self._queue_transaction() as session:
-                rows = await repository.claim(
-                    session, job_type=lane.task.job_type, worker=self._worker, now=self._clock.now(), most=free
+                claim = await repository.claim(
+                    session,
+                    job_type=lane.task.job_type,
+                    worker=self._worker,
+                    now=self._clock.now(),
+                    most=free,
+                    in_turn_after=lane.in_turn_after,
                 )
         except (SQLAlchemyError, OSError) as error:
             log.warning("The queue cannot be claimed from, trying again: %s", error)
-            return 0
-        for row in rows:
+            return False
+        # Behind the last workspace the first has its turn again.
+        lane.in_turn_after = (claim.last_visited or FIRST) if claim.is_crowded else None
+        for row in claim.jobs:
             work = Work(
                 row.id,
                 row.workspace_id,
@@ -244,7 +254,7 @@ class Engine(Generic[R]):
             task = asyncio.create_task(self._run_one(lane.task, work, row.max_attempts))
             lane.running.add(task)
             task.add_done_callback(lane.release)
-        return len(rows)
+        return claim.is_crowded or len(claim.jobs) + claim.moved >= free
 
     def _may_start(self) -> bool:
         """Say whether the others still take this worker for alive; with half the time gone it starts nothing."""

@@ -16,22 +16,119 @@ from api.jobs.schemas import JobFilter
 from api.pagination import PageRequest, paged
 from database.models import JobStatus, JobWorker, ScheduledJob
 
-_CLAIM = text(
-    """
-    WITH due AS (
-      SELECT id FROM app.scheduled_jobs
+# The oldest that are due, over all workspaces; when that is all there are, whoever waits is seen.
+_OLDEST = """
+    due AS (
+      SELECT id, workspace_id, run_at, paced, 1 AS turn
+        FROM app.scheduled_jobs
        WHERE status = 'pending' AND job_type = :job_type AND run_at <= :now
        ORDER BY run_at, id
-       LIMIT :most
+       LIMIT :window
        FOR UPDATE SKIP LOCKED
     )
-    UPDATE app.scheduled_jobs AS job
-       SET status = 'running', attempts = job.attempts + 1, locked_by = :worker, started_at = :now
-      FROM due
-     WHERE job.id = due.id
-    RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for
-    """
+"""
+
+# When more are due than are seen, some workspaces behind each other, from where the last claim stopped, are asked for
+# a few of theirs; the oldest fill what is left. So however many one of them has, the next is never far behind.
+_TURNS = """
+    RECURSIVE line AS (
+      (SELECT workspace_id FROM app.scheduled_jobs
+        WHERE status = 'pending' AND job_type = :job_type AND workspace_id > :after
+        ORDER BY workspace_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT job.workspace_id FROM app.scheduled_jobs AS job
+               WHERE job.status = 'pending' AND job.job_type = :job_type AND job.workspace_id > line.workspace_id
+               ORDER BY job.workspace_id LIMIT 1)
+        FROM line WHERE line.workspace_id IS NOT NULL
+    ),
+    visited AS (SELECT workspace_id FROM line WHERE workspace_id IS NOT NULL LIMIT :visits),
+    fair AS (
+      SELECT job.id, job.workspace_id, job.run_at, job.paced
+        FROM visited, LATERAL (
+          SELECT id, workspace_id, run_at, paced FROM app.scheduled_jobs
+           WHERE status = 'pending' AND job_type = :job_type AND workspace_id = visited.workspace_id AND run_at <= :now
+           ORDER BY run_at, id
+           LIMIT :share
+           FOR UPDATE SKIP LOCKED) AS job
+    ),
+    oldest AS (
+      SELECT id, workspace_id, run_at, paced
+        FROM app.scheduled_jobs
+       WHERE status = 'pending' AND job_type = :job_type AND run_at <= :now
+       ORDER BY run_at, id
+       LIMIT :window
+       FOR UPDATE SKIP LOCKED
+    ),
+    due AS (
+      SELECT id, workspace_id, run_at, paced, min(turn) AS turn
+        FROM (SELECT *, 1 AS turn FROM fair UNION ALL SELECT *, 2 FROM oldest) AS both_ways
+       GROUP BY id, workspace_id, run_at, paced
+    )
+"""
+
+# The generic cell rate algorithm: of a workspace with a rate each start takes the next slot, `burst` of them at once.
+# A job whose slot is to come is moved there, once, and is not looked at before; its slot is kept for it.
+_START = """
+    chosen AS (
+      SELECT id, workspace_id, run_at, paced
+        FROM (SELECT *, row_number() OVER (PARTITION BY turn, workspace_id ORDER BY run_at, id) AS nth
+                FROM due) AS ranked
+       ORDER BY turn, nth, run_at, id
+       LIMIT :most
+    ),
+    rate AS (
+      SELECT workspace_id, "interval", burst, greatest(theoretical_arrival_at, :now) AS arrival
+        FROM app.workspace_limits
+       WHERE job_type = :job_type AND workspace_id IN (SELECT workspace_id FROM chosen WHERE NOT paced)
+       ORDER BY workspace_id
+         FOR UPDATE
+    ),
+    slot AS (
+      SELECT chosen.id, chosen.workspace_id,
+             rate.arrival + rate."interval" * (row_number() OVER (
+               PARTITION BY chosen.workspace_id ORDER BY chosen.run_at, chosen.id) - rate.burst) AS at
+        FROM chosen JOIN rate USING (workspace_id)
+       WHERE NOT chosen.paced
+    ),
+    taken AS (
+      UPDATE app.workspace_limits AS workspace_limit
+         SET theoretical_arrival_at = rate.arrival + rate."interval" * slots.number
+        FROM rate JOIN (SELECT workspace_id, count(*) AS number FROM slot GROUP BY workspace_id) AS slots
+             USING (workspace_id)
+       WHERE workspace_limit.job_type = :job_type AND workspace_limit.workspace_id = rate.workspace_id
+    ),
+    moved AS (
+      UPDATE app.scheduled_jobs AS job
+         SET run_at = slot.at, paced = true
+        FROM slot
+       WHERE job.id = slot.id AND slot.at > :now
+      RETURNING job.id
+    ),
+    started AS (
+      UPDATE app.scheduled_jobs AS job
+         SET status = 'running', attempts = job.attempts + 1, locked_by = :worker, started_at = :now
+        FROM chosen
+       WHERE job.id = chosen.id AND NOT EXISTS (SELECT FROM slot WHERE slot.id = chosen.id AND slot.at > :now)
+      RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for
+    )
+    SELECT total.seen, total.moved, total.last_visited, started.*
+      FROM (SELECT (SELECT count(*) FROM {counted}) AS seen, (SELECT count(*) FROM moved) AS moved,
+                   {last_visited} AS last_visited) AS total
+      LEFT JOIN started ON true
+"""
+
+_CLAIM = text(f"WITH {_OLDEST}, {_START}".format(counted="due", last_visited="CAST(NULL AS uuid)"))
+_CLAIM_IN_TURN = text(
+    f"WITH {_TURNS}, {_START}".format(
+        counted="oldest", last_visited="(SELECT workspace_id FROM visited ORDER BY workspace_id DESC LIMIT 1)"
+    )
 )
+WINDOW = 2
+"""How many times as many jobs are looked at as are wanted, to see whether more workspaces wait than get a turn."""
+VISITS = 200
+"""How many workspaces are asked in one claim when many jobs are due."""
+SHARE = 4
+"""How many jobs each of them may start before the others have had their turn."""
 
 # Joined by id to rows the caller holds, never by locked_by: an index there made this quadratic once.
 _FINISH = text(
@@ -39,6 +136,7 @@ _FINISH = text(
     UPDATE app.scheduled_jobs AS job
        SET status = done.status,
            run_at = coalesce(done.run_at, job.run_at),
+           paced = job.paced AND done.status <> 'pending',
            last_error = done.error,
            max_attempts = job.max_attempts + done.granted,
            completed_at = CASE WHEN done.status = 'pending' THEN NULL ELSE CAST(:now AS timestamptz) END,
@@ -65,6 +163,7 @@ _REAP = text(
     UPDATE app.scheduled_jobs AS job
        SET status = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
                          THEN 'pending' ELSE 'failed' END,
+           paced = false,
            last_error = 'The worker that ran this was lost.',
            completed_at = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
                                THEN NULL ELSE CAST(:now AS timestamptz) END,
@@ -114,10 +213,44 @@ async def retire_worker(session: AsyncSession, worker: UUID) -> None:
     await session.execute(text("DELETE FROM app.job_workers WHERE id = :worker"), {"worker": worker})
 
 
-async def claim(session: AsyncSession, *, job_type: str, worker: UUID, now: datetime, most: int) -> Sequence[Row[Any]]:
-    """Take up to `most` due jobs of a type, oldest first, over all workspaces."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Jobs that were taken, and what the next claim should know."""
+
+    jobs: Sequence[Row[Any]]
+    """Each with `id`, `workspace_id`, `payload`, `attempts`, `max_attempts` and `scheduled_for`."""
+    is_crowded: bool
+    """Whether more jobs are due than were looked at: workspaces then take turns."""
+    moved: int
+    """How many jobs were over their workspace's rate and wait for their slots now."""
+    last_visited: UUID | None
+    """The workspace behind which the next turn begins."""
+
+
+async def claim(
+    session: AsyncSession,
+    *,
+    job_type: str,
+    worker: UUID,
+    now: datetime,
+    most: int,
+    in_turn_after: UUID | None = None,
+) -> Claim:
+    """Take up to `most` due jobs of a type over all workspaces, each of which gets its turn; rates are kept exactly.
+
+    The oldest first, as long as all that are due can be looked at. With `in_turn_after`, workspaces are asked one
+    behind the other, from behind that one on.
+    """
     parameters = {"job_type": job_type, "worker": worker, "now": now, "most": most}
-    return (await session.execute(_CLAIM, parameters)).all()
+    if in_turn_after is None:
+        statement, window = _CLAIM, most * WINDOW
+    else:
+        statement, window = _CLAIM_IN_TURN, most
+        parameters |= {"after": in_turn_after, "visits": VISITS, "share": SHARE}
+    found = (await session.execute(statement, {**parameters, "window": window})).all()
+    total = found[0]
+    jobs = [row for row in found if row.id is not None]
+    return Claim(jobs, total.seen >= window, total.moved, total.last_visited)
 
 
 async def finish(session: AsyncSession, worker: UUID, now: datetime, endings: Sequence[Ending]) -> None:
@@ -220,6 +353,7 @@ def again(now: datetime, attempts: int) -> dict[str, Any]:
     return {
         "status": JobStatus.PENDING,
         "run_at": now,
+        "paced": False,
         "max_attempts": func.greatest(ScheduledJob.max_attempts, ScheduledJob.attempts + attempts),
         "completed_at": None,
     }

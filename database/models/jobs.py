@@ -29,6 +29,15 @@ class ScheduledJob(Identified, Created, Base):
         one_of("status", JobStatus),
         CheckConstraint("max_attempts > 0", name="max_attempts"),
         Index("ix_scheduled_jobs_due", "job_type", "run_at", "id", postgresql_where=text("status = 'pending'")),
+        # Each workspace's own line, for turns when many jobs are due.
+        Index(
+            "ix_scheduled_jobs_lines",
+            "job_type",
+            "workspace_id",
+            "run_at",
+            "id",
+            postgresql_where=text("status = 'pending'"),
+        ),
         # Not on locked_by: completing by an index on the locker made the plan quadratic.
         Index("ix_scheduled_jobs_running", "id", postgresql_where=text("status = 'running'")),
         Index("uq_scheduled_jobs_dedupe_key", "workspace_id", "job_type", "dedupe_key", unique=True),
@@ -54,6 +63,8 @@ class ScheduledJob(Identified, Created, Base):
     payload: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     scheduled_for: Mapped[datetime]
     run_at: Mapped[datetime]
+    paced: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether its start is counted against the workspace's rate already: `run_at` is its slot."""
     status: Mapped[str] = mapped_column(server_default=JobStatus.PENDING)
     attempts: Mapped[int] = mapped_column(server_default="0")
     max_attempts: Mapped[int] = mapped_column(server_default="5")
