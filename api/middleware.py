@@ -87,7 +87,9 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_json = "json" in headers.get("content-type", "json")
-        megabytes = self._json_megabytes if is_json else self._megabytes
+        # A file is on our disk before anybody is asked who sends it.
+        is_nobodys = _needs_credential(scope) and "authorization" not in headers
+        megabytes = self._json_megabytes if is_json or is_nobodys else self._megabytes
         sentence = f"The request is larger than the {megabytes} MB that are read."
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > megabytes * MEGABYTE:
@@ -106,6 +108,11 @@ class BodyLimit:
         await self._app(scope, receive_counted, send)
 
 
+def _needs_credential(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.startswith("/api/") and not path.startswith("/api/webhooks/")
+
+
 class RateLimit:
     """Refuses a credential that calls more often than is allowed, and says in each answer how much is left.
 
@@ -121,7 +128,7 @@ class RateLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or answer 429; what carries no credential is not counted."""
         credential = Headers(scope=scope).get("authorization") if scope["type"] == "http" else None
-        if credential is None or not scope["path"].startswith("/api/") or scope["path"].startswith("/api/webhooks/"):
+        if credential is None or not _needs_credential(scope):
             await self._app(scope, receive, send)
             return
         who = hashlib.blake2b(credential.encode(), digest_size=16).hexdigest()
