@@ -118,7 +118,7 @@ async def _rows_on(session: AsyncSession, plan: Plan, lines: Sequence[int]) -> p
     found = []
     for number, span in enumerate(await files.list_blocks(session, plan.workspace_id, plan.import_id)):
         here = [line for line in lines if span.lines[0] <= line <= span.lines[1]]
-        if here or number == 0:
+        if here or number == 0:  # the first also for its columns, where no line is wanted
             block = await files.find_block(session, plan.workspace_id, plan.import_id, number)
             assert block is not None
             found.append(unpack(block.content).filter(pl.col(LINE).is_in(here)))
