@@ -8,14 +8,17 @@ from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.engine import URL
 
 from ai.settings import AiSettings
-from api import errors, openapi, pages
+from api import errors, openapi, pages, scraping
 from api.live.endpoints import LiveQueries
 from api.live.service import following
+from api.metrics.service import RequestMetrics, process_registry, watching
 from api.middleware import BodyLimit, Etags, RateLimit, RequestLog
 from api.pagination import Cursors
 from api.resources import open_services
 from api.routes import ROUTERS
+from api.scraping import RequestTimes, Scrapes
 from api.settings import ApiSettings, OidcSettings
+from api.tasks import tasks
 from database.roles import owner_url
 from database.settings import DatabaseSettings
 
@@ -42,14 +45,18 @@ a stream ends. Every JSON answer to a GET has an ETag; with `If-None-Match` it a
 
 def create_app(settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSettings | None = None) -> FastAPI:
     """Return the service; its database, model and HTTP client open when it starts."""
+    registry = process_registry()
+    job_types = [task.job_type for task in tasks(settings)]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             open_services(settings, ai, owner, name="salesmatter-api", oidc=oidc) as services,
             following(owner, settings.poll_milliseconds / 1000) as follower,
+            watching(owner, services.clock, job_types, settings.lost_after_seconds) as queue,
         ):
             app.state.services, app.state.follower = services, follower
+            app.state.scrapes = Scrapes(registry, queue, settings.metrics_token)
             yield
 
     app = FastAPI(
@@ -63,10 +70,11 @@ def create_app(settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSett
     )
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     errors.install(app)
-    _add_middleware(app, settings)
+    _add_middleware(app, settings, RequestMetrics(registry))
     for router in ROUTERS:
         app.include_router(router)
     pages.install(app)
+    scraping.install(app)
     openapi.install(app)
     return app
 
@@ -76,7 +84,7 @@ def create_app_from_environment() -> FastAPI:
     return create_app(ApiSettings(), AiSettings(), owner_url(DatabaseSettings().owner_url()), OidcSettings())
 
 
-def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
+def _add_middleware(app: FastAPI, settings: ApiSettings, metrics: RequestMetrics) -> None:
     """Wrap the app, from the inside out: what is added last sees a request first."""
     app.add_middleware(BodyLimit, megabytes=settings.max_body_megabytes, json_megabytes=settings.max_json_megabytes)
     app.add_middleware(Etags)
@@ -88,6 +96,7 @@ def _add_middleware(app: FastAPI, settings: ApiSettings) -> None:
     if settings.request_rate is not None:
         app.add_middleware(RateLimit, limit=settings.request_rate)
     app.add_middleware(RequestLog)
+    app.add_middleware(RequestTimes, metrics=metrics)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

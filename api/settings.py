@@ -48,6 +48,10 @@ class ApiSettings(BaseSettings):
     """How long after a send of unknown outcome Everlytic's transaction list is asked (business time)."""
     live_results_per_second: float = 10.0
     """The most results a live query is sent in a second."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where a worker serves /metrics; it does not by default. The API serves its own beside everything else."""
+    metrics_token: SecretStr | None = None
+    """The bearer token that /metrics asks for; without one only this machine may read it."""
     dagster_url: str = "http://127.0.0.1:3000"
     """Where people find the Dagster UI; linked from the root page."""
     dbt_docs_url: str = "http://127.0.0.1:8081"

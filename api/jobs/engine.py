@@ -24,6 +24,7 @@ from api.clock import Clock
 from api.errors import WorkspaceGone
 from api.jobs import repository
 from api.jobs.repository import Ending
+from api.metrics.service import JobObserver, Outcome, Unobserved
 from database.models import JobStatus
 from database.tenancy import Scope, transaction
 
@@ -36,6 +37,7 @@ MOST_AT_ONCE = 100
 FLUSH_SECONDS = 0.01
 SHORTEST_IDLE_SECONDS = 0.001
 FIRST = UUID(int=0)
+UNOBSERVED = Unobserved()
 
 R = TypeVar("R")
 
@@ -108,6 +110,8 @@ class EngineSettings:
 class _Lane(Generic[R]):
     task: Task[R]
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    has_claimed: bool = False
+    """Whether anything was claimed since it was woken; what others hold is not asked for again at once."""
     in_turn_after: UUID | None = None
     """Behind which workspace the next turn begins; None while everything that is due is seen at once."""
     freed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -131,19 +135,22 @@ class Engine(Generic[R]):
         tasks: Sequence[Task[R]],
         resources: R,
         settings: EngineSettings = EngineSettings(),
+        observer: JobObserver = UNOBSERVED,
     ) -> None:
         self._queue, self._pool, self._clock = queue, pool, clock
-        self._resources, self._settings = resources, settings
+        self._resources, self._settings, self._observer = resources, settings, observer
         self._lanes = [_Lane(task) for task in tasks]
         self._endings: list[Ending] = []
         self._ended = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._look = asyncio.Event()
         self._last_beat = 0.0
         self._worker: UUID | None = None
 
     def stop(self) -> None:
         """Ask the worker to take nothing new and to end."""
         self._stopping.set()
+        self._look.set()
         for lane in self._lanes:
             lane.freed.set()
             lane.due.set()
@@ -184,13 +191,14 @@ class Engine(Generic[R]):
         """Wake the lanes that have due jobs, with one look at the queue for all; sleep until the next is due."""
         while not self._stopping.is_set():
             idle = self._settings.poll_seconds
+            self._look.clear()
             if self._may_start():
                 try:
                     idle = await self._wake_due()
                 except (SQLAlchemyError, OSError) as error:
                     log.warning("The queue cannot be read, trying again: %s", error)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), idle)
+                await asyncio.wait_for(self._look.wait(), idle)
 
     async def _wake_due(self) -> float:
         """Wake each lane whose next job is due; returns how long nothing more is due, at most a poll's time."""
@@ -221,6 +229,10 @@ class Engine(Generic[R]):
                     await lane.freed.wait()
                 else:
                     more = self._may_start() and await self._fill(lane, free)
+            if lane.has_claimed:
+                lane.has_claimed = False
+                # What comes next may be due before the next poll.
+                self._look.set()
 
     async def _fill(self, lane: _Lane[R], free: int) -> bool:
         """Claim and start up to `free` jobs; returns whether more may be due. A database that is away has none."""
@@ -240,7 +252,9 @@ class Engine(Generic[R]):
             return False
         # Behind the last workspace the first has its turn again.
         lane.in_turn_after = (claim.last_visited or FIRST) if claim.is_crowded else None
+        lane.has_claimed = lane.has_claimed or bool(claim.jobs) or claim.moved > 0
         for row in claim.jobs:
+            self._observer.claimed(lane.task.job_type, -self._clock.real_seconds_until(row.run_at))
             work = Work(
                 row.id,
                 row.workspace_id,
@@ -261,23 +275,30 @@ class Engine(Generic[R]):
         return time.monotonic() - self._last_beat < self._settings.lost_after_seconds / 2
 
     async def _run_one(self, task: Task[R], work: Work[R], max_attempts: int) -> None:
+        started = time.monotonic()
         try:
             await task.run(work)
-            ending = Ending(work.job_id, work.attempt, JobStatus.COMPLETED)
+            ending, outcome = Ending(work.job_id, work.attempt, JobStatus.COMPLETED), Outcome.COMPLETED
         except Deferred as put_off:
             ending = Ending(
                 work.job_id, work.attempt, JobStatus.PENDING, put_off.at, str(put_off)[:ERROR_LENGTH], granted=1
             )
+            outcome = Outcome.DEFERRED
         except WorkspaceGone:
             ending = Ending(work.job_id, work.attempt, JobStatus.CANCELLED, error="The workspace was deleted.")
+            outcome = Outcome.CANCELLED
         except Unrecoverable as error:
             ending = Ending(work.job_id, work.attempt, JobStatus.FAILED, error=str(error)[:ERROR_LENGTH])
+            outcome = Outcome.FAILED
         except asyncio.CancelledError:
             ending = Ending(
                 work.job_id, work.attempt, JobStatus.PENDING, error="The worker stopped before this ended.", granted=1
             )
+            outcome = Outcome.RELEASED
         except Exception as error:  # noqa: BLE001 - a failing job must never end the worker
             ending = self._failure(work, error, max_attempts)
+            outcome = Outcome.FAILED if ending.status is JobStatus.FAILED else Outcome.RETRIED
+        self._observer.ended(task.job_type, outcome, time.monotonic() - started)
         self._endings.append(ending)
         self._ended.set()
 

@@ -29,16 +29,17 @@ _OLDEST = """
 """
 
 # When more are due than are seen, some workspaces behind each other, from where the last claim stopped, are asked for
-# a few of theirs; the oldest fill what is left. So however many one of them has, the next is never far behind.
+# a few of theirs; the oldest fill what is left. So however many one of them has, the next is never far behind. In the
+# whole order of their lines: by less, the planner takes the index of the dedupe keys, and with it all that has ended.
 _TURNS = """
     RECURSIVE line AS (
       (SELECT workspace_id FROM app.scheduled_jobs
         WHERE status = 'pending' AND job_type = :job_type AND workspace_id > :after
-        ORDER BY workspace_id LIMIT 1)
+        ORDER BY workspace_id, run_at LIMIT 1)
       UNION ALL
       SELECT (SELECT job.workspace_id FROM app.scheduled_jobs AS job
                WHERE job.status = 'pending' AND job.job_type = :job_type AND job.workspace_id > line.workspace_id
-               ORDER BY job.workspace_id LIMIT 1)
+               ORDER BY job.workspace_id, job.run_at LIMIT 1)
         FROM line WHERE line.workspace_id IS NOT NULL
     ),
     visited AS (SELECT workspace_id FROM line WHERE workspace_id IS NOT NULL LIMIT :visits),
@@ -109,7 +110,7 @@ _START = """
          SET status = 'running', attempts = job.attempts + 1, locked_by = :worker, started_at = :now
         FROM chosen
        WHERE job.id = chosen.id AND NOT EXISTS (SELECT FROM slot WHERE slot.id = chosen.id AND slot.at > :now)
-      RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for
+      RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for, job.run_at
     )
     SELECT total.seen, total.moved, total.last_visited, started.*
       FROM (SELECT (SELECT count(*) FROM {counted}) AS seen, (SELECT count(*) FROM moved) AS moved,
@@ -218,7 +219,7 @@ class Claim:
     """Jobs that were taken, and what the next claim should know."""
 
     jobs: Sequence[Row[Any]]
-    """Each with `id`, `workspace_id`, `payload`, `attempts`, `max_attempts` and `scheduled_for`."""
+    """Each with `id`, `workspace_id`, `payload`, `attempts`, `max_attempts`, `scheduled_for` and `run_at`."""
     is_crowded: bool
     """Whether more jobs are due than were looked at: workspaces then take turns."""
     moved: int

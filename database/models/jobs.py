@@ -42,6 +42,7 @@ class ScheduledJob(Identified, Created, Base):
         Index("ix_scheduled_jobs_running", "id", postgresql_where=text("status = 'running'")),
         Index("uq_scheduled_jobs_dedupe_key", "workspace_id", "job_type", "dedupe_key", unique=True),
         Index("ix_scheduled_jobs_workspace_id_id", "workspace_id", "id"),
+        Index("ix_scheduled_jobs_failed", "completed_at", postgresql_where=text("status = 'failed'")),
         # Few among very many, and what people ask for to try it again.
         Index(
             "ix_scheduled_jobs_ended_badly",

@@ -74,6 +74,7 @@ class SendAttempt(Identified, Created, Base):
         Index("uq_send_attempts_draft_id", "draft_id", unique=True),
         Index(None, "workspace_id", "claimed_at"),
         Index(None, "recorded_at"),
+        Index("ix_send_attempts_unknown", "claimed_at", postgresql_where=sql("outcome = 'unknown'")),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))

@@ -1,4 +1,4 @@
-"""Fair turns and rates for jobs: which jobs have their slot, and each workspace's own line in the queue."""
+"""Fair turns and rates for jobs, and what operators watch: failures of late, and sends of unknown outcome."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,14 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 PENDING = sa.text("status = 'pending'")
+
+# The engine may not see whose sends they are, only how many there are and since when.
+UNKNOWN_SENDS = """
+CREATE FUNCTION app.unknown_sends() RETURNS TABLE (number bigint, oldest timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $$
+  SELECT count(*), min(claimed_at) FROM app.send_attempts WHERE outcome = 'unknown'
+$$
+"""
 
 
 def upgrade() -> None:
@@ -25,9 +33,29 @@ def upgrade() -> None:
         schema="app",
         postgresql_where=PENDING,
     )
+    op.create_index(
+        "ix_scheduled_jobs_failed",
+        "scheduled_jobs",
+        ["completed_at"],
+        schema="app",
+        postgresql_where=sa.text("status = 'failed'"),
+    )
+    op.create_index(
+        "ix_send_attempts_unknown",
+        "send_attempts",
+        ["claimed_at"],
+        schema="app",
+        postgresql_where=sa.text("outcome = 'unknown'"),
+    )
+    op.execute(UNKNOWN_SENDS)
+    op.execute("REVOKE ALL ON FUNCTION app.unknown_sends() FROM PUBLIC")
+    op.execute("GRANT EXECUTE ON FUNCTION app.unknown_sends() TO salesmatter_engine")
 
 
 def downgrade() -> None:
     """Take the change back."""
+    op.execute("DROP FUNCTION app.unknown_sends()")
+    op.drop_index("ix_send_attempts_unknown", "send_attempts", schema="app")
+    op.drop_index("ix_scheduled_jobs_failed", "scheduled_jobs", schema="app")
     op.drop_index("ix_scheduled_jobs_lines", "scheduled_jobs", schema="app")
     op.drop_column("scheduled_jobs", "paced", schema="app")

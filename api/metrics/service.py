@@ -1,0 +1,224 @@
+"""The figures themselves: counted in the process as things happen, or read from the queue when somebody looks."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.process_collector import ProcessCollector
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from api.clock import Clock
+from api.metrics import repository
+from database.engine import create_pool
+from database.roles import ENGINE_ROLE, role_url
+
+log = logging.getLogger(__name__)
+
+READ_WITHIN_SECONDS = 5.0
+"""Less than Prometheus waits for a scrape, so that the process's own figures come even when the database does not."""
+FAILED_WITHIN = timedelta(hours=1)
+LAG_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
+RUN_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300)
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+LABEL = ("job_type",)
+LABELS = (*LABEL, "state")
+
+
+class Outcome(StrEnum):
+    """How one run of a job ended."""
+
+    COMPLETED = "completed"
+    RETRIED = "retried"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+
+
+class JobObserver(Protocol):
+    """Is told by the engine what becomes of jobs; must neither raise nor wait."""
+
+    def claimed(self, job_type: str, lag_seconds: float) -> None:
+        """A job starts, so many real seconds after it was due."""
+
+    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
+        """A run of a job has ended, after so many real seconds."""
+
+
+class Unobserved:
+    """Takes no notice."""
+
+    def claimed(self, job_type: str, lag_seconds: float) -> None:
+        """Do nothing."""
+
+    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
+        """Do nothing."""
+
+
+class JobMetrics:
+    """Counts what a worker does; each of its job types begins at zero, so that the first failure is an increase."""
+
+    def __init__(self, registry: CollectorRegistry, job_types: Sequence[str]) -> None:
+        self._lag = Histogram(
+            "salesmatter_job_lag_seconds",
+            "From when a job was due to its start.",
+            LABEL,
+            registry=registry,
+            buckets=LAG_BUCKETS,
+        )
+        self._run = Histogram(
+            "salesmatter_job_run_seconds",
+            "From a job's start to its end.",
+            LABEL,
+            registry=registry,
+            buckets=RUN_BUCKETS,
+        )
+        self._ended = Counter(
+            "salesmatter_jobs_ended", "Runs of jobs that ended.", (*LABEL, "outcome"), registry=registry
+        )
+        for job_type in job_types:
+            self._lag.labels(job_type)
+            self._run.labels(job_type)
+            for outcome in Outcome:
+                self._ended.labels(job_type, outcome)
+
+    def claimed(self, job_type: str, lag_seconds: float) -> None:
+        """Count a start; one before its time, by clocks that differ, has no lag."""
+        self._lag.labels(job_type).observe(max(0.0, lag_seconds))
+
+    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
+        """Count an end."""
+        self._run.labels(job_type).observe(seconds)
+        self._ended.labels(job_type, outcome).inc()
+
+
+class RequestMetrics:
+    """Counts the requests of an API process, by what there are few of: routes, methods and classes of status."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "salesmatter_http_request_seconds",
+            "From a request's arrival to the start of its answer.",
+            ("route", "method", "status"),
+            registry=registry,
+            buckets=REQUEST_BUCKETS,
+        )
+
+    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """Count an answer; `route` is the template of the path, None where no route is."""
+        known = method if method in METHODS else "other"
+        self._seconds.labels(route or "none", known, f"{status // 100}xx").observe(seconds)
+
+
+class Queue:
+    """Reads the state of the queue: one look at a time, however many ask."""
+
+    def __init__(self, pool: AsyncEngine, clock: Clock, job_types: Sequence[str], lost_after_seconds: float) -> None:
+        self._pool, self._clock = pool, clock
+        self._job_types, self._lost_after_seconds = job_types, lost_after_seconds
+
+    async def gauges(self) -> list[Metric]:
+        """Return the gauges; of a queue that cannot be read only that it cannot."""
+        readable = GaugeMetricFamily("salesmatter_queue_readable", "1 when the queue could be read for this scrape.")
+        try:
+            async with asyncio.timeout(READ_WITHIN_SECONDS), AsyncSession(self._pool) as session, session.begin():
+                await repository.bound(session, READ_WITHIN_SECONDS)
+                found = await self._read(session)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("The queue cannot be read for its metrics: %s", error)
+            readable.add_metric((), 0)
+            return [readable]
+        readable.add_metric((), 1)
+        return [readable, *found]
+
+    async def _read(self, session: AsyncSession) -> list[Metric]:
+        now = self._clock.now()
+        waiting = await repository.waiting(session, self._job_types, now)
+        running = await repository.running(session)
+        failed = await repository.failed(session, now - FAILED_WITHIN)
+        alive = await repository.workers_alive(session, self._lost_after_seconds)
+        unknown = await repository.unknown_sends(session)
+        jobs, oldest, ended, workspaces, share = _families()
+        for row in waiting:
+            lane = [row.job_type]
+            jobs.add_metric([*lane, "due"], row.due)
+            jobs.add_metric([*lane, "later"], row.later)
+            oldest.add_metric(lane, -self._clock.real_seconds_until(row.oldest) if row.oldest else 0)
+            shares = await repository.shares(session, row.job_type, now) if row.due else None
+            workspaces.add_metric(lane, shares.workspaces if shares else 0)
+            share.add_metric(lane, float(shares.largest_share) if shares else 0)
+        known = {row.job_type for row in waiting}
+        for job_type in known | set(running):
+            jobs.add_metric([job_type, "running"], running.get(job_type, 0))
+        for job_type in known | set(failed):
+            ended.add_metric([job_type], failed.get(job_type, 0))
+        workers = GaugeMetricFamily("salesmatter_workers_alive", "Workers that beat.", value=alive)
+        sends = GaugeMetricFamily("salesmatter_sends_unknown", "Sends of unknown outcome.", value=unknown.number)
+        since = -self._clock.real_seconds_until(unknown.oldest) if unknown.oldest else 0
+        stuck = GaugeMetricFamily(
+            "salesmatter_sends_unknown_oldest_seconds", "How long the oldest of them has been unknown.", value=since
+        )
+        return [jobs, oldest, ended, workspaces, share, workers, sends, stuck]
+
+
+def _families() -> list[GaugeMetricFamily]:
+    most = f"counted up to {repository.MOST_COUNTED}"
+    return [
+        GaugeMetricFamily("salesmatter_jobs", f"Jobs due, waiting for later ({most} each) or running.", None, LABELS),
+        GaugeMetricFamily("salesmatter_jobs_oldest_due_seconds", "How long the oldest has been due.", None, LABEL),
+        GaugeMetricFamily("salesmatter_jobs_failed_last_hour", "Jobs that failed for good in an hour.", None, LABEL),
+        GaugeMetricFamily("salesmatter_jobs_due_workspaces", "Workspaces that have due jobs.", None, LABEL),
+        GaugeMetricFamily(
+            "salesmatter_jobs_due_largest_share",
+            f"The share of due jobs ({most} a workspace) that one workspace has.",
+            None,
+            LABEL,
+        ),
+    ]
+
+
+@asynccontextmanager
+async def watching(
+    owner: URL, clock: Clock, job_types: Sequence[str], lost_after_seconds: float
+) -> AsyncIterator[Queue]:
+    """Give access to the queue's state, over one connection that is opened when somebody first looks."""
+    pool = create_pool(role_url(owner, ENGINE_ROLE), size=1, application_name="salesmatter-metrics")
+    try:
+        yield Queue(pool, clock, job_types, lost_after_seconds)
+    finally:
+        await pool.dispose()
+
+
+def process_registry() -> CollectorRegistry:
+    """Return a registry that knows the process's memory, processor time and open files."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class _Read:
+    """What was read a moment ago, as a collector."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+async def exposition(registry: CollectorRegistry, queue: Queue, accept: str) -> tuple[bytes, str]:
+    """Return the process's figures and the queue's, in a format that `accept` names, and its content type."""
+    whole = CollectorRegistry()
+    whole.register(_Read([*registry.collect(), *await queue.gauges()]))
+    encode, content_type = choose_encoder(accept)
+    return encode(whole), content_type

@@ -1,0 +1,30 @@
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.metrics.service import JobMetrics
+from api.scraping import Scrapes
+
+pytestmark = pytest.mark.anyio
+
+RUNBOOK = Path(__file__).parent.parent.parent.parent / "docs" / "runbook.md"
+NAME = re.compile(r"salesmatter_(?!app\b|engine\b)\w+|process_\w+")
+SUFFIX = re.compile(r"_(bucket|count|sum)$")
+ALERTS = 8
+
+
+async def test_alerts_ask_for_figures_that_there_are(app: FastAPI, app_client: httpx.AsyncClient) -> None:
+    """A name in the runbook that no process exports would be an alert that never fires."""
+    page = RUNBOOK.read_text(encoding="utf-8")
+    scrapes: Scrapes = app.state.scrapes
+    JobMetrics(scrapes.registry, ["send_email"])
+    exported = set(re.findall(r"^# TYPE (\w+)", (await app_client.get("/metrics")).text, re.MULTILINE))
+
+    alerts = page.partition("## Alerts\n")[2].partition("\n## ")[0]
+    named = {SUFFIX.sub("", name) for name in NAME.findall(page)}
+    assert len(re.findall(r"^\*\*", alerts, re.MULTILINE)) == ALERTS
+    assert "salesmatter_workers_alive" in named
+    assert named - exported == set()

@@ -1,0 +1,184 @@
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.clock import Clock
+from api.metrics.repository import MOST_COUNTED
+from api.metrics.service import Queue as Watched
+from api.metrics.service import process_registry, watching
+from api.resources import Services
+from api.scraping import Scrapes, serving
+from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
+from tests.api.metrics.conftest import Queue, scrape
+from tests.api.running import RunJobs
+from tests.database.rows import fill_every_table
+from tests.postgres import drop_database
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_jobs_are_counted_by_type_and_state(served: str, queue: Queue) -> None:
+    """A scrape over HTTP says what is due, waits, runs and failed lately, and what is known but idle is at zero."""
+    async with httpx.AsyncClient(base_url=served) as client:
+        before = await scrape(client)
+        assert before.value("queue_readable") == 1
+        assert before.value("jobs", job_type="send_email", state="due") == 0
+        assert before.value("jobs_oldest_due_seconds", job_type="send_email") == 0
+
+        workspace = queue.workspace()
+        queue.add(workspace, 2, seconds=-100)
+        queue.add(workspace, 3, seconds=100)
+        queue.add(workspace, 4, status="running")
+        queue.add(workspace, 5, status="failed", seconds=-1800)
+        queue.add(workspace, 6, status="failed", seconds=-5400)
+        queue.add(workspace, 7, status="cancelled")
+        queue.add(workspace, 8, status="completed")
+        after = await scrape(client)
+
+    counted = [after.value("jobs", job_type="send_email", state=state) for state in ("due", "later", "running")]
+    assert counted == [2, 3, 4]
+    assert after.value("jobs_failed_last_hour", job_type="send_email") == 5
+    assert 100 <= (after.value("jobs_oldest_due_seconds", job_type="send_email") or 0) < 160
+    assert after.value("jobs", job_type="generate_draft", state="due") == 0
+
+
+async def test_what_a_worker_did_is_due_no_more(app_client: httpx.AsyncClient, queue: Queue, run_jobs: RunJobs) -> None:
+    """The gauges follow the queue: what a worker has ended is neither due nor running at the next scrape."""
+    queue.add(queue.workspace(), 3, job_type="resume_sends")
+    assert (await scrape(app_client)).value("jobs", job_type="resume_sends", state="due") == 3
+
+    await run_jobs()
+
+    after = await scrape(app_client)
+    assert after.value("jobs", job_type="resume_sends", state="due") == 0
+    assert after.value("jobs", job_type="resume_sends", state="running") == 0
+
+
+async def test_sends_of_unknown_outcome(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """How many there are, and for how long the oldest has been one; whose they are is not told."""
+    before = await scrape(app_client)
+    assert (before.value("sends_unknown"), before.value("sends_unknown_oldest_seconds")) == (0, 0)
+    for label in ("a", "b"):
+        fill_every_table(queue.owner, label)
+    queue.owner.execute("UPDATE app.send_attempts SET outcome = 'unknown', claimed_at = now() - interval '2 hours'")
+    after = await scrape(app_client)
+    assert after.value("sends_unknown") == 2
+    assert 7200 <= (after.value("sends_unknown_oldest_seconds") or 0) < 7300
+
+
+async def test_jobs_that_nobody_does_are_seen(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """Jobs of a type without a lane, which a release may have left behind, are in the figures too."""
+    queue.add(queue.workspace(), 2, job_type="retired", seconds=-50)
+    found = await scrape(app_client)
+    assert found.value("jobs", job_type="retired", state="due") == 2
+    assert (found.value("jobs_oldest_due_seconds", job_type="retired") or 0) >= 50
+
+
+async def test_fairness_is_the_largest_share_and_who_waits(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """More due jobs of one workspace than are counted do not hide the others, and no workspace is a label."""
+    large, small, idle = queue.workspace(), queue.workspace(), queue.workspace()
+    queue.add(large, MOST_COUNTED + 5, seconds=-500)
+    queue.add(small, 10)
+    queue.add(idle, 10, seconds=500)
+
+    found = await scrape(app_client)
+
+    assert found.value("jobs_due_workspaces", job_type="send_email") == 2
+    share = MOST_COUNTED / (MOST_COUNTED + 10)
+    assert found.value("jobs_due_largest_share", job_type="send_email") == pytest.approx(share)
+    assert found.value("jobs", job_type="send_email", state="due") == MOST_COUNTED
+    text = (await app_client.get("/metrics")).text
+    assert not [one for one in (large, small, idle) if str(one) in text]
+
+
+async def test_workers_are_alive_while_they_beat(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """A worker that has been silent for longer than SALESMATTER_LOST_AFTER_SECONDS is not counted."""
+    assert (await scrape(app_client)).value("workers_alive") == 0
+    queue.owner.execute(
+        "INSERT INTO app.job_workers (host, beat_at) VALUES ('a', now()), ('b', now() - interval '10 s'),"
+        " ('c', now() - interval '1 min')"
+    )
+    assert (await scrape(app_client)).value("workers_alive") == 2
+
+
+async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
+    """Where business time runs a hundred times as fast, a job due for 1,000 of its seconds has waited for 10."""
+    queue.add(queue.workspace(), seconds=-1000)
+    now = queue.owner.execute("SELECT extract(epoch FROM now())::float8, now()").fetchone()
+    assert now is not None
+    async with (
+        watching(owner_url(database_url), Clock(now[0], now[1], 100), ["send_email"], 20) as watched,
+        serving(Scrapes(process_registry(), watched, None), 0) as port,
+        httpx.AsyncClient() as client,
+    ):
+        found = await scrape(client, f"http://127.0.0.1:{port}/metrics")
+    assert 10 <= (found.value("jobs_oldest_due_seconds", job_type="send_email") or 0) < 40
+
+
+async def test_a_database_that_is_away_leaves_the_rest(
+    app_client: httpx.AsyncClient, database_url: str, postgres_url: str
+) -> None:
+    """The scrape is answered all the same: the queue cannot be read, and the process's own figures are there."""
+    await app_client.get("/health/live")
+    drop_database(postgres_url, database_url.rpartition("/")[2])
+    found = await scrape(app_client)
+    assert found.value("queue_readable") == 0
+    assert found.value("workers_alive") is None
+    assert found.value("http_request_seconds_count", route="/health/live", method="GET", status="2xx") == 1
+
+
+async def test_counting_stops(database_url: str, queue: Queue, services: Services) -> None:
+    """However many jobs wait for later, are due or have ended, a scrape reads as many of each as counting goes to.
+
+    Shown by the plans as they ran: index scans alone, and the rows that they read.
+    """
+    for _ in range(3):
+        queue.add(queue.workspace(), 2 * MOST_COUNTED, seconds=86_400)
+        queue.add(queue.workspace(), 2 * MOST_COUNTED, status="completed")
+    queue.add(queue.workspace(), 3 * MOST_COUNTED)
+    queue.owner.execute("ANALYZE app.scheduled_jobs")
+
+    async with watching(owner_url(database_url), services.clock, ["send_email"], 20) as watched:
+        entered, statements = await _statements_of(watched)
+
+    scanned = [plan for statement in statements for plan in _scans(database_url, entered, statement)]
+    assert {plan["Node Type"] for plan in scanned} <= {"Index Scan", "Index Only Scan"}
+    read = [(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"] for plan in scanned]
+    assert max(read) == MOST_COUNTED
+    assert 3 * MOST_COUNTED <= sum(read) < 3 * MOST_COUNTED + 100
+
+
+Statement = tuple[str, Any]
+
+
+async def _statements_of(watched: Watched) -> tuple[Statement, list[Statement]]:
+    """Return how a look at the queue begins, and what it then asks of the jobs."""
+    sent: list[Statement] = []
+    pool: AsyncEngine = watched._pool
+
+    @event.listens_for(pool.sync_engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, parameters))
+
+    assert len(await watched.gauges()) > 1
+    return next(one for one in sent if "set_config" in one[0]), [one for one in sent if "app.scheduled_jobs" in one[0]]
+
+
+def _scans(database_url: str, entered: Statement, statement: Statement) -> Iterator[dict[str, Any]]:
+    """Run a statement as the engine does, and return each scan of the queue in its plan."""
+    role = role_url(owner_url(database_url), ENGINE_ROLE)
+    with psycopg.connect(libpq_url(role)) as engine:
+        engine.execute(entered[0].encode(), entered[1])
+        explained = engine.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement[0]}".encode(), statement[1]).fetchone()
+    assert explained is not None
+    plans = [explained[0][0]["Plan"]]
+    while plans:
+        plan = plans.pop()
+        plans += plan.get("Plans", [])
+        if plan.get("Relation Name") == "scheduled_jobs" or "scheduled_jobs" in plan.get("Index Name", ""):
+            yield plan

@@ -1,0 +1,62 @@
+import asyncio
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.api.metrics.conftest import scrape
+
+pytestmark = pytest.mark.anyio
+
+SOON = 10.0
+LEADS = "/api/workspaces/{workspaceId}/leads"
+
+
+async def test_requests_are_counted_by_template(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """Requests for different things of one kind are one series, and its class of status says how they went."""
+    for of_workspace in (workspace, workspace, str(uuid4())):
+        await app_client.get(LEADS.replace("{workspaceId}", of_workspace))
+    found = await scrape(app_client)
+    assert found.value("http_request_seconds_count", route=LEADS, method="GET", status="2xx") == 2
+    assert found.value("http_request_seconds_count", route=LEADS, method="GET", status="4xx") == 1
+    assert (found.value("http_request_seconds_sum", route=LEADS, method="GET", status="2xx") or 0) > 0
+
+
+async def test_callers_cannot_make_series(app_client: httpx.AsyncClient) -> None:
+    """Paths without a route and methods that nobody knows are one series each, whatever a caller invents."""
+    for _ in range(5):
+        await app_client.request(f"X{uuid4().hex}", f"/{uuid4()}")
+        await app_client.get(f"/{uuid4()}")
+    found = await scrape(app_client)
+    strays = [labels for labels in found.labels("http_request_seconds_count") if ("route", "none") in labels]
+    assert {dict(labels)["method"] for labels in strays} == {"GET", "other"}
+    assert found.value("http_request_seconds_count", route="none", method="other", status="4xx") == 5
+
+
+async def test_an_error_of_ours_is_counted(app: FastAPI, app_client: httpx.AsyncClient) -> None:
+    """What nobody foresaw is answered 500, and that is what the alert on 5xx counts."""
+
+    async def fail() -> None:
+        raise RuntimeError("unforeseen")
+
+    app.add_api_route("/failing", fail)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/failing")).status_code == 500
+    found = await scrape(app_client)
+    assert found.value("http_request_seconds_count", route="/failing", method="GET", status="5xx") == 1
+
+
+async def test_a_live_query_is_counted_when_it_starts(served: str, api_key: str, workspace: str) -> None:
+    """A stream that is still open is in the figures under its route, by the time to its first byte."""
+    headers = {"Authorization": f"Bearer {api_key}", "Accept": "text/event-stream"}
+    url = LEADS.replace("{workspaceId}", workspace)
+    async with (
+        asyncio.timeout(SOON),
+        httpx.AsyncClient(base_url=served) as client,
+        client.stream("GET", url, headers=headers) as stream,
+    ):
+        assert stream.status_code == 200
+        found = await scrape(client)
+    assert found.value("http_request_seconds_count", route=LEADS, method="GET", status="2xx") == 1

@@ -1,0 +1,115 @@
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from api.metrics.service import JobMetrics, Outcome, watching
+from api.resources import Services
+from api.scraping import Scrapes, serving
+from database.roles import owner_url
+from tests.api.metrics.conftest import Queue, scrape
+
+pytestmark = pytest.mark.anyio
+
+SOON = 60.0
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.fixture
+async def scrapes(database_url: str, services: Services) -> AsyncIterator[Scrapes]:
+    """What a worker without a token would answer."""
+    async with watching(owner_url(database_url), services.clock, ["send_email"], 20) as queue:
+        yield Scrapes(CollectorRegistry(), queue, None)
+
+
+async def test_jobs_are_counted_as_they_start_and_end(scrapes: Scrapes) -> None:
+    """What the engine tells its observer is in the next scrape: lag, time of the run, and how it ended."""
+    metrics = JobMetrics(scrapes.registry, ["send_email"])
+    async with serving(scrapes, 0) as port, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{port}/metrics"
+        before = await scrape(client, url)
+        ended = [before.value("jobs_ended_total", job_type="send_email", outcome=one) for one in Outcome]
+        assert ended == [0] * len(Outcome)
+
+        metrics.claimed("send_email", 0.3)
+        metrics.claimed("send_email", -0.1)
+        metrics.ended("send_email", Outcome.COMPLETED, 2.0)
+        metrics.ended("send_email", Outcome.FAILED, 0.5)
+        after = await scrape(client, url)
+
+    assert after.value("job_lag_seconds_count", job_type="send_email") == 2
+    assert after.value("job_lag_seconds_sum", job_type="send_email") == pytest.approx(0.3)
+    assert after.value("job_lag_seconds_bucket", job_type="send_email", le="0.1") == 1
+    assert after.value("job_run_seconds_sum", job_type="send_email") == pytest.approx(2.5)
+    assert after.value("jobs_ended_total", job_type="send_email", outcome="failed") == 1
+    assert after.value("jobs_ended_total", job_type="send_email", outcome="retried") == 0
+
+
+async def test_a_worker_asks_for_the_token_too(scrapes: Scrapes) -> None:
+    """The worker's port is guarded as the API's path is, and serves nothing else."""
+    guarded = Scrapes(scrapes.registry, scrapes.queue, SecretStr("secret"))
+    async with serving(guarded, 0) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.get("/metrics")).status_code == 401
+        assert (await client.get("/metrics", headers={"Authorization": "Bearer secret"})).status_code == 200
+        assert (await client.get("/health/live")).status_code == 404
+
+
+async def test_a_taken_port_is_told(scrapes: Scrapes, listener: socket.socket) -> None:
+    """A worker whose port another program has says so, instead of working unwatched."""
+    with pytest.raises(OSError, match="in use"):
+        async with serving(scrapes, listener.getsockname()[1]):
+            pytest.fail("it listens where another does")
+
+
+async def test_the_worker_process_is_watched_and_stops(database_url: str, queue: Queue, tmp_path: Path) -> None:
+    """A worker with a port answers scrapes while it lives, itself among the living, and still ends on SIGTERM."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "SALESMATTER_HOME": str(tmp_path),
+        "SALESMATTER_SECRET_KEY": "a key of the tests",
+        "SALESMATTER_METRICS_PORT": str(port),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "salesmatter", "worker", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(SOON), httpx.AsyncClient() as client:
+            while (alive := await _alive(client, f"http://127.0.0.1:{port}/metrics")) != 1:
+                assert process.returncode is None, "the worker has ended"
+                await asyncio.wait({asyncio.create_task(process.wait())}, timeout=0.1)
+            assert alive == 1
+            queue.add(queue.workspace(), 1, job_type="resume_sends")
+            while await _done(client, f"http://127.0.0.1:{port}/metrics") != 1:
+                await asyncio.wait({asyncio.create_task(process.wait())}, timeout=0.1)
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _done(client: httpx.AsyncClient, url: str) -> float | None:
+    """Return how many jobs the worker has ended in one way or the other."""
+    found = await scrape(client, url)
+    ended = [found.value("jobs_ended_total", job_type="resume_sends", outcome=outcome) or 0 for outcome in Outcome]
+    return sum(ended)
+
+
+async def _alive(client: httpx.AsyncClient, url: str) -> float | None:
+    """Return how many workers live, None while nobody answers."""
+    try:
+        return (await scrape(client, url)).value("workers_alive")
+    except httpx.TransportError:
+        return None
