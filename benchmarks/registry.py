@@ -34,7 +34,14 @@ def _import(size: Size, say: Say) -> Sequence[Figure]:
     return run(size, say)
 
 
+def _jobs(size: Size, say: Say) -> Sequence[Figure]:
+    from benchmarks.jobs import run
+
+    return run(size, say)
+
+
 BENCHES = {
     "api": Bench("a list request over HTTP, beside the bare driver and a bare route", _api),
     "import": Bench("a file from upload to committed leads, beside a bare COPY of the same rows", _import),
+    "jobs": Bench("the job engine: its pace beside a bare loop, its times, turns and rates", _jobs),
 }
