@@ -45,7 +45,7 @@ def serving(*servers: Server) -> Iterator[list[int]]:
         for server, port in zip(servers, ports, strict=True):
             url = f"http://127.0.0.1:{port}{server.ready}"
             try:
-                processes.wait_for(server.name, lambda url=url: _answers(url), READY_SECONDS)  # type: ignore[misc]
+                processes.wait_for(server.name, lambda url=url: answers(url), READY_SECONDS)  # type: ignore[misc]
             except StartError as error:
                 raise StartError(f"{error} {_last_words(logs, servers)}") from error
         yield ports
@@ -59,7 +59,8 @@ def _program(server: Server, port: int, log: Path) -> Program:
     return Program(server.name, ["/bin/sh", "-c", _INTO_FILE, str(log), *command], environment, checkout.root())
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Say whether a server is there and ready."""
     try:
         return httpx.get(url, timeout=2.0, trust_env=False).is_success
     except httpx.HTTPError:

@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
-from benchmarks.servers import NOBODY_ELSE, READY_SECONDS
+from benchmarks.servers import NOBODY_ELSE, READY_SECONDS, answers
 from database.roles import connect
 from salesmatter import checkout
 from salesmatter.ports import free_port
@@ -56,7 +54,7 @@ def running(database: Database) -> Iterator[Service]:
     with Processes(keep_first) as processes:
         processes.start(_program("api", database, "--port", str(port)))
         processes.start(_program("worker", database))
-        processes.wait_for("api", lambda: _answers(url), READY_SECONDS)
+        processes.wait_for("api", lambda: answers(f"{url}/health/ready"), READY_SECONDS)
         processes.wait_for("worker", lambda: _works_on(database), READY_SECONDS)
         yield Service(url, processes, ids)
         processes.check()
@@ -65,13 +63,6 @@ def running(database: Database) -> Iterator[Service]:
 def _program(name: str, database: Database, *arguments: str) -> Program:
     command = ["/bin/sh", "-c", _AFTER_ITS_ID, name, sys.executable, "-m", "salesmatter", name, *arguments]
     return Program(name, command, {**NOBODY_ELSE, **database.environment(), **UNLIMITED}, checkout.root())
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health/ready", timeout=2.0, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _works_on(database: Database) -> bool:

@@ -81,46 +81,6 @@ _REPLIES = text(
     """
     UPDATE app.replies
        SET from_email = '', subject = '', text = '', headers = '[]'
-     WHERE workspace_id = :workspace_id AND lead_id = ANY(CAST(:lead_ids AS uuid[]))
-    """
-)
-
-# What a bounce was decides how it is counted.
-_EMPTY_EVENTS = text(
-    """
-    UPDATE app.email_events AS event
-       SET data = coalesce(
-             (SELECT jsonb_object_agg(key, value) FROM jsonb_each(event.data)
-               WHERE key IN ('bounce_type', 'kind', 'by')), '{}')
-      FROM app.email_drafts AS draft
-     WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
-       AND event.draft_id = draft.id
-    """
-)
-
-# The samples by which a file's columns were told come from some of its rows, and nothing says from which.
-_ROWS = text(
-    """
-    WITH emptied AS (
-      UPDATE app.lead_import_rows
-         SET cells = '[]', error = CASE WHEN error IS NOT NULL THEN 'The lead was erased.' END
-       WHERE workspace_id = :workspace_id AND cells <> '[]'
-         AND (lead_id = ANY(CAST(:lead_ids AS uuid[]))
-              OR :address <> '' AND position(:address IN lower(CAST(cells AS text))) > 0
-                 AND lower(CAST(cells AS text)) ~ CAST(:mention AS text))
-      RETURNING import_id
-    )
-    UPDATE app.lead_imports
-       SET mapping = (SELECT jsonb_agg(column_ || '{"samples": []}' ORDER BY position)
-                        FROM jsonb_array_elements(mapping) WITH ORDINALITY AS told (column_, position))
-     WHERE workspace_id = :workspace_id AND id IN (SELECT import_id FROM emptied) AND mapping <> '[]'
-    """
-)
-
-_REPLIES = text(
-    """
-    UPDATE app.replies
-       SET from_email = '', subject = '', text = '', headers = '[]'
      WHERE workspace_id = :workspace_id AND :address <> '' AND from_email = :address
     """
 )

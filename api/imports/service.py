@@ -25,6 +25,7 @@ from api.imports import repository
 from api.imports.packing import LINE, cells_of, mentioning, pack, unpack, without
 from api.imports.repository import Block, Span
 from api.imports.values import Reading, judge, reading_of
+from api.leads.schemas import MAX_NAME_CHARACTERS
 from api.pagination import PageRequest
 from api.resources import Services
 from api.tabular.blocks import frames, read_layout
@@ -40,8 +41,7 @@ from domain.lead_import import KEPT, ImportEvent, ImportState, imported_line, ne
 
 EXPIRE_IMPORT = "expire_import"
 MAX_ROWS = 1_000_000
-MAX_NAME_CHARACTERS = 200
-MAX_FIELD_NAME_CHARACTERS = 100
+MAX_LIST_NAME_CHARACTERS = 200
 IN_MEMORY_BYTES = 4 * 1024 * 1024
 BUSY = timedelta(hours=1)
 """How long a file that is being committed or undone is let be before it is looked at again."""
@@ -97,7 +97,7 @@ async def receive(
         session,
         workspace.id,
         file_name=file_name,
-        list_name=list_name or PurePath(file_name).stem[:MAX_NAME_CHARACTERS] or "Import",
+        list_name=list_name or PurePath(file_name).stem[:MAX_LIST_NAME_CHARACTERS] or "Import",
         state=ImportState.MAPPED,
         headers=file.layout.headers,
         mapping=[one.model_dump(mode="json") for one in file.proposed.columns],
@@ -239,7 +239,7 @@ async def _judge_anew(session: AsyncSession, found: LeadImport, columns: Reading
 
 
 def _settled(now: ColumnMapping, given: dict[str, Any]) -> ColumnMapping:
-    name = given["custom_name"] or now.custom_name or now.header[:MAX_FIELD_NAME_CHARACTERS]
+    name = given["custom_name"] or now.custom_name or now.header[:MAX_NAME_CHARACTERS]
     custom = name if given["target"] is Target.CUSTOM else None
     # What a person has looked at and left is as much theirs as what they changed.
     return now.model_copy(

@@ -203,12 +203,6 @@ async def beat(session: AsyncSession, worker: UUID) -> None:
     await session.execute(_BEAT, {"worker": worker})
 
 
-async def workers_alive(session: AsyncSession, within_seconds: float) -> int:
-    """Return how many workers have said within the last seconds that they live."""
-    recent = JobWorker.beat_at > func.now() - func.make_interval(0, 0, 0, 0, 0, 0, within_seconds)
-    return await session.scalar(select(func.count()).select_from(JobWorker).where(recent)) or 0
-
-
 async def retire_worker(session: AsyncSession, worker: UUID) -> None:
     """Take a worker that stops out of the list; what it still held is then lost at once, not after a while."""
     await session.execute(text("DELETE FROM app.job_workers WHERE id = :worker"), {"worker": worker})

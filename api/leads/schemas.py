@@ -30,8 +30,13 @@ def _no_whole(value: object) -> object:
     return value
 
 
-Line: TypeAlias = Annotated[str, Field(max_length=200, pattern=WITHOUT_NUL)]
-FieldName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100, pattern=WITHOUT_NUL)]
+MAX_LINE_CHARACTERS = 200
+"""The longest name, company or role of a lead."""
+MAX_NAME_CHARACTERS = 100
+"""The longest name of a custom field."""
+
+Line: TypeAlias = Annotated[str, Field(max_length=MAX_LINE_CHARACTERS, pattern=WITHOUT_NUL)]
+FieldName: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=WITHOUT_NUL)]
 # Whole numbers as far as every reader of JSON has them exactly.
 Whole: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**53) + 1, le=2**53 - 1)]
 Fraction: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_whole)]
