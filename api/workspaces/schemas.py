@@ -1,7 +1,7 @@
 """Workspaces and connections on the wire."""
 
 import re
-from datetime import datetime, time
+from datetime import date, datetime, time
 from functools import cache, partial
 from typing import Annotated, Self
 from uuid import UUID
@@ -67,6 +67,21 @@ HolidaysCountry = Annotated[
     AfterValidator(_known_country),
 ]
 DailyCap = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+RampStart = Annotated[
+    date, Field(description="The day that sends rampFrom mails, and each sending day after rampStep more.")
+]
+RampMails = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+SendsPerMinute = Annotated[int, Field(strict=True, ge=1, le=60_000)]
+DomainGapSeconds = Annotated[
+    int, Field(strict=True, ge=1, le=86_400, description="How far two mails to one recipient domain are apart.")
+]
+UnknownWaitHours = Annotated[
+    int, Field(strict=True, ge=1, le=720, description="How long a send of unknown outcome is looked for.")
+]
+GuardSample = Annotated[
+    int, Field(strict=True, ge=10, le=100_000, description="Of how many of a sequence's last mails rates are taken.")
+]
+Rate = Annotated[float, Field(ge=0, le=1, description="Above this share of guardSample mails the sequence is paused.")]
 TimeOfDay = Annotated[
     time,
     # The number 5 would be five seconds past midnight, and an offset would belong to no date.
@@ -79,6 +94,14 @@ DefaultSegment = Annotated[LeadSegment, Field(description="Of imported leads who
 Employees = Annotated[
     int, Field(strict=True, ge=1, le=1_000_000_000, description="From how many employees on, in an imported file.")
 ]
+
+
+def ramp_problem(cap: int | None, start: date | None, first: int | None, step: int | None) -> str | None:
+    """Return what is wrong with a ramp-up, None if nothing is."""
+    given = [start is not None, first is not None, step is not None]
+    if any(given) and not all(given):
+        return "rampStart, rampFrom and rampStep are set together, or none is"
+    return "a ramp-up rises to dailyCap, which is not set" if all(given) and cap is None else None
 
 
 class WorkspaceIn(Wire):
@@ -94,6 +117,15 @@ class WorkspaceIn(Wire):
     sending_weekdays: Weekdays = (0, 1, 2, 3, 4)
     holidays_country: HolidaysCountry | None = "ZA"
     daily_cap: DailyCap | None = None
+    ramp_start: RampStart | None = None
+    ramp_from: RampMails | None = None
+    ramp_step: RampMails | None = None
+    sends_per_minute: SendsPerMinute | None = None
+    domain_gap_seconds: DomainGapSeconds | None = None
+    unknown_wait_hours: UnknownWaitHours = 24
+    guard_sample: GuardSample = 200
+    max_bounce_rate: Rate | None = 0.08
+    max_complaint_rate: Rate | None = 0.01
     mid_market_from: Employees = 100
     enterprise_from: Employees = 1000
     default_segment: DefaultSegment | None = None
@@ -105,10 +137,30 @@ class WorkspaceIn(Wire):
         return self
 
     @model_validator(mode="after")
+    def _ramp_is_whole(self) -> Self:
+        if problem := ramp_problem(self.daily_cap, self.ramp_start, self.ramp_from, self.ramp_step):
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _window_opens_before_it_closes(self) -> Self:
         if self.window_start >= self.window_end:
             raise ValueError("windowStart must be before windowEnd")
         return self
+
+
+_CLEARED = {
+    "daily_cap",
+    "default_segment",
+    "domain_gap_seconds",
+    "holidays_country",
+    "max_bounce_rate",
+    "max_complaint_rate",
+    "ramp_from",
+    "ramp_start",
+    "ramp_step",
+    "sends_per_minute",
+}
 
 
 class WorkspaceChange(Wire):
@@ -124,6 +176,15 @@ class WorkspaceChange(Wire):
     sending_weekdays: Weekdays | None = None
     holidays_country: HolidaysCountry | None = None
     daily_cap: DailyCap | None = None
+    ramp_start: RampStart | None = None
+    ramp_from: RampMails | None = None
+    ramp_step: RampMails | None = None
+    sends_per_minute: SendsPerMinute | None = None
+    domain_gap_seconds: DomainGapSeconds | None = None
+    unknown_wait_hours: UnknownWaitHours | None = None
+    guard_sample: GuardSample | None = None
+    max_bounce_rate: Rate | None = None
+    max_complaint_rate: Rate | None = None
     mid_market_from: Employees | None = None
     enterprise_from: Employees | None = None
     default_segment: DefaultSegment | None = None
@@ -131,7 +192,7 @@ class WorkspaceChange(Wire):
     @model_validator(mode="after")
     def _only_optional_settings_may_be_cleared(self) -> Self:
         cleared = [name for name in self.model_fields_set if getattr(self, name) is None]
-        if kept := sorted(set(cleared) - {"holidays_country", "daily_cap", "default_segment"}):
+        if kept := sorted(set(cleared) - _CLEARED):
             raise ValueError(f"{', '.join(kept)} cannot be null; leave it out to keep it")
         return self
 
@@ -150,6 +211,15 @@ class WorkspaceOut(Wire):
     sending_weekdays: tuple[int, ...]
     holidays_country: str | None
     daily_cap: int | None
+    ramp_start: date | None
+    ramp_from: int | None
+    ramp_step: int | None
+    sends_per_minute: int | None
+    domain_gap_seconds: int | None
+    unknown_wait_hours: int
+    guard_sample: int
+    max_bounce_rate: float | None
+    max_complaint_rate: float | None
     mid_market_from: int
     enterprise_from: int
     default_segment: LeadSegment | None

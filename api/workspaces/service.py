@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.errors import Malformed, NotFound, WorkspaceGone
 from api.pagination import PageRequest
 from api.workspaces import repository
+from api.workspaces.schemas import ramp_problem
 from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, credential_hash, new_token
@@ -57,10 +58,14 @@ async def list_workspaces(session: AsyncSession, page: PageRequest) -> Sequence[
     return await repository.list_workspaces(session, page)
 
 
+_RAMP = ("daily_cap", "ramp_start", "ramp_from", "ramp_step")
+
+
 async def change_workspace(session: AsyncSession, workspace: Workspace, values: dict[str, Any]) -> Workspace:
     """Change the settings of a held workspace.
 
-    Raises Malformed when its sending window would close before it opens, or its segments would not follow each other.
+    Raises Malformed when its sending window would close before it opens, its segments would not follow each other, or
+    its ramp-up would not be whole.
     """
     if not values:
         return workspace
@@ -69,6 +74,9 @@ async def change_workspace(session: AsyncSession, workspace: Workspace, values: 
     if opens >= closes:
         problem = {"location": ["body", "windowStart"], "message": f"must be before windowEnd, {closes:%H:%M}"}
         raise Malformed("The sending window would close before it opens.", errors=[problem])
+    ramp = {name: values.get(name, getattr(workspace, name)) for name in _RAMP}
+    if (message := ramp_problem(*ramp.values())) is not None:
+        raise Malformed("The ramp-up is not whole.", errors=[{"location": ["body", "rampStart"], "message": message}])
     enterprise = values.get("enterprise_from", workspace.enterprise_from)
     if values.get("mid_market_from", workspace.mid_market_from) >= enterprise:
         problem = {"location": ["body", "midMarketFrom"], "message": f"must be below enterpriseFrom, {enterprise}"}

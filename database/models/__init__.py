@@ -26,6 +26,8 @@ from database.models.mail import (
     Reply,
     SendAttempt,
     SendOutcome,
+    SendSettlement,
+    SendSlot,
 )
 from database.models.sequences import (
     EnrollmentEventRecord,
@@ -68,6 +70,8 @@ __all__ = [
     "ScheduledJob",
     "SendAttempt",
     "SendOutcome",
+    "SendSettlement",
+    "SendSlot",
     "Sequence",
     "SequenceStatus",
     "SequenceStep",

@@ -43,6 +43,7 @@ class EmailDraft(Identified, Timestamped, Base):
         Index("uq_email_drafts_enrollment_id_step_id", "enrollment_id", "step_id", unique=True),
         Index(None, "workspace_id", "status", "id"),
         Index(None, "workspace_id", "sequence_id", "status"),
+        Index("ix_email_drafts_sent", "sequence_id", "sent_at", postgresql_where=sql("sent_at IS NOT NULL")),
         Index(None, "lead_id"),
     )
 
@@ -85,6 +86,40 @@ class SendAttempt(Identified, Created, Base):
     error: Mapped[str | None]
     recorded_at: Mapped[datetime | None]
     """When the outcome became known, by the database's clock."""
+    look_ups: Mapped[int] = mapped_column(server_default="0")
+    """How often Everlytic's transaction list was asked for a send of unknown outcome, without finding it."""
+    looked_up_at: Mapped[datetime | None]
+
+
+class SendSettlement(Identified, Base):
+    """What a person decided about a send whose outcome nobody could find out, and what was known then."""
+
+    __tablename__ = "send_settlements"
+    __table_args__ = (
+        CheckConstraint("decision IN ('sent', 'not_sent')", name="decision"),
+        Index(None, "workspace_id", "draft_id"),
+    )
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
+    decision: Mapped[str]
+    decided_by: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+    evidence: Mapped[dict[str, Any]] = mapped_column(server_default=sql("'{}'"))
+    decided_at: Mapped[datetime]
+
+
+class SendSlot(Base):
+    """When a draft that has to wait its turn is to leave; the turn is kept for it until its job has asked again."""
+
+    __tablename__ = "send_slots"
+    __table_args__ = (Index(None, "workspace_id", "at"),)
+
+    draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"), primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    domain: Mapped[str]
+    """The recipient's, lower case."""
+    at: Mapped[datetime]
 
 
 class EmailEvent(Identified, Base):

@@ -21,6 +21,8 @@ class Sequence(Identified, Timestamped, SoftDeleted, Base):
     name: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=SequenceStatus.DRAFT)
     auto_approve: Mapped[bool] = mapped_column(server_default=text("false"))
+    pause_reason: Mapped[str | None]
+    """Why it was paused where no person did."""
 
 
 class SequenceStep(Identified, Timestamped, Base):

@@ -1,6 +1,6 @@
 """Where a team works: workspaces with their sending settings, and their connection to Everlytic."""
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, text
@@ -19,6 +19,15 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
         CheckConstraint("window_start < window_end", name="window"),
         CheckConstraint("daily_cap > 0", name="daily_cap"),
         CheckConstraint("cardinality(sending_weekdays) > 0", name="sending_weekdays"),
+        CheckConstraint("num_nonnulls(ramp_start, ramp_from, ramp_step) IN (0, 3)", name="ramp"),
+        CheckConstraint("ramp_start IS NULL OR daily_cap IS NOT NULL", name="ramp_to"),
+        CheckConstraint("ramp_from > 0 AND ramp_step > 0", name="ramp_rises"),
+        CheckConstraint("sends_per_minute > 0", name="sends_per_minute"),
+        CheckConstraint("domain_gap_seconds > 0", name="domain_gap_seconds"),
+        CheckConstraint("unknown_wait_hours > 0", name="unknown_wait_hours"),
+        CheckConstraint("guard_sample > 0", name="guard_sample"),
+        CheckConstraint("max_bounce_rate BETWEEN 0 AND 1", name="max_bounce_rate"),
+        CheckConstraint("max_complaint_rate BETWEEN 0 AND 1", name="max_complaint_rate"),
         CheckConstraint("0 < mid_market_from AND mid_market_from < enterprise_from", name="segments"),
         one_of("default_segment", LeadSegment),
     )
@@ -34,6 +43,19 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
     sending_weekdays: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default=text("'{0,1,2,3,4}'"))
     holidays_country: Mapped[str | None] = mapped_column(server_default="ZA")
     daily_cap: Mapped[int | None]
+    ramp_start: Mapped[date | None]
+    """The first day of a ramp-up, which sends `ramp_from` mails, and each sending day after it `ramp_step` more."""
+    ramp_from: Mapped[int | None]
+    ramp_step: Mapped[int | None]
+    sends_per_minute: Mapped[int | None]
+    domain_gap_seconds: Mapped[int | None]
+    """How far two mails to one recipient domain are apart at least."""
+    unknown_wait_hours: Mapped[int] = mapped_column(server_default="24")
+    """How long a send of unknown outcome is looked for before a person is asked."""
+    guard_sample: Mapped[int] = mapped_column(server_default="200")
+    """Of how many of a sequence's last mails the rates are taken that pause it."""
+    max_bounce_rate: Mapped[float | None] = mapped_column(server_default="0.08")
+    max_complaint_rate: Mapped[float | None] = mapped_column(server_default="0.01")
     enterprise_from: Mapped[int] = mapped_column(server_default="1000")
     """How many employees make a company an enterprise."""
     mid_market_from: Mapped[int] = mapped_column(server_default="100")
@@ -56,3 +78,8 @@ class EverlyticConnection(Identified, Timestamped, Base):
     webhook_id: Mapped[str | None]
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """How many calls in a row Everlytic did not serve."""
+    blocked_until: Mapped[datetime | None]
+    """Before this (business time) nothing is sent through it."""
+    blocked_reason: Mapped[str | None]
