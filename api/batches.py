@@ -26,22 +26,25 @@ class Batches:
         self._waiting: dict[tuple[Act[Any, Any], UUID], list[tuple[Any, asyncio.Future[Any]]]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
-    async def run(self, act: Act[I, O], workspace_id: UUID, item: I) -> O:
-        """Return the item's result once the transaction that holds it is committed; raises what made it fail."""
+    async def run(self, act: Act[I, O], workspace_id: UUID, item: I, *, at_once: bool = False) -> O:
+        """Return the item's result once the transaction that holds it is committed; raises what made it fail.
+
+        With `at_once` nothing is waited for but a batch that is under way.
+        """
         result: asyncio.Future[O] = asyncio.get_running_loop().create_future()
         key = (act, workspace_id)
         if (waiting := self._waiting.get(key)) is not None:
             waiting.append((item, result))
         else:
             self._waiting[key] = [(item, result)]
-            task = asyncio.create_task(self._flush(act, workspace_id))
+            task = asyncio.create_task(self._flush(act, workspace_id, 0.0 if at_once else self._wait_seconds))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return await result
 
-    async def _flush(self, act: Act[Any, Any], workspace_id: UUID) -> None:
+    async def _flush(self, act: Act[Any, Any], workspace_id: UUID, wait_seconds: float) -> None:
         key = (act, workspace_id)
-        await asyncio.sleep(self._wait_seconds)
+        await asyncio.sleep(wait_seconds)
         # What is asked for while a batch is under way makes the next one, so that batches grow with the load.
         while self._waiting[key]:
             batch, self._waiting[key] = self._waiting[key][:MOST_AT_ONCE], self._waiting[key][MOST_AT_ONCE:]

@@ -1,5 +1,6 @@
 """What a process of ours holds from start to end: pools, clock, keys, the HTTP client, the model."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from database.secrets import SecretBox
 from everlytic.client import EverlyticClient
 
 CONNECT_SECONDS = 30.0
+CONFIRMED_AT_ONCE = 8
+IDLE_SECONDS = 30.0
+"""How long an unused connection to a provider is kept; servers in front of one commonly close theirs after a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Services:
     tokens: TokenVerifier | None
     models: ModelAccess | None
     tracing: Tracing
+    calling: asyncio.Semaphore
+    """Who is calling the provider to send: as many at once as the settings allow."""
+    confirming: asyncio.Semaphore
+    """Who asks just now whether a claimed mail may still go out: few at a time, so that their calls follow at once."""
 
     def everlytic(self, connection: EverlyticConnection) -> EverlyticClient:
         """Return a client for a workspace's connection."""
@@ -63,7 +71,7 @@ async def open_services(
     """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
     pool = create_pool(role_url(owner, APP_ROLE), size=settings.pool_size, application_name=name)
     models, traces = model_access(ai), tracing(ai)
-    limits = httpx.Limits(max_connections=settings.send_concurrency * 2)
+    limits = httpx.Limits(max_connections=settings.send_concurrency * 2, keepalive_expiry=IDLE_SECONDS)
     timeout = httpx.Timeout(settings.provider_timeout_seconds, connect=CONNECT_SECONDS)
     try:
         await require_current_schema(pool)
@@ -72,7 +80,19 @@ async def open_services(
             batches = Batches(pool, settings.batch_milliseconds / 1000)
             clock = Clock.parse(settings.clock)
             tokens = token_verifier(http, oidc) if oidc is not None else None
-            yield Services(settings, pool, batches, clock, secrets, http, tokens, models, traces)
+            yield Services(
+                settings,
+                pool,
+                batches,
+                clock,
+                secrets,
+                http,
+                tokens,
+                models,
+                traces,
+                asyncio.Semaphore(settings.send_concurrency),
+                asyncio.Semaphore(CONFIRMED_AT_ONCE),
+            )
     finally:
         if models is not None:
             await models.close()

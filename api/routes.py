@@ -14,6 +14,7 @@ from api.imports.endpoints import router as imports
 from api.jobs.endpoints import router as jobs
 from api.leads.endpoints import router as leads
 from api.lists.endpoints import router as lists
+from api.outcomes.endpoints import router as outcomes
 from api.previews.endpoints import router as previews
 from api.replies.endpoints import router as replies
 from api.sending.endpoints import router as sending
@@ -39,6 +40,7 @@ ROUTERS: list[APIRouter] = [
     enrollments,
     drafts,
     sending,
+    outcomes,
     events,
     replies,
     webhooks,

@@ -42,8 +42,10 @@ class ApiSettings(BaseSettings):
     """How often an idle worker and live queries look for new work."""
     lost_after_seconds: float = 20.0
     """A worker that has not said for this long that it lives has lost its jobs."""
+    archive_after_days: float = Field(default=30.0, gt=0)
+    """How long a job that was completed or cancelled is shown, before it moves to the archive (business time)."""
     stop_within_seconds: float = 20.0
-    """How long a worker that is told to stop waits for what it has begun, before it gives it back."""
+    """Within this time a worker that is told to stop is gone: what does not end in time is given back."""
     reconcile_after_minutes: float = 15.0
     """How long after a send of unknown outcome Everlytic's transaction list is asked (business time)."""
     live_results_per_second: float = 10.0

@@ -1,23 +1,29 @@
 """Every task of the worker, in one list: a job type, what it does, and how many of them run at once."""
 
+from datetime import timedelta
+
 from api.commits.tasks import commit_import
 from api.drafts.tasks import generate_draft
 from api.erasure.tasks import erase_traces
 from api.events.tasks import apply_provider_events, sync_analytics
 from api.imports.tasks import expire_import
 from api.jobs.engine import Task
+from api.outcomes.tasks import reconcile_send, sweep_sends
 from api.replies.tasks import classify_reply, resume_enrollment
 from api.resources import Services
-from api.sending.tasks import reconcile_send, resume_sends, send_email
+from api.sending.tasks import resume_sends, send_email
 from api.settings import ApiSettings
 from api.undos.tasks import undo_import
-from api.workspaces.tasks import register_webhook
+from api.workspaces.tasks import register_webhook, wake_sends
+
+SENT_PER_CALL = 4
+"""For one mail that is on its way to the provider, three are being claimed or recorded, many in one transaction."""
 
 
 def tasks(settings: ApiSettings) -> list[Task[Services]]:
     """Return what a worker does, one lane per job type."""
     return [
-        Task("send_email", send_email, settings.send_concurrency, on_lost="verify"),
+        Task("send_email", send_email, SENT_PER_CALL * settings.send_concurrency, on_lost="verify"),
         Task("generate_draft", generate_draft, settings.draft_concurrency),
         Task("commit_import", commit_import, concurrency=2, on_lost="verify"),
         Task("undo_import", undo_import, concurrency=2, on_lost="verify"),
@@ -25,9 +31,11 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
         Task("apply_provider_events", apply_provider_events, concurrency=2),
         Task("sync_analytics", sync_analytics, concurrency=2),
         Task("classify_reply", classify_reply, concurrency=4),
-        Task("reconcile_send", reconcile_send, concurrency=2),
+        Task("reconcile_send", reconcile_send, concurrency=2, on_lost="verify"),
+        Task("sweep_sends", sweep_sends, concurrency=1, every=timedelta(hours=1)),
         Task("resume_sends", resume_sends, concurrency=2),
         Task("resume_enrollment", resume_enrollment, concurrency=2),
         Task("register_webhook", register_webhook, concurrency=2),
+        Task("wake_sends", wake_sends, concurrency=1),
         Task("erase_traces", erase_traces, concurrency=1),
     ]

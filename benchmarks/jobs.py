@@ -29,7 +29,7 @@ from benchmarks.recording import Statement
 from benchmarks.registry import Say, Size
 from benchmarks.rounds import Act, Plan, medians, rates
 from database.engine import create_pool
-from database.jobs import Job, enqueue
+from database.jobs import Job, enqueue, register_worker, retire_worker
 from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, role_url
 from database.tenancy import Scope, transaction
 from salesmatter.stack import Database, open_database
@@ -121,7 +121,7 @@ async def _claim_in_turn(queues: dict[str, Queue], plan: Plan) -> dict[str, floa
             pool = create_pool(role_url(queue.database.owner, ENGINE_ROLE), size=1)
             stack.push_async_callback(pool.dispose)
             async with AsyncSession(pool) as session, session.begin():
-                worker = await repository.register_worker(session, "bench")
+                worker = await register_worker(session, "bench")
             acts[name] = _claiming(pool, worker)
             stack.push_async_callback(_retire, pool, worker)
         return await medians(acts, plan)
@@ -130,7 +130,7 @@ async def _claim_in_turn(queues: dict[str, Queue], plan: Plan) -> dict[str, floa
 def _claiming(pool: AsyncEngine, worker: UUID) -> Act:
     async def take() -> None:
         async with AsyncSession(pool) as session, session.begin():
-            claim = await repository.claim(session, job_type=NOOP, worker=worker, now=now(), most=CONCURRENCY)
+            claim = await repository.claim_freely(session, repository.Wanted(NOOP, worker, now(), CONCURRENCY))
         if len(claim.jobs) != CONCURRENCY:
             raise BenchFailed(f"A claim took {len(claim.jobs)} due jobs of {CONCURRENCY}.")
 
@@ -139,7 +139,7 @@ def _claiming(pool: AsyncEngine, worker: UUID) -> Act:
 
 async def _retire(pool: AsyncEngine, worker: UUID) -> None:
     async with AsyncSession(pool) as session, session.begin():
-        await repository.retire_worker(session, worker)
+        await retire_worker(session, worker, now())
 
 
 def _rates(few: Queue, many: Queue, load: Load, say: Say) -> Iterator[Figure]:

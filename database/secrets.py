@@ -3,10 +3,13 @@
 import base64
 import hashlib
 import secrets
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from database.errors import DatabaseError
+
+REMEMBERED = 256
 
 
 class UndecipherableSecret(DatabaseError):
@@ -18,6 +21,8 @@ class SecretBox:
 
     def __init__(self, keys: str) -> None:
         self._fernet = MultiFernet([Fernet(_fernet_key(key.strip())) for key in keys.split(",") if key.strip()])
+        # A connection's key is asked for with every mail.
+        self._opened = lru_cache(maxsize=REMEMBERED)(self._open)
 
     def encrypt(self, secret: str) -> str:
         """Return `secret` as a token that only these keys open."""
@@ -25,6 +30,9 @@ class SecretBox:
 
     def decrypt(self, token: str) -> str:
         """Return the secret in `token`; raises UndecipherableSecret when no key opens it."""
+        return self._opened(token)
+
+    def _open(self, token: str) -> str:
         try:
             return self._fernet.decrypt(token.encode()).decode()
         except InvalidToken as error:

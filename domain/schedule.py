@@ -1,9 +1,10 @@
-"""When may a step go out? One pure function, asked by the engine and by `explain` alike."""
+"""When may a step go out? One pure function over rules, asked by the engine and by `explain` alike."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from domain.errors import NoSendingTime
@@ -13,14 +14,32 @@ HORIZON_DAYS = 400
 
 
 class Constraint(StrEnum):
-    """What can hold a step back; the last one that moved the time is the binding one."""
+    """What can hold a mail back; the last one that moved the time is the binding one."""
 
     NONE = "none"
     STEP_DELAY = "step_delay"
-    SENDING_WINDOW = "sending_window"
+    QUEUE = "queue"
+    PROVIDER = "provider"
     WEEKDAY = "weekday"
     PUBLIC_HOLIDAY = "public_holiday"
+    SENDING_WINDOW = "sending_window"
     DAILY_CAP = "daily_cap"
+    SENDING_RATE = "sending_rate"
+    DOMAIN_GAP = "domain_gap"
+
+
+Held = tuple[Constraint, datetime]
+"""What forbids a moment, and the next one worth trying, which is later."""
+
+
+class Rule(Protocol):
+    """A set of moments at which a mail may leave.
+
+    The moment it names instead of a forbidden one is never behind the next that it allows.
+    """
+
+    def hold(self, moment: datetime) -> Held | None:
+        """Return what forbids a moment (UTC), or None when it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,43 +66,77 @@ class SendingTime:
 
     at: datetime
     binding: Constraint
-    considered: tuple[tuple[Constraint, datetime], ...]
-    """Each constraint that moved the time, with the time it moved it to, in order."""
+    considered: tuple[Held, ...]
+    """Each constraint that moved the time, with the last time it moved it to, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotBefore:
+    """Nothing leaves before `at`."""
+
+    constraint: Constraint
+    at: datetime
+
+    def hold(self, moment: datetime) -> Held | None:
+        """Hold what is too early."""
+        return (self.constraint, self.at.astimezone(UTC)) if moment < self.at else None
 
 
 def _nothing_on(_day: date) -> bool:
     return False
 
 
-def sending_time(
-    *,
-    now: datetime,
-    previous: datetime | None,
-    delay: StepDelay,
-    zone: ZoneInfo,
-    window: SendingWindow,
-    is_holiday: Callable[[date], bool] = _nothing_on,
-    is_full: Callable[[date], bool] = _nothing_on,
-) -> SendingTime:
-    """Return the earliest time at or after `now` at which a step may go out.
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Mail leaves in the recipient's sending window, on its weekdays that are no holidays; all of it is local time."""
 
-    `previous` is when the step before left (None: the first step, whose delay counts from `now`). `is_holiday` and
-    `is_full` (the daily cap is used up) answer for a local date. Raises NoSendingTime when nothing fits within
-    HORIZON_DAYS.
+    zone: ZoneInfo
+    window: SendingWindow
+    is_holiday: Callable[[date], bool] = _nothing_on
+
+    def hold(self, moment: datetime) -> Held | None:
+        """Hold what is outside of the hours until they may open next."""
+        today = moment.astimezone(self.zone).date()
+        opens, closes = (to_utc(today, clock, self.zone) for clock in (self.window.start, self.window.end))
+        if today.weekday() not in self.window.weekdays:
+            return Constraint.WEEKDAY, self._opens_after(today)
+        if self.is_holiday(today):
+            return Constraint.PUBLIC_HOLIDAY, self._opens_after(today)
+        if moment < opens:
+            return Constraint.SENDING_WINDOW, opens
+        if moment >= closes:
+            return Constraint.SENDING_WINDOW, self._opens_after(today)
+        return None
+
+    def _opens_after(self, day: date) -> datetime:
+        return to_utc(day + timedelta(days=1), self.window.start, self.zone)
+
+
+def sending_time(now: datetime, rules: Sequence[Rule]) -> SendingTime:
+    """Return the earliest time at or after `now` that all rules allow.
+
+    Raises NoSendingTime when there is none within HORIZON_DAYS of the first that is neither delayed nor queued.
     """
-    due = add_delay(previous or now, delay, zone)
-    moment, considered = now.astimezone(UTC), []
-    if due > moment:
-        moment = due
-        considered.append((Constraint.STEP_DELAY, moment))
+    moment = now.astimezone(UTC)
+    considered: dict[Constraint, datetime] = {}
     horizon = moment + timedelta(days=HORIZON_DAYS)
-    while (step := _held_back(moment, zone, window, is_holiday, is_full)) is not None:
-        constraint, moment = step
-        considered.append(step)
-        if moment > horizon:
+    while (held := next(filter(None, (rule.hold(moment) for rule in rules)), None)) is not None:
+        constraint, moment = held
+        if constraint is Constraint.SENDING_WINDOW and next(reversed(considered), None) is Constraint.DAILY_CAP:
+            # A day that is full ends at midnight: that the next opens later does not bind.
+            constraint = Constraint.DAILY_CAP
+        # Of each constraint its last word counts, so that a long weekend reads as one line.
+        considered.pop(constraint, None)
+        considered[constraint] = moment
+        if constraint in _PLANNED:
+            horizon = max(horizon, moment + timedelta(days=HORIZON_DAYS))
+        elif moment > horizon:
             raise NoSendingTime(f"No sending time within {HORIZON_DAYS} days; the last obstacle is '{constraint}'.")
-    binding = considered[-1][0] if considered else Constraint.NONE
-    return SendingTime(at=moment, binding=binding, considered=tuple(_last_word_of_each(considered)))
+    binding = next(reversed(considered), Constraint.NONE)
+    return SendingTime(moment, binding, tuple(considered.items()))
+
+
+_PLANNED = {Constraint.STEP_DELAY, Constraint.QUEUE}
 
 
 def add_delay(start: datetime, delay: StepDelay, zone: ZoneInfo) -> datetime:
@@ -96,36 +149,3 @@ def add_delay(start: datetime, delay: StepDelay, zone: ZoneInfo) -> datetime:
 def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """Return a local wall-clock time in UTC: in a DST gap the moment after the gap, in a fold the first of the two."""
     return datetime.combine(day, clock.replace(fold=0), zone).astimezone(UTC)
-
-
-def _held_back(
-    moment: datetime,
-    zone: ZoneInfo,
-    window: SendingWindow,
-    is_holiday: Callable[[date], bool],
-    is_full: Callable[[date], bool],
-) -> tuple[Constraint, datetime] | None:
-    """Return the first constraint that forbids `moment` and the next time worth trying, or None if it is free."""
-    local = moment.astimezone(zone)
-    today = local.date()
-    opens, closes = to_utc(today, window.start, zone), to_utc(today, window.end, zone)
-    tomorrow = to_utc(today + timedelta(days=1), window.start, zone)
-    if today.weekday() not in window.weekdays:
-        return Constraint.WEEKDAY, tomorrow
-    if is_holiday(today):
-        return Constraint.PUBLIC_HOLIDAY, tomorrow
-    if moment < opens:
-        return Constraint.SENDING_WINDOW, opens
-    if moment >= closes:
-        return Constraint.SENDING_WINDOW, tomorrow
-    if is_full(today):
-        return Constraint.DAILY_CAP, tomorrow
-    return None
-
-
-def _last_word_of_each(considered: list[tuple[Constraint, datetime]]) -> Iterator[tuple[Constraint, datetime]]:
-    """Keep, of each constraint, only its last word, so that a long weekend reads as one line."""
-    last = {constraint: index for index, (constraint, _) in enumerate(considered)}
-    for index, (constraint, moment) in enumerate(considered):
-        if last[constraint] == index:
-            yield constraint, moment

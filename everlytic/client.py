@@ -4,14 +4,14 @@ It is safe to share between tasks. Every method raises one of ``everlytic.errors
 must not be repeated, and its error's ``outcome`` says whether the mail may be out.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
 from everlytic import protocol, requests
-from everlytic.errors import ConnectionLost, TimedOut, Unreachable, UnrecognisedAnswer
+from everlytic.errors import ConnectionLost, EverlyticError, TimedOut, Unreachable, UnrecognisedAnswer
 from everlytic.models import (
     BulkEmail,
     CallbackEvent,
@@ -28,6 +28,8 @@ from everlytic.protocol import Response
 from everlytic.requests import Request, RequestBuilder
 
 T = TypeVar("T")
+
+BeforeCall = Callable[[], Awaitable[None]]
 
 MAX_PAGE_SIZE = 100
 """The largest page the tenant API gives."""
@@ -58,9 +60,14 @@ class EverlyticClient:
     def __repr__(self) -> str:
         return f"EverlyticClient({self._requests!r})"
 
-    async def send(self, mail: Mail) -> SendResult:
-        """Hand one mail to the v1 service. Call it once per mail: the service has no idempotency key."""
-        response = await self._exchange(self._requests.v1("POST", "mail", body=requests.mail_body(mail)))
+    async def send(self, mail: Mail, *, before_call: BeforeCall | None = None) -> SendResult:
+        """Hand one mail to the v1 service. Call it once per mail: the service has no idempotency key.
+
+        ``before_call`` is awaited when the connection stands and the first byte is about to be written; what it raises
+        comes out as it is, and then no byte has left.
+        """
+        request = self._requests.v1("POST", "mail", body=requests.mail_body(mail))
+        response = await self._exchange(request, before_call)
         return protocol.decipher_send(response, self._now())
 
     async def create_webhook(self, registration: WebhookRegistration) -> Webhook:
@@ -185,33 +192,67 @@ class EverlyticClient:
                 raise UnrecognisedAnswer("Everlytic's next link leads back to a page already read.")
             seen.add(request.url)
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _exchange(self, request: Request, before_call: BeforeCall | None = None) -> Response:
+        watch = _Watch(before_call)
         try:
-            answer = await self._http.request(
+            call = self._http.build_request(
                 request.method,
                 request.url,
                 headers=dict(request.headers),
                 content=request.body or None,
-                follow_redirects=False,
+                extensions={"trace": watch},
             )
-        except (
-            httpx.ConnectError,
-            httpx.ConnectTimeout,
-            httpx.PoolTimeout,
-            httpx.ProxyError,
-            httpx.UnsupportedProtocol,
-            httpx.LocalProtocolError,
-            httpx.InvalidURL,
-        ) as error:
-            raise Unreachable(f"Everlytic cannot be reached, so nothing was sent: {_name(error)}.") from error
-        except httpx.TimeoutException as error:
-            raise TimedOut(f"Everlytic gave no answer in time: {_name(error)}.") from error
-        except httpx.TransportError as error:
-            raise ConnectionLost(f"The connection to Everlytic broke: {_name(error)}.") from error
-        except httpx.RequestError as error:
-            raise UnrecognisedAnswer(f"Everlytic's answer cannot be read: {_name(error)}.") from error
+        except (httpx.InvalidURL, ValueError) as error:
+            raise _failure(error, is_unsent=True) from error
+        try:
+            answer = await self._http.send(call, follow_redirects=False)
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            if error is watch.objection:
+                raise
+            raise _failure(error, is_unsent=watch.is_told and not watch.has_begun) from error
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status_code, headers, answer.content)
+
+
+class _Watch:
+    """Told by the transport of each thing it does: calls ``before_call`` in time, and knows whether anything left."""
+
+    def __init__(self, before_call: BeforeCall | None) -> None:
+        self._before_call = before_call
+        self.is_told = self.has_begun = False
+        self.objection: Exception | None = None
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        self.is_told = True
+        # A proxy's CONNECT is not the request; httpcore tells of it under the same name.
+        if not event.endswith("send_request_headers.started") or info["request"].method == b"CONNECT":
+            return
+        if self._before_call is not None:
+            try:
+                await self._before_call()
+            except Exception as error:
+                self.objection = error
+                raise
+        self.has_begun = True
+
+
+def _failure(error: Exception, *, is_unsent: bool) -> EverlyticError:
+    """What an exception of the transport means: before the first byte, that surely nothing was sent."""
+    refused = (
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.UnsupportedProtocol,
+        httpx.LocalProtocolError,
+    )
+    if is_unsent or isinstance(error, refused):
+        return Unreachable(f"Everlytic cannot be reached, so nothing was sent: {_name(error)}.")
+    if isinstance(error, httpx.TimeoutException):
+        return TimedOut(f"Everlytic gave no answer in time: {_name(error)}.")
+    if isinstance(error, httpx.TransportError):
+        return ConnectionLost(f"The connection to Everlytic broke: {_name(error)}.")
+    return UnrecognisedAnswer(f"Everlytic's answer cannot be read: {_name(error)}.")
 
 
 def _name(error: Exception) -> str:

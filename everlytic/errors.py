@@ -5,10 +5,11 @@
     EverlyticError
     ├── NotSent                 the provider surely did not do it          outcome "rejected"
     │   ├── Unauthorized        401, 403: our credentials
+    │   ├── QuotaUsedUp         402, or 403 or 429 that speak of a quota: later
     │   ├── InvalidRequest      400, 404, 422 with recognised reasons: our content
     │   ├── NotFound            404 on anything but a send
     │   ├── RateLimited         429: later, after ``retry_after``
-    │   ├── Unavailable         503 with Retry-After: later
+    │   ├── Unavailable         503 with Retry-After, 403 from a server in front: later
     │   └── Unreachable         no connection: nothing left this machine
     ├── OutcomeUnknown          it may have been done; look before trying again   outcome "unknown"
     │   ├── TimedOut            no answer in time after the request went out
@@ -96,6 +97,12 @@ class NotFound(NotSent):
     """The thing asked for does not exist at the provider."""
 
 
+class QuotaUsedUp(NotSent):
+    """The account may send no more for now; nothing was accepted. ``retry_after`` seconds if the provider said so."""
+
+    fault = Fault.PROVIDER
+
+
 class RateLimited(NotSent):
     """429: too many requests; nothing was accepted. ``retry_after`` seconds if the provider said so."""
 
@@ -103,7 +110,7 @@ class RateLimited(NotSent):
 
 
 class Unavailable(NotSent):
-    """503 with Retry-After: the provider turned the request away for now."""
+    """503 with Retry-After, or a page of a server in front: the request was turned away for now."""
 
     fault = Fault.PROVIDER
 

@@ -6,6 +6,7 @@ bodies. Nothing here opens a connection, waits, retries or reads a clock. The ot
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from everlytic.errors import (
     NotFound,
     Problem,
     ProviderBroken,
+    QuotaUsedUp,
     RateLimited,
     Unauthorized,
     Unavailable,
@@ -40,6 +42,9 @@ from everlytic.models import (
 
 RECOGNISED_REASONS = frozenset({"required", "invalid"})
 """Reasons of a v1 400/422 that prove the mail was refused. Any other 4xx may still have been delivered."""
+
+_QUOTA = re.compile(r"quota|allowance|\bcredits?\b|\b(?:daily|monthly|sending|message)[ _-]?limit", re.IGNORECASE)
+"""What the answer to a used up quota says is not public; these words tell it from a refused key and from haste."""
 
 _VALIDATION_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY})
 
@@ -115,7 +120,8 @@ def raise_for_failure(response: Response, *, sending: bool, now: datetime | None
     if response.succeeded:
         return
     code, message, problems = _complaint(response.body)
-    kind, sentence = _kind(response, problems, sending=sending)
+    told = " ".join([code or "", message, *(f"{one.reason} {one.message}" for one in problems)])
+    kind, sentence = _turned_away(response, told) or _kind(response, problems, sending=sending)
     detail = "; ".join(f"{one.location}: {one.message or one.reason}" for one in problems)
     if said := detail or message:
         sentence = f"{sentence} It says: {said}"
@@ -128,14 +134,25 @@ def raise_for_failure(response: Response, *, sending: bool, now: datetime | None
     )
 
 
-def _kind(response: Response, problems: tuple[Problem, ...], *, sending: bool) -> tuple[type[EverlyticError], str]:
+def _turned_away(response: Response, told: str) -> tuple[type[EverlyticError], str] | None:
+    """What an answer means that says nothing of the request but who may call, and when; None for any other."""
     status = response.status
+    limits = {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+    if status == HTTPStatus.PAYMENT_REQUIRED or (status in limits and _QUOTA.search(told)):
+        return QuotaUsedUp, f"Everlytic says that the account's quota is used up ({status})."
+    if status == HTTPStatus.FORBIDDEN and response.body.lstrip().startswith(b"<"):
+        return Unavailable, "A server in front of Everlytic turned the request away (403 with a page)."
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Unauthorized, f"Everlytic refused the credentials ({status}); check username and API key."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimited, "Everlytic asks for fewer requests (429); try later."
     if status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in response.headers:
         return Unavailable, "Everlytic is unavailable (503) and names a time to come back."
+    return None
+
+
+def _kind(response: Response, problems: tuple[Problem, ...], *, sending: bool) -> tuple[type[EverlyticError], str]:
+    status = response.status
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProviderBroken, f"Everlytic failed with {status}; whether it acted is not known."
     if status >= HTTPStatus.BAD_REQUEST:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     CTE,
+    BindParameter,
     ColumnElement,
     Select,
     Text,
@@ -87,7 +88,7 @@ def among(ids: Collection[UUID]) -> ColumnElement[Any]:
     return any_(cast(list(ids), ARRAY(PG_UUID)))
 
 
-def unmailable(workspace_id: UUID) -> ColumnElement[str | None]:
+def unmailable(workspace_id: UUID | BindParameter[UUID]) -> ColumnElement[str | None]:
     """Return why the lead of a statement must not be mailed, whatever the time; null where it may be."""
     return case(
         (suppressed(workspace_id, Lead.email), "the address is suppressed"),

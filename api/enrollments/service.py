@@ -22,7 +22,16 @@ from database import jobs
 from database.models import Lead, LeadEnrollment, SequenceStep, Workspace
 from database.models import Sequence as SequenceRow
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus, next_status
-from domain.schedule import SendingTime, SendingWindow, StepDelay, sending_time
+from domain.schedule import (
+    Constraint,
+    Hours,
+    NotBefore,
+    SendingTime,
+    SendingWindow,
+    StepDelay,
+    add_delay,
+    sending_time,
+)
 from domain.sequence import SequenceStatus
 
 GENERATE_DRAFT = "generate_draft"
@@ -46,22 +55,25 @@ def sending_hours(
     now: datetime,
     previous: datetime | None = None,
     delay: StepDelay = NO_DELAY,
-    is_full: Callable[[date], bool] = lambda _day: False,
 ) -> SendingTime:
-    """Ask the schedule on a workspace's terms: in the lead's zone, or the workspace's where the lead has none."""
-    return sending_time(
-        now=now,
-        previous=previous,
-        delay=delay,
-        zone=ZoneInfo(zone or workspace.timezone),
-        window=SendingWindow(workspace.window_start, workspace.window_end, frozenset(workspace.sending_weekdays)),
-        is_holiday=_holidays_of(workspace.holidays_country),
-        is_full=is_full,
-    )
+    """Return when a step may go out by its delay and the recipient's hours; its turn is asked for when it is due.
+
+    `previous` is when the step before left (None: the first step, whose delay counts from `now`).
+    """
+    hours = hours_of(workspace, zone)
+    due = add_delay(previous or now, delay, hours.zone)
+    return sending_time(now, [NotBefore(Constraint.STEP_DELAY, due), hours])
+
+
+def hours_of(workspace: Workspace, zone: str | None) -> Hours:
+    """Return the hours in which a recipient in a zone (None: the workspace's) is written to."""
+    window = SendingWindow(workspace.window_start, workspace.window_end, frozenset(workspace.sending_weekdays))
+    return Hours(ZoneInfo(zone or workspace.timezone), window, holidays_of(workspace.holidays_country))
 
 
 @lru_cache(maxsize=64)
-def _holidays_of(country: str | None) -> Callable[[date], bool]:
+def holidays_of(country: str | None) -> Callable[[date], bool]:
+    """Return what says whether a date is a public holiday of a country; None has none."""
     if country is None:
         return lambda _day: False
     calendar = holidays.country_holidays(country)

@@ -56,6 +56,16 @@ _EMPTY_ATTEMPTS = text(
     """
 )
 
+_EMPTY_SETTLEMENTS = text(
+    """
+    UPDATE app.send_settlements AS settlement
+       SET note = ''
+      FROM app.email_drafts AS draft
+     WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
+       AND settlement.draft_id = draft.id AND settlement.note <> ''
+    """
+)
+
 _EMPTY_REPLIES = text(
     """
     UPDATE app.replies
@@ -144,12 +154,15 @@ _JOBS = text(
     """
 )
 
+_ARCHIVED_JOBS = text(_JOBS.text.replace("scheduled_jobs", "archived_jobs"))
+
 _TRACES: Mapping[str, TextClause] = {
     "replies": _REPLIES,
     "transactions": _TRANSACTIONS,
     "callback events": _CALLBACKS,
     "webhook deliveries": _DELIVERIES,
     "jobs": _JOBS,
+    "archived jobs": _ARCHIVED_JOBS,
 }
 PLACES = tuple(_TRACES)
 """Where traces are looked for, all of it large and without an index on who it is about."""
@@ -189,7 +202,7 @@ async def empty_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Se
     """Take the content out of what was written to leads, told about it and answered; what is unsent fails."""
     parameters = {"workspace_id": workspace_id, "lead_ids": list(lead_ids)}
     await session.execute(_EMPTY_DRAFTS, {**parameters, "reason": reason})
-    for statement in (_EMPTY_ATTEMPTS, _EMPTY_REPLIES, _EMPTY_EVENTS):
+    for statement in (_EMPTY_ATTEMPTS, _EMPTY_SETTLEMENTS, _EMPTY_REPLIES, _EMPTY_EVENTS):
         await session.execute(statement, parameters)
 
 

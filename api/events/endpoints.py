@@ -36,6 +36,7 @@ async def get_event(member: MemberDep, event_id: EventId) -> EventOut:
     return EventOut.of(await service.get_event(member.session, member.workspace_id, event_id))
 
 
+@public_router.head("/{token}", include_in_schema=False)
 @public_router.get("/{token}", operation_id="showUnsubscribePage", responses=BROKEN_LINK)
 async def show_unsubscribe_page(token: str, services: ServicesDep) -> HTMLResponse:
     """Ask whether to unsubscribe; changes nothing, because mail scanners open every link."""

@@ -37,6 +37,7 @@ class Message:
 
     draft_id: UUID
     lead_id: UUID
+    sequence_id: UUID
     outcome: SendOutcome | None
 
 
@@ -90,7 +91,13 @@ async def find_messages(
 ) -> tuple[dict[UUID, Message], dict[str, Message]]:
     """Return the messages that events name, by our draft id and by Everlytic's transaction id."""
     statement = (
-        select(EmailDraft.id, EmailDraft.lead_id, SendAttempt.outcome, SendAttempt.everlytic_transaction_id)
+        select(
+            EmailDraft.id,
+            EmailDraft.lead_id,
+            EmailDraft.sequence_id,
+            SendAttempt.outcome,
+            SendAttempt.everlytic_transaction_id,
+        )
         .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
         .where(EmailDraft.workspace_id == workspace_id)
     )
@@ -100,8 +107,10 @@ async def find_messages(
         EmailDraft.id == any_(cast(list(draft_ids), ARRAY(PG_UUID))),
         EmailDraft.everlytic_message_id == any_(cast(list(transaction_ids), ARRAY(Text))),
     ):
-        for draft_id, lead_id, outcome, transaction_id in await session.execute(statement.where(condition)):
-            message = Message(draft_id, lead_id, SendOutcome(outcome) if outcome else None)
+        for draft_id, lead_id, sequence_id, outcome, transaction_id in await session.execute(
+            statement.where(condition)
+        ):
+            message = Message(draft_id, lead_id, sequence_id, SendOutcome(outcome) if outcome else None)
             by_draft[draft_id] = message
             if transaction_id:
                 by_transaction[transaction_id] = message

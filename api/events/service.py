@@ -16,6 +16,8 @@ from api.events import repository
 from api.events.repository import Message
 from api.events.schemas import EventFilter
 from api.events.verdicts import judge
+from api.guards import service as guards
+from api.outcomes import service as outcomes
 from api.pagination import PageRequest
 from api.sending import service as sending
 from api.sending.service import Acceptance
@@ -29,7 +31,7 @@ from everlytic.models import CallbackEvent
 from everlytic.webhooks import ProviderEvent, from_callback_event, parse_delivery
 
 MOST_AT_ONCE = 1000
-PROVES_ACCEPTANCE = {SendOutcome.CLAIMED, SendOutcome.UNKNOWN}
+NOT_KNOWN_TO_BE_SENT = {None, SendOutcome.CLAIMED, SendOutcome.UNKNOWN}
 
 TYPES: Mapping[str, EmailEventType] = {
     "sent": EmailEventType.SENT,
@@ -118,8 +120,10 @@ async def _apply(session: AsyncSession, workspace_id: UUID, events: Sequence[Pro
     proved = [
         Acceptance(about[event.key].draft_id, event.transaction_id, now)
         for event in known.values()
-        if about[event.key].outcome in PROVES_ACCEPTANCE
+        if about[event.key].outcome in NOT_KNOWN_TO_BE_SENT
     ]
+    if any(about[key].outcome is None for key in known):
+        await outcomes.claim_again(session, workspace_id, sorted({one.draft_id for one in proved}), now)
     if proved:
         await sending.accept(session, workspace_id, proved)
     delivered = await _delivery_times(session, known, about)
@@ -192,7 +196,10 @@ async def _act(
     fresh: Sequence[tuple[EmailEventType, ProviderEvent, Message]],
     now: datetime,
 ) -> None:
-    """Stop whom the events stop: hard bounces and complaints are suppressed, an unsubscribe is a no for good."""
+    """Stop whom the events stop: hard bounces and complaints are suppressed, an unsubscribe is a no for good.
+
+    Sequences that fare badly pause with it.
+    """
 
     def leads_with(*types: EmailEventType) -> list[UUID]:
         return sorted({message.lead_id for type_, _, message in fresh if type_ in types})
@@ -216,6 +223,8 @@ async def _act(
         ((EmailEventType.COMPLAINED,), "complained"),
     ):
         await enrollments.unsubscribe_leads(session, workspace_id, leads_with(*types), cause=cause, now=now)
+    alarming = {EmailEventType.BOUNCED, EmailEventType.COMPLAINED}
+    await guards.check(session, workspace_id, {message.sequence_id for type_, _, message in fresh if type_ in alarming})
 
 
 async def settle_unknown_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:

@@ -10,11 +10,12 @@ import logging
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from operator import attrgetter
+from typing import Generic
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,10 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from api.clock import Clock
 from api.errors import WorkspaceGone
 from api.jobs import repository
-from api.jobs.repository import Ending
+from api.jobs.housekeeping import FIRST, Housekeeping
+from api.jobs.repository import Claim, Claimed, Ending, Wanted
+from api.jobs.work import Deferred, EngineSettings, R, RetryLater, Task, Unrecoverable, Work
 from api.metrics.service import JobObserver, Outcome, Unobserved
+from database import jobs
 from database.models import JobStatus
-from database.tenancy import Scope, transaction
+
+__all__ = ["Deferred", "Engine", "EngineSettings", "RetryLater", "Task", "Unrecoverable", "Work", "backoff"]
 
 log = logging.getLogger(__name__)
 
@@ -36,90 +41,36 @@ ERROR_LENGTH = 2000
 MOST_AT_ONCE = 100
 FLUSH_SECONDS = 0.01
 SHORTEST_IDLE_SECONDS = 0.001
-FIRST = UUID(int=0)
-UNOBSERVED = Unobserved()
-
-R = TypeVar("R")
-
-
-class RetryLater(Exception):
-    """The job did nothing and should be tried again; counts as an attempt."""
-
-    def __init__(self, reason: str, after_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.after_seconds = after_seconds
-
-
-class Deferred(Exception):
-    """The job may not run before `at` (business time); does not count as an attempt."""
-
-    def __init__(self, at: datetime, reason: str) -> None:
-        super().__init__(reason)
-        self.at = at
-
-
-class Unrecoverable(Exception):
-    """The job can never succeed; trying again would not help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work(Generic[R]):
-    """One claimed job, as its task sees it."""
-
-    job_id: UUID
-    workspace_id: UUID
-    payload: Mapping[str, Any]
-    attempt: int
-    scheduled_for: datetime
-    clock: Clock
-    pool: AsyncEngine
-    resources: R
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """Open one transaction as the job's workspace; no provider or model is called inside one."""
-        async with transaction(self.pool, Scope(workspace_id=self.workspace_id)) as session:
-            yield session
-
-
-@dataclass(frozen=True, slots=True)
-class Task(Generic[R]):
-    """What a job type does, how many of them a worker runs at once, and what becomes of one whose worker was lost.
-
-    `on_lost`: `retry` runs it again while attempts are left; `verify` runs it again whatever its attempts, because the
-    task itself finds out what the lost run did.
-    """
-
-    job_type: str
-    run: Callable[[Work[R]], Awaitable[None]]
-    concurrency: int
-    on_lost: Literal["retry", "verify"] = "retry"
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How a worker behaves; seconds are real ones."""
-
-    poll_seconds: float = 0.2
-    beat_seconds: float = 5.0
-    lost_after_seconds: float = 20.0
-    stop_within_seconds: float = 20.0
+LEAVING_SHARE = 0.25
+"""Of the time a worker has to stop: what is kept for giving back what does not end, and for signing off."""
+TURN_SHARE, LONGEST_WITHOUT_TURNS_SECONDS = 0.2, 0.05
+"""How much of the time is spent on asking for others, and how often at least, while one workspace alone has jobs."""
+UNOBSERVED, USUAL = Unobserved(), EngineSettings()
 
 
 @dataclass(slots=True)
 class _Lane(Generic[R]):
     task: Task[R]
-    running: set[asyncio.Task[None]] = field(default_factory=set)
+    running: dict[asyncio.Task[None], UUID] = field(default_factory=dict)
     has_claimed: bool = False
     """Whether anything was claimed since it was woken; what others hold is not asked for again at once."""
     in_turn_after: UUID | None = None
     """Behind which workspace the next turn begins; None while everything that is due is seen at once."""
+    round_began: float = 0.0
+    """When (monotonic) the first workspace had its turn the last time."""
+    is_one_alone: bool = False
+    """Whether since then no two workspaces were seen that have due jobs."""
+    no_turn_before: float = 0.0
+    """Until when (monotonic) turns are left out, because nobody waited for one."""
+    has_rates: bool = False
+    doubtful_until: float | None = None
+    """Until when (monotonic) a claim whose answer was lost may turn out to have been made."""
     freed: asyncio.Event = field(default_factory=asyncio.Event)
     due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self, done: asyncio.Task[None]) -> None:
         """Give a finished job's place to the next."""
-        self.running.discard(done)
+        del self.running[done]
         self.freed.set()
 
 
@@ -134,21 +85,27 @@ class Engine(Generic[R]):
         clock: Clock,
         tasks: Sequence[Task[R]],
         resources: R,
-        settings: EngineSettings = EngineSettings(),
+        settings: EngineSettings = USUAL,
         observer: JobObserver = UNOBSERVED,
     ) -> None:
-        self._queue, self._pool, self._clock = queue, pool, clock
+        # Each of the engine's statements stands for itself.
+        self._queue = queue.execution_options(isolation_level="AUTOCOMMIT")
+        self._pool, self._clock = pool, clock
         self._resources, self._settings, self._observer = resources, settings, observer
         self._lanes = [_Lane(task) for task in tasks]
         self._endings: list[Ending] = []
         self._ended = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._stop_by = 0.0
         self._look = asyncio.Event()
         self._last_beat = 0.0
-        self._worker: UUID | None = None
+        self._worker = FIRST
+        self._house = Housekeeping(self._queue, clock, tasks, settings, observer)
 
     def stop(self) -> None:
-        """Ask the worker to take nothing new and to end."""
+        """Ask the worker to take nothing new and to end within `stop_within_seconds` from now."""
+        if not self._stopping.is_set():
+            self._stop_by = time.monotonic() + self._settings.stop_within_seconds
         self._stopping.set()
         self._look.set()
         for lane in self._lanes:
@@ -157,18 +114,22 @@ class Engine(Generic[R]):
 
     async def run(self) -> None:
         """Work until `stop`; then wait for what runs, give back what does not end in time, and sign off."""
-        async with self._queue_transaction() as session:
-            self._worker = await repository.register_worker(session, socket.gethostname())
+        async with self._statements() as session:
+            self._worker = await jobs.register_worker(session, socket.gethostname())
         self._last_beat = time.monotonic()
-        keepers = [asyncio.create_task(self._keep_beating()), asyncio.create_task(self._keep_recording())]
-        await asyncio.gather(self._look_out(), *(self._work(lane) for lane in self._lanes))
-        await self._drain()
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
-        await self._record()
-        async with self._queue_transaction() as session:
-            await repository.retire_worker(session, self._worker)
+        keepers = (self._keep_beating(), self._keep_recording(), self._house.keep())
+        keeping = [asyncio.create_task(keeper) for keeper in keepers]
+        loops = [asyncio.create_task(loop) for loop in (self._look_out(), *map(self._work, self._lanes))]
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([*loops, *keeping, stopping], return_when=asyncio.FIRST_COMPLETED)
+        self.stop()
+        await self._drain(loops)
+        await _cancelled(keeping, self._left() / 2)
+        # Not awaited itself: a database that has fallen silent would hold it for ever.
+        await _cancelled([asyncio.create_task(self._sign_off())], 0.0, after=self._left())
+        for one in (*loops, *keeping):
+            if one.done() and not one.cancelled():
+                one.result()
 
     async def run_until(self, is_done: Callable[[], Awaitable[bool]]) -> None:
         """Work until `is_done` says so, asked at every poll; for demos and tests that wait for an empty queue."""
@@ -178,14 +139,28 @@ class Engine(Generic[R]):
         self.stop()
         await working
 
-    async def _drain(self) -> None:
+    def _left(self) -> float:
+        return max(0.0, self._stop_by - time.monotonic())
+
+    async def _drain(self, loops: Sequence[asyncio.Task[None]]) -> None:
+        """Let end what has begun, a claim that is under way included; cancel what does not end in time."""
+        leaving = LEAVING_SHARE * self._settings.stop_within_seconds
+        await _cancelled(loops, 0.0, after=self._left() - leaving)
         running = [task for lane in self._lanes for task in lane.running]
-        if not running:
-            return
-        _, unfinished = await asyncio.wait(running, timeout=self._settings.stop_within_seconds)
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+        await _cancelled(running, self._left() / 2, after=self._left() - leaving)
+
+    async def _sign_off(self) -> None:
+        """Record all endings, give back the rest and leave; a database that is away is asked again."""
+        while True:
+            try:
+                await self._record()
+                async with self._statements() as session:
+                    await jobs.retire_worker(session, self._worker, self._clock.now())
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("The worker cannot sign off, trying again: %s", error)
+                await asyncio.sleep(self._settings.poll_seconds)
+            else:
+                return
 
     async def _look_out(self) -> None:
         """Wake the lanes that have due jobs, with one look at the queue for all; sleep until the next is due."""
@@ -202,11 +177,14 @@ class Engine(Generic[R]):
 
     async def _wake_due(self) -> float:
         """Wake each lane whose next job is due; returns how long nothing more is due, at most a poll's time."""
-        async with self._queue_transaction() as session:
+        await self._house.ask_for_slots()
+        async with self._statements() as session:
             dues = await repository.next_due(session, [lane.task.job_type for lane in self._lanes])
         idle = self._settings.poll_seconds
         for lane in self._lanes:
             due = dues.get(lane.task.job_type)
+            if lane.doubtful_until is not None:
+                lane.due.set()
             if due is None:
                 continue
             wait = self._clock.real_seconds_until(due)
@@ -236,45 +214,77 @@ class Engine(Generic[R]):
 
     async def _fill(self, lane: _Lane[R], free: int) -> bool:
         """Claim and start up to `free` jobs; returns whether more may be due. A database that is away has none."""
-        assert self._worker is not None
+        now = self._clock.now()
         try:
-            async with self._queue_transaction() as session:
-                claim = await repository.claim(
-                    session,
-                    job_type=lane.task.job_type,
-                    worker=self._worker,
-                    now=self._clock.now(),
-                    most=free,
-                    in_turn_after=lane.in_turn_after,
-                )
+            async with self._statements() as session:
+                await self._settle_doubt(session, lane)
+                claim = await self._claim(session, lane, free, now)
         except (SQLAlchemyError, OSError) as error:
             log.warning("The queue cannot be claimed from, trying again: %s", error)
+            lane.doubtful_until = time.monotonic() + self._settings.lost_after_seconds
             return False
-        # Behind the last workspace the first has its turn again.
-        lane.in_turn_after = (claim.last_visited or FIRST) if claim.is_crowded else None
         lane.has_claimed = lane.has_claimed or bool(claim.jobs) or claim.moved > 0
-        for row in claim.jobs:
-            self._observer.claimed(lane.task.job_type, -self._clock.real_seconds_until(row.run_at))
-            work = Work(
-                row.id,
-                row.workspace_id,
-                row.payload,
-                row.attempts,
-                row.scheduled_for,
-                self._clock,
-                self._pool,
-                self._resources,
-            )
-            task = asyncio.create_task(self._run_one(lane.task, work, row.max_attempts))
-            lane.running.add(task)
+        # They begin in the order in which they wait, which an UPDATE does not answer in.
+        for job in sorted(claim.jobs, key=attrgetter("run_at", "id")):
+            self._observer.claimed(lane.task.job_type, (now - job.run_at).total_seconds() / self._clock.speed)
+            task = asyncio.create_task(self._run_one(lane.task, job))
+            lane.running[task] = job.id
             task.add_done_callback(lane.release)
         return claim.is_crowded or len(claim.jobs) + claim.moved >= free
+
+    async def _settle_doubt(self, session: AsyncSession, lane: _Lane[R]) -> None:
+        """Give back what a claim took whose answer never came: no other worker would, as long as this one beats."""
+        if lane.doubtful_until is None:
+            return
+        known = [*lane.running.values(), *(ending.job_id for ending in self._endings)]
+        await jobs.give_back_unknown(
+            session, job_type=lane.task.job_type, worker=self._worker, known=known, now=self._clock.now()
+        )
+        if time.monotonic() > lane.doubtful_until:
+            lane.doubtful_until = None
+
+    async def _claim(self, session: AsyncSession, lane: _Lane[R], most: int, now: datetime) -> Claim:
+        """Claim in turn when more are due than are seen at once, and somebody may be waiting for a turn."""
+        started = time.monotonic()
+        wanted = Wanted(lane.task.job_type, self._worker, now, most)
+        is_turn = lane.in_turn_after is not None and started >= lane.no_turn_before
+        if not is_turn and not lane.has_rates:
+            claim = await repository.claim_freely(session, wanted)
+            if claim.jobs:
+                lane.in_turn_after = (lane.in_turn_after or FIRST) if claim.is_crowded else None
+                return claim
+        claim = await repository.claim(session, wanted, lane.in_turn_after if is_turn else None)
+        lane.has_rates = claim.has_rates
+        if is_turn:
+            self._note_turn(lane, claim, started)
+        # Behind the last workspace the first has its turn again.
+        lane.in_turn_after = (claim.last_visited or FIRST) if claim.is_crowded else None
+        return claim
+
+    def _note_turn(self, lane: _Lane[R], claim: Claim, started: float) -> None:
+        """Leave turns out for a moment when in a whole round of them nobody was seen who waits for one."""
+        if lane.in_turn_after == FIRST:
+            lane.round_began, lane.is_one_alone = started, True
+        lane.is_one_alone = lane.is_one_alone and claim.is_one_alone
+        if claim.last_visited is None and lane.is_one_alone:
+            now = time.monotonic()
+            lane.no_turn_before = now + min((now - lane.round_began) / TURN_SHARE, LONGEST_WITHOUT_TURNS_SECONDS)
 
     def _may_start(self) -> bool:
         """Say whether the others still take this worker for alive; with half the time gone it starts nothing."""
         return time.monotonic() - self._last_beat < self._settings.lost_after_seconds / 2
 
-    async def _run_one(self, task: Task[R], work: Work[R], max_attempts: int) -> None:
+    async def _run_one(self, task: Task[R], job: Claimed) -> None:
+        work = Work(
+            job.id,
+            job.workspace_id,
+            job.payload,
+            job.attempts,
+            job.scheduled_for,
+            self._clock,
+            self._pool,
+            self._resources,
+        )
         started = time.monotonic()
         try:
             await task.run(work)
@@ -296,7 +306,7 @@ class Engine(Generic[R]):
             )
             outcome = Outcome.RELEASED
         except Exception as error:  # noqa: BLE001 - a failing job must never end the worker
-            ending = self._failure(work, error, max_attempts)
+            ending = self._failure(work, error, job.max_attempts)
             outcome = Outcome.FAILED if ending.status is JobStatus.FAILED else Outcome.RETRIED
         self._observer.ended(task.job_type, outcome, time.monotonic() - started)
         self._endings.append(ending)
@@ -327,41 +337,40 @@ class Engine(Generic[R]):
                 await asyncio.sleep(self._settings.poll_seconds)
 
     async def _record(self) -> None:
-        endings, self._endings = self._endings, []
-        if not endings:
-            return
-        assert self._worker is not None
-        try:
-            async with self._queue_transaction() as session:
+        """Record what has ended; it is kept in mind until that is certain, since to record it twice does no harm."""
+        endings = list(self._endings)
+        if endings:
+            async with self._statements() as session:
                 await repository.finish(session, self._worker, self._clock.now(), endings)
-        except BaseException:
-            self._endings = endings + self._endings
-            raise
+            del self._endings[: len(endings)]
 
     async def _keep_beating(self) -> None:
-        assert self._worker is not None
-        verified = [lane.task.job_type for lane in self._lanes if lane.task.on_lost == "verify"]
         while True:
             try:
                 started = time.monotonic()
-                async with self._queue_transaction() as session:
-                    await repository.beat(session, self._worker)
+                async with self._statements() as session:
+                    await jobs.beat(session, self._worker)
                 self._last_beat = started
-                async with self._queue_transaction() as session:
-                    await repository.reap(
-                        session,
-                        lost_after=self._settings.lost_after_seconds,
-                        now=self._clock.now(),
-                        verified=verified,
-                    )
             except (SQLAlchemyError, OSError) as error:
                 log.warning("The heartbeat failed, trying again: %s", error)
             await asyncio.sleep(self._settings.beat_seconds)
 
     @asynccontextmanager
-    async def _queue_transaction(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self._queue) as session, session.begin():
+    async def _statements(self) -> AsyncIterator[AsyncSession]:
+        """Open a session whose statements commit by themselves."""
+        async with AsyncSession(self._queue) as session:
             yield session
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]], grace: float, *, after: float = 0.0) -> None:
+    """Give tasks `after` seconds to end, cancel those that do not, and give these `grace` seconds to be gone."""
+    unfinished: Collection[asyncio.Task[None]] = tasks
+    if tasks and after > 0:
+        _, unfinished = await asyncio.wait(tasks, timeout=after)
+    for task in unfinished:
+        task.cancel()
+    if unfinished and grace > 0:
+        await asyncio.wait(unfinished, timeout=grace)
 
 
 def backoff(attempt: int) -> float:

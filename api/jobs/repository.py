@@ -4,17 +4,33 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import eq, ge, lt
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs.schemas import JobFilter
 from api.pagination import PageRequest, paged
-from database.models import JobStatus, JobWorker, ScheduledJob
+from database.direct import fetch
+from database.models import JobStatus, ScheduledJob
+
+# The same as below for a type without any rate, as nearly all are, at half the price; with one it takes nothing.
+_CLAIM_FREELY = """
+WITH due AS (
+  SELECT id FROM app.scheduled_jobs
+   WHERE status = 'pending' AND job_type = %s AND run_at <= %s
+     AND NOT EXISTS (SELECT FROM app.workspace_limits WHERE job_type = %s)
+   ORDER BY run_at, id
+   LIMIT %s
+   FOR UPDATE SKIP LOCKED
+)
+UPDATE app.scheduled_jobs AS job
+   SET status = 'running', attempts = job.attempts + 1, locked_by = %s, started_at = %s
+  FROM due
+ WHERE job.id = due.id
+RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for, job.run_at
+"""
 
 # The oldest that are due, over all workspaces; when that is all there are, whoever waits is seen.
 _OLDEST = """
@@ -112,9 +128,10 @@ _START = """
        WHERE job.id = chosen.id AND NOT EXISTS (SELECT FROM slot WHERE slot.id = chosen.id AND slot.at > :now)
       RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for, job.run_at
     )
-    SELECT total.seen, total.moved, total.last_visited, started.*
+    SELECT total.seen, total.moved, total.last_visited, total.is_one_alone, total.has_rates, started.*
       FROM (SELECT (SELECT count(*) FROM {counted}) AS seen, (SELECT count(*) FROM moved) AS moved,
-                   {last_visited} AS last_visited) AS total
+                   {last_visited} AS last_visited, (SELECT count(DISTINCT workspace_id) < 2 FROM due) AS is_one_alone,
+                   EXISTS (SELECT FROM app.workspace_limits WHERE job_type = :job_type) AS has_rates) AS total
       LEFT JOIN started ON true
 """
 
@@ -149,6 +166,14 @@ _FINISH = text(
     """
 )
 
+_COMPLETE = """
+UPDATE app.scheduled_jobs AS job
+   SET status = 'completed', last_error = NULL, completed_at = %s, locked_by = NULL
+  FROM unnest(%s::uuid[], %s::int[]) AS done (id, attempts)
+ WHERE job.id = done.id AND job.status = 'running' AND job.locked_by = %s AND job.attempts = done.attempts
+RETURNING job.id
+"""
+
 _NEXT_DUE = text(
     """
     SELECT lane.job_type, (
@@ -158,30 +183,8 @@ _NEXT_DUE = text(
     """
 )
 
-# A job is lost when nobody who beats holds it, so a worker that never beat cannot keep one either.
-_REAP = text(
-    """
-    UPDATE app.scheduled_jobs AS job
-       SET status = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
-                         THEN 'pending' ELSE 'failed' END,
-           paced = false,
-           last_error = 'The worker that ran this was lost.',
-           completed_at = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
-                               THEN NULL ELSE CAST(:now AS timestamptz) END,
-           locked_by = NULL
-     WHERE job.status = 'running'
-       AND NOT EXISTS (
-         SELECT 1 FROM app.job_workers AS worker
-          WHERE worker.id = job.locked_by AND worker.beat_at > now() - make_interval(secs => :lost_after))
-    """
-)
 
-_FORGET_WORKERS = text("DELETE FROM app.job_workers WHERE beat_at < now() - interval '1 day'")
-
-_BEAT = text("UPDATE app.job_workers SET beat_at = now() WHERE id = :worker")
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ending:
     """How a claimed job ended; `granted` attempts are given back, for a job that was only put off."""
 
@@ -193,74 +196,88 @@ class Ending:
     granted: int = 0
 
 
-async def register_worker(session: AsyncSession, host: str) -> UUID:
-    """Insert a worker and return its id."""
-    return (await session.scalars(insert(JobWorker).values(host=host).returning(JobWorker.id))).one()
+class Claimed(NamedTuple):
+    """A job that was taken."""
+
+    id: UUID
+    workspace_id: UUID
+    payload: dict[str, Any]
+    attempts: int
+    max_attempts: int
+    scheduled_for: datetime
+    run_at: datetime
 
 
-async def beat(session: AsyncSession, worker: UUID) -> None:
-    """Say that the worker lives, by the database's clock."""
-    await session.execute(_BEAT, {"worker": worker})
+class Wanted(NamedTuple):
+    """What a claim is for: up to `most` jobs of a type that are due, for a worker."""
 
-
-async def retire_worker(session: AsyncSession, worker: UUID) -> None:
-    """Take a worker that stops out of the list; what it still held is then lost at once, not after a while."""
-    await session.execute(text("DELETE FROM app.job_workers WHERE id = :worker"), {"worker": worker})
+    job_type: str
+    worker: UUID
+    now: datetime
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Jobs that were taken, and what the next claim should know."""
 
-    jobs: Sequence[Row[Any]]
-    """Each with `id`, `workspace_id`, `payload`, `attempts`, `max_attempts`, `scheduled_for` and `run_at`."""
+    jobs: Sequence[Claimed]
     is_crowded: bool
     """Whether more jobs are due than were looked at: workspaces then take turns."""
-    moved: int
+    moved: int = 0
     """How many jobs were over their workspace's rate and wait for their slots now."""
-    last_visited: UUID | None
+    last_visited: UUID | None = None
     """The workspace behind which the next turn begins."""
+    is_one_alone: bool = False
+    """Whether no two workspaces were seen that have due jobs: nobody waits for anybody."""
+    has_rates: bool = False
+    """Whether any workspace has a rate for this type."""
 
 
-async def claim(
-    session: AsyncSession,
-    *,
-    job_type: str,
-    worker: UUID,
-    now: datetime,
-    most: int,
-    in_turn_after: UUID | None = None,
-) -> Claim:
-    """Take up to `most` due jobs of a type over all workspaces, each of which gets its turn; rates are kept exactly.
+async def claim_freely(session: AsyncSession, wanted: Wanted) -> Claim:
+    """Take what is wanted, the oldest first; nothing at all where any workspace has a rate for the type."""
+    job_type, worker, now, most = wanted
+    rows = await fetch(session, _CLAIM_FREELY, [job_type, now, job_type, most, worker, now])
+    return Claim([Claimed(**row) for row in rows], is_crowded=len(rows) == most)
+
+
+async def claim(session: AsyncSession, wanted: Wanted, in_turn_after: UUID | None = None) -> Claim:
+    """Take what is wanted over all workspaces, each of which gets its turn; rates are kept exactly.
 
     The oldest first, as long as all that are due can be looked at. With `in_turn_after`, workspaces are asked one
     behind the other, from behind that one on.
     """
-    parameters = {"job_type": job_type, "worker": worker, "now": now, "most": most}
     if in_turn_after is None:
-        statement, window = _CLAIM, most * WINDOW
+        statement, window, turn = _CLAIM, wanted.most * WINDOW, {}
     else:
-        statement, window = _CLAIM_IN_TURN, most
-        parameters |= {"after": in_turn_after, "visits": VISITS, "share": SHARE}
-    found = (await session.execute(statement, {**parameters, "window": window})).all()
+        statement, window = _CLAIM_IN_TURN, wanted.most
+        turn = {"after": in_turn_after, "visits": VISITS, "share": SHARE}
+    found = (await session.execute(statement, {**wanted._asdict(), **turn, "window": window})).all()
     total = found[0]
-    jobs = [row for row in found if row.id is not None]
-    return Claim(jobs, total.seen >= window, total.moved, total.last_visited)
+    jobs = [Claimed(*row[5:]) for row in found if row.id is not None]
+    return Claim(jobs, total.seen >= window, total.moved, total.last_visited, total.is_one_alone, total.has_rates)
 
 
 async def finish(session: AsyncSession, worker: UUID, now: datetime, endings: Sequence[Ending]) -> None:
-    """Record how jobs ended, in one statement; a job the worker has lost meanwhile stays as it is."""
+    """Record how jobs ended, those completed in one statement; a job the worker has lost meanwhile stays as it is."""
+    completed = [one for one in endings if one.status is JobStatus.COMPLETED]
+    others = [one for one in endings if one.status is not JobStatus.COMPLETED]
+    if completed:
+        ids, attempts = [one.job_id for one in completed], [one.attempts for one in completed]
+        await fetch(session, _COMPLETE, [now, ids, attempts, worker])
+    if not others:
+        return
     await session.execute(
         _FINISH,
         {
             "worker": worker,
             "now": now,
-            "ids": [one.job_id for one in endings],
-            "attempts": [one.attempts for one in endings],
-            "statuses": [one.status.value for one in endings],
-            "run_ats": [one.run_at for one in endings],
-            "errors": [one.error for one in endings],
-            "granted": [one.granted for one in endings],
+            "ids": [one.job_id for one in others],
+            "attempts": [one.attempts for one in others],
+            "statuses": [one.status.value for one in others],
+            "run_ats": [one.run_at for one in others],
+            "errors": [one.error for one in others],
+            "granted": [one.granted for one in others],
         },
     )
 
@@ -268,12 +285,6 @@ async def finish(session: AsyncSession, worker: UUID, now: datetime, endings: Se
 async def next_due(session: AsyncSession, job_types: Sequence[str]) -> dict[str, datetime | None]:
     """Return for each type when its earliest waiting job may run, None where none waits."""
     return {row.job_type: row.due for row in await session.execute(_NEXT_DUE, {"job_types": list(job_types)})}
-
-
-async def reap(session: AsyncSession, *, lost_after: float, now: datetime, verified: Sequence[str]) -> None:
-    """Give back the jobs of lost workers; types in `verified` run again whatever their attempts, to find out."""
-    await session.execute(_REAP, {"lost_after": lost_after, "now": now, "verified": list(verified)})
-    await session.execute(_FORGET_WORKERS)
 
 
 async def find_jobs(

@@ -6,6 +6,7 @@ from api.routing import EnrollmentId, room_router
 from api.sending import service
 from api.sending.schemas import ConsideredOut, Explanation
 from domain.enrollment import EnrollmentStatus
+from domain.schedule import Constraint, SendingTime
 
 router = room_router("/api/workspaces/{workspaceId}/enrollments", "enrollments")
 
@@ -22,7 +23,14 @@ async def explain(member: MemberDep, enrollment_id: EnrollmentId) -> Explanation
         draft_id=draft.id if draft else None,
         sends_at=time.at if time else None,
         binding=time.binding if time else None,
-        considered=[ConsideredOut(constraint=name, at=at) for name, at in time.considered] if time else [],
+        considered=_all_constraints(time) if time else [],
         held_by="; ".join(explained.holds) or None,
         holds=explained.holds,
     )
+
+
+def _all_constraints(time: SendingTime) -> list[ConsideredOut]:
+    """Return those that move the time in order, then the others."""
+    moving = dict(time.considered)
+    others = [one for one in Constraint if one not in moving and one is not Constraint.NONE]
+    return [ConsideredOut(constraint=one, at=moving.get(one)) for one in (*moving, *others)]

@@ -1,19 +1,24 @@
 """May this mail go out, and when: the one judge whom the claim asks and who explains."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from api.enrollments.service import delay_of, sending_hours
-from api.sending.repository import Candidate
+from api.enrollments.service import delay_of, hours_of, sending_hours
+from api.pacing.service import Places
+from api.sending.repository import Candidate, Standing
 from database.models import EverlyticConnection, SendOutcome, SequenceStep, Workspace
 from domain.draft import DraftStatus
 from domain.enrollment import EnrollmentStatus
-from domain.schedule import Constraint, SendingTime, to_utc
+from domain.errors import NoSendingTime
+from domain.schedule import Constraint, Held, NotBefore, Rule, SendingTime, sending_time
 from domain.sequence import SequenceStatus
+from domain.suppression import domain_of
 
 NOTHING_TO_SEND = "its last mail was sent and no other is scheduled"
+ASK_AGAIN = timedelta(days=1)
+"""When a mail that finds no time within the schedule's horizon asks for one again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,92 +51,105 @@ class Lost(Never):
     """The draft was claimed by a worker that is gone: whether it called the provider is not known."""
 
 
-class Room:
-    """How many mails the workspace may still send on its day of `now`; None: as many as it likes."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a workspace sends: its settings, its connection, and whose turn it is."""
 
-    def __init__(self, workspace: Workspace, now: datetime, left: int | None) -> None:
-        self._now, self._left = now, left
-        self._midnight = _midnight_after(workspace, now)
-
-    def is_full_in(self, zone: str) -> Callable[[date], bool]:
-        """Return what says whether the daily cap is used up on a day of a zone.
-
-        The cap is of the workspace's day; in another zone that may be parts of two.
-        """
-        last = self._midnight - timedelta(microseconds=1)
-        days = {moment.astimezone(ZoneInfo(zone)).date() for moment in (self._now, last)}
-        return lambda day: self._left is not None and self._left <= 0 and day in days
-
-    def take(self) -> None:
-        """Count one mail more."""
-        if self._left is not None:
-            self._left -= 1
+    workspace: Workspace
+    connection: EverlyticConnection | None
+    places: Places
 
 
-def start_of_day(workspace: Workspace, now: datetime) -> datetime:
-    """Return when the workspace's day of `now` began."""
-    zone = ZoneInfo(workspace.timezone)
-    return to_utc(now.astimezone(zone).date(), time(0), zone)
-
-
-def _midnight_after(workspace: Workspace, now: datetime) -> datetime:
-    zone = ZoneInfo(workspace.timezone)
-    return to_utc(now.astimezone(zone).date() + timedelta(days=1), time(0), zone)
-
-
-def judge(
-    candidate: Candidate,
-    workspace: Workspace,
-    connection: EverlyticConnection | None,
-    now: datetime,
-    room: Room,
-    *,
-    is_again: bool,
-) -> Now | NotNow | Never:
-    """Say whether a draft may be sent now; `is_again`: the job ran before, and may have been lost after it claimed."""
-    if is_again and candidate.outcome is SendOutcome.CLAIMED:
+def judge(candidate: Candidate, terms: Terms, now: datetime, job_id: UUID) -> Now | NotNow | Never:
+    """Say whether a draft may be sent now by a job, of which no other run goes on."""
+    if candidate.outcome is SendOutcome.CLAIMED and candidate.claimed_by == job_id:
         return Lost("claimed before; its outcome is being looked up")
     if (unready := _unready(candidate)) is not None:
         return Never(unready)
-    if candidate.forbidden is not None:
-        return Forbidden(candidate.forbidden)
-    for waiting in _waits_for(candidate, connection):
+    if candidate.standing.forbidden is not None:
+        return Forbidden(candidate.standing.forbidden)
+    for waiting in _waits_for(candidate.standing, terms.connection):
         return Never(waiting)
-    allowed = time_of(candidate, workspace, now, room)
-    if allowed.at > now:
-        return NotNow(allowed.at, f"held by {allowed.binding}")
-    return Now()
+    return _by_time(candidate, terms, now)
+
+
+def _by_time(candidate: Candidate, terms: Terms, now: datetime) -> Now | NotNow:
+    try:
+        allowed = time_of(candidate, terms, now)
+    except NoSendingTime as error:
+        return NotNow(now + ASK_AGAIN, str(error))
+    return Now() if allowed.at <= now else NotNow(allowed.at, f"held by {allowed.binding}")
+
+
+def stopped(standing: Standing, connection: EverlyticConnection | None) -> str | None:
+    """Return what has stopped a draft since it was claimed, None if nothing has."""
+    if standing.forbidden is not None:
+        return standing.forbidden
+    return next(_waits_for(standing, connection), None)
 
 
 def holds(candidate: Candidate, connection: EverlyticConnection | None) -> list[str]:
     """Return all that keeps a mail from going out, whatever the time, a sentence each."""
-    found = [*_waits_for(candidate, connection), candidate.forbidden, _unready(candidate)]
+    found = [*_waits_for(candidate.standing, connection), candidate.standing.forbidden, _unready(candidate)]
     return [one for one in found if one is not None]
 
 
-def time_of(candidate: Candidate, workspace: Workspace, now: datetime, room: Room) -> SendingTime:
-    """Return the earliest time at or after `now` at which the schedule lets a draft leave."""
-    zone = candidate.lead.timezone or workspace.timezone
-    planned = max(candidate.draft.send_at or now, now)
-    return sending_hours(workspace, zone, now=planned, is_full=room.is_full_in(zone))
+def time_of(candidate: Candidate, terms: Terms, now: datetime) -> SendingTime:
+    """Return the earliest time at or after `now` at which a draft may leave; raises NoSendingTime."""
+    draft, domain = candidate.draft, domain_of(candidate.lead.email)
+    turn = terms.places.turn_of(draft.id)
+    pace = terms.places.rules_for(draft.id, domain)
+    return sending_time(max(turn or now, now), [*_rules_of(candidate, terms), *pace])
+
+
+def _rules_of(candidate: Candidate, terms: Terms) -> list[Rule]:
+    """Return the rules beside the workspace's pace."""
+    rules: list[Rule] = [hours_of(terms.workspace, candidate.lead.timezone)]
+    if candidate.draft.send_at is not None:
+        rules.insert(0, NotBefore(Constraint.STEP_DELAY, candidate.draft.send_at))
+    if terms.connection is not None and terms.connection.blocked_until is not None:
+        rules.append(NotBefore(Constraint.PROVIDER, terms.connection.blocked_until))
+    return rules
 
 
 def time_explained(
-    candidate: Candidate, step: SequenceStep, workspace: Workspace, previous: datetime, now: datetime, room: Room
+    candidate: Candidate, step: SequenceStep, terms: Terms, previous: datetime, asked_at: datetime, now: datetime
 ) -> SendingTime:
-    """Return `time_of` with what made the draft's own time, counted from `previous`, when the step before it left."""
-    allowed = time_of(candidate, workspace, now, room)
+    """Return when a draft leaves whose job asks at `asked_at`, with all that makes that time; raises NoSendingTime.
+
+    The draft's own time is counted from `previous`, when the step before it left.
+    """
+    draft = candidate.draft
+    at = time_of(candidate, terms, max(asked_at, now)).at
+    # What gave it its turn is what would hold it without one.
+    terms.places.give_up(draft.id)
+    made = time_of(candidate, terms, now)
+    considered = list(made.considered)
+    if draft.send_at is not None and draft.send_at > now:
+        considered = _with_reasons_of_draft(considered, candidate, step, terms.workspace, previous, now)
+    if made.at != at:
+        # It was promised this time, or told to ask again then, when other things held it.
+        considered = [held for held in considered if held[1] < at] + [(Constraint.QUEUE, at)]
+    return SendingTime(at, considered[-1][0] if considered else Constraint.NONE, tuple(considered))
+
+
+def _with_reasons_of_draft(
+    considered: list[Held],
+    candidate: Candidate,
+    step: SequenceStep,
+    workspace: Workspace,
+    previous: datetime,
+    now: datetime,
+) -> list[Held]:
+    """Put what made the draft's own time in the place of the step's delay."""
     planned = candidate.draft.send_at
-    if planned is None or planned <= now:
-        return allowed
-    zone = candidate.lead.timezone or workspace.timezone
-    made = sending_hours(workspace, zone, now=previous, previous=previous, delay=delay_of(step))
-    # The step, or the workspace's hours, may have been changed since; what was drafted keeps its time.
-    reasons = made.considered if made.at == planned else ((Constraint.STEP_DELAY, planned),)
-    later = {constraint for constraint, _ in allowed.considered}
-    ahead = [(one, at) for one, at in reasons if at > now and one not in later]
-    considered = (*ahead, *allowed.considered)
-    return SendingTime(allowed.at, considered[-1][0] if considered else Constraint.NONE, considered)
+    made = sending_hours(workspace, candidate.lead.timezone, now=previous, previous=previous, delay=delay_of(step))
+    if made.at != planned:
+        # The step, or the workspace's hours, were changed since; what was drafted keeps its time.
+        return considered
+    later = [held for held in considered if held[0] is not Constraint.STEP_DELAY]
+    named = {constraint for constraint, _ in later}
+    return [held for held in made.considered if held[1] > now and held[0] not in named] + later
 
 
 def _unready(candidate: Candidate) -> str | None:
@@ -158,14 +176,15 @@ _TRIED = {
 }
 
 
-def _waits_for(candidate: Candidate, connection: EverlyticConnection | None) -> Iterator[str]:
+def _waits_for(standing: Standing, connection: EverlyticConnection | None) -> Iterator[str]:
     """Yield what keeps the mail until somebody lifts it, who will then have it asked again."""
-    if candidate.enrollment.status != EnrollmentStatus.ACTIVE:
-        yield f"the enrollment is {candidate.enrollment.status}"
-    if candidate.sequence.deleted_at is not None:
+    if standing.enrollment_status != EnrollmentStatus.ACTIVE:
+        yield f"the enrollment is {standing.enrollment_status}"
+    if standing.sequence_deleted_at is not None:
         yield "the sequence was deleted"
-    elif candidate.sequence.status != SequenceStatus.ACTIVE:
-        yield f"the sequence is {candidate.sequence.status}"
+    elif standing.sequence_status != SequenceStatus.ACTIVE:
+        because = f" ({standing.pause_reason})" if standing.pause_reason else ""
+        yield f"the sequence is {standing.sequence_status}{because}"
     if connection is None:
         yield "the workspace has no Everlytic connection"
     elif connection.disabled_at is not None:

@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, delete, exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import BindParameter, Select, Text, any_, bindparam, cast, exists, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments.repository import among, unmailable
 from database.models import (
     EmailDraft,
+    EverlyticConnection,
     JobStatus,
     Lead,
     LeadEnrollment,
@@ -22,23 +24,45 @@ from database.models import (
     SendOutcome,
     Sequence,
     SequenceStep,
+    Workspace,
 )
 from domain.draft import DraftEvent, DraftStatus, sources_of
 from domain.enrollment import EnrollmentStatus
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What may forbid a draft's sending, or keep it waiting, at any moment."""
+
+    enrollment_status: str
+    sequence_status: str
+    sequence_deleted_at: datetime | None
+    pause_reason: str | None
+    forbidden: str | None
+    """Why the lead must not be mailed, whatever the time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A draft on its way out with what may forbid its sending or follows from it."""
+    """A draft on its way out with what follows from its sending, and what may forbid it."""
 
     draft: EmailDraft
     enrollment: LeadEnrollment
     sequence: Sequence
     lead: Lead
     forbidden: str | None
-    """Why the lead must not be mailed, whatever the time."""
     outcome: SendOutcome | None
     """What is known of the one call to the provider; None while nobody has tried."""
+    claimed_by: UUID | None
+    """The job that has tried."""
+
+    @property
+    def standing(self) -> Standing:
+        """What may forbid it."""
+        sequence = self.sequence
+        return Standing(
+            self.enrollment.status, sequence.status, sequence.deleted_at, sequence.pause_reason, self.forbidden
+        )
 
 
 _ACCEPT = text(
@@ -79,7 +103,80 @@ class NextStep:
     send_at: datetime
 
 
-Candidates: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str]
+_WITHDRAW = text(
+    """
+    WITH turn AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND draft_id = :draft_id AND made)
+    DELETE FROM app.send_attempts
+     WHERE workspace_id = :workspace_id AND draft_id = :draft_id AND outcome = ANY(CAST(:open AS text[]))
+    RETURNING outcome
+    """
+)
+
+Candidates: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None]
+
+# Made once: they are what every mail pays for.
+_WORKSPACE: BindParameter[UUID] = bindparam("workspace_id", type_=PG_UUID)
+_WANTED = (EmailDraft.workspace_id == _WORKSPACE, EmailDraft.id == any_(cast(bindparam("draft_ids"), ARRAY(PG_UUID))))
+_CANDIDATES = (
+    select(
+        EmailDraft,
+        LeadEnrollment,
+        Sequence,
+        Lead,
+        unmailable(_WORKSPACE),
+        SendAttempt.outcome,
+        SendAttempt.job_id,
+    )
+    .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
+    .join(Sequence, Sequence.id == EmailDraft.sequence_id)
+    .join(Lead, Lead.id == EmailDraft.lead_id)
+    .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
+    .where(EmailDraft.workspace_id == _WORKSPACE)
+)
+_READ = _CANDIDATES.where(*_WANTED).order_by(EmailDraft.id)
+_READ_TO_CLAIM = _READ.with_for_update(read=True, of=[EmailDraft])
+_LAST = (
+    _CANDIDATES.where(LeadEnrollment.id == bindparam("enrollment_id", type_=PG_UUID))
+    .order_by(EmailDraft.id.desc())
+    .limit(1)
+)
+_LEADS = (
+    select(Lead.id)
+    .where(Lead.workspace_id == _WORKSPACE, Lead.id.in_(select(EmailDraft.lead_id).where(*_WANTED)))
+    .order_by(Lead.id)
+)
+_ENROLLMENTS = (
+    select(LeadEnrollment.id)
+    .where(
+        LeadEnrollment.workspace_id == _WORKSPACE,
+        LeadEnrollment.id.in_(select(EmailDraft.enrollment_id).where(*_WANTED)),
+    )
+    .order_by(LeadEnrollment.id)
+)
+_SEQUENCES = (
+    select(Sequence.id)
+    .where(Sequence.workspace_id == _WORKSPACE, Sequence.id.in_(select(EmailDraft.sequence_id).where(*_WANTED)))
+    .order_by(Sequence.id)
+)
+_HOLD_TO_CLAIM = [one.with_for_update(read=True) for one in (_LEADS, _ENROLLMENTS, _SEQUENCES)]
+_HOLD_TO_CHANGE = [one.with_for_update(key_share=True) for one in (_LEADS, _ENROLLMENTS)]
+_STANDING = (
+    select(
+        EmailDraft.id,
+        LeadEnrollment.status,
+        Sequence.status,
+        Sequence.deleted_at,
+        Sequence.pause_reason,
+        unmailable(_WORKSPACE),
+        EverlyticConnection,
+    )
+    .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
+    .join(Sequence, Sequence.id == EmailDraft.sequence_id)
+    .join(Lead, Lead.id == EmailDraft.lead_id)
+    .join(Workspace, Workspace.id == EmailDraft.workspace_id)
+    .outerjoin(EverlyticConnection, EverlyticConnection.workspace_id == EmailDraft.workspace_id)
+    .where(*_WANTED, Workspace.deleted_at.is_(None))
+)
 
 
 async def hold(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], *, to_change: bool) -> list[Candidate]:
@@ -88,77 +185,56 @@ async def hold(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID],
     Leads, then enrollments, sequences, drafts: in share mode to claim, so that a stop or an edit that has committed is
     seen and one that has not must wait; leads and enrollments against every change to record.
     """
-    wanted = (EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
-    leads = select(Lead.id).where(
-        Lead.workspace_id == workspace_id, Lead.id.in_(select(EmailDraft.lead_id).where(*wanted))
-    )
-    await session.execute(leads.order_by(Lead.id).with_for_update(read=not to_change, key_share=to_change))
-    enrollments = select(LeadEnrollment.id).where(
-        LeadEnrollment.workspace_id == workspace_id,
-        LeadEnrollment.id.in_(select(EmailDraft.enrollment_id).where(*wanted)),
-    )
-    await session.execute(
-        enrollments.order_by(LeadEnrollment.id).with_for_update(read=not to_change, key_share=to_change)
-    )
-    if not to_change:
-        await _hold_sequences(session, workspace_id, Sequence.id.in_(select(EmailDraft.sequence_id).where(*wanted)))
+    wanted = {"workspace_id": workspace_id, "draft_ids": list(draft_ids)}
+    for statement in _HOLD_TO_CHANGE if to_change else _HOLD_TO_CLAIM:
+        await session.execute(statement, wanted)
     # A statement of its own, so that it sees what was committed while those before it waited.
-    drafts = _candidates(workspace_id).where(*wanted).order_by(EmailDraft.id)
-    if not to_change:
-        drafts = drafts.with_for_update(read=True, of=[EmailDraft])
-    return await _read(session, drafts)
+    return await _read(session, _READ if to_change else _READ_TO_CLAIM, wanted)
+
+
+async def read(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Candidate]:
+    """Return drafts as `hold` does, without holding anything."""
+    return await _read(session, _READ, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
+
+
+async def standing_of(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]
+) -> dict[UUID, tuple[Standing, EverlyticConnection | None]]:
+    """Return what may forbid drafts of a workspace that is not deleted, as one statement finds it all."""
+    rows = await session.execute(_STANDING, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
+    return {row[0]: (Standing(*row[1:6]), row[6]) for row in rows}
 
 
 async def find_last(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID) -> Candidate | None:
     """Return the draft that an enrollment has come to, as `hold` would, without holding anything."""
-    last = _candidates(workspace_id).where(LeadEnrollment.id == enrollment_id).order_by(EmailDraft.id.desc()).limit(1)
-    return next(iter(await _read(session, last)), None)
+    found = await _read(session, _LAST, {"workspace_id": workspace_id, "enrollment_id": enrollment_id})
+    return next(iter(found), None)
 
 
-def _candidates(workspace_id: UUID) -> Candidates:
-    return (
-        select(EmailDraft, LeadEnrollment, Sequence, Lead, unmailable(workspace_id), SendAttempt.outcome)
-        .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
-        .join(Sequence, Sequence.id == EmailDraft.sequence_id)
-        .join(Lead, Lead.id == EmailDraft.lead_id)
-        .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
-        .where(EmailDraft.workspace_id == workspace_id)
-    )
-
-
-async def _read(session: AsyncSession, candidates: Candidates) -> list[Candidate]:
-    rows = await session.execute(candidates, execution_options={"populate_existing": True})
+async def _read(session: AsyncSession, candidates: Candidates, wanted: Mapping[str, object]) -> list[Candidate]:
+    rows = await session.execute(candidates, dict(wanted), execution_options={"populate_existing": True})
     return [
-        Candidate(draft, enrollment, sequence, lead, forbidden, SendOutcome(outcome) if outcome else None)
-        for draft, enrollment, sequence, lead, forbidden, outcome in rows
+        Candidate(draft, enrollment, sequence, lead, forbidden, SendOutcome(outcome) if outcome else None, job_id)
+        for draft, enrollment, sequence, lead, forbidden, outcome, job_id in rows
     ]
 
 
 async def hold_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
     """Hold sequences, and so the steps they have, as they are until the transaction ends."""
-    await _hold_sequences(session, workspace_id, Sequence.id.in_(sequence_ids))
-
-
-async def _hold_sequences(session: AsyncSession, workspace_id: UUID, which: ColumnElement[bool]) -> None:
-    held = select(Sequence.id).where(Sequence.workspace_id == workspace_id, which)
+    held = select(Sequence.id).where(Sequence.workspace_id == workspace_id, Sequence.id.in_(sequence_ids))
     await session.execute(held.order_by(Sequence.id).with_for_update(read=True))
 
 
-async def claimed_since(session: AsyncSession, workspace_id: UUID, start: datetime) -> int:
-    """Return how many sends the workspace has claimed since `start`."""
-    counted = select(func.count()).where(SendAttempt.workspace_id == workspace_id, SendAttempt.claimed_at >= start)
-    return await session.scalar(counted) or 0
-
-
-async def claim(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], now: datetime) -> set[UUID]:
-    """Insert the one permission to call the provider for each draft; returns those that had none before."""
+async def claim(session: AsyncSession, workspace_id: UUID, wanted: Mapping[UUID, UUID], now: datetime) -> set[UUID]:
+    """Insert the one permission to call the provider for each draft and its job; returns those that had none."""
+    same = {"workspace_id": workspace_id, "claimed_at": now}
     statement = (
         insert(SendAttempt)
-        .values([{"workspace_id": workspace_id, "draft_id": draft_id, "claimed_at": now} for draft_id in draft_ids])
+        .values([{**same, "draft_id": draft_id, "job_id": job_id} for draft_id, job_id in wanted.items()])
         .on_conflict_do_nothing(index_elements=["draft_id"])
         .returning(SendAttempt.draft_id)
     )
-    return set((await session.scalars(statement)).all()) if draft_ids else set()
+    return set((await session.scalars(statement)).all()) if wanted else set()
 
 
 async def accept(
@@ -176,13 +252,10 @@ async def accept(
     return set((await session.scalars(_ACCEPT, parameters)).all())
 
 
-async def withdraw(session: AsyncSession, draft_id: UUID) -> SendOutcome | None:
-    """Take a claim back whose call is proved to have had no effect; returns what was known of it until now."""
-    withdrawn = await session.scalar(
-        delete(SendAttempt)
-        .where(SendAttempt.draft_id == draft_id, SendAttempt.outcome.in_(_OPEN))
-        .returning(SendAttempt.outcome)
-    )
+async def withdraw(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> SendOutcome | None:
+    """Take a claim, and its turn, back whose call is proved to have had no effect; returns what was known of it."""
+    parameters = {"workspace_id": workspace_id, "draft_id": draft_id, "open": [*_OPEN]}
+    withdrawn = await session.scalar(_WITHDRAW, parameters)
     return SendOutcome(withdrawn) if withdrawn else None
 
 
@@ -222,11 +295,6 @@ async def fail(
         )
         .values(status=DraftStatus.FAILED, error_reason=reason)
     )
-
-
-async def find_attempt(session: AsyncSession, draft_id: UUID) -> SendAttempt | None:
-    """Return the one attempt to send a draft."""
-    return await session.scalar(select(SendAttempt).where(SendAttempt.draft_id == draft_id))
 
 
 async def steps_of(session: AsyncSession, sequence_ids: Collection[UUID]) -> Rows[SequenceStep]:

@@ -9,10 +9,10 @@ from domain.schedule import Constraint
 
 
 class ConsideredOut(Wire):
-    """A constraint that moved the time, and where to."""
+    """A constraint, and the time it moved the mail to; null where it does not hold it."""
 
     constraint: Constraint
-    at: datetime
+    at: datetime | None
 
 
 class Explanation(Wire):
@@ -28,6 +28,7 @@ class Explanation(Wire):
     sends_at: datetime | None
     binding: Constraint | None
     considered: list[ConsideredOut]
+    """Every constraint: those that move the time in the order in which they do, then the others."""
     held_by: str | None
     """All that keeps it from being sent for now, such as a pause; null when only time does."""
     holds: list[str]

@@ -1,5 +1,7 @@
 """May this mail go out, now; and what follows from what the provider answered."""
 
+import contextlib
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +16,21 @@ from api.enrollments import service as enrollments
 from api.enrollments.service import GENERATE_DRAFT
 from api.errors import NotFound
 from api.leads import service as leads
+from api.pacing import service as pacing
 from api.sending import judge, repository
-from api.sending.judge import Never, NotNow, Room
+from api.sending.judge import Never, NotNow, Now, Terms
 from api.sending.repository import Candidate, NextStep
+from api.suppressions import service as suppressions
 from api.workspaces import service as workspaces
 from database import jobs
 from database.models import EverlyticConnection, LeadEnrollment, SendOutcome, SequenceStep, Workspace
+from domain import breaker
 from domain.draft import DraftEvent, DraftStatus
 from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
+from domain.errors import NoSendingTime
 from domain.lead import LeadEvent
 from domain.schedule import SendingTime
+from domain.suppression import domain_of
 
 RECONCILE_SEND = "reconcile_send"
 UNSENT = frozenset({DraftStatus.PENDING, DraftStatus.DRAFTED, DraftStatus.REVIEWED})
@@ -35,8 +42,7 @@ class Request:
 
     draft_id: UUID
     now: datetime
-    is_again: bool = False
-    """Whether the job ran before, and may have been lost after it claimed."""
+    job_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Claimed:
     candidate: Candidate
     workspace: Workspace
     connection: EverlyticConnection
+    as_of: float
+    """Up to when (`time.monotonic()`) nothing that would have forbidden it can have been committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +81,71 @@ async def claim(
 ) -> list[Claimed | NotNow | Never]:
     """Claim drafts for sending; all that may forbid them is read again, and held, in this transaction.
 
-    It writes its claims and nothing else: what a no leads to is for a transaction that holds to change.
+    It writes its claims and turns, and nothing else: what a no leads to is for a transaction that holds to change.
+    Those who come first in `requests` have their turn first.
     """
+    await suppressions.hold_as_they_are(session, workspace_id)
     workspace = await workspaces.hold_to_send(session, workspace_id)
     connection = await _connection_of(session, workspace_id)
     now = max(request.now for request in requests)
-    again = {request.draft_id for request in requests if request.is_again}
-    room = await _room_today(session, workspace, now)
-    answers: dict[UUID, NotNow | Never] = {}
-    free: dict[UUID, Claimed] = {}
+    jobs_of = {request.draft_id: request.job_id for request in reversed(requests)}
     wanted = sorted({request.draft_id for request in requests})
-    for candidate in await repository.hold(session, workspace_id, wanted, to_change=False):
-        draft_id = candidate.draft.id
-        verdict = judge.judge(candidate, workspace, connection, now, room, is_again=draft_id in again)
-        if isinstance(verdict, NotNow | Never):
-            answers[draft_id] = verdict
-        elif connection is not None:
-            room.take()
-            free[draft_id] = Claimed(candidate, workspace, connection)
-    claimed = await repository.claim(session, workspace_id, list(free), now)
-    given = {draft_id: free[draft_id] for draft_id in claimed}
-    return [_answer(request.draft_id, given, free, answers) for request in requests]
+    held = {one.draft.id: one for one in await repository.hold(session, workspace_id, wanted, to_change=False)}
+    terms = Terms(workspace, connection, await pacing.read_places(session, workspace, now, _domains(held)))
+    answers: dict[UUID, Now | NotNow | Never] = {}
+    for candidate in (held[one] for one in dict.fromkeys(request.draft_id for request in requests) if one in held):
+        answers[candidate.draft.id] = _give_turn(candidate, terms, now, jobs_of[candidate.draft.id])
+    await _probe_at_most(session, terms, held, answers, now)
+    free = {draft_id: jobs_of[draft_id] for draft_id, answer in answers.items() if isinstance(answer, Now)}
+    claimed = await repository.claim(session, workspace_id, free, now)
+    await pacing.write_places(session, workspace_id, terms.places, now)
+    as_of = time.monotonic()
+    given = {one: Claimed(held[one], workspace, terms.connection, as_of) for one in claimed if terms.connection}
+    return [_answer(request.draft_id, given, answers) for request in requests]
+
+
+def _give_turn(candidate: Candidate, terms: Terms, now: datetime, job_id: UUID) -> Now | NotNow | Never:
+    """Judge a draft, and keep or use its turn in the workspace's pace accordingly."""
+    answer = judge.judge(candidate, terms, now, job_id)
+    draft_id, domain = candidate.draft.id, domain_of(candidate.lead.email)
+    match answer:
+        case Now():
+            terms.places.use(draft_id, domain, now)
+        case NotNow():
+            terms.places.keep(draft_id, domain, answer.at)
+        case Never():
+            terms.places.give_up(draft_id)
+    return answer
+
+
+async def _probe_at_most(
+    session: AsyncSession,
+    terms: Terms,
+    held: Mapping[UUID, Candidate],
+    answers: dict[UUID, Now | NotNow | Never],
+    now: datetime,
+) -> None:
+    """Let a single draft through to a provider that did not serve the last ones, and none if another is on its way."""
+    connection, free = terms.connection, [one for one, answer in answers.items() if isinstance(answer, Now)]
+    if connection is None or not free:
+        return
+    admitted = breaker.admits(connection.failures, connection.blocked_until, now)
+    if isinstance(admitted, breaker.OneProbe):
+        is_ours = await workspaces.hold_for_probe(session, connection, admitted.until)
+        until = connection.blocked_until or now
+        for draft_id in free[is_ours:]:
+            answers[draft_id] = NotNow(until, connection.blocked_reason or "Everlytic did not serve the last mails")
+            terms.places.put_back(draft_id, domain_of(held[draft_id].lead.email), now, until)
 
 
 def _answer(
-    draft_id: UUID, given: dict[UUID, Claimed], free: Mapping[UUID, Claimed], answers: Mapping[UUID, NotNow | Never]
+    draft_id: UUID, given: dict[UUID, Claimed], answers: Mapping[UUID, Now | NotNow | Never]
 ) -> Claimed | NotNow | Never:
     """Return what a request is told; of those that come together for one draft, a single one is given the claim."""
     if (claimed := given.pop(draft_id, None)) is not None:
         return claimed
-    if draft_id in free:
-        return Never("another job is sending it")
-    return answers.get(draft_id, Never("there is no such draft"))
+    answer = answers.get(draft_id, Never("there is no such draft"))
+    return Never("another job is sending it") if isinstance(answer, Now) else answer
 
 
 async def _connection_of(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
@@ -114,12 +155,26 @@ async def _connection_of(session: AsyncSession, workspace_id: UUID) -> Everlytic
         return None
 
 
-async def _room_today(session: AsyncSession, workspace: Workspace, now: datetime) -> Room:
-    """Count today's cap; exact where the workspace is held to send, so that claims take turns."""
-    if workspace.daily_cap is None:
-        return Room(workspace, now, None)
-    used = await repository.claimed_since(session, workspace.id, judge.start_of_day(workspace, now))
-    return Room(workspace, now, workspace.daily_cap - used)
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What has stopped a draft since it was claimed, None if nothing has; all that was committed by `as_of` is seen."""
+
+    stopped_by: str | None
+    blocked_until: datetime | None
+    """Before which nothing is sent through the connection."""
+    as_of: float
+
+
+async def confirm(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Confirmation]:
+    """Say of claimed drafts whether they may still go out; `time.monotonic()` says as of when."""
+    as_of = time.monotonic()
+    found = await repository.standing_of(session, workspace_id, draft_ids)
+    told = []
+    for draft_id in draft_ids:
+        standing, connection = found.get(draft_id, (None, None))
+        stopped_by = judge.stopped(standing, connection) if standing else "its workspace was deleted"
+        told.append(Confirmation(stopped_by, connection.blocked_until if connection else None, as_of))
+    return told
 
 
 async def forbid(session: AsyncSession, workspace_id: UUID, requests: Sequence[Request]) -> list[None]:
@@ -213,7 +268,7 @@ async def rejected(session: AsyncSession, workspace_id: UUID, draft_id: UUID, er
 
 async def not_called(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
     """Take a claim back whose call is proved to have had no effect."""
-    if await repository.withdraw(session, draft_id) is SendOutcome.UNKNOWN:
+    if await repository.withdraw(session, workspace_id, draft_id) is SendOutcome.UNKNOWN:
         # The caller was taken for lost, and its job with it.
         await repository.note(session, draft_id, None)
         await drafts.send_when_due(session, workspace_id, [draft_id], now)
@@ -225,14 +280,6 @@ async def unknown(session: AsyncSession, workspace_id: UUID, draft_id: UUID, err
         await repository.note(session, draft_id, f"outcome unknown: {error}")
         look_up = jobs.Job(look_up_at, {"draftId": str(draft_id)})
         await jobs.enqueue(session, RECONCILE_SEND, workspace_id, [look_up], max_attempts=8)
-
-
-async def to_reconcile(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EverlyticConnection | None:
-    """Return the connection to look a send of unknown outcome up with, or None when it is known by now."""
-    attempt = await repository.find_attempt(session, draft_id)
-    if attempt is None or attempt.outcome != SendOutcome.UNKNOWN:
-        return None
-    return await workspaces.find_connection(session, workspace_id)
 
 
 async def resume(
@@ -266,10 +313,34 @@ async def explain(session: AsyncSession, workspace: Workspace, enrollment_id: UU
         return Explained(enrollment, None, candidate, None, [held_by])
     steps = await repository.steps_of(session, {candidate.sequence.id})
     step = next(step for step in steps if step.id == candidate.draft.step_id)
-    held_by_all = judge.holds(candidate, await _connection_of(session, workspace.id))
-    time = None
-    if candidate.draft.status in UNSENT and candidate.outcome is None:
-        room = await _room_today(session, workspace, now)
-        previous = await repository.last_sent(session, enrollment_id) or enrollment.enrolled_at
-        time = judge.time_explained(candidate, step, workspace, previous, now, room)
-    return Explained(enrollment, step, candidate, time, held_by_all)
+    connection = await _connection_of(session, workspace.id)
+    held_by_all = judge.holds(candidate, connection)
+    if candidate.draft.status not in UNSENT or candidate.outcome is not None:
+        return Explained(enrollment, step, candidate, None, held_by_all)
+    job = await pacing.find_job(session, workspace.id, candidate.draft.id, SEND_EMAIL)
+    if job is None and not held_by_all:
+        held_by_all = ["no job is there to send it; approve it again, or resume the enrollment"]
+    asked = await pacing.asked_before(session, workspace, SEND_EMAIL, job, now) if job else {}
+    ahead = {one.draft.id: one for one in await repository.read(session, workspace.id, list(asked))}
+    mails = _domains({candidate.draft.id: candidate, **ahead})
+    terms = Terms(workspace, connection, await pacing.read_places(session, workspace, now, mails))
+    _let_go_first(terms, [(ahead[one], at) for one, at in asked.items() if one in ahead])
+    previous = await repository.last_sent(session, enrollment_id) or enrollment.enrolled_at
+    try:
+        time_ = judge.time_explained(candidate, step, terms, previous, job[1] if job else now, now)
+    except NoSendingTime as error:
+        return Explained(enrollment, step, candidate, None, [*held_by_all, str(error)])
+    return Explained(enrollment, step, candidate, time_, held_by_all)
+
+
+def _domains(candidates: Mapping[UUID, Candidate]) -> dict[UUID, str]:
+    return {draft_id: domain_of(candidate.lead.email) for draft_id, candidate in candidates.items()}
+
+
+def _let_go_first(terms: Terms, ahead: Sequence[tuple[Candidate, datetime]]) -> None:
+    """Give those that ask before, each at its time, the turns that they will be given."""
+    for candidate, asked_at in ahead:
+        if not judge.holds(candidate, terms.connection):
+            with contextlib.suppress(NoSendingTime):
+                at = judge.time_of(candidate, terms, asked_at).at
+                terms.places.keep(candidate.draft.id, domain_of(candidate.lead.email), at)

@@ -1,40 +1,68 @@
 """Jobs that mail: claim and commit, call, record and commit."""
 
-from datetime import timedelta
+import math
+import time
+from datetime import datetime, timedelta
+from http import HTTPStatus
 from uuid import UUID
 
-from api.jobs.engine import Deferred, RetryLater, Work
+from api.jobs.engine import Deferred, Work
 from api.resources import Services
 from api.sending import service
 from api.sending.content import Identity, compose
 from api.sending.judge import Forbidden, Lost, Never, NotNow
-from api.sending.service import Acceptance, Claimed, Request
+from api.sending.service import Acceptance, Claimed, Confirmation, Request
 from api.suppressions.tokens import unsubscribe_token
-from everlytic.errors import EverlyticError, InvalidRequest, NotSent
-from everlytic.models import MESSAGE_HEADER, Address, Mail
+from api.workspaces import service as workspaces
+from api.workspaces.service import CallEnded
+from database.secrets import UndecipherableSecret
+from domain.breaker import Kind
+from everlytic.errors import (
+    EverlyticError,
+    InvalidRequest,
+    NotSent,
+    QuotaUsedUp,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
+from everlytic.models import Address, Mail, SendResult
+
+CONFIRMED_FOR_SECONDS = 0.03
+"""For how long after the claim, or the last answer, the call is made without asking again whether it may be."""
+CONFIRMED_AT_MOST = 20
+TOO_BUSY_SECONDS = 0.25
 
 
 async def send_email(work: Work[Services]) -> None:
     """Send one reviewed draft, at most once ever."""
     draft_id = UUID(work.payload["draftId"])
     batches = work.resources.batches
-    request = Request(draft_id, work.clock.now(), is_again=work.attempt > 1)
+    request = Request(draft_id, work.clock.now(), work.job_id)
     claimed = await batches.run(service.claim, work.workspace_id, request)
     if isinstance(claimed, NotNow):
         raise Deferred(claimed.at, claimed.reason)
     if not isinstance(claimed, Claimed):
         await _follow_up(work, claimed, request)
         return
-    mail, client = _compose(work, claimed), work.resources.everlytic(claimed.connection)
+    call = _Call(work, claimed)
     try:
-        result = await client.send(mail)
+        result = await call.make()
+    except _Stopped as stopped:
+        await call.withdraw()
+        await call.ended(Kind.NOT_MADE)
+        raise Deferred(stopped.until or work.clock.now(), str(stopped)) from stopped
+    except (Unauthorized, UndecipherableSecret) as error:
+        await call.withdraw()
+        await batches.run(workspaces.credentials_refused, work.workspace_id, (claimed.connection, str(error)))
+        raise Deferred(work.clock.now(), str(error)) from error
+    except _Unwritable as error:
+        await call.refused(error, Kind.NOT_MADE)
     except InvalidRequest as error:
-        async with work.transaction() as session:
-            await service.rejected(session, work.workspace_id, draft_id, str(error))
+        await call.refused(error, Kind.SERVED)
     except NotSent as error:
-        async with work.transaction() as session:
-            await service.not_called(session, work.workspace_id, draft_id, work.clock.now())
-        raise RetryLater(str(error), error.retry_after) from error
+        await call.withdraw()
+        raise Deferred(call.again_at, str(error)) from error
     except EverlyticError as error:
         look_up_at = work.clock.now() + timedelta(minutes=work.resources.settings.reconcile_after_minutes)
         async with work.transaction() as session:
@@ -42,6 +70,106 @@ async def send_email(work: Work[Services]) -> None:
     else:
         acceptance = Acceptance(draft_id, result.transaction_id, work.clock.now())
         await batches.run(service.accept, work.workspace_id, acceptance)
+        await call.ended(Kind.SERVED)
+
+
+class _Stopped(Exception):
+    """The mail must not go out, or not now; nothing was called."""
+
+    def __init__(self, reason: str, until: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.until = until
+
+
+class _Unwritable(Exception):
+    """The draft cannot be made a mail; nothing was called."""
+
+
+class _Call:
+    """The one call to the provider that a claim permits, and what its end says about the provider."""
+
+    def __init__(self, work: Work[Services], claimed: Claimed) -> None:
+        self._work, self._claimed = work, claimed
+        self._draft_id = claimed.candidate.draft.id
+        self._as_of = claimed.as_of
+        self.again_at = work.clock.now()
+        """When a mail that the provider did not serve may be tried again."""
+
+    async def make(self) -> SendResult:
+        """Hand the mail to the provider; raises EverlyticError, UndecipherableSecret, _Stopped and _Unwritable."""
+        try:
+            mail = _compose(self._work, self._claimed)
+        except ValueError as error:
+            raise _Unwritable(f"The draft cannot be sent as a mail: {error}") from error
+        client = self._work.resources.everlytic(self._claimed.connection)
+        calling = self._work.resources.calling
+        if calling.locked():
+            self._as_of = -math.inf  # Whoever goes first may bring news.
+        async with calling:
+            try:
+                return await client.send(mail, before_call=self._confirm)
+            except (Unauthorized, InvalidRequest):
+                raise
+            except EverlyticError as error:
+                # Before the next may call, who will then be told to wait.
+                self.again_at = await self._conclude(_kind_of(error), str(error), error.retry_after)
+                raise
+
+    async def _confirm(self) -> None:
+        """Ask once more whether the mail may go out, unless that was answered a moment ago."""
+        resources, asked = self._work.resources, 0
+        while time.monotonic() - self._as_of > CONFIRMED_FOR_SECONDS:
+            if asked == CONFIRMED_AT_MOST:
+                until = self._work.clock.after(TOO_BUSY_SECONDS)
+                raise _Stopped("the worker is too busy to say whether the mail may still go out", until)
+            async with resources.confirming:
+                self._hear(await self._ask())
+            asked += 1
+
+    async def _ask(self) -> Confirmation:
+        batches, work = self._work.resources.batches, self._work
+        try:
+            return await batches.run(service.confirm, work.workspace_id, self._draft_id, at_once=True)
+        except Exception as error:
+            raise _Stopped(f"it cannot be asked whether the mail may still go out: {error}") from error
+
+    def _hear(self, told: Confirmation) -> None:
+        if told.stopped_by is not None:
+            raise _Stopped(told.stopped_by)
+        until, seen = told.blocked_until, self._claimed.connection.blocked_until
+        if until is not None and until != seen and until > self._work.clock.now():
+            raise _Stopped("Everlytic did not serve the last mails", until)
+        self._as_of = told.as_of
+
+    async def withdraw(self) -> None:
+        """Take the claim back: the call had no effect."""
+        async with self._work.transaction() as session:
+            await service.not_called(session, self._work.workspace_id, self._draft_id, self._work.clock.now())
+
+    async def refused(self, error: Exception, kind: Kind) -> None:
+        """Record that this mail can never be sent as it is."""
+        async with self._work.transaction() as session:
+            await service.rejected(session, self._work.workspace_id, self._draft_id, str(error))
+        await self.ended(kind)
+
+    async def ended(self, kind: Kind) -> None:
+        """Say how the call ended, where something is waiting to hear it."""
+        if self._claimed.connection.failures or self._claimed.connection.blocked_until:
+            await self._conclude(kind)
+
+    async def _conclude(self, kind: Kind, reason: str | None = None, retry_after: float | None = None) -> datetime:
+        end = CallEnded(self._claimed.connection, kind, self._work.clock.now(), reason, retry_after)
+        return await self._work.resources.batches.run(workspaces.calls_ended, self._work.workspace_id, end)
+
+
+def _kind_of(error: EverlyticError) -> Kind:
+    """Return what an error says about the provider; one about a mail's content, in its own words, is no trouble."""
+    if isinstance(error, QuotaUsedUp):
+        return Kind.USED_UP
+    if isinstance(error, RateLimited | Unavailable):
+        return Kind.LIMITED
+    is_refusal = error.status is not None and HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return Kind.SERVED if is_refusal and error.code is not None else Kind.FAILED
 
 
 async def _follow_up(work: Work[Services], answer: Never, request: Request) -> None:
@@ -61,31 +189,13 @@ def _compose(work: Work[Services], claimed: Claimed) -> Mail:
     return compose(
         draft_id=draft.id,
         sequence_id=draft.sequence_id,
-        recipient=Address(email=lead.email, name=f"{lead.first_name} {lead.last_name}".strip() or None),
+        recipient=Address(email=lead.email, name=" ".join(f"{lead.first_name} {lead.last_name}".split()) or None),
         identity=Identity(workspace.default_from_name, workspace.default_from_email, workspace.postal_address),
         subject=draft.subject,
         text=draft.body,
         body_html=draft.body_html,
         unsubscribe_url=f"{settings.public_url.rstrip('/')}/u/{token}",
     )
-
-
-async def reconcile_send(work: Work[Services]) -> None:
-    """Look a send of unknown outcome up in Everlytic's transaction list; what is not there is looked for again."""
-    draft_id = UUID(work.payload["draftId"])
-    async with work.transaction() as session:
-        connection = await service.to_reconcile(session, work.workspace_id, draft_id)
-    if connection is None:
-        return
-    try:
-        client = work.resources.everlytic(connection)
-        found = await client.find_transaction_by_custom_header(MESSAGE_HEADER, str(draft_id))
-    except EverlyticError as error:
-        raise RetryLater(str(error), error.retry_after) from error
-    if found is None:
-        raise RetryLater("Everlytic's transaction list does not show this mail (yet).")
-    acceptance = Acceptance(draft_id, found.id, work.clock.now())
-    await work.resources.batches.run(service.accept, work.workspace_id, acceptance)
 
 
 async def resume_sends(work: Work[Services]) -> None:

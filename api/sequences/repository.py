@@ -75,14 +75,16 @@ async def delete_sequence(session: AsyncSession, workspace_id: UUID, sequence_id
     await change_sequence(session, workspace_id, sequence_id, {"deleted_at": func.now()})
 
 
-async def move(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, event: SequenceEvent) -> Sequence | None:
-    """Move a sequence that the event is legal for and return it, or None when it is not."""
+async def move(
+    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, event: SequenceEvent, **values: Any
+) -> Sequence | None:
+    """Move a sequence that the event is legal for, with `values`, and return it, or None when it is not."""
     sources = sources_of(event)
     (target,) = {next_status(source, event) for source in sources}
     statement = (
         update(Sequence)
         .where(Sequence.workspace_id == workspace_id, Sequence.id == sequence_id, Sequence.status.in_(sources))
-        .values(status=target)
+        .values(status=target, **values)
         .returning(Sequence)
     )
     return await session.scalar(statement, execution_options={"populate_existing": True})

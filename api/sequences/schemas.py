@@ -79,6 +79,8 @@ class SequenceOut(Wire):
     id: UUID
     name: str
     status: SequenceStatus
+    pause_reason: str | None
+    """Why it is paused, where a guard did it and no person."""
     auto_approve: bool
     created_at: datetime
     updated_at: datetime

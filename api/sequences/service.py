@@ -136,7 +136,7 @@ async def activate(session: AsyncSession, workspace_id: UUID, sequence_id: UUID,
     if problems := _problems(await repository.list_steps(session, sequence_id)):
         raise NotReady("The sequence cannot be activated as it is.", errors=problems)
     await jobs.enqueue(session, RESUME_SENDS, workspace_id, [jobs.Job(now, {"sequenceId": str(sequence_id)})])
-    return await _move(session, sequence, SequenceEvent.ACTIVATED)
+    return await _move(session, sequence, SequenceEvent.ACTIVATED, activated_at=now, pause_reason=None)
 
 
 async def pause(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
@@ -145,9 +145,14 @@ async def pause(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) ->
     return await _move(session, sequence, SequenceEvent.PAUSED)
 
 
-async def _move(session: AsyncSession, sequence: Sequence, event: SequenceEvent) -> Sequence:
+async def pause_for(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, reason: str) -> None:
+    """Stop a sequence from sending where no person did, and say why; one that does not send stays as it is."""
+    await repository.move(session, workspace_id, sequence_id, SequenceEvent.PAUSED, pause_reason=reason)
+
+
+async def _move(session: AsyncSession, sequence: Sequence, event: SequenceEvent, **values: Any) -> Sequence:
     before = SequenceStatus(sequence.status)
-    moved = await repository.move(session, sequence.workspace_id, sequence.id, event)
+    moved = await repository.move(session, sequence.workspace_id, sequence.id, event, **values)
     if moved is None:
         next_status(before, event)
     return sequence

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     ColumnElement,
     Select,
@@ -33,7 +34,7 @@ from domain.suppression import OWN_WORD, SuppressionReason
 
 
 def suppressed(
-    workspace_id: UUID,
+    workspace_id: UUID | BindParameter[UUID],
     email: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | ColumnElement[str],
 ) -> ColumnElement[bool]:
     """Return the condition that `email`, a column of any statement, must not be mailed: itself or its whole domain."""
@@ -45,8 +46,26 @@ def suppressed(
     )
 
 
-def _is_listed(value_hash: ColumnElement[str], workspace_id: UUID) -> ColumnElement[bool]:
+def _is_listed(value_hash: ColumnElement[str], workspace_id: UUID | BindParameter[UUID]) -> ColumnElement[bool]:
     return exists().where(Suppression.workspace_id == workspace_id, Suppression.value_hash == value_hash)
+
+
+_STOPS = "hashtextextended('stops' || :workspace_id, 0)"
+_KEEP_OUT = text(f"SELECT pg_advisory_xact_lock_shared({_STOPS})")
+_WAIT_FOR_CLAIMS = text(f"SELECT pg_advisory_xact_lock({_STOPS})")
+
+
+async def keep_out(session: AsyncSession, workspace_id: UUID) -> None:
+    """Let whoever suppresses wait with their commit until the transaction ends; those who claim do not wait for it.
+
+    Before anything else is held, because suppressing waits for it last.
+    """
+    await session.execute(_KEEP_OUT, {"workspace_id": str(workspace_id)})
+
+
+async def wait_for_claims(session: AsyncSession, workspace_id: UUID) -> None:
+    """Wait for claims that may not have seen what the transaction suppresses; those that follow wait for its commit."""
+    await session.execute(_WAIT_FOR_CLAIMS, {"workspace_id": str(workspace_id)})
 
 
 async def is_suppressed(session: AsyncSession, workspace_id: UUID, email: str) -> bool:

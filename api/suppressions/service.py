@@ -70,6 +70,11 @@ async def is_suppressed(session: AsyncSession, workspace_id: UUID, address: str)
     return await repository.is_suppressed(session, workspace_id, normalise_address(address))
 
 
+async def hold_as_they_are(session: AsyncSession, workspace_id: UUID) -> None:
+    """Let no suppression that is not seen now be committed before the caller's transaction is."""
+    await repository.keep_out(session, workspace_id)
+
+
 async def add(
     session: AsyncSession,
     workspace_id: UUID,
@@ -88,6 +93,7 @@ async def add(
         assert domain is not None
         new = await suppress_domains(session, workspace_id, [domain], source=source, at=at)
         value = domain_value(domain)
+    await repository.wait_for_claims(session, workspace_id)
     stands = await repository.find_by_value(session, workspace_id, value)
     assert stands is not None
     return stands, new > 0
@@ -176,6 +182,7 @@ async def take_in(
     """
     blocks = _blocks(read_rows(file, reason=reason, source=source))
     counts, invalid = await repository.take_in(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
+    await repository.wait_for_claims(session, workspace_id)
     shown = [(row.line_number, row.cell, row.problem) for row in invalid]
     return TakenIn(counts.added, counts.sound - counts.added, shown, counts.invalid)
 

@@ -55,7 +55,7 @@ async def change_workspace(member: MemberDep, body: WorkspaceChange, if_match: I
     """Change a workspace's settings; what is left out stays."""
     held = await service.hold_workspace(member.session, member.workspace_id)
     if_match.require(WorkspaceOut.of(held))
-    changed = await service.change_workspace(member.session, held, body.model_dump(exclude_unset=True))
+    changed = await service.change_workspace(member.session, held, body.model_dump(exclude_unset=True), member.now)
     return WorkspaceOut.of(changed)
 
 

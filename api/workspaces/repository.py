@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,10 +31,14 @@ async def hold_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def hold_uncapped(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
-    """Return a workspace without a daily cap that is not deleted; many may hold it so, and none of them changes it."""
+async def hold_unlimited(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
+    """Return a workspace that is not deleted and sends without limits; many may hold it so, and none changes it."""
     statement = select(Workspace).where(
-        Workspace.id == workspace_id, Workspace.deleted_at.is_(None), Workspace.daily_cap.is_(None)
+        Workspace.id == workspace_id,
+        Workspace.deleted_at.is_(None),
+        Workspace.daily_cap.is_(None),
+        Workspace.sends_per_minute.is_(None),
+        Workspace.domain_gap_seconds.is_(None),
     )
     return await session.scalar(statement.with_for_update(read=True), execution_options={"populate_existing": True})
 
@@ -63,6 +67,22 @@ async def change_workspace(session: AsyncSession, workspace_id: UUID, values: di
     """Update a workspace's settings and return it."""
     statement = update(Workspace).where(Workspace.id == workspace_id).values(**values).returning(Workspace)
     return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+
+
+_ASK_AGAIN = text(
+    """
+    WITH given_up AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND NOT made)
+    UPDATE app.scheduled_jobs
+       SET run_at = greatest(scheduled_for, :now), paced = false
+     WHERE workspace_id = :workspace_id AND job_type = 'send_email' AND status = 'pending' AND run_at > :now
+       AND run_at > scheduled_for
+    """
+)
+
+
+async def ask_again(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
+    """Let every mail that was put off be asked about again, on whatever terms hold now."""
+    await session.execute(_ASK_AGAIN, {"workspace_id": workspace_id, "now": now})
 
 
 async def put_connection(session: AsyncSession, workspace_id: UUID, values: dict[str, Any]) -> EverlyticConnection:
@@ -105,6 +125,67 @@ async def retire_connection(session: AsyncSession, workspace_id: UUID, reason: s
             disabled_reason=reason,
             webhook_token_hash=func.concat("retired ", EverlyticConnection.id),
         )
+    )
+
+
+async def lock_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
+    """Return the workspace's connection, which nobody else changes until the transaction ends."""
+    statement = select(EverlyticConnection).where(EverlyticConnection.workspace_id == workspace_id).with_for_update()
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def set_block(
+    session: AsyncSession, workspace_id: UUID, failures: int, blocked_until: datetime | None, reason: str | None
+) -> None:
+    """Store until when nothing is sent through the workspace's connection, and why."""
+    await session.execute(
+        update(EverlyticConnection)
+        .where(EverlyticConnection.workspace_id == workspace_id)
+        .values(failures=failures, blocked_until=blocked_until, blocked_reason=reason)
+    )
+
+
+async def hold_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
+    """Block a connection until a time; where its block has changed since it was read, read it again: False."""
+    statement = (
+        update(EverlyticConnection)
+        .where(
+            EverlyticConnection.id == connection.id,
+            EverlyticConnection.blocked_until.is_not_distinct_from(connection.blocked_until),
+        )
+        .values(blocked_until=until)
+        .returning(EverlyticConnection)
+    )
+    moved = (await session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
+    if moved is None:
+        await session.refresh(connection)
+    return moved is not None
+
+
+async def refuse_connection(session: AsyncSession, workspace_id: UUID, encrypted_key: str, reason: str) -> None:
+    """Stop using the workspace's connection, and say why, unless its credentials are others by now."""
+    await session.execute(
+        update(EverlyticConnection)
+        .where(
+            EverlyticConnection.workspace_id == workspace_id,
+            EverlyticConnection.encrypted_key == encrypted_key,
+            EverlyticConnection.disabled_at.is_(None),
+        )
+        .values(disabled_at=func.now(), disabled_reason=reason)
+    )
+
+
+async def wake_sends(session: AsyncSession, workspace_id: UUID, waiting_for: datetime, now: datetime) -> None:
+    """Let the sends that wait for a moment go on now."""
+    await session.execute(
+        update(ScheduledJob)
+        .where(
+            ScheduledJob.workspace_id == workspace_id,
+            ScheduledJob.job_type == "send_email",
+            ScheduledJob.status == JobStatus.PENDING,
+            ScheduledJob.run_at == waiting_for,
+        )
+        .values(run_at=now)
     )
 
 

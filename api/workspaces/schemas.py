@@ -245,6 +245,10 @@ class ConnectionOut(Wire):
     webhook_id: str | None
     disabled_at: datetime | None
     disabled_reason: str | None
+    """Why nothing is sent until the connection is put again, with other credentials."""
+    blocked_until: datetime | None
+    blocked_reason: str | None
+    """Why nothing was sent before `blockedUntil`; after it one mail tries whether Everlytic serves again."""
 
 
 class NewConnectionOut(ConnectionOut):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +16,14 @@ from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, credential_hash, new_token
 from database.tenancy import Scope, enter
+from domain import breaker
 
 REGISTER_WEBHOOK = "register_webhook"
 RESUME_SENDS = "resume_sends"
 """The job that takes up what a pause or a missing connection left waiting."""
+WAKE_SENDS = "wake_sends"
+"""The job that takes up what waited for a block which ended before its time."""
+WAKE_AFTER = timedelta(milliseconds=250)
 WEBHOOK_USER = "everlytic"
 
 
@@ -36,10 +40,10 @@ async def hold_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace
 async def hold_to_send(session: AsyncSession, workspace_id: UUID) -> Workspace:
     """Return a workspace that stays as it is until the transaction ends, deletion included; raises WorkspaceGone.
 
-    Those who send for it do so side by side, and one after the other where a daily cap has to be counted.
+    Those who send for it do so side by side, and one after the other where its pace is limited.
     """
-    uncapped = await repository.hold_uncapped(session, workspace_id)
-    return uncapped or await hold_workspace(session, workspace_id)
+    unlimited = await repository.hold_unlimited(session, workspace_id)
+    return unlimited or await hold_workspace(session, workspace_id)
 
 
 def _there(workspace: Workspace | None) -> Workspace:
@@ -59,9 +63,24 @@ async def list_workspaces(session: AsyncSession, page: PageRequest) -> Sequence[
 
 
 _RAMP = ("daily_cap", "ramp_start", "ramp_from", "ramp_step")
+SCHEDULING = frozenset(
+    {
+        *_RAMP,
+        "domain_gap_seconds",
+        "holidays_country",
+        "sending_weekdays",
+        "sends_per_minute",
+        "timezone",
+        "window_end",
+        "window_start",
+    }
+)
+"""The settings that say when mail may leave."""
 
 
-async def change_workspace(session: AsyncSession, workspace: Workspace, values: dict[str, Any]) -> Workspace:
+async def change_workspace(
+    session: AsyncSession, workspace: Workspace, values: dict[str, Any], now: datetime
+) -> Workspace:
     """Change the settings of a held workspace.
 
     Raises Malformed when its sending window would close before it opens, its segments would not follow each other, or
@@ -81,7 +100,10 @@ async def change_workspace(session: AsyncSession, workspace: Workspace, values: 
     if values.get("mid_market_from", workspace.mid_market_from) >= enterprise:
         problem = {"location": ["body", "midMarketFrom"], "message": f"must be below enterpriseFrom, {enterprise}"}
         raise Malformed("The middle market would begin where enterprises do, or above.", errors=[problem])
-    return await repository.change_workspace(session, workspace.id, values)
+    changed = await repository.change_workspace(session, workspace.id, values)
+    if values.keys() & SCHEDULING:
+        await repository.ask_again(session, workspace.id, now)
+    return changed
 
 
 async def delete_workspace(session: AsyncSession, workspace: Workspace, *, by: UUID, now: datetime) -> None:
@@ -125,13 +147,19 @@ async def connect_everlytic(
         "webhook_id": None,
         "disabled_at": None,
         "disabled_reason": None,
+        "failures": 0,
+        "blocked_until": None,
+        "blocked_reason": None,
     }
+    previous = await repository.lock_connection(session, workspace_id)
+    blocked_until = previous.blocked_until if previous else None
     connection = await repository.put_connection(session, workspace_id, values)
     await jobs.enqueue(
         session, REGISTER_WEBHOOK, workspace_id, [jobs.Job(now, {"token": secrets.encrypt(token)})], max_attempts=10
     )
     # What waited for a connection is asked again.
     await jobs.enqueue(session, RESUME_SENDS, workspace_id, [jobs.Job(now)])
+    await _wake_early(session, workspace_id, blocked_until, None, now)
     return NewConnection(connection, token)
 
 
@@ -167,3 +195,72 @@ async def enter_by_webhook_token(session: AsyncSession, token_hash: str) -> Ever
 async def webhook_registered(session: AsyncSession, workspace_id: UUID, webhook_id: str) -> None:
     """Note under which id Everlytic knows the workspace's webhook."""
     await repository.set_webhook(session, workspace_id, webhook_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """How a call through a connection ended; `connection` is as it was when the call was let through."""
+
+    connection: EverlyticConnection
+    kind: breaker.Kind
+    now: datetime
+    reason: str | None = None
+    """Why nothing is to be sent for a while, should that follow."""
+    retry_after: float | None = None
+    """How many seconds the provider asks to wait; None where it did not say."""
+
+
+async def hold_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
+    """Let all others wait until then for the one call that tries whether the provider serves again.
+
+    Returns False when somebody else's call does, or the block was changed; the connection is read again.
+    """
+    return await repository.hold_for_probe(session, connection, until)
+
+
+async def calls_ended(session: AsyncSession, workspace_id: UUID, calls: Sequence[CallEnded]) -> list[datetime]:
+    """Draw the conclusions for what is called next; returns for each when its mail may be tried again."""
+    connection = await repository.lock_connection(session, workspace_id)
+    if connection is None:
+        return [call.now for call in calls]
+    before = state = breaker.State(connection.failures, connection.blocked_until)
+    reason = connection.blocked_reason
+    for call in calls:
+        if call.connection.encrypted_key != connection.encrypted_key:
+            continue  # It was another connection that served or did not.
+        news = breaker.News(call.kind, call.connection.blocked_until, call.retry_after)
+        state, previous = breaker.after(state, news, call.now), state
+        if state.blocked_until is None:
+            reason = None
+        elif state != previous and call.reason is not None:
+            reason = call.reason
+    if state != before:
+        await repository.set_block(session, workspace_id, state.failures, state.blocked_until, reason)
+        now = max(call.now for call in calls)
+        await _wake_early(session, workspace_id, before.blocked_until, state.blocked_until, now)
+    return [max(state.blocked_until or call.now + breaker.wait(state.failures), call.now) for call in calls]
+
+
+async def _wake_early(
+    session: AsyncSession, workspace_id: UUID, was: datetime | None, until: datetime | None, now: datetime
+) -> None:
+    """Have what waits for the end of a block taken up when that comes earlier than it was told."""
+    at = max(until or now, now)
+    if was is not None and at < was:
+        # A little later: some may still be on their way back to the queue.
+        job = jobs.Job(at + WAKE_AFTER, {"waitingFor": was.isoformat()})
+        await jobs.enqueue(session, WAKE_SENDS, workspace_id, [job])
+
+
+async def wake_sends(session: AsyncSession, workspace_id: UUID, waiting_for: datetime, now: datetime) -> None:
+    """Take up the sends that were told to wait until `waiting_for`."""
+    await repository.wake_sends(session, workspace_id, waiting_for, now)
+
+
+async def credentials_refused(
+    session: AsyncSession, workspace_id: UUID, refusals: Sequence[tuple[EverlyticConnection, str]]
+) -> list[None]:
+    """Stop using a connection whose credentials are no good, and say so, until somebody gives others."""
+    for key, reason in {connection.encrypted_key: reason for connection, reason in refusals}.items():
+        await repository.refuse_connection(session, workspace_id, key, reason)
+    return [None] * len(refusals)

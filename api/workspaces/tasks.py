@@ -1,13 +1,19 @@
 """Jobs of a workspace's connection to Everlytic."""
 
+from datetime import datetime, timedelta
+
 from pydantic import SecretStr
 
-from api.jobs.engine import RetryLater, Unrecoverable, Work
+from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work
 from api.resources import Services
 from api.workspaces import service
 from api.workspaces.service import WEBHOOK_USER
-from everlytic.errors import EverlyticError, Unauthorized
+from database.secrets import credential_hash
+from domain.breaker import LONGEST_ASKED
+from everlytic.errors import EverlyticError, Fault, Unauthorized
 from everlytic.models import WebhookRegistration
+
+ASK_AGAIN_SECONDS = 60.0
 
 
 async def register_webhook(work: Work[Services]) -> None:
@@ -16,9 +22,9 @@ async def register_webhook(work: Work[Services]) -> None:
     async with work.transaction() as session:
         await service.find_workspace(session, work.workspace_id)
         connection = await service.find_connection(session, work.workspace_id)
-    if connection.disabled_at is not None:
-        return
     token = services.secrets.decrypt(work.payload["token"])
+    if connection.disabled_at is not None or credential_hash(token) != connection.webhook_token_hash:
+        return
     url = f"{services.settings.public_url.rstrip('/')}/api/webhooks/everlytic/{token}"
     registration = WebhookRegistration(
         url=url,
@@ -31,8 +37,20 @@ async def register_webhook(work: Work[Services]) -> None:
             return
         webhook = await client.create_webhook(registration)
     except Unauthorized as error:
+        async with work.transaction() as session:
+            await service.credentials_refused(session, work.workspace_id, [(connection, str(error))])
         raise Unrecoverable(f"Everlytic refused the connection's credentials: {error}") from error
     except EverlyticError as error:
-        raise RetryLater(str(error), error.retry_after) from error
+        if error.fault is Fault.OURS:
+            raise RetryLater(str(error)) from error
+        wait = timedelta(seconds=min(max(error.retry_after or 0, ASK_AGAIN_SECONDS), LONGEST_ASKED.total_seconds()))
+        raise Deferred(work.clock.now() + wait, str(error)) from error
     async with work.transaction() as session:
         await service.webhook_registered(session, work.workspace_id, webhook.id)
+
+
+async def wake_sends(work: Work[Services]) -> None:
+    """Take up the sends that wait for the end of a block that ended before its time."""
+    async with work.transaction() as session:
+        waiting_for = datetime.fromisoformat(work.payload["waitingFor"])
+        await service.wake_sends(session, work.workspace_id, waiting_for, work.clock.now())

@@ -1,4 +1,4 @@
-"""Background work: the queue that is also its public record, the workers' heartbeats, and the rates."""
+"""Background work: the queue that is also its public record, what left it, the workers' heartbeats, and the rates."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +81,28 @@ class ScheduledJob(Identified, Created, Base):
         return {SHOWN[name]: value for name, value in self.payload.items() if name in SHOWN and value is not None}
 
 
+class ArchivedJob(Base):
+    """What people could see of a job that was completed or cancelled, after it has left the queue."""
+
+    __tablename__ = "archived_jobs"
+    __table_args__ = (CheckConstraint("status IN ('completed', 'cancelled')", name="status"),)
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_type: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    """The ids of what it was about, and nothing else."""
+    scheduled_for: Mapped[datetime]
+    run_at: Mapped[datetime]
+    status: Mapped[str]
+    attempts: Mapped[int]
+    max_attempts: Mapped[int]
+    last_error: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    completed_at: Mapped[datetime]
+
+
 class JobWorker(Identified, Base):
     """A worker process that says it lives."""
 
@@ -95,7 +117,10 @@ class WorkspaceLimit(Base):
     """How often jobs of one type may start for one workspace: one each `interval`, `burst` at once (GCRA)."""
 
     __tablename__ = "workspace_limits"
-    __table_args__ = (CheckConstraint("burst > 0", name="burst"),)
+    __table_args__ = (
+        CheckConstraint("burst > 0", name="burst"),
+        Index("ix_workspace_limits_job_type", "job_type"),
+    )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"), primary_key=True)
     job_type: Mapped[str] = mapped_column(primary_key=True)

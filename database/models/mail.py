@@ -81,6 +81,8 @@ class SendAttempt(Identified, Created, Base):
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
     draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
     claimed_at: Mapped[datetime]
+    job_id: Mapped[UUID | None]
+    """Whose claim it is: when that job runs again, the run that claimed was lost."""
     outcome: Mapped[str] = mapped_column(server_default=SendOutcome.CLAIMED)
     everlytic_transaction_id: Mapped[str | None]
     error: Mapped[str | None]
@@ -110,7 +112,7 @@ class SendSettlement(Identified, Base):
 
 
 class SendSlot(Base):
-    """When a draft that has to wait its turn is to leave; the turn is kept for it until its job has asked again."""
+    """The turn a mail of a workspace with a cap, a rate or a gap has taken: kept for it, or made use of."""
 
     __tablename__ = "send_slots"
     __table_args__ = (Index(None, "workspace_id", "at"),)
@@ -120,6 +122,8 @@ class SendSlot(Base):
     domain: Mapped[str]
     """The recipient's, lower case."""
     at: Mapped[datetime]
+    """When it is to leave; or left, where it is `made`."""
+    made: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
 class EmailEvent(Identified, Base):

@@ -23,6 +23,7 @@ class Sequence(Identified, Timestamped, SoftDeleted, Base):
     auto_approve: Mapped[bool] = mapped_column(server_default=text("false"))
     pause_reason: Mapped[str | None]
     """Why it was paused where no person did."""
+    activated_at: Mapped[datetime | None]
 
 
 class SequenceStep(Identified, Timestamped, Base):

@@ -7,7 +7,7 @@
 ``GET truth?username=``                 the truth per group: mails that each thing happened to
 ``GET mails?username=&to=``             captured mails with bodies
 ``PUT tenants/{username}/inbound``      ``{"url", "headers"}``: where replies are posted as raw MIME
-``POST credentials``                    ``{"username", "api_key"}``
+``POST credentials``                    ``{"username", "api_key"}``; null revokes the key, so that none is good
 ``POST events``                         ``{"username", "transaction_id"|"message_id", "type", "data"?, "occurred_at"?}``
 ``POST scenarios``                      ``{"username"?, "scenarios"?: [{"name", "probability"?, "routes"?}],
                                         "switches"?}``
@@ -145,9 +145,10 @@ async def set_inbound(request: Request, username: str) -> Response:
 
 @router.post("/credentials")
 async def set_credentials(request: Request) -> Response:
-    """Register an API key; it replaces the username's default key."""
+    """Register an API key, or revoke it; it replaces the username's default key."""
     value = await _body(request)
-    world_of(request).credentials[_text(value, "username")] = _text(value, "api_key")
+    is_revoked = "api_key" in value and value["api_key"] is None
+    world_of(request).credentials[_text(value, "username")] = None if is_revoked else _text(value, "api_key")
     request.app.state.known.clear()
     return answer({"username": value["username"]}, 201)
 

@@ -17,10 +17,11 @@ from everlytic.sandbox.world import World
 
 V1, TENANT = "v1", "tenant"
 
-_CLOUDFLARE = (
-    "<!DOCTYPE html><html><head><title>everlytic.net | 502: Bad gateway</title></head>"
-    "<body><h1>Bad gateway <span>Error code 502</span></h1><p>cloudflare</p></body></html>"
+_PAGE = (
+    "<!DOCTYPE html><html><head><title>everlytic.net | {status}: {title}</title></head>"
+    "<body><h1>{title} <span>Error code {status}</span></h1><p>cloudflare</p></body></html>"
 )
+_PAGES = {"html_error": (502, "Bad gateway"), "firewall": (403, "Sorry, you have been blocked")}
 
 
 def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -136,8 +137,9 @@ async def strike(fault: str, world: World, tenant: Tenant, host: str, key: str) 
         refusal = error(host, 503, "Service Unavailable")
         refusal.headers.update(seconds)
         raise Refusal(refusal)
-    elif fault == "html_error":
-        raise Refusal(Response(_CLOUDFLARE, 502, media_type="text/html"))
+    elif fault in _PAGES:
+        status, title = _PAGES[fault]
+        raise Refusal(Response(_PAGE.format(status=status, title=title), status, media_type="text/html"))
     elif fault == "reset_before_accept":
         raise Refusal(Reset())
 

@@ -120,6 +120,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("server_error_after_accept", "500, and the mail goes out"),
         Fault("unavailable", "503 with Retry-After, not accepted", allowed=_ANY),
         Fault("html_error", "502 with an HTML page as a proxy in front shows it, not accepted", allowed=_ANY),
+        Fault("firewall", "403 with an HTML page as a firewall in front shows it, not accepted", allowed=_ANY),
         Fault("bad_request_but_delivered", "400 with code 10601, and the mail goes out"),
         Fault("timeout_after_accept", "accepted, and the answer is held back past the caller's time-out"),
         Fault("reset_before_accept", "connection reset, not accepted", allowed=_ANY),

@@ -45,7 +45,7 @@ class World:
         self.agenda = Agenda(clock)
         self.postman = Postman(clock, self.agenda)
         self.announcer = Announcer(clock, self.agenda, self.postman, behaviour.seed)
-        self.credentials: dict[str, str] = {}
+        self.credentials: dict[str, str | None] = {}
         self.tenants: dict[str, Tenant] = {}
         self.requests: Counter[str] = Counter()
         self.closing = asyncio.Event()
@@ -69,9 +69,9 @@ class World:
         return found
 
     def knows(self, username: str, api_key: str) -> bool:
-        """Whether these credentials are good: registered ones, else ``sandbox-key-<username>``."""
+        """Whether these credentials are good: registered ones (none once revoked), else ``sandbox-key-<username>``."""
         wanted = self.credentials.get(username, f"sandbox-key-{username}")
-        return bool(username) and secrets.compare_digest(wanted.encode(), api_key.encode())
+        return wanted is not None and bool(username) and secrets.compare_digest(wanted.encode(), api_key.encode())
 
     def reset(self, username: str | None = None) -> None:
         """Forget one username's data, or everything (credentials and default switches stay)."""

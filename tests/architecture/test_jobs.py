@@ -72,7 +72,7 @@ def test_every_job_that_is_enqueued_has_a_task() -> None:
 def test_every_task_is_enqueued_by_somebody() -> None:
     """The worker keeps no lane that nobody ever puts a job into."""
     found = {job_type for source in sources(*PACKAGES) for job_type, _ in enqueued(source)}
-    assert {task.job_type for task in TASKS} - found == set()
+    assert {task.job_type for task in TASKS if task.every is None} - found == set()
 
 
 def test_every_task_is_a_coroutine_of_a_room() -> None:

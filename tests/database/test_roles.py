@@ -9,6 +9,7 @@ from database.errors import DatabaseUnreachable, InvalidDatabaseUrl, MissingPriv
 from database.roles import APP_ROLE, ENGINE_ROLE, connect, ensure_roles, libpq_url, owner_url, role_url
 
 ENGINE_MAY = {
+    "app.archived_jobs": {"INSERT"},
     "app.scheduled_jobs": {"SELECT", "UPDATE", "DELETE"},
     "app.workspace_limits": {"SELECT", "UPDATE"},
     "app.job_workers": {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -61,6 +61,34 @@ async def test_registered_credentials_replace_the_default(sandbox: Sandbox, http
         await sandbox.client(http, username).send(a_mail())
 
 
+async def test_a_revoked_key_is_no_good_from_then_on(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
+    """Revoked through the control plane, a key that worked is refused by both hosts, until one is registered."""
+    username = sandbox.new_username()
+    client = sandbox.client(http, username)
+    await client.send(a_mail())
+    sandbox.tell("credentials", username=username, api_key=None)
+    with pytest.raises(errors.Unauthorized):
+        await client.send(a_mail())
+    with pytest.raises(errors.Unauthorized):
+        await client.get_transaction("x")
+    sandbox.tell("credentials", username=username, api_key=f"sandbox-key-{username}")
+    await client.send(a_mail())
+
+
+@pytest.mark.parametrize("status", [402, 403, 429])
+async def test_a_used_up_quota_is_told_from_a_refused_key(
+    sandbox: Sandbox, http: httpx.AsyncClient, status: int
+) -> None:
+    """Whatever status it comes with, it says that nothing was sent and that time helps."""
+    username = sandbox.new_username()
+    sandbox.tell("scenarios", username=username, switches={"quota": 1, "quota_status": status})
+    client = sandbox.client(http, username)
+    await client.send(a_mail())
+    with pytest.raises(errors.QuotaUsedUp) as caught:
+        await client.send(a_mail())
+    assert (caught.value.outcome, caught.value.fault) == (Outcome.REJECTED, errors.Fault.PROVIDER)
+
+
 async def test_a_refused_mail_names_the_field(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     """The provider's validation reasons come through, and the outcome is rejected."""
     with pytest.raises(errors.InvalidRequest) as caught:
@@ -222,6 +250,7 @@ async def test_a_bulk_email_and_its_report(sandbox: Sandbox, http: httpx.AsyncCl
         ("server_error_after_accept", errors.ProviderBroken, True),
         ("unavailable", errors.Unavailable, False),
         ("html_error", errors.ProviderBroken, False),
+        ("firewall", errors.Unavailable, False),
         ("bad_request_but_delivered", errors.UnrecognisedAnswer, True),
         ("timeout_after_accept", errors.TimedOut, True),
         ("reset_before_accept", errors.ConnectionLost, False),

@@ -47,6 +47,7 @@ def upgrade() -> None:
         _workspace("send_slots"),
         sa.Column("domain", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         _draft("send_slots"),
         sa.PrimaryKeyConstraint("draft_id", name=op.f("pk_send_slots")),
         schema="app",
@@ -96,8 +97,10 @@ def _columns() -> tuple[tuple[str, sa.Column[Any]], ...]:
         ("everlytic_connections", sa.Column("blocked_until", sa.DateTime(timezone=True))),
         ("everlytic_connections", sa.Column("blocked_reason", sa.Text())),
         ("sequences", sa.Column("pause_reason", sa.Text())),
+        ("sequences", sa.Column("activated_at", sa.DateTime(timezone=True))),
         ("send_attempts", sa.Column("look_ups", sa.Integer(), server_default="0", nullable=False)),
         ("send_attempts", sa.Column("looked_up_at", sa.DateTime(timezone=True))),
+        ("send_attempts", sa.Column("job_id", sa.UUID())),
     )
 
 

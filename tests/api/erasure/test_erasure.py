@@ -72,6 +72,12 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     await outreach.hear(mail, "open")
     await outreach.hear(mail, "bounce", bounce_type="soft", bounce_reason=f"no room for {ADDRESS}")
     await _reply(outreach, mail)
+    settled = (
+        "INSERT INTO app.send_settlements (workspace_id, draft_id, decision, decided_by, note, decided_at)"
+        " SELECT workspace_id, id, 'sent', 'Ann', %s, now() FROM app.email_drafts WHERE status = 'sent'"
+    )
+    with psycopg.connect(database_url) as connection:
+        connection.execute(settled, [f"{ADDRESS} says it came"])
     # So that the provider tells nothing more by itself.
     outreach.sandbox.forget()
     await anyio.to_thread.run_sync(outreach.sandbox.settle)
@@ -79,6 +85,7 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     before = await _counted(outreach)
     assert {
         "app.replies.text",
+        "app.send_settlements.note",
         "app.email_events.data",
         "app.lead_import_rows.email",
         "app.lead_import_blocks.content",

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.jobs import repository
-from api.jobs.repository import Claim, Ending
+from api.jobs.repository import Claim, Ending, Wanted
+from database import jobs
 from database.engine import create_pool
 from database.models import JobStatus
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
@@ -62,9 +63,7 @@ class Queue:
     async def claim(self, most: int, now: datetime = START, after: UUID | None = None) -> Claim:
         """Claim once."""
         async with AsyncSession(self.pool) as session, session.begin():
-            return await repository.claim(
-                session, job_type="work", worker=self.worker, now=now, most=most, in_turn_after=after
-            )
+            return await repository.claim(session, Wanted("work", self.worker, now, most), after)
 
     async def claims(self, most: int, now: datetime = START) -> list[UUID]:
         """Claim as the engine does until nothing more is due; returns whose job was started, in order."""
@@ -87,7 +86,7 @@ async def queue(database_url: str) -> AsyncIterator[Queue]:
         made = await connection.execute("INSERT INTO app.accounts (name) VALUES ('Acme') RETURNING id")
         (account,) = await made.fetchone() or (FIRST,)
         async with AsyncSession(pool) as session, session.begin():
-            worker = await repository.register_worker(session, "here")
+            worker = await jobs.register_worker(session, "here")
         yield Queue(pool, connection, worker, account)
     await pool.dispose()
 
@@ -184,9 +183,7 @@ async def test_the_future_is_not_looked_at(queue: Queue, after: UUID | None) -> 
     await queue.owner.execute("ANALYZE app.scheduled_jobs")
     async with AsyncSession(queue.pool) as session, session.begin():
         before = await _rows_read(session)
-        claim = await repository.claim(
-            session, job_type="work", worker=queue.worker, now=START, most=100, in_turn_after=after
-        )
+        claim = await repository.claim(session, Wanted("work", queue.worker, START, 100), after)
         assert len(claim.jobs) == 20
         assert await _rows_read(session) - before < 400
 

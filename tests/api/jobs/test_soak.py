@@ -4,16 +4,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import psycopg
+import pytest
 
 from database.roles import APP_ROLE
-from tests.api.jobs import soak_worker
+from tests.api.jobs import pooler, soak_worker
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SECONDS = 90.0
@@ -111,10 +112,10 @@ class Soak:
 
 
 @contextmanager
-def soaking(database_url: str, log: Path) -> Iterator[Soak]:
+def soaking(database_url: str, workers_url: str, log: Path) -> Iterator[Soak]:
     """Run workers on a full queue; none is left behind."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        soak = Soak(database_url, connection, Random(20), log)
+        soak = Soak(workers_url, connection, Random(20), log)
         soak.fill()
         try:
             for _ in range(WORKERS):
@@ -142,9 +143,20 @@ HOPELESS_FAILED = "SELECT count(*) FROM app.scheduled_jobs WHERE status = 'faile
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
-def test_nothing_is_lost_or_started_twice(database_url: str, tmp_path: Path) -> None:
-    """Workers are killed, cut off until they are lost, and ended; each job still ends, and no attempt starts twice."""
-    with soaking(database_url, tmp_path / "workers.log") as soak:
+needs_pooler = pytest.mark.skipif(
+    pooler.PROGRAM is None, reason="PgBouncer is neither on PATH nor in /usr/sbin: apt-get install pgbouncer"
+)
+
+
+@pytest.mark.parametrize("through", [nullcontext, pytest.param(pooler.pooled, marks=needs_pooler)])
+def test_nothing_is_lost_or_started_twice(
+    database_url: str, tmp_path: Path, through: Callable[[str], AbstractContextManager[str]]
+) -> None:
+    """Workers are killed, cut off until they are lost, and ended; each job still ends, and no attempt starts twice.
+
+    Neither where they reach the database directly, nor through a pooler that gives each transaction any connection.
+    """
+    with through(database_url) as url, soaking(database_url, url, tmp_path / "workers.log") as soak:
         for number, sign in enumerate(soak.chance.sample(SIGNALS, len(SIGNALS)), 1):
             soak.until(partial(soak.have_started, number * JOBS // (len(SIGNALS) + 1)))
             soak.hurt(sign)

@@ -1,6 +1,6 @@
 """One claim for each draft, ever; and nothing that waits is forgotten."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -44,7 +44,7 @@ async def test_two_jobs_for_one_draft_send_it_once(outreach: Outreach, services:
 
 async def test_one_batch_gives_one_permission(outreach: Outreach, services: Services) -> None:
     """Of three requests for one draft in a batch a single one is given the claim."""
-    request = Request(await reviewed(outreach), services.clock.now())
+    request = Request(await reviewed(outreach), services.clock.now(), uuid4())
 
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
         answers = await service.claim(session, outreach.workspace_id, [request] * 3)
@@ -56,9 +56,10 @@ async def test_a_claim_that_is_held_is_lost_only_to_its_own_job(outreach: Outrea
     """Another job leaves an open claim alone; the job that runs again after its worker died finds it lost."""
     draft_id, scope = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id)
     answers = []
-    for is_again in (False, False, True):
+    other, own = uuid4(), uuid4()
+    for job_id in (own, other, own):
         async with transaction(services.pool, scope) as session:
-            request = Request(draft_id, services.clock.now(), is_again=is_again)
+            request = Request(draft_id, services.clock.now(), job_id)
             answers += await service.claim(session, outreach.workspace_id, [request])
 
     assert [type(answer) for answer in answers] == [Claimed, Never, Lost]
@@ -70,7 +71,7 @@ async def test_the_word_of_the_caller_outranks_that_it_was_taken_for_lost(
     """A call proved to have had no effect is taken back even then, and the mail goes out after all, once."""
     draft_id, scope, now = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id), services.clock.now()
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(draft_id, now)])
+        await service.claim(session, outreach.workspace_id, [Request(draft_id, now, uuid4())])
     async with transaction(services.pool, scope) as session:
         await service.unknown(session, outreach.workspace_id, draft_id, "lost", services.clock.after(3600))
     await outreach.run_jobs()
@@ -88,7 +89,7 @@ async def test_an_open_claim_is_no_failure_when_the_lead_says_no(outreach: Outre
     """A draft that may be on its way keeps its status when its lead unsubscribes, and is sent when that is proved."""
     draft_id, scope, now = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id), services.clock.now()
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(draft_id, now)])
+        await service.claim(session, outreach.workspace_id, [Request(draft_id, now, uuid4())])
     draft = await outreach.get(f"/drafts/{draft_id}")
     await outreach.post(f"/leads/{draft['leadId']}/unsubscribe")
 
@@ -105,7 +106,7 @@ async def test_what_was_sent_during_a_pause_is_gone_on_from(outreach: Outreach, 
     """The last step is accepted while the enrollment is paused: resumed, it completes and does not hang."""
     draft_id, scope, now = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id), services.clock.now()
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(draft_id, now)])
+        await service.claim(session, outreach.workspace_id, [Request(draft_id, now, uuid4())])
     enrollment = f"/enrollments/{(await outreach.get(f'/drafts/{draft_id}'))['enrollmentId']}"
     await outreach.post(f"{enrollment}/pause")
     async with transaction(services.pool, scope) as session:
@@ -139,7 +140,7 @@ async def test_pauses_and_resumes_leave_one_job(outreach: Outreach, services: Se
 
 async def test_a_claim_holds_its_workspace(outreach: Outreach, services: Services, database_url: str) -> None:
     """A deletion waits for the claim under way; a claim that waited for a deletion finds nothing to send for."""
-    request = Request(await reviewed(outreach), services.clock.now())
+    request = Request(await reviewed(outreach), services.clock.now(), uuid4())
     scope = Scope(workspace_id=outreach.workspace_id)
 
     async def claim() -> list[Claimed | NotNow | Never]:

@@ -1,7 +1,7 @@
 """Everybody locks leads, enrollments, sequences and drafts in that order, so nobody waits for each other for good."""
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -42,7 +42,9 @@ async def test_a_claim_and_a_deletion_take_turns(outreach: Outreach, services: S
 
     async def claim() -> list[Claimed | NotNow | Never]:
         async with transaction(services.pool, scope) as session:
-            return await sending.claim(session, outreach.workspace_id, [Request(one, now) for one in draft_ids])
+            return await sending.claim(
+                session, outreach.workspace_id, [Request(one, now, uuid4()) for one in draft_ids]
+            )
 
     async with transaction(services.pool, scope) as session:
         await repository.hold_all_live(session, outreach.workspace_id, UUID(sequence_id))

@@ -1,5 +1,5 @@
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -104,7 +104,7 @@ async def test_a_mail_that_may_be_on_its_way(imports: Imports, outreach: Outreac
     await outreach.post("/drafts/approve", {"sequenceId": sequence_id})
     (draft,) = (await outreach.get("/drafts"))["items"]
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
-        request = Request(UUID(draft["id"]), services.clock.now())
+        request = Request(UUID(draft["id"]), services.clock.now(), uuid4())
         (answer,) = await sending.claim(session, outreach.workspace_id, [request])
     assert isinstance(answer, Claimed)
     assert (await imports.leads())[PEOPLE[0]]["updatedAt"] == lead["updatedAt"]

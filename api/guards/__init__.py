@@ -1,0 +1,1 @@
+"""Guards: stopping a sequence whose mails bounce or are complained about."""

@@ -1,0 +1,85 @@
+"""What a task is, what it is given and may raise, and how a worker is told to behave."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from api.clock import Clock
+from database.tenancy import Scope, transaction
+
+R = TypeVar("R")
+
+
+class RetryLater(Exception):
+    """The job did nothing and should be tried again; counts as an attempt."""
+
+    def __init__(self, reason: str, after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_seconds = after_seconds
+
+
+class Deferred(Exception):
+    """The job may not run before `at` (business time); does not count as an attempt."""
+
+    def __init__(self, at: datetime, reason: str) -> None:
+        super().__init__(reason)
+        self.at = at
+
+
+class Unrecoverable(Exception):
+    """The job can never succeed; trying again would not help."""
+
+
+@dataclass(slots=True)
+class Work(Generic[R]):
+    """One claimed job, as its task sees it."""
+
+    job_id: UUID
+    workspace_id: UUID
+    payload: Mapping[str, Any]
+    attempt: int
+    scheduled_for: datetime
+    clock: Clock
+    pool: AsyncEngine
+    resources: R
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open one transaction as the job's workspace; no provider or model is called inside one."""
+        async with transaction(self.pool, Scope(workspace_id=self.workspace_id)) as session:
+            yield session
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[R]):
+    """What a job type does, how many of them a worker runs at once, and what becomes of one whose worker was lost.
+
+    `on_lost`: `retry` runs it again while attempts are left; `verify` runs it again whatever its attempts, because the
+    task itself finds out what the lost run did. With `every` (business time, counted from 1970 in UTC) each live
+    workspace gets one job of the type per slot, however many workers there are; a slot in which no worker lives has
+    none.
+    """
+
+    job_type: str
+    run: Callable[[Work[R]], Awaitable[None]]
+    concurrency: int
+    on_lost: Literal["retry", "verify"] = "retry"
+    every: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How a worker behaves; seconds are real ones, days those of business time."""
+
+    poll_seconds: float = 0.2
+    beat_seconds: float = 5.0
+    lost_after_seconds: float = 20.0
+    stop_within_seconds: float = 20.0
+    """From being told to stop to the end of `run`; three quarters of it are for what runs."""
+    archive_after_days: float = 30.0
+    """How long a job that was completed or cancelled stays on the queue, where people see it."""

@@ -1,0 +1,1 @@
+"""Pacing: how fast a workspace may send, and whose turn it is."""

@@ -1,0 +1,280 @@
+"""What workers do for all: work by the clock, jobs that have long ended, and what lost workers leave."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from api.clock import Clock
+from api.jobs.engine import Engine, EngineSettings, Task, Work
+from api.jobs.housekeeping import FIRST
+from api.metrics.service import Outcome
+from database.engine import create_pool
+from database.jobs import archive, enqueue_slot
+from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, owner_url, role_url
+
+pytestmark = pytest.mark.anyio
+
+SOON = 30.0
+NOW = datetime(2026, 3, 4, 10, 20, tzinfo=UTC)
+SLOT = datetime(2026, 3, 4, 10, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+class Heard:
+    """Notes what the engine tells."""
+
+    def __init__(self) -> None:
+        self.ended_as: list[tuple[str, Outcome]] = []
+
+    def claimed(self, job_type: str, lag_seconds: float) -> None:
+        """Take no notice."""
+
+    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
+        """Note it."""
+        assert seconds >= 0
+        self.ended_as.append((job_type, outcome))
+
+
+@dataclass(slots=True)
+class House:
+    """A queue with two workspaces and one that was deleted."""
+
+    queue: AsyncEngine
+    pool: AsyncEngine
+    owner: psycopg.AsyncConnection
+    workspaces: list[UUID]
+
+    async def add(self, status: str = "completed", *, ended: datetime = NOW - 31 * DAY, **values: object) -> UUID:
+        """Put a job there that was made 40 real days ago and ended so; returns its id."""
+        made = {
+            "workspace_id": self.workspaces[0],
+            "job_type": "work",
+            "status": status,
+            "scheduled_for": ended,
+            "run_at": ended,
+            "completed_at": ended if status in {"completed", "cancelled", "failed"} else None,
+            **values,
+        }
+        id_ = made.setdefault(
+            "id", UUID(int=int((datetime.now(UTC) - 40 * DAY).timestamp() * 1000) << 80 | uuid4().int >> 48)
+        )
+        names, slots = ", ".join(made), ", ".join(["%s"] * len(made))
+        await self.owner.execute(
+            f"INSERT INTO app.scheduled_jobs ({names}) VALUES ({slots})".encode(), list(made.values())
+        )
+        assert isinstance(id_, UUID)
+        return id_
+
+    async def archive(self, *, after: UUID = FIRST, most: int = 100) -> tuple[UUID, bool]:
+        """Archive what ended 30 days ago."""
+        before = NOW - 30 * DAY
+        async with AsyncSession(self.queue) as session, session.begin():
+            return await archive(
+                session, after=after, age_seconds=30 * 86400, before=before, slots_before=before, most=most
+            )
+
+    async def ids(self, table: str) -> set[object]:
+        """Return the ids that are in a table."""
+        return {id_ for (id_,) in await self.rows(f"SELECT id FROM app.{table}")}
+
+    async def rows(self, query: str) -> list[tuple[object, ...]]:
+        """Return what a query finds."""
+        return await (await self.owner.execute(query.encode())).fetchall()
+
+    def engine(self, *tasks: Task[None], clock: Clock, heard: Heard | None = None, **settings: float) -> Engine[None]:
+        """Return a quick worker."""
+        return Engine(
+            queue=self.queue,
+            pool=self.pool,
+            clock=clock,
+            tasks=tasks,
+            resources=None,
+            settings=EngineSettings(**{"poll_seconds": 0.01, "beat_seconds": 0.05, **settings}),
+            observer=heard or Heard(),
+        )
+
+
+@pytest.fixture
+async def house(database_url: str) -> AsyncIterator[House]:
+    """Workspaces without jobs."""
+    owner = owner_url(database_url)
+    pools = create_pool(role_url(owner, ENGINE_ROLE), size=8), create_pool(role_url(owner, APP_ROLE), size=2)
+    async with await psycopg.AsyncConnection.connect(libpq_url(owner), autocommit=True) as connection:
+        made = await connection.execute(
+            "WITH made AS (INSERT INTO app.accounts (name) VALUES ('Acme') RETURNING id) INSERT INTO app.workspaces"
+            " (account_id, name, default_from_name, default_from_email, deleted_at)"
+            " SELECT id, 'W', 'A', 'a@acme.example', gone FROM made, unnest(%s::timestamptz[]) AS gone"
+            " RETURNING id, deleted_at",
+            [[None, None, NOW]],
+        )
+        workspaces = [id_ for id_, deleted_at in await made.fetchall() if deleted_at is None]
+        yield House(*pools, connection, workspaces)
+    for pool in pools:
+        await pool.dispose()
+
+
+async def nothing(_work: Work[None]) -> None:
+    """Do nothing."""
+
+
+async def test_what_ended_long_ago_leaves_the_queue(house: House) -> None:
+    """Completed and cancelled jobs of 30 days ago go to the archive; the young, the failed and the open ones stay."""
+    gone = {await house.add(), await house.add("cancelled")}
+    stay = {
+        await house.add(ended=NOW - 29 * DAY),
+        await house.add("failed"),
+        await house.add("pending"),
+        await house.add("running", attempts=1),
+        await house.add(id=uuid4(), dedupe_key="once"),
+    }
+    await house.archive()
+    assert await house.ids("archived_jobs") == gone
+    assert await house.ids("scheduled_jobs") == stay
+
+
+async def test_an_archived_job_is_what_people_saw_of_it(house: House) -> None:
+    """All that was shown is kept, column by column; of the payload the ids of what it was about, and no secret."""
+    draft = str(uuid4())
+    payload = psycopg.types.json.Jsonb({"draftId": draft, "address": "thandi@lead.example"})
+    job = await house.add("cancelled", payload=payload, attempts=2, last_error="no luck", started_at=NOW - 32 * DAY)
+    shown = "id, workspace_id, job_type, scheduled_for, run_at, status, attempts, max_attempts, last_error"
+    query = f"SELECT {shown}, started_at, completed_at, created_at FROM app."
+    before = await house.rows(f"{query}scheduled_jobs")
+    await house.archive()
+    assert await house.rows(f"{query}archived_jobs") == before
+    assert before[0][0] == job
+    assert await house.rows("SELECT payload FROM app.archived_jobs") == [({"draftId": draft},)]
+
+
+async def test_a_key_counts_for_ever_and_a_slot_only_while_it_is_present(house: House) -> None:
+    """What is put on the queue once, ever, is never archived; jobs of the clock are, behind their slot."""
+    keyed = await house.add(dedupe_key="once")
+    slot = await house.add(dedupe_key="slot:2026-02-01T00:00:00.000000Z")
+    present = await house.add(dedupe_key="slot:2026-03-04T00:00:00.000000Z", scheduled_for=NOW)
+    await house.archive()
+    assert await house.ids("archived_jobs") == {slot}
+    assert await house.ids("scheduled_jobs") == {keyed, present}
+
+
+async def test_the_walk_goes_on_where_it_stopped_and_ends_before_the_young(house: House) -> None:
+    """Batches follow each other without looking twice; jobs that were made lately are not looked at at all."""
+    jobs = sorted([await house.add() for _ in range(5)])
+    (young,) = await house.rows(
+        "INSERT INTO app.scheduled_jobs (workspace_id, job_type, status, scheduled_for, run_at, completed_at)"
+        f" VALUES ('{house.workspaces[0]}', 'work', 'completed', now(), now(), '2020-01-01') RETURNING id"
+    )
+    first = await house.archive(most=3)
+    assert first == (jobs[2], True)
+    assert await house.archive(after=first[0], most=3) == (jobs[4], False)
+    assert await house.archive(after=jobs[4], most=3) == (jobs[4], False)
+    assert await house.ids("scheduled_jobs") == {young[0]}
+
+
+async def test_a_job_that_somebody_holds_is_left(house: House) -> None:
+    """Archiving waits for nobody: a row that another transaction holds stays, and is found the next time."""
+    held, free = await house.add("cancelled"), await house.add()
+    async with house.owner.transaction():
+        await house.owner.execute("SELECT FROM app.scheduled_jobs WHERE id = %s FOR UPDATE", [held])
+        async with asyncio.timeout(SOON):
+            await house.archive()
+    assert await house.ids("archived_jobs") == {free}
+    await house.archive()
+    assert await house.ids("archived_jobs") == {free, held}
+
+
+async def test_workers_archive_by_themselves(house: House) -> None:
+    """Two workers at work clear the queue together, each job once."""
+    jobs = {await house.add() for _ in range(50)}
+    clock = Clock(datetime.now(UTC).timestamp(), NOW)
+
+    async def is_done() -> bool:
+        return await house.ids("archived_jobs") == jobs
+
+    async with asyncio.timeout(SOON):
+        workers = [house.engine(Task("work", nothing, 1), clock=clock) for _ in range(2)]
+        await asyncio.gather(*(worker.run_until(is_done) for worker in workers))
+    assert await house.ids("scheduled_jobs") == set()
+
+
+async def test_a_clock_that_hardly_moves_archives_nothing_and_hurts_nobody(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where thirty days last longer than a calendar has, the queue is looked after all the same."""
+    done: list[UUID] = []
+
+    async def run(work: Work[None]) -> None:
+        done.append(work.job_id)
+
+    async def is_done() -> bool:
+        return bool(done)
+
+    await house.add("running", ended=NOW - 40 * DAY)
+    async with asyncio.timeout(SOON):
+        await house.engine(Task("work", run, 1), clock=Clock(datetime.now(UTC).timestamp(), NOW, 1e-9)).run_until(
+            is_done
+        )
+    assert "cannot be looked after" not in caplog.text
+
+
+async def test_each_live_workspace_gets_one_job_per_slot(house: House) -> None:
+    """Any number of workers put one job of the present slot on the queue for each live workspace, and do it."""
+    done: Counter[UUID] = Counter()
+
+    async def run(work: Work[None]) -> None:
+        assert work.scheduled_for == SLOT
+        done[work.workspace_id] += 1
+
+    async def is_done() -> bool:
+        return await house.rows("SELECT count(*) FROM app.scheduled_jobs WHERE status = 'completed'") == [(2,)]
+
+    clock = Clock(datetime.now(UTC).timestamp(), NOW)
+    workers = [house.engine(Task("sweep", run, 2, every=timedelta(hours=1)), clock=clock) for _ in range(4)]
+    async with asyncio.timeout(SOON):
+        await asyncio.gather(*(worker.run_until(is_done) for worker in workers))
+    assert done == dict.fromkeys(house.workspaces, 1)
+    keys = await house.rows("SELECT workspace_id, dedupe_key FROM app.scheduled_jobs")
+    assert sorted(keys, key=str) == sorted(
+        ((one, "slot:2026-03-04T10:00:00.000000Z") for one in house.workspaces), key=str
+    )
+
+
+async def test_slots_in_which_nobody_worked_are_not_made_up_for(house: House) -> None:
+    """After an outage only the present slot is made; while time goes on, each slot is made in its turn."""
+    async with AsyncSession(house.queue) as session, session.begin():
+        assert await enqueue_slot(session, "sweep", SLOT - 10 * DAY) == 2
+        assert await enqueue_slot(session, "sweep", SLOT - 10 * DAY) == 0
+
+    async def is_done() -> bool:
+        return len(await house.rows("SELECT DISTINCT scheduled_for FROM app.scheduled_jobs")) >= 4
+
+    # A slot lasts half a second.
+    clock = Clock(datetime.now(UTC).timestamp(), NOW, 7200)
+    async with asyncio.timeout(SOON):
+        await house.engine(Task("sweep", nothing, 2, every=timedelta(hours=1)), clock=clock).run_until(is_done)
+    made = [at for (at,) in await house.rows("SELECT DISTINCT scheduled_for FROM app.scheduled_jobs ORDER BY 1")]
+    hours = [at for at in made[1:] if isinstance(at, datetime)]
+    assert made[0] == SLOT - 10 * DAY
+    assert len(hours) == len(made) - 1 >= 3
+    assert hours[0] >= SLOT
+    assert all((at.minute, at.second, at.microsecond) == (0, 0, 0) for at in hours)
+
+
+async def test_a_job_that_was_lost_for_good_is_heard_of(house: House) -> None:
+    """Whoever watches is told of a job that failed because it lost its worker at its last attempt."""
+    await house.add("running", attempts=5, started_at=NOW, completed_at=None)
+    heard = Heard()
+
+    async def is_done() -> bool:
+        return bool(heard.ended_as)
+
+    clock = Clock(datetime.now(UTC).timestamp(), NOW)
+    async with asyncio.timeout(SOON):
+        await house.engine(Task("work", nothing, 1), clock=clock, heard=heard).run_until(is_done)
+    assert heard.ended_as == [("work", Outcome.FAILED)]

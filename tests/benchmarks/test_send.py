@@ -1,0 +1,24 @@
+import pytest
+
+from benchmarks.send import Load, measure
+from database.roles import owner_url
+from salesmatter.stack import Database
+
+TINY = Load(turns=1, mails=40, trickle=10, trickle_seconds=0.5)
+
+
+def test_it_measures_the_engine_beside_a_bare_loop(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real worker sends real mails to a sandbox, a loop posts the same, and each figure is there with its target."""
+    monkeypatch.setenv("SALESMATTER_HOME", str(tmp_path_factory.mktemp("home")))
+    url = owner_url(postgres_url)
+
+    figures = measure(Database(url, url), TINY, lambda _sentence: None)
+
+    assert {figure.figure: (figure.baseline is not None, figure.target) for figure in figures} == {
+        "emails by one worker, beside a bare loop, 32 at once": (True, 0.7),
+        "from due to the provider's call, p50": (False, 0.5),
+        "from due to the provider's call, p95": (False, 2.0),
+    }
+    assert all(figure.value > 0 for figure in figures)
