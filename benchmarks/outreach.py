@@ -117,12 +117,13 @@ class Outreach:
         connected: dict[str, Any] = self._made(self.api.put(f"{self.base}/everlytic-connection", json=body))
         return connected
 
-    def write_sequence(self, steps: int) -> Steps:
-        """Make an active sequence whose steps follow each other at once, without review."""
+    def write_sequence(self, steps: int, days: Sequence[int] = ()) -> Steps:
+        """Make an active sequence without review, whose steps follow each other after so many days, else at once."""
         body = {"name": "Bench", "autoApprove": True}
         sequence: str = self._made(self.api.post(f"{self.base}/sequences", json=body))["id"]
         place = f"{self.base}/sequences/{sequence}"
-        made = [self._made(self.api.post(f"{place}/steps", json=STEP))["id"] for _ in range(steps)]
+        delays = [{"delayDays": days[step] if days else 0} for step in range(steps)]
+        made = [self._made(self.api.post(f"{place}/steps", json={**STEP, **delay}))["id"] for delay in delays]
         self._made(self.api.post(f"{place}/activate"))
         return Steps(sequence, made)
 

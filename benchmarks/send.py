@@ -21,6 +21,8 @@ from benchmarks.databases import fresh_database
 from benchmarks.errors import BenchFailed
 from benchmarks.figures import Figure
 from benchmarks.outreach import Mail, Outreach, Stage, staged
+from benchmarks.played import Campaign
+from benchmarks.played import figures as campaigns
 from benchmarks.registry import Say, Size
 from database.roles import connect
 from everlytic.requests import RequestBuilder
@@ -43,15 +45,19 @@ SELECT count(DISTINCT draft.id) FILTER (WHERE job.status = 'completed' AND draft
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many turns of so many mails, and how many mails come one by one within so many seconds."""
+    """How many turns of so many mails, how many mails come one by one within so many seconds, and what is played."""
 
     turns: int
     mails: int
     trickle: int
     trickle_seconds: float
+    campaign: Campaign
 
 
-LOADS: dict[Size, Load] = {"small": Load(2, 800, 60, 6.0), "full": Load(5, 5_000, 300, 30.0)}
+LOADS: dict[Size, Load] = {
+    "small": Load(2, 800, 60, 6.0, Campaign(leads=60, steps=3, cap=20)),
+    "full": Load(5, 5_000, 300, 30.0, Campaign(leads=2_000, steps=6, cap=500)),
+}
 
 
 def run(size: Size, say: Say) -> list[Figure]:
@@ -65,8 +71,10 @@ def measure(server: Database, load: Load, say: Say) -> list[Figure]:
     with fresh_database(server) as database, staged(database, SANDBOX) as stage:
         outreach = stage.outreach()
         outreach.connect(stage.provider)
+        # Before any worker is there, whose clock would be another.
+        played = list(campaigns(stage, load.campaign, say))
         stage.start_worker()
-        return [*_rates(stage, outreach, load, say), *_trickle(stage, outreach, load, say)]
+        return [*_rates(stage, outreach, load, say), *_trickle(stage, outreach, load, say), *played]
 
 
 def _rates(stage: Stage, outreach: Outreach, load: Load, say: Say) -> Iterator[Figure]:

@@ -60,7 +60,7 @@ def ids_for(service: Service) -> Callable[[str], dict[str, str]]:
 
     @cache
     def make(operation: str) -> dict[str, str]:
-        with httpx.Client(base_url=service.url, headers=service.headers) as client:
+        with httpx.Client(base_url=service.url, headers=service.headers, timeout=30) as client:
             return _one_of_each(client, operation)
 
     return make

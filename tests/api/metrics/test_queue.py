@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_jobs_are_counted_by_type_and_state(served: str, queue: Queue) -> None:
     """A scrape over HTTP says what is due, waits, runs and failed lately, and what is known but idle is at zero."""
-    async with httpx.AsyncClient(base_url=served) as client:
+    async with httpx.AsyncClient(base_url=served, timeout=30) as client:
         before = await scrape(client)
         assert before.value("queue_readable") == 1
         assert before.value("jobs", job_type="send_email", state="due") == 0
@@ -114,7 +114,7 @@ async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
     async with (
         watching(owner_url(database_url), Clock(now[0], now[1], 100), ["send_email"], 20) as watched,
         serving(Scrapes(process_registry(), watched, None), 0) as port,
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=30) as client,
     ):
         found = await scrape(client, f"http://127.0.0.1:{port}/metrics")
     assert 10 <= (found.value("jobs_oldest_due_seconds", job_type="send_email") or 0) < 40

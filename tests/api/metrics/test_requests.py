@@ -54,7 +54,7 @@ async def test_a_live_query_is_counted_when_it_starts(served: str, api_key: str,
     url = LEADS.replace("{workspaceId}", workspace)
     async with (
         asyncio.timeout(SOON),
-        httpx.AsyncClient(base_url=served) as client,
+        httpx.AsyncClient(base_url=served, timeout=30) as client,
         client.stream("GET", url, headers=headers) as stream,
     ):
         assert stream.status_code == 200

@@ -33,7 +33,7 @@ async def scrapes(database_url: str, services: Services) -> AsyncIterator[Scrape
 async def test_jobs_are_counted_as_they_start_and_end(scrapes: Scrapes) -> None:
     """What the engine tells its observer is in the next scrape: lag, time of the run, and how it ended."""
     metrics = JobMetrics(scrapes.registry, ["send_email"])
-    async with serving(scrapes, 0) as port, httpx.AsyncClient() as client:
+    async with serving(scrapes, 0) as port, httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/metrics"
         before = await scrape(client, url)
         ended = [before.value("jobs_ended_total", job_type="send_email", outcome=one) for one in Outcome]
@@ -56,7 +56,10 @@ async def test_jobs_are_counted_as_they_start_and_end(scrapes: Scrapes) -> None:
 async def test_a_worker_asks_for_the_token_too(scrapes: Scrapes) -> None:
     """The worker's port is guarded as the API's path is, and serves nothing else."""
     guarded = Scrapes(scrapes.registry, scrapes.queue, SecretStr("secret"))
-    async with serving(guarded, 0) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with (
+        serving(guarded, 0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
         assert (await client.get("/metrics")).status_code == 401
         assert (await client.get("/metrics", headers={"Authorization": "Bearer secret"})).status_code == 200
         assert (await client.get("/health/live")).status_code == 404
@@ -84,7 +87,7 @@ async def test_the_worker_process_is_watched_and_stops(database_url: str, queue:
         sys.executable, "-m", "salesmatter", "worker", cwd=ROOT, env=environment, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(SOON), httpx.AsyncClient() as client:
+        async with asyncio.timeout(SOON), httpx.AsyncClient(timeout=30) as client:
             while (alive := await _alive(client, f"http://127.0.0.1:{port}/metrics")) != 1:
                 assert process.returncode is None, "the worker has ended"
                 await asyncio.wait({asyncio.create_task(process.wait())}, timeout=0.1)

@@ -20,7 +20,7 @@ async def reply(outreach: Outreach, mail: dict[str, Any], text: str, headers: st
         f"In-Reply-To: <{mail['message_id']}@sandbox.everlytic>\r\n{headers}"
         f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
     )
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         response = await http.post(inbound, content=raw.encode(), headers={"Content-Type": "message/rfc822"})
     await outreach.run_jobs()
     return response
@@ -77,7 +77,7 @@ async def test_an_absence_pauses(outreach: Outreach) -> None:
 
 async def test_a_message_without_sender_is_refused(outreach: Outreach) -> None:
     """What is no message gets a clear problem and is not stored."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         response = await http.post(outreach.inbound_url, content=b"\x00\xff not a mail")
 
     assert response.status_code == 422

@@ -137,7 +137,7 @@ async def test_one_click_unsubscribe_stops_the_sequence(outreach: Outreach, serv
     (mail,) = outreach.mails()
     link = mail["custom_headers"]["List-Unsubscribe"][0].strip("<>")
 
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=30) as stranger:
         shown = await stranger.get(link)
         assert shown.status_code == 200
         assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Contacted"

@@ -34,7 +34,7 @@ async def test_wrong_credentials_store_nothing(outreach: Outreach) -> None:
         ],
     }
 
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         response = await http.post(outreach.webhook_url, json=body, auth=("everlytic", "a guess"))
     await outreach.run_jobs()
 
@@ -49,7 +49,7 @@ async def test_a_push_that_makes_no_sense_is_kept_and_hurts_nobody(outreach: Out
         connection = await workspaces.find_connection(session, outreach.workspace_id)
     password = services.secrets.decrypt(connection.encrypted_webhook_password)
 
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         response = await http.post(outreach.webhook_url, content=b"\x00 no JSON", auth=("everlytic", password))
     await outreach.hear(mail, "delivered")
 
