@@ -45,7 +45,7 @@ class Services:
     models: ModelAccess | None
     tracing: Tracing
     calling: asyncio.Semaphore
-    """Who is calling the provider to send: as many at once as the settings allow."""
+    """Who claims a mail and calls the provider to send it: as many at once as the settings allow."""
     confirming: asyncio.Semaphore
     """Who asks just now whether a claimed mail may still go out: few at a time, so that their calls follow at once."""
 

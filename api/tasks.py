@@ -17,7 +17,7 @@ from api.undos.tasks import undo_import
 from api.workspaces.tasks import register_webhook, wake_sends
 
 SENT_PER_CALL = 4
-"""For one mail that is on its way to the provider, three are being claimed or recorded, many in one transaction."""
+"""For one mail that is claimed and called, three are being recorded or wait for their turn to be."""
 
 
 def tasks(settings: ApiSettings) -> list[Task[Services]]:

@@ -24,6 +24,7 @@ from benchmarks.figures import Figure
 from benchmarks.outreach import Stage
 from benchmarks.registry import Say
 from database.engine import create_pool
+from database.models import Workspace
 from database.roles import ENGINE_ROLE, role_url
 from database.tenancy import Scope, transaction
 from domain.schedule import StepDelay
@@ -63,9 +64,17 @@ class Campaign:
             "holidaysCountry": "ZA",
             "dailyCap": self.cap,
             "rampStart": START.date().isoformat(),
-            "rampFrom": max(1, self.cap // 5),
-            "rampStep": max(1, self.cap // 5),
+            "rampFrom": _first(self.cap),
+            "rampStep": _first(self.cap),
         }
+
+
+def _first(cap: int) -> int:
+    return max(1, cap // 5)
+
+
+def _widen(workspace: Workspace, cap: int) -> None:
+    workspace.daily_cap, workspace.ramp_from, workspace.ramp_step = cap, _first(cap), _first(cap)
 
 
 def figures(stage: Stage, campaign: Campaign, say: Say) -> Iterator[Figure]:
@@ -86,11 +95,11 @@ async def _compare(stage: Stage, workspace_id: UUID, campaign: Campaign) -> Sequ
     async with open_services(settings, AiSettings(), owner, name="salesmatter-bench") as services:
         async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
             workspace = await find_workspace(session, workspace_id)
-        workspace.daily_cap = 2 * SIMULATED // len(DELAYS)
+        _widen(workspace, 2 * SIMULATED // len(DELAYS))
         started = time.perf_counter()
         whole = simulate(workspace, DELAYS, _recipients(SIMULATED), START)
         seconds = time.perf_counter() - started
-        workspace.daily_cap = campaign.cap
+        _widen(workspace, campaign.cap)
         expected = simulate(workspace, DELAYS[: campaign.steps], _recipients(campaign.leads), START)
         await _play(services, queue, workspace_id)
         async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:

@@ -71,10 +71,11 @@ def measure(server: Database, load: Load, say: Say) -> list[Figure]:
     with fresh_database(server) as database, staged(database, SANDBOX) as stage:
         outreach = stage.outreach()
         outreach.connect(stage.provider)
-        # Before any worker is there, whose clock would be another.
-        played = list(campaigns(stage, load.campaign, say))
         stage.start_worker()
-        return [*_rates(stage, outreach, load, say), *_trickle(stage, outreach, load, say), *played]
+        found = [*_rates(stage, outreach, load, say), *_trickle(stage, outreach, load, say)]
+    # Where no worker is, whose clock would be another.
+    with fresh_database(server) as database, staged(database, SANDBOX) as stage:
+        return [*found, *campaigns(stage, load.campaign, say)]
 
 
 def _rates(stage: Stage, outreach: Outreach, load: Load, say: Say) -> Iterator[Figure]:

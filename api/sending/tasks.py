@@ -1,6 +1,5 @@
 """Jobs that mail: claim and commit, call, record and commit."""
 
-import math
 import time
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -37,24 +36,33 @@ TOO_BUSY_SECONDS = 0.25
 async def send_email(work: Work[Services]) -> None:
     """Send one reviewed draft, at most once ever."""
     draft_id = UUID(work.payload["draftId"])
-    batches = work.resources.batches
-    request = Request(draft_id, work.clock.now(), work.job_id)
-    claimed = await batches.run(service.claim, work.workspace_id, request)
-    if isinstance(claimed, NotNow):
+    async with work.resources.calling:
+        # Claimed only when it can be called at once: what a lost worker has claimed is in doubt.
+        request = Request(draft_id, work.clock.now(), work.job_id)
+        claimed = await work.resources.batches.run(service.claim, work.workspace_id, request)
+        call = _Call(work, claimed) if isinstance(claimed, Claimed) else None
+        if call is not None:
+            await call.make()
+    if call is not None:
+        await _record(work, call, draft_id)
+    elif isinstance(claimed, NotNow):
         raise Deferred(claimed.at, claimed.reason)
-    if not isinstance(claimed, Claimed):
+    elif isinstance(claimed, Never):
         await _follow_up(work, claimed, request)
-        return
-    call = _Call(work, claimed)
+
+
+async def _record(work: Work[Services], call: "_Call", draft_id: UUID) -> None:
+    """Record how a call ended, and do what that leads to."""
+    batches = work.resources.batches
     try:
-        result = await call.make()
+        result = call.result()
     except _Stopped as stopped:
         await call.withdraw()
         await call.ended(Kind.NOT_MADE)
         raise Deferred(stopped.until or work.clock.now(), str(stopped)) from stopped
     except (Unauthorized, UndecipherableSecret) as error:
         await call.withdraw()
-        await batches.run(workspaces.credentials_refused, work.workspace_id, (claimed.connection, str(error)))
+        await batches.run(workspaces.credentials_refused, work.workspace_id, (call.connection, str(error)))
         raise Deferred(work.clock.now(), str(error)) from error
     except _Unwritable as error:
         await call.refused(error, Kind.NOT_MADE)
@@ -92,28 +100,36 @@ class _Call:
         self._work, self._claimed = work, claimed
         self._draft_id = claimed.candidate.draft.id
         self._as_of = claimed.as_of
+        self.connection = claimed.connection
         self.again_at = work.clock.now()
         """When a mail that the provider did not serve may be tried again."""
+        self._result: SendResult | None = None
+        self._error: Exception | None = None
 
-    async def make(self) -> SendResult:
-        """Hand the mail to the provider; raises EverlyticError, UndecipherableSecret, _Stopped and _Unwritable."""
+    async def make(self) -> None:
+        """Hand the mail to the provider; what follows from its answer comes later, but for the news that it fails."""
+        try:
+            self._result = await self._send()
+        except (_Stopped, _Unwritable, UndecipherableSecret, Unauthorized, InvalidRequest) as error:
+            self._error = error
+        except EverlyticError as error:
+            self._error = error
+            # Before the next may claim, who is then told to wait.
+            self.again_at = await self._conclude(_kind_of(error), str(error), error.retry_after)
+
+    async def _send(self) -> SendResult:
         try:
             mail = _compose(self._work, self._claimed)
         except ValueError as error:
             raise _Unwritable(f"The draft cannot be sent as a mail: {error}") from error
-        client = self._work.resources.everlytic(self._claimed.connection)
-        calling = self._work.resources.calling
-        if calling.locked():
-            self._as_of = -math.inf  # Whoever goes first may bring news.
-        async with calling:
-            try:
-                return await client.send(mail, before_call=self._confirm)
-            except (Unauthorized, InvalidRequest):
-                raise
-            except EverlyticError as error:
-                # Before the next may call, who will then be told to wait.
-                self.again_at = await self._conclude(_kind_of(error), str(error), error.retry_after)
-                raise
+        return await self._work.resources.everlytic(self._claimed.connection).send(mail, before_call=self._confirm)
+
+    def result(self) -> SendResult:
+        """Return the provider's acceptance; raises EverlyticError, UndecipherableSecret, _Stopped and _Unwritable."""
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
 
     async def _confirm(self) -> None:
         """Ask once more whether the mail may go out, unless that was answered a moment ago."""
