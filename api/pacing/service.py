@@ -137,12 +137,12 @@ class Places:
 
     def use(self, draft_id: UUID, domain: str, now: datetime) -> None:
         """Let a draft leave now."""
-        is_on_time = self.turn_of(draft_id) == now
-        if not is_on_time:
-            self._promised.take(now, domain)
-            self._drop(draft_id)
-        if self._kept.pop(draft_id, None) is not None:
+        if self.turn_of(draft_id) == now:
+            del self._kept[draft_id]
             self.changes[draft_id] = None
+        else:
+            self.give_up(draft_id)
+            self._promised.take(now, domain)
         self._made.take(now, domain)
         # What the day's cap counts are the claims themselves.
         if self.pace.rate is not None or self.pace.gap is not None:
