@@ -58,6 +58,8 @@ class CallbackEventRecord(Base):
     __tablename__ = "callback_events"
     __table_args__ = (
         Index("ix_callback_events_unapplied", "workspace_id", postgresql_where=text("applied_at IS NULL")),
+        # What arrived lately is counted every few minutes.
+        Index("ix_callback_events_synced_at", "synced_at", postgresql_using="brin"),
         {"schema": PROVIDER_SCHEMA},
     )
 

@@ -76,6 +76,13 @@ class SendAttempt(Identified, Created, Base):
         Index(None, "workspace_id", "claimed_at"),
         Index(None, "recorded_at"),
         Index("ix_send_attempts_unknown", "claimed_at", postgresql_where=sql("outcome = 'unknown'")),
+        # Who speaks of a mail may know it by this name alone; a name that fits in no index is nobody's.
+        Index(
+            "ix_send_attempts_transactions",
+            "workspace_id",
+            "everlytic_transaction_id",
+            postgresql_where=sql("length(everlytic_transaction_id) <= 255"),
+        ),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
@@ -160,7 +167,7 @@ class EmailEvent(Identified, Base):
     synced_at: Mapped[datetime] = mapped_column(server_default=sql("now()"))
 
 
-class Reply(Identified, Created, Base):
+class Reply(Identified, Timestamped, Base):
     """A message somebody sent back, taken once by its Message-ID, with its intent."""
 
     __tablename__ = "replies"
@@ -170,7 +177,7 @@ class Reply(Identified, Created, Base):
         Index(None, "enrollment_id"),
         Index(None, "draft_id"),
         Index(None, "lead_id"),
-        Index(None, "created_at"),
+        Index(None, "updated_at"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
     )
 
