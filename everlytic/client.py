@@ -6,12 +6,14 @@ must not be repeated, and its error's ``outcome`` says whether the mail may be o
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
 
 from everlytic import protocol, requests
 from everlytic.errors import ConnectionLost, EverlyticError, TimedOut, Unreachable, UnrecognisedAnswer
+from everlytic.listings import NewestFirst
 from everlytic.models import (
     BulkEmail,
     CallbackEvent,
@@ -24,7 +26,7 @@ from everlytic.models import (
     Webhook,
     WebhookRegistration,
 )
-from everlytic.protocol import Response
+from everlytic.protocol import Complain, Response
 from everlytic.requests import Request, RequestBuilder
 
 T = TypeVar("T")
@@ -105,19 +107,22 @@ class EverlyticClient:
         since: datetime | None = None,
         until: datetime | None = None,
         page_size: int = MAX_PAGE_SIZE,
+        complain: Complain | None = None,
     ) -> AsyncIterator[Transaction]:
         """Sent mails, newest first, with ``since <= sent_at < until``; a mail without a send time is always given.
 
-        Pages move while mail is being sent: the same transaction may come twice, none is left out.
+        Pages move while mail is being sent: the same transaction may come twice, none is left out. One that cannot be
+        read ends the list with UnrecognisedAnswer; with ``complain`` it does not (see ``decipher_collection``).
         """
         filters = requests.filter_parameters(trans_group_name=group_name, send_status=send_status)
         query = {"page": 1, "count": page_size, "order": "send_date", "direction": "desc", **filters}
-        first = self._requests.tenant("GET", "trans_mails", query=query)
-        async for page in self._pages("tenant", first, protocol.decipher_transactions):
+        first, order = self._requests.tenant("GET", "trans_mails", query=query), NewestFirst(since)
+        decipher = partial(protocol.decipher_transactions, complain=complain)
+        async for page in self._pages("tenant", first, decipher):
             for one in page.items:
                 if _within(one.sent_at, since, until):
                     yield one
-            if _all_before([one.sent_at for one in page.items], since):
+            if order.is_past([one.sent_at for one in page.items]):
                 return
 
     async def get_transaction(self, transaction_id: str) -> Transaction:
@@ -135,12 +140,12 @@ class EverlyticClient:
         """
         filters = requests.filter_parameters(custom_headers={name: value})
         query = {"page": 1, "count": MAX_PAGE_SIZE, "order": "send_date", "direction": "desc", **filters}
-        first = self._requests.tenant("GET", "trans_mails", query=query)
+        first, order = self._requests.tenant("GET", "trans_mails", query=query), NewestFirst(since)
         async for page in self._pages("tenant", first, protocol.decipher_transactions):
             for one in page.items:
                 if one.header(name) == value:
                     return one
-            if _all_before([one.sent_at for one in page.items], since):
+            if order.is_past([one.sent_at for one in page.items]):
                 return None
         return None
 
@@ -151,22 +156,27 @@ class EverlyticClient:
         since: datetime | None = None,
         until: datetime | None = None,
         page_size: int = MAX_PAGE_SIZE,
+        complain: Complain | None = None,
     ) -> AsyncIterator[CallbackEvent]:
-        """Events of transactional mail, newest first, with ``since <= occurred_at < until``; may repeat, see above."""
+        """Events of transactional mail, newest first, with ``since <= occurred_at < until``; as for transactions."""
         filters = requests.filter_parameters(event_type=None if event_type is None else str(event_type))
         query = {"page": 1, "count": page_size, "order": "event_date", "direction": "desc", **filters}
-        first = self._requests.tenant("GET", "trans_callback_events", query=query)
-        async for page in self._pages("tenant", first, protocol.decipher_callback_events):
+        first, order = self._requests.tenant("GET", "trans_callback_events", query=query), NewestFirst(since)
+        decipher = partial(protocol.decipher_callback_events, complain=complain)
+        async for page in self._pages("tenant", first, decipher):
             for one in page.items:
                 if _within(one.occurred_at, since, until):
                     yield one
-            if _all_before([one.occurred_at for one in page.items], since):
+            if order.is_past([one.occurred_at for one in page.items]):
                 return
 
-    async def iter_bulk_emails(self, *, page_size: int = MAX_PAGE_SIZE) -> AsyncIterator[BulkEmail]:
-        """All bulk emails of the tenant."""
+    async def iter_bulk_emails(
+        self, *, page_size: int = MAX_PAGE_SIZE, complain: Complain | None = None
+    ) -> AsyncIterator[BulkEmail]:
+        """All bulk emails of the tenant; ``complain`` as for transactions."""
         first = self._requests.tenant("GET", "emails", query={"page": 1, "count": page_size})
-        async for page in self._pages("tenant", first, protocol.decipher_bulk_emails):
+        decipher = partial(protocol.decipher_bulk_emails, complain=complain)
+        async for page in self._pages("tenant", first, decipher):
             for one in page.items:
                 yield one
 
@@ -261,11 +271,3 @@ def _name(error: Exception) -> str:
 
 def _within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
     return moment is None or ((since is None or moment >= since) and (until is None or moment < until))
-
-
-def _all_before(moments: list[datetime | None], since: datetime | None) -> bool:
-    """Whether a page lies wholly before ``since`` and is ordered newest first, so that no later page can matter."""
-    known = [moment for moment in moments if moment is not None]
-    if since is None or not known or len(known) != len(moments):
-        return False
-    return known == sorted(known, reverse=True) and known[0] < since

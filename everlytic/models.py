@@ -32,7 +32,7 @@ def utc_time(value: object) -> object:
     if value is None or value == "" or isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC) if value else None
+        return _from_seconds(value)
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value.strip())
@@ -41,6 +41,14 @@ def utc_time(value: object) -> object:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     return value
+
+
+def _from_seconds(value: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(value, UTC) if value else None
+    except (OverflowError, OSError):
+        message = "a number of seconds that no calendar has"
+        raise ValueError(message) from None
 
 
 def header_map(value: object) -> object:
@@ -262,9 +270,9 @@ class Transaction(Told):
 
 
 class CallbackEvent(Told):
-    """One event as the tenant API lists it (the legacy callback's fields)."""
+    """One event as the tenant API lists it (the legacy callback's fields); its key needs no id (see ``webhooks``)."""
 
-    id: Text = Field(alias="event_id")
+    id: Text | None = Field(default=None, alias="event_id")
     type: str = Field(alias="event_type")
     occurred_at: MaybeTime = Field(default=None, alias="event_date")
     recipient: str | None = Field(default=None, alias="email_to")

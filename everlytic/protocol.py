@@ -50,6 +50,9 @@ _VALIDATION_STATUSES = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, 
 
 Item = TypeVar("Item", bound=Record)
 
+Complain = Callable[[str], None]
+"""Is told of each item of a list that could not be read, or not wholly: a sentence without the provider's values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -232,13 +235,23 @@ def decipher_status(response: Response, now: datetime | None = None) -> bool:
     return status
 
 
-def decipher_collection(model: type[Item], response: Response, now: datetime | None = None) -> Page[Item]:
-    """One page of a tenant collection (``collection[].data``; ``rel: next`` in ``links`` until the last)."""
+def decipher_collection(
+    model: type[Item], response: Response, now: datetime | None = None, *, complain: Complain | None = None
+) -> Page[Item]:
+    """One page of a tenant collection (``collection[].data``; ``rel: next`` in ``links`` until the last).
+
+    An item that cannot be read raises UnrecognisedAnswer. With ``complain`` it is kept with those of its fields that
+    can be read, or left out where none of them says what it is, and told; ``raw`` is whole either way.
+    """
     value = _success(response, sending=False, now=now)
     entries, links = value.get("collection"), value.get("links")
     if not isinstance(entries, list):
         _unrecognised(response, "a collection")
-    items = [_item(model, entry, response) for entry in entries]
+    if complain is None:
+        items = [_item(model, entry, response) for entry in entries]
+    else:
+        read = (_readable(model, entry, complain) for entry in entries)
+        items = [one for one in read if one is not None]
     following = [
         link.get("href")
         for link in (links if isinstance(links, list) else [])
@@ -247,12 +260,37 @@ def decipher_collection(model: type[Item], response: Response, now: datetime | N
     return Page(items=items, next_url=following[0] if following and isinstance(following[0], str) else None)
 
 
-def _item(model: type[Item], entry: object, response: Response) -> Item:
+def _fields(entry: object) -> dict[str, Any] | None:
     inner = entry.get("data", entry) if isinstance(entry, dict) else entry
     if not isinstance(inner, dict):
+        return None
+    return inner["event"] if isinstance(inner.get("event"), dict) else inner
+
+
+def _item(model: type[Item], entry: object, response: Response) -> Item:
+    fields = _fields(entry)
+    if fields is None:
         _unrecognised(response, "items that are objects")
-    inner = inner["event"] if isinstance(inner.get("event"), dict) else inner
-    return _build(lambda: model.model_validate(inner), response)
+    return _build(lambda: model.model_validate(fields), response)
+
+
+def _readable(model: type[Item], entry: object, complain: Complain) -> Item | None:
+    fields = _fields(entry)
+    if fields is None:
+        complain("An item that is no object was left out.")
+        return None
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        unread = {str(one["loc"][0]) for one in error.errors()}
+    names = ", ".join(sorted(unread))
+    try:
+        item = model.model_validate({name: one for name, one in fields.items() if name not in unread} | {"raw": fields})
+    except ValidationError:
+        complain(f"An item was left out: {names} cannot be read.")
+        return None
+    complain(f"An item was kept without what cannot be read: {names}.")
+    return item
 
 
 def decipher_item(model: type[Item], response: Response, now: datetime | None = None) -> Item:
@@ -265,19 +303,25 @@ def decipher_transaction(response: Response, now: datetime | None = None) -> Tra
     return decipher_item(Transaction, response, now)
 
 
-def decipher_transactions(response: Response, now: datetime | None = None) -> Page[Transaction]:
+def decipher_transactions(
+    response: Response, now: datetime | None = None, *, complain: Complain | None = None
+) -> Page[Transaction]:
     """One page of read-back transactions."""
-    return decipher_collection(Transaction, response, now)
+    return decipher_collection(Transaction, response, now, complain=complain)
 
 
-def decipher_callback_events(response: Response, now: datetime | None = None) -> Page[CallbackEvent]:
+def decipher_callback_events(
+    response: Response, now: datetime | None = None, *, complain: Complain | None = None
+) -> Page[CallbackEvent]:
     """One page of callback events."""
-    return decipher_collection(CallbackEvent, response, now)
+    return decipher_collection(CallbackEvent, response, now, complain=complain)
 
 
-def decipher_bulk_emails(response: Response, now: datetime | None = None) -> Page[BulkEmail]:
+def decipher_bulk_emails(
+    response: Response, now: datetime | None = None, *, complain: Complain | None = None
+) -> Page[BulkEmail]:
     """One page of bulk emails."""
-    return decipher_collection(BulkEmail, response, now)
+    return decipher_collection(BulkEmail, response, now, complain=complain)
 
 
 def decipher_report(email_id: str, response: Response, now: datetime | None = None) -> CampaignReport:

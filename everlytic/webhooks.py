@@ -4,7 +4,8 @@ The key of an event is the same whether it was pushed or polled (``from_callback
 event says, not of the provider's event id, because nothing promises that both feeds share ids: type, the mail (our
 message id where custom headers or the payload carry it, else the transaction id), recipient, whole second, link.
 An event without a time is keyed by its event id, and one without either by its own bytes. So two identical events
-within one second are one event.
+within one second are one event. Who finds out which mail is meant has the key that our message id gives (`about`):
+one feed may carry it and the other not.
 """
 
 import base64
@@ -12,15 +13,14 @@ import binascii
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from everlytic.errors import MalformedDelivery
 from everlytic.models import MESSAGE_HEADER, CallbackEvent, ProviderEventType, first_header, header_map, utc_time
+from everlytic.webhook_bodies import read_payloads
 
 _TYPES: Mapping[str, ProviderEventType] = {
     **{str(one): one for one in ProviderEventType},
@@ -55,6 +55,16 @@ class ProviderEvent:
     event_id: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     custom_headers: dict[str, list[str]] = field(default_factory=dict)
+    is_dated: bool = True
+    """Whether the provider said when; else ``occurred_at`` is when it was received."""
+
+    def about(self, message_id: str) -> "ProviderEvent":
+        """The event as it is when the provider names the mail by our ``message_id``."""
+        if self.message_id == message_id:
+            return self
+        named = replace(self, message_id=message_id)
+        key = _digest(_sentence(named, message_id)) if self.is_dated else self.key
+        return replace(named, key=key)
 
 
 def parse_delivery(body: bytes, content_type: str, received_at: datetime) -> list[ProviderEvent]:
@@ -63,7 +73,7 @@ def parse_delivery(body: bytes, content_type: str, received_at: datetime) -> lis
     Raises MalformedDelivery for a body that cannot be read or holds no event. Unknown types and fields are kept.
     """
     events: list[ProviderEvent] = []
-    for payload in _payloads(body, content_type):
+    for payload in read_payloads(body, content_type):
         legacy = payload.get("event", payload if "event_type" in payload else None)
         records = legacy if isinstance(legacy, list) else [legacy]
         events.extend(_legacy_event(one, received_at) for one in records if isinstance(one, dict))
@@ -81,6 +91,16 @@ def from_callback_event(event: CallbackEvent) -> ProviderEvent:
     return _legacy_event(event.raw, fallback)
 
 
+def read_record(record: object, received_at: datetime) -> ProviderEvent:
+    """The event of one item of the polled list; ``received_at`` (aware) stands in where it has no time.
+
+    Raises MalformedDelivery for what is no object, or does not say what happened.
+    """
+    if not isinstance(record, dict) or not record.get("event_type"):
+        raise MalformedDelivery("The polled record is no object with an event_type.")
+    return _legacy_event(record, received_at)
+
+
 def matches_basic(authorization_header: str | None, username: str, password: str) -> bool:
     """Whether an Authorization header carries exactly these Basic credentials, compared in constant time."""
     scheme, _, encoded = (authorization_header or "").partition(" ")
@@ -92,77 +112,6 @@ def matches_basic(authorization_header: str | None, username: str, password: str
         hashlib.sha256(given).digest(), hashlib.sha256(f"{username}:{password}".encode()).digest()
     )
     return same and scheme.lower() == "basic"
-
-
-# -- bodies -----------------------------------------------------------------------------------------------------------
-
-
-def _payloads(body: bytes, content_type: str) -> list[dict[str, Any]]:
-    """The JSON objects of a body. A body that says it is a form but is JSON is read as JSON, and the reverse."""
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MalformedDelivery("The webhook body is not UTF-8 text.") from error
-    readers = (_from_json, _from_form)
-    if "form-urlencoded" in content_type.lower():
-        readers = (_from_form, _from_json)
-    for read in readers:
-        value = read(text)
-        found = value if isinstance(value, list) else [value]
-        objects = [one for one in found if isinstance(one, dict) and one]
-        if objects:
-            return objects
-    raise MalformedDelivery("The webhook body is neither a JSON object nor a form with an event.")
-
-
-def _from_json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _from_form(text: str) -> object:
-    """A form: JSON in the field ``event`` (or ``payload``, ``data``), or PHP's bracket names (``event[trans_id]=``)."""
-    pairs = parse_qsl(text, keep_blank_values=True)
-    if not pairs or any(name.lstrip().startswith(("{", "[")) for name, _ in pairs):
-        return None
-    tree: dict[str, Any] = {}
-    for name, text_value in pairs:
-        _plant(tree, [part for part in re.split(r"[\[\]]+", name) if part], text_value)
-    value = _listed(tree)
-    if not isinstance(value, dict):
-        return None
-    for name in ("event", "payload", "data"):
-        inner = _from_json(value[name]) if isinstance(value.get(name), str) else None
-        if isinstance(inner, dict) and ("event" in inner or "data" in inner):
-            return inner
-        if isinstance(inner, dict | list):
-            return {"event": inner}
-    return value if isinstance(value.get("event"), dict | list) or "data" in value or "event_type" in value else None
-
-
-def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
-    for part in path[:-1]:
-        inner = tree.setdefault(part, {})
-        if not isinstance(inner, dict):
-            return
-        tree = inner
-    if path:
-        tree[path[-1]] = value
-
-
-def _listed(node: object) -> object:
-    """Turn objects whose names are 0, 1, 2 … back into lists."""
-    if not isinstance(node, dict):
-        return node
-    inner = {name: _listed(one) for name, one in node.items()}
-    if inner and all(name.isascii() and name.isdigit() for name in inner):
-        return [inner[name] for name in sorted(inner, key=int)]
-    return inner
-
-
-# -- events -----------------------------------------------------------------------------------------------------------
 
 
 def _standard_events(payload: dict[str, Any], received_at: datetime) -> list[ProviderEvent]:
@@ -222,29 +171,38 @@ def _event(
 ) -> ProviderEvent:
     custom = header_map(headers)
     custom_headers = custom if isinstance(custom, dict) else {}
-    message_id = first_header(custom_headers, MESSAGE_HEADER) or message_id
-    type_ = _type(kind)
     occurred_at = _moment(moment)
-    mail = message_id or transaction_id
-    if occurred_at is not None and mail is not None:
-        link = _text(data.get("link_url") or data.get("url") or data.get("link")) or ""
-        basis = ["event", str(type_), mail, (recipient or "").lower(), str(int(occurred_at.timestamp())), link]
-    elif event_id is not None:
-        basis = ["id", event_id]
-    else:
-        basis = ["content", str(type_), str(mail), str(recipient), str(moment), json.dumps(data, sort_keys=True)]
-    return ProviderEvent(
-        key=hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:40],
-        type=type_,
+    event = ProviderEvent(
+        key="",
+        type=_type(kind),
         occurred_at=occurred_at or received_at,
         transaction_id=transaction_id,
-        message_id=message_id,
+        message_id=first_header(custom_headers, MESSAGE_HEADER) or message_id,
         recipient=recipient,
         group_name=group_name,
         event_id=event_id,
         data=data,
         custom_headers=custom_headers,
+        is_dated=occurred_at is not None,
     )
+    mail = event.message_id or transaction_id
+    if occurred_at is not None and mail is not None:
+        return replace(event, key=_digest(_sentence(event, mail)))
+    if event_id is not None:
+        return replace(event, key=_digest(["id", event_id]), is_dated=False)
+    content = ["content", str(event.type), str(mail), str(recipient), str(moment), json.dumps(data, sort_keys=True)]
+    return replace(event, key=_digest(content), is_dated=False)
+
+
+def _sentence(event: ProviderEvent, mail: str) -> list[str]:
+    """What a dated event says of a mail."""
+    link = _text(event.data.get("link_url") or event.data.get("url") or event.data.get("link")) or ""
+    second = str(int(event.occurred_at.timestamp()))
+    return ["event", str(event.type), mail, (event.recipient or "").lower(), second, link]
+
+
+def _digest(basis: list[str]) -> str:
+    return hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:40]
 
 
 def _type(kind: object) -> ProviderEventType | str:

@@ -1,22 +1,20 @@
 """The SQL of events: provider rows not yet applied, and the events made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import eq, ge, lt
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Text, and_, any_, cast, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy import Select, Text, and_, cast, select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.events.schemas import EventFilter
 from api.pagination import PageRequest, paged
+from database.direct import Named, fetch
 from database.models import (
-    CallbackEventRecord,
     EmailDraft,
     EmailEvent,
     EmailEventType,
@@ -24,11 +22,121 @@ from database.models import (
     ProviderTransaction,
     SendAttempt,
     SendOutcome,
-    WebhookDelivery,
     Workspace,
 )
 
 _TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('apply_provider_events' || :workspace_id, 0))")
+_HOLD_INTAKE = "SELECT pg_advisory_xact_lock_shared(hashtextextended('provider_intake' || %s, 0))"
+_AWAIT_INTAKE = "SELECT pg_advisory_xact_lock(hashtextextended('provider_intake' || %s, 0))"
+
+# A body may have megabytes: as many rows as fit, and at least one.
+_UNAPPLIED_DELIVERIES = """
+SELECT id, content_type, body, received_at
+  FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS bytes_before
+          FROM (SELECT id, content_type, body, received_at FROM everlytic.webhook_deliveries
+                 WHERE workspace_id = %s AND applied_at IS NULL
+                 ORDER BY id
+                 LIMIT %s) AS oldest) AS measured
+ WHERE bytes_before < %s
+ ORDER BY id
+"""
+
+# As text: what is in there was said by others, and one value that Python does not read must not hold up the rest.
+_UNAPPLIED_CALLBACKS = """
+SELECT event_key, raw::text AS raw, synced_at FROM everlytic.callback_events
+ WHERE workspace_id = %s AND applied_at IS NULL
+ ORDER BY occurred_at, event_key
+ LIMIT %s
+"""
+
+_MARK_DELIVERIES = text(
+    """
+    UPDATE everlytic.webhook_deliveries AS delivery
+       SET applied_at = :now, error = told.error
+      FROM unnest(CAST(:keys AS uuid[]), CAST(:errors AS text[])) AS told (id, error)
+     WHERE delivery.id = told.id AND delivery.workspace_id = :workspace_id
+    """
+)
+
+_MARK_CALLBACKS = text(
+    """
+    UPDATE everlytic.callback_events AS event
+       SET applied_at = :now, error = told.error
+      FROM unnest(CAST(:keys AS text[]), CAST(:errors AS text[])) AS told (event_key, error)
+     WHERE event.event_key = told.event_key AND event.workspace_id = :workspace_id
+    """
+)
+
+_MESSAGE = """
+SELECT draft.id AS draft_id, draft.lead_id, draft.sequence_id, attempt.outcome,
+       attempt.everlytic_transaction_id AS transaction_id, lead.erased_at IS NOT NULL AS is_erased
+  FROM app.email_drafts AS draft
+  JOIN app.leads AS lead ON lead.id = draft.lead_id
+"""
+_MESSAGES_BY_DRAFT = (
+    _MESSAGE
+    + """
+  LEFT JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
+ WHERE draft.workspace_id = %s AND draft.id = ANY(%s::uuid[])
+"""
+)
+# The index knows no ids that are longer than any is.
+_MESSAGES_BY_TRANSACTION = (
+    _MESSAGE
+    + """
+  JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
+ WHERE attempt.workspace_id = %s AND attempt.everlytic_transaction_id = ANY(%s::text[])
+   AND length(attempt.everlytic_transaction_id) <= 255
+"""
+)
+
+_JUDGED = """
+SELECT id, draft_id, provider_event_key AS key, type, occurred_at, data, verdict, verdict_rule AS rule
+  FROM app.email_events
+ WHERE draft_id = ANY(%s::uuid[]) AND workspace_id = %s AND type IN ('delivered', 'opened', 'clicked')
+"""
+
+_ADD_EVENTS = """
+INSERT INTO app.email_events (workspace_id, draft_id, everlytic_message_id, provider_event_key, type, data,
+                              verdict, verdict_rule, occurred_at)
+SELECT %s, event.draft_id, event.message_id, event.key, event.type, event.data::jsonb,
+       event.verdict, event.rule, event.occurred_at
+  FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
+    AS event (draft_id, message_id, key, type, data, verdict, rule, occurred_at)
+ON CONFLICT (workspace_id, provider_event_key) DO NOTHING
+RETURNING provider_event_key AS key
+"""
+
+# Who counts goes by when a row arrived: what says more than before has arrived anew.
+_JUDGE_AGAIN = text(
+    """
+    UPDATE app.email_events AS event
+       SET verdict = told.verdict, verdict_rule = told.rule, data = coalesce(CAST(told.data AS jsonb), event.data),
+           synced_at = CASE WHEN told.data IS NULL THEN event.synced_at ELSE now() END
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:rules AS text[]), CAST(:data AS text[]))
+        AS told (id, verdict, rule, data)
+     WHERE event.id = told.id AND event.workspace_id = :workspace_id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """A pushed request as it was stored."""
+
+    id: UUID
+    content_type: str
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCallback:
+    """A polled event as it was stored; `raw` is its JSON text."""
+
+    event_key: str
+    raw: str
+    synced_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +147,44 @@ class Message:
     lead_id: UUID
     sequence_id: UUID
     outcome: SendOutcome | None
+    is_erased: bool
+    """Whether nothing may be kept any more that says who it was for."""
+
+
+class NewEvent(NamedTuple):
+    """An event to be stored; `data` is a JSON text."""
+
+    draft_id: UUID
+    message_id: str | None
+    key: str
+    type: EmailEventType
+    data: str
+    verdict: str | None
+    rule: str | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedEvent:
+    """A delivery, an open or a click that is stored, with what was said of it."""
+
+    id: UUID
+    draft_id: UUID
+    key: str
+    type: str
+    occurred_at: datetime
+    data: dict[str, Any]
+    verdict: str | None
+    rule: str | None
+
+
+class Rejudged(NamedTuple):
+    """What is now said of a stored event; `data` is a JSON text where more is known of it, else None."""
+
+    id: UUID
+    verdict: str | None
+    rule: str | None
+    data: str | None
 
 
 async def take_turns(session: AsyncSession, workspace_id: UUID) -> None:
@@ -46,75 +192,87 @@ async def take_turns(session: AsyncSession, workspace_id: UUID) -> None:
     await session.execute(_TAKE_TURNS, {"workspace_id": str(workspace_id)})
 
 
-async def unapplied_deliveries(session: AsyncSession, workspace_id: UUID, most: int) -> Sequence[WebhookDelivery]:
-    """Return pushed requests that have not been applied, oldest first."""
-    statement = (
-        select(WebhookDelivery)
-        .where(WebhookDelivery.workspace_id == workspace_id, WebhookDelivery.applied_at.is_(None))
-        .order_by(WebhookDelivery.id)
-        .limit(most)
-    )
-    return (await session.scalars(statement)).all()
+async def hold_intake(session: AsyncSession, workspace_id: UUID) -> None:
+    """Make `await_intake` wait for the end of this transaction."""
+    await fetch(session, _HOLD_INTAKE, [str(workspace_id)])
 
 
-async def unapplied_callbacks(session: AsyncSession, workspace_id: UUID, most: int) -> Sequence[CallbackEventRecord]:
-    """Return polled events that have not been applied."""
-    statement = (
-        select(CallbackEventRecord)
-        .where(CallbackEventRecord.workspace_id == workspace_id, CallbackEventRecord.applied_at.is_(None))
-        .order_by(CallbackEventRecord.occurred_at, CallbackEventRecord.event_key)
-        .limit(most)
-    )
-    return (await session.scalars(statement)).all()
+async def await_intake(session: AsyncSession, workspace_id: UUID) -> None:
+    """Wait for the end of the transactions that hold the intake."""
+    await fetch(session, _AWAIT_INTAKE, [str(workspace_id)])
 
 
-async def mark_deliveries_applied(session: AsyncSession, errors: dict[UUID, str | None], now: datetime) -> None:
+async def unapplied_deliveries(
+    session: AsyncSession, workspace_id: UUID, *, most: int, most_bytes: int
+) -> list[StoredDelivery]:
+    """Return pushed requests that have not been applied, oldest first; the last may go beyond `most_bytes`."""
+    rows = await fetch(session, _UNAPPLIED_DELIVERIES, [workspace_id, most, most_bytes])
+    return [StoredDelivery(**row) for row in rows]
+
+
+async def unapplied_callbacks(session: AsyncSession, workspace_id: UUID, *, most: int) -> list[StoredCallback]:
+    """Return polled events that have not been applied, in the order in which they happened."""
+    return [StoredCallback(**row) for row in await fetch(session, _UNAPPLIED_CALLBACKS, [workspace_id, most])]
+
+
+async def mark_deliveries(
+    session: AsyncSession, workspace_id: UUID, errors: Mapping[UUID, str | None], now: datetime
+) -> None:
     """Note that pushed requests were applied, with what was wrong with them if anything was."""
-    rows = [{"id": key, "applied_at": now, "error": error} for key, error in errors.items()]
-    await session.execute(update(WebhookDelivery), rows)
+    parameters = {"workspace_id": workspace_id, "keys": list(errors), "errors": list(errors.values()), "now": now}
+    await session.execute(_MARK_DELIVERIES, parameters)
 
 
-async def mark_callbacks_applied(session: AsyncSession, workspace_id: UUID, keys: Sequence[str], now: datetime) -> None:
-    """Note that polled events were applied."""
-    await session.execute(
-        update(CallbackEventRecord)
-        .where(
-            CallbackEventRecord.workspace_id == workspace_id,
-            CallbackEventRecord.event_key == any_(cast(list(keys), ARRAY(Text))),
-        )
-        .values(applied_at=now)
-    )
+async def mark_callbacks(
+    session: AsyncSession, workspace_id: UUID, errors: Mapping[str, str | None], now: datetime
+) -> None:
+    """Note that polled events were applied, with what was wrong with them if anything was."""
+    parameters = {"workspace_id": workspace_id, "keys": list(errors), "errors": list(errors.values()), "now": now}
+    await session.execute(_MARK_CALLBACKS, parameters)
 
 
-async def find_messages(
-    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], transaction_ids: Sequence[str]
-) -> tuple[dict[UUID, Message], dict[str, Message]]:
-    """Return the messages that events name, by our draft id and by Everlytic's transaction id."""
-    statement = (
-        select(
-            EmailDraft.id,
-            EmailDraft.lead_id,
-            EmailDraft.sequence_id,
-            SendAttempt.outcome,
-            SendAttempt.everlytic_transaction_id,
-        )
-        .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
-        .where(EmailDraft.workspace_id == workspace_id)
-    )
-    by_draft: dict[UUID, Message] = {}
-    by_transaction: dict[str, Message] = {}
-    for condition in (
-        EmailDraft.id == any_(cast(list(draft_ids), ARRAY(PG_UUID))),
-        EmailDraft.everlytic_message_id == any_(cast(list(transaction_ids), ARRAY(Text))),
-    ):
-        for draft_id, lead_id, sequence_id, outcome, transaction_id in await session.execute(
-            statement.where(condition)
-        ):
-            message = Message(draft_id, lead_id, sequence_id, SendOutcome(outcome) if outcome else None)
-            by_draft[draft_id] = message
-            if transaction_id:
-                by_transaction[transaction_id] = message
-    return by_draft, by_transaction
+async def messages_by_draft(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]
+) -> dict[UUID, Message]:
+    """Return those of these messages that are the workspace's, by our id."""
+    rows = await fetch(session, _MESSAGES_BY_DRAFT, [workspace_id, list(draft_ids)]) if draft_ids else []
+    return {row["draft_id"]: _message(row) for row in rows}
+
+
+async def messages_by_transaction(
+    session: AsyncSession, workspace_id: UUID, transaction_ids: Sequence[str]
+) -> dict[str, Message]:
+    """Return those of these messages that are the workspace's, by Everlytic's id."""
+    if not transaction_ids:
+        return {}
+    rows = await fetch(session, _MESSAGES_BY_TRANSACTION, [workspace_id, list(transaction_ids)])
+    return {row["transaction_id"]: _message(row) for row in rows}
+
+
+def _message(row: Named) -> Message:
+    outcome = SendOutcome(row["outcome"]) if row["outcome"] else None
+    return Message(row["draft_id"], row["lead_id"], row["sequence_id"], outcome, row["is_erased"])
+
+
+async def judged_events(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[JudgedEvent]:
+    """Return all that is stored of deliveries, opens and clicks of these messages."""
+    rows = await fetch(session, _JUDGED, [list(draft_ids), workspace_id]) if draft_ids else []
+    return [JudgedEvent(**row) for row in rows]
+
+
+async def add_events(session: AsyncSession, workspace_id: UUID, events: Sequence[NewEvent]) -> set[str]:
+    """Insert events that are not there yet; returns the keys of those that were new."""
+    if not events:
+        return set()
+    columns = map(list, zip(*events, strict=True))
+    return {row["key"] for row in await fetch(session, _ADD_EVENTS, [workspace_id, *columns])}
+
+
+async def judge_again(session: AsyncSession, workspace_id: UUID, told: Sequence[Rejudged]) -> None:
+    """Change what is said of stored events."""
+    if told:
+        columns = zip(("ids", "verdicts", "rules", "data"), map(list, zip(*told, strict=True)), strict=True)
+        await session.execute(_JUDGE_AGAIN, {"workspace_id": workspace_id, **dict(columns)})
 
 
 async def unknown_but_listed(session: AsyncSession, workspace_id: UUID) -> Sequence[tuple[UUID, str]]:
@@ -131,26 +289,6 @@ async def unknown_but_listed(session: AsyncSession, workspace_id: UUID) -> Seque
         .where(SendAttempt.workspace_id == workspace_id, SendAttempt.outcome == SendOutcome.UNKNOWN)
     )
     return [(draft_id, transaction_id) for draft_id, transaction_id in (await session.execute(statement)).all()]
-
-
-async def add_events(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> set[str]:
-    """Insert events that are not there yet; returns the keys of those that were new."""
-    if not rows:
-        return set()
-    statement = (
-        insert(EmailEvent)
-        .on_conflict_do_nothing(index_elements=["workspace_id", "provider_event_key"])
-        .returning(EmailEvent.provider_event_key)
-    )
-    return set((await session.scalars(statement, list(rows))).all())
-
-
-async def delivery_times(session: AsyncSession, draft_ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Return when each of these messages was delivered, where that is known."""
-    statement = select(EmailEvent.draft_id, EmailEvent.occurred_at).where(
-        EmailEvent.draft_id == any_(cast(list(draft_ids), ARRAY(PG_UUID))), EmailEvent.type == EmailEventType.DELIVERED
-    )
-    return dict((await session.execute(statement)).all())
 
 
 def _events(workspace_id: UUID) -> Select[Any]:

@@ -1,8 +1,7 @@
 """The one function that applies what the provider told us, whichever way it arrived."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.enrollments import service as enrollments
 from api.errors import NotFound
 from api.events import repository
-from api.events.repository import Message
+from api.events.judging import Judging, Known
+from api.events.reading import Heard, read_rows
+from api.events.repository import Message, NewEvent, StoredCallback, StoredDelivery
 from api.events.schemas import EventFilter
-from api.events.verdicts import judge
 from api.guards import service as guards
 from api.outcomes import service as outcomes
 from api.pagination import PageRequest
@@ -23,14 +23,13 @@ from api.sending import service as sending
 from api.sending.service import Acceptance
 from api.suppressions import service as suppressions
 from api.suppressions.tokens import UnsubscribeToken
-from database.models import CallbackEventRecord, EmailEventType, SendOutcome, WebhookDelivery
+from database.models import EmailEventType, SendOutcome
 from domain.enrollment import EnrollmentEvent
 from domain.suppression import SuppressionReason
-from everlytic.errors import MalformedDelivery
-from everlytic.models import CallbackEvent
-from everlytic.webhooks import ProviderEvent, from_callback_event, parse_delivery
+from everlytic.webhooks import ProviderEvent
 
-MOST_AT_ONCE = 1000
+MOST_AT_ONCE, MOST_BYTES_AT_ONCE = 2000, 2 * 1024 * 1024
+"""Of pushed requests and of polled events that one transaction applies, and of what was pushed."""
 NOT_KNOWN_TO_BE_SENT = {None, SendOutcome.CLAIMED, SendOutcome.UNKNOWN}
 
 TYPES: Mapping[str, EmailEventType] = {
@@ -50,102 +49,78 @@ TYPES: Mapping[str, EmailEventType] = {
 class ProviderRows:
     """Provider rows that were not applied yet, held for this transaction."""
 
-    deliveries: Sequence[WebhookDelivery]
-    callbacks: Sequence[CallbackEventRecord]
+    deliveries: Sequence[StoredDelivery]
+    callbacks: Sequence[StoredCallback]
 
     def __len__(self) -> int:
         return len(self.deliveries) + len(self.callbacks)
+
+
+async def hold_intake(session: AsyncSession, workspace_id: UUID) -> None:
+    """Make whoever applies from now on wait until what this transaction stores can be seen."""
+    await repository.hold_intake(session, workspace_id)
+
+
+async def await_intake(session: AsyncSession, workspace_id: UUID) -> None:
+    """Wait until all that was being stored when this is asked can be seen, in a transaction that begins afterwards."""
+    await repository.await_intake(session, workspace_id)
 
 
 async def take_provider_rows(session: AsyncSession, workspace_id: UUID) -> ProviderRows:
     """Return the workspace's oldest unapplied provider rows; one transaction at a time has them."""
     await repository.take_turns(session, workspace_id)
     return ProviderRows(
-        await repository.unapplied_deliveries(session, workspace_id, MOST_AT_ONCE),
-        await repository.unapplied_callbacks(session, workspace_id, MOST_AT_ONCE),
+        await repository.unapplied_deliveries(session, workspace_id, most=MOST_AT_ONCE, most_bytes=MOST_BYTES_AT_ONCE),
+        await repository.unapplied_callbacks(session, workspace_id, most=MOST_AT_ONCE),
     )
 
 
 async def apply_provider_rows(session: AsyncSession, workspace_id: UUID, rows: ProviderRows, now: datetime) -> None:
     """Apply provider rows; `now` is asked after they were taken, so that no stop is dated before its cause."""
-    events: list[ProviderEvent] = [
-        from_callback_event(CallbackEvent.model_validate(record.raw)) for record in rows.callbacks
-    ]
-    errors: dict[UUID, str | None] = {}
-    for delivery in rows.deliveries:
-        try:
-            read = parse_delivery(delivery.body, delivery.content_type, delivery.received_at)
-            events += [_storable(event) for event in read]
-            errors[delivery.id] = None
-        except MalformedDelivery as error:
-            errors[delivery.id] = str(error)
-        except RecursionError:
-            errors[delivery.id] = "The webhook body is nested too deeply."
-    if events:
-        await _apply(session, workspace_id, events, now)
-    if errors:
-        await repository.mark_deliveries_applied(session, errors, now)
-    if rows.callbacks:
-        keys = [record.event_key for record in rows.callbacks]
-        await repository.mark_callbacks_applied(session, workspace_id, keys, now)
+    reading = read_rows(rows.deliveries, rows.callbacks)
+    if reading.heard:
+        await _apply(session, workspace_id, reading.heard, now)
+    if reading.deliveries:
+        await repository.mark_deliveries(session, workspace_id, reading.deliveries, now)
+    if reading.callbacks:
+        await repository.mark_callbacks(session, workspace_id, reading.callbacks, now)
 
 
-def _storable(event: ProviderEvent) -> ProviderEvent:
-    """Return an event without what Postgres cannot store: one such value would hold up all events after it."""
-    return replace(
-        event,
-        transaction_id=_cleaned(event.transaction_id),
-        message_id=_cleaned(event.message_id),
-        recipient=_cleaned(event.recipient),
-        data=_cleaned(event.data),
-    )
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {_cleaned(name): _cleaned(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_cleaned(inner) for inner in value]
-    return value
-
-
-async def _apply(session: AsyncSession, workspace_id: UUID, events: Sequence[ProviderEvent], now: datetime) -> None:
-    """Store events once each, then let them act: acceptance first, then what stops a lead."""
-    about = await _messages(session, workspace_id, events)
-    known = {event.key: event for event in events if event.type in TYPES and event.key in about}
+async def _apply(session: AsyncSession, workspace_id: UUID, heard: Sequence[Heard], now: datetime) -> None:
+    """Store events once each, then let them act: acceptance first, then what stops a lead, verdicts on others last."""
+    known = await _known(session, workspace_id, heard)
     proved = [
-        Acceptance(about[event.key].draft_id, event.transaction_id, now)
-        for event in known.values()
-        if about[event.key].outcome in NOT_KNOWN_TO_BE_SENT
+        Acceptance(one.message.draft_id, one.event.transaction_id, now)
+        for one in known
+        if one.message.outcome in NOT_KNOWN_TO_BE_SENT
     ]
-    if any(about[key].outcome is None for key in known):
+    if any(one.message.outcome is None for one in known):
         await outcomes.claim_again(session, workspace_id, sorted({one.draft_id for one in proved}), now)
     if proved:
         await sending.accept(session, workspace_id, proved)
-    delivered = await _delivery_times(session, known, about)
-    rows = [_row(workspace_id, event, about[event.key], delivered) for event in known.values()]
-    new = await repository.add_events(session, rows)
-    fresh = [(TYPES[known[key].type], known[key], about[key]) for key in sorted(new)]
+    judging = Judging(known)
+    judging.compare(await repository.judged_events(session, workspace_id, judging.draft_ids))
+    new = await repository.add_events(session, workspace_id, judging.new_events())
+    fresh = [(one.type, one.event, one.message) for one in judging.events if one.event.key in new]
     await _act(session, workspace_id, fresh, now)
+    # Whoever erases a lead holds the lead, and then changes events: so does this.
+    await repository.judge_again(session, workspace_id, judging.rejudged())
 
 
-async def _messages(session: AsyncSession, workspace_id: UUID, events: Sequence[ProviderEvent]) -> dict[str, Message]:
-    """Return the message each event is about, by the event's key; events about no message of ours are left out."""
-    draft_ids = {event.key: draft_id for event in events if (draft_id := _draft_id(event)) is not None}
-    transaction_ids = {event.transaction_id for event in events if event.transaction_id}
-    by_draft, by_transaction = await repository.find_messages(
-        session, workspace_id, sorted(set(draft_ids.values())), sorted(transaction_ids)
-    )
-    found: dict[str, Message] = {}
-    for event in events:
-        message = by_draft.get(draft_ids[event.key]) if event.key in draft_ids else None
-        message = message or by_transaction.get(event.transaction_id or "")
+async def _known(session: AsyncSession, workspace_id: UUID, heard: Sequence[Heard]) -> list[Known]:
+    """Return the events of types that count and about messages of ours, under the keys that our ids give them."""
+    counting = [(one, _draft_id(one.event)) for one in heard if one.event.type in TYPES]
+    named = {draft_id for _, draft_id in counting if draft_id is not None}
+    by_draft = await repository.messages_by_draft(session, workspace_id, sorted(named))
+    transactions = {one.event.transaction_id for one, draft_id in counting if draft_id not in by_draft}
+    by_transaction = await repository.messages_by_transaction(session, workspace_id, sorted(filter(None, transactions)))
+    found = []
+    for one, draft_id in counting:
+        message = by_draft.get(draft_id) if draft_id else None
+        message = message or by_transaction.get(one.event.transaction_id or "")
         if message is not None:
-            found[event.key] = message
+            event = one.event.about(str(message.draft_id))
+            found.append(Known(event, TYPES[event.type], message, one.data))
     return found
 
 
@@ -154,40 +129,6 @@ def _draft_id(event: ProviderEvent) -> UUID | None:
         return UUID(event.message_id) if event.message_id else None
     except ValueError:
         return None
-
-
-async def _delivery_times(
-    session: AsyncSession, events: Mapping[str, ProviderEvent], about: Mapping[str, Message]
-) -> dict[UUID, datetime]:
-    """Return when messages were delivered, by what was stored before and by what arrives now."""
-    times = await repository.delivery_times(session, sorted({about[key].draft_id for key in events}))
-    for key, event in events.items():
-        if TYPES[event.type] is EmailEventType.DELIVERED:
-            times[about[key].draft_id] = event.occurred_at
-    return times
-
-
-def _row(
-    workspace_id: UUID, event: ProviderEvent, message: Message, delivered: Mapping[UUID, datetime]
-) -> dict[str, object]:
-    type_ = TYPES[event.type]
-    verdict = judge(
-        type_,
-        user_agent=event.data.get("user_agent"),
-        occurred_at=event.occurred_at,
-        delivered_at=delivered.get(message.draft_id),
-    )
-    return {
-        "workspace_id": workspace_id,
-        "draft_id": message.draft_id,
-        "everlytic_message_id": event.transaction_id,
-        "provider_event_key": event.key,
-        "type": type_,
-        "data": {**event.data, "kind": "failed"} if event.type == "failed" else event.data,
-        "verdict": verdict.by if verdict else None,
-        "verdict_rule": verdict.rule if verdict else None,
-        "occurred_at": event.occurred_at,
-    }
 
 
 async def _act(
@@ -253,15 +194,17 @@ async def recipient_of(session: AsyncSession, link: UnsubscribeToken) -> Recipie
 async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now: datetime) -> Recipient:
     """Take the no of a mail's own unsubscribe link, and count it for that mail; a second one changes nothing."""
     recipient = await recipient_of(session, link)
-    event = {
-        "workspace_id": link.workspace_id,
-        "draft_id": link.draft_id,
-        "provider_event_key": f"link:{link.draft_id}",
-        "type": EmailEventType.UNSUBSCRIBED,
-        "data": {"by": "link"},
-        "occurred_at": now,
-    }
-    await repository.add_events(session, [event])
+    event = NewEvent(
+        draft_id=link.draft_id,
+        message_id=None,
+        key=f"link:{link.draft_id}",
+        type=EmailEventType.UNSUBSCRIBED,
+        data='{"by": "link"}',
+        verdict=None,
+        rule=None,
+        occurred_at=now,
+    )
+    await repository.add_events(session, link.workspace_id, [event])
     await enrollments.unsubscribe_leads(
         session, link.workspace_id, [link.lead_id], cause=f"link in draft {link.draft_id}", now=now
     )

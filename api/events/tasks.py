@@ -7,6 +7,8 @@ from api.resources import Services
 
 async def apply_provider_events(work: Work[Services]) -> None:
     """Apply the workspace's unapplied provider rows, a batch a transaction, until none is left."""
+    async with work.transaction() as session:
+        await service.await_intake(session, work.workspace_id)
     while True:
         async with work.transaction() as session:
             rows = await service.take_provider_rows(session, work.workspace_id)

@@ -1,16 +1,18 @@
 """HTTP for providers: Everlytic's events, and replies from a mailbox provider."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
 from api.dependencies import ServicesDep
 from api.errors import NotFound, TooLarge, responses
 from api.pagination import Wire
 from api.replies import service as replies
 from api.replies.message import read_message
-from api.routing import room_router
+from api.resources import Services
+from api.routing import Route, room_router
 from api.webhooks import service
 from api.webhooks.service import Delivery, Receivers, require_basic
 from database.tenancy import Scope, transaction
@@ -21,6 +23,22 @@ MEGABYTE = 1024 * 1024
 MOST_EVENT_BYTES = 5 * MEGABYTE
 MOST_MESSAGE_BYTES = 25 * MEGABYTE
 """What mailbox providers take themselves, attachments included."""
+
+
+class Direct(Route):
+    """A route of a token and credentials whose endpoint answers by itself: nothing is resolved or serialised."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint as it is called with a request alone."""
+        endpoint = self.endpoint
+
+        async def handle(request: Request) -> Response:
+            answer: Response = await endpoint(
+                request, request.path_params["token"], request.headers.get("Authorization")
+            )
+            return answer
+
+        return handle
 
 
 class Taken(Wire):
@@ -42,21 +60,29 @@ async def get_receivers(request: Request, services: ServicesDep) -> Receivers:
 ReceiversDep = Annotated[Receivers, Depends(get_receivers)]
 
 
-@router.post("/everlytic/{token}", operation_id="receiveEverlyticEvents", responses=responses(NotFound, TooLarge))
 async def receive_events(
-    request: Request,
-    token: str,
-    services: ServicesDep,
-    receivers: ReceiversDep,
-    authorization: Annotated[str | None, Header()] = None,
-) -> Taken:
+    request: Request, token: str, authorization: Annotated[str | None, Header()] = None
+) -> Response:
     """Events that Everlytic pushes, JSON or form-encoded, in either field set; answered once they are stored."""
-    receiver = await receivers.find(token)
+    services: Services = request.app.state.services
+    receiver = await (await get_receivers(request, services)).find(token)
     require_basic(receiver, authorization)
     content_type = request.headers.get("Content-Type", "application/json")
     delivery = Delivery(content_type, await _body(request, MOST_EVENT_BYTES), services.clock.now())
     await services.batches.run(service.store, receiver.workspace_id, delivery)
-    return Taken()
+    return Response(_TAKEN, media_type="application/json")
+
+
+_TAKEN = Taken().model_dump_json(by_alias=True)
+router.add_api_route(
+    "/everlytic/{token}",
+    receive_events,
+    methods=["POST"],
+    operation_id="receiveEverlyticEvents",
+    response_model=Taken,
+    responses=responses(NotFound, TooLarge),
+    route_class_override=Direct,
+)
 
 
 @router.post("/inbound/{token}", operation_id="receiveReply", responses=responses(NotFound, TooLarge))

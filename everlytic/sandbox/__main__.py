@@ -23,6 +23,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--clock", help="<real epoch seconds>,<virtual ISO instant with offset>,<speed>")
+    parser.add_argument("--start", metavar="INSTANT", help="where the clock begins that the control plane may advance")
     parser.add_argument("--seed", type=int, default=0, help="people and faults repeat exactly for the same seed")
     parser.add_argument("--scenario", action="append", default=[], metavar="NAME[=PROBABILITY][@ROUTE,…]")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE")
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(listing() + "\n")
         return 0
     try:
-        clock = Clock.parse(chosen.clock)
+        clock = Clock.starting(chosen.start) if chosen.start else Clock.parse(chosen.clock)
         scenarios = [Scenario.parse(text) for text in chosen.scenario]
         switches = dict(parse_switch(text) for text in chosen.switch)
         listener = socket.create_server((chosen.host, chosen.port), backlog=1024)

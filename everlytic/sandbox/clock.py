@@ -18,6 +18,18 @@ class Clock:
     adjustable: bool = True
 
     @classmethod
+    def starting(cls, text: str) -> "Clock":
+        """Begin at an ISO instant with offset, at the speed of real time, adjustable."""
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            instant = None
+        if instant is None or instant.tzinfo is None:
+            message = f"The start {text!r} cannot be read; write an ISO instant with offset."
+            raise ValueError(message)
+        return cls(time.time(), instant.timestamp())
+
+    @classmethod
     def parse(cls, text: str | None) -> "Clock":
         """Read ``<real epoch seconds>,<virtual ISO instant with offset>,<speed>``; nothing means real time."""
         if not text:
@@ -39,6 +51,11 @@ class Clock:
     def now(self) -> float:
         """Virtual epoch seconds."""
         return self.virtual + (time.time() - self.real) * self.speed
+
+    @staticmethod
+    def real_now() -> float:
+        """Real epoch seconds, as HTTP dates have them."""
+        return time.time()
 
     def real_seconds_until(self, moment: float) -> float:
         """Real seconds from now until the virtual ``moment``; negative when it has passed."""

@@ -26,7 +26,7 @@ from fastapi import APIRouter, Request, Response
 
 from everlytic.sandbox.clock import iso
 from everlytic.sandbox.gate import Refusal, answer, world_of
-from everlytic.sandbox.scenarios import DEFAULT_PROBABILITY, Behaviour, Scenario, switch_named
+from everlytic.sandbox.scenarios import DEFAULT_PROBABILITY, READ, Behaviour, Scenario, switch_named
 from everlytic.sandbox.state import CapturedMail, Event, Tenant
 from everlytic.sandbox.validation import is_url
 from everlytic.sandbox.world import World
@@ -185,10 +185,16 @@ def _moment(value: object, world: World) -> float:
 
 @router.post("/scenarios")
 async def set_scenarios(request: Request) -> Response:
-    """Replace the scenarios in force, for one username or for everyone, and set switches."""
+    """Replace the scenarios in force, for one username or for everyone, and set switches.
+
+    A username's reads are counted anew, so that the same faults strike the same of them every time.
+    """
     value, world = await _body(request), world_of(request)
     username = value.get("username")
-    behaviour = world.tenant(username).behaviour if isinstance(username, str) and username else world.behaviour
+    behaviour = world.behaviour
+    if isinstance(username, str) and username:
+        behaviour = world.tenant(username).behaviour
+        world.tenant(username).tries[READ] = 0
     try:
         _set(behaviour, value)
     except (TypeError, KeyError, AttributeError):

@@ -6,12 +6,13 @@ import json
 import socket
 import struct
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from everlytic.sandbox.scenarios import chance
+from everlytic.sandbox.scenarios import Behaviour, chance
 from everlytic.sandbox.state import Tenant
 from everlytic.sandbox.world import World
 
@@ -108,21 +109,26 @@ def _login_required(host: str) -> Response:
 
 
 async def enter(request: Request, host: str, route: str) -> Tenant:
-    """Authenticate and meet the faults of ``route``; raises Refusal for those that end the request."""
+    """Authenticate and meet the faults of ``route``; raises Refusal for those that end the request.
+
+    One that spoils the answer is left in the request's state for whoever makes the answer.
+    """
     tenant = authenticate(request, host)
     world = world_of(request)
     world.requests[route] += 1
-    fault = tenant.behaviour.draw(route, f"{route}:{world.requests[route]}")
+    tenant.tries[route] += 1
+    fault = tenant.behaviour.draw(route, f"{route}:{tenant.tries[route]}")
+    request.state.fault = fault
     if fault is not None:
         tenant.faults[fault] += 1
-        await strike(fault, world, tenant, host, f"{world.requests[route]}")
+        await strike(fault, world, tenant, host, f"{tenant.tries[route]}")
     return tenant
 
 
 async def strike(fault: str, world: World, tenant: Tenant, host: str, key: str) -> None:
     """Raise the Refusal of a fault that strikes before acceptance; wait for ``slow``; pass over the rest."""
     behaviour = tenant.behaviour
-    seconds = {"Retry-After": str(behaviour.number("retry_after_seconds"))}
+    seconds = {"Retry-After": _retry_after(world, behaviour)}
     if fault == "slow":
         await world.pause(0.2 + 1.8 * chance(behaviour.seed, "slowness", key))
     elif fault == "rate_limited":
@@ -142,6 +148,14 @@ async def strike(fault: str, world: World, tenant: Tenant, host: str, key: str) 
         raise Refusal(Response(_PAGE.format(status=status, title=title), status, media_type="text/html"))
     elif fault == "reset_before_accept":
         raise Refusal(Reset())
+
+
+def _retry_after(world: World, behaviour: Behaviour) -> str:
+    """Seconds, or the HTTP date after as many; the server's own Date header says from when that counts."""
+    seconds = behaviour.number("retry_after_seconds")
+    if behaviour.value("retry_after_form") == "seconds":
+        return str(seconds)
+    return formatdate(world.clock.real_now() + seconds, usegmt=True)
 
 
 async def json_object(request: Request, host: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from fastapi import Request, Response
 
 from everlytic.sandbox.gate import Refusal, answer, tenant_error
+from everlytic.sandbox.scenarios import chance
+from everlytic.sandbox.spoiling import REPEATED, cut, fault_of, spoil, unreadable
 from everlytic.sandbox.state import Tenant
 
 T = TypeVar("T")
@@ -49,22 +51,36 @@ def collection(
             raise Refusal(tenant_error(400, f"count must not be above {MAXIMUM}"))
         count = MAXIMUM
     start, total = (page - 1) * count, len(items)
-    if request.query_params.get("direction", "asc") == "desc":
-        chosen = list(items[max(total - start - count, 0) : max(total - start, 0)])[::-1]
-    else:
-        chosen = list(items[start : start + count])
+    ordered = _ordered(request, tenant, items)
+    shown, before = (
+        [show(one) for one in ordered(*bounds)] for bounds in ((start, start + count), (start - REPEATED, start))
+    )
+    entries: list[object] = [{"data": row} for row in spoil(request, shown, before)]
+    if fault_of(request) == "unreadable_rows" and shown:
+        entries += unreadable(shown[0])
     base = str(request.base_url)
     links = [
         {"title": "Self", "rel": "self", "href": str(request.url)},
         {"title": "Home", "rel": "home", "href": f"{base}api/2.0/"},
     ]
     if start + count < total:
-        href = str(request.url.include_query_params(page=page + 1))
-        links.append({"title": title, "rel": "next", "href": href})
+        following = page if fault_of(request) == "circular_pages" else page + 1
+        links.append({"title": title, "rel": "next", "href": str(request.url.include_query_params(page=following))})
     if page > 1:
         href = str(request.url.include_query_params(page=page - 1))
         links.append({"title": title, "rel": "prev", "href": href})
-    return answer({"links": links, "collection": [{"data": show(one)} for one in chosen]})
+    return cut(request, answer({"links": links, "collection": entries}))
+
+
+def _ordered(request: Request, tenant: Tenant, items: Sequence[T]) -> Callable[[int, int], Sequence[T]]:
+    """What gives the items from one place to another, in the order asked for or in whatever order this server has."""
+    total = len(items)
+    if tenant.behaviour.value("list_order") == "shuffled":
+        mixed = sorted(range(total), key=lambda place: chance(tenant.behaviour.seed, "order", place))
+        return lambda first, end: [items[place] for place in mixed[max(first, 0) : max(end, 0)]]
+    if request.query_params.get("direction", "asc") == "desc":
+        return lambda first, end: items[max(total - end, 0) : max(total - max(first, 0), 0)][::-1]
+    return lambda first, end: items[max(first, 0) : max(end, 0)]
 
 
 def item(request: Request, title: str, value: dict[str, Any], status: int = 200) -> Response:
@@ -75,4 +91,4 @@ def item(request: Request, title: str, value: dict[str, Any], status: int = 200)
         {"title": "Home", "rel": "home", "href": f"{base}api/2.0/"},
         {"title": title, "rel": "collection", "href": own.rpartition("/")[0]},
     ]
-    return answer({"links": links, "item": value}, status)
+    return cut(request, answer({"links": links, "item": value}, status))

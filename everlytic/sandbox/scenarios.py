@@ -82,6 +82,7 @@ SWITCHES: Mapping[str, Switch] = {
             "filter_spelling", "both", "how filters are read: x=, filters[x]=, or either", ("both", "plain", "nested")
         ),
         Switch("count_over_maximum", "clamp", "count above 100", ("clamp", "reject")),
+        Switch("list_order", "asked", "lists keep to direction, or to an order of their own", ("asked", "shuffled")),
         Switch("legacy_send_body", "item", "body of a legacy send", ("item", "empty")),
         Switch("legacy_bcc_limit", True, "a legacy send takes one bcc address only"),
         # bulk email
@@ -92,7 +93,8 @@ SWITCHES: Mapping[str, Switch] = {
         Switch("complaints", False, "some people complain, as an event of type complaint"),
         # how faults look
         Switch("retry_after", "both", "429 answers carry Retry-After", ("both", "always", "never")),
-        Switch("retry_after_seconds", 2, "value of Retry-After"),
+        Switch("retry_after_seconds", 2, "seconds that Retry-After asks for"),
+        Switch("retry_after_form", "seconds", "Retry-After is a number or an HTTP date", ("seconds", "date")),
         Switch("hold_seconds", 120, "real seconds timeout_after_accept keeps the caller waiting"),
     )
 }
@@ -125,7 +127,12 @@ FAULTS: Mapping[str, Fault] = {
         Fault("timeout_after_accept", "accepted, and the answer is held back past the caller's time-out"),
         Fault("reset_before_accept", "connection reset, not accepted", allowed=_ANY),
         Fault("reset_after_accept", "accepted, then connection reset"),
-        Fault("truncated_json", "accepted, and the answer is cut short"),
+        Fault("truncated_json", "accepted, and the answer is cut short", allowed=(SEND, READ)),
+        Fault("broken_off", "the connection is closed in the middle of the answer", (READ,), (READ,)),
+        Fault("repeated_rows", "a page of a list repeats rows of the page before", (READ,), (READ,)),
+        Fault("shuffled_rows", "a page of a list is out of order", (READ,), (READ,)),
+        Fault("unreadable_rows", "a page of a list has more rows, which cannot be read", (READ,), (READ,)),
+        Fault("circular_pages", "a page of a list names itself as the next one", (READ,), (READ,)),
         Fault("sent_event_before_response", "the sent event arrives before the answer"),
         Fault("slow", "answered after 0.2 to 2 real seconds", allowed=_ANY),
         Fault("accepted_no_events", "accepted, and nothing ever happens"),

@@ -250,3 +250,29 @@ def test_an_overview_report_leaves_the_unsaid_empty() -> None:
     """A figure the provider does not give is None, not 0."""
     report = protocol.decipher_report("7", response(200, {"item": {"message_reads": "3"}}))
     assert (report.email_id, report.opens, report.complaints) == ("7", 3, None)
+
+
+def test_a_list_is_read_on_past_what_cannot_be_read() -> None:
+    """With somebody to tell, an item keeps what can be read of it or is left out, and the page is not lost."""
+    told: list[str] = []
+    items: list[object] = [
+        {"data": {"id": "whole", "opens": 2}},
+        {"data": {"id": 7, "opens": "many", "send_date": 10**30, "group_name": {"odd": 1}}},
+        {"data": {"id": None}},
+        {"data": [1]},
+        4,
+    ]
+    page = protocol.decipher_transactions(response(200, {"links": [], "collection": items}), complain=told.append)
+    assert [(one.id, one.opens, one.sent_at, one.group_name) for one in page.items] == [
+        ("whole", 2, None, None),
+        ("7", 0, None, None),
+    ]
+    assert page.items[1].raw["opens"] == "many"
+    assert told == [
+        "An item was kept without what cannot be read: group_name, opens, send_date.",
+        "An item was left out: id cannot be read.",
+        "An item that is no object was left out.",
+        "An item that is no object was left out.",
+    ]
+    with pytest.raises(errors.UnrecognisedAnswer):
+        protocol.decipher_transactions(response(200, {"links": [], "collection": items}))

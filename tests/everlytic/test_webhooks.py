@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from everlytic.errors import MalformedDelivery
 from everlytic.models import CallbackEvent, ProviderEventType
 from everlytic.requests import basic_authorization
-from everlytic.webhooks import ProviderEvent, from_callback_event, matches_basic, parse_delivery
+from everlytic.webhooks import ProviderEvent, from_callback_event, matches_basic, parse_delivery, read_record
 
 RECEIVED = datetime(2026, 1, 5, 16, tzinfo=UTC)
 AT = datetime(2026, 1, 5, 15, 41, 31, tzinfo=UTC)
@@ -219,3 +219,28 @@ def test_basic_matches_only_itself(username: str, password: str) -> None:
 def test_other_authorization_fails(header: str | None) -> None:
     """Absent, broken and foreign headers fail without an exception."""
     assert not matches_basic(header, "hook", "pa:ss")
+
+
+def test_who_knows_the_mail_names_it_for_both_feeds() -> None:
+    """A push that names the mail in its own way has, once the mail is known, the key of one that names it in ours."""
+    body = standard()
+    record = body["data"][0]  # type: ignore[index]
+    record["transaction"]["message_id"] = "rfc-id@mail.example"
+    unnamed = only(body)
+    assert unnamed.key != only(standard()).key
+    assert unnamed.about("draft-1").key == only(standard()).key == only(legacy()).about("draft-1").key
+    assert only(legacy(event_date=None)).about("draft-2").key == only(legacy(event_date=None)).key
+
+
+@pytest.mark.parametrize("record", [None, [], "x", {}, {"event_type": ""}, {"event_id": 1}])
+def test_a_polled_record_that_says_nothing(record: object) -> None:
+    """What is no object, or does not say what happened, is refused."""
+    with pytest.raises(MalformedDelivery):
+        read_record(record, RECEIVED)
+
+
+def test_a_polled_record_without_a_time() -> None:
+    """An undated record happened when it was received, as a push would have."""
+    record = legacy(event_date=None)["event"]
+    assert isinstance(record, dict)
+    assert read_record(record, RECEIVED) == only(legacy(event_date=None))

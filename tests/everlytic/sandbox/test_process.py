@@ -53,7 +53,7 @@ def test_all_switches_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--switch", "opted_out=maybe"], "accept_then_failed, reject_400"),
         (["--scenario", "storm"], "no scenario 'storm'"),
         (["--scenario", "slow=2"], "probability from 0 to 1"),
-        (["--scenario", "truncated_json@read"], "routes send"),
+        (["--scenario", "reset_after_accept@read"], "routes send"),
         (["--clock", "1,2026-01-01T00:00:00,5"], "ISO instant with offset"),
         (["--clock", "soon"], "cannot be read"),
     ],

@@ -1,0 +1,134 @@
+from ipaddress import ip_address
+
+import pytest
+
+from domain.scanners import (
+    is_prefetching_agent,
+    is_prefetching_network,
+    is_scanner_agent,
+    is_scanner_network,
+    read_address,
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "67.231.152.9",  # Proofpoint
+        "148.163.159.255",
+        "41.74.193.1",  # Mimecast, South Africa
+        "41.74.206.255",
+        "170.10.133.7",  # Mimecast, United States
+        "209.222.87.1",  # Barracuda
+        "40.107.22.89",  # Exchange Online
+        "52.103.255.255",
+        "2a01:111:f403::1",
+        "196.14.171.1",  # Symantec, South Africa
+    ],
+)
+def test_networks_of_scanners(address: str) -> None:
+    """An address of a vendor of mail security, also the first and last of a range, is a scanner's."""
+    assert is_scanner_network(ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["41.74.203.10", "41.74.207.1", "148.163.160.0", "52.104.0.0", "102.65.1.1", "2a01:111:f404::1", "::1"]
+)
+def test_networks_of_people(address: str) -> None:
+    """An address just beside such a range is nobody's, and Mimecast's own name servers answer for people."""
+    assert not is_scanner_network(ip_address(address))
+
+
+def test_apples_network_only_prefetches() -> None:
+    """Apple loads images before anybody reads; it scans nothing."""
+    assert is_prefetching_network(ip_address("17.58.0.1"))
+    assert not is_scanner_network(ip_address("17.58.0.1"))
+    assert not is_prefetching_network(ip_address("18.0.0.0"))
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "LinkedInBot/1.0",
+        "Slackbot-LinkExpanding 1.0",
+        "bot",
+        "Barracuda Sentinel (EE)",
+        "Mozilla/5.0 (compatible; Mimecast-TTP)",
+        "Trend Micro WTP",
+        "CiscoSecureEmail/1",
+        "Baiduspider+(+http://www.baidu.com/search/spider.htm)",
+        "python-requests/2.31.0",
+        "Go-http-client/1.1",
+        "curl/8.4.0",
+        "Java/1.8.0_151",
+        "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/119.0.0.0",
+        "Mozilla/5.0 (Windows NT 6.1) BingPreview/1.0b",
+        "acme URLScanner",
+    ],
+)
+def test_programs_of_scanners(agent: str) -> None:
+    """What says of itself that it is a robot, a library or a product of mail security is one."""
+    assert is_scanner_agent(agent)
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
+        "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+        "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html",
+        "Mozilla/5.0 (Linux; Android 8.1; CUBOT X18 Plus) AppleWebKit/537.36 Mobile Safari/537.36",
+        "Mozilla/5.0 (Linux; Android 9; CUBOT_NOTE_S) AppleWebKit/537.36",
+        "Mozilla/5.0 (Windows NT 6.3; U; Security; rv:1.9) Gecko robotics",
+        "Mozilla/4.0 (compatible; ms-office; MSOffice 16)",
+        "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.5; Pro)",
+        "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Chrome/120.0 Safari/537.36 Avast/120.0",
+        "okhttp/4.9",
+        "",
+    ],
+)
+def test_programs_of_people(agent: str) -> None:
+    """Browsers, mail programs and the proxies of mailboxes ask for people, whatever their names remind of."""
+    assert not is_scanner_agent(agent)
+    assert not is_prefetching_agent(agent)
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "Mozilla/5.0",
+        "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0",
+    ],
+)
+def test_programs_that_prefetch(agent: str) -> None:
+    """Apple's and Gmail's prefetching programs are known by their names, and are no scanners."""
+    assert is_prefetching_agent(agent)
+    assert not is_scanner_agent(agent)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("41.74.193.1", "41.74.193.1"),
+        (" 41.74.193.1 ", "41.74.193.1"),
+        ("41.74.193.1:443", "41.74.193.1"),
+        ("41.74.193.1, 10.0.0.1", "41.74.193.1"),
+        ("10.0.0.1, unknown, 41.74.193.1", "41.74.193.1"),
+        ("[2a01:111:f403::1]:443", "2a01:111:f403::1"),
+        ("2a01:111:f403::1", "2a01:111:f403::1"),
+        ("::ffff:41.74.193.1", "41.74.193.1"),
+        ("192.168.0.1", None),
+        ("fe80::1%eth0", None),
+        ("999.1.1.1", None),
+        ("1.2.3", None),
+        ("", None),
+        ("[", None),
+        (":", None),
+        ("," * 5000, None),
+        ("\u0661.\u0662.\u0663.\u0664", None),
+    ],
+)
+def test_addresses_however_written(text: str, address: str | None) -> None:
+    """The first public address of a text is read, with ports, brackets and proxies; junk is no address."""
+    assert read_address(text) == (ip_address(address) if address else None)
