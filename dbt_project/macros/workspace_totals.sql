@@ -3,16 +3,27 @@
   advance, and must not be defined a second time by whoever asks; so the function is made here, beside the mart it sums.
 #}
 {% macro create_workspace_totals(relation) -%}
-    {%- set counts = [
-        'sent', 'delivered', 'bounced', 'hard_bounced', 'soft_bounced', 'opened', 'human_opened', 'machine_opened',
-        'clicked', 'human_clicked', 'machine_clicked', 'replied', 'unsubscribed',
-    ] -%}
+    {%- set counts = delivery_figures() + engagement_figures() + ['unsubscribed'] -%}
     {%- set rate_names = [
         'delivery_rate', 'bounce_rate', 'open_rate', 'human_open_rate', 'click_rate', 'human_click_rate',
         'click_to_open_rate', 'reply_rate', 'unsubscribe_rate',
     ] -%}
-    drop function if exists {{ relation.schema }}.workspace_totals(date, date);
-    create function {{ relation.schema }}.workspace_totals(starts_on date, ends_on date)
+    do $build$
+    begin
+        -- Dropped only where its columns have changed: whoever is calling it meanwhile must find it.
+        {{ totals_function(relation, counts, rate_names, 'create or replace') | indent(8) }}
+    exception when invalid_function_definition then
+        drop function {{ relation.schema }}.workspace_totals(date, date);
+        {{ totals_function(relation, counts, rate_names, 'create') | indent(8) }}
+    end
+    $build$;
+    revoke all on function {{ relation.schema }}.workspace_totals(date, date) from public;
+    grant execute on function {{ relation.schema }}.workspace_totals(date, date) to salesmatter_app;
+{%- endmacro %}
+
+
+{% macro totals_function(relation, counts, rate_names, create) -%}
+    {{ create }} function {{ relation.schema }}.workspace_totals(starts_on date, ends_on date)
     returns table (
         {% for name in counts %}{{ name }} bigint, {% endfor %}
         complained bigint,
@@ -32,9 +43,9 @@
                 and sent_on between coalesce(starts_on, '-infinity') and coalesce(ends_on, 'infinity')
         ) as totals
         cross join (
-            select max(as_of) as as_of from {{ relation.schema }}.{{ relation.identifier }} where workspace_id = (select app.current_workspace())
+            select max(as_of) as as_of
+            from {{ relation.schema }}.{{ relation.identifier }}
+            where workspace_id = (select app.current_workspace())
         ) as latest
     $totals$;
-    revoke all on function {{ relation.schema }}.workspace_totals(date, date) from public;
-    grant execute on function {{ relation.schema }}.workspace_totals(date, date) to salesmatter_app;
 {%- endmacro %}

@@ -1,39 +1,43 @@
--- Campaigns sum the steps, workspaces sum the days: both must come to the accepted messages, no more and no fewer.
+-- What was accepted of late is there, and the days add up to the messages that were counted of late.
 with
-accepted as (
+missing as (
+    select attempts.message_id
+    from {{ ref('stg_app__send_attempts') }} as attempts
+    left join {{ ref('int_messages__engagement') }} as messages on attempts.message_id = messages.message_id
+    where
+        attempts.outcome = 'accepted'
+        and attempts.recorded_at >= '{{ run_started_at }}'::timestamptz - interval '1 day'
+        and attempts.recorded_at < '{{ run_started_at }}'::timestamptz - interval '1 minute'
+        and messages.message_id is null
+),
+
+counted as (
     select
-        workspace_id,
+        step_id,
+        sent_on,
+        sum(sent) as messages
+    from {{ ref('int_step_days__engagement') }}
+    group by step_id, sent_on
+    having max(counted_at) >= now() - interval '1 day'
+),
+
+messages as (
+    select
+        counted.step_id,
+        counted.sent_on,
         count(*) as messages
-    from {{ ref('stg_app__send_attempts') }}
-    where outcome = 'accepted' and recorded_at < '{{ run_started_at }}'::timestamptz - interval '1 minute'
-    group by workspace_id
-),
-
-by_campaign as (
-    select
-        workspace_id,
-        sum(sent) as messages
-    from {{ ref('campaigns') }}
-    where kind = 'sequence'
-    group by workspace_id
-),
-
-by_day as (
-    select
-        workspace_id,
-        sum(sent) as messages
-    from {{ ref('workspace_aggregates') }}
-    group by workspace_id
+    from counted
+    inner join {{ ref('int_messages__engagement') }} as messages
+        on counted.step_id = messages.step_id and counted.sent_on = messages.sent_on
+    group by counted.step_id, counted.sent_on
 )
 
-select
-    accepted.workspace_id,
-    accepted.messages,
-    by_campaign.messages as by_campaign,
-    by_day.messages as by_day
-from accepted
-left join by_campaign on accepted.workspace_id = by_campaign.workspace_id
-left join by_day on accepted.workspace_id = by_day.workspace_id
-where
-    by_campaign.messages is distinct from by_day.messages
-    or by_campaign.messages < accepted.messages
+select 'not counted: ' || message_id as wrong
+from missing
+
+union all
+
+select 'step ' || counted.step_id || ' on ' || counted.sent_on || ': ' || counted.messages || ' counted' as wrong
+from counted
+left join messages on counted.step_id = messages.step_id and counted.sent_on = messages.sent_on
+where counted.messages is distinct from messages.messages

@@ -122,7 +122,7 @@ class History:
         return self._one(
             """
             INSERT INTO app.replies (workspace_id, lead_id, enrollment_id, draft_id, message_id, from_email,
-                                     is_automatic, received_at, created_at)
+                                     is_automatic, received_at, updated_at)
             SELECT workspace_id, lead_id, enrollment_id, id, gen_random_uuid()::text, 'lead@example.test',
                    %(automatic)s, %(at)s, coalesce(%(arrived)s, now())
             FROM app.email_drafts WHERE id = %(message)s RETURNING id

@@ -1,5 +1,7 @@
 """An incremental build against a full one, over everything that can arrive late."""
 
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # dbt's own deprecations are
 MODELS = ["--exclude-resource-type", "test", "unit_test"]
 TABLES = (
     "intermediate.int_messages__engagement",
+    "intermediate.int_step_days__engagement",
     "analytics.campaigns",
     "analytics.delivery_stats",
     "analytics.engagement_stats",
@@ -26,12 +29,12 @@ SENT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 
 def contents(connection: psycopg.Connection) -> dict[str, list[str]]:
-    """Return every row of the tables that dbt builds, without the time of the build."""
+    """Return every row of the tables that dbt builds, without the times of the builds."""
     return {
         table: [
             row[0]
             for row in connection.execute(
-                f"SELECT (to_jsonb(t) - 'as_of')::text FROM {table} AS t ORDER BY 1".encode()
+                f"SELECT (to_jsonb(t) - ARRAY['as_of', 'counted_at'])::text FROM {table} AS t ORDER BY 1".encode()
             ).fetchall()
         ]
         for table in TABLES
@@ -81,3 +84,48 @@ def test_an_incremental_build_equals_a_full_one(
     assert touched == {late, overtaken, judged, answered, recent}
     figures = "SELECT sent, delivered, bounced, opened, replied FROM analytics.campaigns WHERE sequence_id = %s"
     assert connection.execute(figures.encode(), [sequence]).fetchall() == [(8, 7, 0, 1, 1)]
+
+
+def test_whatever_arrives_in_whatever_order_is_counted_as_if_at_once(
+    history: History, connection: psycopg.Connection, project: DbtProject, history_database_url: str
+) -> None:
+    """Runs between arrivals drawn at random, a step moved, a tenant that joins, one whose days move: all the same."""
+    drawn, database = random.Random(7), owner_url(history_database_url)
+    here = history.workspace("Here", "America/New_York")
+    sequences = [history.sequence(here, f"Sequence {number}") for number in range(2)]
+    messages: list[UUID] = []
+    for run in range(4):
+        if run == 2:
+            there = history.workspace("There", "Pacific/Auckland")
+            sequences.append(history.sequence(there))
+            connection.execute("UPDATE app.workspaces SET timezone = 'Asia/Kolkata' WHERE id = %s", [here])
+        if run == 3:
+            connection.execute(
+                "UPDATE app.sequence_steps SET step_order = 3 - step_order WHERE sequence_id = %s", [sequences[0]]
+            )
+        messages += [
+            history.sent(drawn.choice(sequences), SENT + drawn.random() * timedelta(days=9), step=drawn.choice((1, 2)))
+            for _ in range(12)
+        ]
+        for _ in range(25):
+            happen(history, drawn)(drawn.choice(messages), SENT + drawn.random() * timedelta(days=20))
+        project.build(database, MODELS)
+    incremental = contents(connection)
+    project.build(database, [*MODELS, "--full-refresh"])
+    assert contents(connection) == incremental
+    sums = "SELECT sum(sent) FROM analytics.campaigns WHERE sequence_id = ANY(%s)"
+    assert connection.execute(sums.encode(), [sequences]).fetchall() == [(len(messages),)]
+
+
+def happen(history: History, drawn: random.Random) -> Callable[[UUID, datetime], object]:
+    """Return something that may happen to a message."""
+    return drawn.choice(
+        (
+            lambda message, at: history.event(message, "delivered", at),
+            lambda message, at: history.event(message, "opened", at, drawn.choice(("human", "machine"))),
+            lambda message, at: history.event(message, "clicked", at, drawn.choice(("human", "machine"))),
+            lambda message, at: history.event(message, "bounced", at, bounce_type=drawn.choice(("hard", "soft"))),
+            lambda message, at: history.event(message, "unsubscribed", at),
+            lambda message, at: history.reply(message, at, automatic=drawn.choice((True, False, None))),
+        )
+    )

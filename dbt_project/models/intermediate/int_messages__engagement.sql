@@ -6,7 +6,9 @@
         on_schema_change='fail',
         indexes=[
             {'columns': ['message_id'], 'unique': true},
-            {'columns': ['workspace_id', 'campaign_id', 'step_order']},
+            {'columns': ['step_id', 'sent_on']},
+            {'columns': ['workspace_id', 'timezone']},
+            {'columns': ['counted_at']},
             {'columns': ['accepted_at']},
             {'columns': ['events_arrived_at']},
             {'columns': ['replies_arrived_at']},
@@ -30,7 +32,17 @@ touched as (
     union
     select message_id
     from {{ ref('stg_app__replies') }}
-    where created_at >= {{ newest('replies_arrived_at', var('reply_lookback')) }}
+    where updated_at >= {{ newest('replies_arrived_at', var('arrival_lookback')) }}
+    union
+    select counted.message_id
+    from {{ ref('stg_app__workspaces') }} as workspaces
+    inner join {{ this }} as counted on workspaces.workspace_id = counted.workspace_id
+    -- A workspace that moves to another timezone has other days.
+    where workspaces.timezone <> (
+        select max(others.timezone)
+        from {{ this }} as others
+        where others.workspace_id = workspaces.workspace_id
+    )
 ),
 {% else %}
 touched as (
@@ -45,14 +57,15 @@ messages as (
         drafts.sequence_id::text as campaign_id,
         drafts.sequence_id,
         drafts.step_id,
-        drafts.step_order,
         drafts.lead_id,
         drafts.enrollment_id,
         coalesce(drafts.sent_at, attempts.claimed_at) as sent_at,
-        attempts.recorded_at as accepted_at
+        attempts.recorded_at as accepted_at,
+        workspaces.timezone
     from touched
     inner join {{ ref('stg_app__send_attempts') }} as attempts on touched.message_id = attempts.message_id
     inner join {{ ref('stg_app__email_drafts') }} as drafts on attempts.message_id = drafts.message_id
+    inner join {{ ref('stg_app__workspaces') }} as workspaces on drafts.workspace_id = workspaces.workspace_id
     where attempts.outcome = 'accepted'
 ),
 
@@ -93,7 +106,7 @@ replies as (
         touched.message_id,
         min(log.received_at) filter (where not log.is_automatic) as replied_at,
         max(log.received_at) filter (where not log.is_automatic) as last_replied_at,
-        max(log.created_at) as replies_arrived_at
+        max(log.updated_at) as replies_arrived_at
     from touched
     inner join {{ ref('stg_app__replies') }} as log on touched.message_id = log.message_id
     group by touched.message_id
@@ -144,6 +157,28 @@ judged as (
         is_hard_bounced or is_soft_bounced as is_bounced,
         delivered_at is not null and not is_hard_bounced and not is_soft_bounced as is_delivered
     from joined
+),
+
+flagged as (
+    select
+        *,
+        is_delivered and opens > 0 as is_opened,
+        is_delivered and human_opens > 0 as is_human_opened,
+        is_delivered and machine_opens > 0 as is_machine_opened,
+        is_delivered and clicks > 0 as is_clicked,
+        is_delivered and human_clicks > 0 as is_human_clicked,
+        is_delivered and machine_clicks > 0 as is_machine_clicked,
+        is_delivered and replied_at is not null as is_replied,
+        is_delivered and unsubscribed_at is not null as is_unsubscribed,
+        complained_at is not null as is_complained
+    from judged
+),
+
+dated as (
+    select
+        *,
+        {{ local_days() }}
+    from flagged
 )
 
 select
@@ -152,7 +187,6 @@ select
     campaign_id,
     sequence_id,
     step_id,
-    step_order,
     lead_id,
     enrollment_id,
     sent_at,
@@ -177,16 +211,25 @@ select
     is_bounced,
     is_hard_bounced,
     is_soft_bounced,
-    is_delivered and opens > 0 as is_opened,
-    is_delivered and human_opens > 0 as is_human_opened,
-    is_delivered and machine_opens > 0 as is_machine_opened,
-    is_delivered and clicks > 0 as is_clicked,
-    is_delivered and human_clicks > 0 as is_human_clicked,
-    is_delivered and machine_clicks > 0 as is_machine_clicked,
-    is_delivered and replied_at is not null as is_replied,
-    is_delivered and unsubscribed_at is not null as is_unsubscribed,
-    complained_at is not null as is_complained,
+    is_opened,
+    is_human_opened,
+    is_machine_opened,
+    is_clicked,
+    is_human_clicked,
+    is_machine_clicked,
+    is_replied,
+    is_unsubscribed,
+    is_complained,
+    greatest({{ times_of_happening() }}) as last_activity_at,
+    {{ days_of_happening() | join(', ') }},
+    array(
+        select distinct one.day
+        from unnest(array[{{ days_of_happening() | join(', ') }}]) as one (day)
+        where one.day is not null
+    ) as active_on,
+    timezone,
     accepted_at,
     events_arrived_at,
-    replies_arrived_at
-from judged
+    replies_arrived_at,
+    '{{ run_started_at }}'::timestamptz as counted_at
+from dated

@@ -25,55 +25,31 @@ listed as (
     from {{ ref('int_bulk_emails__latest_report') }}
 ),
 
-delivery as (
+counted as (
     select
         workspace_id,
         campaign_id,
-        sum(sent)::bigint as sent,
-        sum(delivered)::bigint as delivered,
-        sum(bounced)::bigint as bounced,
-        sum(hard_bounced)::bigint as hard_bounced,
-        sum(soft_bounced)::bigint as soft_bounced,
+        {{ sums(delivery_figures() + engagement_figures()) }},
+        {{ leaving_sums() }},
         min(first_sent_at) as first_sent_at,
-        max(last_sent_at) as last_sent_at
-    from {{ ref('delivery_stats') }}
+        max(last_sent_at) as last_sent_at,
+        max(last_activity_at) as last_activity_at
+    from {{ ref('int_step_days__engagement') }}
     group by workspace_id, campaign_id
-),
 
-engagement as (
+    union all
+
     select
         workspace_id,
         campaign_id,
-        sum(opened)::bigint as opened,
-        sum(human_opened)::bigint as human_opened,
-        sum(machine_opened)::bigint as machine_opened,
-        sum(clicked)::bigint as clicked,
-        sum(human_clicked)::bigint as human_clicked,
-        sum(machine_clicked)::bigint as machine_clicked,
-        sum(replied)::bigint as replied
-    from {{ ref('engagement_stats') }}
-    group by workspace_id, campaign_id
-),
-
-leaving as (
-    select
-        workspace_id,
-        campaign_id,
-        sum(unsubscribed)::bigint as unsubscribed,
-        sum(complained)::bigint as complained
-    from {{ ref('unsubscribe_stats') }}
-    group by workspace_id, campaign_id
-),
-
-activity as (
-    select
-        workspace_id,
-        campaign_id,
-        max(
-            greatest(sent_at, delivered_at, first_opened_at, first_clicked_at, replied_at, bounced_at, unsubscribed_at)
-        ) as last_activity_at
-    from {{ ref('int_messages__engagement') }}
-    group by workspace_id, campaign_id
+        {{ delivery_figures() | join(', ') }},
+        {{ reported(engagement_figures()) }},
+        unsubscribed,
+        complained,
+        sent_at as first_sent_at,
+        sent_at as last_sent_at,
+        sent_at as last_activity_at
+    from {{ ref('int_bulk_emails__latest_report') }}
 ),
 
 figures as (
@@ -84,34 +60,17 @@ figures as (
         listed.sequence_id,
         listed.name,
         listed.status,
-        coalesce(delivery.sent, 0) as sent,
-        coalesce(delivery.delivered, 0) as delivered,
-        {{ known('delivery.bounced') }} as bounced,
-        {{ known('delivery.hard_bounced') }} as hard_bounced,
-        {{ known('delivery.soft_bounced') }} as soft_bounced,
-        {{ known('engagement.opened') }} as opened,
-        {{ known('engagement.human_opened') }} as human_opened,
-        {{ known('engagement.machine_opened') }} as machine_opened,
-        {{ known('engagement.clicked') }} as clicked,
-        {{ known('engagement.human_clicked') }} as human_clicked,
-        {{ known('engagement.machine_clicked') }} as machine_clicked,
-        {{ known('engagement.replied') }} as replied,
-        {{ known('leaving.unsubscribed') }} as unsubscribed,
-        leaving.complained,
+        {% for figure in delivery_figures() + engagement_figures() + ['unsubscribed'] -%}
+        {{ known('counted.' ~ figure) }} as {{ figure }},
+        {% endfor -%}
+        counted.complained,
         listed.created_at,
-        delivery.first_sent_at,
-        delivery.last_sent_at,
-        coalesce(activity.last_activity_at, delivery.last_sent_at) as last_activity_at
+        counted.first_sent_at,
+        counted.last_sent_at,
+        counted.last_activity_at
     from listed
-    left join delivery
-        on listed.workspace_id = delivery.workspace_id and listed.campaign_id = delivery.campaign_id
-    left join engagement
-        on listed.workspace_id = engagement.workspace_id and listed.campaign_id = engagement.campaign_id
-    left join leaving
-        on listed.workspace_id = leaving.workspace_id and listed.campaign_id = leaving.campaign_id
-    left join activity
-        on listed.workspace_id = activity.workspace_id and listed.campaign_id = activity.campaign_id
-    where not listed.is_deleted or delivery.sent > 0
+    left join counted on listed.workspace_id = counted.workspace_id and listed.campaign_id = counted.campaign_id
+    where not listed.is_deleted or counted.sent > 0
 )
 
 select
@@ -129,9 +88,15 @@ select
     opened,
     human_opened,
     machine_opened,
+    opens,
+    human_opens,
+    machine_opens,
     clicked,
     human_clicked,
     machine_clicked,
+    clicks,
+    human_clicks,
+    machine_clicks,
     replied,
     unsubscribed,
     complained,

@@ -1,16 +1,20 @@
 with
+steps as (
+    {{ step_figures(delivery_figures()) }}
+),
+
 figures as (
     select
         workspace_id,
         campaign_id,
-        'sequence' as kind,
+        kind,
+        step_id,
         step_order,
-        {{ delivery_figures() }},
-        nullif(count(*) filter (where is_complained), 0) as complained,
-        min(sent_at) as first_sent_at,
-        max(sent_at) as last_sent_at
-    from {{ ref('int_messages__engagement') }}
-    group by workspace_id, campaign_id, step_order
+        {{ delivery_figures() | join(', ') }},
+        complained,
+        first_sent_at,
+        last_sent_at
+    from steps
 
     union all
 
@@ -18,12 +22,9 @@ figures as (
         workspace_id,
         campaign_id,
         'bulk' as kind,
+        null as step_id,
         1 as step_order,
-        sent,
-        delivered,
-        bounced,
-        hard_bounced,
-        soft_bounced,
+        {{ delivery_figures() | join(', ') }},
         complained,
         sent_at as first_sent_at,
         sent_at as last_sent_at
@@ -34,6 +35,7 @@ select
     workspace_id,
     campaign_id,
     kind,
+    step_id,
     step_order,
     sent,
     delivered,

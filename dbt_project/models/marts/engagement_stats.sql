@@ -1,20 +1,18 @@
 with
+steps as (
+    {{ step_figures(['delivered'] + engagement_figures()) }}
+),
+
 figures as (
     select
         workspace_id,
         campaign_id,
-        'sequence' as kind,
+        kind,
+        step_id,
         step_order,
-        count(*) filter (where is_delivered) as delivered,
-        {{ engagement_figures() }},
-        coalesce(sum(opens) filter (where is_delivered), 0)::bigint as opens,
-        coalesce(sum(human_opens) filter (where is_delivered), 0)::bigint as human_opens,
-        coalesce(sum(machine_opens) filter (where is_delivered), 0)::bigint as machine_opens,
-        coalesce(sum(clicks) filter (where is_delivered), 0)::bigint as clicks,
-        coalesce(sum(human_clicks) filter (where is_delivered), 0)::bigint as human_clicks,
-        coalesce(sum(machine_clicks) filter (where is_delivered), 0)::bigint as machine_clicks
-    from {{ ref('int_messages__engagement') }}
-    group by workspace_id, campaign_id, step_order
+        delivered,
+        {{ engagement_figures() | join(', ') }}
+    from steps
 
     union all
 
@@ -22,21 +20,10 @@ figures as (
         workspace_id,
         campaign_id,
         'bulk' as kind,
+        null as step_id,
         1 as step_order,
         delivered,
-        opened,
-        null as human_opened,
-        null as machine_opened,
-        clicked,
-        null as human_clicked,
-        null as machine_clicked,
-        null as replied,
-        opens,
-        null as human_opens,
-        null as machine_opens,
-        clicks,
-        null as human_clicks,
-        null as machine_clicks
+        {{ reported(engagement_figures()) }}
     from {{ ref('int_bulk_emails__latest_report') }}
 )
 
@@ -44,6 +31,7 @@ select
     workspace_id,
     campaign_id,
     kind,
+    step_id,
     step_order,
     delivered,
     opened,

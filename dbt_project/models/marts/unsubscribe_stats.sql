@@ -1,15 +1,20 @@
 with
+steps as (
+    {{ step_figures(['delivered', 'unsubscribed']) }}
+),
+
 figures as (
     select
         workspace_id,
         campaign_id,
-        'sequence' as kind,
+        kind,
+        step_id,
         step_order,
-        count(*) filter (where is_delivered) as delivered,
-        {{ leaving_figures() }},
-        max(unsubscribed_at) filter (where is_unsubscribed) as last_unsubscribed_at
-    from {{ ref('int_messages__engagement') }}
-    group by workspace_id, campaign_id, step_order
+        delivered,
+        unsubscribed,
+        complained,
+        last_unsubscribed_at
+    from steps
 
     union all
 
@@ -17,6 +22,7 @@ figures as (
         workspace_id,
         campaign_id,
         'bulk' as kind,
+        null as step_id,
         1 as step_order,
         delivered,
         unsubscribed,
@@ -29,6 +35,7 @@ select
     workspace_id,
     campaign_id,
     kind,
+    step_id,
     step_order,
     delivered,
     unsubscribed,

@@ -3,14 +3,12 @@
 with
 figures as (
     select
-        messages.workspace_id,
-        (messages.sent_at at time zone workspaces.timezone)::date as sent_on,
-        {{ delivery_figures() }},
-        {{ engagement_figures() }},
-        {{ leaving_figures() }}
-    from {{ ref('int_messages__engagement') }} as messages
-    inner join {{ ref('stg_app__workspaces') }} as workspaces on messages.workspace_id = workspaces.workspace_id
-    group by messages.workspace_id, sent_on
+        workspace_id,
+        sent_on,
+        {{ sums(delivery_figures() + engagement_figures()) }},
+        {{ leaving_sums() }}
+    from {{ ref('int_step_days__engagement') }}
+    group by workspace_id, sent_on
 )
 
 select
@@ -24,9 +22,15 @@ select
     opened,
     human_opened,
     machine_opened,
+    opens,
+    human_opens,
+    machine_opens,
     clicked,
     human_clicked,
     machine_clicked,
+    clicks,
+    human_clicks,
+    machine_clicks,
     replied,
     unsubscribed,
     complained,

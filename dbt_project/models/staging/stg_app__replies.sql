@@ -5,5 +5,5 @@ select
     lead_id,
     coalesce(is_automatic, false) as is_automatic,
     received_at,
-    created_at
+    updated_at
 from {{ source('app', 'replies') }}

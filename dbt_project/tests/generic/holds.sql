@@ -4,7 +4,7 @@
 select
     '{{ condition | replace("'", "''") }}' as broken,
     to_jsonb(judged) as of_row
-from {{ model }} as judged
+from (select * from {{ model }}) as judged
 where not ({{ condition }})
 {%- if not loop.last %}
 union all

@@ -1,0 +1,60 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key=['step_id', 'sent_on'],
+        on_schema_change='fail',
+        pre_hook="{{ forget_moved_days() }}",
+        indexes=[
+            {'columns': ['step_id', 'sent_on', 'happened_on'], 'unique': true},
+            {'columns': ['counted_at']},
+        ],
+    )
+}}
+
+-- The hook's: depends_on: {{ ref('stg_app__workspaces') }}
+with
+{% if is_incremental() %}
+-- A day is counted again, whole, when one of its messages has been.
+touched as (
+    select distinct
+        step_id,
+        sent_on
+    from {{ ref('int_messages__engagement') }}
+    where counted_at > {{ newest('counted_at') }}
+),
+
+messages as (
+    select messages.*
+    from touched
+    inner join {{ ref('int_messages__engagement') }} as messages
+        on touched.step_id = messages.step_id and touched.sent_on = messages.sent_on
+)
+{% else %}
+messages as (
+    select * from {{ ref('int_messages__engagement') }}
+)
+{% endif %}
+
+select
+    messages.workspace_id,
+    messages.campaign_id,
+    messages.step_id,
+    messages.sent_on,
+    active.day as happened_on,
+    {{ figures_of('active.day') }},
+    min(messages.sent_at) as first_sent_at,
+    max(messages.sent_at) as last_sent_at,
+    max(messages.unsubscribed_at) filter (where messages.is_unsubscribed) as last_unsubscribed_at,
+    max(messages.last_activity_at) as last_activity_at,
+    messages.timezone,
+    max(messages.counted_at) as counted_at
+from messages
+cross join lateral unnest(messages.active_on) as active (day)
+group by
+    messages.workspace_id,
+    messages.campaign_id,
+    messages.step_id,
+    messages.sent_on,
+    messages.timezone,
+    active.day
