@@ -7,11 +7,13 @@ which an installed package does not have.
 import dagster as dg
 
 from orchestration.defs.dbt import assets as dbt_assets
+from orchestration.defs.dbt import freshness
 from orchestration.defs.dbt.resources import Dbt
 from orchestration.defs.everlytic import assets as everlytic_assets
 from orchestration.defs.everlytic.resources import EverlyticAccounts
 from orchestration.defs.operations import assets as operations_assets
 from orchestration.defs.operations import checks, schedules
+from orchestration.defs.operations.lookback import Lookback
 from orchestration.defs.operations.resources import BusinessClock, Database
 from orchestration.settings import OrchestrationSettings
 
@@ -24,7 +26,7 @@ def build(settings: OrchestrationSettings, database_url: str, secret_key: str) -
             *dg.load_assets_from_modules([everlytic_assets, dbt_assets, operations_assets]),
             *dbt_assets.app_tables,
         ],
-        asset_checks=dg.load_asset_checks_from_modules([checks]),
+        asset_checks=dg.load_asset_checks_from_modules([checks, freshness]),
         jobs=[schedules.sync_and_build_job, schedules.build_job],
         schedules=[schedules.intraday, schedules.nightly],
         # One process per run: a process per step would import Dagster, dbt and Polars eight times over.
@@ -32,6 +34,7 @@ def build(settings: OrchestrationSettings, database_url: str, secret_key: str) -
         resources={
             "database": Database(url=database_url),
             "everlytic": EverlyticAccounts(secret_key=secret_key),
+            "lookback": Lookback(),
             "clock": BusinessClock(text=settings.salesmatter_clock or ""),
             "dbt": Dbt(url=database_url, project_dir=project_dir, target_path=target_path),
         },

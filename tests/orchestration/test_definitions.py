@@ -7,6 +7,7 @@ import pytest
 
 from orchestration.clock import Clock
 from orchestration.defs.everlytic.partitions import business_days, business_days_of
+from orchestration.defs.operations.lookback import lately
 from orchestration.defs.operations.resources import BusinessClock
 from orchestration.defs.operations.schedules import intraday, nightly
 from orchestration.settings import OrchestrationSettings
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Dagster's own deprecations
 PROVIDER = {"transactions", "callback_events", "campaign_reports"}
 MARTS = {
     "campaigns",
+    "campaign_days",
     "delivery_stats",
     "engagement_stats",
     "unsubscribe_stats",
@@ -75,12 +77,45 @@ def test_schedules_ask_for_the_days_that_still_move() -> None:
     """Intraday runs cover yesterday and today, the nightly one the week before, by the business clock."""
     clock = BusinessClock(text="0,2026-03-09T23:30:00+02:00,0.000000001")
     for schedule, first in ((intraday, "2026-03-08"), (nightly, "2026-03-01")):
-        with dg.build_schedule_context(resources={"clock": clock}) as context:
+        with (
+            dg.instance_for_test() as instance,
+            dg.build_schedule_context(instance=instance, resources={"clock": clock}) as context,
+        ):
             requests = schedule.evaluate_tick(context).run_requests
         assert requests is not None
         (request,) = requests
         assert request.tags["dagster/asset_partition_range_start"] == first
         assert request.tags["dagster/asset_partition_range_end"] == "2026-03-09"
+
+
+def test_a_slow_run_is_not_overtaken() -> None:
+    """While a sync is under way a tick asks for nothing and says why; when it is over the next one asks again."""
+    clock = BusinessClock(text="0,2026-03-09T23:30:00+02:00,0.000000001")
+    with dg.instance_for_test() as instance:
+        for status, asks in ((dg.DagsterRunStatus.STARTED, False), (dg.DagsterRunStatus.SUCCESS, True)):
+            run = instance.create_run_for_job(_nothing, status=status)
+            with dg.build_schedule_context(instance=instance, resources={"clock": clock}) as context:
+                tick = intraday.evaluate_tick(context)
+            assert bool(tick.run_requests) is asks
+            assert asks or (tick.skip_message or "").startswith(f"Run {run.run_id} of sync_and_build is still started")
+            instance.delete_run(run.run_id)
+
+
+@dg.job(name="sync_and_build")
+def _nothing() -> None:
+    """Stand for a run of the job: what it does is of no account here."""
+
+
+def test_intraday_checks_look_at_the_last_days_and_others_at_everything(
+    loaded: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a schedule configures is what the resource of the checks takes, and without it they look at everything."""
+    for name in ("DATABASE_URL", "SALESMATTER_SECRET_KEY"):
+        monkeypatch.setenv(name, "not asked for anything here")
+    job = loaded.resolve_job_def("sync_and_build")
+    assert dg.validate_run_config(job, lately())
+    assert loaded.resources is not None
+    assert loaded.resources["lookback"].days == 0
 
 
 def test_an_accelerated_business_day_is_known() -> None:

@@ -1,11 +1,17 @@
 """How polled rows become rows of schema everlytic."""
 
+import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from database.roles import connect, owner_url
+from orchestration.defs.everlytic.batches import Batches
 from orchestration.defs.everlytic.landing import CALLBACK_EVENTS, TRANSACTIONS, land
-from orchestration.defs.everlytic.polling import as_json
+from orchestration.defs.everlytic.records import as_json, as_text
 from tests.dbt_project.history import History
 
 SENT = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -70,3 +76,48 @@ def test_an_event_is_kept_as_it_was_first_told(database_url: str) -> None:
         assert connection.execute("SELECT type, raw ->> 'user_agent' FROM everlytic.callback_events").fetchall() == [
             ("open", "ab")
         ]
+
+
+def test_batches_land_while_more_is_asked_for(database_url: str) -> None:
+    """However many rows come, no more than one batch is held: all others are committed, and twins land once."""
+    url = owner_url(database_url)
+    said: list[str] = []
+    with connect(url) as connection:
+        workspace = History(connection).workspace()
+        batches = Batches(partial(connect, url), TRANSACTIONS, said.append, size=10)
+        committed: list[int] = []
+
+        async def put() -> None:
+            for number in range(95):
+                await batches.add(transaction(workspace, str(number)))
+                query = "SELECT count(*) FROM everlytic.transactions"
+                committed.extend(count for (count,) in connection.execute(query).fetchall())
+            await batches.add(transaction(workspace, "0", opens=1))
+            await batches.finish()
+
+        asyncio.run(put())
+        assert all(number + 1 - count < 10 for number, count in enumerate(committed))
+        landed = batches.landed
+        assert (landed.rows, landed.new, landed.changed) == (96, 95, 1)
+        assert (landed.by_day, landed.first, landed.last) == ({SENT.date(): 96}, SENT, SENT)
+        assert said[0] == "10 rows have landed in everlytic.transactions so far."
+
+
+@given(
+    texts=st.lists(
+        st.text(st.characters(codec=None, exclude_categories=()) | st.sampled_from("\0\ud800\\u0"), max_size=20)
+    ),
+    number=st.floats() | st.integers(-(10**40), 10**40),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_that_a_provider_says_is_refused(database_url: str, texts: list[str], number: float) -> None:
+    """NULs, halves of pairs, backslashes and numbers that are none land, and the rest of a text comes as it was."""
+    raw = {"texts": texts, "number": number, **{f"name {text}": text for text in texts}}
+    with connect(owner_url(database_url)) as connection:
+        workspace = History(connection).workspace()
+        rows = [transaction(workspace, "a") | {"raw": as_json(raw), "recipient": as_text("".join(texts))}]
+        with connection.transaction():
+            land(connection, TRANSACTIONS, TRANSACTIONS.frame(rows))
+        query = "SELECT raw -> 'texts', recipient FROM everlytic.transactions WHERE workspace_id = %s"
+        landed = connection.execute(query, [workspace]).fetchall()
+    assert landed == [([as_text(text) for text in texts], as_text("".join(texts)))]

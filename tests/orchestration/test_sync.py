@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from everlytic.models import Address, Mail
 from orchestration.defs.operations import checks
+from orchestration.defs.operations.lookback import Lookback
 from orchestration.defs.operations.resources import Database
 from orchestration.errors import UnknownDay
 from orchestration.run import Report, sync_and_build
@@ -131,9 +132,9 @@ def ask(connection: psycopg.Connection, query: str, *values: object) -> list[dic
     return connection.cursor(row_factory=dict_row).execute(query.encode(), values).fetchall()
 
 
-def judge(check: dg.AssetChecksDefinition, database: Database) -> dg.AssetCheckResult:
-    """Evaluate one check outside a run."""
-    result = check(database)
+def judge(check: dg.AssetChecksDefinition, database: Database, days: int = 0) -> dg.AssetCheckResult:
+    """Evaluate one check outside a run, over all of history or over the last days."""
+    result = check(database, Lookback(days=days))
     assert isinstance(result, dg.AssetCheckResult)
     return result
 
@@ -175,8 +176,8 @@ def test_an_operator_sees_what_came(synced: Synced) -> None:
     metadata = synced.metadata("transactions")
     assert (metadata["dagster/row_count"].value, metadata["new_rows"].value) == (MAILS, MAILS)
     assert str(metadata["date_range"].value).startswith("2026-03-02")
-    assert f"| Good | {MAILS} | {MAILS} | 0 |  |" in metadata["workspaces"].value
-    assert "| Bad | 0 | 0 | 0 | Unauthorized: " in metadata["workspaces"].value
+    assert f"| Good | {MAILS} | {MAILS} | 0 | 0 |  |" in metadata["workspaces"].value
+    assert "| Bad | 0 | 0 | 0 | 0 | Unauthorized: " in metadata["workspaces"].value
     assert f"2026-03-02 {'█' * 40} {MAILS}" in metadata["rows_per_day"].value
 
 
@@ -229,41 +230,127 @@ def test_a_second_run_through_faults_lands_nothing_twice(
     assert (row["sent"], row["delivered"], row["human_opened"], row["clicked"]) == (MAILS, MAILS, MAILS, 1)
 
 
+@pytest.mark.parametrize("days", [0, 3])
 def test_the_checks_name_what_is_wrong(
-    synced: Synced, connection: psycopg.Connection, module_database_url: str
+    synced: Synced, connection: psycopg.Connection, module_database_url: str, days: int
 ) -> None:
-    """A send after a suppression of the domain, an event of a mail that was never sent, and drift are each shown."""
+    """A send after a suppression of the domain, an event of a mail that was never sent, and drift are each shown.
+
+    All of that happened lately, so that a look at the last days shows it as well as one at all of history.
+    """
     database = Database(url=module_database_url)
-    assert judge(checks.nobody_mailed_after_suppression, database).passed
-    assert judge(checks.no_event_without_message, database).passed
     connection.execute(APPLY.encode())
+    for check in (checks.nobody_mailed_after_suppression, checks.no_event_without_message):
+        assert judge(check, database, days).passed
     suppressed, lost = synced.messages[0], synced.messages[1]
     with broken(connection, synced.good, lost):
-        mailed = judge(checks.nobody_mailed_after_suppression, database)
-        orphaned = judge(checks.no_event_without_message, database)
-        drifted = judge(checks.counts_agree, database)
+        mailed = judge(checks.nobody_mailed_after_suppression, database, days)
+        orphaned = judge(checks.no_event_without_message, database, days)
+        drifted = judge(checks.counts_agree, database, days)
     assert (mailed.passed, mailed.metadata["found"].value) == (False, MAILS - 1)
     assert str(suppressed) in str(mailed.metadata["rows"].value)
     assert (orphaned.passed, orphaned.metadata["found"].value) == (False, len(HAPPENED))
-    drift = f"| {synced.good} | {synced.sequence} | sent | {MAILS} | {MAILS - 1} | {MAILS} |"
+    looked_at = {str(check.metadata["looked_at"].value) for check in (mailed, orphaned, drifted)}
+    assert looked_at == {"what arrived in the last 3 days" if days else "all of history"}
+    provider = MAILS - 1 if days else MAILS  # lately is what we know to be accepted
+    drift = f"| {synced.good} | {synced.sequence} | sent | {provider} | {MAILS - 1} | {MAILS} |"
     assert drift in str(drifted.metadata["drift"].value)
+
+
+def test_a_look_at_the_last_days_leaves_out_what_is_older(
+    synced: Synced, connection: psycopg.Connection, module_database_url: str
+) -> None:
+    """An event of nobody's message that was heard of before the last days is found by the whole look alone."""
+    database = Database(url=module_database_url)
+    connection.execute(
+        """
+        INSERT INTO everlytic.callback_events (workspace_id, event_key, type, message_id, occurred_at, raw, synced_at)
+        VALUES (%s, 'old', 'open', 'nobody', %s, '{}', now() - interval '9 days')
+        """,
+        [synced.good, SENT],
+    )
+    found = [judge(checks.no_event_without_message, database, days).metadata["found"].value for days in (3, 0)]
+    connection.execute("DELETE FROM everlytic.callback_events WHERE event_key = 'old'")
+    assert found == [0, 1]
+
+
+SUPPRESS = """
+    INSERT INTO app.suppressions
+        (workspace_id, kind, value_hash, reason, source, suppressed_at, created_at)
+    SELECT %(workspace)s, 'domain', app.suppression_hash(%(workspace)s, '@example.test'), 'domain', 'test',
+           %(sent)s - interval '1 second', now() - %(known_since)s * interval '1 hour'
+"""
+REMOVE = """
+    INSERT INTO app.suppression_removals
+        (workspace_id, kind, value_hash, reason, source, suppressed_at, removed_because, removed_by, removed_at)
+    SELECT %(workspace)s, 'domain', app.suppression_hash(%(workspace)s, '@example.test'), 'domain', 'test',
+           %(sent)s - interval '1 day', 'a mistake', gen_random_uuid(), %(sent)s + %(after)s * interval '1 hour'
+"""
+
+
+def test_a_suppression_binds_from_when_it_is_known_until_it_is_removed(
+    synced: Synced, connection: psycopg.Connection, module_database_url: str
+) -> None:
+    """A list brought in later accuses nobody; a suppression that was removed after the mail does, and before does not.
+
+    An erased lead has no address to look for: a mail that was claimed after the erasure is shown all the same.
+    """
+    database, workspace = Database(url=module_database_url), {"workspace": synced.good, "sent": SENT}
+
+    def found() -> int:
+        return int(str(judge(checks.nobody_mailed_after_suppression, database).metadata["found"].value))
+
+    for statement, more, expected in (
+        (SUPPRESS, {"known_since": -1}, 0),
+        (SUPPRESS, {"known_since": 1}, MAILS),
+        (REMOVE, {"after": -1}, 0),
+        (REMOVE, {"after": 1}, MAILS),
+    ):
+        connection.execute(statement.encode(), {**workspace, **more})
+        assert found() == expected
+        connection.execute("DELETE FROM app.suppressions")
+        connection.execute("DELETE FROM app.suppression_removals")
+    lead = "(SELECT lead_id FROM app.email_drafts WHERE id = %s)"
+    for hours, expected in ((1, 0), (-1, 1)):
+        moment = SENT + timedelta(hours=hours)
+        connection.execute(
+            f"UPDATE app.leads SET erased_at = %s WHERE id = {lead}".encode(), [moment, synced.messages[0]]
+        )
+        assert found() == expected
+    connection.execute("UPDATE app.leads SET erased_at = NULL")
 
 
 @contextlib.contextmanager
 def broken(connection: psycopg.Connection, workspace: UUID, lost: UUID) -> Iterator[None]:
     """Suppress everybody's domain from before the mails went out, and forget that one of them was sent."""
-    connection.execute(
-        """
-        INSERT INTO app.suppressions (workspace_id, kind, value_hash, reason, source, suppressed_at)
-        SELECT %(workspace)s, 'domain', app.suppression_hash(%(workspace)s, '@example.test'), 'domain', 'test',
-               %(sent)s - interval '1 second'
-        """,
-        {"workspace": workspace, "sent": SENT},
-    )
+    connection.execute(SUPPRESS.encode(), {"workspace": workspace, "sent": SENT, "known_since": 1})
     connection.execute("UPDATE app.send_attempts SET outcome = 'rejected' WHERE draft_id = %s", [lost])
     yield
     connection.execute("UPDATE app.send_attempts SET outcome = 'accepted' WHERE draft_id = %s", [lost])
     connection.execute("DELETE FROM app.suppressions")
+
+
+def test_sources_are_judged_fresh_where_something_came(synced: Synced) -> None:
+    """Each source that dbt limits has a check of its own: polled just now is fresh, and nothing yet is said so."""
+    keys = {
+        name: dg.AssetCheckKey(dg.AssetKey(name.split("/")), "source_freshness")
+        for name in (
+            "everlytic/transactions",
+            "everlytic/callback_events",
+            "everlytic/campaign_reports",
+            "app/email_events",
+        )
+    }
+    found = synced.instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys.values()))
+    judged = {}
+    for name, key in keys.items():
+        event = found[key].event
+        assert event is not None
+        assert event.dagster_event is not None
+        judged[name] = event.dagster_event.asset_check_evaluation_data
+    assert {name for name, one in judged.items() if one.passed} == set(keys)
+    assert judged["app/email_events"].metadata["answer"].value == "Nothing has come yet, so nothing is old."
+    assert judged["everlytic/transactions"].metadata["age_hours"].value == pytest.approx(0, abs=1)
 
 
 def test_a_day_that_dagster_does_not_know_is_named(module_database_url: str, environment: None) -> None:

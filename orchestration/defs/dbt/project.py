@@ -51,6 +51,11 @@ class DbtProject:
         with self._turn(), _environment(profile_variables(database)):
             return list(self._invoke(["build", *arguments], may_fail=True).results)
 
+    def freshness(self, database: URL) -> list[Any]:
+        """Run `dbt source freshness` against the database; returns dbt's result per source that has a limit."""
+        with self._turn(), _environment(profile_variables(database)):
+            return list(self._invoke(["source", "freshness"], may_fail=True).results)
+
     def docs(self, database: URL) -> Path:
         """Write dbt's documentation of the database as one HTML file that loads nothing, and return its path."""
         with self._turn(), _environment(profile_variables(database)):

@@ -26,15 +26,21 @@ class Dbt(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's own do
         self, context: dg.AssetExecutionContext, manifest: Mapping[str, Any], translator: DagsterDbtTranslator
     ) -> Iterator[Told]:
         """Build what the run selects, report each model and test, and raise DbtFailed at the end if any failed."""
-        project = DbtProject(Path(self.project_dir), Path(self.target_path))
         # Unit tests judge the code and not the data; they run with the other tests of the code.
         arguments = ["--exclude-resource-type", "unit_test", *_selection(context, manifest, translator)]
-        results = project.build(owner_url(self.url), arguments)
+        results = self._project().build(owner_url(self.url), arguments)
         for result in results:
             yield from _told(result, manifest, translator)
         failed = [f"{one.node.name}: {one.message}" for one in results if one.status in {"error", "fail"}]
         if failed:
             raise DbtFailed(f"dbt build failed in {len(failed)} of {len(results)} nodes. " + " | ".join(failed))
+
+    def freshness(self) -> list[Any]:
+        """Return dbt's judgement of each source's freshness; raises DbtFailed when it could not look at all."""
+        return self._project().freshness(owner_url(self.url))
+
+    def _project(self) -> DbtProject:
+        return DbtProject(Path(self.project_dir), Path(self.target_path))
 
 
 def _selection(

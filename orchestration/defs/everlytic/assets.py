@@ -3,34 +3,34 @@
 import asyncio
 import warnings
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
+from orchestration.defs.everlytic.batches import Batches
 from orchestration.defs.everlytic.landing import (
     CALLBACK_EVENTS,
     CAMPAIGN_REPORTS,
     TRANSACTIONS,
     Landing,
-    land,
     record_cursors,
 )
 from orchestration.defs.everlytic.partitions import business_days
-from orchestration.defs.everlytic.polling import (
+from orchestration.defs.everlytic.polling import Polled, poll
+from orchestration.defs.everlytic.records import (
     Fetch,
-    Polled,
     Window,
     fetch_callback_events,
     fetch_campaign_reports,
     fetch_transactions,
-    poll,
 )
-from orchestration.defs.everlytic.reporting import sync_metadata
+from orchestration.defs.everlytic.reporting import sync_metadata, unreadable_table
 from orchestration.defs.everlytic.resources import EverlyticAccounts
 from orchestration.defs.operations.resources import BusinessClock, Database
 
 GROUP = "everlytic"
 EVERY_TENANT = "every_tenant_synced"
+EVERY_RECORD = "every_record_read"
 FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=1), fail_window=timedelta(days=1))
 
 
@@ -41,31 +41,17 @@ def _provider_asset(landing: Landing, fetch: Fetch, description: str) -> dg.Asse
     def synced(
         context: dg.AssetExecutionContext, database: Database, everlytic: EverlyticAccounts, clock: BusinessClock
     ) -> Iterator[dg.MaterializeResult[None]]:
-        span = context.partition_time_window
-        now = clock.now()
-        window = Window(since=span.start, until=span.end, today=now.date())
+        span, now = context.partition_time_window, clock.now()
+        window = Window(since=span.start, until=span.end, now=now)
         with database.connect() as connection:
             tenants = everlytic.tenants(connection)
-        # No connection is held while the provider is asked: that may take minutes.
-        polled = asyncio.run(poll(everlytic, tenants, fetch, window))
-        frame = landing.frame([row for one in polled for row in one.rows])
+        batches = Batches(database.connect, landing, context.log.info)
+        polled = asyncio.run(poll(everlytic, tenants, fetch, window, batches, clock.now))
         with database.connect() as connection, connection.transaction():
-            landed = land(connection, landing, frame)
-            record_cursors(
-                connection,
-                [
-                    {
-                        "workspace_id": one.tenant.workspace_id,
-                        "resource": landing.table,
-                        "synced_through": None if one.error else min(now, window.until),
-                        "row_count": len(one.rows),
-                        "error": one.error,
-                    }
-                    for one in polled
-                ],
-            )
+            record_cursors(connection, [_cursor(landing, one, min(now, window.until)) for one in polled])
         yield dg.MaterializeResult(
-            metadata=sync_metadata(landing, polled, frame, landed), check_results=[_every_tenant(polled)]
+            metadata=sync_metadata(polled, batches.landed, window),
+            check_results=[_every_tenant(polled), _every_record(polled)],
         )
 
     with warnings.catch_warnings():
@@ -84,9 +70,24 @@ def _provider_asset(landing: Landing, fetch: Fetch, description: str) -> dg.Asse
                     EVERY_TENANT,
                     asset=key,
                     description="Every workspace with a live connection answered; those that failed are named.",
-                )
+                ),
+                dg.AssetCheckSpec(
+                    EVERY_RECORD,
+                    asset=key,
+                    description="Every record could be read; of one that could not, what could be read is kept.",
+                ),
             ],
         )(synced)
+
+
+def _cursor(landing: Landing, polled: Polled, through: datetime) -> dict[str, object]:
+    return {
+        "workspace_id": polled.tenant.workspace_id,
+        "resource": landing.table,
+        "synced_through": None if polled.error else through,
+        "row_count": polled.fetched,
+        "error": polled.error,
+    }
 
 
 def _every_tenant(polled: list[Polled]) -> dg.AssetCheckResult:
@@ -96,6 +97,16 @@ def _every_tenant(polled: list[Polled]) -> dg.AssetCheckResult:
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={"workspaces": len(polled), "failed": len(failed), "errors": dg.MetadataValue.json(failed)},
+    )
+
+
+def _every_record(polled: list[Polled]) -> dg.AssetCheckResult:
+    unreadable = sum(one.unreadable.total() for one in polled)
+    return dg.AssetCheckResult(
+        check_name=EVERY_RECORD,
+        passed=not unreadable,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"unreadable_records": unreadable, "records": dg.MetadataValue.md(unreadable_table(polled))},
     )
 
 

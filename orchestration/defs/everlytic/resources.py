@@ -11,7 +11,7 @@ import psycopg
 
 from database.secrets import SecretBox
 from everlytic.client import EverlyticClient
-from orchestration.defs.everlytic.transport import PatientTransport
+from orchestration.defs.everlytic.transport import Hosts, PatientTransport
 
 _LIVE_CONNECTIONS = """
     SELECT w.id, w.name, c.transactional_url, c.tenant_url, c.username, c.encrypted_key
@@ -40,18 +40,27 @@ class EverlyticAccounts(dg.ConfigurableResource):  # type: ignore[type-arg] # Da
     secret_key: str
     timeout_seconds: float = 30.0
     longest_wait_seconds: float = 30.0
-    """The longest that one Retry-After is honoured before the tenant is given up for this run."""
+    """The longest Retry-After that is waited out; a tenant that is asked to wait longer is given up for this run."""
+    patience_seconds: float = 180.0
+    """The longest that one request may take, all its tries and waits included."""
 
     def tenants(self, connection: psycopg.Connection) -> list[Tenant]:
         """Return every workspace whose connection is not disabled."""
         return [Tenant(*row) for row in connection.execute(_LIVE_CONNECTIONS).fetchall()]
 
     @asynccontextmanager
-    async def client(self, tenant: Tenant) -> AsyncIterator[EverlyticClient]:
-        """Open the tenant's client; raises UndecipherableSecret when its key was written under another secret."""
+    async def client(self, tenant: Tenant, hosts: Hosts) -> AsyncIterator[EverlyticClient]:
+        """Open the tenant's client, which waits together with all others of `hosts`.
+
+        Raises UndecipherableSecret when the tenant's key was written under another secret.
+        """
         api_key = SecretBox(self.secret_key).decrypt(tenant.encrypted_key)
-        limits = httpx.Limits(max_connections=2)
-        transport = PatientTransport(httpx.AsyncHTTPTransport(limits=limits), longest_wait=self.longest_wait_seconds)
+        transport = PatientTransport(
+            httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=2)),
+            hosts,
+            longest_wait=self.longest_wait_seconds,
+            patience=self.patience_seconds,
+        )
         async with httpx.AsyncClient(transport=transport, timeout=self.timeout_seconds) as http:
             yield EverlyticClient(
                 http,

@@ -1,0 +1,41 @@
+"""One wait for all who ask the same host: when it turns one of them away, the others hold back too."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+
+class Brake:
+    """Open until somebody is turned away; then closed for as long as the host said, and opened by who is served first.
+
+    After the wait they try one at a time, because the host has not said that it can take them all at once.
+    """
+
+    def __init__(self) -> None:
+        self._reopens: float | None = None
+        self._closed_at = 0.0
+        self._next = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[float]:
+        """Wait until one may ask, and ask within the block; gives the moment at which it was let through."""
+        async with AsyncExitStack() as held:
+            if self._reopens is not None:
+                await held.enter_async_context(self._next)
+                if self._reopens is None:
+                    # Somebody was served meanwhile: nobody need wait for this one.
+                    await held.aclose()
+                else:
+                    await asyncio.sleep(max(self._reopens - time.monotonic(), 0.0))
+            yield time.monotonic()
+
+    def close(self, seconds: float) -> None:
+        """Hold everybody back for so long from now on, or for longer if that was asked before."""
+        self._closed_at = time.monotonic()
+        self._reopens = max(self._reopens or 0.0, self._closed_at + seconds)
+
+    def open(self, asked_at: float) -> None:
+        """Let everybody ask, because somebody was served who was let through after the last one was turned away."""
+        if asked_at >= self._closed_at:
+            self._reopens = None

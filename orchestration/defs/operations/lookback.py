@@ -1,0 +1,22 @@
+"""How far back the cross checks look: lately by the quarter of an hour, everything by night and by hand."""
+
+import dagster as dg
+
+
+class Lookback(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's own documentation subclasses it bare
+    """The last `days` by the database's clock, in which rows arrived; 0 is all of history."""
+
+    days: int = 0
+
+    def sentence(self) -> str:
+        """Say in the metadata of a check what it has looked at."""
+        return f"what arrived in the last {self.days} days" if self.days else "all of history"
+
+
+LATELY = 3
+"""The days of an intraday check: more than a night and a weekend's morning, few enough to be read every time."""
+
+
+def lately() -> dict[str, object]:
+    """Return the run configuration of a run whose checks look at the last days alone."""
+    return {"resources": {"lookback": {"config": {"days": LATELY}}}}
