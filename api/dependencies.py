@@ -105,13 +105,14 @@ class Member:
     """A caller in one workspace of theirs; the transaction sees this workspace's rows only."""
 
     session: AsyncSession
-    workspace: Workspace
+    workspace_id: UUID
+    identity: Identity
     caller: Caller
 
     @property
-    def workspace_id(self) -> UUID:
-        """The workspace's id."""
-        return self.workspace.id
+    def workspace(self) -> Workspace:
+        """The workspace, as it was when the request came in."""
+        return self.identity.workspace
 
     @property
     def now(self) -> datetime:
@@ -161,10 +162,9 @@ CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
 
 async def get_member(caller: CallerDep, workspace_id: Annotated[UUID, Path(alias="workspaceId")]) -> Member:
     """Return the caller in the path's workspace; another tenant's workspace does not exist."""
-    workspace = caller.identity.workspace
-    if workspace is None or workspace.id != workspace_id:
+    if caller.identity.workspace_id != workspace_id:
         raise NotFound("There is no such workspace.")
-    return Member(caller.session, workspace, caller)
+    return Member(caller.session, workspace_id, caller.identity, caller)
 
 
 MemberDep = Annotated[Member, Depends(get_member, scope="function")]

@@ -236,4 +236,6 @@ def install(app: FastAPI) -> None:
                 request, 422, Malformed.code, f"The body cannot be read: {error.detail}.", [problem]
             )
         code = TITLES.get(error.status_code, "error").lower().replace(" ", "_")
-        return problem_response(request, error.status_code, code, str(error.detail))
+        response = problem_response(request, error.status_code, code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response

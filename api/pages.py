@@ -45,16 +45,18 @@ async def is_ready(request: Request, services: ServicesDep) -> Response:
 
 @router.get("/", response_class=HTMLResponse)
 async def front_page(services: ServicesDep) -> str:
-    """Where everything is."""
+    """Where everything is that this service knows of."""
     settings = services.settings
     links = (
         ("/docs", "API documentation", "every endpoint, to read and to try"),
         (settings.dagster_url, "Dagster", "sync runs, schedules and checks"),
-        (settings.dbt_docs_url, "dbt docs", "every mart and every column"),
+        (settings.dbt_docs_url, "dbt docs", "every mart, every column and every rate"),
         ("/health/ready", "Health", "whether the service can work"),
     )
     items = "".join(
-        f'<li><a href="{html.escape(url, quote=True)}">{name}</a> <span>{what}</span></li>' for url, name, what in links
+        f'<li><a href="{html.escape(url, quote=True)}">{name}</a> <span>{what}</span></li>'
+        for url, name, what in links
+        if url is not None
     )
     return FRONT_PAGE.format(items=items)
 

@@ -27,6 +27,7 @@ from api.workspaces.endpoints import router as workspaces
 
 ROUTERS: list[APIRouter] = [
     # In the order of how often they are asked: a path is compared with those before it.
+    webhooks,
     leads,
     accounts,
     workspaces,
@@ -43,7 +44,6 @@ ROUTERS: list[APIRouter] = [
     outcomes,
     events,
     replies,
-    webhooks,
     erasure,
     timeline,
     jobs,

@@ -8,12 +8,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response, params
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from api.errors import Malformed
 from api.idempotency.service import Answer, Taken
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_PARAMETER = re.compile(r"\{\w+\}")
 
 
 DraftId: TypeAlias = Annotated[UUID, Path(alias="draftId")]
@@ -80,9 +83,23 @@ class Route(APIRoute):
         return handle_strictly
 
 
+class Room(APIRouter):
+    """The router of a room; a path that is not under its prefix is not compared with each of its routes."""
+
+    def __init__(self, prefix: str, *tags: str) -> None:
+        super().__init__(prefix=prefix, tags=list(tags), route_class=Route)
+        parts = _PARAMETER.split(prefix)
+        self._under = re.compile("[^/]+".join(re.escape(part) for part in parts))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Say whether a route of the room is the one asked for."""
+        # Anywhere in the path, because what the service is mounted under comes before the prefix.
+        return super().matches(scope) if self._under.search(scope["path"]) else (Match.NONE, {})
+
+
 def room_router(prefix: str, *tags: str) -> APIRouter:
     """Return the router of a room."""
-    return APIRouter(prefix=prefix, tags=list(tags), route_class=Route)
+    return Room(prefix, *tags)
 
 
 def _is_json(request: Request) -> bool:

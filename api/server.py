@@ -1,5 +1,6 @@
 """The process that serves HTTP until it is told to stop."""
 
+import gc
 import socket
 
 import uvicorn
@@ -27,6 +28,12 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and leave all that lives as long as the process out of what the garbage collector walks through."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then wait for the requests that are under way."""

@@ -54,10 +54,10 @@ class ApiSettings(BaseSettings):
     """Where a worker serves /metrics; it does not by default. The API serves its own beside everything else."""
     metrics_token: SecretStr | None = None
     """The bearer token that /metrics asks for; without one only this machine may read it."""
-    dagster_url: str = "http://127.0.0.1:3000"
-    """Where people find the Dagster UI; linked from the root page."""
-    dbt_docs_url: str = "http://127.0.0.1:8081"
-    """Where people find the dbt docs; linked from the root page."""
+    dagster_url: str | None = None
+    """Where people find the Dagster UI; linked from the root page when it is set, as `salesmatter up` does."""
+    dbt_docs_url: str | None = None
+    """Where people find the dbt docs; linked likewise."""
 
     @field_validator("rate_limit")
     @classmethod

@@ -62,11 +62,9 @@ def parts_of(wanted: Wanted, database: Database) -> list[Part]:
     """Return the processes of the system, in the order they start."""
     host = "127.0.0.1" if wanted.host in {"0.0.0.0", "::"} else wanted.host  # noqa: S104 - recognised, not bound
     api, sandbox = f"http://{host}:{wanted.api_port}", f"http://{host}:{wanted.sandbox_port}"
-    addresses = {
-        "SALESMATTER_PUBLIC_URL": api,
-        "SALESMATTER_DAGSTER_URL": f"http://{host}:{wanted.dagster_port}",
-        "SALESMATTER_DBT_DOCS_URL": f"http://{host}:{wanted.docs_port}",
-    }
+    linked = {"SALESMATTER_DAGSTER_URL": wanted.dagster_port, "SALESMATTER_DBT_DOCS_URL": wanted.docs_port}
+    addresses = {name: f"http://{host}:{port}" for name, port in linked.items() if port is not None}
+    addresses["SALESMATTER_PUBLIC_URL"] = api
     stopping = {"SALESMATTER_STOP_WITHIN_SECONDS": str(GRACE_SECONDS - 2)}
     environment = {**addresses, **stopping, **os.environ, **database.environment()}
 

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
-from database.direct import fetch
-from database.models import Account, ApiKey, User, UserRole, Workspace
+from database.direct import Named, fetch
+from database.models import Account, ApiKey, User, UserRole
 from database.tenancy import RANDOM_PAGE_COST, STATEMENT_TIMEOUT
 
 _ENTER = """
@@ -22,12 +22,12 @@ _ENTER = """
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """Whose scope a transaction has entered, and the workspace asked for, if it is theirs."""
+    """Whose scope a transaction has entered, and the row of the workspace asked for, if it is theirs."""
 
     account_id: UUID
     user_id: UUID
     role: str
-    workspace: Workspace | None
+    workspace: Named | None
 
 
 async def enter(session: AsyncSession, credential_hash: str, workspace_id: UUID | None) -> Entered | None:
@@ -38,7 +38,7 @@ async def enter(session: AsyncSession, credential_hash: str, workspace_id: UUID 
         return None
     (found,) = rows
     account_id, user_id, role = found.pop("of_account"), found.pop("user_id"), found.pop("of_user")
-    return Entered(account_id, user_id, role, Workspace(**found) if found["id"] is not None else None)
+    return Entered(account_id, user_id, role, found if found["id"] is not None else None)
 
 
 async def users_with(session: AsyncSession, address: str) -> list[User]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from api.accounts import repository
 from api.errors import AlreadyExists, Conflict, Forbidden, NotFound, Unauthorized
 from api.pagination import PageRequest
 from api.tokens import Claims
+from database.direct import Named
 from database.models import Account, ApiKey, User, UserRole, Workspace
 from database.secrets import credential_hash, new_token
 from database.tenancy import Scope, enter
@@ -23,14 +25,24 @@ SHOWN_OF_KEY = 10
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
-    """Who is calling, and the workspace asked for, if it is theirs."""
+    """Who is calling, and the row of the workspace asked for, if it is theirs."""
 
     account_id: UUID
     user_id: UUID
     role: UserRole
-    workspace: Workspace | None
+    row: Named | None
+
+    @property
+    def workspace_id(self) -> UUID | None:
+        """The id of the workspace asked for, if it is theirs."""
+        return self.row["id"] if self.row is not None else None
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace, which must be theirs; made when first asked for, since most requests need its id alone."""
+        return Workspace(**(self.row or {}))
 
 
 @dataclass(frozen=True, slots=True)

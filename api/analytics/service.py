@@ -1,21 +1,30 @@
 """The figures of a workspace, for a campaign, a day or a period."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import codecs
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
+from typing import IO
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy.engine import Row
+from pydantic.alias_generators import to_camel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.analytics import repository
+from api.analytics.repository import COUNTS, RATES, Slice
+from api.analytics.schemas import CampaignFilter
 from api.errors import Malformed, NotFound
+from api.pagination import PageRequest
+from database.direct import Named
 
 LONGEST_DAYS = 366
 USUAL_DAYS = 30
+IN_MEMORY_BYTES = 4 * 1024 * 1024
+RATE_DIGITS = 12
+"""To how many digits two rates differ: what is beyond comes of their being floats."""
+NEVER = "-infinity"
 
 
 class NotBuilt(NotFound):
@@ -26,10 +35,21 @@ class NotBuilt(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Local days from `start` to `end`, both included; an end that is None is open."""
+    """Local days from `start` to `end`, both included; an end that is None is open. Raises Malformed."""
 
     start: date | None
     end: date | None
+
+    def __post_init__(self) -> None:
+        """Refuse a period that ends before it starts, or is longer than is answered."""
+        if self.start is None or self.end is None:
+            return
+        if self.start > self.end:
+            problem = {"location": ["query", "start"], "message": f"must not be after end, {self.end}"}
+            raise Malformed("The period starts after it ends.", errors=[problem])
+        if (self.end - self.start).days >= LONGEST_DAYS:
+            problem = {"location": ["query", "end"], "message": f"at most {LONGEST_DAYS} days after start"}
+            raise Malformed(f"A period is at most {LONGEST_DAYS} days long.", errors=[problem])
 
     def previous(self) -> "Period | None":
         """Return the period of equal length that ends the day before, if both ends are known."""
@@ -39,71 +59,119 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """The totals of a period."""
+class Days:
+    """Local days from `start` to `end`, both included and known."""
 
-    period: Period
-    figures: Row[Any]
+    start: date
+    end: date
+
+    @classmethod
+    def of(cls, start: date | None, end: date | None, today: Callable[[], date]) -> "Days":
+        """Return the days asked for: with one end 30 of them, with none the 30 that end today; raises Malformed."""
+        last = end or (start + timedelta(days=USUAL_DAYS - 1) if start else today())
+        first = start or last - timedelta(days=USUAL_DAYS - 1)
+        Period(first, last)
+        return cls(first, last)
 
 
 async def list_campaigns(
-    session: AsyncSession, workspace_id: UUID, *, before: str | None, limit: int
-) -> tuple[Sequence[Row[Any]], str | None]:
-    """Return some of the workspace's campaigns and the last of them, None where no more follow; raises NotBuilt."""
-    with _built():
-        rows = await repository.find_campaigns(session, workspace_id, before=before, limit=limit)
-    more = len(rows) > limit
-    return rows[:limit], rows[limit - 1].campaign_id if more else None
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: CampaignFilter
+) -> tuple[list[Named], str | None]:
+    """Return some of the workspace's campaigns and the cursor of more, None where no more follow; raises NotBuilt."""
+    found = repository.campaigns(workspace_id, wanted, page.sort, after=page.after, limit=page.limit + 1)
+    rows = await _read(session, found)
+    shown = rows[: page.limit]
+    if len(rows) <= page.limit:
+        return shown, None
+    last = shown[-1]
+    return shown, page.cursor_after(last[repository.sort_column(page.sort)] or NEVER, last["campaign_id"])
 
 
-async def get_campaign(
-    session: AsyncSession, workspace_id: UUID, campaign_id: str
-) -> tuple[Row[Any], Sequence[Row[Any]]]:
-    """Return a campaign's figures, and those of its steps; raises NotFound and NotBuilt."""
-    with _built():
-        campaign = await repository.find_campaign(session, workspace_id, campaign_id)
-        if campaign is None:
-            raise NotFound("There is no such campaign, or nothing of it has been counted yet.")
-        return campaign, await repository.find_steps(session, workspace_id, campaign_id)
+async def get_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Named:
+    """Return a campaign's figures, with those of its `steps`; raises NotFound and NotBuilt."""
+    found = await _campaign(session, workspace_id, campaign_id)
+    return {**found, "steps": await _read(session, repository.steps(workspace_id, campaign_id))}
+
+
+async def _campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Named:
+    found = await _read(session, repository.campaign(workspace_id, campaign_id))
+    if not found:
+        raise NotFound("There is no such campaign, or nothing of it has been counted yet.")
+    return found[0]
 
 
 async def list_days(
-    session: AsyncSession,
-    workspace_id: UUID,
-    zone: ZoneInfo,
-    *,
-    start: date | None,
-    end: date | None,
-    now: datetime,
-) -> Sequence[Row[Any]]:
-    """Return one row for each local day, the last 30 unless told; raises Malformed and NotBuilt."""
-    last = end or (start + timedelta(days=USUAL_DAYS - 1) if start else now.astimezone(zone).date())
-    first = start or last - timedelta(days=USUAL_DAYS - 1)
-    _check(first, last)
+    session: AsyncSession, workspace_id: UUID, wanted: Days, campaign_id: str | None = None
+) -> list[Named]:
+    """Return one row for each local day, of all campaigns or of one; raises NotFound and NotBuilt."""
+    return await _read(session, await _days(session, workspace_id, wanted, campaign_id))
+
+
+async def _days(session: AsyncSession, workspace_id: UUID, wanted: Days, campaign_id: str | None) -> Slice:
+    if campaign_id is not None and (await _campaign(session, workspace_id, campaign_id))["kind"] == "bulk":
+        raise NotFound("Everlytic reports of a bulk email what happened, and not on which day.")
+    return repository.days(workspace_id, wanted.start, wanted.end, campaign_id=campaign_id)
+
+
+async def get_totals(session: AsyncSession, period: Period) -> Named:
+    """Return the totals of a period, with the `previous` ones and the `change` where there are any; raises NotBuilt."""
+    totals, *before = await _read(session, _totals(period))
+    if not before:
+        return {**totals, "previous": None, "change": None}
+    return {**totals, "previous": before[0], "change": _change(before[0], totals)}
+
+
+def _totals(period: Period) -> Slice:
+    before = period.previous()
+    return repository.totals([(one.start, one.end) for one in (period, before) if one is not None])
+
+
+def _change(before: Named, after: Named) -> Named:
+    changes: Named = {}
+    for name in (*COUNTS, *RATES):
+        known = before[name] is not None and after[name] is not None
+        changes[name] = round(after[name] - before[name], RATE_DIGITS) if known else None
+    return changes
+
+
+async def write_campaigns(session: AsyncSession, workspace_id: UUID, wanted: CampaignFilter, sort: str) -> IO[bytes]:
+    """Return the whole list of campaigns as a CSV file at its start; raises NotBuilt."""
+    return await _write(session, repository.campaigns(workspace_id, wanted, sort))
+
+
+async def write_steps(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> IO[bytes]:
+    """Return the steps of a campaign as a CSV file at its start; raises NotFound and NotBuilt."""
+    await _campaign(session, workspace_id, campaign_id)
+    return await _write(session, repository.steps(workspace_id, campaign_id))
+
+
+async def write_days(
+    session: AsyncSession, workspace_id: UUID, wanted: Days, campaign_id: str | None = None
+) -> IO[bytes]:
+    """Return the days as a CSV file at its start; raises NotFound and NotBuilt."""
+    return await _write(session, await _days(session, workspace_id, wanted, campaign_id))
+
+
+async def write_totals(session: AsyncSession, period: Period) -> IO[bytes]:
+    """Return the totals of a period, and below them those before it, as a CSV file at its start; raises NotBuilt."""
+    return await _write(session, _totals(period))
+
+
+async def _read(session: AsyncSession, wanted: Slice) -> list[Named]:
     with _built():
-        return await repository.find_days(session, workspace_id, first, last)
+        return await repository.rows_of(session, wanted)
 
 
-async def get_totals(session: AsyncSession, period: Period) -> tuple[Totals, Totals | None]:
-    """Return the totals of a period and of the one before it; raises Malformed and NotBuilt."""
-    _check(period.start, period.end)
-    with _built():
-        totals = Totals(period, await repository.find_totals(session, period.start, period.end))
-        before = period.previous()
-        if before is None:
-            return totals, None
-        return totals, Totals(before, await repository.find_totals(session, before.start, before.end))
-
-
-def _check(start: date | None, end: date | None) -> None:
-    if start is None or end is None:
-        return
-    if start > end:
-        problem = {"location": ["query", "start"], "message": f"must not be after end, {end}"}
-        raise Malformed("The period starts after it ends.", errors=[problem])
-    if (end - start).days >= LONGEST_DAYS:
-        problem = {"location": ["query", "end"], "message": f"at most {LONGEST_DAYS} days after start"}
-        raise Malformed(f"A period is at most {LONGEST_DAYS} days long.", errors=[problem])
+async def _write(session: AsyncSession, wanted: Slice) -> IO[bytes]:
+    with ExitStack() as closing:
+        target = closing.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))
+        target.write(codecs.BOM_UTF8 + ",".join(map(to_camel, wanted.columns)).encode() + b"\r\n")
+        with _built():
+            async for line in repository.lines_of(session, wanted):
+                target.write(line)
+        target.seek(0)
+        closing.pop_all()  # whoever sends it closes it
+    return target
 
 
 @contextmanager

@@ -127,9 +127,10 @@ async def test_what_nobody_foresaw_is_a_problem(
 
 @pytest.fixture
 async def small(database_url: str, api_settings: ApiSettings) -> AsyncIterator[httpx.AsyncClient]:
-    """A service that reads at most one megabyte of JSON, two of a file, and lets one origin in."""
+    """A service that reads at most one megabyte of JSON, two of a file, lets one origin in and knows its neighbours."""
     update = {"max_body_megabytes": 2, "max_json_megabytes": 1, "cors_origins": ["https://app.example"]}
-    settings = api_settings.model_copy(update=update)
+    neighbours = {"dagster_url": "http://dagster.example/?a&b", "dbt_docs_url": "http://dbt.example"}
+    settings = api_settings.model_copy(update={**update, **neighbours})
     app = create_app(settings, AiSettings(), owner_url(database_url))
     async with (
         app.router.lifespan_context(app),
@@ -166,11 +167,16 @@ async def test_a_browser_of_a_known_origin_may_read_tags(small: httpx.AsyncClien
     assert {"ETag", "X-Request-Id", "RateLimit-Remaining", "Retry-After"} <= exposed
 
 
-async def test_the_front_page_links_what_there_is(app_client: httpx.AsyncClient) -> None:
-    """The root page leads to the API's documentation, Dagster and the dbt docs."""
-    page = await app_client.get("/")
+async def test_the_front_page_links_what_there_is(app_client: httpx.AsyncClient, small: httpx.AsyncClient) -> None:
+    """The root page leads to the API's documentation, and to Dagster and the dbt docs where it is told of them."""
+    page = await small.get("/")
     assert page.headers["Content-Type"].startswith("text/html")
-    assert all(what in page.text for what in ('href="/docs"', "Dagster", "dbt docs"))
+    links = ('href="/docs"', 'href="http://dagster.example/?a&amp;b"', 'href="http://dbt.example"')
+    assert all(link in page.text for link in links)
+    alone = (await app_client.get("/")).text
+    assert 'href="/docs"' in alone
+    assert "Dagster" not in alone
+    assert "dbt docs" not in alone
 
 
 async def test_the_documentation_works_offline(app_client: httpx.AsyncClient) -> None:

@@ -3,11 +3,12 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.errors import Malformed
-from api.routing import read_json
+from api.routing import read_json, room_router
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -102,3 +103,24 @@ async def test_a_form_that_cannot_be_read_is_malformed(app_client: httpx.AsyncCl
         f"/api/workspaces/{workspace}/imports", content=b"x", headers={"Content-Type": "multipart/form-data"}
     )
     assert (response.status_code, response.json()["code"]) == (422, "malformed")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mounted_at", ["", "/behind/a/proxy"])
+async def test_a_room_answers_what_is_under_its_prefix(mounted_at: str) -> None:
+    """A path within a room finds its route, wherever the service is mounted; a neighbour's does not, and is 404."""
+    room = room_router("/api/things/{thingId}/parts", "parts")
+
+    @room.get("/{partId}.csv")
+    async def part(thingId: str, partId: str) -> str:  # noqa: N803 - as the path spells them
+        return f"{thingId} {partId}"
+
+    app = FastAPI()
+    app.include_router(room)
+    transport = httpx.ASGITransport(app, root_path=mounted_at)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        found = await client.get(f"{mounted_at}/api/things/a.b/parts/1.csv")
+        assert (found.status_code, found.json()) == (200, "a.b 1")
+        assert (await client.post(f"{mounted_at}/api/things/a.b/parts/1.csv")).status_code == 405
+        for path in ("/api/things/a/b/parts/1.csv", "/api/things/parts/1.csv", "/api/things/a/parts", "/parts/1.csv"):
+            assert (await client.get(mounted_at + path)).status_code == 404, path

@@ -1,6 +1,7 @@
 """`salesmatter up`, whole: it says when it is ready, answers, and leaves nothing behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,7 +39,10 @@ def mentioning(text: str) -> list[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_up_starts_answers_and_ends(tmp_path: Path) -> None:
-    """Every part answers once the ready line is out; SIGTERM ends all within ten seconds and leaves no process."""
+    """Every part answers once the ready line is out, and the front page links it where it is.
+
+    SIGTERM ends all within ten seconds and leaves no process.
+    """
     ports = {name: free() for name in ("api", "sandbox", "dagster", "docs")}
     command = [sys.executable, "-m", "salesmatter", "up"]
     command += [argument for name, port in ports.items() for argument in (f"--{name}-port", str(port))]
@@ -68,12 +72,16 @@ def test_up_starts_answers_and_ends(tmp_path: Path) -> None:
                     ("docs", "/"),
                 )
             }
+            page = httpx.get(f"http://127.0.0.1:{ports['api']}/", timeout=30).text
+            linked = re.findall('href="(http[^"]+)"', page)
+            found = {url: httpx.get(url, timeout=30, follow_redirects=True).status_code for url in linked}
         finally:
             started = time.monotonic()
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
         took = time.monotonic() - started
     assert answers == dict.fromkeys(ports, 200)
+    assert found == {f"http://127.0.0.1:{ports[name]}": 200 for name in ("dagster", "docs")}
     assert all(str(port) in lines[-1] for port in ports.values())
     assert process.returncode == 130
     assert took < 10, f"it took {took:.1f} s to end"

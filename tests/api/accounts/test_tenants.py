@@ -25,7 +25,10 @@ FOR_ADMINS = {
     "deleteWorkspace",
     "putEverlyticConnection",
 }
-FIGURES = {"getAggregate", "getCampaignMetrics", "getTimeseries", "listCampaignMetrics"}
+FIGURES = {
+    *("getAggregate", "getCampaignMetrics", "getTimeseries", "listCampaignMetrics"),
+    *("exportAggregate", "exportCampaignMetrics", "exportStepMetrics", "exportTimeseries"),
+}
 """What is there once dbt has built it."""
 NEED_MORE = FIGURES | {"previewSequenceStep"}
 """What asks for more than is in the path, and finds nothing without it."""

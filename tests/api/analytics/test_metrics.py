@@ -1,83 +1,21 @@
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, date, datetime
+"""The figures as dashboards are answered them, out of marts that hold what the tests wrote."""
+
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
-from psycopg import sql
 
 from api.accounts import service
 from api.resources import Services
-from database.roles import libpq_url, owner_url
 from database.tenancy import Scope, transaction
-from tests.postgres import create_database, drop_database
+from tests.api.analytics.marts import DAILY, FIGURES, add_campaign, add_step, database_url, insert, owner
+
+__all__ = ["database_url", "owner"]
 
 pytestmark = pytest.mark.anyio
-
-AS_OF = datetime(2026, 3, 10, 6, tzinfo=UTC)
-FIGURES: dict[str, Any] = {
-    "sent": 100,
-    "delivered": 80,
-    "bounced": 20,
-    "hard_bounced": 15,
-    "soft_bounced": 5,
-    "opened": 40,
-    "human_opened": 30,
-    "machine_opened": 15,
-    "clicked": 10,
-    "human_clicked": 8,
-    "machine_clicked": 2,
-    "replied": 4,
-    "unsubscribed": 2,
-    "complained": None,
-    "delivery_rate": "0.8",
-    "bounce_rate": "0.2",
-    "open_rate": "0.5",
-    "human_open_rate": "0.375",
-    "click_rate": "0.125",
-    "human_click_rate": "0.1",
-    "click_to_open_rate": "0.25",
-    "reply_rate": "0.05",
-    "unsubscribe_rate": "0.025",
-    "as_of": AS_OF,
-}
-DAILY = {
-    name: FIGURES[name] for name in FIGURES if not name.endswith("_rate") and not name.startswith(("hard", "soft"))
-}
-
-
-@pytest.fixture
-def database_url(postgres_url: str, marts_template: str) -> Iterator[str]:
-    """A database in which the marts are built and empty."""
-    name = f"test_{uuid.uuid4().hex}"
-    yield create_database(postgres_url, name, template=marts_template)
-    drop_database(postgres_url, name)
-
-
-@pytest.fixture
-async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """The role as which dbt writes."""
-    async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url)), autocommit=True) as connection:
-        yield connection
-
-
-async def insert(owner: psycopg.AsyncConnection, mart: str, row: dict[str, Any]) -> None:
-    """Put a row into a mart."""
-    statement = sql.SQL("INSERT INTO analytics.{} ({}) VALUES ({})").format(
-        sql.Identifier(mart),
-        sql.SQL(", ").join(map(sql.Identifier, row)),
-        sql.SQL(", ").join(sql.Placeholder() * len(row)),
-    )
-    await owner.execute(statement, list(row.values()))
-
-
-async def add_campaign(owner: psycopg.AsyncConnection, workspace: str, campaign_id: str, **more: Any) -> None:
-    """Count a campaign."""
-    row = {"workspace_id": workspace, "campaign_id": campaign_id, "kind": "sequence", "name": "Spring", **FIGURES}
-    await insert(owner, "campaigns", {**row, **more})
 
 
 async def test_a_campaign_has_the_figures_that_dbt_has_counted(
@@ -114,47 +52,55 @@ async def test_a_campaign_has_the_figures_that_dbt_has_counted(
 async def test_a_campaign_is_told_step_by_step(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """The figures of each step come from the marts of that grain, in the order of the steps."""
+    """Each step has the figures of the three marts of that grain, in the order of the steps, and no other's."""
     await add_campaign(owner, workspace, "c")
-    wanted = {
-        "delivery_stats": (
-            "sent",
-            "delivered",
-            "bounced",
-            "hard_bounced",
-            "soft_bounced",
-            "delivery_rate",
-            "bounce_rate",
-        ),
-        "engagement_stats": (
-            *("delivered", "opened", "human_opened", "machine_opened", "clicked", "human_clicked", "machine_clicked"),
-            *("replied", "open_rate", "human_open_rate", "click_rate", "human_click_rate", "click_to_open_rate"),
-            "reply_rate",
-        ),
-        "unsubscribe_stats": ("delivered", "unsubscribed", "complained", "unsubscribe_rate"),
-    }
-    required = {"engagement_stats": {"opens": 50}, "delivery_stats": {}, "unsubscribe_stats": {}}
-    for step in (2, 1):
-        for mart, names in wanted.items():
-            key = {
-                "workspace_id": workspace,
-                "campaign_id": "c",
-                "kind": "sequence",
-                "step_order": step,
-                "as_of": AS_OF,
-            }
-            await insert(owner, mart, {**key, **{name: FIGURES[name] for name in names}, **required[mart]})
+    await add_step(owner, workspace, "c", 2, sent=7, opened=8, unsubscribed=9)
+    await add_step(owner, workspace, "c", 1)
+    await add_step(owner, workspace, "other", 1)
 
-    steps = (await app_client.get(f"/api/metrics/{workspace}/campaigns/c")).json()["steps"]
+    first, second = (await app_client.get(f"/api/metrics/{workspace}/campaigns/c")).json()["steps"]
 
-    assert [one["stepOrder"] for one in steps] == [1, 2]
-    assert {name: steps[0][name] for name in ("sent", "bounceRate", "opened", "replyRate", "unsubscribeRate")} == {
-        "sent": 100,
-        "bounceRate": 0.2,
-        "opened": 40,
-        "replyRate": 0.05,
-        "unsubscribeRate": 0.025,
-    }
+    assert (first["stepOrder"], second["stepOrder"]) == (1, 2)
+    assert UUID(first["stepId"]) != UUID(second["stepId"])
+    expected = {"sent": 100, "bounceRate": 0.2, "opened": 40, "replyRate": 0.05, "unsubscribeRate": 0.025}
+    assert {name: first[name] for name in expected} == expected
+    assert (second["sent"], second["opened"], second["unsubscribed"]) == (7, 8, 9)
+
+
+async def test_raw_human_and_machine_counts_stand_side_by_side(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """In every answer an open and a click are told three ways; with repeats too, but on a day."""
+    await add_campaign(owner, workspace, "c")
+    await add_step(owner, workspace, "c", 1)
+    await insert(owner, "timeline_events", {"workspace_id": workspace, "day": date(2026, 3, 2), **DAILY})
+    await insert(owner, "workspace_aggregates", {"workspace_id": workspace, "sent_on": date(2026, 3, 2), **FIGURES})
+    url = f"/api/metrics/{workspace}"
+    query = {"start": "2026-03-02", "end": "2026-03-02"}
+
+    campaign = (await app_client.get(f"{url}/campaigns/c")).json()
+    listed = (await app_client.get(f"{url}/campaigns")).json()["items"][0]
+    (day,) = (await app_client.get(f"{url}/timeseries", params=query)).json()
+    totals = (await app_client.get(f"{url}/aggregate", params=query)).json()
+
+    once = {"opened": 40, "humanOpened": 30, "machineOpened": 15, "clicked": 10, "humanClicked": 8, "machineClicked": 2}
+    often = {"opens": 60, "humanOpens": 44, "machineOpens": 16, "clicks": 12, "humanClicks": 9, "machineClicks": 3}
+    for answer in (campaign, listed, campaign["steps"][0], totals):
+        assert {name: answer[name] for name in once | often} == once | often
+    assert {name: day[name] for name in once} == once
+
+
+async def test_a_bulk_email_is_one_step_without_an_id(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """The three marts of steps meet also where there is no step id to meet by."""
+    await add_campaign(owner, workspace, "4711", kind="bulk")
+    await add_step(owner, workspace, "4711", 1, kind="bulk", step_id=None, replied=None)
+
+    (step,) = (await app_client.get(f"/api/metrics/{workspace}/campaigns/4711")).json()["steps"]
+
+    assert (step["stepId"], step["stepOrder"], step["sent"], step["opened"]) == (None, 1, 100, 40)
+    assert step["replied"] is None
 
 
 async def test_what_a_provider_does_not_say_is_null(
@@ -168,20 +114,64 @@ async def test_what_a_provider_does_not_say_is_null(
     assert [campaign[name] for name in ("opened", "replied", "complained", "openRate", "bounceRate")] == [None] * 5
 
 
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("-createdAt", ["c", "b", "a", "e", "d"]),
+        ("createdAt", ["d", "e", "a", "b", "c"]),
+        ("-lastSentAt", ["a", "e", "d", "c", "b"]),
+        ("lastSentAt", ["b", "c", "d", "e", "a"]),
+        ("name", ["e", "b", "d", "a", "c"]),
+        ("-name", ["c", "a", "d", "b", "e"]),
+    ],
+)
 async def test_campaigns_come_page_by_page(
-    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, sort: str, expected: list[str]
 ) -> None:
-    """Following the cursor brings each campaign once, the newest sequence first."""
-    ids = [str(UUID(int=number)) for number in range(1, 6)]
-    for campaign_id in ids:
-        await add_campaign(owner, workspace, campaign_id)
+    """Following the cursor brings each campaign once, in every order, also where many are alike or have no time."""
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    rows: dict[str, dict[str, Any]] = {
+        "a": {"name": "Spring", "created_at": day, "last_sent_at": day + timedelta(days=9)},
+        "b": {"name": "Autumn", "created_at": day + timedelta(microseconds=1)},
+        "c": {"name": "Winter", "created_at": day + timedelta(days=1), "last_sent_at": None},
+        "d": {"name": "Autumn", "created_at": None, "last_sent_at": day},
+        "e": {"name": "'' OR 1=1", "created_at": None, "last_sent_at": day},
+    }
+    for campaign_id, row in rows.items():
+        await add_campaign(owner, workspace, campaign_id, **row)
     url, seen, cursor = f"/api/metrics/{workspace}/campaigns", [], None
     for _ in range(3):
-        page = (await app_client.get(url, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        query = {"limit": "2", "sort": sort} | ({"cursor": cursor} if cursor else {})
+        page = (await app_client.get(url, params=query)).json()
         seen += [one["campaignId"] for one in page["items"]]
         cursor = page["nextCursor"]
-    assert seen == ids[::-1]
+    assert seen == expected
     assert cursor is None
+
+
+async def test_campaigns_can_be_chosen(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """By kind, by status and by a part of the name, each and together; what a pattern would mean is taken as it is."""
+    await add_campaign(owner, workspace, "a", name="Spring 100%", status="Active")
+    await add_campaign(owner, workspace, "b", name="Autumn_Spring", status="Paused")
+    await add_campaign(owner, workspace, "4711", name="Newsletter", kind="bulk", status="sent")
+
+    async def chosen(**query: str) -> set[str]:
+        response = await app_client.get(f"/api/metrics/{workspace}/campaigns", params=query)
+        assert response.status_code == 200, response.text
+        return {one["campaignId"] for one in response.json()["items"]}
+
+    assert await chosen(kind="bulk") == {"4711"}
+    assert await chosen(kind="sequence", status="Active") == {"a"}
+    assert await chosen(q="SPRING") == {"a", "b"}
+    assert await chosen(q="%") == {"a"}
+    assert await chosen(q="_") == {"b"}
+    assert await chosen(q="spring", status="sent") == set()
+    assert await chosen(q="", status="") == {"a", "b", "4711"}
+    for query in ({"kind": "letters"}, {"sort": "openRate"}, {"limit": "0"}):
+        response = await app_client.get(f"/api/metrics/{workspace}/campaigns", params=query)
+        assert response.json()["errors"][0]["location"] == ["query", *query]
 
 
 async def test_an_unknown_campaign_is_not_found(app_client: httpx.AsyncClient, workspace: str) -> None:
@@ -226,6 +216,28 @@ async def test_every_day_of_the_range_is_there(
     assert {one["asOf"] for one in days} == {"2026-03-10T06:00:00Z"}
 
 
+async def test_the_days_of_one_campaign(
+    app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """A sequence has a timeseries of its own; one that nobody knows, and a bulk email, which has no days, are 404."""
+    await add_campaign(owner, workspace, "c")
+    await add_campaign(owner, workspace, "4711", kind="bulk")
+    for campaign_id, sent in (("c", 3), ("other", 4)):
+        row = {"workspace_id": workspace, "campaign_id": campaign_id, "day": date(2026, 3, 2), **DAILY, "sent": sent}
+        await insert(owner, "campaign_days", row)
+    url, query = f"/api/metrics/{workspace}/timeseries", {"start": "2026-03-01", "end": "2026-03-02"}
+
+    days = (await app_client.get(url, params={**query, "campaignId": "c"})).json()
+
+    assert [(one["date"], one["sent"]) for one in days] == [("2026-03-01", 0), ("2026-03-02", 3)]
+    assert {one["asOf"] for one in days} == {"2026-03-10T06:00:00Z"}
+    for campaign_id, said in (("nobody", "no such campaign"), ("4711", "not on which day")):
+        for path in (url, f"{url}.csv"):
+            response = await app_client.get(path, params={**query, "campaignId": campaign_id})
+            assert (response.status_code, response.json()["code"]) == (404, "not_found")
+            assert said in response.json()["detail"]
+
+
 async def test_without_a_range_the_last_thirty_days_come(app_client: httpx.AsyncClient, workspace: str) -> None:
     """A dashboard that asks for nothing special gets thirty days, today in the workspace's timezone the last."""
     days = (await app_client.get(f"/api/metrics/{workspace}/timeseries")).json()
@@ -250,8 +262,13 @@ async def test_a_period_is_summed_by_dbts_own_function(
     assert march["asOf"] == "2026-03-10T06:00:00Z"
     before = march["previous"]
     assert (before["start"], before["end"], before["sent"]) == ("2026-02-26", "2026-02-28", 100)
+    change = march["change"]
+    assert (change["sent"], change["delivered"], change["complained"]) == (100, 70, None)
+    assert change["openRate"] == pytest.approx(80 / 120 - 40 / 50, abs=1e-12)
+    assert (change["deliveryRate"], change["bounceRate"]) == (0.1, 0)
     everything = (await app_client.get(url)).json()
     assert (everything["sent"], everything["start"], everything["previous"]) == (300, None, None)
+    assert everything["change"] is None
     since = (await app_client.get(url, params={"start": "2026-03-03"})).json()
     assert since["sent"] == 100
 
