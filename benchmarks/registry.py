@@ -40,6 +40,12 @@ def _jobs(size: Size, say: Say) -> Sequence[Figure]:
     return run(size, say)
 
 
+def _analytics(size: Size, say: Say) -> Sequence[Figure]:
+    from benchmarks.analytics import run
+
+    return run(size, say)
+
+
 def _faults(size: Size, say: Say) -> Sequence[Figure]:
     from benchmarks.faults import run
 
@@ -56,6 +62,9 @@ BENCHES = {
     "api": Bench("a list request over HTTP, beside the bare driver and a bare route", _api),
     "import": Bench("a file from upload to committed leads, beside a bare COPY of the same rows", _import),
     "jobs": Bench("the job engine: its pace beside a bare loop, its times, turns and rates", _jobs),
+    "analytics": Bench(
+        "provider rows, pushed events, builds and figures, each beside the least it could cost", _analytics
+    ),
     "faults": Bench("workers killed at every line of the send path, and stops raced against the sender", _faults),
     "send": Bench(
         "emails through the whole engine, beside a bare loop to the same sandbox, and how late they leave", _send

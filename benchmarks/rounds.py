@@ -23,7 +23,12 @@ class Plan:
 
 
 async def medians(acts: Mapping[str, Act], plan: Plan) -> dict[str, float]:
-    """Return the median duration of each act in milliseconds.
+    """Return the median duration of each act in milliseconds; see `durations`."""
+    return {name: median(found) for name, found in (await durations(acts, plan)).items()}
+
+
+async def durations(acts: Mapping[str, Act], plan: Plan) -> dict[str, list[float]]:
+    """Return how long each act took, each time, in milliseconds.
 
     The acts take turns, and who begins changes from round to round. Before each turn, and in a whole round before the
     first, an act runs unmeasured: what has slept, or is done for the first time, is not what is asked for.
@@ -39,19 +44,19 @@ async def medians(acts: Mapping[str, Act], plan: Plan) -> dict[str, float]:
         first = number % len(names)
         for name in (*names[first:], *names[:first]):
             taken[name] += await _turn(acts[name], plan.each)
-    return {name: median(durations) / 1e6 for name, durations in taken.items()}
+    return {name: [nanoseconds / 1e6 for nanoseconds in found] for name, found in taken.items()}
 
 
 async def _turn(act: Act, times: int) -> list[int]:
     """Return how long an act takes, each of so many times in a row, in nanoseconds."""
-    durations = []
+    taken = []
     async with asyncio.timeout(TURN_SECONDS):
         await act()
         for _ in range(times):
             started = time.perf_counter_ns()
             await act()
-            durations.append(time.perf_counter_ns() - started)
-    return durations
+            taken.append(time.perf_counter_ns() - started)
+    return taken
 
 
 async def rates(crowds: Mapping[str, Sequence[Act]], *, turns: int, seconds: float) -> dict[str, float]:
