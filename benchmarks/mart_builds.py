@@ -31,6 +31,9 @@ LONGER = 10
 MOST_OF_SHORT = 1.5
 QUIET_SINCE = timedelta(hours=2)
 """How long ago the history ends: what arrived a moment ago is looked at twice, and is not what is asked for."""
+_ARRIVED_LONG_AGO = """
+UPDATE app.email_events SET synced_at = synced_at - interval '1 hour' WHERE synced_at > now() - interval '1 hour'
+"""
 # In a history that was counted as it happened, what was counted of late is little; tests look at that.
 _COUNTED_LONG_AGO = "UPDATE intermediate.{} SET counted_at = counted_at - interval '2 days'"
 COUNTED = ("int_messages__engagement", "int_step_days__engagement")
@@ -62,8 +65,9 @@ class Counted:
         return Taken(seconds, sum(one.execution_time for one in results))
 
     def hear_and_build(self, news: int) -> Taken:
-        """Let so many events arrive, and build as a run of the day does."""
+        """Let so many events arrive, long after those before, and build as a run of the day does."""
         with connect(self.database.direct) as connection:
+            connection.execute(_ARRIVED_LONG_AGO)
             add_news(connection, news)
         return self.build(OF_THE_DAY)
 

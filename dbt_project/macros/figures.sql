@@ -45,7 +45,7 @@
 
 {#
   Every figure of the product, defined here and nowhere else: what the happenings of `messages` on a day add up to.
-  Repeats count with the first time.
+  Repeats count with the first time. Of a day they fit an integer, which is summed several times faster than a bigint.
 #}
 {% macro figures_of(day) -%}
     {%- set counted = {
@@ -71,12 +71,12 @@
         'machine_clicks': 'machine_clicked_on',
     } -%}
     {%- for figure, on in counted.items() %}
-    count(*) filter (where messages.{{ on }} = {{ day }}) as {{ figure }},
+    (count(*) filter (where messages.{{ on }} = {{ day }}))::integer as {{ figure }},
     {%- endfor %}
-    count(*) filter (where messages.is_hard_bounced and messages.bounced_on = {{ day }}) as hard_bounced,
-    count(*) filter (where messages.is_soft_bounced and messages.bounced_on = {{ day }}) as soft_bounced,
+    (count(*) filter (where messages.is_hard_bounced and messages.bounced_on = {{ day }}))::integer as hard_bounced,
+    (count(*) filter (where messages.is_soft_bounced and messages.bounced_on = {{ day }}))::integer as soft_bounced,
     {%- for figure, on in repeated.items() %}
-    coalesce(sum(messages.{{ figure }}) filter (where messages.{{ on }} = {{ day }}), 0)::bigint as {{ figure }}
+    coalesce(sum(messages.{{ figure }}) filter (where messages.{{ on }} = {{ day }}), 0)::integer as {{ figure }}
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}

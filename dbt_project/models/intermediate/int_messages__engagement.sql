@@ -33,16 +33,12 @@ touched as (
     select message_id
     from {{ ref('stg_app__replies') }}
     where updated_at >= {{ newest('replies_arrived_at', var('arrival_lookback')) }}
+    {%- for workspace_id in moved_workspaces() %}
+    -- It has moved to another timezone, whose days are other days.
     union
-    select counted.message_id
-    from {{ ref('stg_app__workspaces') }} as workspaces
-    inner join {{ this }} as counted on workspaces.workspace_id = counted.workspace_id
-    -- A workspace that moves to another timezone has other days.
-    where workspaces.timezone <> (
-        select max(others.timezone)
-        from {{ this }} as others
-        where others.workspace_id = workspaces.workspace_id
-    )
+    select message_id from {{ this }}
+    where workspace_id = '{{ workspace_id }}'
+    {%- endfor %}
 ),
 {% else %}
 touched as (
@@ -233,3 +229,5 @@ select
     replies_arrived_at,
     '{{ run_started_at }}'::timestamptz as counted_at
 from dated
+-- Messages of a step and a day are counted together: they lie together.
+order by step_id asc, sent_on asc

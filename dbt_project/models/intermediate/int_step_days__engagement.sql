@@ -29,32 +29,33 @@ messages as (
     from touched
     inner join {{ ref('int_messages__engagement') }} as messages
         on touched.step_id = messages.step_id and touched.sent_on = messages.sent_on
-)
+),
 {% else %}
 messages as (
     select * from {{ ref('int_messages__engagement') }}
-)
+),
 {% endif %}
 
+days as (
+    select
+        messages.step_id,
+        messages.sent_on,
+        active.day as happened_on,
+        {{ figures_of('active.day') }},
+        min(messages.sent_at) as first_sent_at,
+        max(messages.sent_at) as last_sent_at,
+        max(messages.unsubscribed_at) filter (where messages.is_unsubscribed) as last_unsubscribed_at,
+        max(messages.last_activity_at) as last_activity_at,
+        max(messages.timezone) as timezone,
+        max(messages.counted_at) as counted_at
+    from messages
+    cross join lateral unnest(messages.active_on) as active (day)
+    group by messages.step_id, messages.sent_on, active.day
+)
+
 select
-    messages.workspace_id,
-    messages.campaign_id,
-    messages.step_id,
-    messages.sent_on,
-    active.day as happened_on,
-    {{ figures_of('active.day') }},
-    min(messages.sent_at) as first_sent_at,
-    max(messages.sent_at) as last_sent_at,
-    max(messages.unsubscribed_at) filter (where messages.is_unsubscribed) as last_unsubscribed_at,
-    max(messages.last_activity_at) as last_activity_at,
-    messages.timezone,
-    max(messages.counted_at) as counted_at
-from messages
-cross join lateral unnest(messages.active_on) as active (day)
-group by
-    messages.workspace_id,
-    messages.campaign_id,
-    messages.step_id,
-    messages.sent_on,
-    messages.timezone,
-    active.day
+    steps.workspace_id,
+    steps.sequence_id::text as campaign_id,
+    days.*
+from days
+inner join {{ ref('stg_app__sequence_steps') }} as steps on days.step_id = steps.step_id
