@@ -34,7 +34,7 @@ from salesmatter.stack import Database, open_database
 SHAPES = (1, 10, 100)
 """How many records a call carries."""
 PER_SECOND, SHARE_OF_BARE = 5_000, 0.5
-CONNECTIONS = 64
+CONNECTIONS = 256
 MOST_BODIES = 500
 """Different ones; then they come again."""
 WARM_SECONDS = 0.5

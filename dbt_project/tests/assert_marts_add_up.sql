@@ -1,59 +1,19 @@
--- Campaigns, days of sending and days of happening are sums of the same messages.
+-- Campaigns, their days, days of sending and days of happening are sums of the same messages.
 with
-by_campaign as (
+counted as (
+    {%- for mart in ['campaigns', 'campaign_days', 'workspace_aggregates', 'timeline_events'] %}
     select
         workspace_id,
         sum(sent) as sent,
         sum(delivered) as delivered,
         sum(opened) as opened,
         sum(replied) as replied
-    from {{ ref('campaigns') }}
-    where kind = 'sequence'
+    from {{ ref(mart) }}
+    {% if mart == 'campaigns' %}where kind = 'sequence'{% endif %}
     group by workspace_id
     having sum(sent) > 0
-),
-
-by_day_sent as (
-    select
-        workspace_id,
-        sum(sent) as sent,
-        sum(delivered) as delivered,
-        sum(opened) as opened,
-        sum(replied) as replied
-    from {{ ref('workspace_aggregates') }}
-    group by workspace_id
-),
-
-by_day as (
-    select
-        workspace_id,
-        sum(sent) as sent,
-        sum(delivered) as delivered,
-        sum(opened) as opened,
-        sum(replied) as replied
-    from {{ ref('timeline_events') }}
-    group by workspace_id
-),
-
-by_campaign_day as (
-    select
-        workspace_id,
-        sum(sent) as sent,
-        sum(delivered) as delivered,
-        sum(opened) as opened,
-        sum(replied) as replied
-    from {{ ref('campaign_days') }}
-    group by workspace_id
-),
-
-counted as (
-    select * from by_campaign
-    union all
-    select * from by_day_sent
-    union all
-    select * from by_day
-    union all
-    select * from by_campaign_day
+    {% if not loop.last %}union all{% endif %}
+    {%- endfor %}
 )
 
 select workspace_id

@@ -45,6 +45,20 @@ def test_rows_are_new_once_changed_when_they_differ_and_else_left_alone(database
             assert land(connection, TRANSACTIONS, TRANSACTIONS.frame([])) == {}
 
 
+def test_who_was_forgotten_stays_so(database_url: str) -> None:
+    """A record that an erasure has emptied is not filled again when the same days are polled once more."""
+    with connect(owner_url(database_url)) as connection:
+        workspace = History(connection).workspace()
+        rows = [transaction(workspace, name, recipient=f"{name}@example.test") for name in ("a", "b")]
+        with connection.transaction():
+            land(connection, TRANSACTIONS, TRANSACTIONS.frame(rows))
+        connection.execute("UPDATE everlytic.transactions SET recipient = NULL, raw = '{}' WHERE transaction_id = 'a'")
+        with connection.transaction():
+            assert land(connection, TRANSACTIONS, TRANSACTIONS.frame(rows)) == {}
+        query = "SELECT transaction_id, recipient FROM everlytic.transactions ORDER BY 1"
+        assert connection.execute(query).fetchall() == [("a", None), ("b", "b@example.test")]
+
+
 def test_texts_of_any_kind_survive_the_way(database_url: str) -> None:
     """Quotes, line breaks, commas, an empty text, nothing at all and what looks like nothing arrive as they were."""
     texts = ['say "hi",\nplease', "", None, r"\N", "naïve 東京", r"back\slash"]

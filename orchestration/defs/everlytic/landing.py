@@ -123,7 +123,10 @@ def record_cursors(connection: psycopg.Connection, cursors: Sequence[Mapping[str
 def _upsert(landing: Landing) -> sql.Composed:
     # In order of the key: neighbours in its index are written together, and two runs at once cannot deadlock.
     rest = [name for name in landing.columns if name not in landing.key]
-    update = sql.SQL("DO UPDATE SET {assignments}, synced_at = now() WHERE ({old}) IS DISTINCT FROM ({new})").format(
+    # A row that was emptied is about somebody who was forgotten, and stays empty however often it is polled.
+    update = sql.SQL(
+        "DO UPDATE SET {assignments}, synced_at = now() WHERE ({old}) IS DISTINCT FROM ({new}) AND kept.raw <> '{{}}'"
+    ).format(
         assignments=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest),
         old=sql.SQL(", ").join(sql.SQL("kept.{}").format(sql.Identifier(name)) for name in rest),
         new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in rest),
