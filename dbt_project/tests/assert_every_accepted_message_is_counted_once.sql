@@ -1,3 +1,5 @@
+{{ config(tags=['nightly']) }}
+
 -- What was accepted of late is there, and the days add up to the messages that were counted of late.
 with
 missing as (

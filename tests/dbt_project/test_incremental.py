@@ -18,7 +18,9 @@ MODELS = ["--exclude-resource-type", "test", "unit_test"]
 TABLES = (
     "intermediate.int_messages__engagement",
     "intermediate.int_step_days__engagement",
+    "intermediate.int_steps__engagement",
     "analytics.campaigns",
+    "analytics.campaign_days",
     "analytics.delivery_stats",
     "analytics.engagement_stats",
     "analytics.unsubscribe_stats",

@@ -34,7 +34,7 @@ counted as (
         min(first_sent_at) as first_sent_at,
         max(last_sent_at) as last_sent_at,
         max(last_activity_at) as last_activity_at
-    from {{ ref('int_step_days__engagement') }}
+    from {{ ref('int_steps__engagement') }}
     group by workspace_id, campaign_id
 
     union all

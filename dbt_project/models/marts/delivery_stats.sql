@@ -1,20 +1,16 @@
 with
-steps as (
-    {{ step_figures(delivery_figures()) }}
-),
-
 figures as (
     select
         workspace_id,
         campaign_id,
-        kind,
+        'sequence' as kind,
         step_id,
         step_order,
         {{ delivery_figures() | join(', ') }},
-        complained,
+        nullif(complained, 0) as complained,
         first_sent_at,
         last_sent_at
-    from steps
+    from {{ ref('int_steps__engagement') }}
 
     union all
 

@@ -1,18 +1,14 @@
 with
-steps as (
-    {{ step_figures(['delivered'] + engagement_figures()) }}
-),
-
 figures as (
     select
         workspace_id,
         campaign_id,
-        kind,
+        'sequence' as kind,
         step_id,
         step_order,
         delivered,
         {{ engagement_figures() | join(', ') }}
-    from steps
+    from {{ ref('int_steps__engagement') }}
 
     union all
 

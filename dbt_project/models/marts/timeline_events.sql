@@ -2,11 +2,11 @@ with
 happened as (
     select
         workspace_id,
-        happened_on as day,
+        day,
         {{ sums(daily_figures()) }},
         {{ leaving_sums() }}
-    from {{ ref('int_step_days__engagement') }}
-    group by workspace_id, happened_on
+    from {{ ref('campaign_days') }}
+    group by workspace_id, day
 ),
 
 spans as (

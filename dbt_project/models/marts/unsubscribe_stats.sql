@@ -1,20 +1,16 @@
 with
-steps as (
-    {{ step_figures(['delivered', 'unsubscribed']) }}
-),
-
 figures as (
     select
         workspace_id,
         campaign_id,
-        kind,
+        'sequence' as kind,
         step_id,
         step_order,
         delivered,
         unsubscribed,
-        complained,
+        nullif(complained, 0) as complained,
         last_unsubscribed_at
-    from steps
+    from {{ ref('int_steps__engagement') }}
 
     union all
 
