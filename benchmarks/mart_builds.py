@@ -24,9 +24,9 @@ from orchestration.defs.dbt.project import DbtProject
 from orchestration.settings import ROOT
 from salesmatter.stack import Database
 
-EVENTS: dict[Size, int] = {"small": 20_000, "full": 1_000_000}
+EVENTS: dict[Size, int] = {"small": 10_000, "full": 1_000_000}
 NEWS: dict[Size, int] = {"small": 1_000, "full": 10_000}
-ROUNDS: dict[Size, int] = {"small": 2, "full": 5}
+ROUNDS: dict[Size, int] = {"small": 1, "full": 5}
 LONGER = 10
 MOST_OF_SHORT = 1.5
 QUIET_SINCE = timedelta(hours=2)

@@ -93,7 +93,7 @@ class Volume:
     seconds: float
 
 
-VOLUMES: dict[Size, Volume] = {"small": Volume(2_000, 2, 0.5), "full": Volume(20_000, 5, 4.0)}
+VOLUMES: dict[Size, Volume] = {"small": Volume(1_000, 1, 0.5), "full": Volume(20_000, 5, 4.0)}
 
 
 @dataclass(frozen=True, slots=True)
