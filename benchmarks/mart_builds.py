@@ -20,7 +20,7 @@ from benchmarks.figures import Figure
 from benchmarks.history import add_news, write_history
 from benchmarks.registry import Say, Size
 from database.roles import connect
-from orchestration.defs.dbt.project import DbtProject
+from orchestration.defs.dbt.project import OF_THE_DAY, DbtProject
 from orchestration.settings import ROOT
 from salesmatter.stack import Database
 
@@ -37,7 +37,7 @@ UPDATE app.email_events SET synced_at = synced_at - interval '1 hour' WHERE sync
 # In a history that was counted as it happened, what was counted of late is little; tests look at that.
 _COUNTED_LONG_AGO = "UPDATE intermediate.{} SET counted_at = counted_at - interval '2 days'"
 COUNTED = ("int_messages__engagement", "int_step_days__engagement")
-OF_THE_DAY = ["--exclude-resource-type", "unit_test", "--exclude", "tag:nightly"]
+RUN = ["--exclude-resource-type", "unit_test", *OF_THE_DAY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Counted:
         with connect(self.database.direct) as connection:
             connection.execute(_ARRIVED_LONG_AGO)
             add_news(connection, news)
-        return self.build(OF_THE_DAY)
+        return self.build(RUN)
 
 
 def measure(short: Counted, long: Counted, size: Size, say: Say) -> list[Figure]:

@@ -16,10 +16,11 @@ from psycopg.rows import dict_row
 
 from everlytic.models import Address, Mail
 from orchestration.defs.operations import checks
-from orchestration.defs.operations.lookback import Lookback
+from orchestration.defs.operations.lookback import Lookback, lately
 from orchestration.defs.operations.resources import Database
 from orchestration.errors import UnknownDay
 from orchestration.run import Report, sync_and_build
+from orchestration.settings import OrchestrationSettings
 from tests.dbt_project.history import History
 from tests.orchestration.conftest import SECRET_KEY, connect_tenant
 from tests.sandbox import Sandbox
@@ -205,6 +206,28 @@ def test_dbt_reports_each_model_and_test_to_dagster(synced: Synced) -> None:
         [dg.AssetCheckKey(dg.AssetKey(["analytics", "campaigns"]), "campaigns_arithmetic")]
     )
     assert [str(record.status) for record in checks.values()] == ["AssetCheckExecutionRecordStatus.SUCCEEDED"]
+
+
+def test_a_run_of_the_day_leaves_the_nightly_tests_out(synced: Synced, module_database_url: str) -> None:
+    """What the schedule asks for by day skips the tests of whole sources, which a run by hand or by night has."""
+    from orchestration import definitions as code  # noqa: PLC0415 - as the definitions want the environment set
+
+    nightly, daily = "unique_stg_app__sequences_sequence_id", "campaigns_arithmetic"
+    before = {key.name for key in checks_of(synced.instance, "staging/stg_app__sequences", "analytics/campaigns")}
+    assert {nightly, daily} <= before
+    loaded = code.build(OrchestrationSettings(), module_database_url, SECRET_KEY)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = loaded.resolve_job_def("build").execute_in_process(run_config=lately(), instance=instance)
+        judged = {one.check_name for one in result.get_asset_check_evaluations()}
+    assert daily in judged
+    assert nightly not in judged
+
+
+def checks_of(instance: dg.DagsterInstance, *assets: str) -> set[dg.AssetCheckKey]:
+    """Return the checks of these assets that the instance has seen evaluated."""
+    names = ("unique_stg_app__sequences_sequence_id", "campaigns_arithmetic")
+    keys = [dg.AssetCheckKey(dg.AssetKey(asset.split("/")), name) for asset in assets for name in names]
+    return set(instance.event_log_storage.get_latest_asset_check_execution_by_key(keys))
 
 
 def test_a_second_run_through_faults_lands_nothing_twice(

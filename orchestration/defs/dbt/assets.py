@@ -11,6 +11,7 @@ from database.settings import DatabaseSettings
 from orchestration.defs.dbt.project import DbtProject, read_manifest
 from orchestration.defs.dbt.resources import Dbt, Told
 from orchestration.defs.dbt.translator import FolderTranslator
+from orchestration.defs.operations.lookback import Lookback
 from orchestration.settings import OrchestrationSettings
 
 
@@ -33,6 +34,6 @@ app_tables = [
 
 
 @dbt_assets(manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, name="dbt_models", pool="dbt")
-def dbt_models(context: dg.AssetExecutionContext, dbt: Dbt) -> Iterator[Told]:
+def dbt_models(context: dg.AssetExecutionContext, dbt: Dbt, lookback: Lookback) -> Iterator[Told]:
     """Every model of the project, built and tested by one dbt call."""
-    yield from dbt.build(context, MANIFEST, TRANSLATOR)
+    yield from dbt.build(context, MANIFEST, TRANSLATOR, all_tests=not lookback.days)

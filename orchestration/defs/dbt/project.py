@@ -20,6 +20,9 @@ from sqlalchemy.engine import URL
 
 from orchestration.errors import DbtFailed
 
+OF_THE_DAY = ("--exclude", "tag:nightly")
+"""Arguments of a build that leaves out the tests which read all of history for what the sources' own keys hold."""
+
 _TURN = threading.Lock()
 """dbt keeps its settings in globals: one call at a time in a process."""
 

@@ -9,7 +9,7 @@ from dagster_dbt import DagsterDbtTranslator
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from database.roles import owner_url
-from orchestration.defs.dbt.project import DbtProject
+from orchestration.defs.dbt.project import OF_THE_DAY, DbtProject
 from orchestration.errors import DbtFailed
 
 Told = dg.MaterializeResult[None] | dg.AssetCheckResult
@@ -23,11 +23,21 @@ class Dbt(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's own do
     target_path: str
 
     def build(
-        self, context: dg.AssetExecutionContext, manifest: Mapping[str, Any], translator: DagsterDbtTranslator
+        self,
+        context: dg.AssetExecutionContext,
+        manifest: Mapping[str, Any],
+        translator: DagsterDbtTranslator,
+        *,
+        all_tests: bool,
     ) -> Iterator[Told]:
-        """Build what the run selects, report each model and test, and raise DbtFailed at the end if any failed."""
+        """Build what the run selects, report each model and test, and raise DbtFailed at the end if any failed.
+
+        Without `all_tests` the nightly ones are left out.
+        """
         # Unit tests judge the code and not the data; they run with the other tests of the code.
         arguments = ["--exclude-resource-type", "unit_test", *_selection(context, manifest, translator)]
+        if not all_tests:
+            arguments += OF_THE_DAY
         results = self._project().build(owner_url(self.url), arguments)
         for result in results:
             yield from _told(result, manifest, translator)

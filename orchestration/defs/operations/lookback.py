@@ -1,4 +1,4 @@
-"""How far back the cross checks look: lately by the quarter of an hour, everything by night and by hand."""
+"""How far back checks and tests look: lately by the quarter of an hour, everything by night and by hand."""
 
 import dagster as dg
 
