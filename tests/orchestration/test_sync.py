@@ -223,6 +223,23 @@ def test_a_run_of_the_day_leaves_the_nightly_tests_out(synced: Synced, module_da
     assert nightly not in judged
 
 
+def test_marts_can_be_counted_from_the_beginning(
+    synced: Synced, connection: psycopg.Connection, module_database_url: str
+) -> None:
+    """What an operator asks for in the Launchpad builds every message's row anew, settled ones too."""
+    from orchestration import definitions as code  # noqa: PLC0415 - as above
+
+    versions = "SELECT message_id, xmin::text FROM intermediate.int_messages__engagement ORDER BY 1"
+    connection.execute("UPDATE app.email_events SET synced_at = synced_at - interval '1 day'")
+    connection.execute("UPDATE app.send_attempts SET recorded_at = recorded_at - interval '1 day'")
+    before = ask(connection, versions)
+    job = code.build(OrchestrationSettings(), module_database_url, SECRET_KEY).resolve_job_def("build")
+    for config, is_kept in (({}, True), ({"full_refresh": True}, False)):
+        with dg.DagsterInstance.ephemeral() as instance:
+            job.execute_in_process(run_config={"resources": {"lookback": {"config": config}}}, instance=instance)
+        assert (ask(connection, versions) == before) is is_kept
+
+
 def checks_of(instance: dg.DagsterInstance, *assets: str) -> set[dg.AssetCheckKey]:
     """Return the checks of these assets that the instance has seen evaluated."""
     names = ("unique_stg_app__sequences_sequence_id", "campaigns_arithmetic")

@@ -36,4 +36,4 @@ app_tables = [
 @dbt_assets(manifest=MANIFEST, dagster_dbt_translator=TRANSLATOR, name="dbt_models", pool="dbt")
 def dbt_models(context: dg.AssetExecutionContext, dbt: Dbt, lookback: Lookback) -> Iterator[Told]:
     """Every model of the project, built and tested by one dbt call."""
-    yield from dbt.build(context, MANIFEST, TRANSLATOR, all_tests=not lookback.days)
+    yield from dbt.build(context, MANIFEST, TRANSLATOR, all_tests=not lookback.days, full_refresh=lookback.full_refresh)

@@ -29,15 +29,18 @@ class Dbt(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's own do
         translator: DagsterDbtTranslator,
         *,
         all_tests: bool,
+        full_refresh: bool,
     ) -> Iterator[Told]:
         """Build what the run selects, report each model and test, and raise DbtFailed at the end if any failed.
 
-        Without `all_tests` the nightly ones are left out.
+        Without `all_tests` the nightly ones are left out; with `full_refresh` all of history is counted anew.
         """
         # Unit tests judge the code and not the data; they run with the other tests of the code.
         arguments = ["--exclude-resource-type", "unit_test", *_selection(context, manifest, translator)]
         if not all_tests:
             arguments += OF_THE_DAY
+        if full_refresh:
+            arguments.append("--full-refresh")
         results = self._project().build(owner_url(self.url), arguments)
         for result in results:
             yield from _told(result, manifest, translator)

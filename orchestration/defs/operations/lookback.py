@@ -7,6 +7,8 @@ class Lookback(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's o
     """The last `days` by the database's clock, in which rows arrived; 0 is all of history."""
 
     days: int = 0
+    full_refresh: bool = False
+    """Whether dbt counts from the beginning, and not on from what it has counted; asked for by hand."""
 
     def sentence(self) -> str:
         """Say in the metadata of a check what it has looked at."""
