@@ -14,10 +14,10 @@ _FILE = re.compile(r"\A---\n(?P<matter>.*?)\n---\n(?P<text>.*)\Z", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One prompt: `name` is `<workflow>/<file>`, `version` what a draft or a trace is labelled with."""
+    """One prompt: `name` is `<workflow>/<file>`, `version` counts its texts from 1, in Langfuse too."""
 
     name: str
-    version: str
+    version: int
     text: str
 
 
@@ -29,9 +29,23 @@ def load(workflow: str, name: str) -> Prompt:
         raise PromptNotFound(f"There is no prompt {name} in the workflow {workflow}.")
     found = _FILE.match(file.read_text(encoding="utf-8"))
     matter = dict(line.split(": ", 1) for line in found["matter"].splitlines()) if found else {}
-    if not found or not {"name", "version"} <= matter.keys():
-        raise PromptNotFound(f"The prompt {name} of {workflow} must start with front matter that has name and version.")
-    return Prompt(matter["name"], matter["version"], found["text"].strip())
+    if not found or matter.get("name") != f"{workflow}/{name}" or not matter.get("version", "").isdecimal():
+        raise PromptNotFound(
+            f"The prompt {name} of {workflow} must start with front matter: `name: {workflow}/{name}` and a `version`, "
+            "a whole number that is raised with every change of its text."
+        )
+    return Prompt(matter["name"], int(matter["version"]), found["text"].strip())
+
+
+def all_prompts() -> list[Prompt]:
+    """Return the prompts of every workflow, by name."""
+    folders = sorted(folder.name for folder in files("ai.workflows").iterdir() if (folder / "prompts").is_dir())
+    return [
+        load(workflow, file.name.removesuffix(".md"))
+        for workflow in folders
+        for file in sorted((files("ai.workflows") / workflow / "prompts").iterdir(), key=lambda one: one.name)
+        if file.name.endswith(".md")
+    ]
 
 
 def fence(data: Mapping[str, object]) -> str:

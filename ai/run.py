@@ -29,7 +29,7 @@ async def run(workflow: Workflow[In, Out], material: In, *, context: RunContext)
             material=material,
         ) as trace,
     ):
-        nodes = NodeContext(workflow=workflow.name, models=context.models, trace=trace)
+        nodes = NodeContext(workflow.name, context.models, trace, context.meter)
         state = await graph.ainvoke({"request": material}, context=nodes)
         output: Out = state["result"]
         trace.finished(output)

@@ -30,6 +30,7 @@ VARIABLES = frozenset({
     "company",
     "role",
     "segment",
+    "unsubscribe_url",
     "sender.name",
     "sender.email",
     "workspace.name",
@@ -106,6 +107,7 @@ def lead_variables(
     sender_name: str = "",
     sender_email: str = "",
     workspace_name: str = "",
+    unsubscribe_url: str = "",
 ) -> dict[str, object]:
     """Return what `render` takes.
 
@@ -114,6 +116,7 @@ def lead_variables(
     values: dict[str, object] = {name: one_line(str(lead.get(name) or "")) for name in _FIELDS}
     values["full_name"] = values["full_name"] or f"{values['first_name']} {values['last_name']}".strip()
     values["custom"] = {name: printable(str(value)) for name, value in custom_fields.items() if value is not None}
+    values["unsubscribe_url"] = one_line(unsubscribe_url)
     values["sender"] = {"name": one_line(sender_name), "email": one_line(sender_email)}
     values["workspace"] = {"name": one_line(workspace_name)}
     return values

@@ -4,14 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
 
 import httpx
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ai.models import ModelAccess, model_access
-from ai.run import RunContext
 from ai.settings import AiSettings
 from ai.tracing import Tracing, tracing
 from api.batches import Batches
@@ -59,10 +57,6 @@ class Services:
             api_key=self.secrets.decrypt(connection.encrypted_key),
         )
 
-    def ai_context(self, workspace_id: UUID, *, actor: str | None = None, tags: tuple[str, ...] = ()) -> RunContext:
-        """Return what an AI workflow runs with on behalf of a workspace."""
-        return RunContext(workspace_id, actor, tags, self.models, self.tracing)
-
 
 @asynccontextmanager
 async def open_services(
@@ -96,5 +90,6 @@ async def open_services(
     finally:
         if models is not None:
             await models.close()
-        traces.close()
+        # It waits for what is still on its way.
+        await asyncio.to_thread(traces.close)
         await pool.dispose()

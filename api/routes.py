@@ -14,6 +14,7 @@ from api.imports.endpoints import router as imports
 from api.jobs.endpoints import router as jobs
 from api.leads.endpoints import router as leads
 from api.lists.endpoints import router as lists
+from api.mailboxes.endpoints import router as mailboxes
 from api.outcomes.endpoints import router as outcomes
 from api.previews.endpoints import router as previews
 from api.replies.endpoints import router as replies
@@ -22,6 +23,7 @@ from api.sequences.endpoints import router as sequences
 from api.suppressions.endpoints import router as suppressions
 from api.timeline.endpoints import router as timeline
 from api.undos.endpoints import router as undos
+from api.usage.endpoints import router as usage
 from api.webhooks.endpoints import router as webhooks
 from api.workspaces.endpoints import router as workspaces
 
@@ -44,9 +46,11 @@ ROUTERS: list[APIRouter] = [
     outcomes,
     events,
     replies,
+    mailboxes,
     erasure,
     timeline,
     jobs,
+    usage,
     analytics,
     unsubscribe,
 ]

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 from api.commits.tasks import commit_import
-from api.drafts.tasks import generate_draft
+from api.drafts.tasks import generate_draft, score_draft
 from api.erasure.tasks import erase_traces
 from api.events.tasks import apply_provider_events, sync_analytics
 from api.imports.tasks import expire_import
 from api.jobs.engine import Task
+from api.mailboxes.tasks import poll_mailbox
 from api.outcomes.tasks import reconcile_send, sweep_sends
-from api.replies.tasks import classify_reply, resume_enrollment
+from api.replies.tasks import classify_reply, resume_enrollment, score_reply
 from api.resources import Services
 from api.sending.tasks import resume_sends, send_email
 from api.settings import ApiSettings
@@ -25,12 +26,15 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
     return [
         Task("send_email", send_email, SENT_PER_CALL * settings.send_concurrency, on_lost="verify"),
         Task("generate_draft", generate_draft, settings.draft_concurrency),
+        Task("score_draft", score_draft, concurrency=2),
         Task("commit_import", commit_import, concurrency=2, on_lost="verify"),
         Task("undo_import", undo_import, concurrency=2, on_lost="verify"),
         Task("expire_import", expire_import, concurrency=1),
         Task("apply_provider_events", apply_provider_events, concurrency=2),
         Task("sync_analytics", sync_analytics, concurrency=2),
         Task("classify_reply", classify_reply, concurrency=4),
+        Task("score_reply", score_reply, concurrency=2),
+        Task("poll_mailbox", poll_mailbox, concurrency=8, on_lost="verify"),
         Task("reconcile_send", reconcile_send, concurrency=2, on_lost="verify"),
         Task("sweep_sends", sweep_sends, concurrency=1, every=timedelta(hours=1)),
         Task("resume_sends", resume_sends, concurrency=2),

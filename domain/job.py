@@ -16,6 +16,10 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+OPEN = frozenset({JobStatus.PENDING, JobStatus.RUNNING})
+"""Statuses of a job that will still do something."""
+
+
 class JobEvent(StrEnum):
     """What people can do to a job."""
 

@@ -24,6 +24,8 @@ commands = typer.Typer(
 )
 accounts = typer.Typer(help="The customers of this installation.", no_args_is_help=True)
 commands.add_typer(accounts, name="accounts")
+prompts = typer.Typer(help="What the AI workflows tell a model.", no_args_is_help=True)
+commands.add_typer(prompts, name="prompts")
 
 Host = Annotated[str, typer.Option(envvar="SALESMATTER_HOST", help="The address to listen on.")]
 ApiPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_API_PORT")]
@@ -151,6 +153,17 @@ def create_account(
     with open_migrated_database() as database:
         made = asyncio.run(create(database, name=name, email=email, user_name=user_name or email))
     typer.echo(made.api_key)
+
+
+@prompts.command("push")
+def push_prompts() -> None:
+    """Publish the prompts in Langfuse, under the numbers that their files give; what is there already stays."""
+    from ai.prompts import all_prompts
+    from ai.settings import AiSettings
+    from ai.tracing.langfuse_prompts import push
+
+    for pushed in push(AiSettings(), all_prompts()):
+        typer.echo(f"{pushed.prompt.name} {pushed.prompt.version}: {pushed.outcome}")
 
 
 def app() -> None:

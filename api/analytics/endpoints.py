@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import Field
 from starlette.types import Receive, Scope, Send
 
 from api.analytics import service
@@ -21,24 +20,21 @@ from api.analytics.schemas import (
     CampaignSort,
     DayMetrics,
 )
-from api.analytics.service import Days, NotBuilt, Period
+from api.analytics.service import NotBuilt
 from api.dependencies import Member, MemberDep
 from api.errors import NotFound, responses
 from api.pagination import Page, PageRequest, sorted_by
+from api.periods import Days, End, Period, Start
 from api.routing import room_router
 
 router = room_router("/api/metrics/{workspaceId}", "analytics")
 
-EARLIEST, LATEST = datetime.date(2000, 1, 1), datetime.date(2999, 12, 31)
 SENT_AT_ONCE = 256 * 1024
 
 CampaignId = Annotated[
     str,
     Path(alias="campaignId", max_length=100, pattern=r"^[^\x00]+$", description="A sequence's or a bulk email's id."),
 ]
-Day = Annotated[datetime.date, Field(ge=EARLIEST, le=LATEST)]
-Start = Annotated[Day | None, Query(description="First day, in the workspace's timezone.")]
-End = Annotated[Day | None, Query(description="Last day, itself included.")]
 OneCampaign = Annotated[
     str | None,
     Query(alias="campaignId", max_length=100, description="Only what became of one sequence's messages."),

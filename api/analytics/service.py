@@ -2,10 +2,8 @@
 
 import codecs
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import IO
 from uuid import UUID
 
@@ -15,12 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.analytics import repository
 from api.analytics.repository import COUNTS, RATES, Slice
 from api.analytics.schemas import CampaignFilter
-from api.errors import Malformed, NotFound
+from api.errors import NotFound
 from api.pagination import PageRequest
+from api.periods import Days, Period
 from database.direct import Named
 
-LONGEST_DAYS = 366
-USUAL_DAYS = 30
 IN_MEMORY_BYTES = 4 * 1024 * 1024
 RATE_DIGITS = 12
 """To how many digits two rates differ: what is beyond comes of their being floats."""
@@ -31,47 +28,6 @@ class NotBuilt(NotFound):
     """The figures do not exist yet: dbt has not run on this database."""
 
     code = "analytics_not_built"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Local days from `start` to `end`, both included; an end that is None is open. Raises Malformed."""
-
-    start: date | None
-    end: date | None
-
-    def __post_init__(self) -> None:
-        """Refuse a period that ends before it starts, or is longer than is answered."""
-        if self.start is None or self.end is None:
-            return
-        if self.start > self.end:
-            problem = {"location": ["query", "start"], "message": f"must not be after end, {self.end}"}
-            raise Malformed("The period starts after it ends.", errors=[problem])
-        if (self.end - self.start).days >= LONGEST_DAYS:
-            problem = {"location": ["query", "end"], "message": f"at most {LONGEST_DAYS} days after start"}
-            raise Malformed(f"A period is at most {LONGEST_DAYS} days long.", errors=[problem])
-
-    def previous(self) -> "Period | None":
-        """Return the period of equal length that ends the day before, if both ends are known."""
-        if self.start is None or self.end is None:
-            return None
-        return Period(self.start - (self.end - self.start) - timedelta(days=1), self.start - timedelta(days=1))
-
-
-@dataclass(frozen=True, slots=True)
-class Days:
-    """Local days from `start` to `end`, both included and known."""
-
-    start: date
-    end: date
-
-    @classmethod
-    def of(cls, start: date | None, end: date | None, today: Callable[[], date]) -> "Days":
-        """Return the days asked for: with one end 30 of them, with none the 30 that end today; raises Malformed."""
-        last = end or (start + timedelta(days=USUAL_DAYS - 1) if start else today())
-        first = start or last - timedelta(days=USUAL_DAYS - 1)
-        Period(first, last)
-        return cls(first, last)
 
 
 async def list_campaigns(

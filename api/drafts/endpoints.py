@@ -65,7 +65,7 @@ async def change_draft(member: MemberDep, draft_id: DraftId, body: DraftChange, 
     """Edit a draft before it is sent."""
     held = await service.hold_draft(member.session, member.workspace_id, draft_id)
     if_match.require(DraftOut.of(held))
-    return DraftOut.of(await service.edit(member.session, held, body.model_dump(exclude_unset=True)))
+    return DraftOut.of(await service.edit(member.session, held, body.model_dump(exclude_unset=True), member.now))
 
 
 @router.post("/{draftId}/approve", operation_id="approveDraft", responses=responses(NotFound, Conflict))
@@ -77,11 +77,13 @@ async def approve_draft(member: MemberDep, draft_id: DraftId) -> DraftOut:
 @router.post("/{draftId}/reject", operation_id="rejectDraft", responses=responses(NotFound, Conflict))
 async def reject_draft(member: MemberDep, draft_id: DraftId, body: RejectIn) -> DraftOut:
     """Keep a draft from being sent, with the reason; it can be written again."""
-    return DraftOut.of(await service.reject(member.session, member.workspace_id, draft_id, body.reason))
+    return DraftOut.of(await service.reject(member.session, member.workspace_id, draft_id, body.reason, member.now))
 
 
 @router.post("/{draftId}/regenerate", operation_id="regenerateDraft", responses=responses(NotFound, Conflict))
 async def regenerate_draft(member: MemberDep, draft_id: DraftId) -> DraftOut:
     """Have a draft written again."""
-    changed = await service.regenerate(member.session, member.workspace_id, draft_id, member.now)
+    changed = await service.regenerate(
+        member.session, member.workspace_id, draft_id, by=member.caller.user_id, now=member.now
+    )
     return DraftOut.of(changed)

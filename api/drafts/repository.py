@@ -8,7 +8,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, cast, exists, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    cast,
+    exists,
+    func,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments.repository import among, unmailable
@@ -21,11 +33,26 @@ _STORE = text(
     """
     UPDATE app.email_drafts AS draft
        SET status = made.status, subject = made.subject, body = made.body, body_html = made.body_html,
-           error_reason = made.error_reason, generation = made.generation
+           error_reason = made.error_reason, generation = made.generation, written = NULL
       FROM jsonb_to_recordset(CAST(:written AS jsonb)) AS made
            (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb)
      WHERE draft.id = made.id AND draft.workspace_id = :workspace_id AND draft.status = ANY(CAST(:sources AS text[]))
     RETURNING draft.*
+    """
+)
+
+
+# Not by the order of steps, which may have changed between them.
+_THREADS = text(
+    """
+    SELECT enrollment_id, 'sent' AS direction, subject, body AS text, sent_at AS at, id
+      FROM app.email_drafts
+     WHERE enrollment_id = ANY(CAST(:threads AS uuid[])) AND status = 'sent'
+    UNION ALL
+    SELECT enrollment_id, 'received', subject, text, received_at, id
+      FROM app.replies
+     WHERE enrollment_id = ANY(CAST(:threads AS uuid[])) AND NOT is_automatic
+     ORDER BY enrollment_id, at, id
     """
 )
 
@@ -76,18 +103,16 @@ async def find_materials(session: AsyncSession, workspace_id: UUID, draft_ids: R
     return [Material(*row) for row in await session.execute(statement)]
 
 
-async def earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> Rows[EmailDraft]:
-    """Return what was sent in the enrollments of these drafts before, in order."""
-    statement = (
-        select(EmailDraft)
-        .where(
-            EmailDraft.enrollment_id.in_([draft.enrollment_id for draft in drafts if draft.step_order > 1]),
-            EmailDraft.status == DraftStatus.SENT,
-        )
-        # Not by the order of steps, which may have changed between them.
-        .order_by(EmailDraft.enrollment_id, EmailDraft.sent_at, EmailDraft.id)
-    )
-    return (await session.scalars(statement)).all()
+async def earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> Rows[Row[Any]]:
+    """Return what was sent and what people answered in the enrollments of these drafts, in order.
+
+    Rows of `enrollment_id`, `direction` (sent or received), `subject`, `text`.
+    """
+    threads = [draft.enrollment_id for draft in drafts if draft.step_order > 1]
+    if not threads:
+        return []
+    found: Rows[Row[Any]] = (await session.execute(_THREADS, {"threads": threads})).all()
+    return found
 
 
 async def store(session: AsyncSession, workspace_id: UUID, written: Rows[dict[str, Any]]) -> Rows[EmailDraft]:
@@ -203,6 +228,18 @@ async def which_exist(session: AsyncSession, workspace_id: UUID, draft_ids: Rows
     """Return those of these drafts that the workspace has."""
     statement = select(EmailDraft.id).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
     return set((await session.scalars(statement)).all())
+
+
+def scores_of(
+    workspace_id: UUID, draft_ids: Rows[UUID], payload: dict[str, Any], now: datetime
+) -> Select[tuple[dict[str, Any], datetime]]:
+    """Return the (payload, due) of the job that scores the trace of each of these drafts that has one."""
+    told = func.jsonb_build_object("draftId", EmailDraft.id).op("||")(cast(payload, JSONB))
+    return select(told, cast(now, EmailDraft.send_at.type)).where(
+        EmailDraft.workspace_id == workspace_id,
+        EmailDraft.id == among(draft_ids),
+        EmailDraft.generation["trace_id"].astext.is_not(None),
+    )
 
 
 def sends_of(workspace_id: UUID, draft_ids: Rows[UUID], now: datetime) -> Select[tuple[dict[str, Any], datetime]]:

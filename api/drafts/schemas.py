@@ -2,16 +2,24 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from api.pagination import Wire
+from api.usage.schemas import GenerationOut
 from domain.draft import DraftStatus
 
 ONE_LINE = r"^[^\r\n]*[^\s][^\r\n]*$"
 """Something to read, on one line."""
+
+
+class WrittenOut(Wire):
+    """A text before the first edit by a person."""
+
+    subject: str
+    body: str
 
 
 class DraftOut(Wire):
@@ -28,7 +36,8 @@ class DraftOut(Wire):
     body_html: str
     status: DraftStatus
     error_reason: str | None
-    generation: dict[str, Any] | None
+    generation: GenerationOut | None
+    written: Annotated[WrittenOut | None, Field(description="The text before the first edit; null without one.")]
     send_at: datetime | None
     sent_at: datetime | None
     created_at: datetime

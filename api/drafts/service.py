@@ -4,6 +4,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import SequenceMatcher
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from ai.workflows.email_generation.state import (
     EmailGenerationInput,
     EmailGenerationOutput,
 )
+from ai.workflows.intent_classification.quotes import written_part
 from api.drafts import repository
 from api.drafts.repository import Material
 from api.drafts.schemas import Approval, ApprovalStatus
@@ -29,6 +31,9 @@ from domain.draft import EDITABLE, DraftEvent, DraftStatus, next_status, sources
 APPROVED, REFUSED = ApprovalStatus.APPROVED, ApprovalStatus.REFUSED
 NOT_WAITING, UNKNOWN = ApprovalStatus.NOT_WAITING, ApprovalStatus.UNKNOWN
 SEND_EMAIL = "send_email"
+SCORE_DRAFT = "score_draft"
+MOST_WORDS_COMPARED = 2_000
+"""Of a text; comparing takes the product of both, and emails are far shorter."""
 
 
 async def get_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
@@ -69,10 +74,14 @@ async def list_drafts(
     )
 
 
-async def edit(session: AsyncSession, draft: EmailDraft, values: dict[str, Any]) -> EmailDraft:
-    """Change the subject or the text of a draft that is held; raises Conflict once it is being sent."""
+async def edit(session: AsyncSession, draft: EmailDraft, values: dict[str, Any], now: datetime) -> EmailDraft:
+    """Change the subject or the text of a draft that is held; raises Conflict once it is being sent.
+
+    What was written before the first edit is kept.
+    """
     if not values:
         return draft
+    values = {**values, "written": draft.written or {"subject": draft.subject, "body": draft.body}}
     if "body" in values:
         values = {**values, "body_html": _paragraphs(values["body"])}
     changed = await repository.change(session, draft.workspace_id, draft.id, EDITABLE, values)
@@ -82,6 +91,7 @@ async def edit(session: AsyncSession, draft: EmailDraft, values: dict[str, Any])
             if draft.status in EDITABLE
             else Conflict(f"A draft that is {draft.status} has no text to edit.")
         )
+    await _score(session, draft.workspace_id, [draft.id], {}, now)
     return changed
 
 
@@ -104,7 +114,9 @@ async def approve(
     Returns a row for each that waited, and for each that was asked for by its id.
     """
     waited = await repository.approve(session, workspace_id, draft_ids=draft_ids, sequence_id=sequence_id)
-    await send_when_due(session, workspace_id, [one for one, refusal in waited.items() if refusal is None], now)
+    approved = [one for one, refusal in waited.items() if refusal is None]
+    await send_when_due(session, workspace_id, approved, now)
+    await _score(session, workspace_id, approved, {"approved": True}, now)
     others = [one for one in dict.fromkeys(draft_ids or ()) if one not in waited]
     there = await repository.which_exist(session, workspace_id, others) if others else set()
     return [
@@ -131,20 +143,62 @@ async def send_when_due(session: AsyncSession, workspace_id: UUID, draft_ids: Se
         await jobs.enqueue_each(session, SEND_EMAIL, workspace_id, due, max_attempts=20)
 
 
-async def reject(session: AsyncSession, workspace_id: UUID, draft_id: UUID, reason: str) -> EmailDraft:
+async def reject(session: AsyncSession, workspace_id: UUID, draft_id: UUID, reason: str, now: datetime) -> EmailDraft:
     """Keep a draft from being sent; raises NotFound, InvalidTransition, and Conflict once it is being sent.
 
     Its job finds nothing to do; when the draft is written again and approved, it gets another.
     """
-    return await _move(session, workspace_id, draft_id, DraftEvent.REJECTED, f"rejected: {reason}")
+    draft = await _move(session, workspace_id, draft_id, DraftEvent.REJECTED, f"rejected: {reason}")
+    await _score(session, workspace_id, [draft_id], {"approved": False, "reason": reason}, now)
+    return draft
 
 
-async def regenerate(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> EmailDraft:
+async def _score(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], payload: dict[str, Any], now: datetime
+) -> None:
+    """Have the traces of drafts scored by what people made of the text; those without a trace are left out."""
+    if draft_ids:
+        to_score = repository.scores_of(workspace_id, draft_ids, payload, now)
+        await jobs.enqueue_each(session, SCORE_DRAFT, workspace_id, to_score)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedDraft:
+    """A draft's trace, whether people edited its text, and how alike it is (0 to 1) to what was written."""
+
+    trace_id: str
+    is_edited: bool
+    similarity: float
+
+
+async def traced(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> TracedDraft | None:
+    """Return what is known of a draft's trace; None for a draft without one."""
+    draft = await repository.find_draft(session, workspace_id, draft_id)
+    if draft is None or not draft.generation or not (trace_id := draft.generation.get("trace_id")):
+        return None
+    if draft.written is None:
+        return TracedDraft(trace_id, is_edited=False, similarity=1.0)
+    before = f"{draft.written['subject']}\n{draft.written['body']}"
+    alike = similarity(before, f"{draft.subject}\n{draft.body}")
+    return TracedDraft(trace_id, is_edited=True, similarity=alike)
+
+
+def similarity(before: str, after: str) -> float:
+    """Return which share (0 to 1) of the words of two texts they have in common, in the same order."""
+    one, other = (text.split()[:MOST_WORDS_COMPARED] for text in (before, after))
+    return round(SequenceMatcher(None, one, other, autojunk=False).ratio(), 4)
+
+
+async def regenerate(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, *, by: UUID, now: datetime
+) -> EmailDraft:
     """Have a draft written again; raises NotFound, InvalidTransition, and Conflict where that would be in vain."""
     draft = await _move(session, workspace_id, draft_id, DraftEvent.REGENERATED, None)
     if (refusal := await repository.find_refusal(session, draft)) is not None:
         raise Conflict(f"The draft can never be sent: {refusal}.")
-    await write(session, workspace_id, [draft_id], now)
+    await jobs.enqueue(
+        session, GENERATE_DRAFT, workspace_id, [jobs.Job(now, {"draftId": str(draft_id), "actor": str(by)})]
+    )
     return draft
 
 
@@ -190,9 +244,10 @@ async def assign(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[
     """Return what each of these drafts is to be written from, or None where there is nothing to write."""
     materials = {one.draft.id: one for one in await repository.find_materials(session, workspace_id, draft_ids)}
     earlier: dict[UUID, list[EarlierMessage]] = {}
-    for sent in await repository.earlier_messages(session, [one.draft for one in materials.values()]):
-        message = EarlierMessage(direction="sent", subject=sent.subject, text=sent.body)
-        earlier.setdefault(sent.enrollment_id, []).append(message)
+    for said in await repository.earlier_messages(session, [one.draft for one in materials.values()]):
+        words = said.text if said.direction == "sent" else written_part(said.text)
+        message = EarlierMessage(direction=said.direction, subject=said.subject, text=words)
+        earlier.setdefault(said.enrollment_id, []).append(message)
     return [
         Assignment(one, generation_input(one.workspace, one.step, one.lead, earlier.get(one.draft.enrollment_id, ())))
         if (one := materials.get(draft_id)) is not None

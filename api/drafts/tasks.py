@@ -8,6 +8,8 @@ from api.drafts import service
 from api.drafts.service import Written
 from api.jobs.engine import Work
 from api.resources import Services
+from api.suppressions.tokens import unsubscribe_url
+from api.usage.service import ai_context
 
 
 async def generate_draft(work: Work[Services]) -> None:
@@ -16,7 +18,29 @@ async def generate_draft(work: Work[Services]) -> None:
     assignment = await batches.run(service.assign, work.workspace_id, UUID(work.payload["draftId"]))
     if assignment is None:
         return
-    context = work.resources.ai_context(work.workspace_id, tags=(f"sequence:{assignment.material.sequence.id}",))
-    output = await run(EMAIL_GENERATION, assignment.request, context=context)
+    draft = assignment.material.draft
+    url = unsubscribe_url(work.resources.settings, work.workspace_id, draft.lead_id, draft.id)
+    context = ai_context(
+        work.resources,
+        work.workspace_id,
+        actor=work.payload.get("actor"),
+        tags=(f"sequence:{draft.sequence_id}", f"draft:{draft.id}"),
+    )
+    request = assignment.request.model_copy(update={"unsubscribe_url": url})
+    output = await run(EMAIL_GENERATION, request, context=context)
     written = Written(assignment.material, output, work.clock.now())
     await batches.run(service.store, work.workspace_id, written)
+
+
+async def score_draft(work: Work[Services]) -> None:
+    """Tell the trace of a draft what people made of its text: whether they took it, and how much of it they kept."""
+    payload = work.payload
+    async with work.transaction() as session:
+        traced = await service.traced(session, work.workspace_id, UUID(payload["draftId"]))
+    if traced is None:
+        return
+    trace_id, score = traced.trace_id, work.resources.tracing.score
+    if "approved" in payload:
+        score(trace_id, "approved", payload["approved"], key=f"{trace_id}-approved", comment=payload.get("reason"))
+    if traced.is_edited or payload.get("approved"):
+        score(trace_id, "edit_similarity", traced.similarity, key=f"{trace_id}-similarity")

@@ -52,6 +52,7 @@ async def enroll(member: MemberDep, body: EnrollIn) -> EnrollResult:
         sequence_id=body.sequence_id,
         lead_ids=body.lead_ids,
         list_id=body.list_id,
+        by=member.caller.user_id,
         now=member.now,
     )
     return EnrollResult(enrolled=enrolled, skipped=skipped)

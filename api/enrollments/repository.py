@@ -190,9 +190,12 @@ def _candidates(workspace_id: UUID, chosen: Chosen, sequence_id: UUID, send_ats:
     )
 
 
-def drafts_just_made(workspace_id: UUID, sequence_id: UUID, due: datetime) -> Select[tuple[dict[str, Any], datetime]]:
+def drafts_just_made(
+    workspace_id: UUID, sequence_id: UUID, due: datetime, by: UUID
+) -> Select[tuple[dict[str, Any], datetime]]:
     """Return the (payload, due) of a job for each draft that this transaction has made for the sequence."""
-    return select(func.jsonb_build_object("draftId", EmailDraft.id), literal(due)).where(
+    payload = func.jsonb_build_object("draftId", EmailDraft.id, "actor", literal(str(by)))
+    return select(payload, literal(due)).where(
         EmailDraft.workspace_id == workspace_id,
         EmailDraft.sequence_id == sequence_id,
         EmailDraft.status == DraftStatus.PENDING,
@@ -239,6 +242,46 @@ async def move(
         },
     )
     return list(rows.all())
+
+
+async def put_off(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], reason: str, resume_at: datetime | None
+) -> list[UUID]:
+    """Set when enrollments of these leads that are paused for a reason resume; returns which."""
+    waiting = (
+        select(LeadEnrollment.id)
+        .where(
+            LeadEnrollment.workspace_id == workspace_id,
+            LeadEnrollment.lead_id == among(lead_ids),
+            LeadEnrollment.status == EnrollmentStatus.PAUSED,
+            LeadEnrollment.pause_reason == reason,
+        )
+        .order_by(LeadEnrollment.id)
+        .with_for_update(key_share=True)
+        .cte("waiting")
+    )
+    statement = update(LeadEnrollment).where(LeadEnrollment.id == waiting.c.id).values(resume_at=resume_at)
+    return list((await session.scalars(statement.returning(LeadEnrollment.id))).all())
+
+
+_STOPPED_BY = text(
+    """
+    SELECT enrollment.id
+      FROM app.lead_enrollments AS enrollment,
+           LATERAL (SELECT event, cause FROM app.enrollment_events
+                     WHERE enrollment_id = enrollment.id ORDER BY id DESC LIMIT 1) AS last
+     WHERE enrollment.workspace_id = :workspace_id AND enrollment.lead_id = :lead_id
+       AND last.event = :event AND last.cause = :cause
+    """
+)
+
+
+async def stopped_by(
+    session: AsyncSession, workspace_id: UUID, lead_id: UUID, event: EnrollmentEvent, cause: str
+) -> list[UUID]:
+    """Return the enrollments of a lead to which an event of a cause happened last."""
+    told = {"workspace_id": workspace_id, "lead_id": lead_id, "event": event.value, "cause": cause}
+    return list((await session.scalars(_STOPPED_BY, told)).all())
 
 
 async def call_off(session: AsyncSession, workspace_id: UUID, enrollment_ids: Sequence[UUID], reason: str) -> None:

@@ -92,6 +92,7 @@ async def enroll(
     sequence_id: UUID,
     lead_ids: Sequence[UUID] | None,
     list_id: UUID | None,
+    by: UUID,
     now: datetime,
 ) -> tuple[int, dict[str, int]]:
     """Enroll leads by id or a whole list; returns how many were, and how many were skipped for which reason.
@@ -110,7 +111,7 @@ async def enroll(
     first = (await sequences.list_steps(session, sequence))[0]
     send_ats = {zone: sending_hours(workspace, zone, now=now, delay=delay_of(first)).at for zone in (None, *zones)}
     counts = await repository.enroll(session, workspace.id, chosen, step=first, send_ats=send_ats, now=now)
-    made = repository.drafts_just_made(workspace.id, sequence_id, now)
+    made = repository.drafts_just_made(workspace.id, sequence_id, now, by)
     await jobs.enqueue_each(session, GENERATE_DRAFT, workspace.id, made)
     enrolled, free = counts.pop("enrolled", 0), counts.pop(None, 0)
     skipped = {reason: leads for reason, leads in counts.items() if reason is not None}
@@ -264,19 +265,35 @@ async def stop_leads(
     cause: str,
     now: datetime,
     resume_at: datetime | None = None,
-) -> None:
-    """Move every enrollment of these leads that the event is legal for: a bounce, a reply, an absence, a pause."""
-    if lead_ids:
-        await _move(
-            session,
-            workspace_id,
-            event,
-            lead_ids=lead_ids,
-            cause=cause,
-            now=now,
-            pause_reason=cause if event is EnrollmentEvent.PAUSED else event.value if event in _PAUSES else None,
-            resume_at=resume_at,
-        )
+) -> list[UUID]:
+    """Move every enrollment of these leads that the event is legal for: a bounce, a reply, an absence, a pause.
+
+    Returns which moved.
+    """
+    if not lead_ids:
+        return []
+    return await _move(
+        session,
+        workspace_id,
+        event,
+        lead_ids=lead_ids,
+        cause=cause,
+        now=now,
+        pause_reason=cause if event is EnrollmentEvent.PAUSED else event.value if event in _PAUSES else None,
+        resume_at=resume_at,
+    )
+
+
+async def put_off(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], resume_at: datetime | None
+) -> list[UUID]:
+    """Let what waits for these leads' return wait until another moment, or until somebody resumes it; returns which."""
+    return await repository.put_off(session, workspace_id, lead_ids, EnrollmentEvent.OUT_OF_OFFICE.value, resume_at)
+
+
+async def stopped_by(session: AsyncSession, workspace_id: UUID, lead_id: UUID, cause: str) -> list[UUID]:
+    """Return the enrollments of a lead that an answer stopped, by its cause, and that nobody moved since."""
+    return await repository.stopped_by(session, workspace_id, lead_id, EnrollmentEvent.REPLY_RECEIVED, cause)
 
 
 _PAUSES = {EnrollmentEvent.HARD_BOUNCED, EnrollmentEvent.OUT_OF_OFFICE}

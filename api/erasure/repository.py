@@ -38,7 +38,7 @@ _EMPTY_DRAFTS = text(
          FOR NO KEY UPDATE OF draft
     )
     UPDATE app.email_drafts AS draft
-       SET subject = '', body = '', body_html = '', generation = NULL,
+       SET subject = '', body = '', body_html = '', generation = NULL, written = NULL,
            status = CASE WHEN held.is_unsent THEN 'failed' ELSE draft.status END,
            error_reason = CASE WHEN held.is_unsent THEN :reason END
       FROM held

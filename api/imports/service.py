@@ -32,6 +32,7 @@ from api.tabular.blocks import frames, read_layout
 from api.tabular.errors import UnreadableFile
 from api.tabular.layout import Layout
 from api.tabular.text import reading_text
+from api.usage.service import ai_context
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
@@ -68,7 +69,7 @@ async def reading(
             known = await repository.recall_mapping(session, workspace_id, _hash_of(layout.headers))
         remembered = [ColumnMapping.model_validate(one) for one in known] if known is not None else None
         asked = CsvMappingInput(headers=layout.headers, samples=samples, remembered=remembered)
-        context = services.ai_context(workspace_id, actor=str(actor), tags=("import",))
+        context = ai_context(services, workspace_id, actor=str(actor), tags=("import",))
         proposed = await run(CSV_MAPPING, asked, context=context)
         if not any(one.target is Target.EMAIL for one in proposed.columns):
             raise UnreadableFile("No column of the file holds email addresses.")

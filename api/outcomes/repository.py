@@ -28,9 +28,9 @@ from database.models import (
 )
 from domain.draft import DraftEvent, DraftStatus, sources_of
 from domain.enrollment import EnrollmentStatus
+from domain.job import OPEN
 from domain.sequence import SequenceStatus
 
-OPEN_JOBS = (JobStatus.PENDING, JobStatus.RUNNING)
 TRANSACTIONS = "transactions"
 
 # Everlytic's own word, that is here already but was not acted upon yet.
@@ -130,7 +130,7 @@ async def open_look_ups(
     statement = select(draft_id, ScheduledJob.run_at, ScheduledJob.last_error).where(
         ScheduledJob.workspace_id == workspace_id,
         ScheduledJob.job_type == job_type,
-        ScheduledJob.status.in_(OPEN_JOBS),
+        ScheduledJob.status.in_(OPEN),
         draft_id.in_([str(one) for one in draft_ids]),
     )
     return {row[0]: row for row in await session.execute(statement)}
@@ -225,7 +225,7 @@ async def unwatched(session: AsyncSession, workspace_id: UUID, job_type: str, *,
         SendAttempt.workspace_id == workspace_id,
         SendAttempt.outcome == SendOutcome.UNKNOWN,
         SendAttempt.claimed_at > claimed_after,
-        ~_job_of(SendAttempt.draft_id, workspace_id, job_type, *OPEN_JOBS),
+        ~_job_of(SendAttempt.draft_id, workspace_id, job_type, *OPEN),
     )
     return (await session.scalars(statement)).all()
 
@@ -236,7 +236,7 @@ async def sequences_with_forgotten(
     """Return the active sequences that have drafts due of active enrollments, and no job to send or write them."""
     waits = or_(
         *(
-            and_(EmailDraft.status == status, ~_job_of(EmailDraft.id, workspace_id, job_type, *OPEN_JOBS))
+            and_(EmailDraft.status == status, ~_job_of(EmailDraft.id, workspace_id, job_type, *OPEN))
             for status, job_type in ((DraftStatus.REVIEWED, send_job), (DraftStatus.PENDING, draft_job))
         )
     )

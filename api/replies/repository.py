@@ -12,37 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
 from api.replies.schemas import ReplyFilter
-from database.models import EmailDraft, Lead, Reply
-
-
-async def find_answered(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> EmailDraft | None:
-    """Return the first of these messages that is the workspace's."""
-    statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id.in_(draft_ids))
-    found = {draft.id: draft for draft in (await session.scalars(statement)).all()}
-    return next((found[draft_id] for draft_id in draft_ids if draft_id in found), None)
-
-
-async def find_last_sent_to(session: AsyncSession, workspace_id: UUID, address: str) -> EmailDraft | None:
-    """Return the last message sent to an address."""
-    return await session.scalar(
-        select(EmailDraft)
-        .join(Lead, Lead.id == EmailDraft.lead_id)
-        .where(EmailDraft.workspace_id == workspace_id, Lead.email == address, EmailDraft.sent_at.is_not(None))
-        .order_by(EmailDraft.sent_at.desc())
-        .limit(1)
-    )
-
-
-async def add_reply(session: AsyncSession, workspace_id: UUID, values: dict[str, Any]) -> UUID | None:
-    """Insert a reply; None when its Message-ID was taken before."""
-    statement = (
-        insert(Reply)
-        .values(workspace_id=workspace_id, **values)
-        .on_conflict_do_nothing(index_elements=["workspace_id", "message_id"])
-        .returning(Reply.id)
-    )
-    reply_id: UUID | None = await session.scalar(statement)
-    return reply_id
+from database.models import EmailDraft, Reply, ReplyCorrection
 
 
 async def find_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Reply | None:
@@ -50,9 +20,10 @@ async def find_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) 
     return await session.scalar(select(Reply).where(Reply.workspace_id == workspace_id, Reply.id == reply_id))
 
 
-async def decide(session: AsyncSession, reply_id: UUID, values: dict[str, Any]) -> None:
-    """Store what a reply means."""
-    await session.execute(update(Reply).where(Reply.id == reply_id).values(**values))
+async def decide(session: AsyncSession, reply_id: UUID, values: dict[str, Any], *, anew: bool) -> bool:
+    """Store what a reply means, or, unless it is decided `anew`, nothing where that is known; tells whether it did."""
+    statement = update(Reply).where(Reply.id == reply_id).values(**values).returning(Reply.id)
+    return await session.scalar(statement if anew else statement.where(Reply.intent.is_(None))) is not None
 
 
 def _replies(workspace_id: UUID) -> Select[Any]:
@@ -75,6 +46,7 @@ async def list_replies(
         (EmailDraft.sequence_id, eq, wanted.sequence_id),
         (Reply.intent, eq, wanted.intent),
         (Reply.is_automatic, eq, wanted.is_automatic),
+        (Reply.needs_review, eq, wanted.needs_review),
         (Reply.received_at, ge, wanted.since),
         (Reply.received_at, lt, wanted.until),
     )
@@ -88,4 +60,48 @@ async def list_replies(
 async def show_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Row[Any] | None:
     """Return a reply as the list shows it."""
     found: Row[Any] | None = (await session.execute(_replies(workspace_id).where(Reply.id == reply_id))).one_or_none()
+    return found
+
+
+async def hold_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Reply | None:
+    """Return a reply, which nobody else changes until the transaction ends."""
+    return await session.scalar(
+        select(Reply).where(Reply.workspace_id == workspace_id, Reply.id == reply_id).with_for_update(key_share=True)
+    )
+
+
+async def add_correction(session: AsyncSession, reply: Reply, values: dict[str, Any]) -> None:
+    """Insert what a person made of a reply, beside what it is taken for until now."""
+    await session.execute(
+        insert(ReplyCorrection).values(
+            workspace_id=reply.workspace_id,
+            reply_id=reply.id,
+            intent_before=reply.intent,
+            is_automatic_before=reply.is_automatic,
+            confidence_before=reply.confidence,
+            decided_by_before=reply.decided_by,
+            **values,
+        )
+    )
+
+
+async def has_answered_otherwise(session: AsyncSession, reply: Reply) -> bool:
+    """Tell whether the lead of a reply has sent others that no machine wrote."""
+    others = select(Reply.id).where(
+        Reply.workspace_id == reply.workspace_id,
+        Reply.lead_id == reply.lead_id,
+        Reply.id != reply.id,
+        Reply.is_automatic.is_not(True),
+    )
+    return bool(await session.scalar(select(others.exists())))
+
+
+async def list_corrections(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Sequence[Row[Any]]:
+    """Return the workspace's corrections with the replies' words, newest first, one more than the page holds."""
+    statement = (
+        select(*ReplyCorrection.__table__.c, Reply.subject, Reply.text, Reply.headers, Reply.received_at)
+        .join(Reply, Reply.id == ReplyCorrection.reply_id)
+        .where(ReplyCorrection.workspace_id == workspace_id)
+    )
+    found: Sequence[Row[Any]] = (await session.execute(paged(statement, ReplyCorrection.id, page))).all()
     return found

@@ -1,7 +1,8 @@
 """What a reply is an answer to, and what its intent makes us do."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,7 +16,6 @@ from api.errors import NotFound
 from api.leads import service as leads
 from api.pagination import PageRequest
 from api.replies import repository
-from api.replies.message import InboundMessage
 from api.replies.schemas import ReplyFilter
 from api.sending import service as sending
 from api.sending.service import Acceptance
@@ -27,32 +27,8 @@ from domain.lead import LeadEvent
 
 CLASSIFY_REPLY = "classify_reply"
 RESUME_ENROLLMENT = "resume_enrollment"
-
-
-async def receive(session: AsyncSession, workspace_id: UUID, message: InboundMessage, now: datetime) -> bool:
-    """Store a reply once, matched to what it answers, and have it read; False when it was taken before.
-
-    Matched by the ids in In-Reply-To and References, then by the sender's address.
-    """
-    answered = await repository.find_answered(session, workspace_id, message.answered)
-    if answered is None:
-        answered = await repository.find_last_sent_to(session, workspace_id, message.from_email)
-    values = {
-        "lead_id": answered.lead_id if answered else None,
-        "enrollment_id": answered.enrollment_id if answered else None,
-        "draft_id": answered.id if answered else None,
-        "message_id": message.message_id,
-        "from_email": message.from_email,
-        "subject": message.subject,
-        "text": message.text,
-        "headers": [{"name": name, "value": value} for name, value in message.headers],
-        "received_at": now,
-    }
-    reply_id = await repository.add_reply(session, workspace_id, values)
-    if reply_id is None:
-        return False
-    await jobs.enqueue(session, CLASSIFY_REPLY, workspace_id, [jobs.Job(now, {"replyId": str(reply_id)})])
-    return True
+SCORE_REPLY = "score_reply"
+PERSON = "person"
 
 
 async def to_classify(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> tuple[Reply, IntentInput] | None:
@@ -64,61 +40,136 @@ async def to_classify(session: AsyncSession, workspace_id: UUID, reply_id: UUID)
     return reply, IntentInput(headers=headers, subject=reply.subject, text=reply.text, received_at=reply.received_at)
 
 
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reply is taken for, whoever says so."""
+
+    intent: Intent
+    is_automatic: bool
+    return_date: date | None
+
+
 async def decided(session: AsyncSession, reply: Reply, decision: IntentOutput, now: datetime) -> None:
-    """Store what a reply means, and act: a no is for good, an absence pauses, a person's answer stops the sequence."""
+    """Store what a reply means, and act; where a person was faster, theirs stands."""
     values = {
         "intent": decision.label,
         "is_automatic": decision.is_automatic,
         "confidence": decision.confidence,
         "decided_by": decision.decided_by,
+        "return_date": decision.return_date,
+        "needs_review": decision.abstained,
+        "generation": decision.generation.model_dump(mode="json"),
     }
-    await repository.decide(session, reply.id, values)
+    if not await repository.decide(session, reply.id, values, anew=False):
+        return
+    await _act(session, reply, Meaning(decision.label, decision.is_automatic, decision.return_date), now)
+
+
+async def correct(
+    session: AsyncSession, workspace_id: UUID, reply_id: UUID, meaning: Meaning, *, by: UUID, now: datetime
+) -> Row[Any]:
+    """Store what a person says that a reply means, whatever was made of it before, and act; raises NotFound.
+
+    What an answer had stopped and no person wrote goes on. A suppression stays: it is lifted where suppressions are.
+    """
+    reply = await repository.hold_reply(session, workspace_id, reply_id)
+    if reply is None:
+        raise NotFound("There is no such reply.")
+    said = {"intent": meaning.intent, "is_automatic": meaning.is_automatic, "return_date": meaning.return_date}
+    await repository.add_correction(session, reply, {**said, "corrected_by": str(by), "corrected_at": now})
+    was_right = reply.intent == meaning.intent and reply.is_automatic == meaning.is_automatic
+    if reply.generation and reply.generation.get("trace_id") and reply.decided_by != PERSON:
+        score = jobs.Job(now, {"replyId": str(reply.id), "right": was_right})
+        await jobs.enqueue(session, SCORE_REPLY, workspace_id, [score])
+    was_by_person = reply.is_automatic is False
+    values = {**said, "confidence": 1.0, "decided_by": PERSON, "needs_review": False}
+    await repository.decide(session, reply.id, values, anew=True)
+    if meaning.is_automatic and was_by_person:
+        await _take_back(session, reply, now)
+    await _act(session, reply, meaning, now)
+    return await get_reply(session, workspace_id, reply_id)
+
+
+async def _act(session: AsyncSession, reply: Reply, meaning: Meaning, now: datetime) -> None:
+    """Let a no be for good, an absence pause, and a person's answer stop the sequence."""
     if reply.lead_id is None or reply.draft_id is None:
         return
-    lead_ids, cause = [reply.lead_id], f"reply {reply.id}"
-    if decision.label is Intent.OUT_OF_OFFICE:
-        resume_at = await _start_of(session, reply.workspace_id, decision)
-        await enrollments.stop_leads(
-            session,
-            reply.workspace_id,
-            EnrollmentEvent.OUT_OF_OFFICE,
-            lead_ids,
-            cause=cause,
-            now=now,
-            resume_at=resume_at,
-        )
-        if resume_at is not None and reply.enrollment_id is not None:
-            back = jobs.Job(resume_at, {"enrollmentId": str(reply.enrollment_id)})
-            await jobs.enqueue(session, RESUME_ENROLLMENT, reply.workspace_id, [back])
-        return
-    if decision.is_automatic:
-        return
-    # An answer proves that the message arrived, even where the provider has not said so yet.
-    await sending.accept(session, reply.workspace_id, [Acceptance(reply.draft_id, None, now)])
-    await leads.move(session, reply.workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
-    await enrollments.stop_leads(
-        session, reply.workspace_id, EnrollmentEvent.REPLY_RECEIVED, lead_ids, cause=cause, now=now
-    )
-    if decision.label is Intent.UNSUBSCRIBE:
+    lead_ids, cause = [reply.lead_id], _cause(reply)
+    if meaning.intent is Intent.OUT_OF_OFFICE and meaning.is_automatic:
+        await _pause(session, reply.workspace_id, lead_ids, meaning.return_date, cause=cause, now=now)
+    if not meaning.is_automatic:
+        # An answer proves that the message arrived, even where the provider has not said so yet.
+        await sending.accept(session, reply.workspace_id, [Acceptance(reply.draft_id, None, now)])
+        await leads.move(session, reply.workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
+        event = EnrollmentEvent.REPLY_RECEIVED
+        await enrollments.stop_leads(session, reply.workspace_id, event, lead_ids, cause=cause, now=now)
+    if meaning.intent is Intent.UNSUBSCRIBE:
         await enrollments.unsubscribe_leads(session, reply.workspace_id, lead_ids, cause=cause, now=now)
 
 
-async def _start_of(session: AsyncSession, workspace_id: UUID, decision: IntentOutput) -> datetime | None:
-    """Return when the day of somebody's return begins in the workspace's zone."""
-    if decision.return_date is None:
-        return None
+def _cause(reply: Reply) -> str:
+    return f"reply {reply.id}"
+
+
+async def _pause(
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_ids: Sequence[UUID],
+    back_on: date | None,
+    *,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Pause all that goes out to people until the day they are back, or until somebody resumes it."""
+    resume_at = await _start_of(session, workspace_id, back_on) if back_on is not None else None
+    event = EnrollmentEvent.OUT_OF_OFFICE
+    paused = await enrollments.put_off(session, workspace_id, lead_ids, resume_at)
+    paused += await enrollments.stop_leads(
+        session, workspace_id, event, lead_ids, cause=cause, now=now, resume_at=resume_at
+    )
+    if resume_at is not None:
+        back = [jobs.Job(resume_at, {"enrollmentId": str(enrollment_id)}) for enrollment_id in paused]
+        await jobs.enqueue(session, RESUME_ENROLLMENT, workspace_id, back)
+
+
+async def _take_back(session: AsyncSession, reply: Reply, now: datetime) -> None:
+    """Let go on what a reply had stopped that no person wrote, unless a person answered besides."""
+    if reply.lead_id is None or await repository.has_answered_otherwise(session, reply):
+        return
+    stopped = await enrollments.stopped_by(session, reply.workspace_id, reply.lead_id, _cause(reply))
+    if stopped:
+        cause = f"{_cause(reply)} was automatic"
+        await enrollments.move_many(
+            session, reply.workspace_id, EnrollmentEvent.RESUMED, ids=stopped, cause=cause, now=now
+        )
+
+
+async def _start_of(session: AsyncSession, workspace_id: UUID, day: date) -> datetime:
+    """Return when a day begins in the workspace's zone."""
     workspace = await workspaces.find_workspace(session, workspace_id)
-    return datetime.combine(decision.return_date, time(0), ZoneInfo(workspace.timezone)).astimezone(UTC)
+    return datetime.combine(day, time(0), ZoneInfo(workspace.timezone)).astimezone(UTC)
 
 
 async def resume_absent(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> None:
-    """Resume an enrollment that waits for somebody's return, if that is still what it waits for."""
+    """Resume an enrollment that waits for somebody's return, if that is still what it waits for, and is over."""
     try:
         enrollment = await enrollments.get_enrollment(session, workspace_id, enrollment_id)
     except NotFound:
         return
-    if enrollment.pause_reason == EnrollmentEvent.OUT_OF_OFFICE:
+    is_over = enrollment.resume_at is not None and enrollment.resume_at <= now
+    if enrollment.pause_reason == EnrollmentEvent.OUT_OF_OFFICE and is_over:
         await enrollments.resume(session, workspace_id, enrollment_id, cause="back from absence", now=now)
+
+
+async def trace_of(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> str | None:
+    """Return the trace of the run that read a reply, if it is still there and left one."""
+    reply = await repository.find_reply(session, workspace_id, reply_id)
+    return reply.generation.get("trace_id") if reply is not None and reply.generation else None
+
+
+async def list_corrections(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Sequence[Row[Any]]:
+    """Return what people said that replies mean, with their words, newest first, one more than the page holds."""
+    return await repository.list_corrections(session, workspace_id, page)
 
 
 async def list_replies(

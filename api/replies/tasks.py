@@ -7,6 +7,7 @@ from ai.run import run
 from api.jobs.engine import Work
 from api.replies import service
 from api.resources import Services
+from api.usage.service import ai_context
 
 
 async def classify_reply(work: Work[Services]) -> None:
@@ -16,7 +17,8 @@ async def classify_reply(work: Work[Services]) -> None:
     if found is None:
         return
     reply, request = found
-    decision = await run(INTENT_CLASSIFICATION, request, context=work.resources.ai_context(work.workspace_id))
+    context = ai_context(work.resources, work.workspace_id, tags=(f"reply:{reply.id}",))
+    decision = await run(INTENT_CLASSIFICATION, request, context=context)
     async with work.transaction() as session:
         await service.decided(session, reply, decision, work.clock.now())
 
@@ -26,3 +28,11 @@ async def resume_enrollment(work: Work[Services]) -> None:
     enrollment_id = UUID(work.payload["enrollmentId"])
     async with work.transaction() as session:
         await service.resume_absent(session, work.workspace_id, enrollment_id, work.clock.now())
+
+
+async def score_reply(work: Work[Services]) -> None:
+    """Tell the trace of a reading whether a person found it right."""
+    async with work.transaction() as session:
+        trace_id = await service.trace_of(session, work.workspace_id, UUID(work.payload["replyId"]))
+    if trace_id is not None:
+        work.resources.tracing.score(trace_id, "right", work.payload["right"], key=f"{trace_id}-right")

@@ -9,6 +9,8 @@ from uuid import UUID
 from css_inline import CSSInliner, InlineError
 
 from ai.workflows.email_generation.bodies import html_of, text_of
+from ai.workflows.email_generation.links import holds, shows
+from domain.reply_address import reply_address
 from everlytic.models import Address, Mail
 
 MOST_TAGS = 1500
@@ -29,6 +31,8 @@ class Identity:
     name: str
     email: str
     postal_address: str
+    reply_to_email: str | None = None
+    """Where answers are to arrive; the sender's address where there is none."""
 
 
 def compose(
@@ -44,23 +48,20 @@ def compose(
 ) -> Mail:
     """Return the mail: our draft's id as its message id, RFC 8058 one-click unsubscribe, a footer in both parts.
 
-    A part that is missing is made of the other. Styles are written into the elements, as mail programs want them.
+    A part that is missing is made of the other. Styles are written into the elements, as mail programs want them. The
+    footer says who writes, and has the link to unsubscribe where the part does not show it already.
     """
     sender = Address(email=identity.email, name=_one_line(identity.name))
     footer = "\n".join(line for line in (identity.name, identity.postal_address) if line.strip())
     return Mail(
         to=[recipient],
         from_=sender,
-        reply_to=sender,
+        reply_to=_reply_to(identity, sender, draft_id),
         subject=_one_line(subject),
         message_id=str(draft_id),
         group_name=str(sequence_id),
-        text=f"{text.strip() or text_of(body_html)}\n\n-- \n{footer}\nUnsubscribe: {unsubscribe_url}\n",
-        html=_closed_by(
-            inlined(body_html if body_html.strip() else html_of(text)),
-            f"<hr><p><small>{html.escape(footer).replace(chr(10), '<br>')}<br>"
-            f'<a href="{html.escape(unsubscribe_url)}">Unsubscribe</a></small></p>',
-        ),
+        text=_text_closed(text.strip() or text_of(body_html), footer, unsubscribe_url),
+        html=_html_closed(inlined(body_html if body_html.strip() else html_of(text)), footer, unsubscribe_url),
         custom_headers={
             "List-Unsubscribe": f"<{unsubscribe_url}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
@@ -68,6 +69,13 @@ def compose(
         track_opens=True,
         track_links=True,
     )
+
+
+def _reply_to(identity: Identity, sender: Address, draft_id: UUID) -> Address:
+    """Return where an answer is to go: an address of this mail's own, so that it is known whatever it quotes."""
+    if identity.reply_to_email is None:
+        return sender
+    return Address(email=reply_address(identity.reply_to_email, draft_id), name=sender.name)
 
 
 def inlined(body_html: str) -> str:
@@ -95,11 +103,19 @@ def _inliner() -> CSSInliner:
     return CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
-def _closed_by(document: str, footer: str) -> str:
+def _text_closed(text: str, footer: str, unsubscribe_url: str) -> str:
+    way_out = "" if holds(text, unsubscribe_url) else f"Unsubscribe: {unsubscribe_url}\n"
+    return f"{text}\n\n-- \n{footer}\n{way_out}"
+
+
+def _html_closed(document: str, footer: str, unsubscribe_url: str) -> str:
     """Put the footer at the end of what a document shows."""
+    lines = html.escape(footer).replace("\n", "<br>")
+    link = f'<br><a href="{html.escape(unsubscribe_url)}">Unsubscribe</a>'
+    way_out = "" if shows(document, unsubscribe_url) else link
     end = _END.search(document)
     at = end.start() if end else len(document)
-    return f"{document[:at]}{footer}{document[at:]}"
+    return f"{document[:at]}<hr><p><small>{lines}{way_out}</small></p>{document[at:]}"
 
 
 def _one_line(value: str) -> str:

@@ -354,14 +354,15 @@ async def waiting_drafts(
     status: DraftStatus,
     job_type: str,
     *,
+    unless: Collection[JobStatus],
     sequence_id: UUID | None,
     enrollment_ids: Rows[UUID] | None,
 ) -> Rows[UUID]:
-    """Return drafts of active enrollments in a status that nobody has tried to send and no job waits to work on."""
+    """Return drafts of active enrollments in a status that nobody tried to send and that no such job is about."""
     jobs_of_draft = exists().where(
         ScheduledJob.workspace_id == workspace_id,
         ScheduledJob.job_type == job_type,
-        ScheduledJob.status == JobStatus.PENDING,
+        ScheduledJob.status.in_(unless),
         ScheduledJob.payload["draftId"].astext == cast(EmailDraft.id, Text),
     )
     statement = (

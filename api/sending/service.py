@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import dropwhile
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from domain import breaker
 from domain.draft import DraftEvent, DraftStatus
 from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
 from domain.errors import NoSendingTime
+from domain.job import OPEN, JobStatus
 from domain.lead import LeadEvent
 from domain.schedule import SendingTime
 from domain.suppression import domain_of
@@ -291,14 +293,15 @@ async def resume(
     now: datetime,
 ) -> None:
     """Put what a pause left waiting back on the queue: drafts to send, drafts to write, steps to schedule."""
-    for status, job_type in ((DraftStatus.REVIEWED, SEND_EMAIL), (DraftStatus.PENDING, GENERATE_DRAFT)):
-        waiting = await repository.waiting_drafts(
-            session, workspace_id, status, job_type, sequence_id=sequence_id, enrollment_ids=enrollment_ids
-        )
-        if job_type == SEND_EMAIL:
-            await drafts.send_when_due(session, workspace_id, waiting, now)
-        else:
-            await drafts.write(session, workspace_id, waiting, now)
+    waiting = partial(
+        repository.waiting_drafts, session, workspace_id, sequence_id=sequence_id, enrollment_ids=enrollment_ids
+    )
+    # A send that runs may have found the pause and end without sending.
+    to_send = await waiting(DraftStatus.REVIEWED, SEND_EMAIL, unless={JobStatus.PENDING})
+    await drafts.send_when_due(session, workspace_id, to_send, now)
+    # Who writes asks for no pause, and a second text would be paid for twice.
+    to_write = await waiting(DraftStatus.PENDING, GENERATE_DRAFT, unless=OPEN)
+    await drafts.write(session, workspace_id, to_write, now)
     if enrollment_ids is not None:
         idle = await repository.idle_drafts(session, workspace_id, enrollment_ids)
         await _set_on(session, workspace_id, await repository.hold(session, workspace_id, idle, to_change=True), now)

@@ -11,7 +11,7 @@ from api.sending import service
 from api.sending.content import Identity, compose
 from api.sending.judge import Forbidden, Lost, Never, NotNow
 from api.sending.service import Acceptance, Claimed, Confirmation, Request
-from api.suppressions.tokens import unsubscribe_token
+from api.suppressions.tokens import unsubscribe_url
 from api.workspaces import service as workspaces
 from api.workspaces.service import CallEnded
 from database.secrets import UndecipherableSecret
@@ -199,18 +199,22 @@ async def _follow_up(work: Work[Services], answer: Never, request: Request) -> N
 
 
 def _compose(work: Work[Services], claimed: Claimed) -> Mail:
-    settings, candidate = work.resources.settings, claimed.candidate
+    candidate = claimed.candidate
     lead, workspace, draft = candidate.lead, claimed.workspace, candidate.draft
-    token = unsubscribe_token(settings.secret_key.get_secret_value(), workspace.id, lead.id, draft.id)
     return compose(
         draft_id=draft.id,
         sequence_id=draft.sequence_id,
         recipient=Address(email=lead.email, name=" ".join(f"{lead.first_name} {lead.last_name}".split()) or None),
-        identity=Identity(workspace.default_from_name, workspace.default_from_email, workspace.postal_address),
+        identity=Identity(
+            workspace.default_from_name,
+            workspace.default_from_email,
+            workspace.postal_address,
+            workspace.reply_to_email,
+        ),
         subject=draft.subject,
         text=draft.body,
         body_html=draft.body_html,
-        unsubscribe_url=f"{settings.public_url.rstrip('/')}/u/{token}",
+        unsubscribe_url=unsubscribe_url(work.resources.settings, workspace.id, lead.id, draft.id),
     )
 
 

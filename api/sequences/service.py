@@ -206,6 +206,7 @@ def generation_input(
         ),
         sender=Sender(name=workspace.default_from_name, email=workspace.default_from_email),
         workspace_name=workspace.name,
+        voice=workspace.voice,
         earlier_messages=list(earlier),
     )
 

@@ -7,6 +7,8 @@ import hmac
 from dataclasses import dataclass
 from uuid import UUID
 
+from api.settings import ApiSettings
+
 PURPOSE = b"salesmatter unsubscribe link 1"
 ID_BYTES = 16
 MAC_BYTES = 16
@@ -30,6 +32,12 @@ def unsubscribe_token(keys: str, workspace_id: UUID, lead_id: UUID, draft_id: UU
     """Return the token for a mail's link, signed with the first of the comma-separated `keys`; 86 URL-safe letters."""
     signed = workspace_id.bytes + lead_id.bytes + draft_id.bytes
     return base64.urlsafe_b64encode(signed + _mac(_signing_keys(keys)[0], signed)).decode().rstrip("=")
+
+
+def unsubscribe_url(settings: ApiSettings, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> str:
+    """Return the address behind which the recipient of a mail says no; the same whenever it is asked for."""
+    token = unsubscribe_token(settings.secret_key.get_secret_value(), workspace_id, lead_id, draft_id)
+    return f"{settings.public_url.rstrip('/')}/u/{token}"
 
 
 def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request, Response
 
 from api.dependencies import ServicesDep
-from api.errors import NotFound, TooLarge, responses
+from api.errors import Malformed, NotFound, TooLarge, responses
+from api.inbound import service as inbound
+from api.inbound.posted import kind_of, read_posted
+from api.inbound.schemas import REQUEST_BODY
+from api.inbound.service import Receipt
 from api.pagination import Wire
-from api.replies import service as replies
-from api.replies.message import read_message
 from api.resources import Services
 from api.routing import Route, room_router
 from api.webhooks import service
@@ -85,15 +87,33 @@ router.add_api_route(
 )
 
 
-@router.post("/inbound/{token}", operation_id="receiveReply", responses=responses(NotFound, TooLarge))
-async def receive_reply(request: Request, token: str, services: ServicesDep, receivers: ReceiversDep) -> Taken:
-    """A reply as a mailbox provider forwards it: the raw message; the token in the address is the credential."""
+class ReplyTaken(Taken):
+    """The message is stored, or had been before, or is left alone because it is the workspace's `own`."""
+
+    own: bool = False
+
+
+@router.post(
+    "/inbound/{token}",
+    operation_id="receiveReply",
+    responses=responses(NotFound, TooLarge, Malformed),
+    openapi_extra={"requestBody": REQUEST_BODY},
+)
+async def receive_reply(request: Request, token: str, services: ServicesDep, receivers: ReceiversDep) -> ReplyTaken:
+    """A reply as a mailbox service forwards it, raw or as JSON; the token in the address is the credential."""
     receiver = await receivers.find(token)
+    kind = kind_of(request.headers.get("Content-Type", ""))
+    body = await _body(request, MOST_MESSAGE_BYTES)
     # In a thread: a large message of many parts takes seconds.
-    message = await asyncio.to_thread(read_message, await _body(request, MOST_MESSAGE_BYTES))
+    message = await asyncio.to_thread(read_posted, body, kind)
+    now, public_url = services.clock.now(), services.settings.public_url
     async with transaction(services.pool, Scope(workspace_id=receiver.workspace_id)) as session:
-        is_new = await replies.receive(session, receiver.workspace_id, message, services.clock.now())
-    return Taken(duplicate=not is_new)
+        receipt = await inbound.receive(
+            session, receiver.workspace_id, message, public_url=public_url, received_at=now, now=now
+        )
+    return ReplyTaken(
+        stored=receipt is not Receipt.OWN, duplicate=receipt is Receipt.DUPLICATE, own=receipt is Receipt.OWN
+    )
 
 
 async def _body(request: Request, most: int) -> bytes:

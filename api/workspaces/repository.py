@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import PageRequest, paged
-from database.models import EverlyticConnection, JobStatus, ScheduledJob, Workspace
+from database.models import EverlyticConnection, JobStatus, Mailbox, ScheduledJob, Workspace
 
 
 async def add_workspace(session: AsyncSession, account_id: UUID, **values: Any) -> Workspace:
@@ -46,6 +46,11 @@ async def hold_unlimited(session: AsyncSession, workspace_id: UUID) -> Workspace
 async def delete_workspace(session: AsyncSession, workspace_id: UUID) -> None:
     """Mark a workspace as deleted."""
     await session.execute(update(Workspace).where(Workspace.id == workspace_id).values(deleted_at=func.now()))
+
+
+async def forget_mailbox(session: AsyncSession, workspace_id: UUID) -> None:
+    """Delete the workspace's mailbox, its password with it."""
+    await session.execute(delete(Mailbox).where(Mailbox.workspace_id == workspace_id))
 
 
 async def cancel_jobs(session: AsyncSession, workspace_id: UUID, now: datetime, reason: str) -> None:

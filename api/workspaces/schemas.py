@@ -82,6 +82,22 @@ GuardSample = Annotated[
     int, Field(strict=True, ge=10, le=100_000, description="Of how many of a sequence's last mails rates are taken.")
 ]
 Rate = Annotated[float, Field(ge=0, le=1, description="Above this share of guardSample mails the sequence is paused.")]
+Voice = Annotated[
+    str, Field(max_length=2_000, description="How the team sounds, in its own words; what a model writes follows it.")
+]
+ReplyToEmail = Annotated[
+    EmailAddress,
+    Field(description="Where answers go; each mail asks for an address of its own below it, `name+…@domain`."),
+]
+DailyTokenBudget = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=2_000_000_000,
+        description="Tokens that models may take in a day of the workspace's zone; beyond it rules and templates work.",
+    ),
+]
 TimeOfDay = Annotated[
     time,
     # The number 5 would be five seconds past midnight, and an offset would belong to no date.
@@ -129,6 +145,9 @@ class WorkspaceIn(Wire):
     mid_market_from: Employees = 100
     enterprise_from: Employees = 1000
     default_segment: DefaultSegment | None = None
+    voice: Voice = ""
+    reply_to_email: ReplyToEmail | None = None
+    daily_token_budget: DailyTokenBudget | None = None
 
     @model_validator(mode="after")
     def _segments_follow_each_other(self) -> Self:
@@ -151,6 +170,7 @@ class WorkspaceIn(Wire):
 
 _CLEARED = {
     "daily_cap",
+    "daily_token_budget",
     "default_segment",
     "domain_gap_seconds",
     "holidays_country",
@@ -159,6 +179,7 @@ _CLEARED = {
     "ramp_from",
     "ramp_start",
     "ramp_step",
+    "reply_to_email",
     "sends_per_minute",
 }
 
@@ -188,6 +209,9 @@ class WorkspaceChange(Wire):
     mid_market_from: Employees | None = None
     enterprise_from: Employees | None = None
     default_segment: DefaultSegment | None = None
+    voice: Voice | None = None
+    reply_to_email: ReplyToEmail | None = None
+    daily_token_budget: DailyTokenBudget | None = None
 
     @model_validator(mode="after")
     def _only_optional_settings_may_be_cleared(self) -> Self:
@@ -223,6 +247,9 @@ class WorkspaceOut(Wire):
     mid_market_from: int
     enterprise_from: int
     default_segment: LeadSegment | None
+    voice: str
+    reply_to_email: str | None
+    daily_token_budget: int | None
     created_at: datetime
     updated_at: datetime
 

@@ -113,6 +113,7 @@ async def delete_workspace(session: AsyncSession, workspace: Workspace, *, by: U
     """
     await repository.delete_workspace(session, workspace.id)
     await repository.retire_connection(session, workspace.id, f"the workspace was deleted by {by}")
+    await repository.forget_mailbox(session, workspace.id)
     await repository.cancel_jobs(session, workspace.id, now, "The workspace was deleted.")
 
 

@@ -1,6 +1,7 @@
 """The tables, one file per noun."""
 
 from database.models.accounts import Account, ApiKey, IdempotencyKey, User, UserRole
+from database.models.ai import AiReservation, AiUsage
 from database.models.changes import Change
 from database.models.everlytic import (
     CallbackEventRecord,
@@ -24,11 +25,13 @@ from database.models.mail import (
     EmailEvent,
     EmailEventType,
     Reply,
+    ReplyCorrection,
     SendAttempt,
     SendOutcome,
     SendSettlement,
     SendSlot,
 )
+from database.models.mailboxes import Mailbox, MailboxSecurity
 from database.models.sequences import (
     EnrollmentEventRecord,
     LeadEnrollment,
@@ -42,6 +45,8 @@ from domain.sequence import SequenceStatus
 
 __all__ = [
     "Account",
+    "AiReservation",
+    "AiUsage",
     "ApiKey",
     "CallbackEventRecord",
     "CampaignReportRecord",
@@ -65,8 +70,11 @@ __all__ = [
     "LeadImportMapping",
     "LeadImportRow",
     "LeadList",
+    "Mailbox",
+    "MailboxSecurity",
     "ProviderTransaction",
     "Reply",
+    "ReplyCorrection",
     "ScheduledJob",
     "SendAttempt",
     "SendOutcome",

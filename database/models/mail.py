@@ -1,6 +1,6 @@
 """What is written, sent and heard back: drafts, send attempts, events and replies."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -61,6 +61,8 @@ class EmailDraft(Identified, Timestamped, Base):
     everlytic_message_id: Mapped[str | None]
     error_reason: Mapped[str | None]
     generation: Mapped[dict[str, Any] | None]
+    written: Mapped[dict[str, Any] | None]
+    """Subject and body as they were before the first edit by a person."""
     send_at: Mapped[datetime | None]
     """When the schedule wants it to leave; the queue row may run later."""
     sent_at: Mapped[datetime | None]
@@ -179,6 +181,7 @@ class Reply(Identified, Timestamped, Base):
         Index(None, "lead_id"),
         Index(None, "updated_at"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
+        Index("ix_replies_needs_review", "workspace_id", "id", postgresql_where=sql("needs_review")),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
@@ -194,4 +197,28 @@ class Reply(Identified, Timestamped, Base):
     is_automatic: Mapped[bool | None]
     confidence: Mapped[float | None]
     decided_by: Mapped[str | None]
+    return_date: Mapped[date | None]
+    """The day on which somebody who is away says to be back."""
+    needs_review: Mapped[bool] = mapped_column(server_default=sql("false"))
+    """Whether neither rules nor a model were sure, so that a person is asked."""
+    generation: Mapped[dict[str, Any] | None]
     received_at: Mapped[datetime]
+
+
+class ReplyCorrection(Identified, Base):
+    """What a person made of a reply's label, and what had been made of it before."""
+
+    __tablename__ = "reply_corrections"
+    __table_args__ = (Index(None, "workspace_id", "id"), Index(None, "reply_id"))
+
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    reply_id: Mapped[UUID] = mapped_column(ForeignKey("app.replies.id", ondelete="CASCADE"))
+    intent_before: Mapped[str | None]
+    is_automatic_before: Mapped[bool | None]
+    confidence_before: Mapped[float | None]
+    decided_by_before: Mapped[str | None]
+    intent: Mapped[str]
+    is_automatic: Mapped[bool]
+    return_date: Mapped[date | None]
+    corrected_by: Mapped[str]
+    corrected_at: Mapped[datetime]

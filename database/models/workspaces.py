@@ -29,6 +29,7 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
         CheckConstraint("max_bounce_rate BETWEEN 0 AND 1", name="max_bounce_rate"),
         CheckConstraint("max_complaint_rate BETWEEN 0 AND 1", name="max_complaint_rate"),
         CheckConstraint("0 < mid_market_from AND mid_market_from < enterprise_from", name="segments"),
+        CheckConstraint("daily_token_budget >= 0", name="daily_token_budget"),
         one_of("default_segment", LeadSegment),
     )
 
@@ -61,6 +62,12 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
     mid_market_from: Mapped[int] = mapped_column(server_default="100")
     default_segment: Mapped[str | None]
     """The segment of imported leads whose file tells none."""
+    voice: Mapped[str] = mapped_column(server_default="")
+    """How the team sounds, in its own words; what a model writes follows it."""
+    reply_to_email: Mapped[str | None]
+    """Where answers go instead of to the sender; each mail gets an address of its own below it."""
+    daily_token_budget: Mapped[int | None]
+    """How many tokens models may take in a day of the workspace's zone; beyond it rules and templates do the work."""
 
 
 class EverlyticConnection(Identified, Timestamped, Base):

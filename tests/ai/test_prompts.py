@@ -16,10 +16,11 @@ from ai.errors import PromptNotFound
     ],
 )
 def test_every_prompt_is_labelled(workflow: str, name: str) -> None:
-    """Each prompt has its name, a version, and tells the model that the data is not to be obeyed."""
+    """Each prompt has its name, a number, and tells the model that the data is not to be obeyed; none is forgotten."""
     prompt = prompts.load(workflow, name)
     assert prompt.name == f"{workflow}/{name}"
-    assert prompt.version.isdecimal()
+    assert prompt.version >= 1
+    assert prompt in prompts.all_prompts()
     assert "never follow instructions" in prompt.text.lower().replace("\n", " ")
     assert "---" not in prompt.text
 

@@ -10,6 +10,7 @@ ADA = lead_variables(
     {"first_name": "Ada", "last_name": "Lovelace", "company": "Engines & Co"},
     {"Deal Stage": "Won", "Unset": "", "Limit": "9"},
     sender_name="Kim",
+    unsubscribe_url="https://app.example/u/x",
 )
 
 
@@ -28,6 +29,7 @@ ADA = lead_variables(
         ("{% if custom.unset %}yes{% else %}no{% endif %}", "no"),
         ("{% unless role == nil %}yes{% else %}no{% endunless %}", "no"),
         ("{% assign name = first_name | upcase %}{{ name }}", "ADA"),
+        ("{{ unsubscribe_url }}", "https://app.example/u/x"),
     ],
 )
 def test_fills_in(template: str, expected: str) -> None:
@@ -92,6 +94,7 @@ def test_names_what_a_template_asks_for() -> None:
     assert variables_of(template) == {"first_name", "custom.deal_stage", "sender.name"}
     assert check_template(template) == []
     assert check_template(template, custom_names=["Deal stage"]) == []
+    assert check_template("{{ unsubscribe_url }}", custom_names=[]) == []
     assert len(check_template(template, custom_names=["Other"])) == 1
     assert "frist_name" in check_template("{{ frist_name | default: 'x' }}")[0]
     assert "safe" in check_template("{{ first_name | safe }}")[0]

@@ -51,9 +51,15 @@ def api_settings(listener: socket.socket) -> ApiSettings:
 
 
 @pytest.fixture
-async def app(database_url: str, api_settings: ApiSettings) -> AsyncIterator[FastAPI]:
+def ai_settings() -> AiSettings:
+    """No model and no tracing; tests that want them say so in a fixture of this name."""
+    return AiSettings(openai_api_key=None, langfuse_public_key=None, langfuse_secret_key=None)
+
+
+@pytest.fixture
+async def app(database_url: str, api_settings: ApiSettings, ai_settings: AiSettings) -> AsyncIterator[FastAPI]:
     """Start the service on the test's database."""
-    app = create_app(api_settings, AiSettings(), owner_url(database_url))
+    app = create_app(api_settings, ai_settings, owner_url(database_url))
     async with app.router.lifespan_context(app):
         yield app
 

@@ -30,6 +30,8 @@ EXAMPLES = 12
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 SETTINGS = ApiSettings(secret_key=SecretStr("a key of the tests"), rate_limit="off", pool_size=5)
 
+schemathesis.serializer.alias("message/rfc822", "application/octet-stream")
+
 
 def _contract() -> Any:
     """Return the contract, which is known without a database."""

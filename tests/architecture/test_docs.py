@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from salesmatter.cli import accounts, commands
+from salesmatter.cli import commands
 from tests.architecture import diagrams
 from tests.architecture.tree import ROOT
 
@@ -56,11 +56,15 @@ def test_named_commands_exist(page: Path) -> None:
     spans = SPAN.findall(page.read_text(encoding="utf-8"))
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     ours = {_name(command.name, command.callback) for command in commands.registered_commands}
-    below = {_name(command.name, command.callback) for command in accounts.registered_commands}
+    groups = {
+        group.name: {_name(command.name, command.callback) for command in group.typer_instance.registered_commands}
+        for group in commands.registered_groups
+        if group.typer_instance is not None
+    }
     assert {found[1] for span in spans if (found := TARGET.match(span))} - targets == set()
     said = [found.groups() for span in spans if (found := COMMAND.match(span))]
-    assert {command for command, _ in said} - (ours | {"accounts"}) == set()
-    assert {word for command, word in said if command == "accounts" and word} - below == set()
+    assert {command for command, _ in said} - (ours | groups.keys()) == set()
+    assert {(name, word) for name, word in said if name in groups and word and word not in groups[name]} == set()
 
 
 def _name(name: str | None, callback: object) -> str:

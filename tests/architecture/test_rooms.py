@@ -10,11 +10,17 @@ EXCEPTIONS = {
     "events/reading.py": "provider rows as events that can be stored, and why the rest cannot",
     "imports/packing.py": "some thousand rows of a file as they are stored",
     "imports/values.py": "what the cells of a row make of a lead: pure functions over frames",
+    "inbound/charsets.py": "bytes of mail as text, whatever charset they claim",
+    "inbound/markup.py": "HTML as a reader sees it, in lines, with what is quoted marked",
+    "inbound/message.py": "an RFC 5322 message, read into what replies need",
+    "inbound/posted.py": "the same from what mailbox services post",
+    "inbound/words.py": "which of a message's parts say something, as text",
     "jobs/engine.py": "the worker's engine; the room shows its queue",
     "jobs/housekeeping.py": "what any worker does for all: lost jobs, work by the clock, the archive",
     "jobs/work.py": "what tasks and engine both know: a task, its work, and how it may end",
     "leads/merging.py": "what rows given for known addresses change: pure functions over rows of one address",
-    "replies/message.py": "an RFC 5322 message, read into what replies need",
+    "mailboxes/connection.py": "a connection to an IMAP server: every question ends within its time",
+    "mailboxes/imap.py": "a folder there, read in batches of limited size",
     "sending/content.py": "what a mail carries beside its text",
     "sending/judge.py": "may a mail go out, and when: asked by the claim and by `explain`",
     "suppressions/files.py": "lists of whom never to mail as files: our own export, or any table of addresses",
@@ -62,7 +68,7 @@ def test_every_room_is_entered() -> None:
 
 
 REGISTRIES = {"api/routes.py", "api/tasks.py", "api/app.py"}
-WITHIN = {"guards", "idempotency", "pacing", "tabular"}
+WITHIN = {"guards", "idempotency", "inbound", "pacing", "tabular"}
 """Rooms without a door of their own: other rooms ask them."""
 
 

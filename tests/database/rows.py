@@ -80,6 +80,7 @@ def _value(table: sa.Table, column: sa.Column[Any], ids: Ids, label: str) -> Any
     values: dict[type, Any] = {
         sa.Text: f"{column.name} of {label}",
         sa.UUID: NOBODY,
+        sa.Boolean: False,
         sa.Integer: 1,
         sa.DateTime: NOW,
         sa.Date: date(2026, 3, 4),

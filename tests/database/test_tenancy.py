@@ -15,7 +15,7 @@ from database.tenancy import STATEMENT_TIMEOUT, Scope, transaction
 from tests.database.rows import ACCOUNTS, TABLES, WORKSPACES, Ids, fill_every_table, insert, named, row_for
 
 ENGINE_ONLY = {"app.job_workers"}
-APPEND_ONLY = {"app.lead_events", "app.enrollment_events", "app.suppression_removals"}
+APPEND_ONLY = {"app.lead_events", "app.enrollment_events", "app.suppression_removals", "app.reply_corrections"}
 READ_ONLY = {"app.changes"}
 OF_TENANTS = [table for table in TABLES if str(table) not in ENGINE_ONLY]
 

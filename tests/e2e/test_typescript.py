@@ -10,9 +10,9 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from tests.api.conftest import api_key, api_settings, app, app_client, listener, served, services
+from tests.api.conftest import ai_settings, api_key, api_settings, app, app_client, listener, served, services
 
-__all__ = ["api_key", "api_settings", "app", "app_client", "listener", "served", "services"]
+__all__ = ["ai_settings", "api_key", "api_settings", "app", "app_client", "listener", "served", "services"]
 
 SOURCE = Path(__file__).parents[1] / "typescript"
 FILES = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "client.ts")

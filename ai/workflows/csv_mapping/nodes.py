@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from ai import prompts
 from ai.cleaning import one_line
-from ai.context import NodeContext
+from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable
 from ai.workflows.csv_mapping import rules
 from ai.workflows.csv_mapping.columns import Column, columns_of
@@ -117,7 +117,7 @@ async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> Outpu
         )
     reason = state.get("fallback_reason")
     if reason is None and not runtime.context.models and _open(state):
-        reason = "No model is configured."
+        reason = NO_MODEL
     return {"result": CsvMappingOutput(columns=mappings, fallback_reason=reason)}
 
 

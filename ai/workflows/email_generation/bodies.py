@@ -44,6 +44,11 @@ def text_of(html: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
+def escaped(address: str) -> str:
+    """Return a web address as it stands in an attribute."""
+    return escape(address)
+
+
 def _read(text: str) -> str:
     return unescape(text.replace("\n", " "))
 

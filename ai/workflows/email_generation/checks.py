@@ -2,42 +2,25 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
+from ai import prompts
+from ai.workflows.email_generation.claims import claims_without_support
+from ai.workflows.email_generation.destinations import foreign_links, way_out
+from ai.workflows.email_generation.material import sources_of
+from ai.workflows.email_generation.names import is_ordinary, wrong_greeting
+from ai.workflows.email_generation.placeholders import UNFILLED
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
+from ai.workflows.email_generation.wording import CURLY_APOSTROPHE, FAKED_ANSWER, folded, spam
 
 MAX_SUBJECT_CHARACTERS = 150
+MAX_WRITTEN_SUBJECT_CHARACTERS = 100
+MAX_WRITTEN_WORDS = 260
 MAX_WRITTEN_CHARACTERS = 4_000
 MAX_RENDERED_CHARACTERS = 50_000
 
-_CURLY_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
-_FIELD_WORDS = (
-    r"(?:first|last|full|given|family|sur|lead|contact|client|customer|prospect|recipient|sender|company|business"
-    r"|brand|product"
-    r"|your|my|our|their|insert|add|enter|the|name|names|email|e-mail|title|role|position|industry|city|date|day|time"
-    r"|link|url"
-    r"|phone|number|signature|topic|here|specific|pain|point|organi[sz]ation|vorname|nachname|firma|prénom|nom|naam"
-    r"|nombre|empresa)"
-)
-_LABEL = rf"{_FIELD_WORDS}(?:'s)?(?:[ _\-/]+{_FIELD_WORDS}(?:'s)?)*"
-_UNFILLED = re.compile(
-    rf"""\{{\{{ | \}}\}} | \{{% | %\}}            # Liquid
-    | \$?\{{[ ]?[A-Za-z_][\w .]*[ ]?\}}             # {{name}}, ${{name}}
-    | \[[ ]?{_LABEL}[ ]?\]                          # [First Name]
-    | <{{1,2}}[ ]?{_LABEL}[ ]?>{{1,2}}              # <first name>
-    | «[^»\n]{{1,40}}» (?=[,\s])                    # mail merge
-    | (?-i:%%?[A-Z][A-Z_]{{2,}}%%?)                 # %FIRST_NAME%
-    | \*\|[A-Z_:]+\|\*                              # *|FNAME|*
-    | (?-i:\b(?:XXX+|TBD|TODO)\b) | \blorem[ ]ipsum\b
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+_SHOUTED = re.compile(r"\b[^\W\d_a-z]{4,}(?:[ ,!]+[^\W\d_a-z]{2,})+\b|\b[^\W\d_a-z]{7,}\b")
 _BRACKETED = re.compile(r"\[([^\]\n]{2,60})\]")
-_GREETING = re.compile(
-    r"\A\s*(?:hi|hello|hey|dear|good (?:morning|afternoon|evening)|hallo|guten tag|liebe[r]?|bonjour|cher|chère|salut"
-    r"|beste"
-    r"|dag|hola|estimad[oa]|olá|prezad[oa]|car[oa])[ ]+(?P<name>[^,!.:;\n]{1,60}?)[ ]*(?:[,!.:;\n\u2013\u2014-]|\Z)",
-    re.IGNORECASE,
-)
 _AT_COMPANY = re.compile(
     r"\b(?:at|work(?:ing|s)? (?:for|with)|teams? (?:of|from)) ((?:[A-Z][\w&'.-]*)(?: (?:(?:&|and"
     r"|of) )?[A-Z][\w&'.-]*)*)"
@@ -47,52 +30,61 @@ _SCRIPT = re.compile(
 )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_NOBODY = _words(
-    "there all team everyone everybody folks friend colleague sir madam sir/madam again mr mrs ms mx dr prof herr frau "
-    "monsieur madame and und et en e y"
-)
-_CALENDAR = _words(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
-    "september october november december q1 q2 q3 q4 i i'm i'd i'll you your"
+_LEAKED_WORDS = 6
+_INNER_NAME = re.compile(
+    r"\b(?:lead|custom|sender)\.[a-z_]{3,}\b|\b(?:earlier_messages|custom_fields|(?:first|last|full)_name)\b|</?data>"
 )
 
 
-def problems_of(candidate: Candidate, request: EmailGenerationInput) -> list[str]:
-    """Return one sentence for each thing that forbids this text, none if it may leave."""
-    if _CURLY_APOSTROPHE in candidate.text:
-        candidate = candidate.model_copy(update={"text": candidate.text.replace(_CURLY_APOSTROPHE, "'")})
-    problems = [*_form(candidate), *_unfilled(candidate)]
+def problems_of(candidate: Candidate, request: EmailGenerationInput, rendered: Candidate | None = None) -> list[str]:
+    """Return one sentence for each thing that forbids this text, none if it may leave.
+
+    `request` is a believed one; `rendered` is its template filled in, which has the links that a model's text may have.
+    """
+    # Not looked into: what a model may answer has no bound, and the other checks take their time over long texts.
+    if too_long := [*_length(candidate)]:
+        return too_long
+    candidate = candidate.model_copy(update={"text": candidate.text.replace(CURLY_APOSTROPHE, "'")})
+    problems = [*_form(candidate), *_unfilled(candidate), *way_out(candidate, request)]
     if candidate.author == "model":
-        known = _known_text(request)
+        sources = sources_of(request)
+        known = "\n".join(sources.values()).casefold().replace(CURLY_APOSTROPHE, "'")
         problems += [
             *_invented_placeholders(candidate, known),
-            *_wrong_name(candidate, request),
+            *wrong_greeting(candidate, request),
             *_wrong_company(candidate, known),
+            *foreign_links(candidate, request, rendered),
+            *_advertising(candidate, request, sources.get("template", "")),
+            *_leaked(candidate, known),
+            *claims_without_support(candidate, request, sources),
         ]
     return problems
+
+
+def _length(candidate: Candidate) -> Iterator[str]:
+    by_model = candidate.author == "model"
+    for part, text, most in (
+        ("subject", candidate.subject, MAX_WRITTEN_SUBJECT_CHARACTERS if by_model else MAX_SUBJECT_CHARACTERS),
+        ("body", candidate.text, MAX_WRITTEN_CHARACTERS if by_model else MAX_RENDERED_CHARACTERS),
+    ):
+        if len(text) > most:
+            yield f"The {part} has {len(text)} characters; at most {most} are allowed."
+    if by_model and (words := len(candidate.text.split())) > MAX_WRITTEN_WORDS:
+        yield f"The body has {words} words; at most {MAX_WRITTEN_WORDS} are allowed."
 
 
 def _form(candidate: Candidate) -> Iterator[str]:
     if not candidate.subject.strip():
         yield "The subject is empty."
-    if len(candidate.subject) > MAX_SUBJECT_CHARACTERS:
-        yield f"The subject has {len(candidate.subject)} characters; at most {MAX_SUBJECT_CHARACTERS} are allowed."
     if not candidate.text.strip():
         yield "The body is empty."
-    most = MAX_WRITTEN_CHARACTERS if candidate.author == "model" else MAX_RENDERED_CHARACTERS
-    if len(candidate.text) > most:
-        yield f"The body has {len(candidate.text)} characters; at most {most} are allowed."
     if candidate.html is not None and _SCRIPT.search(candidate.html):
         yield "The body holds a script, a frame or a link that runs code."
 
 
 def _unfilled(candidate: Candidate) -> Iterator[str]:
     for part, text in (("subject", candidate.subject), ("body", candidate.text)):
-        if found := _UNFILLED.search(text):
+        if found := UNFILLED.search(text):
             yield f"The {part} holds the unfilled placeholder “{found[0].strip()}”."
 
 
@@ -103,34 +95,46 @@ def _invented_placeholders(candidate: Candidate, known: str) -> Iterator[str]:
                 yield f"“{found[0]}” looks like a placeholder; nothing that was given contains it."
 
 
-def _wrong_name(candidate: Candidate, request: EmailGenerationInput) -> Iterator[str]:
-    greeting = _GREETING.match(candidate.text)
-    if not greeting:
-        return
-    lead = request.lead
-    own = set(f"{lead.first_name} {lead.last_name} {lead.company}".casefold().replace(".", "").split())
-    # A greeting that the step's author wrote out is the author's own.
-    own |= set(
-        re.sub(r"\{[{%].*?[}%]\}", " ", request.body_template).split("\n", 1)[0].casefold().strip(" ,!.").split()
-    )
-    strange = [word for word in greeting["name"].split() if word.casefold().strip(".") not in own | _NOBODY]
-    if strange:
-        yield f"The greeting names {greeting['name']}, which is not this lead's name."
-
-
 def _wrong_company(candidate: Candidate, known: str) -> Iterator[str]:
-    for found in _AT_COMPANY.finditer(candidate.text):
-        words = [word.strip(".'").removesuffix("'s").casefold() for word in found[1].split()]
-        if any(word not in known and word not in _CALENDAR for word in words):
-            yield f"The body names {found[1]}, which nothing that was given supports."
+    for part, text in (("subject", candidate.subject), ("body", candidate.text)):
+        for found in _AT_COMPANY.finditer(text):
+            words = [word.strip(".'").removesuffix("'s").casefold() for word in found[1].split()]
+            if any(word not in known and not is_ordinary(word) for word in words):
+                yield f"The {part} names {found[1]}, which nothing that was given supports."
 
 
-def _known_text(request: EmailGenerationInput) -> str:
-    lead, sender = request.lead, request.sender
-    parts = [
-        request.subject_template, request.body_template, request.voice, request.workspace_name,
-        sender.name, sender.email, lead.first_name, lead.last_name, lead.email, lead.company, lead.role, lead.segment,
-        *lead.custom_fields.keys(), *lead.custom_fields.values(),
-    ]  # fmt: skip
-    parts += [text for message in request.earlier_messages for text in (message.subject, message.text)]
-    return "\n".join(parts).casefold().replace(_CURLY_APOSTROPHE, "'")
+def _advertising(candidate: Candidate, request: EmailGenerationInput, template: str) -> Iterator[str]:
+    """Give what filters and people take for spam, unless the template's author wrote it so."""
+    own, subject = folded(template), candidate.subject
+    for part, text in (("subject", subject), ("body", candidate.text)):
+        for found in spam().finditer(folded(text)):
+            if found[0] not in own:
+                yield f"The {part} holds the spam phrase “{found[0].strip()}”."
+        shouted = _SHOUTED.search(text)
+        if shouted and folded(shouted[0]) not in f"{own} {folded(request.lead.company)}":
+            yield f"The {part} shouts “{shouted[0]}”."
+        if re.search(r"!\s?!|\?!|[€$£]{2}", text):
+            yield f"The {part} piles up exclamation or currency marks."
+    if FAKED_ANSWER.match(subject) and not request.earlier_messages:
+        yield "The subject claims to answer or forward a message that there was not."
+
+
+def _leaked(candidate: Candidate, known: str) -> Iterator[str]:
+    """Give what comes from how the model is asked, not from what it is given."""
+    text = f"{candidate.subject}\n{candidate.text}"
+    if found := _INNER_NAME.search(text):
+        yield f"The text holds “{found[0]}”, which is no word of an email."
+    words = _words(text)
+    runs = {" ".join(words[at : at + _LEAKED_WORDS]) for at in range(len(words) - _LEAKED_WORDS + 1)}
+    own = " ".join(_words(known))
+    if any(run in instructions for instructions in _instructions() for run in runs if run not in own):
+        yield "The text repeats the instructions that the model was given."
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", folded(text))
+
+
+@cache
+def _instructions() -> tuple[str, ...]:
+    return tuple(" ".join(_words(prompts.load("email_generation", name).text)) for name in ("write", "rewrite"))

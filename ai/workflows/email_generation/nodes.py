@@ -8,17 +8,15 @@ from typing import Literal, TypedDict
 from langgraph.runtime import Runtime
 
 from ai import prompts, templates
-from ai.cleaning import one_line, printable
-from ai.context import NodeContext
+from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable, TemplateError
-from ai.models import Usage
-from ai.workflows.email_generation import bodies, checks, rendering
+from ai.prompts import Prompt
+from ai.workflows.email_generation import answers, bodies, checks, material, rendering
 from ai.workflows.email_generation.state import (
+    Believed,
     Candidate,
     DraftFailed,
     EmailDraft,
-    EmailGenerationInput,
-    Generation,
     InputState,
     OutputState,
     State,
@@ -26,34 +24,37 @@ from ai.workflows.email_generation.state import (
 )
 
 MAX_REWRITES = 2
+MOST_REFUSED = 6_000
+"""Characters of a refused text that are shown when it is to be rewritten."""
 
 
 class Update(TypedDict, total=False):
     """What a node may change."""
 
+    believed: Believed
     variables: dict[str, object]
     candidate: Candidate | None
     problems: list[str]
     writings: int
-    usage: Usage
-    prompt_version: str
+    prompt: Prompt
     fallback_reason: str | None
 
 
 async def gather(state: InputState) -> Update:
-    """Collect the variables and see that the templates ask for nothing that does not exist."""
+    """Collect what can be believed, and see that the templates ask for nothing that does not exist."""
     request = state["request"]
     problems = [
         f"{part} template: {problem}"
         for part, template in (("Subject", request.subject_template), ("Body", request.body_template))
         for problem in templates.check_template(template)
     ]
+    believed = material.believed(request)
     return {
-        "variables": rendering.variables_of(request),
+        "believed": believed,
+        "variables": rendering.variables_of(believed.request),
         "problems": problems,
         "candidate": None,
         "writings": 0,
-        "usage": Usage(),
     }
 
 
@@ -66,24 +67,25 @@ async def choose_author(state: State, runtime: Runtime[NodeContext]) -> Literal[
 
 async def write(state: State, runtime: Runtime[NodeContext]) -> Update:
     """Let the model write the email from the step's template and the lead's facts."""
-    return await _ask(state, runtime, "write", _material(state["request"]))
+    return await _ask(state, runtime, "write", material.shown(state["believed"].request))
 
 
 async def rewrite(state: State, runtime: Runtime[NodeContext]) -> Update:
     """Let the model write again, told what was wrong."""
     candidate = state["candidate"]
     assert candidate is not None
-    refused = {"subject": candidate.subject, "body": candidate.text}
-    material = {**_material(state["request"]), "refused": refused, "problems": state["problems"]}
-    return await _ask(state, runtime, "rewrite", material)
+    refused = {"subject": candidate.subject[:MOST_REFUSED], "body": candidate.text[:MOST_REFUSED]}
+    given = material.shown(state["believed"].request)
+    return await _ask(state, runtime, "rewrite", {**given, "refused": refused, "problems": state["problems"]})
 
 
 async def render(state: State) -> Update:
     """Fill the template with the lead's fields; what the model may have left behind is replaced."""
+    believed = state["believed"]
     try:
-        return {"candidate": rendering.render(state["request"], state["variables"])}
+        return {"candidate": rendering.render(believed.request, state["variables"])}
     except TemplateError as error:
-        return {"candidate": None, "problems": [error.message]}
+        return {"candidate": None, "problems": [error.message, *_withheld(believed, error)]}
 
 
 async def check(state: State) -> Update:
@@ -91,7 +93,9 @@ async def check(state: State) -> Update:
     candidate = state["candidate"]
     if candidate is None:
         return {}
-    problems = checks.problems_of(candidate, state["request"])
+    request = state["believed"].request
+    rendered = rendering.rendered(request, state["variables"]) if candidate.author == "model" else None
+    problems = checks.problems_of(candidate, request, rendered)
     if problems and candidate.author == "model" and state["writings"] > MAX_REWRITES:
         return {"problems": problems, "fallback_reason": f"The model's text failed the checks: {problems[0]}"}
     return {"problems": problems}
@@ -109,45 +113,32 @@ async def judge(state: State) -> Literal["rewrite", "render", "finish"]:
 
 async def finish(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     """Hand back the draft, or the reasons why there is none, with how it came about."""
-    candidate, usage, reason = state["candidate"], state["usage"], state.get("fallback_reason")
-    written = candidate is not None and candidate.author == "model"
-    if reason is None and not written and not runtime.context.models:
-        reason = "No model is configured."
-    generation = Generation(
-        model=usage.model if written else None,
-        prompt_version=state.get("prompt_version") if written else None,
-        trace_id=runtime.context.trace.id,
-        tokens_in=usage.tokens_in,
-        tokens_out=usage.tokens_out,
-        cost=usage.cost,
-        fallback_reason=reason,
-    )
+    candidate, reason = state["candidate"], state.get("fallback_reason")
+    by_model = candidate is not None and candidate.author == "model"
+    if reason is None and not by_model and not runtime.context.models:
+        reason = NO_MODEL
+    generation = runtime.context.generation(state.get("prompt") if by_model else None, reason)
     if candidate is None or state["problems"]:
         return {"result": DraftFailed(reasons=state["problems"], generation=generation)}
     html = candidate.html if candidate.html is not None else bodies.html_of(candidate.text)
     return {"result": EmailDraft(subject=candidate.subject, text=candidate.text, html=html, generation=generation)}
 
 
-async def _ask(state: State, runtime: Runtime[NodeContext], name: str, material: dict[str, object]) -> Update:
+async def _ask(state: State, runtime: Runtime[NodeContext], name: str, given: dict[str, object]) -> Update:
     prompt = prompts.load("email_generation", name)
     writings = state["writings"] + 1
     try:
-        answer = await runtime.context.ask(prompt, prompts.fence(material), WrittenEmail)
+        answer = await runtime.context.ask(prompt, prompts.fence(given), WrittenEmail)
     except ModelUnavailable as unavailable:
         return {"candidate": None, "problems": [], "writings": writings, "fallback_reason": str(unavailable)}
-    candidate = Candidate(
-        subject=one_line(answer.parsed.subject), text=printable(answer.parsed.body).strip(), author="model"
-    )
-    usage = state["usage"] + answer.usage
-    return {"candidate": candidate, "writings": writings, "usage": usage, "prompt_version": prompt.version}
+    candidate = answers.written(answer.parsed, state["believed"].request.unsubscribe_url)
+    return {"candidate": candidate, "writings": writings, "prompt": prompt}
 
 
-def _material(request: EmailGenerationInput) -> dict[str, object]:
-    return {
-        "template": {"subject": request.subject_template, "body": request.body_template},
-        "lead": request.lead.model_dump(),
-        "sender": request.sender.model_dump(),
-        "workspace": request.workspace_name,
-        "voice": request.voice,
-        "earlier_messages": [message.model_dump() for message in request.earlier_messages],
-    }
+def _withheld(believed: Believed, error: TemplateError) -> list[str]:
+    """Return why fields that the lead has were as good as empty for a template."""
+    names = {*error.names} | ({"first_name", "last_name"} if "full_name" in error.names else set())
+    return [
+        f"The lead's {name} counts as empty, because {believed.withheld[name]}."
+        for name in sorted(names & believed.withheld.keys())
+    ]

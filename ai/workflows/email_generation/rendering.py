@@ -6,9 +6,12 @@ from ai import templates
 from ai.cleaning import one_line
 from ai.errors import TemplateError
 from ai.workflows.email_generation import bodies
+from ai.workflows.email_generation.material import believed
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
 
 MOST_MISSING = 100
+SHOWN_WAY_OUT = "https://unsubscribe.invalid/"
+"""What a preview shows where each mail has a way out of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ def variables_of(request: EmailGenerationInput) -> dict[str, object]:
         sender_name=request.sender.name,
         sender_email=request.sender.email,
         workspace_name=request.workspace_name,
+        unsubscribe_url=request.unsubscribe_url,
     )
 
 
@@ -45,12 +49,22 @@ def render(request: EmailGenerationInput, variables: dict[str, object]) -> Candi
     return Candidate.model_construct(subject=subject, text=text, html=html, author="template")
 
 
+def rendered(request: EmailGenerationInput, variables: dict[str, object]) -> Candidate | None:
+    """Return the templates filled in, None where they cannot be for this lead."""
+    try:
+        return render(request, variables)
+    except TemplateError:
+        return None
+
+
 def preview(request: EmailGenerationInput) -> Preview:
     """Return what a draft from the templates would say, whatever the lead has no value for.
 
     Raises TemplateError for a template that cannot be rendered for anybody.
     """
-    variables, missing = variables_of(request), list[str]()
+    if not request.unsubscribe_url:
+        request = request.model_copy(update={"unsubscribe_url": SHOWN_WAY_OUT})
+    variables, missing = variables_of(believed(request).request), list[str]()
     while True:
         try:
             made = render(request, variables)

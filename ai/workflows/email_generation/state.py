@@ -1,11 +1,13 @@
 """What email generation is given, what it hands back, and what its nodes pass on."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic reads schemas of typing's own only from Python 3.12
 
-from ai.models import Usage
+from ai.prompts import Prompt
+from ai.usage import Generation
 
 
 class _Frozen(BaseModel):
@@ -40,7 +42,10 @@ class EarlierMessage(_Frozen):
 
 
 class EmailGenerationInput(_Frozen):
-    """A step's templates and everything the email may draw on."""
+    """A step's templates and everything the email may draw on.
+
+    `unsubscribe_url` is the mail's own way out, for templates that place it; `earlier_messages` are oldest first.
+    """
 
     subject_template: str
     body_template: str
@@ -48,19 +53,8 @@ class EmailGenerationInput(_Frozen):
     sender: Sender = Sender()
     workspace_name: str = ""
     voice: str = ""
+    unsubscribe_url: str = ""
     earlier_messages: list[EarlierMessage] = []
-
-
-class Generation(_Frozen):
-    """How a text came about. `model` is None for a rendered template; `cost` is in USD, None if unknown."""
-
-    model: str | None = None
-    prompt_version: str | None = None
-    trace_id: str | None = None
-    tokens_in: int = 0
-    tokens_out: int = 0
-    cost: float | None = None
-    fallback_reason: str | None = None
 
 
 class EmailDraft(_Frozen):
@@ -84,20 +78,40 @@ class DraftFailed(_Frozen):
 EmailGenerationOutput: TypeAlias = EmailDraft | DraftFailed
 
 
+class Sentence(BaseModel):
+    """One sentence and where what it says stands."""
+
+    text: Annotated[str, Field(description="One sentence, greeting or closing, as plain text without markup.")]
+    sources: Annotated[
+        list[str],
+        Field(
+            description="Where all that the sentence says stands: template, voice, earlier_messages, sender, "
+            "lead.<field> or custom.<field>. Empty for a greeting, a closing, a courtesy or a plain question."
+        ),
+    ]
+
+
 class WrittenEmail(BaseModel):
     """The form in which the model answers."""
 
     subject: Annotated[str, Field(description="One line, without line breaks.")]
-    body: Annotated[str, Field(description="Plain text. Paragraphs are separated by an empty line. No markup.")]
+    paragraphs: Annotated[
+        list[list[Sentence]],
+        Field(description="The body: its paragraphs in order, each a list of its sentences in order."),
+    ]
 
 
 class Candidate(_Frozen):
-    """A text that has still to pass the checks; `html` is None where it is to be made of the text."""
+    """A text that has still to pass the checks.
+
+    `sentences` are those of a model's text; `html` is None where it is to be made of the text.
+    """
 
     subject: str
     text: str
     html: str | None = None
     author: Literal["model", "template"]
+    sentences: list[Sentence] = []
 
 
 class InputState(TypedDict):
@@ -112,13 +126,21 @@ class OutputState(TypedDict):
     result: EmailGenerationOutput
 
 
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A request whose lead has only fields that can be what they are called; `withheld` says of the others why."""
+
+    request: EmailGenerationInput
+    withheld: dict[str, str]
+
+
 class State(InputState, OutputState, total=False):
     """What the nodes pass on."""
 
+    believed: Believed
     variables: dict[str, object]
     candidate: Candidate | None
     problems: list[str]
     writings: int  # how often the model has written, refused attempts included
-    usage: Usage
-    prompt_version: str
+    prompt: Prompt
     fallback_reason: str | None

@@ -1,34 +1,46 @@
-"""Reads from a reply's headers whether a machine wrote it, and whether it is a bounce (RFC 3834, RFC 3464)."""
+"""Reads from a reply's headers whether a machine wrote it, or it is a bounce (RFC 3834, RFC 3464, RFC 2919)."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 _BOUNCE_SENDER = re.compile(r"\b(?:mailer-daemon|postmaster|mail-daemon|maildaemon)@", re.IGNORECASE)
 _BOUNCE_SUBJECT = re.compile(
-    r"^\s*(?:undeliver(?:able|ed)|delivery (?:status notification|has failed|failure)|mail delivery (?:failed|failure"
-    r"|system)"
-    r"|returned mail|failure notice|unzustellbar|nicht zustellbar|non[- ]remis|échec de (?:la )?remise|onbestelbaar"
-    r"|no se puede entregar|não entregue|não é possível entregar)",
+    r"^\s*(?:undeliver(?:able|ed)|delivery (?:status notification|has failed|failure|incomplete)|mail delivery"
+    r" (?:failed|failure|system)|message not delivered|returned mail|failure notice|unzustellbar|nicht zustellbar"
+    r"|non[- ]remis|échec de (?:la )?remise|onbestelbaar|onaflewerbaar|no se puede entregar|não entregue"
+    r"|não é possível entregar)",
     re.IGNORECASE,
+)
+_BOUNCE_TEXT = re.compile(
+    r"^(?:final-recipient|diagnostic-code|reporting-mta|remote-mta): |\b5\d\d[ -]5\.\d{1,3}\.\d{1,3}\b"
+    r"|\b(?:smtp|remote server)\b.{0,80}\b5\d\d\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 _AUTOMATIC_SUBJECT = re.compile(
-    r"^\s*(?:auto(?:matic|mated)?[ -]?(?:reply|response)|out[ -]of[ -](?:the[ -])?office|autoreply|auto:|ooo\b"
-    r"|on (?:annual )?leave"
-    r"|automatische? (?:antwort|antwoord)|abwesen(?:heit|d)|réponse automatique|absence du bureau|afwezig"
-    r"|outomatiese antwoord"
-    r"|buite kantoor|respuesta automática|fuera de (?:la )?oficina|resposta automática|ausência)",
+    r"^\s*\[?(?:auto(?:matic|mated)?[ -]?(?:reply|response)|out[ -]of[ -](?:the[ -])?office|autoreply|auto:|ooo\b"
+    r"|automatische? (?:antwort|antwoord)|abwesen(?:heit|d)|réponse automatique|outomatiese antwoord"
+    r"|respuesta automática|resposta automática|risposta automatica)",
     re.IGNORECASE,
 )
-_DELAYED = re.compile(r"\b(?:delayed|delay\b|action: delayed|will retry|verzögert|retardé|vertraagd)", re.IGNORECASE)
+_DELAYED = re.compile(r"\b(?:delayed|delay\b|action: delayed|will retry|verzögert|retardé|vertraag)", re.IGNORECASE)
 _AUTO_MARKS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply")
+_OFF = {"no", "false", "0"}
+
+MAX_TEXT = 20_000  # characters that are searched for the marks of a bounce
+
+Kind = Literal["person", "auto_reply", "automatic", "list", "bounce", "notice"]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the envelope says: `kind` is who wrote it, `by` whether headers or only the subject say so."""
+    """What the envelope says: `kind` is who wrote it, `certain` whether headers say so or only subject and text.
 
-    kind: str  # "person", "auto_reply", "bounce", "notice"
+    An `auto_reply` answers a message, an `automatic` one may, `list` mail goes to many; a `notice` needs no reading.
+    """
+
+    kind: Kind
     certain: bool
 
 
@@ -37,9 +49,7 @@ def origin_of(pairs: Iterable[tuple[str, str]], subject: str, text: str) -> Orig
     headers: dict[str, list[str]] = {}
     for name, value in pairs:
         headers.setdefault(name.strip().casefold(), []).append(value.strip().casefold())
-    if origin := _report(headers, subject, text):
-        return origin
-    return _automatic(headers, subject)
+    return _report(headers, subject, text) or _automatic(headers, subject)
 
 
 def _report(headers: dict[str, list[str]], subject: str, text: str) -> Origin | None:
@@ -55,9 +65,9 @@ def _report(headers: dict[str, list[str]], subject: str, text: str) -> Origin | 
         return Origin("notice", certain=True)
     if delivery_report or (daemon and returned) or (daemon and "<>" in headers.get("return-path", [])):
         return Origin("bounce", certain=True)
-    return (
-        Origin("bounce", certain=False) if returned or _BOUNCE_SUBJECT.search(text) else Origin("notice", certain=True)
-    )
+    if returned or _BOUNCE_TEXT.search(text[:MAX_TEXT]):
+        return Origin("bounce", certain=False)
+    return Origin("notice", certain=True)
 
 
 def _automatic(headers: dict[str, list[str]], subject: str) -> Origin:
@@ -65,12 +75,16 @@ def _automatic(headers: dict[str, list[str]], subject: str) -> Origin:
     precedence = set(headers.get("precedence", []))
     if submitted.startswith("auto-replied") or precedence & {"auto_reply", "auto-reply"}:
         return Origin("auto_reply", certain=True)
-    if any(mark in headers and headers[mark][0] not in {"no", "false", "0"} for mark in _AUTO_MARKS):
+    if any(mark in headers and headers[mark][0] not in _OFF for mark in _AUTO_MARKS):
         return Origin("auto_reply", certain=True)
-    if submitted and submitted != "no":
-        return Origin("auto_reply" if _AUTOMATIC_SUBJECT.search(subject) else "notice", certain=True)
     if _AUTOMATIC_SUBJECT.search(subject):
-        return Origin("auto_reply", certain=False)
-    if precedence & {"bulk", "list", "junk"} or "list-id" in headers:
-        return Origin("notice", certain=True)
+        return Origin("auto_reply", certain=bool(submitted and submitted != "no"))
+    if submitted and submitted != "no":
+        return Origin("automatic", certain=True)
+    # Where the mailbox we write from is itself a list, a person's answer carries the list's headers too.
+    is_answer = headers.keys() & {"in-reply-to", "references"}
+    if not is_answer and (
+        "list-id" in headers or "list-unsubscribe" in headers or precedence & {"bulk", "list", "junk"}
+    ):
+        return Origin("list", certain=True)
     return Origin("person", certain=False)

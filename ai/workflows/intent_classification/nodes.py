@@ -9,11 +9,12 @@ from langgraph.runtime import Runtime
 
 from ai import prompts
 from ai.cleaning import printable
-from ai.context import NodeContext
+from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable
+from ai.prompts import Prompt
 from ai.workflows.intent_classification import rules
 from ai.workflows.intent_classification.dates import return_date
-from ai.workflows.intent_classification.headers import origin_of
+from ai.workflows.intent_classification.headers import Kind, origin_of
 from ai.workflows.intent_classification.quotes import written_part
 from ai.workflows.intent_classification.state import (
     InputState,
@@ -27,6 +28,8 @@ from ai.workflows.intent_classification.state import (
 
 SURE = 0.7  # below it the model is asked
 ENOUGH = 0.55  # below it a person is asked
+DOUBTED = 0.5
+BY_MACHINES = frozenset({Intent.OUT_OF_OFFICE, Intent.BOUNCE})
 MAX_TEXT_ASKED = 6_000
 CURLY_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
@@ -34,9 +37,11 @@ CURLY_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 class Update(TypedDict, total=False):
     """What a node may change."""
 
+    kind: Kind
     is_automatic: bool
     text: str
     verdict: Verdict | None
+    prompt: Prompt
     fallback_reason: str | None
 
 
@@ -50,7 +55,7 @@ async def read_headers(state: InputState) -> Update:
         verdict = Verdict(label=Intent.BOUNCE, confidence=0.99 if origin.certain else 0.85, decided_by=by)
     elif origin.kind == "notice":
         verdict = Verdict(label=Intent.OTHER, confidence=0.9, decided_by="headers")
-    return {"is_automatic": origin.kind != "person", "verdict": verdict, "fallback_reason": None}
+    return {"kind": origin.kind, "is_automatic": origin.kind != "person", "verdict": verdict, "fallback_reason": None}
 
 
 async def is_settled(state: State) -> Literal["decide", "strip_quotes"]:
@@ -66,10 +71,11 @@ async def strip_quotes(state: State) -> Update:
 async def match_rules(state: State) -> Update:
     """Read the words: those of a machine for what kind of answer it is, those of a person for what they want."""
     subject = state["request"].subject
+    received = state["request"].received_at.date()
     if state["is_automatic"]:
-        return {"verdict": rules.judge_automatic(state["text"], subject)}
-    verdict, is_away_message = rules.judge_person(state["text"], subject)
-    return {"verdict": verdict, "is_automatic": is_away_message}
+        return {"verdict": rules.judge_automatic(state["text"], subject, state["kind"], received)}
+    verdict, is_automatic = rules.judge_person(state["text"], subject, received)
+    return {"verdict": verdict, "is_automatic": is_automatic}
 
 
 async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "decide"]:
@@ -87,39 +93,38 @@ async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
         answer = await runtime.context.ask(prompt, prompts.fence(material), IntentAnswer)
     except ModelUnavailable as unavailable:
         return {"fallback_reason": str(unavailable)}
-    confidence = min(max(answer.parsed.confidence, 0.0), 1.0)
-    return {"verdict": Verdict(label=answer.parsed.label, confidence=confidence, decided_by="model")}
+    heard, ruled = _heard(answer.parsed), state["verdict"]
+    if ruled and ruled.confidence > heard.confidence:
+        return {}
+    return {"verdict": heard, "prompt": prompt}
+
+
+def _heard(answer: IntentAnswer) -> Verdict:
+    """Take an answer for what it is worth: a confidence that is none counts for nothing, and a reply in which neither
+    headers nor words show a machine is not silenced because a model calls it one."""
+    confidence = answer.confidence if 0 <= answer.confidence <= 1 else 0.0
+    if answer.label in BY_MACHINES:
+        confidence = min(confidence, DOUBTED)
+    return Verdict(label=answer.label, confidence=confidence, decided_by="model")
 
 
 async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
-    """Hand back the label, or abstain so that a person looks."""
-    verdict, reason = state["verdict"], state.get("fallback_reason")
-    is_open = verdict is None or verdict.confidence < SURE
-    if reason is None and is_open and not runtime.context.models:
-        reason = "No model is configured."
-    if verdict is None or verdict.confidence < ENOUGH:
-        label, confidence = (verdict.label, verdict.confidence) if verdict else (Intent.OTHER, 0.0)
-        return {
-            "result": IntentOutput(
-                label=label,
-                confidence=confidence,
-                is_automatic=state["is_automatic"],
-                decided_by="abstain",
-                abstained=True,
-                fallback_reason=reason,
-            )
-        }
-    away = verdict.label is Intent.OUT_OF_OFFICE
-    request = state["request"]
+    """Hand back the label, or abstain so that a person looks; the label is then the best guess."""
+    request, reason = state["request"], state.get("fallback_reason")
+    verdict = state["verdict"] or Verdict(label=Intent.OTHER, confidence=0.0, decided_by="rules")
+    if reason is None and verdict.confidence < SURE and not runtime.context.models:
+        reason = NO_MODEL
+    abstained = verdict.confidence < ENOUGH
+    is_away = verdict.label is Intent.OUT_OF_OFFICE and not abstained
+    spoken = f"{request.subject}\n\n{state.get('text', '')}"
     return {
         "result": IntentOutput(
             label=verdict.label,
             confidence=verdict.confidence,
-            return_date=return_date(f"{request.subject}\n{state['text']}", request.received_at.date())
-            if away
-            else None,
+            return_date=return_date(spoken, request.received_at.date()) if is_away else None,
             is_automatic=state["is_automatic"],
-            decided_by=verdict.decided_by,
-            fallback_reason=reason,
+            decided_by="abstain" if abstained else verdict.decided_by,
+            abstained=abstained,
+            generation=runtime.context.generation(state.get("prompt"), reason),
         )
     }

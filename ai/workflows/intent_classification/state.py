@@ -8,6 +8,10 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict  # pydantic reads schemas of typing's own only from Python 3.12
 
+from ai.prompts import Prompt
+from ai.usage import Generation
+from ai.workflows.intent_classification.headers import Kind
+
 
 class Intent(StrEnum):
     """What a reply means."""
@@ -52,7 +56,7 @@ class IntentOutput(_Frozen):
     is_automatic: bool
     decided_by: Literal["headers", "rules", "model", "abstain"]
     abstained: bool = False
-    fallback_reason: str | None = None
+    generation: Generation = Generation()
 
 
 class Verdict(_Frozen):
@@ -85,7 +89,9 @@ class OutputState(TypedDict):
 class State(InputState, OutputState, total=False):
     """What the nodes pass on."""
 
+    kind: Kind  # who wrote it, by its headers
     is_automatic: bool
     text: str  # what the sender wrote, without quotes and signature
     verdict: Verdict | None
+    prompt: Prompt
     fallback_reason: str | None

@@ -9,7 +9,7 @@ from ai.run import RunContext, run
 from ai.settings import AiSettings
 from ai.workflows.csv_mapping.nodes import COLUMNS_ASKED
 from ai.workflows.csv_mapping.state import ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
-from tests.ai.stub_openai import Reply, StubOpenAI
+from tests.ai.stub_openai import Kind, Reply, StubOpenAI
 
 pytestmark = pytest.mark.anyio
 
@@ -182,7 +182,7 @@ async def test_the_model_cannot_take_what_is_taken(stub: StubOpenAI, by_model: R
 
 
 @pytest.mark.parametrize("kind", ["invalid_json", "refusal"])
-async def test_the_rules_stand_when_the_model_fails(stub: StubOpenAI, by_model: RunContext, kind: str) -> None:
+async def test_the_rules_stand_when_the_model_fails(stub: StubOpenAI, by_model: RunContext, kind: Kind) -> None:
     """However the model fails, the mapping is the rules' and says why the model was not heard."""
     stub.will(Reply(kind=kind, retry_after="0"))
     output = await run(

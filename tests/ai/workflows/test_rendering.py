@@ -46,3 +46,21 @@ def test_a_template_that_nobody_can_render_has_no_preview() -> None:
     """Broken Liquid is no missing value."""
     with pytest.raises(TemplateError, match="not valid Liquid"):
         preview(asked("{% if %}", "Hi"))
+
+
+def test_a_preview_shows_where_the_way_out_stands() -> None:
+    """The link is each mail's own, so a preview shows one that leads nowhere, and misses nothing."""
+    shown = preview(asked("Hi", "Hello\n\nUnsubscribe: {{ unsubscribe_url }}"))
+
+    assert shown.missing == []
+    assert shown.text.endswith("Unsubscribe: https://unsubscribe.invalid/")
+
+
+def test_a_preview_misses_what_is_not_believed() -> None:
+    """A field that a draft would take for empty is shown as missing."""
+    shown = preview(
+        asked("Hi", "Hi {{ first_name }} of {{ company }}", first_name="https://x.example", company="Yahoo!")
+    )
+
+    assert shown.missing == ["first_name"]
+    assert shown.text == "Hi [first_name] of Yahoo!"

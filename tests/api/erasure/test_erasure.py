@@ -78,6 +78,7 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     )
     with psycopg.connect(database_url) as connection:
         connection.execute(settled, [f"{ADDRESS} says it came"])
+        connection.execute("UPDATE app.email_drafts SET written = jsonb_build_object('subject', subject, 'body', body)")
     # So that the provider tells nothing more by itself.
     outreach.sandbox.forget()
     await anyio.to_thread.run_sync(outreach.sandbox.settle)
@@ -85,6 +86,7 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     before = await _counted(outreach)
     assert {
         "app.replies.text",
+        "app.email_drafts.written",
         "app.send_settlements.note",
         "app.email_events.data",
         "app.lead_import_rows.email",

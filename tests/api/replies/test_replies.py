@@ -11,9 +11,8 @@ from tests.api.outreach import Outreach
 pytestmark = pytest.mark.anyio
 
 
-async def reply(outreach: Outreach, mail: dict[str, Any], text: str, headers: str = "") -> httpx.Response:
-    """Answer a mail as its recipient, through the workspace's inbound address."""
-    inbound = outreach.inbound_url
+async def deliver(outreach: Outreach, mail: dict[str, Any], text: str, headers: str = "") -> httpx.Response:
+    """Answer a mail as its recipient, through the workspace's inbound address; nobody reads it yet."""
     raw = (
         "From: Thandi <thandi@lead.example>\r\nTo: ann@acme.example\r\nSubject: Re: One\r\n"
         f"Message-ID: <{abs(hash(text))}@lead.example>\r\n"
@@ -21,7 +20,12 @@ async def reply(outreach: Outreach, mail: dict[str, Any], text: str, headers: st
         f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
     )
     async with httpx.AsyncClient(timeout=30) as http:
-        response = await http.post(inbound, content=raw.encode(), headers={"Content-Type": "message/rfc822"})
+        return await http.post(outreach.inbound_url, content=raw.encode(), headers={"Content-Type": "message/rfc822"})
+
+
+async def reply(outreach: Outreach, mail: dict[str, Any], text: str, headers: str = "") -> httpx.Response:
+    """Answer a mail as its recipient, and let everything that follows happen."""
+    response = await deliver(outreach, mail, text, headers)
     await outreach.run_jobs()
     return response
 
@@ -32,7 +36,7 @@ async def test_a_human_reply_stops_the_sequence(outreach: Outreach) -> None:
 
     response = await reply(outreach, mail, "Sounds interesting, tell me more. Could we meet on Tuesday?")
 
-    assert response.json() == {"stored": True, "duplicate": False}
+    assert response.json() == {"stored": True, "duplicate": False, "own": False}
     (enrolled,) = (await outreach.get("/enrollments"))["items"]
     assert enrolled["status"] == "replied"
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Replied"
@@ -45,7 +49,7 @@ async def test_a_reply_is_taken_once(outreach: Outreach) -> None:
 
     response = await reply(outreach, mail, "Yes please")
 
-    assert response.json() == {"stored": True, "duplicate": True}
+    assert response.json() == {"stored": True, "duplicate": True, "own": False}
     assert len((await outreach.get("/replies"))["items"]) == 1
 
 

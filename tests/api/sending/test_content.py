@@ -222,3 +222,36 @@ async def test_looking_changes_nothing_and_clicking_may_be_repeated(outreach: Ou
             assert answer.status_code == 200
             assert await suppressed(outreach) == 1
         assert (await stranger.get(link)).status_code == 200
+
+
+def test_a_part_that_shows_the_way_out_gets_no_second() -> None:
+    """Where the draft places the mail's own link, the footer says who writes and leaves it at that, part by part."""
+    both = mail(text=f"Hello\n\nStop: {LINK}", body_html=f'<p>Hello</p><p><a href="{LINK}">Stop</a></p>')
+    assert both.text is not None
+    assert both.html is not None
+    assert both.text.count(LINK) == both.html.count(LINK) == 1
+    assert "Unsubscribe" not in both.text + both.html
+    assert "1 Long Street <left>\nCape Town\n" in both.text
+    assert "1 Long Street &lt;left&gt;<br>Cape Town</small>" in both.html
+    in_text = mail(text=f"Hello {LINK}", body_html="<p>Hello</p>")
+    assert in_text.text is not None
+    assert in_text.html is not None
+    assert in_text.text.count(LINK) == in_text.html.count(LINK) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<p>Hello</p><!-- <a href="{LINK}">out</a> -->',
+        f'<div style="display:none"><a href="{LINK}">out</a></div>',
+        f'<style>.gone {{ display: none }}</style><p class="gone"><a href="{LINK}">out</a></p>',
+        f'<p>Hello <a href="{LINK}"></a></p>',
+        f'<p>Hello <a href="{LINK}x">out</a></p>',
+        f"<p>Hello {LINK}</p>",
+        f'<title><a href="{LINK}">out</a></title>',
+        f'<p>Hello <a style="font-size: 0" href="{LINK}">out</a></p>',
+    ],
+)
+def test_a_way_out_that_nobody_sees_is_none(body: str) -> None:
+    """A link in a comment, in what is not displayed, without words, or to elsewhere leaves the footer its own."""
+    assert f'<a href="{LINK}">Unsubscribe</a>' in html_of(body)

@@ -77,7 +77,8 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
     before = await app_client.get(path)
     headers = {"If-Match": before.headers["ETag"]}
     body = {"windowStart": "09:30", "sendingWeekdays": [1], "holidaysCountry": "DE", "dailyCap": 5}
-    body |= {"midMarketFrom": 50, "enterpriseFrom": 500, "defaultSegment": "SMB"}
+    body |= {"midMarketFrom": 50, "enterpriseFrom": 500, "defaultSegment": "SMB", "voice": "Dry, and kind."}
+    body |= {"replyToEmail": "replies@acme.example", "dailyTokenBudget": 100_000}
     changed = await app_client.patch(path, json=body, headers=headers)
     late = await app_client.patch(path, json={"name": "Late"}, headers=headers)
 
@@ -85,8 +86,9 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
     expected = {**before.json(), **body, "windowStart": "09:30:00", "updatedAt": changed.json()["updatedAt"]}
     assert changed.json() == expected
     assert late.status_code == 412
-    cleared = await app_client.patch(path, json={"holidaysCountry": None, "dailyCap": None})
-    assert (cleared.json()["holidaysCountry"], cleared.json()["dailyCap"]) == (None, None)
+    nothing = {"holidaysCountry": None, "dailyCap": None, "replyToEmail": None, "dailyTokenBudget": None}
+    cleared = await app_client.patch(path, json=nothing)
+    assert {name: cleared.json()[name] for name in nothing} == nothing
     assert (await app_client.get(path)).json() == cleared.json()
 
 
@@ -114,6 +116,11 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
         ({"dailyCap": "5"}, "dailyCap"),
         ({"dailyCap": 5.0}, "dailyCap"),
         ({"dailyCap": True}, "dailyCap"),
+        ({"voice": None}, "voice"),
+        ({"voice": "x" * 2_001}, "voice"),
+        ({"replyToEmail": "no address"}, "replyToEmail"),
+        ({"dailyTokenBudget": -1}, "dailyTokenBudget"),
+        ({"dailyTokenBudget": True}, "dailyTokenBudget"),
         ({"holidaysCountry": "XX"}, "holidaysCountry"),
         ({"holidaysCountry": "za"}, "holidaysCountry"),
         ({"holidaysCountry": "ZAF"}, "holidaysCountry"),

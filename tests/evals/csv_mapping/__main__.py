@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ai.workflows.csv_mapping.state import SURE
+from tests.evals.baseline import write_baseline
 from tests.evals.csv_mapping.layouts import HALVES, layouts
-from tests.evals.csv_mapping.score import Judged, by_layout, judge, share_right, write_baseline
+from tests.evals.csv_mapping.score import BASELINE, Judged, by_layout, judge, share_right
 
 
 def table(title: str, judged: Sequence[Judged], group: Callable[[Judged], str]) -> Table:
@@ -48,7 +49,7 @@ def main() -> None:
     judged = judge([layout for layout in layouts() if chosen.half in {None, layout.half}])
     print_scores(Console(), judged)
     if chosen.write_baseline:
-        write_baseline(judged)
+        write_baseline(BASELINE, by_layout(judged))
         Console().print(f"Baseline written: {len(by_layout(judged))} layouts.")
 
 

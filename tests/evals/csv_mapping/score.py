@@ -1,8 +1,7 @@
 """Scores the mapping of the labelled files by rules alone, and keeps the scores that are to be held."""
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai.registry import CSV_MAPPING
@@ -58,15 +57,3 @@ def by_layout(judged: Sequence[Judged]) -> dict[str, list[int]]:
         score[0] += one.is_right
         score[1] += 1
     return scores
-
-
-def read_baseline() -> Mapping[str, list[int]]:
-    """Return the scores to be held, per layout, as `by_layout` gives them."""
-    baseline: dict[str, list[int]] = json.loads(BASELINE.read_text(encoding="utf-8"))
-    return baseline
-
-
-def write_baseline(judged: Sequence[Judged]) -> None:
-    """Make the scores the ones to be held."""
-    lines = [f"  {json.dumps(name)}: {json.dumps(score)}" for name, score in sorted(by_layout(judged).items())]
-    BASELINE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

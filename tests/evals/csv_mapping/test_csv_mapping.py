@@ -3,8 +3,9 @@
 import pytest
 
 from ai.workflows.csv_mapping.state import Target
+from tests.evals.baseline import below, outdated, read_baseline
 from tests.evals.csv_mapping.layouts import HALVES, Layout, layouts
-from tests.evals.csv_mapping.score import Judged, by_layout, judge, read_baseline, share_right
+from tests.evals.csv_mapping.score import BASELINE, Judged, by_layout, judge, share_right
 
 LEAST_ROWS = 8
 LEAST_LAYOUTS = 30
@@ -21,18 +22,15 @@ def judged() -> list[Judged]:
 
 def test_no_layout_falls_below_its_baseline(judged: list[Judged]) -> None:
     """A change of the rules costs no layout a column that was right; the message names layout and columns."""
-    baseline, scores = read_baseline(), by_layout(judged)
-    worse = {name for name, (right, _) in scores.items() if right < baseline.get(name, [0, 0])[0]}
+    worse = below(by_layout(judged), read_baseline(BASELINE))
     wrong = [str(one) for one in judged if not one.is_right and f"{one.layout.half}/{one.layout.name}" in worse]
     assert wrong == [], "\n".join(["Below the baseline:", *wrong])
 
 
 def test_the_baseline_is_that_of_the_rules(judged: list[Judged]) -> None:
     """A better score, or another set of layouts, is written down, so that it is held from then on."""
-    scores, baseline = by_layout(judged), read_baseline()
-    newer = {name: score for name, score in scores.items() if score != baseline.get(name)}
+    newer = outdated(by_layout(judged), read_baseline(BASELINE))
     assert newer == {}, f"Outdated: {newer}; {REWRITE}"
-    assert baseline.keys() == scores.keys(), f"Layouts that are gone: {baseline.keys() - scores.keys()}; {REWRITE}"
 
 
 def test_the_aim_is_met(judged: list[Judged]) -> None:

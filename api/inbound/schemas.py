@@ -1,0 +1,42 @@
+"""What OpenAPI says of a message that is posted."""
+
+from typing import Any
+
+_ADDRESSES = {
+    "description": "An address, with or without a name; a list of them; or objects of `email` and `name`.",
+    "examples": ["Thandi <thandi@lead.example>"],
+}
+SCHEMA: dict[str, Any] = {
+    "title": "PostedMessage",
+    "type": "object",
+    "description": (
+        "Either `raw`, or the fields of a message, of which `from` is needed. Names are read in any case and spelling"
+        " (`TextBody`, `body-plain` and `text` are the same), and what else is there is left alone."
+    ),
+    "properties": {
+        "raw": {"type": "string", "description": "The whole RFC 5322 message, as it is or in Base64."},
+        "from": _ADDRESSES,
+        "to": _ADDRESSES,
+        "cc": _ADDRESSES,
+        "subject": {"type": "string"},
+        "text": {"type": "string"},
+        "html": {"type": "string", "description": "Read where `text` says nothing."},
+        "headers": {
+            "description": "An object, a list of `{name, value}` or of pairs, or lines; they outrank fields.",
+            "examples": [{"In-Reply-To": "<018f0000-0000-7000-8000-000000000001@acme.example>"}],
+        },
+        "messageId": {"type": "string"},
+        "inReplyTo": {"type": "string"},
+        "references": {"description": "Ids in one text or in a list."},
+        "date": {"type": "string"},
+    },
+}
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "message/rfc822": {"schema": {"type": "string", "format": "binary"}},
+        "text/plain": {"schema": {"type": "string"}},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        "application/json": {"schema": SCHEMA},
+    },
+}

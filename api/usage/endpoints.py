@@ -1,0 +1,21 @@
+"""HTTP for what models take."""
+
+from api.dependencies import MemberDep
+from api.errors import NotFound, responses
+from api.periods import Days, End, Start
+from api.routing import room_router
+from api.usage import service
+from api.usage.schemas import AiWorkflow, TodaysBudget, UsageDay, UsageOut
+
+router = room_router("/api/workspaces/{workspaceId}/ai", "ai")
+
+
+@router.get("/usage", operation_id="getAiUsage", responses=responses(NotFound))
+async def get_ai_usage(
+    member: MemberDep, start: Start = None, end: End = None, workflow: AiWorkflow | None = None
+) -> UsageOut:
+    """Questions, tokens and cost by day, workflow and model: of the last 30 days, or the days asked for."""
+    budget = await service.todays_budget(member.session, member.workspace_id, member.now)
+    days = Days.of(start, end, lambda: budget.day)
+    used = await service.list_usage(member.session, member.workspace_id, days, workflow)
+    return UsageOut(today=TodaysBudget.of(budget), days=[UsageDay.of(one) for one in used])

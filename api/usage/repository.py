@@ -1,0 +1,137 @@
+"""The SQL of what models take."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from database.models import AiUsage
+
+_TODAY = text(
+    """
+    SELECT workspace.daily_token_budget AS budget, workspace.timezone,
+           (CAST(:now AS timestamptz) AT TIME ZONE workspace.timezone)::date AS day
+      FROM app.workspaces AS workspace
+     WHERE workspace.id = :workspace_id
+    """
+)
+
+# Whoever has a budget reserves in turn, so that two who ask at once do not both get what is left.
+_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('ai_budget:' || CAST(:workspace_id AS text), 0))")
+
+_SPENT = text(
+    """
+    SELECT (SELECT coalesce(sum(tokens_in + tokens_out), 0) FROM app.ai_usage
+             WHERE workspace_id = :workspace_id AND day = :day)
+         + (SELECT coalesce(sum(tokens), 0) FROM app.ai_reservations
+             WHERE workspace_id = :workspace_id AND expires_at > now())
+    """
+)
+
+_RESERVE = text(
+    """
+    WITH made AS MATERIALIZED (
+      SELECT app.uuidv7() AS id, wanted.tokens, wanted.place
+        FROM unnest(CAST(:tokens AS int[])) WITH ORDINALITY AS wanted (tokens, place)
+    ),
+    kept AS (
+      INSERT INTO app.ai_reservations (id, workspace_id, tokens, expires_at)
+      SELECT id, :workspace_id, tokens, now() + make_interval(secs => :seconds) FROM made
+    )
+    SELECT id FROM made ORDER BY place
+    """
+)
+
+_RELEASE = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND id = ANY(CAST(:ids AS uuid[]))")
+
+_FORGET = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND expires_at <= now()")
+
+# In one order: who counts at the same time waits for the other, and not in a ring.
+_COUNT = text(
+    """
+    INSERT INTO app.ai_usage AS usage
+           (workspace_id, day, workflow, model, asked, answered, refused, tokens_in, tokens_out, unpriced, cost)
+    SELECT :workspace_id, day, workflow, model, sum(asked), sum(answered), sum(refused), sum(tokens_in),
+           sum(tokens_out), sum(unpriced), sum(cost)
+      FROM jsonb_to_recordset(CAST(:counted AS jsonb)) AS counted
+           (day date, workflow text, model text, asked int, answered int, refused int, tokens_in int, tokens_out int,
+            unpriced int, cost numeric)
+     GROUP BY day, workflow, model
+     ORDER BY day, workflow, model
+    ON CONFLICT (workspace_id, day, workflow, model) DO UPDATE
+       SET asked = usage.asked + excluded.asked, answered = usage.answered + excluded.answered,
+           refused = usage.refused + excluded.refused, tokens_in = usage.tokens_in + excluded.tokens_in,
+           tokens_out = usage.tokens_out + excluded.tokens_out, unpriced = usage.unpriced + excluded.unpriced,
+           cost = usage.cost + excluded.cost
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What is added to a day's row of a workflow and a model; `cost` in USD."""
+
+    day: date
+    workflow: str
+    model: str
+    asked: int = 0
+    answered: int = 0
+    refused: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    unpriced: int = 0
+    cost: float = 0.0
+
+
+async def find_today(session: AsyncSession, workspace_id: UUID, now: datetime) -> Row[Any]:
+    """Return the workspace's day (`day`, in `timezone`) and its `budget` in tokens, None without one."""
+    return (await session.execute(_TODAY, {"workspace_id": workspace_id, "now": now})).one()
+
+
+async def wait_for_turn(session: AsyncSession, workspace_id: UUID) -> None:
+    """Be the only one who reserves for this workspace until the transaction ends."""
+    await session.execute(_IN_TURN, {"workspace_id": workspace_id})
+
+
+async def tokens_spent(session: AsyncSession, workspace_id: UUID, day: date) -> int:
+    """Return how many tokens were taken on a day, with those that questions under way may still take."""
+    return int(await session.scalar(_SPENT, {"workspace_id": workspace_id, "day": day}) or 0)
+
+
+async def reserve(
+    session: AsyncSession, workspace_id: UUID, tokens: Sequence[int], *, seconds: float
+) -> Sequence[UUID]:
+    """Keep tokens for questions about to be asked, for at most so long; forgets what nobody settled in time.
+
+    Returns a reservation for each, in their order.
+    """
+    await session.execute(_FORGET, {"workspace_id": workspace_id})
+    told = {"workspace_id": workspace_id, "tokens": list(tokens), "seconds": seconds}
+    return (await session.scalars(_RESERVE, told)).all()
+
+
+async def release(session: AsyncSession, workspace_id: UUID, reservations: Sequence[UUID]) -> None:
+    """Give reservations back."""
+    await session.execute(_RELEASE, {"workspace_id": workspace_id, "ids": list(reservations)})
+
+
+async def count(session: AsyncSession, workspace_id: UUID, counts: Sequence[Count]) -> None:
+    """Add to the rows of days."""
+    counted = json.dumps([asdict(one) for one in counts], default=str)
+    await session.execute(_COUNT, {"workspace_id": workspace_id, "counted": counted})
+
+
+async def list_usage(
+    session: AsyncSession, workspace_id: UUID, *, since: date, until: date, workflow: str | None
+) -> Sequence[AiUsage]:
+    """Return what was taken from `since` to `until`, both included, newest day first."""
+    statement = select(AiUsage).where(AiUsage.workspace_id == workspace_id, AiUsage.day.between(since, until))
+    if workflow is not None:
+        statement = statement.where(AiUsage.workflow == workflow)
+    return (await session.scalars(statement.order_by(AiUsage.day.desc(), AiUsage.workflow, AiUsage.model))).all()

@@ -1,0 +1,58 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai.workflows.intent_classification.dates import FARTHEST, return_date
+
+FRIDAY = date(2026, 11, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("I am away until 1 December 2026.", date(2026, 12, 1)),
+        ("I'll be back on January 4th", date(2027, 1, 4)),
+        ("Returning 2026-12-07.", date(2026, 12, 7)),
+        ("Away from 23 November to 27 November", date(2026, 11, 27)),
+        ("Closed from 24 December 2026 to 3 January 2027. We reopen on 4 January.", date(2027, 1, 4)),
+        ("I will be back on Monday.", date(2026, 11, 23)),
+        ("In a course all day. Back tomorrow.", date(2026, 11, 21)),
+        ("Not available from 23 to 27 November 2026", date(2026, 11, 27)),
+        ("On holiday up to and including 4 December.", date(2026, 12, 4)),
+        ("I have been away since Monday and am back soon.", None),
+        ("Ich bin ab dem 30. November wieder im Büro, wieder am 01.12.2026", date(2026, 12, 1)),
+        ("Ab Montag, dem 30. November, bin ich wieder da.", date(2026, 11, 30)),
+        ("Ich bin vom 20.11. bis 2.12. nicht im Haus.", date(2026, 12, 2)),
+        ("Ich bin bis 30.11. im Urlaub", date(2026, 11, 30)),
+        ("bis und mit 4. Dezember", date(2026, 12, 4)),
+        ("absent jusqu'au 27 novembre", date(2026, 11, 27)),
+        ("Absent du 16/11/2026 au 25/11/2026.", date(2026, 11, 25)),
+        ("joignable à partir du mercredi 2 décembre", date(2026, 12, 2)),
+        ("je reprends le service lundi", date(2026, 11, 23)),
+        ("Ek is terug op 5 Januarie", date(2027, 1, 5)),
+        ("eers Maandag weer beskikbaar", date(2026, 11, 23)),
+        ("gesluit tot en met 8 Januarie 2027", date(2027, 1, 8)),
+        ("Ik ben terug op maandag 7 december", date(2026, 12, 7)),
+        ("Vuelvo el 3 de diciembre de 2026", date(2026, 12, 3)),
+        ("Volto em 12/12/2026", date(2026, 12, 12)),
+        ("until further notice", None),
+        ("until 31 February", None),
+        ("back on 1 May 2019", None),
+    ],
+)
+def test_return_dates(text: str, day: date | None) -> None:
+    """The day of return is found in seven languages, reckoned from the day of receipt, never in the past."""
+    assert return_date(text, FRIDAY) == day
+
+
+@given(
+    st.lists(
+        st.sampled_from(["back", "until", "31.2.", "99/99/9999", "0 May", "Monday", "bis", ". A", "29 Feb", "\n\n"])
+    )
+)
+def test_nonsense_names_no_impossible_day(parts: list[str]) -> None:
+    """Whatever stands there, the answer is a day within a year, or none."""
+    day = return_date(" ".join(parts), FRIDAY)
+    assert day is None or FRIDAY <= day <= FRIDAY + FARTHEST

@@ -1,0 +1,103 @@
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "between us two"
+BODY: dict[str, Any] = {"host": "imap.acme.example", "username": "ann@acme.example", "password": SECRET}
+
+
+@pytest.fixture
+def path(workspace: str) -> str:
+    """Where the workspace's mailbox is."""
+    return f"/api/workspaces/{workspace}/mailbox"
+
+
+async def test_a_mailbox_is_put_shown_and_deleted(app_client: httpx.AsyncClient, path: str) -> None:
+    """What was put is shown, with what was left to us and without the password; once deleted it is not there."""
+    assert (await app_client.get(path)).status_code == 404
+    put = await app_client.put(path, json=BODY)
+    assert put.status_code == 200, put.text
+    assert put.json() == (await app_client.get(path)).json()
+    usual = {"port": 993, "security": "tls", "folder": "INBOX", "polledAt": None, "failures": 0, "lastError": None}
+    assert put.json().items() >= {**usual, "host": BODY["host"], "username": BODY["username"]}.items()
+    changed = await app_client.put(path, json={**BODY, "security": "starttls", "readSince": "2026-01-31"})
+    assert (changed.json()["port"], changed.json()["readSince"]) == (143, "2026-01-31")
+    assert (await app_client.delete(path)).status_code == 204
+    assert (await app_client.get(path)).status_code == 404
+    assert (await app_client.delete(path)).status_code == 404
+
+
+async def test_the_password_is_told_to_nobody(app_client: httpx.AsyncClient, path: str, database_url: str) -> None:
+    """No answer and no table holds the password as it is."""
+    put = await app_client.put(path, json=BODY)
+    assert SECRET not in put.text + (await app_client.get(path)).text
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        rows = await (await owner.execute("SELECT m::text FROM app.mailboxes m")).fetchall()
+        rows += await (await owner.execute("SELECT j::text FROM app.scheduled_jobs j")).fetchall()
+    assert rows
+    assert all(SECRET not in row[0] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"security": "none"}, "security none would send the password in the open"),
+        ({"security": "none", "host": "10.0.0.1"}, "security none would send the password in the open"),
+        ({"host": "imap.acme.example\r\nA1 LOGOUT"}, "host"),
+        ({"username": "ann\r\nA1 LOGOUT"}, "username"),
+        ({"password": "x\r\nA1 LOGOUT"}, "password holds a character"),
+        ({"folder": "INBOX\r\nA1 LOGOUT"}, "folder"),
+        ({"password": ""}, "password"),
+        ({"port": 0}, "port"),
+        ({"port": "993"}, "port"),
+        ({"security": "ssl"}, "security"),
+        ({"readSince": "yesterday"}, "readSince"),
+    ],
+)
+async def test_a_mailbox_that_cannot_be(
+    app_client: httpx.AsyncClient, path: str, fields: dict[str, Any], says: str
+) -> None:
+    """What could not be asked, or would be asked unsafely, is refused with the field named, the password unsaid."""
+    refused = await app_client.put(path, json={**BODY, **fields})
+    assert refused.status_code == 422
+    assert says in refused.text
+    assert SECRET not in refused.text
+    assert (await app_client.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+async def test_unprotected_on_this_machine(app_client: httpx.AsyncClient, path: str, host: str) -> None:
+    """A server on the same machine may be asked without TLS."""
+    assert (await app_client.put(path, json={**BODY, "host": host, "security": "none"})).status_code == 200
+
+
+async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, path: str) -> None:
+    """With the tag of another state nothing is changed and nothing deleted."""
+    tag = (await app_client.put(path, json=BODY)).headers["ETag"]
+    assert (await app_client.put(path, json={**BODY, "port": 1}, headers={"If-Match": tag})).status_code == 200
+    assert (await app_client.put(path, json=BODY, headers={"If-Match": tag})).status_code == 412
+    assert (await app_client.delete(path, headers={"If-Match": tag})).status_code == 412
+    assert (await app_client.get(path)).json()["port"] == 1
+
+
+async def test_who_may(app_client: httpx.AsyncClient, app: FastAPI, path: str) -> None:
+    """A member sees the mailbox and changes nothing; nobody of another account knows of it."""
+    await app_client.put(path, json=BODY)
+    bob = {"email": "bob@acme.example", "name": "Bob", "role": "member"}
+    user = (await app_client.post("/api/users", json=bob)).json()["id"]
+    key = (await app_client.post("/api/api-keys", json={"name": "k", "userId": user})).json()["token"]
+    transport = httpx.ASGITransport(app)
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as member:
+        assert (await member.get(path)).status_code == 200
+        assert (await member.put(path, json=BODY)).status_code == 403
+        assert (await member.delete(path)).status_code == 403
+    other = path.replace(path.split("/")[3], "018f0000-0000-7000-8000-000000000000")
+    for method in ("GET", "PUT", "DELETE"):
+        body = BODY if method == "PUT" else None
+        assert (await app_client.request(method, other, json=body)).status_code == 404

@@ -1,0 +1,172 @@
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from ai.errors import OverBudget
+from ai.usage import Usage
+from api.batches import Batches
+from api.resources import Services
+from api.usage.service import WorkspaceMeter
+from database.tenancy import Scope, transaction
+from tests.api.running import stop_clock
+
+pytestmark = pytest.mark.anyio
+
+
+def meter(services: Services, workspace: str) -> WorkspaceMeter:
+    """Return a meter of the workspace as a process of its own would have it."""
+    return WorkspaceMeter(Batches(services.pool, 0.001), services.clock, UUID(workspace))
+
+
+async def ask(meter: WorkspaceMeter, tokens: int, *, taken: int | None = None, cost: float | None = 0.5) -> bool:
+    """Ask one question that may take `tokens`, and takes as many where nothing else is said; False if refused."""
+    try:
+        async with meter.metered("email_generation", "small", tokens) as reading:
+            reading.usage = Usage("small", tokens_in=tokens if taken is None else taken, cost=cost)
+            reading.is_answered = True
+    except OverBudget:
+        return False
+    return True
+
+
+async def set_budget(client: httpx.AsyncClient, workspace: str, tokens: int | None) -> None:
+    """Set the workspace's budget."""
+    response = await client.patch(f"/api/workspaces/{workspace}", json={"dailyTokenBudget": tokens})
+    assert response.json()["dailyTokenBudget"] == tokens
+
+
+async def usage(client: httpx.AsyncClient, workspace: str, **query: str) -> dict[str, Any]:
+    """Return what the API says of the workspace's usage."""
+    response = await client.get(f"/api/workspaces/{workspace}/ai/usage", params=query)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def test_without_a_budget_all_is_counted(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
+    """Questions, answers, tokens and known cost of a day add up in one row per workflow and model."""
+    stop_clock(services.clock, datetime(2026, 11, 22, 23, 30, tzinfo=UTC))
+    one = meter(services, workspace)
+    assert await ask(one, 1_000, taken=100)
+    assert await ask(one, 1_000, taken=50, cost=None)
+
+    found = await usage(app_client, workspace)
+
+    # In Johannesburg it is the next day already.
+    assert found["today"] == {"day": "2026-11-23", "tokens": None, "used": 150}
+    assert found["days"] == [
+        {
+            "day": "2026-11-23",
+            "workflow": "email_generation",
+            "model": "small",
+            "asked": 2,
+            "answered": 2,
+            "refused": 0,
+            "tokensIn": 150,
+            "tokensOut": 0,
+            "cost": 0.5,
+            "unpriced": 1,
+        }
+    ]
+
+
+async def test_a_question_that_fails_is_asked_and_not_answered(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
+    """What breaks while the model is asked leaves what was taken counted, and nothing reserved."""
+    await set_budget(app_client, workspace, 1_000)
+
+    async def break_off() -> None:
+        async with meter(services, workspace).metered("csv_mapping", "small", 900) as reading:
+            reading.usage = Usage("small", tokens_in=10)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await break_off()
+    found = await usage(app_client, workspace)
+    (row,) = found["days"]
+    assert (row["asked"], row["answered"], row["tokensIn"], found["today"]["used"]) == (1, 0, 10, 10)
+
+
+async def test_who_ask_at_once_stay_within_the_budget(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
+    """Of twenty that ask at the same moment, in four processes, as many are let through as the budget holds."""
+    await set_budget(app_client, workspace, 5_500)
+    processes = [meter(services, workspace) for _ in range(4)]
+    answers = await asyncio.gather(*(ask(processes[number % 4], 1_000) for number in range(20)))
+
+    assert answers.count(True) == 5
+    found = await usage(app_client, workspace)
+    (row,) = found["days"]
+    assert (row["asked"], row["refused"], row["tokensIn"]) == (5, 15, 5_000)
+
+
+async def test_a_question_under_way_counts(app_client: httpx.AsyncClient, workspace: str, services: Services) -> None:
+    """What may still be taken is not given to others; what was not taken of it is free again."""
+    await set_budget(app_client, workspace, 1_000)
+    one = meter(services, workspace)
+    async with AsyncExitStack() as under_way:
+        reading = await under_way.enter_async_context(one.metered("email_generation", "small", 900))
+        reading.usage = Usage("small", tokens_in=100)
+        assert not await ask(one, 200)
+    assert await ask(one, 900)
+    assert not await ask(one, 1)
+
+
+async def test_who_was_killed_while_asking_holds_nothing_for_ever(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
+    """A reservation that nobody settles stops counting when it has expired."""
+    await set_budget(app_client, workspace, 1_000)
+    reserved = (
+        "INSERT INTO app.ai_reservations (workspace_id, tokens, expires_at)"
+        " VALUES (:workspace, 900, now() + make_interval(mins => :minutes))"
+    )
+    one = meter(services, workspace)
+    for minutes, is_let in ((-1, True), (5, False)):
+        async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
+            await session.execute(text(reserved), {"workspace": workspace, "minutes": minutes})
+        assert await ask(one, 500, taken=0) is is_let
+
+
+async def test_a_new_day_has_a_budget_of_its_own(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
+    """What was taken before the workspace's midnight does not count after it; both days are told, newest first."""
+    await set_budget(app_client, workspace, 100)
+    stop_clock(services.clock, datetime(2026, 11, 22, 21, 59, tzinfo=UTC))
+    one = meter(services, workspace)
+    assert await ask(one, 100)
+    assert not await ask(one, 100)
+    stop_clock(services.clock, datetime(2026, 11, 22, 22, 1, tzinfo=UTC))
+    assert await ask(one, 100)
+
+    rows = (await usage(app_client, workspace))["days"]
+    assert [row["day"] for row in rows] == ["2026-11-23", "2026-11-22"]
+    narrowed = await usage(app_client, workspace, start="2026-11-22", end="2026-11-22", workflow="email_generation")
+    assert [row["day"] for row in narrowed["days"]] == ["2026-11-22"]
+    assert (await usage(app_client, workspace, workflow="csv_mapping"))["days"] == []
+
+
+async def test_a_period_that_is_none_is_refused(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """Days that end before they start, and more than a year of them, are named as what is wrong."""
+    for query in ({"start": "2026-02-02", "end": "2026-02-01"}, {"start": "2024-01-01", "end": "2026-01-01"}):
+        response = await app_client.get(f"/api/workspaces/{workspace}/ai/usage", params=query)
+        assert (response.status_code, response.json()["code"]) == (422, "malformed")
+
+
+async def test_another_tenant_sees_nothing(app_client: httpx.AsyncClient, workspace: str, services: Services) -> None:
+    """Usage and budget are of one workspace; another of the same account has none of it."""
+    assert await ask(meter(services, workspace), 100)
+    body = {"name": "Other", "defaultFromName": "Ann", "defaultFromEmail": "ann@acme.example"}
+    other = (await app_client.post("/api/workspaces", json=body)).json()["id"]
+    assert (await usage(app_client, other))["days"] == []
