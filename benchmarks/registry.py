@@ -46,6 +46,12 @@ def _analytics(size: Size, say: Say) -> Sequence[Figure]:
     return run(size, say)
 
 
+def _drafting(size: Size, say: Say) -> Sequence[Figure]:
+    from benchmarks.drafting import run
+
+    return run(size, say)
+
+
 def _faults(size: Size, say: Say) -> Sequence[Figure]:
     from benchmarks.faults import run
 
@@ -65,6 +71,7 @@ BENCHES = {
     "analytics": Bench(
         "provider rows, pushed events, builds and figures, each beside the least it could cost", _analytics
     ),
+    "drafting": Bench("drafts without traces, and with a Langfuse that is up, slow or gone", _drafting),
     "faults": Bench("workers killed at every line of the send path, and stops raced against the sender", _faults),
     "send": Bench(
         "emails through the whole engine, beside a bare loop to the same sandbox, and how late they leave", _send
