@@ -226,7 +226,7 @@ class Behaviour:
         return self.scenarios if self.parent is None else {**self.parent.scenarios, **self.scenarios}
 
     def draw(self, route: str, key: object) -> str | None:
-        """The fault that strikes the thing called ``key`` on ``route``, if any; the same for the same seed and key."""
+        """The first fault that strikes ``key`` on ``route``, if any; the same for the same seed and key."""
         scenarios = self._in_force()
         for name in FAULTS:
             scenario = scenarios.get(name)
@@ -235,7 +235,7 @@ class Behaviour:
         return None
 
     def draws(self, fault: str, key: object) -> bool:
-        """Whether one named delivery fault strikes ``key``."""
+        """Whether the fault of this name strikes ``key``, whichever others do too."""
         scenario = self._in_force().get(fault)
         return scenario is not None and chance(self.seed, fault, key) < scenario.probability
 

@@ -23,7 +23,11 @@ async def send(world: World, tenant: Tenant, host: str, submission: Submission, 
         tenant.faults[fault] += 1
         await strike(fault, world, tenant, host, key)
     _check_quota(tenant, host)
-    mails = world.accept(tenant, submission, silent=fault == "accepted_no_events")
+    # Silence after acceptance goes with whatever was answered, so it is drawn by itself.
+    silent = tenant.behaviour.draws("accepted_no_events", key)
+    if silent and fault != "accepted_no_events":
+        tenant.faults["accepted_no_events"] += 1
+    mails = world.accept(tenant, submission, silent=silent)
     response = answer(mails)
     if fault is None:
         return response

@@ -1,6 +1,7 @@
 """What the sandbox posts: webhooks in each shape with retries, replies as mail, one-click unsubscribes."""
 
 import asyncio
+import contextlib
 import email
 import email.policy
 import json
@@ -12,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from everlytic.client import EverlyticClient
+from everlytic.errors import ConnectionLost
 from everlytic.models import WebhookRegistration
 from everlytic.webhooks import ProviderEvent, matches_basic, parse_delivery
 from tests.everlytic.mails import a_mail
@@ -178,18 +180,21 @@ async def test_the_sent_event_can_come_before_the_answer(
     assert len(receiver.received) == 1
 
 
+@pytest.mark.parametrize("answered", [True, False])
 async def test_nothing_happens_after_a_silent_acceptance(
-    sandbox: Sandbox, http: httpx.AsyncClient, receiver: Receiver
+    sandbox: Sandbox, http: httpx.AsyncClient, receiver: Receiver, answered: bool
 ) -> None:
-    """An accepted mail without events stays queued in the read-back for ever."""
+    """An accepted mail without events stays queued in the read-back for ever, also when its answer was lost."""
     username, client = await subscribed(sandbox, http, receiver)
-    scenario = {"name": "accepted_no_events", "probability": 1}
-    sandbox.tell("scenarios", username=username, scenarios=[scenario])
-    sent = await client.send(a_mail())
+    faults = ["accepted_no_events"] if answered else ["accepted_no_events", "reset_after_accept"]
+    scenarios = [{"name": name, "probability": 1} for name in faults]
+    sandbox.tell("scenarios", username=username, scenarios=scenarios)
+    with contextlib.nullcontext() if answered else pytest.raises(ConnectionLost):
+        await client.send(a_mail())
     sandbox.advance(4 * DAY)
     sandbox.settle()
     assert receiver.received == []
-    assert (await client.get_transaction(sent.transaction_id)).status == "queued"
+    assert [one.status async for one in client.iter_transactions()] == ["queued"]
 
 
 @pytest.mark.parametrize(("switch", "accepted"), [("accept_then_failed", True), ("reject_400", False)])
