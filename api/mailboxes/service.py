@@ -25,7 +25,7 @@ MOST_REFUSALS = 5
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a person says of a mailbox; without `read_since` it is read from where it was, or from today on."""
+    """What a person says of a mailbox; without `read_since` it is read from the day it was, or from today on."""
 
     host: str
     port: int
@@ -78,15 +78,16 @@ async def put_mailbox(
 ) -> Mailbox:
     """Store a mailbox in the place of a held one, and have it read at once.
 
-    It is a new one each time: the job that reads the one before finds it gone and ends. A folder that was read already
-    is read on from where that stopped.
+    It is a new one each time: the job that reads the one before finds it gone and ends. The same folder is read from
+    the same day on, so that a corrected address loses nothing, and on the same host from where reading stopped.
     """
     same = previous if previous is not None and _is_same(previous, settings) else None
     workspace = await workspaces.find_workspace(session, workspace_id)
     today = now.astimezone(ZoneInfo(workspace.timezone)).date()
     read_since = settings.read_since or (same.read_since if same else today)
-    # What is to be read from an earlier day on is looked through anew.
-    known = same if same is not None and read_since >= same.read_since else None
+    # What is to be read from an earlier day on is looked through anew, and so is another host's folder.
+    goes_on = same is not None and same.host.lower() == settings.host.lower() and read_since >= same.read_since
+    known = same if goes_on else None
     if previous is not None:
         await repository.delete_mailbox(session, workspace_id)
     values = {
@@ -106,8 +107,7 @@ async def put_mailbox(
 
 
 def _is_same(mailbox: Mailbox, settings: Settings) -> bool:
-    there = (mailbox.host.lower(), mailbox.port, mailbox.username, mailbox.folder)
-    return there == (settings.host.lower(), settings.port, settings.username, settings.folder)
+    return (mailbox.username, mailbox.folder) == (settings.username, settings.folder)
 
 
 async def delete_mailbox(session: AsyncSession, workspace_id: UUID) -> None:

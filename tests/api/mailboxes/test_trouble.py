@@ -46,6 +46,7 @@ async def test_a_server_that_is_away(box: Box) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     shown = await box.put(port=port)
+    first_day = shown["readSince"]
     waits = []
     for _ in range(8):
         (job,) = await box.polls()
@@ -57,8 +58,10 @@ async def test_a_server_that_is_away(box: Box) -> None:
     assert minutes == [1, 2, 4, 8, 16, 32, 60, 60]
 
     box.deliver(box.answer("1"))
+    box.clock.virtual_start += timedelta(days=1)
     shown = await box.put()
     assert (shown["failures"], shown["lastError"], len(await box.replies())) == (0, None, 1)
+    assert shown["readSince"] == first_day
 
 
 async def test_refusals_are_counted_by_themselves(box: Box) -> None:
