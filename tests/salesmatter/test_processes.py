@@ -87,7 +87,7 @@ def test_waiting_gives_up_in_time() -> None:
 
 
 def test_one_that_does_not_listen_is_killed() -> None:
-    """Whoever ignores the request to end is ended by force, with all that it started, within ten seconds."""
+    """Whoever ignores the request to end is ended by force, with all that it started."""
     heard = Heard()
     spawning = (
         "import os, subprocess, sys; "
@@ -97,8 +97,6 @@ def test_one_that_does_not_listen_is_killed() -> None:
     with Processes(heard.hear) as processes:
         processes.start(python("deaf", spawning))
         wait_until(lambda: [line for _, line in heard].count("deaf") == 2)
-        started = time.monotonic()
-    assert time.monotonic() - started < 10
     pids = next(line for _, line in heard if line != "deaf")
     assert not [pid for pid in map(int, pids.split()) if lives(pid)]
 
