@@ -9,8 +9,8 @@ from sqlalchemy.engine import URL
 
 from ai.settings import AiSettings
 from api import errors, openapi, pages, scraping
-from api.live.endpoints import LiveQueries
 from api.live.service import following
+from api.live.streaming import LiveQueries, Pace
 from api.metrics.service import RequestMetrics, process_registry, watching
 from api.middleware import BodyLimit, Etags, RateLimit, RequestLog
 from api.pagination import Cursors
@@ -38,13 +38,20 @@ DESCRIPTION = """
 Send `Authorization: Bearer <api key>`. Errors are RFC 9457 problems with a stable `code`.
 
 Every GET under /api is also a live query: with `Accept: text/event-stream` the same URL answers its result now and
-again each time a commit changes it, as server-sent events whose `id` is the result's ETag. An event `problem` says why
-a stream ends. Every JSON answer to a GET has an ETag; with `If-None-Match` it answers 304 while nothing has changed.
+again each time a commit changes it, as server-sent events whose `id` is the result's ETag. With `Last-Event-ID` only
+what is not known is sent; with `delta=json-patch` an event `patch` has the difference as RFC 6902. An event `problem`
+says why a stream ends. `GET /api/workspaces/{workspaceId}/live` asks many GETs at once, all of one moment. Every JSON
+answer to a GET has an ETag; with `If-None-Match` it answers 304 while nothing has changed.
 """
 
 
-def create_app(settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSettings | None = None) -> FastAPI:
-    """Return the service; its database, model and HTTP client open when it starts."""
+def create_app(
+    settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSettings | None = None, *, direct: URL | None = None
+) -> FastAPI:
+    """Return the service; its database, model and HTTP client open when it starts.
+
+    `direct` reaches the same database past a pooler, where `owner` goes through one.
+    """
     registry = process_registry()
     job_types = [task.job_type for task in tasks(settings)]
 
@@ -52,7 +59,7 @@ def create_app(settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSett
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             open_services(settings, ai, owner, name="salesmatter-api", oidc=oidc) as services,
-            following(owner, settings.poll_milliseconds / 1000) as follower,
+            following(owner, settings.poll_milliseconds / 1000, direct=direct) as follower,
             watching(owner, services.clock, job_types, settings.lost_after_seconds) as queue,
         ):
             app.state.services, app.state.follower = services, follower
@@ -81,7 +88,9 @@ def create_app(settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSett
 
 def create_app_from_environment() -> FastAPI:
     """Return the service as the environment describes it, for `uvicorn --factory`."""
-    return create_app(ApiSettings(), AiSettings(), owner_url(DatabaseSettings().owner_url()), OidcSettings())
+    database = DatabaseSettings()
+    owner, direct = owner_url(database.owner_url()), owner_url(database.direct_url())
+    return create_app(ApiSettings(), AiSettings(), owner, OidcSettings(), direct=direct)
 
 
 def _add_middleware(app: FastAPI, settings: ApiSettings, metrics: RequestMetrics) -> None:
@@ -90,8 +99,8 @@ def _add_middleware(app: FastAPI, settings: ApiSettings, metrics: RequestMetrics
     app.add_middleware(Etags)
     app.add_middleware(
         LiveQueries,
-        results_per_second=settings.live_results_per_second,
         runs_at_once=max(1, settings.pool_size // 2),
+        pace=Pace(between=1 / settings.live_results_per_second, longest=settings.live_stream_seconds),
     )
     if settings.request_rate is not None:
         app.add_middleware(RateLimit, limit=settings.request_rate)

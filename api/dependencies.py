@@ -65,7 +65,9 @@ class Caller:
         """Enter the caller's scope in the transaction that begins; raises Unauthorized, and Replayed on a known key."""
         workspace_id = _uuid_or_none(self.request.path_params.get("workspaceId"))
         self.identity = await accounts.come_in(self.session, self.credential, workspace_id)
-        self.request.state.account_id = self.identity.account_id
+        state = self.request.state
+        state.account_id, state.user_id, state.role = self.account_id, self.user_id, self.role
+        state.workspace_id = self.identity.workspace_id
         if self.request.method == "POST" and (key := self.request.headers.get("Idempotency-Key")) is not None:
             await self._take(key)
 
@@ -140,6 +142,10 @@ async def get_caller(
     """Authenticate the request and open its one transaction, committed before the response leaves."""
     if credentials is None:
         raise Unauthorized("Send `Authorization: Bearer <api key>`.")
+    if (entered := getattr(request.state, "caller", None)) is not None:
+        # One of many queries that are asked in one transaction, by who has come in already.
+        yield entered
+        return
     services = await get_services(request)
     credential = await _credential(credentials.credentials, services)
     async with unscoped(services.pool) as session:
@@ -168,6 +174,28 @@ async def get_member(caller: CallerDep, workspace_id: Annotated[UUID, Path(alias
 
 
 MemberDep = Annotated[Member, Depends(get_member, scope="function")]
+
+
+async def get_snapshot(
+    request: Request,
+    workspace_id: Annotated[UUID, Path(alias="workspaceId")],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> AsyncIterator[Member]:
+    """Return the caller in the path's workspace, in a transaction that sees one moment throughout."""
+    if credentials is None:
+        raise Unauthorized("Send `Authorization: Bearer <api key>`.")
+    services = await get_services(request)
+    credential = await _credential(credentials.credentials, services)
+    # Whoever comes in may have it noted; a moment that is held must find that done, or it breaks when others do it too.
+    async with unscoped(services.pool) as session:
+        await Caller(session, services, request, credential).enter()
+    async with unscoped(services.pool, isolation_level="REPEATABLE READ") as session:
+        caller = Caller(session, services, request, credential)
+        await caller.enter()
+        yield await get_member(caller, workspace_id)
+
+
+SnapshotDep = Annotated[Member, Depends(get_snapshot, scope="function")]
 ServicesDep = Annotated[Services, Depends(get_services)]
 PageDep = Annotated[PageRequest, Depends(page_request)]
 

@@ -19,6 +19,7 @@ from api.tokens import TokenVerifier, token_verifier
 from database.engine import create_pool
 from database.migrate import require_current_schema
 from database.models import EverlyticConnection
+from database.pings import Pings, pinging
 from database.roles import APP_ROLE, role_url
 from database.secrets import SecretBox
 from everlytic.client import EverlyticClient
@@ -46,6 +47,8 @@ class Services:
     """Who claims a mail and calls the provider to send it: as many at once as the settings allow."""
     confirming: asyncio.Semaphore
     """Who asks just now whether a claimed mail may still go out: few at a time, so that their calls follow at once."""
+    pings: Pings
+    """Tells other processes what this one commits."""
 
     def everlytic(self, connection: EverlyticConnection) -> EverlyticClient:
         """Return a client for a workspace's connection."""
@@ -64,12 +67,14 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
     pool = create_pool(role_url(owner, APP_ROLE), size=settings.pool_size, application_name=name)
+    line = create_pool(role_url(owner, APP_ROLE), size=1, application_name=f"{name}-pings")
     models, traces = model_access(ai), tracing(ai)
     limits = httpx.Limits(max_connections=settings.send_concurrency * 2, keepalive_expiry=IDLE_SECONDS)
     timeout = httpx.Timeout(settings.provider_timeout_seconds, connect=CONNECT_SECONDS)
     try:
         await require_current_schema(pool)
-        async with httpx.AsyncClient(timeout=timeout, limits=limits) as http:
+        async with httpx.AsyncClient(timeout=timeout, limits=limits) as http, pinging(line) as pings:
+            pings.watch(pool)
             secrets = SecretBox(settings.secret_key.get_secret_value())
             batches = Batches(pool, settings.batch_milliseconds / 1000)
             clock = Clock.parse(settings.clock)
@@ -86,6 +91,7 @@ async def open_services(
                 traces,
                 asyncio.Semaphore(settings.send_concurrency),
                 asyncio.Semaphore(CONFIRMED_AT_ONCE),
+                pings,
             )
     finally:
         if models is not None:
@@ -93,3 +99,4 @@ async def open_services(
         # It waits for what is still on its way.
         await asyncio.to_thread(traces.close)
         await pool.dispose()
+        await line.dispose()

@@ -14,6 +14,7 @@ from api.imports.endpoints import router as imports
 from api.jobs.endpoints import router as jobs
 from api.leads.endpoints import router as leads
 from api.lists.endpoints import router as lists
+from api.live.endpoints import router as live
 from api.mailboxes.endpoints import router as mailboxes
 from api.outcomes.endpoints import router as outcomes
 from api.previews.endpoints import router as previews
@@ -52,5 +53,6 @@ ROUTERS: list[APIRouter] = [
     jobs,
     usage,
     analytics,
+    live,
     unsubscribe,
 ]

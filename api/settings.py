@@ -50,6 +50,8 @@ class ApiSettings(BaseSettings):
     """How long after a send of unknown outcome Everlytic's transaction list is asked (business time)."""
     live_results_per_second: float = 10.0
     """The most results a live query is sent in a second."""
+    live_stream_seconds: float = Field(default=900.0, gt=0)
+    """After this long a stream ends, and its client comes back: before proxies cut the line."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where a worker serves /metrics; it does not by default. The API serves its own beside everything else."""
     metrics_token: SecretStr | None = None

@@ -40,6 +40,7 @@ async def work(settings: ApiSettings, ai: AiSettings, owner: URL) -> None:
     queue = create_pool(role_url(owner, ENGINE_ROLE), size=QUEUE_CONNECTIONS, application_name="salesmatter-queue")
     try:
         async with open_services(settings, ai, owner, name="salesmatter-worker") as services:
+            services.pings.watch(queue)
             await asyncio.to_thread(warm)
             registry, lanes = process_registry(), tasks(settings)
             job_types = [lane.job_type for lane in lanes]

@@ -64,6 +64,12 @@ def _send(size: Size, say: Say) -> Sequence[Figure]:
     return run(size, say)
 
 
+def _live(size: Size, say: Say) -> Sequence[Figure]:
+    from benchmarks.live import run
+
+    return run(size, say)
+
+
 BENCHES = {
     "api": Bench("a list request over HTTP, beside the bare driver and a bare route", _api),
     "import": Bench("a file from upload to committed leads, beside a bare COPY of the same rows", _import),
@@ -76,4 +82,5 @@ BENCHES = {
     "send": Bench(
         "emails through the whole engine, beside a bare loop to the same sandbox, and how late they leave", _send
     ),
+    "live": Bench("from a commit to those who subscribe, beside a bare NOTIFY, and what live queries cost", _live),
 }

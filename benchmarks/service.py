@@ -1,8 +1,8 @@
-"""The whole service as it is run, an API and a worker in processes of their own, and how much memory they took."""
+"""The service as it is run, an API and a worker in processes of their own, and how much memory they take."""
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ PARTS = ("api", "worker")
 UNLIMITED = {"SALESMATTER_RATE_LIMIT": "off", "SALESMATTER_MAX_BODY_MEGABYTES": "1024"}
 # The shell becomes the program, so that the first line it writes names the program's process.
 _AFTER_ITS_ID = 'echo $$; exec "$@"'
-_PEAK = re.compile(r"^VmHWM:\s*(\d+) kB$", re.MULTILINE)
+_MEMORY = {name: re.compile(rf"^{name}:\s*(\d+) kB$", re.MULTILINE) for name in ("VmHWM", "VmRSS")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,26 @@ class Service:
     ids: Mapping[str, str]
 
     def peak_memory(self) -> dict[str, float]:
-        """Return the most memory that each of PARTS has held so far, in MB; nothing on a system without /proc."""
+        """Return the most memory that each part has held so far, in MB; nothing on a system without /proc."""
+        return self._memory("VmHWM")
+
+    def memory(self) -> dict[str, float]:
+        """Return the memory that each part holds, in MB; nothing on a system without /proc."""
+        return self._memory("VmRSS")
+
+    def _memory(self, kind: str) -> dict[str, float]:
         found = {}
-        for name in PARTS:
-            status = Path("/proc", self.ids[name], "status")
-            peak = _PEAK.search(status.read_text("ascii")) if status.exists() else None
-            if peak is not None:
-                found[name] = int(peak[1]) / 1024
+        for name, process in self.ids.items():
+            status = Path("/proc", process, "status")
+            held = _MEMORY[kind].search(status.read_text("ascii")) if status.exists() else None
+            if held is not None:
+                found[name] = int(held[1]) / 1024
         return found
 
 
 @contextmanager
-def running(database: Database) -> Iterator[Service]:
-    """Run a service on a migrated database, anew; raises StartError."""
+def running(database: Database, parts: Sequence[str] = PARTS) -> Iterator[Service]:
+    """Run a service on a migrated database, anew, or its API alone; raises StartError."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     ids: dict[str, str] = {}
@@ -53,9 +60,11 @@ def running(database: Database) -> Iterator[Service]:
 
     with Processes(keep_first) as processes:
         processes.start(_program("api", database, "--port", str(port)))
-        processes.start(_program("worker", database))
+        if "worker" in parts:
+            processes.start(_program("worker", database))
         processes.wait_for("api", lambda: answers(f"{url}/health/ready"), READY_SECONDS)
-        processes.wait_for("worker", lambda: _works_on(database), READY_SECONDS)
+        if "worker" in parts:
+            processes.wait_for("worker", lambda: _works_on(database), READY_SECONDS)
         yield Service(url, processes, ids)
         processes.check()
 

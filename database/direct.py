@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import SessionTransaction
 
+from database.statements import note
+
 Named = dict[str, Any]
 """A row by the names of its columns."""
 
@@ -20,6 +22,7 @@ async def fetch(session: AsyncSession, statement: str, parameters: Sequence[Any]
     It takes half the time of a statement that SQLAlchemy builds, caches and reads the rows of.
     """
     held = await _held(session)
+    note(statement, held.memory)
     try:
         cursor = held.driver.cursor(row_factory=dict_row)
         await cursor.execute(statement, parameters)
@@ -38,6 +41,8 @@ class _Held:
     transaction: SessionTransaction | None
     connection: AsyncConnection
     driver: psycopg.AsyncConnection[Any]
+    memory: dict[str, Any]
+    """What the pool remembers of the connection."""
 
 
 async def _held(session: AsyncSession) -> _Held:
@@ -46,7 +51,8 @@ async def _held(session: AsyncSession) -> _Held:
     if held is not None and held.transaction is session.sync_session.get_transaction():
         return held
     connection = await session.connection()
-    driver = (await connection.get_raw_connection()).driver_connection
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
     assert isinstance(driver, psycopg.AsyncConnection)
-    session.info[_Held] = held = _Held(session.sync_session.get_transaction(), connection, driver)
+    session.info[_Held] = held = _Held(session.sync_session.get_transaction(), connection, driver, raw.info)
     return held

@@ -9,6 +9,16 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from database.statements import note
+
+LINE = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
+"""A line that is dead without anybody having said so is noticed within a minute."""
 TRUSTED_SECONDS = 1.0
 """How long a connection that was just used is taken to be alive without asking."""
 
@@ -24,10 +34,17 @@ def create_pool(url: URL, *, size: int = 10, application_name: str = "salesmatte
         pool_size=size,
         max_overflow=0,
         pool_timeout=30,
-        connect_args={"prepare_threshold": None, "application_name": application_name, "connect_timeout": 10},
+        connect_args={"prepare_threshold": None, "application_name": application_name, "connect_timeout": 10, **LINE},
     )
     _ping_what_was_idle(engine)
+    _note_statements(engine)
     return engine
+
+
+def _note_statements(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def _note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        note(statement, connection.info)
 
 
 def _ping_what_was_idle(engine: AsyncEngine) -> None:

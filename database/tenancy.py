@@ -60,12 +60,13 @@ async def transaction(engine: AsyncEngine, scope: Scope) -> AsyncIterator[AsyncS
 
 
 @asynccontextmanager
-async def unscoped(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+async def unscoped(engine: AsyncEngine, *, isolation_level: str | None = None) -> AsyncIterator[AsyncSession]:
     """Open a session that sees nothing until its transaction enters a scope; the end of the block commits it.
 
     A transaction may be rolled back on the way and the next one entered; an error rolls the last one back.
     """
-    async with AsyncSession(engine, expire_on_commit=False) as session:
+    bound = engine if isolation_level is None else engine.execution_options(isolation_level=isolation_level)
+    async with AsyncSession(bound, expire_on_commit=False) as session:
         yield session
         await session.commit()
 
@@ -94,12 +95,14 @@ def credential_policy(table: str, column: str) -> str:
     )
 
 
-def change_triggers(table: str, column: str = "workspace_id") -> list[str]:
-    """Return the statements that log each changing statement on `table` (schema-qualified) for live queries."""
-    name = table.rpartition(".")[2]
+def change_triggers(table: str, column: str = "workspace_id", *, name: str = "log") -> list[str]:
+    """Return the statements that log each changing statement on `table` (schema-qualified) for live queries.
+
+    `column` has whose change it is; the triggers' names begin with `name`.
+    """
     return [
-        f"CREATE TRIGGER log_{event.lower()} AFTER {event} ON {table} REFERENCING {images} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION app.log_change('{name}', '{column}')"
+        f"CREATE TRIGGER {name}_{event.lower()} AFTER {event} ON {table} REFERENCING {images} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION app.log_change('{table.rpartition('.')[2]}', '{column}')"
         for event, images in (
             ("INSERT", "NEW TABLE AS changed"),
             ("UPDATE", "NEW TABLE AS changed"),

@@ -90,7 +90,7 @@ class ApiKeyOut(Wire):
     prefix: str
     user_id: UUID
     created_at: datetime
-    last_used_at: datetime | None = Field(description="To the minute.")
+    last_used_at: datetime | None = Field(description="To the minute; a live query shows it with the next change.")
     revoked_at: datetime | None
 
 

@@ -1,175 +1,120 @@
-"""HTTP for live queries: with `Accept: text/event-stream` every GET under /api answers its result again and again.
+"""HTTP for many queries at once; as every GET it can be subscribed to, and then one connection carries them all."""
 
-The stream asks the very same GET, inside the process, with the caller's credentials: so each result was authorised when
-it was made, and whatever the GET may be asked can be subscribed to.
-"""
-
-import asyncio
-import contextlib
-import logging
-import re
-import time
+import json
 from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import Query, Request, Response
+from starlette.types import ASGIApp, Scope
 
-from api.live.service import Follower, Subscription
+from api.dependencies import Member, SnapshotDep
+from api.errors import Malformed, NotAvailable, NotFound, responses
+from api.live.asking import SERVER_ERROR, Answer, ask
+from api.live.schemas import LiveBatch
+from api.middleware import etag_of
+from api.routing import room_router
 
-log = logging.getLogger(__name__)
+router = room_router("/api/workspaces/{workspaceId}/live", "live")
 
-EVENT_STREAM = "text/event-stream"
-RETRY_MILLISECONDS = 2000
-WORKSPACE = re.compile(r"/api/(?:workspaces|metrics)/([0-9a-fA-F-]{36})(?:/|$)")
-OK, NOT_MODIFIED, SERVER_ERROR = 200, 304, 500
+MOST_QUERIES = 50
+ROOTS = ("/api/workspaces/", "/api/metrics/")
+OK = 200
 
-_REPLACED = {b"accept", b"if-none-match", b"last-event-id"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Pace:
-    """The shortest time between two results, and the longest silence."""
-
-    seconds_between: float
-    heartbeat_seconds: float
-
-
-class LiveQueries:
-    """Turns GETs that accept an event stream into subscriptions; needs `app.state.follower`."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        results_per_second: float = 10.0,
-        runs_at_once: int = 10,
-        heartbeat_seconds: float = 15.0,
-    ) -> None:
-        self._app, self._turn = app, asyncio.Semaphore(runs_at_once)
-        self._pace = _Pace(1 / results_per_second, heartbeat_seconds)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as a stream if it asks for one."""
-        if scope["type"] == "http" and scope["method"] == "GET" and _wants_stream(scope):
-            follower: Follower = scope["app"].state.follower
-            with follower.subscribe(_workspace_of(scope["path"])) as subscription:
-                query = _Query(self._app, scope, self._turn)
-                await _stream(query, subscription, receive, send, self._pace)
-        else:
-            await self._app(scope, receive, send)
-
-
-def _wants_stream(scope: Scope) -> bool:
-    accepted = Headers(scope=scope).get("accept", "")
-    named = {one.partition(";")[0].strip().lower() for one in accepted.split(",")}
-    return EVENT_STREAM in named and scope["path"].startswith("/api/")
-
-
-def _workspace_of(path: str) -> UUID | None:
-    found = WORKSPACE.match(path)
-    with contextlib.suppress(ValueError):
-        return UUID(found[1]) if found else None
-    return None
+_OF_THE_ROUTE = {"route", "endpoint", "path_params", "router"}
+_OF_THE_WHOLE = {b"accept", b"if-none-match"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    start: Message
-    body: bytes
+class Asked:
+    """One of the queries: as it was written, which one it is, and what it asks."""
 
-    @property
-    def status(self) -> int:
-        return int(self.start["status"])
+    query: str
+    number: int
+    path: str
+    parameters: str
 
-    @property
-    def etag(self) -> str | None:
-        return Headers(raw=self.start["headers"]).get("etag")
-
-
-class _Query:
-    """A GET that can be asked again; `etag` is the last answer the client has."""
-
-    def __init__(self, app: ASGIApp, scope: Scope, turn: asyncio.Semaphore) -> None:
-        self._app, self._scope, self._turn = app, scope, turn
-        self.etag = Headers(scope=scope).get("last-event-id", "")
-
-    async def ask(self) -> _Answer:
-        """Return the answer as it is now, with status 304 when the client has it."""
-        kept = [(name, value) for name, value in self._scope["headers"] if name not in _REPLACED]
-        asked = [(b"accept", b"application/json"), (b"if-none-match", self.etag.encode("latin-1"))]
-        scope = {**self._scope, "headers": [*kept, *asked]}
-        start: Message = {"status": SERVER_ERROR, "headers": []}
-        body = bytearray()
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-            else:
-                body.extend(message.get("body", b""))
-
-        async with self._turn:
-            await self._app(scope, receive, send)
-        # What was found out about the request belongs in its line of the log.
-        self._scope.update({name: scope[name] for name in ("route", "path_params") if name in scope})
-        answer = _Answer(start, bytes(body))
-        if answer.status == OK and answer.etag:
-            self.etag = answer.etag
-        return answer
+    def refusal(self, message: str) -> Malformed:
+        """Return the error that names this query."""
+        problem = {"location": ["query", "query", self.number], "message": message}
+        return Malformed(f"Query {self.number + 1}, `{self.query}`, {message}.", errors=[problem])
 
 
-async def _stream(query: _Query, subscription: Subscription, receive: Receive, send: Send, pace: _Pace) -> None:
-    """Send results until the client goes, the process stops, or the query is refused."""
-    answer = await query.ask()
-    if answer.status != NOT_MODIFIED and not (answer.status == OK and answer.etag):
-        await send(answer.start)
-        await send({"type": "http.response.body", "body": answer.body})
-        return
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": OK, "headers": [*headers, (b"x-accel-buffering", b"no")]})
-    await _send_text(send, f"retry: {RETRY_MILLISECONDS}\n\n")
-    watching = asyncio.create_task(_end_on_disconnect(receive, subscription))
+@router.get("", operation_id="getLive", response_model=LiveBatch, responses=responses(NotFound, NotAvailable))
+async def get_live(
+    request: Request,
+    member: SnapshotDep,
+    query: Annotated[
+        list[str],
+        Query(
+            min_length=1,
+            max_length=MOST_QUERIES,
+            description="The path of a GET of this workspace that answers JSON, its query string included.",
+        ),
+    ],
+) -> Response:
+    """The results of many GETs of the workspace, all of one moment: what stands in one is not missing in another."""
+    asked = [_asked(member.workspace_id, one, number) for number, one in enumerate(query)]
+    answers = [await _answer(request, member, one) for one in asked]
+    results = b",".join(_result(one, answer) for one, answer in zip(asked, answers, strict=True))
+    return Response(b'{"results":[' + results + b"]}", media_type="application/json")
+
+
+def _asked(workspace_id: UUID, query: str, number: int) -> Asked:
+    """Return what a query asks; raises Malformed unless it is another one of the workspace."""
+    roots = [f"{root}{workspace_id}" for root in ROOTS]
+    asked = Asked(query, number, "", "")
     try:
-        while answer.status in {OK, NOT_MODIFIED}:
-            sent_at = time.monotonic()
-            if answer.status == OK:
-                await _send_text(send, f"id: {query.etag}\ndata: {answer.body.decode()}\n\n")
-            await _wait(subscription, send, pace.heartbeat_seconds)
-            if not subscription.has_ended:
-                await asyncio.sleep(max(0.0, sent_at + pace.seconds_between - time.monotonic()))
-            subscription.woken.clear()
-            if subscription.has_ended:
-                break
-            answer = await query.ask()
-        else:
-            await _send_text(send, f"event: problem\ndata: {answer.body.decode()}\n\n")
-    except Exception:
-        # The headers are out; a clean end makes the client come back, with the last id it has.
-        log.exception("A live query failed.")
-    finally:
-        watching.cancel()
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+        parts = urlsplit(query)
+    except ValueError:
+        raise asked.refusal("is not a path") from None
+    path = unquote(parts.path)
+    is_ours = any(path == root or path.startswith(f"{root}/") for root in roots)
+    if not is_ours or parts.scheme or parts.netloc or path.rstrip("/") == f"{roots[0]}/live":
+        raise asked.refusal(f"must be the path of another GET below {' or '.join(roots)}")
+    # Encoded by whoever wrote it; what they left as it is becomes ASCII, as HTTP has it.
+    return Asked(query, number, path, quote(parts.query, safe="%!$&'()*+,;=:@/?~"))
 
 
-async def _wait(subscription: Subscription, send: Send, heartbeat_seconds: float) -> None:
-    """Return when the subscription is woken; until then keep the line from looking dead."""
-    while not subscription.woken.is_set():
-        try:
-            async with asyncio.timeout(heartbeat_seconds):
-                await subscription.woken.wait()
-        except TimeoutError:
-            await _send_text(send, ": alive\n\n")
+async def _answer(request: Request, member: Member, asked: Asked) -> Answer:
+    """Return what a query answers in the caller's transaction; one that fails there leaves it as it was.
+
+    Raises Malformed when it is no JSON, and NotAvailable when the query could not be answered now.
+    """
+    point = await (await member.session.connection()).begin_nested()
+    answer = await _ask(request.state.within, request.scope, member, asked)
+    await (point.commit() if answer.status == OK else point.rollback())
+    if answer.status >= SERVER_ERROR:
+        # As a part of the result nobody would ask it again.
+        raise NotAvailable(f"Query {asked.number + 1}, `{asked.query}`, could not be answered now; try again.")
+    if not answer.is_json:
+        raise asked.refusal("must be the path of a GET that answers JSON")
+    return answer
 
 
-async def _end_on_disconnect(receive: Receive, subscription: Subscription) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    subscription.end()
+async def _ask(within: ASGIApp, scope: Scope, member: Member, asked: Asked) -> Answer:
+    """Ask a query as a request of its own, by who has come in already."""
+    kept = [(name, value) for name, value in scope["headers"] if name not in _OF_THE_WHOLE]
+    return await ask(
+        within,
+        {
+            **{name: value for name, value in scope.items() if name not in _OF_THE_ROUTE},
+            "path": asked.path,
+            "raw_path": quote(asked.path).encode(),
+            "query_string": asked.parameters.encode(),
+            "headers": [*kept, (b"accept", b"application/json")],
+            "state": {**scope["state"], "caller": member.caller},
+        },
+    )
 
 
-async def _send_text(send: Send, text: str) -> None:
-    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+def _result(asked: Asked, answer: Answer) -> bytes:
+    """Return one entry of the batch: a result as it was answered, a problem without the id of the one request."""
+    name, body = b"result", answer.body
+    if answer.status != OK:
+        problem = json.loads(body)
+        problem.pop("requestId", None)
+        name, body = b"problem", json.dumps(problem, ensure_ascii=False, separators=(",", ":")).encode()
+    told = f'"query":{json.dumps(asked.query)},"status":{answer.status},"etag":{json.dumps(etag_of(body))}'
+    return b"{" + told.encode() + b',"' + name + b'":' + body + b"}"

@@ -1,16 +1,19 @@
-"""The SQL that follows and prunes the change log."""
+"""The SQL that follows and prunes the change log, and says what stands behind the names of functions and views."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from database.statements import SCHEMAS, names_in
+
 # What this statement sees and the one of the snapshot `previous` did not. A transaction that was running then is not
 # skipped however late it commits, and one that runs on holds nobody else's changes back.
 _LOOK = text(
     """
-    SELECT CAST(seen.snapshot AS text) AS snapshot, change.workspace_id, change.table_name
+    SELECT CAST(seen.snapshot AS text) AS snapshot, change.workspace_id AS scope_id, change.table_name
       FROM (SELECT pg_current_snapshot() AS snapshot) AS seen
       LEFT JOIN LATERAL (
         SELECT DISTINCT workspace_id, table_name FROM app.changes
@@ -24,10 +27,22 @@ _NOW = text("SELECT CAST(pg_current_snapshot() AS text)")
 
 _PRUNE = text("DELETE FROM app.changes WHERE changed_at < now() - make_interval(secs => :seconds)")
 
+_BEHIND = text(
+    """
+    SELECT proname AS name, prosrc AS statement
+      FROM pg_proc WHERE pronamespace::regnamespace::text = ANY(CAST(:schemas AS text[]))
+    UNION ALL
+    SELECT viewname, definition FROM pg_views WHERE schemaname = ANY(CAST(:schemas AS text[]))
+    """
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was committed since the look before, as (workspace, table), and the snapshot the next look starts from."""
+    """What was committed since the look before, and the snapshot the next look starts from.
+
+    `changes` are (scope, table): the scope is a workspace's id, or an account's where a table is of accounts.
+    """
 
     snapshot: str
     changes: frozenset[tuple[UUID, str]]
@@ -42,10 +57,18 @@ async def current_snapshot(session: AsyncSession) -> str:
 async def look(session: AsyncSession, previous: str) -> Look:
     """Return all that became visible since the snapshot `previous`, over all workspaces; one statement."""
     rows = (await session.execute(_LOOK, {"previous": previous})).all()
-    changes = frozenset((row.workspace_id, row.table_name) for row in rows if row.workspace_id is not None)
+    changes = frozenset((row.scope_id, row.table_name) for row in rows if row.scope_id is not None)
     return Look(rows[0].snapshot, changes)
 
 
 async def prune(session: AsyncSession, older_than_seconds: float) -> None:
     """Forget changes that every follower has long seen."""
     await session.execute(_PRUNE, {"seconds": older_than_seconds})
+
+
+async def names_behind(session: AsyncSession) -> Mapping[str, frozenset[str]]:
+    """Return, for each function and view of ours, the names in its text."""
+    found: dict[str, frozenset[str]] = {}
+    for row in await session.execute(_BEHIND, {"schemas": list(SCHEMAS)}):
+        found[row.name] = found.get(row.name, frozenset()) | names_in(row.statement)
+    return found

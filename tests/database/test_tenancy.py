@@ -208,13 +208,16 @@ def test_a_job_holds_its_workspace_and_changes_nothing(tenants: Tenants) -> None
 
 
 def test_every_change_is_logged_for_its_workspace(tenants: Tenants, owner: psycopg.Connection) -> None:
-    """Each insert was noted under its workspace and table, in every table that has the trigger."""
+    """Each insert was noted under its workspace, or its account, and table, in every table that has the trigger."""
     logging = {
         name for (name,) in owner.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'log_insert'")
     }
     assert {"app.leads", "app.scheduled_jobs", "app.workspaces", "everlytic.campaign_reports"} <= logging
     for ids in (tenants.mine, tenants.theirs):
-        noted = owner.execute("SELECT DISTINCT table_name FROM app.changes WHERE workspace_id = %s", [ids[WORKSPACES]])
+        noted = owner.execute(
+            "SELECT DISTINCT table_name FROM app.changes WHERE workspace_id = ANY(%s)",
+            [[ids[WORKSPACES], ids[ACCOUNTS]]],
+        )
         assert {name for (name,) in noted} == {name.partition(".")[2] for name in logging}
 
 

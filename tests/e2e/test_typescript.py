@@ -1,4 +1,4 @@
-"""A TypeScript client is generated from the contract, compiles under --strict, and works against the service."""
+"""What a TypeScript front end needs compiles under --strict and works against the service: client and live queries."""
 
 import json
 import os
@@ -10,12 +10,14 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from tests.api.conftest import ai_settings, api_key, api_settings, app, app_client, listener, served, services
+from api.settings import ApiSettings
+from tests.api.conftest import ai_settings, api_key, app, app_client, listener, served, services
+from tests.api.conftest import api_settings as usual_settings
 
-__all__ = ["ai_settings", "api_key", "api_settings", "app", "app_client", "listener", "served", "services"]
+__all__ = ["ai_settings", "api_key", "app", "app_client", "listener", "served", "services", "usual_settings"]
 
 SOURCE = Path(__file__).parents[1] / "typescript"
-FILES = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "client.ts")
+FILES = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "client.ts", "follow.ts", "live.ts")
 SECONDS = 300
 
 pytestmark = [
@@ -32,10 +34,19 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
-async def test_a_generated_client_compiles_and_works(
+@pytest.fixture
+def api_settings(usual_settings: ApiSettings) -> ApiSettings:
+    """A small process whose streams end soon, so that clients must come back."""
+    return usual_settings.model_copy(update={"live_stream_seconds": 0.5})
+
+
+async def test_a_generated_client_and_live_queries_compile_and_work(
     app_client: httpx.AsyncClient, served: str, api_key: str, tmp_path: Path
 ) -> None:
-    """The generated types say enough for a strict front end, and what they say is what the service does."""
+    """The generated types say enough for a strict front end, and what they say is what the service does.
+
+    The live query of the documentation ends up with the plain result on a line that is cut again and again.
+    """
     for name in FILES:
         shutil.copy(SOURCE / name, tmp_path / name)
     (tmp_path / "openapi.json").write_text(json.dumps((await app_client.get("/openapi.json")).json()))
@@ -47,5 +58,6 @@ async def test_a_generated_client_compiles_and_works(
         run(tmp_path, f"{node}/tsc", "-p", ".")
 
     await anyio.to_thread.run_sync(generate_and_compile)
-    said = await anyio.to_thread.run_sync(run, tmp_path, "node", "built/client.js", served, api_key)
-    assert said == "typescript: all of it holds\n"
+    for script, what in (("client.js", "typescript"), ("live.js", "live")):
+        said = await anyio.to_thread.run_sync(run, tmp_path, "node", f"built/{script}", served, api_key)
+        assert said == f"{what}: all of it holds\n"

@@ -1,11 +1,14 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from api.live.service import Follower, following
+from api.live.service import Follower, Subscription, following
+from api.resources import Services
+from database.pings import CHANNEL
 from database.roles import libpq_url, owner_url
 
 pytestmark = pytest.mark.anyio
@@ -44,30 +47,66 @@ async def woken(event: asyncio.Event) -> None:
         await event.wait()
 
 
-async def test_only_the_workspace_that_changed_is_woken(follower: Follower, owner: psycopg.AsyncConnection) -> None:
-    """A change wakes all subscriptions of its workspace and none of another."""
-    with follower.subscribe(MINE) as one, follower.subscribe(MINE) as two, follower.subscribe(THEIRS) as other:
+@contextmanager
+def reading(follower: Follower, scope: UUID, *tables: str) -> Iterator[Subscription]:
+    """Subscribe to tables in a scope."""
+    with follower.subscribe() as subscription:
+        follower.narrow(subscription, [scope], tables)
+        yield subscription
+
+
+async def test_only_who_reads_what_changed_is_woken(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+    """A change wakes all that read the table in its scope, and nobody of another scope or with other tables."""
+    with (
+        reading(follower, MINE, "leads", "replies") as one,
+        reading(follower, MINE, "leads") as two,
+        reading(follower, MINE, "replies") as others_table,
+        reading(follower, THEIRS, "leads") as other,
+    ):
         await change(owner, MINE)
         await woken(one.woken)
         await woken(two.woken)
         assert not other.woken.is_set()
+        assert not others_table.woken.is_set()
 
 
-async def test_an_account_looks_again_when_a_workspace_changes(
-    follower: Follower, owner: psycopg.AsyncConnection
-) -> None:
-    """A subscription outside any workspace is woken by changes to workspaces, not by those within."""
-    with follower.subscribe(None) as account, follower.subscribe(MINE) as within:
-        await change(owner, MINE, "leads")
-        await woken(within.woken)
-        assert not account.woken.is_set()
-        await change(owner, MINE, "workspaces")
-        await woken(account.woken)
+async def test_who_has_not_read_yet_is_woken_by_everything(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+    """Until it is known what a query reads, each change may concern it; what it reads more later is looked at anew."""
+    with follower.subscribe() as subscription:
+        await change(owner, THEIRS, "replies")
+        await woken(subscription.woken)
+        subscription.woken.clear()
+        follower.narrow(subscription, [MINE], ["leads"])
+        assert not subscription.woken.is_set()
+        follower.narrow(subscription, [MINE], ["leads"])
+        assert not subscription.woken.is_set()
+        follower.narrow(subscription, [MINE], ["replies"])
+        assert subscription.woken.is_set()
+        assert subscription.tables >= {"leads", "replies"}
+
+
+async def test_a_function_stands_for_what_it_reads(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+    """Who comes in by a key is looked up by a function: a change of keys wakes all who came in so."""
+    with reading(follower, MINE, "enter_by_credential") as subscription:
+        await change(owner, MINE, "api_keys")
+        await woken(subscription.woken)
+
+
+async def test_a_ping_is_heard_at_once(database_url: str, owner: psycopg.AsyncConnection) -> None:
+    """A follower that looks by itself once in ten minutes sees a change as soon as somebody pings."""
+    async with following(owner_url(database_url), poll_seconds=600.0) as follower:
+        with reading(follower, MINE, "leads") as mine:
+            async with asyncio.timeout(5):
+                while not mine.woken.is_set():
+                    # The first ping may come before it listens.
+                    await change(owner, MINE)
+                    await owner.execute(f"NOTIFY {CHANNEL}")
+                    await asyncio.sleep(0.01)
 
 
 async def test_a_change_wakes_once(follower: Follower, owner: psycopg.AsyncConnection) -> None:
     """What was seen is not seen again at later looks."""
-    with follower.subscribe(MINE) as mine, follower.subscribe(THEIRS) as other:
+    with reading(follower, MINE, "leads") as mine, reading(follower, THEIRS, "leads") as other:
         await change(owner, MINE)
         await woken(mine.woken)
         mine.woken.clear()
@@ -78,7 +117,7 @@ async def test_a_change_wakes_once(follower: Follower, owner: psycopg.AsyncConne
 
 async def test_a_rollback_wakes_nobody(follower: Follower, owner: psycopg.AsyncConnection) -> None:
     """A change that was never committed is none."""
-    with follower.subscribe(MINE) as mine, follower.subscribe(THEIRS) as other:
+    with reading(follower, MINE, "leads") as mine, reading(follower, THEIRS, "leads") as other:
         async with owner.transaction(force_rollback=True):
             await change(owner, MINE)
         await change(owner, THEIRS)
@@ -88,9 +127,9 @@ async def test_a_rollback_wakes_nobody(follower: Follower, owner: psycopg.AsyncC
 
 async def test_who_comes_after_the_end_is_ended_too(follower: Follower) -> None:
     """A stream that starts while the process stops ends at once."""
-    with follower.subscribe(MINE) as before:
+    with follower.subscribe() as before:
         follower.end()
-        with follower.subscribe(MINE) as after:
+        with follower.subscribe() as after:
             assert before.has_ended
             assert after.has_ended
             assert after.woken.is_set()
@@ -105,3 +144,22 @@ async def test_old_changes_are_forgotten(database_url: str, owner: psycopg.Async
         async with asyncio.timeout(5):
             while await workspaces_in_the_log(owner) != [THEIRS]:  # noqa: ASYNC110 - the database sends no event; there is a deadline
                 await asyncio.sleep(0.01)
+
+
+async def test_the_use_of_a_key_wakes_nobody(
+    follower: Follower, owner: psycopg.AsyncConnection, services: Services, api_key: str
+) -> None:
+    """That a key was used is noted each minute and changes nobody's rights; that it was revoked does."""
+    row = await (await owner.execute("SELECT account_id FROM app.api_keys")).fetchone()
+    assert row is not None
+    with reading(follower, row[0], "api_keys") as keys, reading(follower, THEIRS, "leads") as other:
+        await change(owner, THEIRS)
+        await woken(other.woken)  # by then it has seen how the key was made
+        keys.woken.clear()
+        other.woken.clear()
+        await owner.execute("UPDATE app.api_keys SET last_used_at = now()")
+        await change(owner, THEIRS)
+        await woken(other.woken)
+        assert not keys.woken.is_set()
+        await owner.execute("UPDATE app.api_keys SET revoked_at = now()")
+        await woken(keys.woken)

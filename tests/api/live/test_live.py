@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from ai.settings import AiSettings
 from api.app import create_app
-from api.live.endpoints import LiveQueries
+from api.live.streaming import LiveQueries, Pace
 from api.resources import Services
 from api.server import Server
 from api.settings import ApiSettings
@@ -276,11 +276,11 @@ async def test_a_stop_ends_streams_cleanly(live: Live, workspace: str) -> None:
 
 async def test_a_client_that_goes_is_forgotten(live: Live, workspace: str) -> None:
     """A cut connection leaves no subscription behind."""
-    subscriptions = live.app.state.follower._subscriptions
+    follower = live.app.state.follower
     async with live.stream(f"/api/workspaces/{workspace}") as stream:
         await stream.next()
-        assert len(subscriptions) == 1
-    await until(lambda: not subscriptions)
+        assert len(follower._all()) == 1
+    await until(lambda: not follower._all())
 
 
 async def test_a_lost_connection_to_the_log_loses_nothing(
@@ -320,7 +320,7 @@ async def test_silence_is_broken_by_heartbeats(app: FastAPI, api_key: str, works
         "app": app,
         "state": {},
     }
-    streaming = asyncio.create_task(LiveQueries(app, heartbeat_seconds=0.02)(scope, receive, send))
+    streaming = asyncio.create_task(LiveQueries(app, pace=Pace(heartbeat=0.02))(scope, receive, send))
     async with asyncio.timeout(SOON):
         while await sent.get() != b": alive\n\n":
             pass

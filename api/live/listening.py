@@ -1,0 +1,53 @@
+"""Hears the pings of those who commit, on a direct connection: a pooler in transaction mode passes none on."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy.engine import URL
+
+from database.engine import LINE
+from database.pings import LISTEN
+from database.roles import libpq_url
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+NAME = "salesmatter-listen"
+
+
+@asynccontextmanager
+async def listening(direct: URL, *, heard: Callable[[], None], regained: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `heard` on every ping, as long as the block runs, and `regained` on each new line after one that was lost.
+
+    While there is none it is tried again every second.
+    """
+    hearing = asyncio.create_task(_hear(direct, heard, regained))
+    try:
+        yield
+    finally:
+        hearing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await hearing
+
+
+async def _hear(direct: URL, heard: Callable[[], None], regained: Callable[[], None]) -> None:
+    was_lost = False
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                make_conninfo(libpq_url(direct), application_name=NAME, connect_timeout=10, **LINE), autocommit=True
+            ) as connection:
+                await connection.execute(LISTEN)
+                # What was pinged before is in the log.
+                (regained if was_lost else heard)()
+                async for _ in connection.notifies():
+                    heard()
+        except (psycopg.Error, OSError) as error:
+            log.warning("Pings cannot be heard, trying again: %s", error)
+        was_lost = True
+        await asyncio.sleep(AGAIN_SECONDS)

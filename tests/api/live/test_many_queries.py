@@ -1,0 +1,243 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from database.roles import libpq_url, owner_url
+from tests.api.live.rfc6902 import patched
+from tests.api.live.test_live import SOON, STREAM, Live, add_job, live, owner, rename
+
+__all__ = ["live", "owner", "rename"]
+
+pytestmark = pytest.mark.anyio
+
+Rename = Callable[[str], Awaitable[None]]
+JOBS = 40
+
+
+@pytest.fixture
+def home(workspace: str) -> str:
+    """The path of the workspace."""
+    return f"/api/workspaces/{workspace}"
+
+
+def many(home: str, *queries: str, **more: str) -> str:
+    """Return the URL that asks many queries, encoded as a browser does it."""
+    asked = [*(f"query={quote(query, safe='')}" for query in queries), *(f"{name}={one}" for name, one in more.items())]
+    return f"{home}/live?{'&'.join(asked)}"
+
+
+async def test_each_query_answers_what_it_answers_by_itself(
+    app_client: httpx.AsyncClient, home: str, owner: psycopg.AsyncConnection, workspace: str
+) -> None:
+    """In the order in which they are asked, one of them twice, each with its own body and tag."""
+    await add_job(owner, workspace)
+    queries = [f"{home}/jobs?type=by_hand&limit=5", home, f"{home}/leads", home]
+    answer = await app_client.get(many(home, *queries))
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert [one["query"] for one in results] == queries
+    for one in results:
+        plain = await app_client.get(one["query"])
+        assert one == {
+            "query": one["query"],
+            "status": 200,
+            "etag": plain.headers["ETag"],
+            "result": plain.json(),
+        }
+
+
+async def test_parameters_are_read_as_they_were_written(app_client: httpx.AsyncClient, home: str) -> None:
+    """Letters of any alphabet, encoded once more by whoever is careful, or left as they are."""
+    for email, company in (("a@lead.example", "Ünïted & Co"), ("b@lead.example", "United Co")):
+        (await app_client.post(f"{home}/leads", json={"email": email, "company": company})).raise_for_status()
+    careful, careless = f"{home}/leads?q={quote('Ünïted & Co')}", f"{home}/leads?q=Ünïted"
+    found = (await app_client.get(many(home, careful, careless))).json()["results"]
+    assert [[row["email"] for row in one["result"]["items"]] for one in found] == [["a@lead.example"]] * 2
+
+
+async def test_a_problem_of_one_leaves_the_others_as_they_are(app_client: httpx.AsyncClient, home: str) -> None:
+    """What is not there, malformed, or failed in the database itself: each has its problem, and the rest its result."""
+    workspace = home.rpartition("/")[2]
+    queries = [
+        f"{home}/leads/{uuid4()}",
+        f"{home}/leads?limit=0",
+        f"/api/metrics/{workspace}/campaigns",
+        f"{home}/leads?q=%00",
+        f"{home}/nothing",
+        f"{home}/leads",
+    ]
+    results = (await app_client.get(many(home, *queries))).json()["results"]
+    assert [one["status"] for one in results] == [404, 422, 404, 422, 404, 200]
+    assert [one.get("problem", {}).get("code") for one in results] == [
+        "not_found",
+        "malformed",
+        "analytics_not_built",
+        "malformed",
+        "not_found",
+        None,
+    ]
+    assert results[-1]["result"] == (await app_client.get(f"{home}/leads")).json()
+    assert all("result" not in one for one in results[:-1])
+
+
+async def test_a_problem_that_stays_has_the_tag_it_had(app_client: httpx.AsyncClient, home: str) -> None:
+    """With a problem among the results who knows the answer is told 304 too."""
+    url = many(home, f"{home}/leads/{uuid4()}", home)
+    known = (await app_client.get(url)).headers["ETag"]
+    assert (await app_client.get(url, headers={"If-None-Match": known})).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "/api/workspaces/{other}/leads",
+        "/api/metrics/{other}/campaigns",
+        "/api/workspaces/{workspace}0/leads",
+        "/api/workspaces",
+        "/api/me",
+        "/openapi.json",
+        "https://elsewhere.example/api/workspaces/{workspace}/leads",
+        "//elsewhere.example/api/workspaces/{workspace}/leads",
+        "//[",
+        "api/workspaces/{workspace}/leads",
+        "",
+        "/api/workspaces/{workspace}/live?query=/api/workspaces/{workspace}",
+        "/api/workspaces/{workspace}/live/",
+        "/api/workspaces/{workspace}/%6Cive?query=/api/workspaces/{workspace}",
+        "/api/workspaces/{workspace}/leads/",
+        "/api/workspaces/{workspace}/suppressions/export",
+    ],
+)
+async def test_what_is_no_query_of_the_workspace_is_named(
+    app_client: httpx.AsyncClient, home: str, workspace: str, query: str
+) -> None:
+    """Another workspace, another server, itself, a file: refused as a whole, with its place, as a stream too."""
+    url = many(home, home, query.format(workspace=workspace, other=uuid4()))
+    for headers in ({}, STREAM):
+        refused = await app_client.get(url, headers=headers)
+        assert refused.status_code == 422, refused.text
+        assert [one["location"] for one in refused.json()["errors"]] == [["query", "query", 1]]
+
+
+async def test_there_are_as_many_as_are_read(app_client: httpx.AsyncClient, home: str) -> None:
+    """Fifty, and at least one."""
+    for number, status in ((0, 422), (1, 200), (50, 200), (51, 422)):
+        assert (await app_client.get(many(home, *[home] * number))).status_code == status
+
+
+async def test_a_query_that_cannot_be_answered_now_makes_all_be_asked_again(
+    app_client: httpx.AsyncClient, home: str, owner: psycopg.AsyncConnection, database_url: str
+) -> None:
+    """What the database breaks off is no result: the whole is 503, and its sentence names the query."""
+    async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url))) as holding:
+        await holding.execute("LOCK TABLE app.lead_lists")
+        asking = asyncio.create_task(app_client.get(many(home, home, f"{home}/lead-lists")))
+        async with asyncio.timeout(SOON):
+            while not await _cancel_who_waits(owner):  # noqa: ASYNC110 - the database sends no event; there is a deadline
+                await asyncio.sleep(0.01)
+        refused = await asking
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_available")
+    assert f"{home}/lead-lists" in refused.json()["detail"]
+
+
+async def _cancel_who_waits(owner: psycopg.AsyncConnection) -> bool:
+    cancelled = await owner.execute(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return cancelled.rowcount > 0
+
+
+async def test_a_file_is_sent_as_a_file(app_client: httpx.AsyncClient, home: str) -> None:
+    """Asked for as a stream, what is no JSON is answered as ever, once."""
+    url = f"{home}/suppressions/export"
+    async with asyncio.timeout(SOON):
+        asked = await app_client.get(url, headers=STREAM)
+    assert asked.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert asked.content == (await app_client.get(url)).content
+
+
+async def test_one_stream_moves_with_the_tables_of_all(
+    live: Live, home: str, workspace: str, rename: Rename, owner: psycopg.AsyncConnection
+) -> None:
+    """A change to what any of the queries reads brings all the results, each as the plain GET has it."""
+    queries = [home, f"{home}/jobs", f"{home}/leads"]
+    async with live.stream(many(home, *queries)) as stream:
+        assert [one["status"] for one in (await stream.next()).result["results"]] == [200] * 3
+        await rename("Renamed")
+        renamed, _, _ = (await stream.next()).result["results"]
+        assert renamed["result"]["name"] == "Renamed"
+        await add_job(owner, workspace)
+        _, jobs, _ = (await stream.next()).result["results"]
+        assert len(jobs["result"]["items"]) == 1
+        (await live.http.post(f"{home}/leads", json={"email": "a@lead.example"})).raise_for_status()
+        event = await stream.next()
+        for one in event.result["results"]:
+            plain = await live.http.get(one["query"])
+            assert (one["result"], one["etag"]) == (plain.json(), plain.headers["ETag"])
+
+
+async def test_a_delta_of_many_holds_what_changed_alone(live: Live, home: str, rename: Rename) -> None:
+    """When one of the results changes no other one travels, and the patched whole is the plain one."""
+    (await live.http.post(f"{home}/leads", json={"email": "a@lead.example"})).raise_for_status()
+    url = many(home, f"{home}/leads", home, f"{home}/jobs")
+    async with live.stream(f"{url}&delta=json-patch") as stream:
+        before = (await stream.next()).result
+        await rename("Renamed")
+        event = await stream.next()
+        assert event.event == "patch"
+        assert {one["path"].split("/")[2] for one in event.result} == {"1"}
+        plain = await live.http.get(url)
+        assert (patched(before, event.result), event.id) == (plain.json(), plain.headers["ETag"])
+
+
+async def test_two_lists_never_disagree(
+    live: Live, home: str, workspace: str, owner: psycopg.AsyncConnection, database_url: str
+) -> None:
+    """While jobs change sides, each batch has every one of them in exactly one of the two lists."""
+    for _ in range(JOBS):
+        await add_job(owner, workspace)
+    sides = [f"{home}/jobs?type={side}&limit=500" for side in ("by_hand", "otherwise")]
+    async with changing_sides(database_url), live.stream(many(home, *sides)) as stream:
+        seen: set[int] = set()
+        for _ in range(15):
+            left, right = (_ids(one["result"]) for one in (await stream.next()).result["results"])
+            assert not left & right
+            assert len(left | right) == JOBS
+            seen.add(len(left))
+    assert len(seen) > 1
+
+
+def _ids(page: Any) -> set[str]:
+    return {one["id"] for one in page["items"]}
+
+
+@contextlib.asynccontextmanager
+async def changing_sides(database_url: str) -> AsyncIterator[None]:
+    """Have two writers move jobs from one type to the other, as fast as they can, as long as the block runs."""
+
+    async def write() -> None:
+        async with await psycopg.AsyncConnection.connect(
+            libpq_url(owner_url(database_url)), autocommit=True
+        ) as connection:
+            while True:
+                await connection.execute(
+                    "UPDATE app.scheduled_jobs"
+                    "   SET job_type = CASE job_type WHEN 'by_hand' THEN 'otherwise' ELSE 'by_hand' END"
+                    " WHERE id IN (SELECT id FROM app.scheduled_jobs ORDER BY random() LIMIT 7 FOR UPDATE SKIP LOCKED)"
+                )
+
+    writers = [asyncio.create_task(write()) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for one in writers:
+            one.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)

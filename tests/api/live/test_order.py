@@ -1,0 +1,103 @@
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+
+import psycopg
+import pytest
+
+from api.settings import ApiSettings
+from tests.api.live.serving import app_on, listening, serving
+from tests.api.live.test_live import EndOfStream, Live, Rename, owner, rename
+
+__all__ = ["owner", "rename"]
+
+pytestmark = pytest.mark.anyio
+
+WRITES, READERS, PER_SECOND = 150, 12, 40.0
+AGE = 0.5
+
+
+@pytest.fixture
+async def live(api_settings: ApiSettings, database_url: str, api_key: str) -> AsyncIterator[Live]:
+    """Serve a process whose streams last no longer than half a second, unless the test forgets them before."""
+    app = app_on(api_settings, database_url, live_results_per_second=PER_SECOND, live_stream_seconds=AGE)
+    async with serving(app, api_key) as live:
+        yield live
+
+
+class Counted:
+    """A workspace whose name is a number that grows, and who has seen which."""
+
+    def __init__(self, live: Live, workspace: str, owner: psycopg.AsyncConnection, rename: Rename) -> None:
+        self.live, self.url, self._owner, self._rename = live, f"/api/workspaces/{workspace}", owner, rename
+        self.committed = 0
+
+    async def write(self, chance: Random) -> None:
+        """Count up, now by hand and now through the API, in bursts and with pauses."""
+        for number in range(1, WRITES + 1):
+            if chance.random() < 0.5:
+                await self._rename(str(number))
+            else:
+                await self._owner.execute(f"UPDATE app.workspaces SET name = '{number}'".encode())
+            self.committed = number
+            if chance.random() < 0.2:
+                await asyncio.sleep(chance.random() / 20)
+
+    async def read(self, chance: Random) -> list[int]:
+        """Join at any time, then read to the last number, coming back when the stream ends; returns what was seen."""
+        await asyncio.sleep(chance.random())
+        seen: list[int] = []
+        known = ""
+        while not seen or seen[-1] != WRITES:
+            committed, is_first = self.committed, True
+            async with listening(self.live, self.url, Last_Event_ID=known) as stream:
+                try:
+                    while not seen or seen[-1] != WRITES:
+                        event = await stream.next()
+                        assert event.id != known
+                        known = event.id or ""
+                        seen.append(int(event.result["name"]))
+                        assert not is_first or seen[-1] >= committed, "older than what was written before"
+                        is_first = False
+                except EndOfStream:
+                    continue
+        return seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_everybody_sees_the_states_in_order_and_the_last(
+    live: Live, workspace: str, owner: psycopg.AsyncConnection, rename: Rename, seed: int
+) -> None:
+    """Whenever somebody joins: first what is at least as new as all that was committed before; then never an older
+    state, never one again, and the last one in the end, across streams that end while there is news."""
+    chance = Random(seed)
+    await rename("0")
+    counted = Counted(live, workspace, owner, rename)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(counted.write(chance))
+        readers = [group.create_task(counted.read(Random(chance.random()))) for _ in range(READERS)]
+    for reader in readers:
+        seen = reader.result()
+        assert seen == sorted(set(seen))
+    # Each stream may begin with a result that nobody has to wait for.
+    seconds = loop.time() - started
+    assert max(len(reader.result()) for reader in readers) <= seconds * PER_SECOND + seconds / (0.9 * AGE) + 1
+
+
+async def test_a_stream_ends_in_good_time(live: Live, workspace: str, rename: Rename) -> None:
+    """At its age it ends as HTTP wants it, after saying when to come back; who does is sent nothing that they have."""
+    url = f"/api/workspaces/{workspace}"
+    async with listening(live, url) as stream:
+        known = (await stream.next()).id or ""
+        with pytest.raises(EndOfStream):
+            await stream.next()
+        assert "retry: 2000" in stream.stream.silent_lines
+    async with listening(live, url, Last_Event_ID=known) as stream:
+        with pytest.raises(EndOfStream):
+            await stream.next()
+        assert stream.seen == []
+    await rename("Missed")
+    async with listening(live, url, Last_Event_ID=known) as stream:
+        assert (await stream.next()).result["name"] == "Missed"
