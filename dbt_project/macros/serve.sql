@@ -10,6 +10,6 @@
     create policy workspace on {{ relation }} for select to salesmatter_app
     using (workspace_id = (select app.current_workspace()));
     insert into app.changes (workspace_id, table_name)
-    select distinct workspace_id, '{{ relation.identifier }}' from {{ relation }};
+    select id, '{{ relation.identifier }}' from app.workspaces;
     {%- endif -%}
 {%- endmacro %}
