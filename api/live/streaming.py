@@ -103,50 +103,61 @@ class _Stream:
     def __init__(self, query: SharedQuery, reader: Reader, send: Send, pace: Pace, known: str, by_patch: bool) -> None:
         self._query, self._reader, self._send, self._pace = query, reader, send, pace
         self._known, self._by_patch = known, by_patch
-        self._is_gone = False
+        self._is_gone = self._is_silent = False
+        self._sent_at = time.monotonic()
+        self._until = self._sent_at + pace.longest
 
     async def run(self, receive: Receive) -> None:
         """Send results until the client goes, the process stops, the query is refused, or it is time to come back."""
         watching = asyncio.create_task(self._watch(receive))
-        until = time.monotonic() + self._pace.longest
+        self._look_out()
         try:
-            await self._write(f"retry: {RETRY_MILLISECONDS}\n\n")
-            while not self._is_gone and time.monotonic() < until:
+            await self._write(b"retry: %d\n\n" % RETRY_MILLISECONDS)
+            while not self._is_gone and time.monotonic() < self._until:
                 self._reader.changed.clear()
-                result, sent_at = self._query.result, time.monotonic()
+                result = self._query.result
                 assert result is not None
                 if not result.can_be_followed:
-                    await self._write(f"event: problem\ndata: {result.body.decode()}\n\n")
+                    await self._write(b"event: problem\ndata: %b\n\n" % result.body)
                     break
                 if self._query.has_ended:
                     break
                 if result.etag != self._known:
                     await self._write(await self._event_of(result, self._query.change))
                     # Whoever reads slowly is waited for with empty hands, and then sent what is so by then.
-                    await self._write("")
-                await self._wait(until)
-                await asyncio.sleep(max(0.0, sent_at + self._pace.between - time.monotonic()))
+                    await self._write(b"")
+                elif self._is_silent:
+                    await self._write(b": alive\n\n")
+                await self._reader.changed.wait()
+                if (early := self._sent_at + self._pace.between - time.monotonic()) > 0:
+                    await asyncio.sleep(early)
             await self._send({"type": "http.response.body", "body": b""})
         finally:
             watching.cancel()
+            self._looking.cancel()
 
-    async def _event_of(self, result: Result, change: Change | None) -> str:
+    async def _event_of(self, result: Result, change: Change | None) -> bytes:
         """Return the event that brings a result, or what has changed in it, and note that the client has it."""
         assert result.etag is not None
         patch = await change.patch_from(self._known) if self._by_patch and change is not None else None
         self._known = result.etag
+        tag = result.etag.encode()
         if patch is not None:
-            return f"event: patch\nid: {result.etag}\ndata: {patch.decode()}\n\n"
-        return f"id: {result.etag}\ndata: {result.body.decode()}\n\n"
+            return b"event: patch\nid: %b\ndata: %b\n\n" % (tag, patch)
+        return b"id: %b\ndata: %b\n\n" % (tag, result.body)
 
-    async def _wait(self, until: float) -> None:
-        """Return when there is something to send or it is time; until then keep the line from looking dead."""
-        while not self._reader.changed.is_set() and (left := until - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(min(left, self._pace.heartbeat)):
-                    await self._reader.changed.wait()
-            except TimeoutError:
-                await self._write(": alive\n\n")
+    def _look_out(self) -> None:
+        """Wake the stream when its line has been silent for long enough, or its time is over.
+
+        Put off when it comes too early, rather than set anew with each event: that costs as much as the event.
+        """
+        now = time.monotonic()
+        due = min(self._sent_at + self._pace.heartbeat, self._until)
+        if due <= now:
+            self._is_silent = True
+            self._reader.changed.set()
+            due = now + self._pace.heartbeat
+        self._looking = asyncio.get_running_loop().call_later(due - now, self._look_out)
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -154,5 +165,6 @@ class _Stream:
         self._is_gone = True
         self._reader.changed.set()
 
-    async def _write(self, text: str) -> None:
-        await self._send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+    async def _write(self, body: bytes) -> None:
+        self._sent_at, self._is_silent = time.monotonic(), False
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
