@@ -66,14 +66,17 @@ async def open_services(
     settings: ApiSettings, ai: AiSettings, owner: URL, *, name: str, oidc: OidcSettings | None = None
 ) -> AsyncIterator[Services]:
     """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
-    pool = create_pool(role_url(owner, APP_ROLE), size=settings.pool_size, application_name=name)
-    line = create_pool(role_url(owner, APP_ROLE), size=1, application_name=f"{name}-pings")
+    app = role_url(owner, APP_ROLE)
+    pool = create_pool(app, size=settings.pool_size, application_name=name)
     models, traces = model_access(ai), tracing(ai)
     limits = httpx.Limits(max_connections=settings.send_concurrency * 2, keepalive_expiry=IDLE_SECONDS)
     timeout = httpx.Timeout(settings.provider_timeout_seconds, connect=CONNECT_SECONDS)
     try:
         await require_current_schema(pool)
-        async with httpx.AsyncClient(timeout=timeout, limits=limits) as http, pinging(line) as pings:
+        async with (
+            httpx.AsyncClient(timeout=timeout, limits=limits) as http,
+            pinging(app, f"{name}-pings") as pings,
+        ):
             pings.watch(pool)
             secrets = SecretBox(settings.secret_key.get_secret_value())
             batches = Batches(pool, settings.batch_milliseconds / 1000)
@@ -99,4 +102,3 @@ async def open_services(
         # It waits for what is still on its way.
         await asyncio.to_thread(traces.close)
         await pool.dispose()
-        await line.dispose()

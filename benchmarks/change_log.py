@@ -88,10 +88,10 @@ def _switch(connection: psycopg.Connection, *, is_on: bool) -> None:
 async def _crowds(stage: Stage, workspaces: Sequence[UUID], stack: AsyncExitStack) -> dict[str, list[Act]]:
     """Return who writes: by the service's pools, by such that ping, and by the driver on connections that it holds."""
     app = role_url(stage.database.owner, APP_ROLE)
-    silent, heard, line = (create_pool(app, size=size) for size in (WRITERS, WRITERS, 1))
-    for engine in (silent, heard, line):
+    silent, heard = (create_pool(app, size=WRITERS) for _ in range(2))
+    for engine in (silent, heard):
         stack.push_async_callback(engine.dispose)
-    (await stack.enter_async_context(pinging(line))).watch(heard)
+    (await stack.enter_async_context(pinging(app, "salesmatter-bench"))).watch(heard)
     return {
         SERVICE: [_pooled(silent, one) for one in workspaces],
         PINGING: [_pooled(heard, one) for one in workspaces],

@@ -69,10 +69,9 @@ async def _committing(kind: str, app: str, owner: str) -> AsyncIterator[Commit]:
             yield bare(await stack.enter_async_context(await psycopg.AsyncConnection.connect(owner)))
             return
         url = make_url(app).set(drivername="postgresql+psycopg")
-        pool, line = (create_pool(url, size=1) for _ in range(2))
-        for engine in (pool, line):
-            stack.push_async_callback(engine.dispose)
-        pings = await stack.enter_async_context(pinging(line))
+        pool = create_pool(url, size=1)
+        stack.push_async_callback(pool.dispose)
+        pings = await stack.enter_async_context(pinging(url, "salesmatter-bench"))
         pings.watch(pool)
         yield pooled(pool)
 

@@ -1,14 +1,17 @@
-"""Connection pools, one per role."""
+"""Connections: a pool per role, and a line of its own for what waits or pings."""
 
 import time
 from typing import Any
 
+import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from database.roles import libpq_url
 from database.statements import note
 
 LINE = {
@@ -39,6 +42,12 @@ def create_pool(url: URL, *, size: int = 10, application_name: str = "salesmatte
     _ping_what_was_idle(engine)
     _note_statements(engine)
     return engine
+
+
+async def open_line(url: URL, application_name: str) -> psycopg.AsyncConnection:
+    """Return one connection outside every pool, in autocommit; raises psycopg.Error."""
+    where = make_conninfo(libpq_url(url), application_name=application_name, connect_timeout=10, **LINE)
+    return await psycopg.AsyncConnection.connect(where, autocommit=True, prepare_threshold=None)
 
 
 def _note_statements(engine: AsyncEngine) -> None:

@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import event, text
-from sqlalchemy.exc import SQLAlchemyError
+import psycopg
+from sqlalchemy import event
+from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from database.engine import open_line
 from database.statements import WROTE
 
 log = logging.getLogger(__name__)
@@ -22,16 +24,17 @@ log = logging.getLogger(__name__)
 CHANNEL = "salesmatter_changes"
 SECONDS_BETWEEN = 0.02
 """The most often that one process pings."""
+AGAIN_SECONDS = 1.0
 
 LISTEN = f"LISTEN {CHANNEL}"
-_NOTIFY = text(f"NOTIFY {CHANNEL}")
+_NOTIFY = f"NOTIFY {CHANNEL}"
 
 
 class Pings:
     """Pings on a connection of its own, at once after the first commit and then at most every 20 ms."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    def __init__(self, url: URL, name: str) -> None:
+        self._url, self._name = url, name
         self._due = asyncio.Event()
 
     def watch(self, pool: AsyncEngine) -> None:
@@ -43,22 +46,29 @@ class Pings:
                 self._due.set()
 
     async def run(self) -> None:
-        """Ping until cancelled; a ping that cannot be sent is left out, because others look by themselves too."""
+        """Ping until cancelled; while that cannot be done others look by themselves, and then they are pinged once."""
+        while True:
+            await self._due.wait()
+            try:
+                async with await open_line(self._url, self._name) as connection:
+                    await self._ping(connection)
+            except (psycopg.Error, OSError) as error:
+                log.debug("A ping was not sent: %s", error)
+                self._due.set()
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _ping(self, connection: psycopg.AsyncConnection) -> None:
         while True:
             await self._due.wait()
             self._due.clear()
-            try:
-                async with self._engine.connect() as connection:
-                    await connection.execute(_NOTIFY)
-            except (SQLAlchemyError, OSError) as error:
-                log.debug("A ping was not sent: %s", error)
+            await connection.execute(_NOTIFY)
             await asyncio.sleep(SECONDS_BETWEEN)
 
 
 @asynccontextmanager
-async def pinging(engine: AsyncEngine) -> AsyncIterator[Pings]:
-    """Ping through `engine`, as long as the block runs, after what the pools commit that are watched."""
-    pings = Pings(engine)
+async def pinging(url: URL, name: str) -> AsyncIterator[Pings]:
+    """Ping as the role of `url`, as long as the block runs, after what the pools commit that are watched."""
+    pings = Pings(url, name)
     running = asyncio.create_task(pings.run())
     try:
         yield pings

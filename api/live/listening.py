@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL
 
-from database.engine import LINE
+from database.engine import open_line
 from database.pings import LISTEN
-from database.roles import libpq_url
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +37,7 @@ async def _hear(direct: URL, heard: Callable[[], None], regained: Callable[[], N
     was_lost = False
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(
-                make_conninfo(libpq_url(direct), application_name=NAME, connect_timeout=10, **LINE), autocommit=True
-            ) as connection:
+            async with await open_line(direct, NAME) as connection:
                 await connection.execute(LISTEN)
                 # What was pinged before is in the log.
                 (regained if was_lost else heard)()

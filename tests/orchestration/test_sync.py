@@ -1,143 +1,40 @@
 """One sync and build in process, against a real sandbox: what lands, what fails, what is asked for, what is checked."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 import dagster as dg
-import httpx
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 
-from everlytic.models import Address, Mail
 from orchestration.defs.operations import checks
-from orchestration.defs.operations.lookback import Lookback, lately
+from orchestration.defs.operations.lookback import lately
 from orchestration.defs.operations.resources import Database
 from orchestration.errors import UnknownDay
-from orchestration.run import Report, sync_and_build
+from orchestration.run import sync_and_build
 from orchestration.settings import OrchestrationSettings
-from tests.dbt_project.history import History
-from tests.orchestration.conftest import SECRET_KEY, connect_tenant
+from tests.orchestration.conftest import SECRET_KEY
+from tests.orchestration.synced import (
+    APPLY,
+    HAPPENED,
+    MAILS,
+    SENT,
+    UNTIL,
+    Synced,
+    ask,
+    environment,
+    judge,
+    run,
+    synced,
+)
 from tests.sandbox import Sandbox
 
+__all__ = ["environment", "synced"]
+
 pytestmark = pytest.mark.filterwarnings("default")  # dbt's and Dagster's own deprecations are not ours to fail on
-
-SINCE, UNTIL = date(2026, 3, 1), date(2026, 3, 2)
-SENT = datetime(2026, 3, 2, 7, tzinfo=UTC)
-MAILS = 4
-HAPPENED = ("sent", "delivered", "open")
-"""What happened to every mail; the first was clicked, too."""
-
-APPLY = """
-    INSERT INTO app.email_events (workspace_id, draft_id, provider_event_key, type, verdict, occurred_at)
-    SELECT workspace_id, message_id::uuid, event_key,
-           CASE type WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' ELSE type END,
-           CASE WHEN type IN ('open', 'click') THEN 'human' END, occurred_at
-    FROM everlytic.callback_events ON CONFLICT DO NOTHING
-"""
-"""What the worker's apply_provider_events does, as far as the marts can tell."""
-
-
-@dataclass(frozen=True)
-class Synced:
-    """Two tenants, one of them with a wrong key, after one run."""
-
-    good: UUID
-    bad: UUID
-    sequence: UUID
-    username: str
-    messages: list[UUID]
-    report: Report
-    instance: dg.DagsterInstance
-
-    def metadata(self, resource: str) -> Any:
-        """Return the metadata of an asset's newest materialisation."""
-        event = self.instance.get_latest_materialization_event(dg.AssetKey(["everlytic", resource]))
-        assert event is not None
-        assert event.asset_materialization is not None
-        return event.asset_materialization.metadata
-
-
-@pytest.fixture(scope="module")
-def environment(business_clock: str) -> Iterator[None]:
-    """Show the definitions the business clock, as the command line does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SALESMATTER_CLOCK", business_clock)
-        yield
-
-
-@pytest.fixture(scope="module")
-def synced(
-    history: History, connection: psycopg.Connection, provider: Sandbox, module_database_url: str, environment: None
-) -> Iterator[Synced]:
-    """Send through the sandbox what the history says was sent, let known things happen to it, and run once."""
-    good, bad = history.workspace("Good"), history.workspace("Bad")
-    username = provider.new_username()
-    connect_tenant(connection, good, provider, username)
-    connect_tenant(connection, bad, provider, "somebody", "not their key")
-    sequence = history.sequence(good)
-    messages = [history.sent(sequence, SENT) for _ in range(MAILS)]
-    provider.tell("scenarios", username=username, scenarios=[{"name": "accepted_no_events", "probability": 1}])
-    asyncio.run(send(provider, username, sequence, messages))
-    for message in messages:
-        for kind in HAPPENED:
-            provider.tell("events", username=username, message_id=str(message), type=kind)
-    provider.tell("events", username=username, message_id=str(messages[0]), type="click")
-    send_bulk_email(provider, username)
-    with dg.DagsterInstance.ephemeral() as instance:
-        report = run(module_database_url, instance)
-        yield Synced(good, bad, sequence, username, messages, report, instance)
-
-
-def run(database_url: str, instance: dg.DagsterInstance | None = None, *, poll: bool = True) -> Report:
-    """Run once over the days in which all happened."""
-    return sync_and_build(
-        database_url=database_url, secret_key=SECRET_KEY, since=SINCE, until=UNTIL, instance=instance, poll=poll
-    )
-
-
-async def send(provider: Sandbox, username: str, sequence: UUID, messages: list[UUID]) -> None:
-    """Hand the messages to the sandbox, as the product would."""
-    async with httpx.AsyncClient(timeout=30) as http:
-        client = provider.client(http, username)
-        for number, message in enumerate(messages):
-            await client.send(
-                Mail(
-                    to=[Address(email=f"lead-{number + 1}@example.test")],
-                    from_=Address(email="rep@example.test"),
-                    subject="Hello",
-                    html='<p>Hello</p><a href="https://example.test/offer">see</a>',
-                    message_id=str(message),
-                    group_name=str(sequence),
-                )
-            )
-
-
-def send_bulk_email(provider: Sandbox, username: str) -> None:
-    """Send one bulk email, and leave another composing, as a person would in Everlytic's own pages."""
-    with httpx.Client(base_url=f"{provider.url}/api/2.0", auth=(username, f"sandbox-key-{username}")) as http:
-        for name in ("News", "Not yet"):
-            email = {"campaign_name": name, "subject": name, "from_email": "rep@example.test"}
-            made = http.post("/emails", json=email).raise_for_status().json()["item"]["id"]
-            if name == "News":
-                http.post(f"/email_actions/send/{made}").raise_for_status()
-
-
-def ask(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
-    """Return the rows of a query by column name."""
-    return connection.cursor(row_factory=dict_row).execute(query.encode(), values).fetchall()
-
-
-def judge(check: dg.AssetChecksDefinition, database: Database, days: int = 0) -> dg.AssetCheckResult:
-    """Evaluate one check outside a run, over all of history or over the last days."""
-    result = check(database, Lookback(days=days))
-    assert isinstance(result, dg.AssetCheckResult)
-    return result
 
 
 def test_the_run_ends_well_although_a_tenant_failed(synced: Synced, connection: psycopg.Connection) -> None:
