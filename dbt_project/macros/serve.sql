@@ -1,6 +1,7 @@
 {#
   Opens a freshly built mart to the API, in the transaction that builds it: a rebuilt table has neither the grants nor the
-  policies of the one it replaces, and must never be seen without them. The change log tells live queries to look again.
+  policies of the one it replaces, and must never be seen without them. The change log tells the live queries of every
+  workspace to look again: one whose last row is gone has none left to say so.
 #}
 {% macro serve(relation) -%}
     {%- if execute and not flags.WHICH in ('test', 'compile', 'parse') -%}
