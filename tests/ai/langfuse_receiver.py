@@ -8,13 +8,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanOnTheWire
+
+from tests.ai.threaded import serving
 
 PROMPTS = "/api/public/v2/prompts"
 
@@ -94,24 +96,11 @@ def receiving(public_key: str = "pk-lf-test", secret_key: str = "sk-lf-test") ->
     """Run the receiver of one project on a free port of this machine."""
     receiver = LangfuseReceiver(public_key, secret_key)
     receiver.hold.set()
-    server = _Server(("127.0.0.1", 0), _handler_of(receiver))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield receiver
-    finally:
-        receiver.hold.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a caller that was held may have hung up."""
+    with serving(_handler_of(receiver)) as receiver.url:
+        try:
+            yield receiver
+        finally:
+            receiver.hold.set()
 
 
 def _handler_of(receiver: LangfuseReceiver) -> type[BaseHTTPRequestHandler]:

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, TypeAlias
+
+from tests.ai.threaded import serving
 
 Kind: TypeAlias = Literal[
     "answer",
@@ -74,18 +76,12 @@ BODIES = {"empty": b"", "page": b"<html><title>Sign in</title></html>", "list": 
 def running() -> Iterator[StubOpenAI]:
     """Run the server on a free port of this machine."""
     stub = StubOpenAI()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"stub": stub}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    stub.base_url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    try:
-        yield stub
-    finally:
-        stub.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with serving(type("Handler", (_Handler,), {"stub": stub})) as origin:
+        stub.base_url = f"{origin}/v1"
+        try:
+            yield stub
+        finally:
+            stub.released.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
