@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test up check lint types arch sql format lock clean help
+.PHONY: setup demo test faults up check lint types arch sql format lock clean help
 
 setup: ## make .venv from requirements.lock (others do this first; nothing happens when it is made)
 	@$(PYTHON) -m salesmatter.environment
@@ -18,6 +18,9 @@ up: setup ## API, worker, Everlytic sandbox, Dagster and dbt docs, until Ctrl-C
 
 test: setup ## all tests, in parallel and in random order (ARGS="tests/ai -x" for some of them)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+faults: setup ## plant faults one by one and report which the tests miss (AREA="domain api/sending", ARGS="--help")
+	@$(BIN)/python -m faults $(AREA) $(ARGS)
 
 check: lint types arch sql ## all that CI checks besides `make test`: lint, types, import contracts, SQL
 

@@ -27,6 +27,8 @@ MEMORY_BYTES_WANTED = 1024**3
 PREFIX = "salesmatter-test-"
 TEMPLATE_LOCK = 0x5A1E5
 WORKER_INPUT = "salesmatter_postgres"
+SERVER_VARIABLE = "SALESMATTER_TEST_POSTGRES"
+"""Set by what runs tests again and again, so that they share one server."""
 
 _server_key = pytest.StashKey[tuple[Server, Path]]()
 
@@ -38,7 +40,9 @@ def postgres_url(pytestconfig: pytest.Config) -> str:
 
 
 def server_url(config: pytest.Config) -> str:
-    """Start the run's server when it does not run yet. Raises EmbeddedPostgresError."""
+    """Return the server that SALESMATTER_TEST_POSTGRES names, or start the run's own. Raises EmbeddedPostgresError."""
+    if SERVER_VARIABLE in os.environ:
+        return os.environ[SERVER_VARIABLE]
     given: dict[str, str] | None = getattr(config, "workerinput", {}).get(WORKER_INPUT)
     if given is not None:
         if "error" in given:

@@ -94,7 +94,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     for name in ("__init__.py", "architecture/__init__.py", "architecture/contracts.py"):
         (copy / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "tests" / name, copy / "tests" / name)
-    for source in sources(*PACKAGES, "benchmarks"):
+    for source in sources(*PACKAGES, "benchmarks", "faults"):
         (copy / source.path).parent.mkdir(parents=True, exist_ok=True)
         (copy / source.path).write_text(source.text, encoding="utf-8")
     ran = subprocess.run(
@@ -138,7 +138,7 @@ def test_planted_files_are_where_they_are_taken_to_be() -> None:
 def test_every_package_is_behind_the_walls() -> None:
     """A new top-level package is not overlooked by the contracts."""
     found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
-    assert found == {*PACKAGES, "benchmarks"}
+    assert found == {*PACKAGES, "benchmarks", "faults"}
     assert set(CONFIGURATION["session_options"]["root_packages"]) == found
 
 

@@ -1,0 +1,118 @@
+"""The command: `python -m faults [AREA ...]` plants faults, runs the tests of each and says which escaped."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+
+from database.embedded import start
+from database.migrate import migrate
+from database.roles import owner_url
+from faults.collect import ROOT, source_faults
+from faults.fault import Fault
+from faults.pool import run
+from faults.report import explanations, print_report
+from faults.schema import schema_faults
+from faults.selection import Recording, Tests
+from faults.slot import Result, Verdict
+from tests.postgres import create_database, new_home, remove_home
+
+STATE = ROOT / ".salesmatter" / "faults"
+RECORDING = Recording(STATE / "coverage", STATE / "durations.json")
+RESULTS = STATE / "results.json"
+
+_console = Console(soft_wrap=True)
+
+
+def main() -> int:
+    """Plant the faults that the arguments choose; returns 1 when one escaped without an explanation."""
+    arguments = _arguments()
+    STATE.mkdir(parents=True, exist_ok=True)
+    known = _known_results()
+    faults = _faults(arguments.areas)
+    if arguments.list:
+        for fault in faults:
+            _console.print(
+                f"{fault.id} {fault.path}:{fault.line} {fault.place}: {fault.kind}", markup=False, highlight=False
+            )
+        return 0
+    if arguments.record or not RECORDING.coverage.exists():
+        _record()
+    chosen = [fault for fault in faults if _is_wanted(fault, known, arguments.only)]
+    tests = Tests(ROOT, RECORDING)
+    work = [(fault, tests.noticing(fault, arguments.seconds)) for fault in chosen]
+    _console.print(f"{len(faults)} faults, {len(chosen)} to plant.")
+    for number, result in enumerate(run(ROOT, work, arguments.slots, arguments.seconds), start=1):
+        known[result.fault_id] = result
+        if number % 20 == 0 or number == len(chosen):
+            _console.print(f"{number} of {len(chosen)}")
+            RESULTS.write_text(json.dumps({key: asdict(value) for key, value in known.items()}), encoding="utf-8")
+    print_report(faults, known, _console)
+    reasons = explanations()
+    missed = {Verdict.ESCAPED, Verdict.NOT_RUN}
+    return int(
+        any(fault.id in known and known[fault.id].verdict in missed and fault.id not in reasons for fault in faults)
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument(
+        "areas", nargs="*", help="for example domain, api/sending, dbt_project, schema; all when left out"
+    )
+    parser.add_argument("--only", choices=["all", "new", "escaped"], default="all",
+                        help="plant all faults, those without a result, or those that escaped last time")  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=60, help="how long the tests of one fault may take, about")
+    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="how many faults are tried at once")
+    parser.add_argument("--record", action="store_true", help="run the whole suite first, to learn what each test runs")
+    parser.add_argument("--list", action="store_true", help="print the faults and plant none")
+    return parser.parse_args()
+
+
+def _is_wanted(fault: Fault, known: Mapping[str, Result], only: str) -> bool:
+    result = known.get(fault.id)
+    if only == "all" or result is None:
+        return True
+    return only == "escaped" and result.verdict in {Verdict.ESCAPED, Verdict.NOT_RUN}
+
+
+def _known_results() -> dict[str, Result]:
+    if not RESULTS.exists():
+        return {}
+    stored = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return {key: Result(**{**value, "verdict": Verdict(value["verdict"])}) for key, value in stored.items()}
+
+
+def _faults(areas: Sequence[str]) -> list[Fault]:
+    faults = list(source_faults(ROOT, areas))
+    if areas and "schema" not in areas:
+        return faults
+    home = new_home()
+    server = start(home, durable=False)
+    try:
+        url = create_database(server.url, "schema")
+        migrate(owner_url(url))
+        return [*faults, *schema_faults(url)]
+    finally:
+        server.stop()
+        remove_home(home)
+
+
+def _record() -> None:
+    """Run the suite once and keep what each test ran."""
+    _console.print("Running the suite once to learn what each test runs.")
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "--timeout=300",
+        "-p", "faults.recording", "--cov", "--cov-context=test", "--cov-report=",
+    ]  # fmt: skip
+    files = {"COVERAGE_FILE": str(RECORDING.coverage), "FAULTS_DURATIONS": str(RECORDING.durations)}
+    subprocess.run(command, cwd=ROOT, env=os.environ | files, check=False)  # noqa: S603 - our own interpreter
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Plants a fault in modules that are already imported, so that a fork of a warm interpreter imports nothing."""
+
+import ast
+import sys
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def plant(path: str, original: str, faulty: str) -> bool:
+    """Put the one change between two sources of a file into its imported module; False where that cannot be done.
+
+    It can be done in the body of a function, and in a constant that no other module has imported.
+    """
+    module = sys.modules.get(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    if module is None:
+        return False
+    before, after = ast.parse(original), ast.parse(faulty)
+    changed = [(old, new) for old, new in zip(before.body, after.body, strict=True) if ast.dump(old) != ast.dump(new)]
+    if len(changed) != 1:
+        return False
+    old, new = changed[0]
+    if isinstance(new, ast.Assign):
+        return _rebind(module, after, new)
+    return _replace_code(module.__dict__, old, new, compile(after, str(module.__file__), "exec"))
+
+
+def _rebind(module: ModuleType, tree: ast.Module, changed: ast.Assign) -> bool:
+    """Evaluate an assignment anew, and all later ones that use what it binds."""
+    names = _targets(changed)
+    again: list[ast.stmt] = [changed]
+    for node in tree.body[tree.body.index(changed) + 1 :]:
+        used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        if used & names and isinstance(node, ast.Assign):
+            again.append(node)
+            names |= _targets(node)
+        elif names & (_evaluated_early(node) if isinstance(node, FUNCTION) else used):
+            return False
+    if not names or _is_imported(module, names):
+        return False
+    code = compile(ast.Module(again, []), str(module.__file__), "exec")
+    exec(code, module.__dict__)  # noqa: S102 - the module's own statements
+    return True
+
+
+def _targets(node: ast.Assign) -> set[str]:
+    return {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+
+
+def _evaluated_early(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names that a definition itself reads: decorators and defaults."""
+    early = [*node.decorator_list, *node.args.defaults, *(default for default in node.args.kw_defaults if default)]
+    return {part.id for expression in early for part in ast.walk(expression) if isinstance(part, ast.Name)}
+
+
+def _is_imported(module: ModuleType, names: set[str]) -> bool:
+    values = {id(module.__dict__[name]) for name in names if name in module.__dict__}
+    others = [other for other in list(sys.modules.values()) if other is not module and isinstance(other, ModuleType)]
+    return any(id(value) in values for other in others for name, value in list(other.__dict__.items()) if name in names)
+
+
+def _replace_code(namespace: object, old: ast.stmt, new: ast.stmt, code: CodeType) -> bool:
+    """Give the changed function, or the changed method of a class, the code it has in the faulty module."""
+    inner = next((c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == getattr(new, "name", "")), None)
+    if inner is None:
+        return False
+    if isinstance(old, ast.ClassDef) and isinstance(new, ast.ClassDef):
+        changed = [(a, b) for a, b in zip(old.body, new.body, strict=True) if ast.dump(a) != ast.dump(b)]
+        cls = namespace[old.name] if isinstance(namespace, dict) else getattr(namespace, old.name)
+        return len(changed) == 1 and _replace_code(cls, *changed[0], inner)
+    if not (isinstance(old, FUNCTION) and isinstance(new, FUNCTION) and _signature(old) == _signature(new)):
+        return False
+    function = _plain_function(namespace[old.name] if isinstance(namespace, dict) else vars(namespace)[old.name])
+    if function is None or len(function.__code__.co_freevars) != len(inner.co_freevars):
+        return False
+    function.__code__ = inner
+    return True
+
+
+def _signature(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    return [ast.dump(part) for part in (function.args, *function.decorator_list)]
+
+
+def _plain_function(value: Any) -> FunctionType | None:
+    """Return the function inside a property, a class method and decorators."""
+    value = getattr(value, "fget", None) or getattr(value, "__func__", value)
+    while hasattr(value, "__wrapped__"):
+        value = value.__wrapped__
+    return value if isinstance(value, FunctionType) else None

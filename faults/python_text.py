@@ -1,0 +1,221 @@
+"""Plants faults in files of Python: in SQLAlchemy statements, in strings of SQL, and by Cosmic Ray in plain code."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import accumulate
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+
+from faults.fault import Edit
+from faults.sql_text import is_sql, sql_edits
+
+_TRUE, _FALSE = '__import__("sqlalchemy").true()', '__import__("sqlalchemy").false()'
+_SWAPS = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">"}
+OPERATORS = {
+    "core/ReplaceComparisonOperator_Lt_LtE": "comparison swapped",
+    "core/ReplaceComparisonOperator_LtE_Lt": "comparison swapped",
+    "core/ReplaceComparisonOperator_Gt_GtE": "comparison swapped",
+    "core/ReplaceComparisonOperator_GtE_Gt": "comparison swapped",
+    "core/ReplaceComparisonOperator_Eq_NotEq": "comparison inverted",
+    "core/ReplaceComparisonOperator_NotEq_Eq": "comparison inverted",
+    "core/ReplaceBinaryOperator_Add_Sub": "sign swapped",
+    "core/ReplaceBinaryOperator_Sub_Add": "sign swapped",
+    "core/ReplaceAndWithOr": "and replaced with or",
+    "core/ReplaceOrWithAnd": "or replaced with and",
+    "core/ReplaceUnaryOperator_Delete_Not": "not dropped",
+    "core/AddNot": "condition inverted",
+    "core/ReplaceTrueWithFalse": "constant changed",
+    "core/ReplaceFalseWithTrue": "constant changed",
+    "core/NumberReplacer": "constant changed",
+    "core/ReplaceBreakWithContinue": "loop changed",
+    "core/ReplaceContinueWithBreak": "loop changed",
+    "core/ZeroIterationForLoop": "loop changed",
+}
+"""The operators of Cosmic Ray that are used. The others make code that no reader would write, or break its types."""
+
+
+def code_edits(source: str) -> Iterator[Edit]:
+    """Yield the faults that Cosmic Ray plants in plain code."""
+    nodes = list(ast_nodes(get_ast(source)))
+    decorators = _decorator_lines(source)
+    for name, kind in OPERATORS.items():
+        operator = get_operator(name)()
+        positions = sum(len(list(operator.mutation_positions(node))) for node in nodes)
+        # NumberReplacer makes n + 1, then n - 1, of each number: the first is enough.
+        for occurrence in range(0, positions, 2 if name.endswith("NumberReplacer") else 1):
+            mutated = mutate_code(source, operator, occurrence)
+            if mutated is None or mutated == source:
+                continue
+            edit = _difference(source, mutated, kind)
+            if source.count("\n", 0, edit.start) + 1 not in decorators:
+                yield edit
+
+
+def statement_edits(source: str) -> Iterator[Edit]:
+    """Yield the faults that can be planted in SQLAlchemy statements and in strings of SQL."""
+    positions = _Positions(source)
+    tree = ast.parse(source)
+    ignored = _docstrings(tree) | _parts_of_literals(tree)
+    seen: set[tuple[int, int, str]] = set()
+    for node in ast.walk(tree):
+        for edit in (
+            *_of_call(node, positions),
+            *_of_collection(node, positions),
+            *_of_string(node, positions, ignored),
+        ):
+            if (key := (edit.start, edit.end, edit.replacement)) not in seen:
+                seen.add(key)
+                yield edit
+
+
+def _decorator_lines(source: str) -> set[int]:
+    return {
+        line
+        for node in ast.walk(ast.parse(source))
+        for decorator in getattr(node, "decorator_list", ())
+        for line in range(decorator.lineno, (decorator.end_lineno or decorator.lineno) + 1)
+    }
+
+
+class _Positions:
+    """Turns the lines and byte columns of `ast` into offsets in the text."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._lines = source.splitlines(keepends=True)
+        self._starts = [0, *accumulate(len(line) for line in self._lines)]
+
+    def start(self, node: ast.expr) -> int:
+        return self._offset(node.lineno, node.col_offset)
+
+    def end(self, node: ast.expr) -> int:
+        return self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+    def _offset(self, line: int, column: int) -> int:
+        return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
+
+
+def _docstrings(tree: ast.Module) -> set[int]:
+    """Return the ids of all strings that stand alone as a statement."""
+    return {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def _parts_of_literals(tree: ast.Module) -> set[int]:
+    """Return the ids of the strings inside f-strings; an f-string is read as a whole."""
+    return {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+
+
+def _of_call(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return
+    name = node.func.attr
+    if name in {"where", "filter", "having"}:
+        for argument in node.args:
+            yield from _term(argument, positions, "WHERE term dropped", _TRUE)
+    elif name in {"join", "outerjoin"} and len(node.args) > 1:
+        yield from _term(node.args[1], positions, "ON term dropped", _TRUE)
+    elif name == "with_for_update":
+        yield Edit(positions.end(node.func.value), positions.end(node), "", "row lock dropped")
+        yield from _without_skip_locked(node, positions)
+    elif name == "order_by" and len(node.args) > 1:
+        yield Edit(positions.end(node.args[-2]), positions.end(node.args[-1]), "", "tie-break dropped")
+
+
+def _without_skip_locked(node: ast.Call, positions: _Positions) -> Iterator[Edit]:
+    for keyword in node.keywords:
+        if keyword.arg == "skip_locked":
+            yield Edit(positions.start(keyword.value), positions.end(keyword.value), "False", "SKIP LOCKED dropped")
+
+
+def _term(node: ast.expr, positions: _Positions, kind: str, neutral: str) -> Iterator[Edit]:
+    """Yield the edits that drop a condition, or each term of one that is made of several."""
+    if isinstance(node, ast.Starred):
+        return
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"and_", "or_"}:
+        for argument in node.args:
+            yield from _term(argument, positions, kind, _TRUE if node.func.id == "and_" else _FALSE)
+        return
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+        for side in (node.left, node.right):
+            yield from _term(side, positions, kind, _TRUE if isinstance(node.op, ast.BitAnd) else _FALSE)
+        return
+    yield from _swapped(node, positions)
+    yield Edit(positions.start(node), positions.end(node), neutral, kind)
+
+
+def _swapped(node: ast.expr, positions: _Positions) -> Iterator[Edit]:
+    for compare in ast.walk(node):
+        if isinstance(compare, ast.Compare) and type(compare.ops[0]) in _SWAPS:
+            start, end = positions.end(compare.left), positions.start(compare.comparators[0])
+            between = positions.source[start:end]
+            swap = _SWAPS[type(compare.ops[0])]
+            operator = {"<=": "<", "<": "<=", ">=": ">", ">": ">="}[swap]
+            at = start + between.index(operator)
+            yield Edit(at, at + len(operator), swap, "comparison swapped")
+
+
+def _of_collection(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
+    """Conditions that stand in a tuple or list first, or are returned or assigned by themselves."""
+    if isinstance(node, ast.Tuple | ast.List):
+        if any(_is_condition(element) for element in node.elts):
+            for element in node.elts:
+                if _is_condition(element):
+                    yield from _term(element, positions, "WHERE term dropped", _TRUE)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"and_", "or_"}:
+        yield from _term(node, positions, "WHERE term dropped", _TRUE)
+    elif isinstance(node, ast.Assign | ast.Return) and node.value is not None and _is_condition(node.value):
+        yield from _term(node.value, positions, "WHERE term dropped", _TRUE)
+
+
+def _is_condition(node: ast.expr) -> bool:
+    """Whether an expression compares a column of a model."""
+    if isinstance(node, ast.Compare):
+        return _is_column(node.left) or any(_is_column(side) for side in node.comparators)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+        return _is_condition(node.left) or _is_condition(node.right)
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"is_", "is_not", "in_", "not_in", "like", "ilike", "contains"}
+        and _is_column(node.func.value)
+    )
+
+
+def _is_column(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id[:1].isupper()
+        and node.attr.islower()
+    )
+
+
+def _of_string(node: ast.AST, positions: _Positions, ignored: set[int]) -> Iterator[Edit]:
+    is_text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+    if not is_text or id(node) in ignored:
+        return
+    assert isinstance(node, ast.expr)
+    start, end = positions.start(node), positions.end(node)
+    literal = positions.source[start:end]
+    if not is_sql(literal):
+        return
+    quote = 3 if literal.rstrip("\"'") + literal[-1] * 3 == literal else 1
+    skipped = len(literal) - len(literal.lstrip("rbfRBF")) + quote
+    text = literal[skipped : len(literal) - quote]
+    for edit in sql_edits(text):
+        yield replace(edit, start=edit.start + start + skipped, end=edit.end + start + skipped)
+
+
+def _difference(source: str, mutated: str, kind: str) -> Edit:
+    """Return the smallest edit that makes `mutated` of `source`."""
+    most = min(len(source), len(mutated))
+    start = next((index for index in range(most) if source[index] != mutated[index]), most)
+    tail = 0
+    while tail < most - start and source[-1 - tail] == mutated[-1 - tail]:
+        tail += 1
+    return Edit(start, len(source) - tail, mutated[start : len(mutated) - tail], kind)

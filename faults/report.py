@@ -1,0 +1,63 @@
+"""The table of a run: what was planted and what escaped, by area and by kind."""
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from faults.fault import Fault
+from faults.slot import Result, Verdict
+
+EXPLANATIONS = Path(__file__).with_name("explained.toml")
+
+
+def explanations() -> dict[str, str]:
+    """Return why some faults need not be caught, by the fault's id."""
+    return {key: str(reason) for key, reason in tomllib.loads(EXPLANATIONS.read_text(encoding="utf-8")).items()}
+
+
+def print_report(faults: Sequence[Fault], results: Mapping[str, Result], console: Console) -> None:
+    """Print the scores and every fault that escaped without an explanation."""
+    reasons = explanations()
+    console.print(_table("area", faults, results, reasons, lambda fault: fault.area))
+    console.print(_table("kind", faults, results, reasons, lambda fault: fault.kind))
+    for fault in faults:
+        result = results.get(fault.id)
+        if result and result.verdict in {Verdict.ESCAPED, Verdict.NOT_RUN} and fault.id not in reasons:
+            place = f"{fault.path}:{fault.line}" if fault.line else fault.path
+            console.print(
+                f"{fault.id} {place} {fault.place}: {fault.kind} ({result.verdict})",
+                f"\n    {fault.before} → {fault.after}",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+    for key in sorted(reasons.keys() - {fault.id for fault in faults}):
+        console.print(f"explained.toml names {key}, which is no fault of this run.", highlight=False)
+
+
+def _table(
+    title: str,
+    faults: Sequence[Fault],
+    results: Mapping[str, Result],
+    reasons: Mapping[str, str],
+    group: Callable[[Fault], str],
+) -> Table:
+    rows: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for fault in faults:
+        result = results.get(fault.id)
+        if result is None or result.verdict is Verdict.IMPOSSIBLE:
+            continue
+        is_caught = result.verdict is Verdict.CAUGHT
+        counted = (1, is_caught, not is_caught and fault.id in reasons, not is_caught and fault.id not in reasons)
+        for name in (group(fault), "all"):
+            rows[name] = [have + more for have, more in zip(rows[name], counted, strict=True)]
+    table = Table(title, "planted", "caught", "explained", "escaped", "score")
+    for name in sorted(rows, key=lambda name: (name == "all", name)):
+        planted, caught, explained, escaped = rows[name]
+        counting = planted - explained
+        table.add_row(
+            name, *map(str, (planted, caught, explained, escaped)), f"{caught / counting:.0%}" if counting else ""
+        )
+    return table

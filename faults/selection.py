@@ -1,0 +1,161 @@
+"""Says which tests can notice a fault: those that run the code it is in, by a recorded run of the whole suite."""
+
+import ast
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from coverage import CoverageData
+
+from faults.fault import Fault
+
+LEFT_OUT = ("tests/e2e/", "tests/benchmarks/", "tests/evals/", "tests/api/test_schemathesis.py")
+"""Tests of minutes. They run the same code as others, and no fault waits for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What each test ran and how long it took."""
+
+    coverage: Path
+    """A data file of coverage.py with one context a test."""
+    durations: Path
+    """JSON: seconds by test id."""
+
+
+@dataclass
+class Tests:
+    """The tests of the repository by the code that they run."""
+
+    root: Path
+    recording: Recording
+    _tests_of_file: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+
+    @cached_property
+    def durations(self) -> dict[str, float]:
+        """Seconds by test id; a test that has none is not selected."""
+        seconds: dict[str, float] = json.loads(self.recording.durations.read_text(encoding="utf-8"))
+        return {test: taken for test, taken in seconds.items() if not test.startswith(LEFT_OUT)}
+
+    @cached_property
+    def _coverage(self) -> CoverageData:
+        data = CoverageData(str(self.recording.coverage))
+        data.read()
+        return data
+
+    @cached_property
+    def _modules(self) -> dict[str, "_Module"]:
+        folders = ("ai", "api", "database", "domain", "everlytic", "orchestration", "salesmatter")
+        paths = [path for folder in folders for path in sorted((self.root / folder).rglob("*.py"))]
+        return {str(path.relative_to(self.root)): _Module(path.read_text(encoding="utf-8")) for path in paths}
+
+    def noticing(self, fault: Fault, seconds: float) -> list[str]:
+        """Return tests that run the faulty code: those of its area first, quick ones first, for about `seconds`."""
+        if fault.area.startswith("dbt_project"):
+            tests = {test for test in self.durations if test.startswith("tests/dbt_project/")}
+        elif fault.path.endswith(".py"):
+            tests = self._running(fault.path, fault.place)
+        else:
+            tests = self._of_table(fault)
+        near = tuple(f"tests/{area}/" for area in {fault.area, str(Path(fault.path).parent)})
+        ordered = sorted(
+            tests & self.durations.keys(), key=lambda test: (not test.startswith(near), self.durations[test], test)
+        )
+        chosen: list[str] = []
+        total = 0.0
+        for test in ordered:
+            if chosen and total + self.durations[test] > seconds:
+                continue
+            chosen.append(test)
+            total += self.durations[test]
+        return chosen
+
+    def _running(self, path: str, place: str) -> set[str]:
+        module = self._modules[path]
+        lines = module.body_lines(place)
+        tests = self._covering(path, lines) if lines else set[str]()
+        if tests:
+            return tests
+        for user, names in self._users(path, place):
+            for name in names:
+                tests |= self._covering(user, self._modules[user].body_lines(name))
+        return tests or self._covering(path, module.all_body_lines)
+
+    def _users(self, path: str, place: str) -> Iterable[tuple[str, set[str]]]:
+        """Return (file, functions) that use a constant or class, also through other constants of its module."""
+        wanted = {place.partition(".")[0]} - {""}
+        module = self._modules[path]
+        while grown := module.constants_using(wanted) - wanted:
+            wanted |= grown
+        dotted = path.removesuffix(".py").replace("/", ".")
+        for other, its in self._modules.items():
+            if other == path or dotted in its.source or dotted.rpartition(".")[0] in its.source:
+                names = its.functions_using(wanted)
+                if names:
+                    yield other, names
+
+    def _of_table(self, fault: Fault) -> set[str]:
+        """Tests of the schema, and those that run a function which writes to the table."""
+        tests = {test for test in self.durations if test.startswith("tests/database/")}
+        table = fault.path.rpartition(".")[2]
+        model = "".join(part.capitalize() for part in table.removesuffix("s").split("_"))
+        models = {model, f"{model}s", model.removesuffix("ie") + "y", model.removesuffix("e")}
+        for path, module in self._modules.items():
+            if re.search(rf"\b{re.escape(fault.path)}\b", module.source) or any(
+                re.search(rf"insert\({name}\)|\b{name}\(", module.source) for name in models
+            ):
+                tests |= self._covering(path, module.all_body_lines)
+        return tests
+
+    def _covering(self, path: str, lines: Iterable[int]) -> set[str]:
+        if path not in self._tests_of_file:
+            by_line = self._coverage.contexts_by_lineno(path)
+            self._tests_of_file[path] = {
+                line: {context.partition("|")[0] for context in contexts if context}
+                for line, contexts in by_line.items()
+            }
+        tests = self._tests_of_file[path]
+        return {test for line in lines for test in tests.get(line, ())}
+
+
+class _Module:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
+        self._constants: dict[str, ast.stmt] = {}
+        self._add(ast.parse(source).body, "")
+
+    def _add(self, body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                self._functions[f"{prefix}{node.name}"] = node
+            elif isinstance(node, ast.ClassDef):
+                self._add(node.body, f"{prefix}{node.name}.")
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                self._constants[f"{prefix}{node.targets[0].id}"] = node
+
+    def body_lines(self, place: str) -> range:
+        """The lines of a function's body; none for a constant."""
+        function = self._functions.get(place)
+        if function is None:
+            return range(0)
+        return range(function.body[0].lineno, (function.end_lineno or function.lineno) + 1)
+
+    @cached_property
+    def all_body_lines(self) -> list[int]:
+        return [line for name in self._functions for line in self.body_lines(name)]
+
+    def constants_using(self, names: set[str]) -> set[str]:
+        return {name for name, node in self._constants.items() if _names(node) & names}
+
+    def functions_using(self, names: set[str]) -> set[str]:
+        return {name for name, node in self._functions.items() if _names(node) & names}
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} | {
+        part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)
+    }

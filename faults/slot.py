@@ -1,0 +1,270 @@
+"""One runner of faults: a copy of the tree, a Postgres server, and a warm interpreter that forks for each fault."""
+
+import contextlib
+import gc
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from database.embedded import Server, start
+from database.migrate import migrate
+from database.roles import owner_url
+from faults.fault import Fault
+from faults.memory import plant
+from faults.selection import LEFT_OUT
+from tests.conftest import TEMPLATE
+from tests.postgres import SERVER_VARIABLE, create_database, drop_database, ensure_template, new_home, remove_home
+
+OPTIONS = (
+    "-x", "-q", "--no-header", "--timeout=30", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov",
+    "-W", "ignore::pytest.PytestAssertRewriteWarning",
+)  # fmt: skip
+PRISTINE = f"{TEMPLATE}_pristine"
+
+
+class Verdict(StrEnum):
+    """How the tests answered a fault."""
+
+    CAUGHT = "caught"
+    ESCAPED = "escaped"
+    NOT_RUN = "no test runs it"
+    IMPOSSIBLE = "cannot be planted"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one fault."""
+
+    fault_id: str
+    verdict: Verdict
+    tests: int
+    """How many tests were run at most."""
+    seconds: float
+    detail: str
+    """The test that failed first, or why the fault could not be planted."""
+
+
+@dataclass
+class Slot:
+    """Runs the tests of one fault after another; `close` ends its server and removes its files."""
+
+    root: Path
+    _server: Server = field(init=False)
+    _home: Path = field(init=False)
+    _tree: Path = field(init=False)
+    _edits: int = 0
+    _original: str = ""
+    """The source of the file that has a fault now."""
+
+    def __post_init__(self) -> None:
+        self._home = new_home()
+        self._server = start(self._home, durable=False)
+        ensure_template(self._server.url, PRISTINE, lambda url: migrate(owner_url(url)))
+        self._restore_template()
+        self._tree = Path(tempfile.mkdtemp(prefix="salesmatter-faults-"))
+        _copy_tree(self.root, self._tree)
+        _enter(self._tree, self._server.url)
+        # Tests and the code they run are imported here once, and each fork has them.
+        quiet = ["--collect-only", "-qq", "-p", "no:randomly", "-p", "no:cov", "-p", "no:cacheprovider"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            pytest.main([*quiet, *(f"--ignore={left_out}" for left_out in LEFT_OUT)])
+        gc.freeze()
+
+    def close(self) -> None:
+        """Stop the server and remove the copy of the tree."""
+        self._server.stop()
+        remove_home(self._home)
+        shutil.rmtree(self._tree, ignore_errors=True)
+
+    def run(self, fault: Fault | None, tests: Sequence[str], seconds: float) -> Result:
+        """Plant a fault, run the tests until one fails, and take the fault out again. None plants nothing."""
+        started = time.monotonic()
+        name = fault.id if fault else ""
+        if not tests:
+            return Result(name, Verdict.NOT_RUN, 0, 0.0, "")
+        try:
+            with self._planted(fault):
+                status, output = self._test(fault, tests, seconds)
+        except psycopg.Error as error:
+            return Result(name, Verdict.IMPOSSIBLE, 0, 0.0, str(error).partition("\n")[0])
+        verdict = Verdict.ESCAPED if status == pytest.ExitCode.OK else Verdict.CAUGHT
+        return Result(
+            name,
+            verdict,
+            len(tests),
+            round(time.monotonic() - started, 1),
+            _first_failure(status, output),
+        )
+
+    @contextlib.contextmanager
+    def _planted(self, fault: Fault | None) -> Iterator[None]:
+        if fault is None:
+            yield
+        elif fault.statement:
+            with self._schema_changed(fault.statement):
+                yield
+        else:
+            path = self._tree / fault.path
+            original, changed = path.read_text(encoding="utf-8"), path.stat().st_mtime
+            self._original = original
+            try:
+                self._write(path, fault.source)
+                yield
+            finally:
+                path.write_text(original, encoding="utf-8")
+                os.utime(path, (changed, changed))
+
+    def _write(self, path: Path, source: str) -> None:
+        """Write a source with a time that no compiled file has, so that Python compiles it anew."""
+        self._edits += 1
+        path.write_text(source, encoding="utf-8")
+        os.utime(path, (self._edits, self._edits))
+
+    @contextlib.contextmanager
+    def _schema_changed(self, statement: str) -> Iterator[None]:
+        try:
+            self._restore_template(statement)
+            yield
+        finally:
+            self._restore_template()
+
+    def _restore_template(self, statement: str = "") -> None:
+        url = self._server.url
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE false") if _exists(
+                connection, TEMPLATE
+            ) else None
+        drop_database(url, TEMPLATE)
+        database = create_database(url, TEMPLATE, template=PRISTINE)
+        if statement:
+            with psycopg.connect(database) as connection:
+                connection.execute(statement.encode())
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false")
+
+    def _test(self, fault: Fault | None, tests: Sequence[str], seconds: float) -> tuple[int, str]:
+        """Run tests in a session of its own; returns pytest's exit status, 124 after `seconds`, and its output."""
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            child = os.fork()
+            if child == 0:
+                _become_pytest(fault, self._original, tests, output.fileno())
+            status = _wait(child, seconds)
+            self._drop_left_databases()
+            output.seek(0)
+            return status, output.read()
+
+    def _drop_left_databases(self) -> None:
+        with psycopg.connect(self._server.url, autocommit=True) as connection:
+            names = connection.execute(
+                "SELECT datname FROM pg_database"
+                " WHERE NOT datistemplate AND datname NOT IN ('postgres', current_database())"
+            ).fetchall()
+        for (name,) in names:
+            drop_database(self._server.url, name)
+
+
+def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
+    return connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
+
+
+def _copy_tree(root: Path, target: Path) -> None:
+    """Copy what git tracks and what it does not ignore, compiled."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True).stdout.decode()  # noqa: S603 - a fixed command
+    for name in filter(None, listed.split("\0")):
+        if (root / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target / name)
+    (target / ".venv").symlink_to(root / ".venv")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "."], cwd=target, check=False, capture_output=True)
+
+
+def _enter(tree: Path, server: str) -> None:
+    """Make this process one of the tree: its modules are those that are imported from now on."""
+    os.chdir(tree)
+    os.environ |= {SERVER_VARIABLE: server, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(tree))
+    _forget_modules(tree)
+
+
+def _become_pytest(fault: Fault | None, original: str, tests: Sequence[str], output: int) -> None:
+    """Turn a fresh child into a run of pytest; never returns."""
+    status: int = pytest.ExitCode.INTERNAL_ERROR
+    try:
+        os.setsid()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        if fault and fault.source and not plant(fault.path, original, fault.source):
+            _forget_modules(Path.cwd())
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        status = pytest.main([*OPTIONS, *files], plugins=[_Selected(tests)])
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(status))
+
+
+def _forget_modules(tree: Path) -> None:
+    ours = _ours(tree)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ours and not name.startswith("faults")]:
+        del sys.modules[name]
+
+
+def _ours(tree: Path) -> set[str]:
+    return {path.parent.name for path in tree.glob("*/__init__.py")}
+
+
+class _Selected:
+    """A pytest plugin that keeps the given tests, in the given order."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._order = {test: position for position, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        kept = [item for item in items if item.nodeid in self._order]
+        items[:] = sorted(kept, key=lambda item: self._order[item.nodeid])
+
+
+def _wait(child: int, seconds: float) -> int:
+    """Wait for a child and end all that it started; returns its exit status, or 124 when it took too long."""
+    ends = time.monotonic() + seconds
+    status = 124
+    while time.monotonic() < ends:
+        ended, raw = os.waitpid(child, os.WNOHANG)
+        if ended:
+            status = os.waitstatus_to_exitcode(raw)
+            break
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    if status == 124:  # noqa: PLR2004 - as `timeout` says it
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child, 0)
+    return status
+
+
+def _first_failure(status: int, output: str) -> str:
+    if status == pytest.ExitCode.OK:
+        return ""
+    for line in output.splitlines():
+        if line.startswith(("FAILED ", "ERROR ")):
+            return line[:200]
+    return f"pytest ended with {status}: {output.strip().splitlines()[-1][:150] if output.strip() else ''}"

@@ -1,0 +1,170 @@
+"""Plants faults in the text of SQL: terms, locks, comparisons and tie-breaks.
+
+It reads tokens, not grammar, so that SQL with placeholders of Python, psycopg and Jinja can be read as it stands.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from faults.fault import Edit
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>\s+|--[^\n]*|/\*.*?\*/|"\s*\n\s*[rf]?")     # also the seam between two literals of Python
+    | (?P<template>\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}|\{[^{}]*\})
+    | (?P<string>'(?:[^']|'')*'|"[^"\n]*")
+    | (?P<word>::?\w+|%s|%\(\w+\)s|[A-Za-z_]\w*|\d[\d.]*)
+    | (?P<operator><=|>=|<>|!=|->>|->|\|\||[<>=])
+    | (?P<sign>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_STATEMENT = re.compile(r"\b(SELECT|UPDATE|DELETE FROM|INSERT INTO|WHERE|HAVING|ORDER BY|FOR UPDATE)\b")
+_CLAUSE_ENDS = frozenset(
+    ("GROUP", "ORDER", "LIMIT", "OFFSET", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "WINDOW", "JOIN", "LEFT",
+     "RIGHT", "INNER", "FULL", "CROSS", "LATERAL", "WHERE", "HAVING", "ON", "SELECT", "INSERT", "UPDATE", "DELETE",
+     "DO", "THEN", "SET", "VALUES", "WHEN", "WITH")
+)  # fmt: skip
+_ORDER_ENDS = frozenset(
+    ("LIMIT", "OFFSET", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "ROWS", "RANGE", "SELECT", "FILTER")
+)
+_SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
+_LOCK_WORDS = frozenset(("NO", "KEY", "UPDATE", "SHARE", "OF", "NOWAIT", "SKIP", "LOCKED"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+    depth: int
+
+    @property
+    def word(self) -> str:
+        return self.text.upper() if self.kind == "word" else ""
+
+
+def is_sql(text: str) -> bool:
+    """Whether a string literal of Python looks like SQL."""
+    return _STATEMENT.search(text) is not None
+
+
+def sql_edits(text: str) -> Iterator[Edit]:
+    """Yield every fault that can be planted in a text of SQL."""
+    tokens = list(_tokens(text))
+    yield from _dropped_terms(text, tokens)
+    yield from _dropped_locks(tokens)
+    yield from _dropped_ties(tokens)
+    for token in tokens:
+        if token.kind == "operator" and token.text in _SWAPS:
+            yield Edit(token.start, token.end, _SWAPS[token.text], "comparison swapped")
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or ""
+        if kind == "space" or (kind == "template" and match[0][1] in "%#"):
+            continue
+        if match[0] == ")":
+            depth -= 1
+        yield _Token(kind, match[0], match.start(), match.end(), depth)
+        if match[0] == "(":
+            depth += 1
+
+
+def _dropped_terms(text: str, tokens: list[_Token]) -> Iterator[Edit]:
+    for index, token in enumerate(tokens):
+        if token.word not in {"WHERE", "ON", "HAVING"} or _is_other_on(tokens, index):
+            continue
+        clause = _until(tokens, index + 1, token.depth, _CLAUSE_ENDS, commas=token.word == "ON")
+        yield from _terms(text, clause, f"{token.word} term dropped", "true")
+
+
+def _is_other_on(tokens: list[_Token], index: int) -> bool:
+    """Whether an ON belongs to DISTINCT ON, ON CONFLICT, ON DELETE or to DDL."""
+    if tokens[index].word != "ON":
+        return False
+    before = tokens[index - 1].word if index else ""
+    after = tokens[index + 1].word if index + 1 < len(tokens) else ""
+    return before == "DISTINCT" or after in {"CONFLICT", "DELETE", "UPDATE", "COMMIT"}
+
+
+def _until(tokens: list[_Token], start: int, depth: int, ends: frozenset[str], *, commas: bool) -> list[_Token]:
+    """Return the tokens of a clause that begins at `start`."""
+    clause: list[_Token] = []
+    for token in tokens[start:]:
+        if token.depth < depth or (
+            token.depth == depth and (token.word in ends or token.text == ";" or (commas and token.text == ","))
+        ):
+            break
+        clause.append(token)
+    return clause
+
+
+def _terms(text: str, clause: list[_Token], kind: str, neutral: str) -> Iterator[Edit]:
+    """Yield one edit for each term of a condition, and for the terms of its brackets."""
+    for junction, value in (("AND", "true"), ("OR", "false")):
+        parts = _split(clause, junction)
+        if len(parts) > 1:
+            for part in parts:
+                yield from _terms(text, part, kind, value)
+            return
+    if not clause:
+        return
+    inner = clause[1:-1]
+    if clause[0].text == "(" and clause[-1].text == ")" and all(token.depth > clause[0].depth for token in inner):
+        if _split(inner, "AND")[1:] or _split(inner, "OR")[1:]:
+            yield from _terms(text, inner, kind, neutral)
+        if not _split(inner, "OR")[1:]:
+            return
+    if text[clause[0].start : clause[-1].end].lower() not in {"true", "false"}:
+        yield Edit(clause[0].start, clause[-1].end, neutral, kind)
+
+
+def _split(clause: list[_Token], junction: str) -> list[list[_Token]]:
+    parts: list[list[_Token]] = [[]]
+    between = cases = 0
+    for token in clause:
+        cases += (token.word == "CASE") - (token.word == "END")
+        if token.depth == clause[0].depth and not cases:
+            if token.word == "BETWEEN":
+                between += 1
+            elif token.word == "AND" and between:
+                between -= 1
+            elif token.word == junction:
+                parts.append([])
+                continue
+        parts[-1].append(token)
+    return parts
+
+
+def _dropped_locks(tokens: list[_Token]) -> Iterator[Edit]:
+    for index, token in enumerate(tokens):
+        if token.word.startswith("PG_ADVISORY") or token.word.startswith("PG_TRY_ADVISORY"):
+            # It takes the same argument and locks nothing.
+            yield Edit(token.start, token.end, "abs", "advisory lock dropped")
+        following = [other.word for other in tokens[index + 1 : index + 3]]
+        if token.word != "FOR" or not following or following[0] not in {"UPDATE", "NO", "SHARE", "KEY"}:
+            continue
+        clause = [token]
+        for other in tokens[index + 1 :]:
+            if other.word not in _LOCK_WORDS and clause[-1].word != "OF":
+                break
+            clause.append(other)
+        yield Edit(token.start, clause[-1].end, "", "row lock dropped")
+        words = [other.word for other in clause]
+        if "SKIP" in words:
+            yield Edit(clause[words.index("SKIP")].start, clause[-1].end, "", "SKIP LOCKED dropped")
+
+
+def _dropped_ties(tokens: list[_Token]) -> Iterator[Edit]:
+    for index, token in enumerate(tokens[:-1]):
+        if token.word != "ORDER" or tokens[index + 1].word != "BY":
+            continue
+        clause = _until(tokens, index + 2, token.depth, _ORDER_ENDS, commas=False)
+        commas = [position for position, other in enumerate(clause) if other.text == "," and other.depth == token.depth]
+        if commas:
+            yield Edit(clause[commas[-1]].start, clause[-1].end, "", "tie-break dropped")
