@@ -15,8 +15,15 @@ EXPLANATIONS = Path(__file__).with_name("explained.toml")
 
 
 def explanations() -> dict[str, str]:
-    """Return why some faults need not be caught, by the fault's id."""
+    """Return why some faults need not be caught, by the id of the fault or by its kind."""
     return {key: str(reason) for key, reason in tomllib.loads(EXPLANATIONS.read_text(encoding="utf-8")).items()}
+
+
+def has_escaped(fault: Fault, results: Mapping[str, Result], reasons: Mapping[str, str]) -> bool:
+    """Whether no test caught a fault and no reason says why none has to."""
+    result = results.get(fault.id)
+    is_missed = result is not None and result.verdict in {Verdict.ESCAPED, Verdict.NOT_RUN}
+    return is_missed and not {fault.id, fault.kind} & reasons.keys()
 
 
 def print_report(faults: Sequence[Fault], results: Mapping[str, Result], console: Console) -> None:
@@ -25,16 +32,15 @@ def print_report(faults: Sequence[Fault], results: Mapping[str, Result], console
     console.print(_table("area", faults, results, reasons, lambda fault: fault.area))
     console.print(_table("kind", faults, results, reasons, lambda fault: fault.kind))
     for fault in faults:
-        result = results.get(fault.id)
-        if result and result.verdict in {Verdict.ESCAPED, Verdict.NOT_RUN} and fault.id not in reasons:
+        if has_escaped(fault, results, reasons):
             place = f"{fault.path}:{fault.line}" if fault.line else fault.path
             console.print(
-                f"{fault.id} {place} {fault.place}: {fault.kind} ({result.verdict})",
+                f"{fault.id} {place} {fault.place}: {fault.kind} ({results[fault.id].verdict})",
                 f"\n    {fault.before} → {fault.after}",
                 markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
-    for key in sorted(reasons.keys() - {fault.id for fault in faults}):
-        console.print(f"explained.toml names {key}, which is no fault of this run.", highlight=False)
+    for key in sorted(reasons.keys() - {name for fault in faults for name in (fault.id, fault.kind)}):
+        console.print(f"explained.toml explains {key}, which is no fault of this run.", highlight=False)
 
 
 def _table(
@@ -49,8 +55,8 @@ def _table(
         result = results.get(fault.id)
         if result is None or result.verdict is Verdict.IMPOSSIBLE:
             continue
-        is_caught = result.verdict is Verdict.CAUGHT
-        counted = (1, is_caught, not is_caught and fault.id in reasons, not is_caught and fault.id not in reasons)
+        is_caught, is_open = result.verdict is Verdict.CAUGHT, has_escaped(fault, results, reasons)
+        counted = (1, is_caught, not is_caught and not is_open, is_open)
         for name in (group(fault), "all"):
             rows[name] = [have + more for have, more in zip(rows[name], counted, strict=True)]
     table = Table(title, "planted", "caught", "explained", "escaped", "score")
