@@ -16,9 +16,9 @@ from database.roles import owner_url
 from faults.collect import ROOT, source_faults
 from faults.fault import Fault
 from faults.pool import run
-from faults.report import explanations, has_escaped, print_report
+from faults.report import MISSED, explanations, has_escaped, print_report
 from faults.schema import schema_faults
-from faults.selection import Recording, Tests
+from faults.selection import Recording
 from faults.slot import Result, Verdict
 from tests.postgres import create_database, new_home, remove_home
 
@@ -43,11 +43,11 @@ def main() -> int:
         return 0
     if arguments.record or not RECORDING.coverage.exists():
         _record()
+    skipped = set() if arguments.explained else explanations().keys()
+    faults = [fault for fault in faults if fault.kind not in skipped]
     chosen = [fault for fault in faults if _is_wanted(fault, known, arguments.only)]
-    tests = Tests(ROOT, RECORDING)
-    work = [(fault, tests.noticing(fault, arguments.seconds)) for fault in chosen]
     _console.print(f"{len(faults)} faults, {len(chosen)} to plant.")
-    for number, result in enumerate(run(ROOT, work, arguments.slots, arguments.seconds), start=1):
+    for number, result in enumerate(run(ROOT, RECORDING, chosen, arguments.slots, arguments.seconds), start=1):
         known[result.fault_id] = result
         if number % 20 == 0 or number == len(chosen):
             _console.print(f"{number} of {len(chosen)}")
@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="how long the tests of one fault may take, about")
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="how many faults are tried at once")
     parser.add_argument("--record", action="store_true", help="run the whole suite first, to learn what each test runs")
+    parser.add_argument("--explained", action="store_true", help="plant the kinds that explained.toml excuses as well")
     parser.add_argument("--list", action="store_true", help="print the faults and plant none")
     return parser.parse_args()
 
@@ -76,7 +77,7 @@ def _is_wanted(fault: Fault, known: Mapping[str, Result], only: str) -> bool:
     result = known.get(fault.id)
     if only == "all" or result is None:
         return True
-    return only == "escaped" and result.verdict in {Verdict.ESCAPED, Verdict.NOT_RUN}
+    return only == "escaped" and result.verdict in MISSED
 
 
 def _known_results() -> dict[str, Result]:

@@ -1,46 +1,57 @@
 """Tries faults in several processes at once, each with a server and a copy of the tree of its own."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from faults.fault import Fault
-from faults.slot import Result, Slot
+from faults.selection import Recording
+from faults.slot import Result, Slot, Verdict
 
 
-def run(root: Path, work: Sequence[tuple[Fault, list[str]]], slots: int, seconds: float) -> Iterator[Result]:
-    """Try faults in processes of their own and yield the results as they come."""
+def run(root: Path, recording: Recording, faults: Sequence[Fault], slots: int, seconds: float) -> Iterator[Result]:
+    """Try faults in processes of their own and yield the results as they come.
+
+    A result comes a second time, as UNSOUND, where the test that caught the fault fails without it too.
+    """
     context = get_context("spawn")
-    waiting = list(reversed(work))
+    waiting = list(reversed(faults))
     busy: set[Connection] = set()
     processes = []
-    for _ in range(min(slots, len(work))):
+    for _ in range(min(slots, len(faults))):
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(root, theirs, seconds))
+        process = context.Process(target=_serve, args=(root, recording, theirs, seconds))
         process.start()
         processes.append(process)
         theirs.close()
         ours.send(waiting.pop())
         busy.add(ours)
+    caught: list[Result] = []
     while busy:
         for connection in wait(list(busy)):
             assert isinstance(connection, Connection)
-            yield connection.recv()
-            if waiting:
-                connection.send(waiting.pop())
+            answer = connection.recv()
+            if isinstance(answer, Result):
+                yield answer
+                caught += [answer] if answer.verdict is Verdict.CAUGHT else []
+                connection.send(waiting.pop() if waiting else None)
             else:
-                connection.send(None)
                 busy.remove(connection)
+                yield from (replace(result, verdict=Verdict.UNSOUND) for result in caught if result.test in answer)
     for process in processes:
         process.join()
 
 
-def _serve(root: Path, work: Connection, seconds: float) -> None:
-    slot = Slot(root)
+def _serve(root: Path, recording: Recording, work: Connection, seconds: float) -> None:
+    slot = Slot(root, recording)
     try:
-        while (task := work.recv()) is not None:
-            fault, tests = task
-            work.send(slot.run(fault, tests, 60 + 3 * seconds))
+        caught: set[str] = set()
+        while (fault := work.recv()) is not None:
+            result = slot.run(fault, seconds)
+            caught |= {result.test} - {""}
+            work.send(result)
+        work.send(slot.failing_without_faults(sorted(caught)))
     finally:
         slot.close()

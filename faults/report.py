@@ -11,6 +11,7 @@ from rich.table import Table
 from faults.fault import Fault
 from faults.slot import Result, Verdict
 
+MISSED = {Verdict.ESCAPED, Verdict.NOT_RUN, Verdict.UNSOUND}
 EXPLANATIONS = Path(__file__).with_name("explained.toml")
 
 
@@ -22,7 +23,7 @@ def explanations() -> dict[str, str]:
 def has_escaped(fault: Fault, results: Mapping[str, Result], reasons: Mapping[str, str]) -> bool:
     """Whether no test caught a fault and no reason says why none has to."""
     result = results.get(fault.id)
-    is_missed = result is not None and result.verdict in {Verdict.ESCAPED, Verdict.NOT_RUN}
+    is_missed = result is not None and result.verdict in MISSED
     return is_missed and not {fault.id, fault.kind} & reasons.keys()
 
 

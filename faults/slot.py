@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,12 +26,12 @@ from database.migrate import migrate
 from database.roles import owner_url
 from faults.fault import Fault
 from faults.memory import plant
-from faults.selection import LEFT_OUT
+from faults.selection import LEFT_OUT, Recording, Tests
 from tests.conftest import TEMPLATE
 from tests.postgres import SERVER_VARIABLE, create_database, drop_database, ensure_template, new_home, remove_home
 
 OPTIONS = (
-    "-x", "-q", "--no-header", "--timeout=30", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov",
+    "-q", "--no-header", "--timeout=30", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
 PRISTINE = f"{TEMPLATE}_pristine"
@@ -43,6 +44,7 @@ class Verdict(StrEnum):
     ESCAPED = "escaped"
     NOT_RUN = "no test runs it"
     IMPOSSIBLE = "cannot be planted"
+    UNSOUND = "caught by a test that fails without it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,12 @@ class Result:
     """How many tests were run at most."""
     seconds: float
     detail: str
-    """The test that failed first, or why the fault could not be planted."""
+    """The line of the test that failed first, or why the fault could not be planted."""
+
+    @property
+    def test(self) -> str:
+        """Return the test that caught the fault, where one failed."""
+        return failed_test(self.detail)
 
 
 @dataclass
@@ -63,9 +70,11 @@ class Slot:
     """Runs the tests of one fault after another; `close` ends its server and removes its files."""
 
     root: Path
+    recording: Recording
     _server: Server = field(init=False)
     _home: Path = field(init=False)
     _tree: Path = field(init=False)
+    _tests: Tests = field(init=False)
     _edits: int = 0
     _original: str = ""
     """The source of the file that has a fault now."""
@@ -80,8 +89,11 @@ class Slot:
         _enter(self._tree, self._server.url)
         # Tests and the code they run are imported here once, and each fork has them.
         quiet = ["--collect-only", "-qq", "-p", "no:randomly", "-p", "no:cov", "-p", "no:cacheprovider"]
+        collected = _Collected()
         with contextlib.redirect_stdout(io.StringIO()):
-            pytest.main([*quiet, *(f"--ignore={left_out}" for left_out in LEFT_OUT)])
+            pytest.main([*quiet, *(f"--ignore={left_out}" for left_out in LEFT_OUT)], plugins=[collected])
+        self._tests = Tests(self.root, self.recording)
+        self._tests.unrecorded = frozenset(collected.tests - self._tests.durations.keys())
         gc.freeze()
 
     def close(self) -> None:
@@ -90,15 +102,16 @@ class Slot:
         remove_home(self._home)
         shutil.rmtree(self._tree, ignore_errors=True)
 
-    def run(self, fault: Fault | None, tests: Sequence[str], seconds: float) -> Result:
-        """Plant a fault, run the tests until one fails, and take the fault out again. None plants nothing."""
+    def run(self, fault: Fault, seconds: float) -> Result:
+        """Plant a fault, run tests of about `seconds` until one fails, and take the fault out again."""
         started = time.monotonic()
-        name = fault.id if fault else ""
+        name = fault.id
+        tests = self._tests.noticing(fault, seconds)
         if not tests:
             return Result(name, Verdict.NOT_RUN, 0, 0.0, "")
         try:
             with self._planted(fault):
-                status, output = self._test(fault, tests, seconds)
+                status, output = self._test(fault, tests, 60 + 3 * seconds)
         except psycopg.Error as error:
             return Result(name, Verdict.IMPOSSIBLE, 0, 0.0, str(error).partition("\n")[0])
         verdict = Verdict.ESCAPED if status == pytest.ExitCode.OK else Verdict.CAUGHT
@@ -110,11 +123,14 @@ class Slot:
             _first_failure(status, output),
         )
 
+    def failing_without_faults(self, tests: Sequence[str]) -> set[str]:
+        """Return which of these tests fail although nothing is planted: what they caught was not caught."""
+        _, output = self._test(None, tests, 60 + 10 * len(tests)) if tests else (0, "")
+        return {name for line in output.splitlines() if (name := failed_test(line))}
+
     @contextlib.contextmanager
-    def _planted(self, fault: Fault | None) -> Iterator[None]:
-        if fault is None:
-            yield
-        elif fault.statement:
+    def _planted(self, fault: Fault) -> Iterator[None]:
+        if fault.statement:
             with self._schema_changed(fault.statement):
                 yield
         else:
@@ -212,7 +228,8 @@ def _become_pytest(fault: Fault | None, original: str, tests: Sequence[str], out
         if fault and fault.source and not plant(fault.path, original, fault.source):
             _forget_modules(Path.cwd())
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-        status = pytest.main([*OPTIONS, *files], plugins=[_Selected(tests)])
+        first = ["-x"] if fault else []
+        status = pytest.main([*OPTIONS, *first, *files], plugins=[_Selected(tests)])
     except BaseException:
         traceback.print_exc()
         raise
@@ -230,6 +247,15 @@ def _forget_modules(tree: Path) -> None:
 
 def _ours(tree: Path) -> set[str]:
     return {path.parent.name for path in tree.glob("*/__init__.py")}
+
+
+class _Collected:
+    """A pytest plugin that keeps the names of all tests."""
+
+    tests: frozenset[str] = frozenset()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.tests = frozenset(item.nodeid for item in session.items)
 
 
 class _Selected:
@@ -261,10 +287,16 @@ def _wait(child: int, seconds: float) -> int:
     return status
 
 
+def failed_test(line: str) -> str:
+    """Return the test that a line of pytest's summary names as failed; nothing for any other line."""
+    match = re.match(r"(?:FAILED|ERROR) (\S+::.+?)(?: - |$)", line)
+    return match[1] if match else ""
+
+
 def _first_failure(status: int, output: str) -> str:
     if status == pytest.ExitCode.OK:
         return ""
     for line in output.splitlines():
         if line.startswith(("FAILED ", "ERROR ")):
-            return line[:200]
+            return line[:400]
     return f"pytest ended with {status}: {output.strip().splitlines()[-1][:150] if output.strip() else ''}"
