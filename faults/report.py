@@ -40,8 +40,6 @@ def print_report(faults: Sequence[Fault], results: Mapping[str, Result], console
                 f"\n    {fault.before} → {fault.after}",
                 markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
-    for key in sorted(reasons.keys() - {name for fault in faults for name in (fault.id, fault.kind)}):
-        console.print(f"explained.toml explains {key}, which is no fault of this run.", highlight=False)
 
 
 def _table(

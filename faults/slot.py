@@ -297,6 +297,6 @@ def _first_failure(status: int, output: str) -> str:
     if status == pytest.ExitCode.OK:
         return ""
     for line in output.splitlines():
-        if line.startswith(("FAILED ", "ERROR ")):
+        if failed_test(line):
             return line[:400]
     return f"pytest ended with {status}: {output.strip().splitlines()[-1][:150] if output.strip() else ''}"
