@@ -1,7 +1,7 @@
 """Renders a step's Liquid templates in a sandbox: a variable that would print as nothing is an error, never a gap."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -40,6 +40,12 @@ MAX_OUTPUT_BYTES = 200_000
 MAX_LOOP_ITERATIONS = 1_000
 MAX_LOCAL_BYTES = 200_000
 PARSED_TEMPLATES = 1_024
+MAX_TAG_CHARACTERS = 2_000
+MAX_SPACES = 100
+MAX_OPERATORS = 50
+"""How many operators and brackets one tag may have: the engine calls itself for each."""
+MAX_DIGITS = 300
+"""How many digits a number may have. Python refuses to print longer ones, how long depends on its settings."""
 
 # What writing an email needs. Left out on purpose: `safe` (would undo escaping), `date` (reads a clock), the decoders
 # (would undo escaping too), and everything that works on arrays of objects.
@@ -48,6 +54,8 @@ FILTERS = frozenset({
     "newline_to_br", "plus", "prepend", "remove", "replace", "round", "rstrip", "size", "slice", "split", "squish",
     "strip", "strip_html", "strip_newlines", "times", "truncate", "truncatewords", "upcase", "url_encode",
 })  # fmt: skip
+COUNTING = frozenset({"divided_by", "minus", "plus", "round", "times"})
+CUTTING = frozenset({"slice", "truncate", "truncatewords"})
 TAGS = frozenset({
     "content", "output", "illegal", "assign", "capture", "case", "comment", "if", "unless", "for", "break", "continue",
     "echo", "#",
@@ -56,6 +64,12 @@ TAGS = frozenset({
 _HTML = re.compile(
     r"<(?:p|br|div|span|a|b|i|em|strong|ul|ol|li|table|tr|td|h[1-6]|img|body|html)\b[^<>]*>", re.IGNORECASE
 )
+_OPENING = re.compile(r"\{[{%]")
+_MANY_SPACES = re.compile(rf"(?<!\s)\s{{{MAX_SPACES + 1}}}")
+_VERBATIM = re.compile(r"-?\s*(raw|doc)\s*-?")
+_STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
+_OPERATOR = re.compile(r"\b(?:and|or|not|contains)\b|[\[(]|[!=<>]{1,2}")
+_LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{MAX_DIGITS + 1}}}")
 _FIELDS = ("first_name", "last_name", "full_name", "email", "company", "role", "segment")
 
 
@@ -145,10 +159,44 @@ def _variables_of(template: str) -> frozenset[str]:
 def _parse(template: str, html: bool) -> "BoundTemplate":
     if len(template) > MAX_TEMPLATE_CHARACTERS:
         raise TemplateError(f"The template is longer than {MAX_TEMPLATE_CHARACTERS} characters; shorten it.")
+    for tag in _tags(template):
+        expression = _STRING.sub("", tag)
+        if sum(1 for _ in _OPERATOR.finditer(expression)) > MAX_OPERATORS:
+            raise TemplateError(f"A tag of the template has more than {MAX_OPERATORS} operators; split its condition.")
+        if _LONG_NUMBER.search(expression):
+            raise TemplateError(f"A number in the template has more than {MAX_DIGITS} digits.")
     try:
         return _environment(html).from_string(template)
     except Exception as error:  # noqa: BLE001 - the parser raises Python's own errors on odd input too
         _explain(error)
+
+
+def _tags(template: str) -> Iterator[str]:
+    """Yield what stands in each tag; raises TemplateError for one that is not closed or too long.
+
+    The engine's own search for the end of a tag takes time that grows with the square of what it looks through.
+    """
+    position = 0
+    while opening := _OPENING.search(template, position):
+        start = opening.end()
+        position = template.find("}}" if opening[0] == "{{" else "%}", start)
+        if position < 0:
+            raise _unclosed(start)
+        if position - start > MAX_TAG_CHARACTERS:
+            raise TemplateError(f"A tag of the template is longer than {MAX_TAG_CHARACTERS} characters; shorten it.")
+        tag = template[start:position]
+        if _MANY_SPACES.search(tag):
+            raise TemplateError(f"A tag of the template has more than {MAX_SPACES} spaces in a row.")
+        if opening[0] == "{%" and (verbatim := _VERBATIM.fullmatch(tag)):
+            end = re.compile(rf"\{{%-?\s*end{verbatim[1]}\s*-?%\}}").search(template, position)
+            position = end.end() if end else -1
+        if position < 0:
+            raise _unclosed(start)
+        yield tag
+
+
+def _unclosed(start: int) -> TemplateError:
+    return TemplateError(f"The template is not valid Liquid at character {start - 1}: the tag is not closed.")
 
 
 @cache
@@ -179,12 +227,23 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return left
         if name == "replace" and len(str(left)) * max(len(str(arguments[-1])), 1) > MAX_OUTPUT_BYTES * 10:
             raise ValueError("a replace would make too long a text")
+        _require_short_numbers(name, left, arguments)
         made = function(left, *arguments, **options)
+        if isinstance(made, int):
+            _require_short_numbers(name, made, ())
         if isinstance(made, str) and len(made) > MAX_OUTPUT_BYTES:
             raise ValueError(f"the filter {name} made too long a text")
         return made
 
     return filtered
+
+
+def _require_short_numbers(name: str, left: object, arguments: tuple[object, ...]) -> None:
+    """Raise ValueError for a number of too many digits, also as a text that the filter would read as a number."""
+    for value in (left, *arguments):
+        is_text = isinstance(value, str) and (name in COUNTING or (name in CUTTING and value is not left))
+        if (isinstance(value, int) and abs(value) >= 10**MAX_DIGITS) or (is_text and _LONG_NUMBER.search(str(value))):
+            raise ValueError(f"the filter {name} takes and makes numbers of at most {MAX_DIGITS} digits")
 
 
 def _namespaces(variables: Mapping[str, object]) -> dict[str, object]:
@@ -217,7 +276,7 @@ def _explain(error: Exception) -> NoReturn:
         raise TemplateError(
             f'The variable {name} is empty for this lead. Fill it, or write {{{{ {name} | default: "…" }}}}.', (name,)
         ) from error
-    if isinstance(error, ResourceLimitError | RecursionError | MemoryError):
+    if isinstance(error, ResourceLimitError | MemoryError):
         raise TemplateError("The template asks for too much work; make its loops and texts smaller.") from error
     if isinstance(error, LiquidError):
         line = error.token.start_index if error.token else None

@@ -81,6 +81,52 @@ def test_the_sandbox_holds(template: str) -> None:
     assert caught.value.message.endswith((".", "…"))
 
 
+@pytest.mark.parametrize(
+    ("begin", "repeated", "most", "end", "sentence"),
+    [
+        ("{% if role", " or role", 50, " %}{% endif %}", "A tag of the template has more than 50 operators"),
+        ("{% if role", " == role", 50, " %}{% endif %}", "A tag of the template has more than 50 operators"),
+        ("{% if role", " contains role", 50, " %}{% endif %}", "A tag of the template has more than 50 operators"),
+        ("{{ custom", "['a']", 50, " | default: 1 }}", "A tag of the template has more than 50 operators"),
+        ("{{ ", "9", 300, " }}", "A number in the template has more than 300 digits"),
+        ("{{ '", "9", 300, "' | plus: 0 }}", "The template cannot be rendered: the filter plus takes and makes"),
+        ("{{ 0 | plus: '", "9", 300, "' }}", "The template cannot be rendered: the filter plus takes and makes"),
+        ("{{ 'x' | truncate: '", "9", 300, "' }}", "The template cannot be rendered: the filter truncate takes"),
+        ("{{ first_name", " ", 100, "}}", "A tag of the template has more than 100 spaces"),
+        ("{{ '", "x", 1997, "'}}", "A tag of the template is longer than 2000 characters"),
+    ],
+)
+def test_the_limits_of_a_tag(begin: str, repeated: str, most: int, end: str, sentence: str) -> None:
+    """What is at a limit is rendered; with one more of the same it is refused with a sentence that names the limit."""
+    for count in (most - 1, most):
+        assert check_template(begin + repeated * count + end) == []
+    with pytest.raises(TemplateError) as caught:
+        render(begin + repeated * (most + 1) + end, ADA)
+    assert caught.value.message.startswith(sentence)
+
+
+def test_what_filters_make_of_numbers() -> None:
+    """A product of 300 digits is printed, one of 301 is refused; text may have any number of digits."""
+    assert render("{{ 10 | times: 1" + "0" * 298 + " }}", ADA) == "1" + "0" * 299
+    with pytest.raises(TemplateError, match="numbers of at most 300 digits"):
+        render("{{ 10 | times: 1" + "0" * 299 + " }}", ADA)
+    digits = "9" * 5000
+    assert render("{{ company | append: '!' }}", lead_variables({"company": digits}, {})) == f"{digits}!"
+
+
+@pytest.mark.parametrize("template", ["{{" * 25_000, "{%" * 25_000, "x{% raw %}" * 5_000, "{{ first_name }}{{"])
+def test_a_tag_without_end(template: str) -> None:
+    """A tag that is not closed is refused before the engine looks for its end, which would take minutes."""
+    with pytest.raises(TemplateError, match=r"not valid Liquid at character \d+: the tag is not closed\.$"):
+        render(template, ADA)
+
+
+def test_what_is_quoted_or_raw_is_text() -> None:
+    """Neither quoted words nor what stands between raw and endraw count as operators."""
+    assert render('{{ role | default: "' + "and [" * 60 + '" }}', ADA) == "and [" * 60
+    assert render("{% raw %}{{ " + "[" * 60 + "{% endraw %}{{ first_name }}", ADA) == "{{ " + "[" * 60 + "Ada"
+
+
 def test_html_escapes_values_and_keeps_markup() -> None:
     """In HTML the author's markup stays and a value's does not."""
     assert render("<b>{{ company }}</b>", ADA, html=True) == "<b>Engines &amp; Co</b>"
