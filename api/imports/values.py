@@ -47,6 +47,8 @@ _SIZES = tuple(_SIZE_WORDS)
 _NUMBER = re.compile(r"(\d{1,3}(?:[.,' \u00a0\u2019]\d{3})+(?!\d)|\d+(?:[.,]\d+)?)\s*([km](?![a-z]))?", re.IGNORECASE)
 _BELOW = re.compile(r"\s*(?:<|less than|under|below|unter|weniger als|moins de|minder dan|menos de)", re.IGNORECASE)
 _THOUSANDS = {"k": 1_000, "m": 1_000_000}
+MAX_COUNT_LENGTH = 40
+"""How many characters a number of employees may have; far longer ones are infinite as a float."""
 
 # What could be a name, or its first letter, is a title only with its full stop.
 _TITLES = (
@@ -193,6 +195,8 @@ def employees_in(cell: str) -> int | None:
     if found is None:
         return None
     digits, unit = found[1], (found[2] or "").lower()
+    if len(digits) > MAX_COUNT_LENGTH:
+        return None
     if re.fullmatch(r"\d{1,3}(?:\D\d{3})+", digits):
         number = float(re.sub(r"\D", "", digits))
     else:

@@ -1,5 +1,7 @@
 import pytest
 
+from api.imports.values import segment_of
+from domain.lead import SegmentSizes
 from tests.api.importing import Imports, Tables
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +28,13 @@ async def test_from_employees(imports: Imports) -> None:
     leads = await imports.leads()
     kept = {email[0]: lead["customFields"] for email, lead in leads.items()}
     assert (kept["c"], kept["f"], kept["g"]) == ({"Employees": "51-200"}, {}, {"Employees": "many"})
+
+
+@pytest.mark.parametrize(("digits", "segment"), [(39, "Enterprise"), (40, "Enterprise"), (41, None), (400, None)])
+def test_numbers_without_end(digits: int, segment: str | None) -> None:
+    """A number too long to count employees tells nothing, also one that is infinite as a float."""
+    for cell in ("9" * digits, "9" * digits + "k"):
+        assert segment_of(cell, SegmentSizes()) == (segment, segment is not None)
 
 
 async def test_sizes_of_the_workspace(imports: Imports, tables: Tables, workspace: str) -> None:
