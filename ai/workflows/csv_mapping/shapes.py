@@ -16,6 +16,8 @@ LONG_TEXT_CHARACTERS = 60
 LONG_TEXT_WORDS = 8
 MIN_COUNTED = 3
 MAX_COUNTER_DIGITS = 12
+MAX_COUNT_DIGITS = 40
+"""How many digits of a count are compared: nothing counts further, and Python refuses to read thousands of digits."""
 MOSTLY = 0.6
 HALF = 0.5
 
@@ -179,7 +181,7 @@ def _counted(value: str, found: re.Match[str], *, is_phone: bool) -> tuple[Kind,
 
 
 def _whole(text: str) -> int:
-    number = int(re.sub(r"\D", "", text))
+    number = int(re.sub(r"\D", "", text)[:MAX_COUNT_DIGITS])
     return number * 1000 if text.rstrip()[-1] in "kK" else number
 
 

@@ -91,6 +91,7 @@ def test_what_headers_speak_of(header: str, topic: Topic) -> None:
         ("51 à 200 salariés", Kind.SIZE_RANGE),
         ("1,001 \u2013 5,000 employees", Kind.SIZE_RANGE),
         ("> 1000", Kind.COUNT),
+        ("9" * 5000, Kind.COUNT),
         ("2026-03-04 10:00", Kind.DATE),
         ("12 Sep 2026", Kind.DATE),
         ("Africa/Johannesburg", Kind.ZONE),
