@@ -92,7 +92,7 @@ class BodyLimit:
         megabytes = self._json_megabytes if is_json or is_nobodys else self._megabytes
         sentence = f"The request is larger than the {megabytes} MB that are read."
         announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > megabytes * MEGABYTE:
+        if announced.isdecimal() and _is_more(announced, megabytes * MEGABYTE):
             await problem_response(Request(scope), 413, "too_large", sentence)(scope, receive, send)
             return
         seen = 0
@@ -106,6 +106,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, receive_counted, send)
+
+
+def _is_more(announced: str, most: int) -> bool:
+    """Compare a number of any length without making an integer of it that Python may refuse."""
+    digits = announced.lstrip("0")
+    return len(digits) > len(str(most)) or int(digits or "0") > most
 
 
 def _needs_credential(scope: Scope) -> bool:

@@ -149,11 +149,12 @@ async def test_a_body_that_is_too_large_is_refused(small: httpx.AsyncClient) -> 
     as_json = {"Content-Type": "application/json"}
     announced = await small.post("/api/workspaces", content=b"x" * 1_100_000, headers=as_json)
     chunked = await small.post("/api/workspaces", content=chunks(), headers=as_json)
+    boundless = await small.post("/api/workspaces", content=b"x", headers={**as_json, "Content-Length": "9" * 5000})
     as_file = {"Content-Type": "text/csv", "Authorization": "Bearer sm_unknown"}
     file = await small.post("/api/workspaces", content=b"x" * 2_200_000, headers=as_file)
     nobodys = await small.post("/api/workspaces", content=b"x" * 1_100_000, headers={"Content-Type": "text/csv"})
     assert (await small.post("/api/workspaces", content=b"x" * 1_100_000, headers=as_file)).status_code != 413
-    for response in (announced, chunked, file, nobodys):
+    for response in (announced, boundless, chunked, file, nobodys):
         assert response.status_code == 413
         assert response.headers["Content-Type"] == "application/problem+json"
         assert response.json()["code"] == "too_large"
