@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from everlytic.models import CampaignReport
 from everlytic.sandbox.gate import TENANT, Refusal, enter, json_object, tenant_error, world_of
-from everlytic.sandbox.paging import collection, item
+from everlytic.sandbox.paging import MAX_DIGITS, collection, item
 from everlytic.sandbox.people import Reaction, reactions
 from everlytic.sandbox.scenarios import READ
 from everlytic.sandbox.state import Bulk, Tenant
@@ -39,7 +39,7 @@ def _shown(world: World, tenant: Tenant, bulk: Bulk) -> dict[str, Any]:
 
 
 def _find(tenant: Tenant, email_id: str) -> Bulk:
-    bulk = tenant.bulks.get(int(email_id)) if email_id.isdecimal() else None
+    bulk = tenant.bulks.get(int(email_id)) if email_id.isdecimal() and len(email_id) <= MAX_DIGITS else None
     if bulk is None:
         raise Refusal(tenant_error(404, "There is no such email"))
     return bulk

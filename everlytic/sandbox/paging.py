@@ -13,6 +13,8 @@ from everlytic.sandbox.state import Tenant
 T = TypeVar("T")
 
 MAXIMUM, DEFAULT = 100, 50
+MAX_DIGITS = 18
+"""How many digits of a number in a URL are read; Python refuses to read thousands of them."""
 
 
 def filters(request: Request, tenant: Tenant) -> dict[str, list[str]]:
@@ -36,7 +38,8 @@ def filters(request: Request, tenant: Tenant) -> dict[str, list[str]]:
 
 def _whole(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, "")
-    if text and not (text.isascii() and text.isdigit() and int(text) > 0):
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    if text and not (is_number and int(text) > 0):
         raise Refusal(tenant_error(400, f"{name} must be a whole number above 0"))
     return int(text) if text else default
 

@@ -6,6 +6,7 @@ import uuid
 from fastapi import APIRouter, Request, Response
 
 from everlytic.sandbox.gate import V1, Refusal, answer, authenticate, enter, json_object, v1_error, world_of
+from everlytic.sandbox.paging import MAX_DIGITS
 from everlytic.sandbox.scenarios import HOOKS
 from everlytic.sandbox.sending import send
 from everlytic.sandbox.state import CapturedMail, Hook, Tenant
@@ -87,7 +88,7 @@ async def list_webhooks(request: Request) -> Response:
     tenant = await enter(request, V1, HOOKS)
     parameter = str(tenant.behaviour.value("webhook_page_parameter"))
     text = request.query_params.get(parameter, "1")
-    page = max(int(text) if text.isdecimal() else 1, 1)
+    page = max(int(text[:MAX_DIGITS]) if text.isdecimal() else 1, 1)
     size, hooks = tenant.behaviour.number("webhooks_per_page"), list(tenant.hooks.values())
     last = max(-(-len(hooks) // size), 1)
     shown = hooks[(page - 1) * size : page * size]
