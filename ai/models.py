@@ -1,7 +1,6 @@
 """Asks a language model for an answer of a given form, within limits of time, attempts and concurrency."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from ai.errors import ModelUnavailable
 from ai.settings import AiSettings, Price
 from ai.usage import Usage
+from domain.bounded_json import parse_json
 
 Answer = TypeVar("Answer", bound=BaseModel)
 MOST_BYTES_PER_TOKEN, MOST_AROUND = 32, 65_536
@@ -68,7 +68,7 @@ class ModelAccess:
         try:
             async with self._places, asyncio.timeout(self._settings.openai_deadline_seconds):
                 content, read = await question(model, instructions, data, answer)
-            body = json.loads(content)
+            body = parse_json(content)
             # Before the answer is read: one in another form than agreed is paid for too.
             usage = self._usage(body, model)
             _require_short(content, self._settings.openai_max_output_tokens, model)

@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from api.errors import Malformed
 from api.idempotency.service import Answer, Taken
+from domain.bounded_json import JsonLimitExceeded, parse_json
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -110,16 +111,14 @@ def _is_json(request: Request) -> bool:
 def read_json(body: bytes) -> Any:
     """Return the value of a JSON text; raises Malformed for what is no JSON, said twice, or could not be stored."""
     try:
-        value = json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
+        value = parse_json(body, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         message = f"is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         raise _malformed(["body"], message) from error
     except UnicodeDecodeError as error:
         raise _malformed(["body"], f"is not UTF-8 from byte {error.start} on") from error
-    except RecursionError as error:
-        raise _malformed(["body"], "is nested too deeply") from error
-    except ValueError as error:  # a number of more digits than Python reads
-        raise _malformed(["body"], "holds a number that is too long") from error
+    except JsonLimitExceeded as error:
+        raise Malformed(f"The request body {error}.", errors=[{"location": ["body"], "message": str(error)}]) from error
     if _MAYBE_UNSTORABLE.search(body):
         for place in _unstorable(value, ["body"]):
             raise _malformed(place, "holds NUL or half of a character pair, which cannot be stored")

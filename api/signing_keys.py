@@ -10,6 +10,7 @@ import httpx
 import jwt
 
 from api.errors import IssuerUnavailable, Unauthorized
+from domain.bounded_json import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +96,8 @@ class SigningKeys:
     async def _get(self, address: str) -> dict[str, Any]:
         response = (await self._http.get(address, headers={"Accept": "application/json"})).raise_for_status()
         try:
-            found = response.json()
-        except (ValueError, RecursionError) as error:
+            found = parse_json(response.content)
+        except ValueError as error:
             raise _Unusable(f"{address} answers no JSON") from error
         if not isinstance(found, dict):
             raise _Unusable(f"{address} answers no JSON object")

@@ -1,5 +1,7 @@
 """Tokens of an OpenID Connect issuer: verified by the keys it publishes, and what they say of who is calling."""
 
+import base64
+import binascii
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import jwt
 from api.errors import Unauthorized
 from api.settings import OidcSettings
 from api.signing_keys import ALGORITHMS, SigningKeys
+from domain.bounded_json import JsonLimitExceeded, require_json_limits
 
 LEEWAY_SECONDS = 60
 LONGEST_SUBJECT = 255
@@ -68,10 +71,11 @@ class TokenVerifier:
 
     def _read_unverified(self, token: str) -> tuple[str, str | None]:
         """Return the algorithm and the name of the key that a token says it is signed with."""
+        _require_limits(token)
         try:
             header = jwt.get_unverified_header(token)
             claimed = jwt.decode(token, options=_WITHOUT_CHECKS)
-        except (jwt.PyJWTError, RecursionError) as error:
+        except jwt.PyJWTError as error:
             raise Unauthorized(UNREADABLE) from error
         if claimed.get("iss") != self._issuer:
             raise Unauthorized("The token is from another issuer than the one whose tokens are accepted here.")
@@ -89,6 +93,19 @@ def token_verifier(
         return None
     keys = SigningKeys(http, settings.issuer, *(() if clock is None else (clock,)))
     return TokenVerifier(keys, settings.issuer, settings.audience)
+
+
+def _require_limits(token: str) -> None:
+    """Refuse a token whose header or claims are JSON beyond our limits, before PyJWT parses them."""
+    for part in token.split(".")[:2]:
+        try:
+            text = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode()
+        except (binascii.Error, ValueError):
+            return  # PyJWT refuses it.
+        try:
+            require_json_limits(text)
+        except JsonLimitExceeded as error:
+            raise Unauthorized(f"The token {error}.") from error
 
 
 def _sentence(error: jwt.PyJWTError) -> str:

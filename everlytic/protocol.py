@@ -4,7 +4,6 @@ The v1 service (``/transactional/email/v1``) and the tenant API (``/api/2.0``) d
 bodies. Nothing here opens a connection, waits, retries or reads a clock. The other direction is in ``requests.py``.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
+from domain.bounded_json import parse_json
 from everlytic.errors import (
     EverlyticError,
     InvalidRequest,
@@ -42,6 +42,10 @@ from everlytic.models import (
 
 RECOGNISED_REASONS = frozenset({"required", "invalid"})
 """Reasons of a v1 400/422 that prove the mail was refused. Any other 4xx may still have been delivered."""
+
+MAX_DEPTH = 256
+"""How many levels a body of the provider may nest. It is far more than an event may, so that one event that nests too
+deeply is left out by itself, and the rest of its body is read."""
 
 _QUOTA = re.compile(r"quota|allowance|\bcredits?\b|\b(?:daily|monthly|sending|message)[ _-]?limit", re.IGNORECASE)
 """What the answer to a used up quota says is not public; these words tell it from a refused key and from haste."""
@@ -93,8 +97,8 @@ def _http_date(text: str) -> datetime | None:
 
 def _json_object(body: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = parse_json(body, max_depth=MAX_DEPTH)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

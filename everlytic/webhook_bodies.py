@@ -5,11 +5,14 @@ import json
 import re
 import zlib
 from email.message import Message
-from email.parser import BytesParser
 from typing import Any
 from urllib.parse import parse_qsl
 
+from domain.bounded_json import MAX_DEPTH as MAX_FORM_DEPTH
+from domain.bounded_json import JsonLimitExceeded, parse_json, require_json_limits
+from domain.bounded_mime import PartsNestTooDeep, parse_message
 from everlytic.errors import MalformedDelivery
+from everlytic.protocol import MAX_DEPTH
 
 MOST_BYTES = 50 * 1024 * 1024
 """Of a body that was zipped."""
@@ -32,8 +35,17 @@ def read_payloads(body: bytes, content_type: str) -> list[dict[str, Any]]:
     else:
         found = _objects(_text(body, said.get_content_charset()), is_form="form-urlencoded" in content_type.lower())
     if not found:
+        _require_limits(body)
         raise MalformedDelivery("The webhook body is neither a JSON object nor a form with an event.")
     return found
+
+
+def _require_limits(body: bytes) -> None:
+    """Raise MalformedDelivery with the limit that a body is beyond, if that is why it cannot be read."""
+    try:
+        require_json_limits(_text(body, None), max_depth=MAX_DEPTH)
+    except JsonLimitExceeded as error:
+        raise MalformedDelivery(f"The webhook body {error}.") from error
 
 
 def _unzipped(body: bytes) -> bytes:
@@ -77,8 +89,8 @@ def _objects(text: str, *, is_form: bool) -> list[dict[str, Any]]:
 def from_json(text: str) -> object:
     """The value of a JSON text; None where it cannot be read."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, max_depth=MAX_DEPTH)
+    except ValueError:
         return None
 
 
@@ -86,7 +98,11 @@ def _parts(body: bytes, said: Message) -> list[tuple[str, str]]:
     """The named parts of a multipart form."""
     head = f"Content-Type: {said['Content-Type']}\r\n\r\n".encode()
     pairs = []
-    for part in BytesParser().parsebytes(head + body).walk():
+    try:
+        message = parse_message(head + body)
+    except PartsNestTooDeep as error:
+        raise MalformedDelivery(f"The webhook body {error}.") from error
+    for part in message.walk():
         name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
             pairs.append((name, _text(content, part.get_content_charset())))
@@ -103,7 +119,10 @@ def _from_pairs(pairs: list[tuple[str, str]]) -> object:
         return None
     tree: dict[str, Any] = {}
     for name, text_value in pairs:
-        _plant(tree, [part for part in re.split(r"[\[\]]+", name) if part], text_value)
+        path = [part for part in re.split(r"[\[\]]+", name) if part]
+        if len(path) > MAX_FORM_DEPTH:
+            raise MalformedDelivery(f"The webhook body nests deeper than {MAX_FORM_DEPTH} levels.")
+        _plant(tree, path, text_value)
     value = _listed(tree)
     if not isinstance(value, dict):
         return None

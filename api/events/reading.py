@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from api.events.repository import StoredCallback, StoredDelivery
+from domain.bounded_json import JsonLimitExceeded, parse_json, require_json_limits
 from everlytic.errors import MalformedDelivery
+from everlytic.protocol import MAX_DEPTH as MAX_BODY_DEPTH
 from everlytic.webhooks import ProviderEvent, parse_delivery, read_record
 
-DEEPEST = 50
-"""How deep the fields of an event may be nested; nothing that means anything is."""
+MAX_EVENT_DEPTH = 50
+"""How many levels the fields of an event may nest; nothing that means anything nests as much."""
 LONGEST_ID = 255
 """Of a transaction; what is longer is none."""
 _MAYBE_UNSTORABLE = re.compile(r"\\u(?:0000|d[89a-f])")
@@ -45,16 +47,16 @@ def read_rows(deliveries: Sequence[StoredDelivery], callbacks: Sequence[StoredCa
             events = parse_delivery(delivery.body, delivery.content_type, delivery.received_at)
         except MalformedDelivery as error:
             reading.deliveries[delivery.id] = str(error)
-        except RecursionError:
-            reading.deliveries[delivery.id] = "The webhook body is nested too deeply."
         else:
             reading.deliveries[delivery.id] = _hear(reading, events)
     for callback in callbacks:
         try:
-            event = read_record(json.loads(callback.raw), callback.synced_at)
+            event = read_record(parse_json(callback.raw, max_depth=MAX_BODY_DEPTH), callback.synced_at)
         except MalformedDelivery as error:
             reading.callbacks[callback.event_key] = str(error)
-        except (ValueError, RecursionError):
+        except JsonLimitExceeded as error:
+            reading.callbacks[callback.event_key] = f"The polled record {error}."
+        except ValueError:
             reading.callbacks[callback.event_key] = "The polled record cannot be read as JSON."
         else:
             reading.callbacks[callback.event_key] = _hear(reading, [event])
@@ -67,37 +69,41 @@ def _hear(reading: Reading, events: Sequence[ProviderEvent]) -> str | None:
     for event in events:
         try:
             reading.heard.append(_storable(event))
-        except (ValueError, RecursionError):
+        except JsonLimitExceeded:
             left += 1
-    return f"{left} of {len(events)} events are nested too deeply to be stored." if left else None
+    if not left:
+        return None
+    return f"Events that nest deeper than {MAX_EVENT_DEPTH} levels are not stored: {left} of {len(events)}."
 
 
 def _storable(event: ProviderEvent) -> Heard:
     """Return an event without what Postgres cannot store: one such value would hold up all events after it.
 
-    Raises ValueError, and RecursionError, where nothing sensible is left.
+    Raises JsonLimitExceeded for one that nests too deeply.
     """
-    transaction_id = _cleaned(event.transaction_id, 0)
+    transaction_id = _cleaned(event.transaction_id)
     if transaction_id is not None and len(transaction_id) > LONGEST_ID:
         transaction_id = None
     data, text = event.data, None
     with contextlib.suppress(ValueError):  # NaN, or an infinite number
         text = json.dumps(data, allow_nan=False)
-    if text is None or _MAYBE_UNSTORABLE.search(text) or text.count("[") + text.count("{") > DEEPEST:
-        data = _cleaned(data, 0)
+    is_storable = text is not None and not _MAYBE_UNSTORABLE.search(text)
+    if text is None:
+        text = json.dumps(data)
+    require_json_limits(text, max_depth=MAX_EVENT_DEPTH)
+    if not is_storable:
+        data = _cleaned(data)
         text = json.dumps(data, allow_nan=False)
     return Heard(replace(event, transaction_id=transaction_id, data=data), text)
 
 
-def _cleaned(value: Any, depth: int) -> Any:
+def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if depth > DEEPEST:
-        raise ValueError(depth)
     if isinstance(value, dict):
-        return {_cleaned(name, depth + 1): _cleaned(inner, depth + 1) for name, inner in value.items()}
+        return {_cleaned(name): _cleaned(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_cleaned(inner, depth + 1) for inner in value]
+        return [_cleaned(inner) for inner in value]
     return value

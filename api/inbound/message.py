@@ -13,13 +13,14 @@ from datetime import UTC
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
-from email.parser import BytesHeaderParser, BytesParser
+from email.parser import BytesHeaderParser
 from email.utils import getaddresses, parsedate_to_datetime
 from uuid import UUID
 
 from api.errors import Malformed
 from api.inbound.charsets import codec_of, storable
 from api.inbound.words import text_in
+from domain.bounded_mime import PartsNestTooDeep, parse_message
 from domain.reply_address import answered_in
 from everlytic.models import MESSAGE_HEADER
 
@@ -29,6 +30,8 @@ MOST_ADDRESS = 320
 MOST_ID = 500
 MOST_RETURNED = 500_000
 """How many bytes are read of the headers that a delivery report returns."""
+MAX_COMMENTS = 50
+"""How many comments and groups a From header may have: Python's parser calls itself for each within another."""
 
 _RECIPIENTS = (
     *("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "resent-to"),
@@ -58,10 +61,10 @@ class InboundMessage:
 def read_message(raw: bytes) -> InboundMessage:
     """Return a message; raises Malformed when it has no sender or is nested too deeply."""
     try:
-        parsed = BytesParser(policy=email.policy.compat32).parsebytes(raw)
-        text, returned = text_in(parsed), list(_returned(parsed))
-    except RecursionError as error:
-        raise Malformed("The message is nested too deeply to be read.") from error
+        parsed = parse_message(raw)
+    except PartsNestTooDeep as error:
+        raise Malformed(f"The message {error}.") from error
+    text, returned = text_in(parsed), list(_returned(parsed))
     headers = [(storable(name), decoded_header(value)) for name, value in parsed.items()[:MOST_HEADERS]]
     return message_of(headers, text, returned)
 
@@ -108,10 +111,10 @@ def _first(headers: Headers, wanted: str) -> str:
 
 
 def _sender(headers: Headers) -> str:
-    try:
-        senders = [address for _, address in getaddresses([_first(headers, "from")]) if "@" in address]
-    except RecursionError as error:
-        raise Malformed("The message's From address is nested too deeply to be read.") from error
+    value = _first(headers, "from")
+    if value.count("(") + value.count(":") > MAX_COMMENTS:
+        raise Malformed(f"The message's From address has more than {MAX_COMMENTS} comments and groups.")
+    senders = [address for _, address in getaddresses([value]) if "@" in address]
     if not senders or len(senders[0]) > MOST_ADDRESS:
         raise Malformed("The message has no From address.")
     return senders[0].lower()

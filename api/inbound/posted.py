@@ -20,6 +20,7 @@ from api.inbound.message import (
     read_message,
 )
 from api.inbound.words import MOST_TEXT, text_of_html
+from domain.bounded_json import JsonLimitExceeded, parse_json
 
 Kind = Literal["message", "json"]
 
@@ -62,15 +63,13 @@ def read_posted(body: bytes, kind: Kind) -> InboundMessage:
     if kind == "message":
         return read_message(body)
     try:
-        value = json.loads(body)
+        value = parse_json(body)
     except json.JSONDecodeError as error:
         raise _malformed(["body"], f"is no JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except UnicodeDecodeError as error:
         raise _malformed(["body"], f"is not UTF-8 from byte {error.start} on") from error
-    except RecursionError as error:
-        raise _malformed(["body"], "is nested too deeply") from error
-    except ValueError as error:  # a number of more digits than Python reads
-        raise _malformed(["body"], "holds a number that is too long") from error
+    except JsonLimitExceeded as error:
+        raise Malformed(f"The request body {error}.", errors=[{"location": ["body"], "message": str(error)}]) from error
     if not isinstance(value, dict):
         raise _malformed(["body"], "must be an object: raw, or the fields of a message such as from and text")
     return _message(value)
@@ -142,8 +141,8 @@ def _lines(text: str) -> Any:
     """Return the headers that a text is, as JSON in JSON or as the lines of a message."""
     if text.lstrip()[:1] in {"[", "{"}:
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return parse_json(text)
+        except ValueError:
             return []
     unfolded = re.sub(r"\r?\n[ \t]+", " ", text)
     return [line.split(":", 1) for line in unfolded.splitlines() if ":" in line]

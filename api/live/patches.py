@@ -5,6 +5,8 @@ import json
 
 import jsonpatch
 
+from domain.bounded_json import JsonLimitExceeded, parse_json
+
 LONGEST_BODY = 1_000_000
 """Of a result that is compared: beyond it the comparison costs more than it saves."""
 
@@ -35,8 +37,8 @@ def patch_between(before: bytes, after: bytes) -> bytes:
     if len(before) > LONGEST_BODY or len(after) > LONGEST_BODY:
         return b""
     try:
-        operations = jsonpatch.make_patch(json.loads(before), json.loads(after)).patch
-    except RecursionError:
+        operations = jsonpatch.make_patch(parse_json(before), parse_json(after)).patch
+    except JsonLimitExceeded:
         return b""
     patch = json.dumps(operations, ensure_ascii=False, separators=(",", ":")).encode()
     return patch if len(patch) < len(after) else b""

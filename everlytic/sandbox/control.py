@@ -18,12 +18,12 @@
 Everything is told per username; without one ``ledger``, ``truth`` and ``mails`` answer 422.
 """
 
-import json
 from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from domain.bounded_json import parse_json
 from everlytic.sandbox.clock import iso
 from everlytic.sandbox.gate import Refusal, answer, world_of
 from everlytic.sandbox.scenarios import DEFAULT_PROBABILITY, READ, Behaviour, Scenario, switch_named
@@ -42,7 +42,7 @@ def _refuse(message: str, status: int = 422) -> Refusal:
 
 async def _body(request: Request) -> dict[str, Any]:
     try:
-        value = json.loads(await request.body() or b"{}")
+        value = parse_json(await request.body() or b"{}")
     except ValueError:
         value = None
     if not isinstance(value, dict):

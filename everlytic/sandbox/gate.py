@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
+from domain.bounded_json import parse_json
 from everlytic.sandbox.scenarios import Behaviour, chance
 from everlytic.sandbox.state import Tenant
 from everlytic.sandbox.world import World
@@ -161,8 +162,8 @@ def _retry_after(world: World, behaviour: Behaviour) -> str:
 async def json_object(request: Request, host: str) -> dict[str, Any]:
     """The request's JSON object; raises Refusal with 400 for anything else."""
     try:
-        value = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        value = parse_json(await request.body())
+    except ValueError:
         value = None
     if not isinstance(value, dict):
         if host == V1:

@@ -29,6 +29,7 @@ Kind: TypeAlias = Literal[
     "empty",
     "page",
     "list",
+    "deep",
     "redirected",
     "redirected_forever",
 ]
@@ -69,7 +70,12 @@ class StubOpenAI:
 
 RESPONSES, CHAT = "/v1/responses", "/v1/chat/completions"
 ERRORS = {"rate_limited": 429, "server_error": 500, "unauthorised": 401, "not_found": 404}
-BODIES = {"empty": b"", "page": b"<html><title>Sign in</title></html>", "list": b"[]"}
+BODIES = {
+    "empty": b"",
+    "page": b"<html><title>Sign in</title></html>",
+    "list": b"[]",
+    "deep": b"[" * 5000 + b"]" * 5000,
+}
 
 
 @contextmanager

@@ -82,6 +82,7 @@ async def test_a_server_with_chat_alone_is_asked_there(stub: StubOpenAI, chat: M
         (Reply(kind="empty"), "another form", 0),
         (Reply(kind="page"), "another form", 0),
         (Reply(kind="list"), "another form", 0),
+        (Reply(kind="deep"), "another form", 0),
         (Reply(kind="rate_limited", retry_after="0"), "429", 0),
         (Reply(kind="rate_limited"), "429", 0),
         (Reply(kind="server_error"), "500", 0),

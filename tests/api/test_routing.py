@@ -49,8 +49,10 @@ def texts_in(value: Any) -> str:
         (b'{"a": NaN}', ["body"], "holds NaN"),
         (b'{"a": -Infinity}', ["body"], "holds -Infinity"),
         (b'{"a": "\xff"}', ["body"], "is not UTF-8 from byte 7"),
-        (b'{"a": ' + b"9" * 5000 + b"}", ["body"], "too long"),
-        (b"[" * 100_000, ["body"], "nested too deeply"),
+        (b'{"a": "\xed\xa0\x80"}', ["body"], "is not UTF-8 from byte 7"),
+        (b'{"a": ' + b"9" * 601 + b"}", ["body"], "holds a number of more than 600 characters"),
+        (b"[" * 65 + b"]" * 65, ["body"], "nests deeper than 64 levels"),
+        (b"[" * 100_000, ["body"], "nests deeper than 64 levels"),
     ],
 )
 def test_malformed_json_names_its_place(body: bytes, place: list[str | int], says: str) -> None:
@@ -60,6 +62,19 @@ def test_malformed_json_names_its_place(body: bytes, place: list[str | int], say
     (problem,) = refused.value.errors
     assert problem["location"] == place
     assert says in problem["message"]
+
+
+def test_what_is_at_a_limit_is_read() -> None:
+    """Sixty-four levels and a number of 600 digits are read; one beyond is refused with a sentence of its own."""
+    assert read_json(b"[" * 64 + b"]" * 64)
+    assert read_json(b"9" * 600) == 10**600 - 1
+    for body, sentence in (
+        (b"[" * 65 + b"]" * 65, "The request body nests deeper than 64 levels."),
+        (b"9" * 601, "The request body holds a number of more than 600 characters."),
+    ):
+        with pytest.raises(Malformed) as refused:
+            read_json(body)
+        assert refused.value.detail == sentence
 
 
 def test_a_whole_pair_is_a_character() -> None:

@@ -140,6 +140,25 @@ async def test_what_is_no_token_is_refused(verifier: TokenVerifier, issuer: Issu
     assert issuer.fetches() == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[" * 65 + "]" * 65, "The token nests deeper than 64 levels."),
+        ("[" * 20_000, "The token nests deeper than 64 levels."),
+        ('{"exp": ' + "9" * 601 + "}", "The token holds a number of more than 600 characters."),
+    ],
+)
+async def test_a_token_beyond_our_limits_is_refused(
+    verifier: TokenVerifier, issuer: Issuer, text: str, sentence: str
+) -> None:
+    """Neither the header nor the claims of a token may nest deeper or hold longer numbers than other JSON."""
+    beyond = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    for token in (f"{beyond}.{part({})}.x", f"{part({'alg': 'RS256'})}.{beyond}.x"):
+        assert await refusal(verifier, token) == sentence
+    at_limit = issuer.sign(x=json.loads("[" * 63 + "]" * 63), y=10**599)
+    assert (await verifier.verify(at_limit)).subject == "ann"
+
+
 async def test_no_other_way_of_signing_is_accepted(verifier: TokenVerifier, issuer: Issuer) -> None:
     """Neither `none` nor a shared secret opens the door, not even the public key taken for a secret."""
     token = issuer.sign()
@@ -261,6 +280,7 @@ async def test_without_the_issuer_nobody_can_tell(verifier: TokenVerifier, issue
         {"jwks_uri": "file:///etc/passwd"},
         {"jwks_uri": "http://127.0.0.1:1/keys"},
         {"keys": "none"},
+        {"x": json.loads("[" * 64 + "]" * 64)},
     ],
 )
 async def test_a_strange_configuration_is_not_followed(

@@ -39,6 +39,7 @@ PLANTS = (
     Plant("rules", "salesmatter/environment.py", "import rich"),
     Plant("provider", "everlytic/client.py", "from domain.lead import LeadStatus"),
     Plant("provider", "everlytic/sandbox/people.py", "from database.base import Base"),
+    Plant("provider", "everlytic/models.py", "import domain.bounded_mime"),
     Plant("api-rooms", "api/leads/service.py", "from api.enrollments import service as enrollments"),
     Plant("api-rooms", "api/drafts/service.py", "from api.sending import service as sending"),
     Plant("api-rooms", "api/pagination.py", "from api.leads.schemas import LeadOut"),

@@ -44,6 +44,16 @@ def test_a_send_gives_its_transaction_ids() -> None:
         assert result.transaction_id == "a"
 
 
+def test_how_deep_an_answer_may_nest() -> None:
+    """An answer of 256 levels is read, and one of 257 is not recognised: whether the mail was sent is not known."""
+    body = b'{"transactions": [{"id": "a"}], "x": %b}'
+    deep = body % (b"[" * 255 + b"]" * 255)
+    assert protocol.decipher_send(response(200, deep)).transaction_ids == ("a",)
+    for levels in (256, 20_000):
+        with pytest.raises(errors.UnrecognisedAnswer):
+            protocol.decipher_send(response(200, body % (b"[" * levels + b"]" * levels)))
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "outcome"),
     [

@@ -50,6 +50,14 @@ async def test_a_read_that_was_turned_away_comes_back() -> None:
 
 
 @pytest.mark.anyio
+async def test_an_answer_beyond_our_limits_is_no_answer() -> None:
+    """JSON of 256 levels is handed on, and one of 257 is asked for again as one that was cut."""
+    provider = Provider([httpx.Response(200, content=b"[" * depth + b"]" * depth) for depth in (257, 256)])
+    assert (await ask(provider, longest_wait=0.01)).content == b"[" * 256 + b"]" * 256
+    assert provider.asked == 2
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("said", ["3600", "Mon, 02 Mar 2026 09:00:00 GMT"])
 async def test_a_wait_that_is_too_long_is_not_begun(said: str) -> None:
     """Asked for an hour, in seconds or as a date, nothing is asked again: the answer is handed on as it is."""

@@ -1,14 +1,14 @@
 """Patience with the provider: reads that it turned away, broke off or garbled are tried again, within bounds."""
 
 import asyncio
-import json
 import time
 from collections import defaultdict
 from http import HTTPStatus
 
 import httpx
 
-from everlytic.protocol import retry_after_seconds
+from domain.bounded_json import parse_json
+from everlytic.protocol import MAX_DEPTH, retry_after_seconds
 from orchestration.defs.everlytic.brake import Brake
 
 FAILED = frozenset({500, 502, 503, 504})
@@ -117,7 +117,7 @@ def _is_garbled(answer: httpx.Response) -> bool:
     if not answer.is_success:
         return False
     try:
-        json.loads(answer.content)
-    except (ValueError, RecursionError):
+        parse_json(answer.content, max_depth=MAX_DEPTH)
+    except ValueError:
         return True
     return False

@@ -64,6 +64,11 @@ async def test_junk_holds_up_nothing(provider: Provider, pushes: list[bytes], po
     assert [one["type"] for one in await provider.events(draft_id)] == ["delivered", "opened"]
 
 
+def opened_with(value: str) -> str:
+    """Return a polled record that says something else too."""
+    return f'{{"event_type": "opened", "x": {value}}}'
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fields=st.lists(st.dictionaries(st.sampled_from(["ip", "user_agent", "x"]) | st.text(), junk), max_size=4))
 async def test_junk_about_a_mail_of_ours_is_stored(provider: Provider, fields: list[dict[str, Any]]) -> None:
@@ -85,9 +90,12 @@ async def test_junk_about_a_mail_of_ours_is_stored(provider: Provider, fields: l
     [
         ("{}", "The polled record is no object with an event_type."),
         ("[1]", "The polled record is no object with an event_type."),
-        ('{"event_type": "opened", "x": 1e5000}', "The polled record cannot be read as JSON."),
-        ("[" * 5000 + "]" * 5000, "The polled record cannot be read as JSON."),
-        ('{"event_type": "opened", "x": ' + "[" * 200 + "]" * 200 + "}", "1 of 1 events are nested too deeply"),
+        ('{"event_type": "opened", "x": 1e5000}', "The polled record holds a number of more than 600 characters."),
+        ("[" * 5000 + "]" * 5000, "The polled record nests deeper than 256 levels."),
+        (opened_with("[" * 50 + "]" * 50), "Events that nest deeper than 50 levels are not stored: 1 of 1."),
+        (opened_with("[" * 255 + "]" * 255), "Events that nest deeper than 50 levels are not stored: 1 of 1."),
+        (opened_with("[" * 256 + "]" * 256), "The polled record nests deeper than 256 levels."),
+        (opened_with("9" * 601), "The polled record holds a number of more than 600 characters."),
     ],
 )
 async def test_a_polled_record_that_cannot_be_read_says_so(provider: Provider, raw: str, says: str) -> None:
@@ -102,18 +110,27 @@ async def test_a_polled_record_that_cannot_be_read_says_so(provider: Provider, r
 
 
 async def test_of_several_records_the_good_ones_count(provider: Provider) -> None:
-    """One record of a push that is nested too deeply takes none of the others with it."""
+    """Of the records of a push those that nest too deeply take none of the others with them."""
     (draft_id,) = await provider.send()
     body = json.loads(pushed("open", draft_id, 600))
-    deep: list[Any] = []
-    for _ in range(200):
-        deep = [deep]
-    body["data"].append({**body["data"][0], "timestamp": "2026-03-02T10:00:00Z", "x": deep})
+    # NaN is cleaned before it is stored, which other data is not.
+    for second, (depth, inner) in enumerate([(48, ""), (49, ""), (49, "NaN"), (50, ""), (50, "NaN"), (253, "")]):
+        deep = json.loads("[" * depth + inner + "]" * depth)
+        body["data"].append({**body["data"][0], "timestamp": f"2026-03-02T10:00:0{second}Z", "x": deep})
     await provider.push(json.dumps(body).encode())
     await provider.apply()
 
-    assert await provider.errors() == ["1 of 2 events are nested too deeply to be stored."]
-    assert await provider.rules(draft_id) == [("opened", 600, "default/2")]
+    assert await provider.errors() == ["Events that nest deeper than 50 levels are not stored: 3 of 7."]
+    assert len(await provider.events(draft_id)) == 4
+
+
+async def test_a_push_that_nests_too_deeply_says_so(provider: Provider) -> None:
+    """A body beyond the limit of all bodies is done with and says which limit that is."""
+    body = json.loads(pushed("open", UUID(int=1), 600))
+    body["data"][0]["x"] = json.loads("[" * 254 + "]" * 254)
+    await provider.push(json.dumps(body).encode())
+    await provider.apply()
+    assert await provider.errors() == ["The webhook body nests deeper than 256 levels."]
 
 
 MULTIPART = b'--x\r\nContent-Disposition: form-data; name="event"\r\n\r\n%s\r\n--x--\r\n'

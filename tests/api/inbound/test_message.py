@@ -99,11 +99,32 @@ def test_huge(headers: bytes, body: bytes) -> None:
         b"Subject: nobody\r\n\r\nx",
         b"From: nobody at all\r\n\r\nx",
         b"From: " + b"x" * 400 + b"@lead.example\r\n\r\nx",
-        b"From: " + b'"(' * 5000 + b"\r\n\r\nx",
-        b"From: a@b.example\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 5000,
     ],
 )
 def test_refused(raw: bytes) -> None:
-    """What has no sender, or is nested beyond reading, is refused."""
-    with pytest.raises(Malformed):
+    """What has no sender is refused."""
+    with pytest.raises(Malformed, match="no From address"):
         read_message(raw)
+
+
+def test_how_deep_messages_may_nest() -> None:
+    """A message of 100 within each other is read, one of 101 is refused with the limit."""
+    begin, level = b"From: a@b.example\r\nSubject: outermost\r\n", b"Content-Type: message/rfc822\r\n\r\n"
+    assert read_message(begin + level * 99 + b"\r\nx").subject == "outermost"
+    for deeper in (100, 5000):
+        with pytest.raises(Malformed, match=r"^The message nests deeper than 100 levels\.$"):
+            read_message(begin + level * deeper + b"\r\nx")
+
+
+@pytest.mark.parametrize("begin", ["(", "x:"])
+def test_how_many_comments_a_sender_may_have(begin: str) -> None:
+    """A From address behind fifty comments or groups within each other is looked for; more are refused."""
+    sentence = "The message's From address has more than 50 comments and groups."
+    end = {"(": ")", "x:": ""}[begin]
+    for count in (49, 50):
+        raw = f"From: {begin * count}{end * count} a@b.example\r\n\r\nx".encode()
+        assert read_message(raw).from_email == "a@b.example"
+    for count in (51, 4000):
+        with pytest.raises(Malformed) as refused:
+            read_message(f"From: {begin * count} a@b.example\r\n\r\nx".encode())
+        assert refused.value.detail == sentence

@@ -88,8 +88,11 @@ def test_a_document_too_large_or_too_deep_is_sent_whole() -> None:
     """Nobody waits for a comparison that costs more than it saves, and none fails."""
     long = [0, "x" * LONGEST_BODY]
     assert patch_between(body_of(long), body_of([1, *long[1:]])) == b""
-    deep = b"[" * 5_000 + b"]" * 5_000
-    assert patch_between(deep, b"[" * 5_000 + b"1" + b"]" * 5_000) == b""
+    for depth in (65, 5_000):
+        before, after = (b"[" * depth + inner + b"]" * depth for inner in (b'"x",1', b'"x"'))
+        assert patch_between(before, after + b" " * 100) == b""
+    before, after = (b"[" * 64 + inner + b"]" * 64 for inner in (b'"x",1', b'"x"'))
+    assert patch_between(before, after + b" " * 100) != b""
 
 
 @pytest.mark.anyio

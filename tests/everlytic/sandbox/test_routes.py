@@ -94,6 +94,8 @@ def test_malformed_json_is_400(account: Account) -> None:
     assert (v1.status_code, v1.json()["code"]) == (400, 400)
     tenant = account.call("POST", "/api/2.0/trans_mails", [1])
     assert (tenant.status_code, tenant.json()["error"]["code"]) == (400, "400")
+    deep = account.call("POST", "/transactional/email/v1/mail", changed("x", json.loads("[" * 64 + "]" * 64)))
+    assert (deep.status_code, deep.json()["code"]) == (400, 400)
 
 
 _JSON = st.recursive(
@@ -227,7 +229,8 @@ def test_paging_and_filters_of_the_read_back(account: Account) -> None:
     assert "next" not in [link["rel"] for link in last["links"]]
     assert account.call("GET", path, count=2, page=9).json()["collection"] == []
     assert account.call("GET", path, count=500).status_code == 200
-    assert account.call("GET", path, page="x").status_code == 400
+    for page in ("x", "0", "9" * 5000):
+        assert account.call("GET", path, page=page).status_code == 400
     for spelling in ("trans_group_name", "filters[trans_group_name]"):
         assert len(account.call("GET", path, **{spelling: "g1"}).json()["collection"]) == 2
     account.switch(count_over_maximum="reject", filter_spelling="plain")
