@@ -5,6 +5,7 @@ ways that real mail is broken. Here every header stays text, and is decoded wher
 """
 
 import email.policy
+import email.utils
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ _RECIPIENTS = (
 )
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
+_LENIENT: dict[str, bool] = {"strict": False} if hasattr(email.utils, "supports_strict_parsing") else {}
+"""Without it newer Pythons refuse a From such as `ann@lead.example <ann@lead.example>`, which much mail has."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -114,7 +117,7 @@ def _sender(headers: Headers) -> str:
     value = _first(headers, "from")
     if value.count("(") + value.count(":") > MAX_COMMENTS:
         raise Malformed(f"The message's From address has more than {MAX_COMMENTS} comments and groups.")
-    senders = [address for _, address in getaddresses([value]) if "@" in address]
+    senders = [address for _, address in getaddresses([value], **_LENIENT) if "@" in address]
     if not senders or len(senders[0]) > MOST_ADDRESS:
         raise Malformed("The message has no From address.")
     return senders[0].lower()

@@ -128,3 +128,18 @@ def test_how_many_comments_a_sender_may_have(begin: str) -> None:
         with pytest.raises(Malformed) as refused:
             read_message(f"From: {begin * count} a@b.example\r\n\r\nx".encode())
         assert refused.value.detail == sentence
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "ann@lead.example <ann@lead.example>",
+        "Lee, Ann <ann@lead.example>",
+        "ann@lead.example (Ann",
+        "<ann@lead.example",
+        "ann@lead.example, bob@lead.example",
+    ],
+)
+def test_a_sender_written_carelessly(sender: str) -> None:
+    """A From that is not as RFC 5322 has it, but as much mail has it, names its sender on every Python."""
+    assert read_message(f"From: {sender}\r\n\r\nx".encode()).from_email == "ann@lead.example"
