@@ -28,7 +28,9 @@ REGISTRIES = re.compile(
 def test_files_stay_short() -> None:
     """A file that grows past what can be kept in mind is split by kind."""
     long = {
-        source.path for source in sources(*PACKAGES, "benchmarks", "faults", "tests") if source.text.count("\n") > LONGEST_FILE
+        source.path
+        for source in sources(*PACKAGES, "benchmarks", "faults", "tests")
+        if source.text.count("\n") > LONGEST_FILE
     }
     assert long <= set(LONG_ON_PURPOSE)
 
