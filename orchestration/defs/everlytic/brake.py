@@ -1,7 +1,6 @@
 """One wait for all who ask the same host: when it turns one of them away, the others hold back too."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,6 +19,7 @@ class Brake:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
         """Wait until one may ask, and ask within the block; gives the moment at which it was let through."""
+        loop = asyncio.get_running_loop()
         async with AsyncExitStack() as held:
             if self._reopens is not None:
                 await held.enter_async_context(self._next)
@@ -27,12 +27,12 @@ class Brake:
                     # Somebody was served meanwhile: nobody need wait for this one.
                     await held.aclose()
                 else:
-                    await asyncio.sleep(max(self._reopens - time.monotonic(), 0.0))
-            yield time.monotonic()
+                    await asyncio.sleep(max(self._reopens - loop.time(), 0.0))
+            yield loop.time()
 
     def close(self, seconds: float) -> None:
         """Hold everybody back for so long from now on, or for longer if that was asked before."""
-        self._closed_at = time.monotonic()
+        self._closed_at = asyncio.get_running_loop().time()
         self._reopens = max(self._reopens or 0.0, self._closed_at + seconds)
 
     def open(self, asked_at: float) -> None:

@@ -1,7 +1,6 @@
 """Patience with the provider: reads that it turned away, broke off or garbled are tried again, within bounds."""
 
 import asyncio
-import time
 from collections import defaultdict
 from http import HTTPStatus
 
@@ -54,11 +53,12 @@ class PatientTransport(httpx.AsyncBaseTransport):
         """Answer the request, after as many tries as it needs and may have."""
         if request.method != "GET":
             return await self._inner.handle_async_request(request)
-        brake, deadline = self._hosts.brake(request.url), time.monotonic() + self._patience
+        brake, loop = self._hosts.brake(request.url), asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
         for attempt in range(1, self._tries + 1):
             answer = await self._ask(request, brake, deadline)
             pause = self._pause(answer, attempt)
-            if pause is None or attempt == self._tries or time.monotonic() + pause > deadline:
+            if pause is None or attempt == self._tries or loop.time() + pause > deadline:
                 break
             if _is_turned_away(answer):
                 brake.close(pause)
@@ -75,7 +75,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
         self, request: httpx.Request, brake: Brake, deadline: float
     ) -> httpx.Response | httpx.TransportError:
         try:
-            async with asyncio.timeout(deadline - time.monotonic()), brake.turn() as asked_at:
+            async with asyncio.timeout_at(deadline), brake.turn() as asked_at:
                 response = await self._inner.handle_async_request(request)
                 try:
                     # Here and not by the caller: an answer that breaks off in the middle is tried again, too.
