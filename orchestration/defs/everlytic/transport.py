@@ -58,7 +58,7 @@ class PatientTransport(httpx.AsyncBaseTransport):
         for attempt in range(1, self._tries + 1):
             answer = await self._ask(request, brake, deadline)
             pause = self._pause(answer, attempt)
-            if pause is None or attempt == self._tries or loop.time() + pause > deadline:
+            if pause is None or attempt == self._tries or loop.time() + pause >= deadline:
                 break
             if _is_turned_away(answer):
                 brake.close(pause)
