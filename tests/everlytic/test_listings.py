@@ -28,16 +28,34 @@ def test_pages_that_overlap_are_still_in_order() -> None:
 
 
 def test_a_list_that_shows_no_order_is_read_on() -> None:
-    """Oldest first, all of one second, out of order once, without a time: nothing proves that later pages are older."""
+    """Oldest first, all of one second, out of order once within a page or between two, one row without a time.
+
+    None of that proves that later pages are older, however far before noon they lie.
+    """
     for pages in (
         [at(-9, -8), at(-7, 1)],
         [at(-9, -9), at(-9, -9)],
         [at(-2, -1, -3), at(-4, -5)],
         [at(-1, None)],
+        [at(-1, -2, None)],
         [at(), at(None)],
+        [at(3, -5), at(9, -1), at(-2, -3)],
+        [at(9, 5), at(2, 1), at(7, -1), at(-2, -3)],
     ):
         order = NewestFirst(NOON)
         assert not any(order.is_past(page) for page in pages)
+
+
+def test_a_page_that_begins_at_the_oldest_moment_is_not_past() -> None:
+    """The first row of a page decides: one minute after noon and noon itself are not past, one minute before is."""
+    for first, is_past in ((1, False), (0, False), (-1, True)):
+        assert NewestFirst(NOON).is_past(at(first, -2)) is is_past
+
+
+def test_an_order_once_shown_is_remembered() -> None:
+    """After a page that descends, a page of one minute before noon is past, also where one between had no times."""
+    order = NewestFirst(NOON)
+    assert [order.is_past(page) for page in (at(3, 1), at(-1, None), at(-1, -1))] == [False, False, True]
 
 
 def test_without_a_bound_all_is_read() -> None:

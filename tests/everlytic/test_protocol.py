@@ -101,6 +101,114 @@ def test_each_failed_send_is_one_error_with_a_known_outcome(
     assert caught.value.status == answer.status
 
 
+@pytest.mark.parametrize("status", [100, 199, 200, 299, 300, 399, 400, 499, 500, 599])
+def test_only_a_2xx_is_a_success(status: int) -> None:
+    """With the same ids in its body, 200 to 299 is a success, from 500 on the provider failed, others are unknown."""
+    answer = response(status, {"transactions": [{"id": "a"}]})
+    if 200 <= status <= 299:
+        assert protocol.decipher_send(answer).transaction_ids == ("a",)
+        return
+    with pytest.raises(errors.OutcomeUnknown) as caught:
+        protocol.decipher_send(answer)
+    assert type(caught.value) is (errors.ProviderBroken if status >= 500 else errors.UnrecognisedAnswer)
+
+
+@pytest.mark.parametrize("reason", ["required", "invalid"])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.InvalidRequest),
+        (404, errors.InvalidRequest),
+        (422, errors.InvalidRequest),
+        (399, errors.UnrecognisedAnswer),
+        (405, errors.UnrecognisedAnswer),
+        (409, errors.UnrecognisedAnswer),
+        (413, errors.UnrecognisedAnswer),
+        (421, errors.UnrecognisedAnswer),
+        (423, errors.UnrecognisedAnswer),
+        (499, errors.UnrecognisedAnswer),
+        (500, errors.ProviderBroken),
+    ],
+)
+def test_a_recognised_reason_refuses_a_send_only_under_a_status_of_validation(
+    reason: str, status: int, kind: type[EverlyticError]
+) -> None:
+    """Under 400, 404 and 422 the mail was refused; under any other status the same body proves nothing."""
+    with pytest.raises(EverlyticError) as caught:
+        protocol.decipher_send(v1_problem(reason, status))
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("reasons", [["required", "new"], ["new", "invalid"], ["", "required"]])
+def test_one_unknown_reason_among_known_ones_proves_nothing(reasons: list[str]) -> None:
+    """A refusal is one only if each of its reasons is known."""
+    body = {"error": {"errors": [{"reason": reason, "location": "x"} for reason in reasons]}}
+    with pytest.raises(errors.UnrecognisedAnswer):
+        protocol.decipher_send(response(400, body))
+
+
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize(
+    ("words", "is_quota"),
+    [
+        ("Quota", True),
+        ("your allowance", True),
+        ("no credit", True),
+        ("no credits left", True),
+        ("daily limit", True),
+        ("monthly-limit", True),
+        ("sending_limit", True),
+        ("message limit", True),
+        ("accredited", False),
+        ("credentials", False),
+        ("rate limit", False),
+        ("limit", False),
+        ("", False),
+    ],
+)
+def test_each_word_of_a_used_up_quota_is_recognised(status: int, words: str, is_quota: bool) -> None:
+    """Each word, in the message or in a reason, tells a used up quota from a refused key and from a rate limit."""
+    otherwise = errors.Unauthorized if status == 403 else errors.RateLimited
+    for body in ({"message": words}, {"error": {"errors": [{"reason": words}]}}, {"error": {"code": words}}):
+        with pytest.raises(EverlyticError) as caught:
+            protocol.decipher_send(response(status, body))
+        assert type(caught.value) is (errors.QuotaUsedUp if is_quota else otherwise)
+
+
+@pytest.mark.parametrize("length", [0, 1, 299, 300, 301])
+def test_a_message_is_quoted_up_to_300_characters(length: int) -> None:
+    """The provider's message stands at the end of the sentence, cut after 300 characters."""
+    with pytest.raises(errors.ProviderBroken) as caught:
+        protocol.decipher_send(response(500, {"message": "x" * length}))
+    said = f" It says: {'x' * min(length, 300)}" if length else ""
+    assert str(caught.value) == f"Everlytic failed with 500; whether it acted is not known.{said}"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"code": 10601}, "10601"),
+        ({"error": {"code": "10601"}}, "10601"),
+        ({"code": 1, "error": {"code": 2}}, "1"),
+        ({}, None),
+    ],
+)
+def test_the_code_of_either_host_is_kept(body: dict[str, object], code: str | None) -> None:
+    """v1 writes its code at the top, the tenant API inside `error`; the top counts first."""
+    with pytest.raises(EverlyticError) as caught:
+        protocol.decipher_send(response(400, body))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "transactions", [[{"id": ""}], [{"id": "a"}, {"id": ""}], [{"id": 7}], ["a"], [{"id": "a"}, "b"]]
+)
+def test_an_id_that_is_no_text_is_no_success(transactions: list[object]) -> None:
+    """Each recipient has an id that is a text with at least one character, or the outcome is unknown."""
+    with pytest.raises(errors.UnrecognisedAnswer):
+        protocol.decipher_send(response(200, {"transactions": transactions}))
+
+
 @given(
     status=st.integers(200, 599),
     body=st.binary(max_size=200)
@@ -163,6 +271,13 @@ def test_reads_survive_any_body(body: bytes) -> None:
             30.0,
         ),
         ({"retry-after": format_datetime(NOW, usegmt=True)}, None, None),
+        ({"retry-after": format_datetime(NOW, usegmt=True).replace("GMT", "-0000")}, NOW - timedelta(seconds=5), 5.0),
+        ({"retry-after": format_datetime(NOW, usegmt=True)}, NOW - timedelta(seconds=1), 1.0),
+        ({"retry-after": format_datetime(NOW, usegmt=True)}, NOW, 0.0),
+        ({"retry-after": format_datetime(NOW, usegmt=True)}, NOW + timedelta(seconds=1), 0.0),
+        ({"retry-after": "9" * 308}, None, float("9" * 308)),
+        ({"retry-after": "9" * 309}, None, None),
+        ({"retry-after": "1.5"}, NOW, None),
         ({"retry-after": "soon"}, NOW, None),
         ({"retry-after": "-5"}, NOW, None),
         ({}, NOW, None),
@@ -247,6 +362,94 @@ def test_pages_follow_next_until_it_is_missing() -> None:
     assert hooks.next_url is None
 
 
+@pytest.mark.parametrize(
+    ("links", "following"),
+    [
+        ([{"rel": "next", "href": "a"}, {"rel": "next", "href": "b"}], "a"),
+        ([{"rel": "next", "href": 7}], None),
+        ([{"rel": "next"}], None),
+        ([{"rel": "prev", "href": "a"}], None),
+        (["next"], None),
+        ({"next": "a"}, None),
+        (None, None),
+    ],
+)
+def test_the_next_page_is_the_first_link_that_says_next(links: object, following: str | None) -> None:
+    """A tenant collection without such a link, or with one that is no text, is the last page."""
+    page = protocol.decipher_transactions(response(200, {"links": links, "collection": []}))
+    assert page.next_url == following
+
+
+@pytest.mark.parametrize("links", [{"next": ""}, {"next": 7}, {}, [], None])
+def test_v1_pages_end_without_a_text_in_next(links: object) -> None:
+    """A v1 list whose `links.next` is no text, or empty, is the last page."""
+    assert protocol.decipher_webhooks(response(200, {"data": [], "links": links})).next_url is None
+    hooks = protocol.decipher_webhooks(response(200, {"data": [], "links": {"next": "n"}}))
+    assert hooks.next_url == "n"
+
+
+def test_items_are_read_bare_or_wrapped() -> None:
+    """An item of a list stands in `data`, in `data.event`, or bare; a webhook in `data` or bare."""
+    event = {"event_id": "a", "event_type": "open"}
+    wrapped: list[object] = [event, {"data": event}, {"data": {"event": event}}, {"event": event}]
+    page = protocol.decipher_callback_events(response(200, {"collection": wrapped}))
+    assert [item.id for item in page.items] == ["a"] * 4
+    hook = {"id": 3, "url": "https://r.test/h"}
+    for body in (hook, {"data": hook}, {**hook, "data": []}):
+        assert protocol.decipher_webhook(response(201, body)).id == "3"
+
+
+@pytest.mark.parametrize("status", [None, 1, 0, "true", [], {}])
+def test_only_a_boolean_is_a_status(status: object) -> None:
+    """A status that is true or false is given as it is; anything else is an error, not a guess."""
+    assert protocol.decipher_status(response(200, {"status": True})) is True
+    assert protocol.decipher_status(response(200, {"status": False})) is False
+    with pytest.raises(errors.UnrecognisedAnswer):
+        protocol.decipher_status(response(200, {"status": status}))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (0, None),
+        ("0", None),
+        (1, datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        (-1, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (" 1 ", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("", None),
+        (None, None),
+        (True, None),
+        ("2026-05-01T14:00:00+02:00", NOW),
+        ("2026-05-01 12:00:00", NOW),
+        (253402300799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_a_time_in_each_form(written: object, read: datetime | None) -> None:
+    """Seconds since 1970 (0 is never), their digits, and ISO texts (UTC without a zone) are read as UTC."""
+    moment = Transaction.model_validate({"id": "a", "send_date": written}).sent_at
+    assert moment == read
+    assert moment is None or moment.utcoffset() == timedelta(0)
+
+
+def test_a_time_after_the_last_one_is_refused() -> None:
+    """A second after the last that a calendar has is an error and not another time."""
+    with pytest.raises(ValueError, match=r"no calendar has|out of range"):
+        Transaction.model_validate({"id": "a", "send_date": 253402300800})
+
+
+def test_a_group_is_read_under_either_name() -> None:
+    """The provider calls the group of a transaction `group_name` or `trans_group_name`."""
+    for name in ("group_name", "trans_group_name"):
+        assert Transaction.model_validate({"id": "a", name: "g"}).group_name == "g"
+
+
+def test_the_first_value_of_a_header_counts_and_an_empty_one_does_not() -> None:
+    """Of several values the first is given; a header without a value is as if it were not there."""
+    headers = {"X-Salesmatter-Draft": [], "X-SALESMATTER-DRAFT": ["first", "second"]}
+    assert Transaction.model_validate({"id": "a", "custom_headers": headers}).message_id == "first"
+    assert Transaction.model_validate({"id": "a", "custom_headers": {"X-SalesMatter-Draft": []}}).message_id is None
+
+
 def test_a_webhook_that_cannot_be_read_does_not_show_its_password() -> None:
     """The error about an unreadable webhook names fields, never values."""
     body = {"data": [{"id": ["?"], "auth_details": {"password": "hunter2"}}], "links": {}}
@@ -260,6 +463,36 @@ def test_an_overview_report_leaves_the_unsaid_empty() -> None:
     """A figure the provider does not give is None, not 0."""
     report = protocol.decipher_report("7", response(200, {"item": {"message_reads": "3"}}))
     assert (report.email_id, report.opens, report.complaints) == ("7", 3, None)
+
+
+def test_each_figure_of_a_report_is_read_from_its_own_field() -> None:
+    """Ten fields with ten different numbers become ten figures, none of them under another's name."""
+    item = {
+        "email_message_count": 1,
+        "message_delivered": 2,
+        "message_reads": 3,
+        "message_reads_unique": 4,
+        "message_link_clicks": 5,
+        "message_link_clicks_unique": 6,
+        "email_bounce_hard_count": 7,
+        "email_bounce_soft_count": 8,
+        "unsubscribe_count": 9,
+        "complaints_count": 10,
+    }
+    report = protocol.decipher_report("7", response(200, {"item": item}))
+    assert report.model_dump(exclude={"email_id", "raw"}) == {
+        "sent": 1,
+        "delivered": 2,
+        "opens": 3,
+        "unique_opens": 4,
+        "clicks": 5,
+        "unique_clicks": 6,
+        "hard_bounces": 7,
+        "soft_bounces": 8,
+        "unsubscribes": 9,
+        "complaints": 10,
+    }
+    assert report.raw == item
 
 
 def test_a_list_is_read_on_past_what_cannot_be_read() -> None:

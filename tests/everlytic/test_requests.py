@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from everlytic.models import Address, Attachment, Personalisation, WebhookRegistration
+from everlytic.models import Address, Attachment, Mail, Personalisation, ProviderEventType, WebhookRegistration
 from everlytic.requests import RequestBuilder, filter_parameters, mail_body, webhook_body
 from everlytic.sandbox.validation import read_mail, read_webhook
 from tests.everlytic.mails import a_mail
@@ -25,7 +25,9 @@ def test_mail_body_is_the_documented_schema() -> None:
     """Each field of a mail stands where the v1 schema wants it, and absent ones are left out."""
     mail = a_mail(
         cc=[Address(email="cc@x.example")],
+        bcc=[Address(email="bcc@x.example", name="Audit")],
         custom_headers={"X-Thing": "one"},
+        template_id="1b0c2f0e-2c9c-4b0a-9d27-3b6a0e6f5a10",
         track_opens=True,
         track_links=False,
         personalisation=Personalisation(common={"a": "1"}, unique={"thandi@lead.example": {"b": "2"}}),
@@ -40,6 +42,7 @@ def test_mail_body_is_the_documented_schema() -> None:
             "to": [{"email": "thandi@lead.example", "name": "Thandi"}],
             "reply_to": {"email": "replies@sales.example"},
             "cc": [{"email": "cc@x.example"}],
+            "bcc": [{"email": "bcc@x.example", "name": "Audit"}],
             "custom_headers": {"X-Thing": ["one"], "X-SalesMatter-Draft": ["draft-1"]},
         },
         "body": {
@@ -50,12 +53,56 @@ def test_mail_body_is_the_documented_schema() -> None:
                 "unique_fields": [{"thandi@lead.example": {"b": "2"}}],
             },
         },
-        "options": {"group_name": "sequence-1", "track_opens": True, "track_links": False},
+        "options": {
+            "group_name": "sequence-1",
+            "template_id": "1b0c2f0e-2c9c-4b0a-9d27-3b6a0e6f5a10",
+            "track_opens": True,
+            "track_links": False,
+        },
         "attachments": {
             "data": [{"filename": "a.pdf", "data": base64.b64encode(b"%PDF").decode(), "content_id": "cid"}],
             "options": {"track": True},
         },
     }
+
+
+def test_a_mail_with_one_field_of_each_kind_has_nothing_else() -> None:
+    """The smallest mail is a recipient, a sender, a subject and a text: no empty field goes out."""
+    mail = Mail.model_validate(
+        {"to": [{"email": "a@b"}], "from_": {"email": "c@d"}, "subject": "Hello", "text": "Hello"}
+    )
+    assert mail_body(mail) == {
+        "headers": {"subject": "Hello", "to": [{"email": "a@b"}], "from": {"email": "c@d"}},
+        "body": {"text": "Hello"},
+    }
+
+
+@pytest.mark.parametrize("name", ["X-SalesMatter-Draft", "x-salesmatter-draft"])
+def test_a_message_header_of_the_callers_is_left_alone(name: str) -> None:
+    """A mail that carries the header already, in any case, is not given it a second time."""
+    assert mail_body(a_mail(custom_headers={name: "own"}))["headers"]["custom_headers"] == {name: ["own"]}  # type: ignore[index] # the headers are an object
+
+
+@pytest.mark.parametrize(
+    ("email", "is_address"),
+    [
+        ("a@b", True),
+        ("a@", False),
+        ("@b", False),
+        ("ab", False),
+        ("abc", False),
+        ("ab@", False),
+        ("@ab", False),
+        ("", False),
+    ],
+)
+def test_an_address_has_two_sides(email: str, is_address: bool) -> None:
+    """The shortest address is a character, an at sign and a character."""
+    if is_address:
+        assert Address(email=email).email == email
+        return
+    with pytest.raises(ValidationError):
+        Address(email=email)
 
 
 @given(
@@ -113,6 +160,37 @@ def test_a_registration_is_complete_and_valid() -> None:
     assert body["auth_type"] == "basic"
     assert body["auth_details"] == {"username": "u", "password": "p"}
     assert read_webhook(body)[1] == []
+
+
+@pytest.mark.parametrize(
+    "credentials", [{}, {"username": "u"}, {"password": SecretStr("p")}, {"username": None, "password": None}]
+)
+def test_half_of_the_credentials_are_none(credentials: dict[str, object]) -> None:
+    """Without a username or without a password a registration asks for no authentication."""
+    body = webhook_body(WebhookRegistration.model_validate({"url": "https://r.test/h", **credentials}))
+    assert not {"auth_type", "auth_details"} & set(body)
+
+
+def test_a_registration_says_what_the_caller_chose() -> None:
+    """Each choice goes out as it was made, the HTML included."""
+    body = webhook_body(
+        WebhookRegistration(
+            url="https://r.test/h",
+            event_types=(ProviderEventType.OPEN,),
+            verb="put",
+            content_type="application/x-www-form-urlencoded",
+            field_set="legacy",
+            include_html=True,
+        )
+    )
+    assert body == {
+        "event_types": ["open"],
+        "url": "https://r.test/h",
+        "verb": "put",
+        "content_type": "application/x-www-form-urlencoded",
+        "field_set": "legacy",
+        "settings": {"include_html": True},
+    }
 
 
 def test_requests_carry_basic_and_hide_it() -> None:

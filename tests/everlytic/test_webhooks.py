@@ -1,6 +1,7 @@
 """Pushed bodies of every shape become events with one stable key."""
 
 import contextlib
+import gzip
 import json
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from everlytic.errors import MalformedDelivery
 from everlytic.models import CallbackEvent, ProviderEventType
 from everlytic.requests import basic_authorization
+from everlytic.webhook_bodies import MOST_BYTES
 from everlytic.webhooks import ProviderEvent, from_callback_event, matches_basic, parse_delivery, read_record
 
 RECEIVED = datetime(2026, 1, 5, 16, tzinfo=UTC)
@@ -114,6 +116,116 @@ def test_several_records_are_several_events() -> None:
     found = parse_delivery(json.dumps(standard(data=[record, later])).encode(), JSON, RECEIVED)
     assert [one.event_id for one in found] == ["event-1", "event-2"]
     assert len({one.key for one in found}) == 2
+
+
+def test_a_legacy_list_is_as_many_events() -> None:
+    """Each object of a list in `event` is an event, the first and the last as well, and others in it are passed."""
+    records = [legacy(event_id=name, event_date=None)["event"] for name in ("a", "b", "c")]
+    events = parse_delivery(json.dumps({"event": [*records, 7]}).encode(), JSON, RECEIVED)
+    assert [event.event_id for event in events] == ["a", "b", "c"]
+    assert len({event.key for event in events}) == 3
+
+
+def test_the_id_of_a_delivery_is_that_of_its_first_record_alone() -> None:
+    """Of two undated records without ids the first takes the delivery's id, and so they are two events."""
+    record = standard()["data"][0]  # type: ignore[index] # the helper builds a list
+    body = standard(timestamp=None, data=[record, {**record, "link_url": "https://x.test/b"}])
+    first, second = parse_delivery(json.dumps(body).encode(), JSON, RECEIVED)
+    assert (first.event_id, second.event_id) == ("event-1", None)
+    assert first.key != second.key
+    assert (first.is_dated, second.is_dated) == (False, False)
+
+
+def test_what_a_record_says_itself_counts_before_what_its_delivery_says() -> None:
+    """A record's own type and time win; our header wins over the message id, in the record or in its transaction."""
+    record = standard()["data"][0]  # type: ignore[index] # the helper builds a list
+    own = {**record, "type": "open", "timestamp": "2026-01-05T15:42:00Z"}
+    event = only(standard(data=[own]))
+    assert (event.type, event.occurred_at) == ("open", datetime(2026, 1, 5, 15, 42, tzinfo=UTC))
+    headers = {"X-SalesMatter-Draft": ["draft-2"]}
+    assert only(standard(data=[{**record, "custom_headers": headers}])).message_id == "draft-2"
+    transaction = {**record["transaction"], "custom_headers": headers}
+    assert only(standard(data=[{**record, "transaction": transaction}])).message_id == "draft-2"
+    assert only(legacy(message_id="draft-3")).message_id == "draft-1"
+
+
+def test_undated_events_without_an_id_differ_by_all_they_say() -> None:
+    """Time as it was written, type, mail, recipient and link each tell two events apart; a repeat is the same event."""
+    said = {"event_id": None, "event_date": "soon"}
+    changes: list[dict[str, object]] = [
+        {},
+        {"event_date": "later"},
+        {"event_type": "open"},
+        {"custom_headers": {}},
+        {"email_to": "cc@example.test"},
+        {"link_url": "https://x.test/b"},
+    ]
+    keys = [only(legacy(**{**said, **change})).key for change in changes]
+    assert len(set(keys)) == len(changes)
+    assert keys == [only(legacy(**{**said, **change})).key for change in changes]
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_same"),
+    [
+        ("2026-01-05T15:41:30.999999Z", False),
+        ("2026-01-05T15:41:31Z", True),
+        ("2026-01-05T15:41:31.999999Z", True),
+        ("2026-01-05T15:41:32Z", False),
+    ],
+)
+def test_events_of_one_second_are_one(moment: str, is_same: bool) -> None:
+    """The first and the last microsecond of a second give one key, those beside them another."""
+    assert (only(standard(timestamp=moment)).key == only(standard()).key) is is_same
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_zipped_body_is_read_up_to_its_limit(over: int) -> None:
+    """A body that unzips to one byte less than the limit or to the limit is read; one byte more is refused."""
+    payload = json.dumps(standard()).encode()
+    body = gzip.compress(payload + b" " * (MOST_BYTES + over - len(payload)), compresslevel=1)
+    if over <= 0:
+        assert parse_delivery(body, JSON, RECEIVED)[0].key == only(standard()).key
+        return
+    with pytest.raises(MalformedDelivery, match="cut off or larger than 52428800 bytes"):
+        parse_delivery(body, JSON, RECEIVED)
+
+
+@pytest.mark.parametrize("lost", [1, 8, 20])
+def test_a_zipped_body_that_is_cut_off_is_refused(lost: int) -> None:
+    """Without its last byte, without its checksum or without its last words, a zipped body is no delivery."""
+    body = gzip.compress(json.dumps(standard()).encode())
+    assert parse_delivery(body, JSON, RECEIVED)
+    with pytest.raises(MalformedDelivery, match="zipped"):
+        parse_delivery(body[:-lost], JSON, RECEIVED)
+
+
+@pytest.mark.parametrize("name", ["event", "payload", "data"])
+def test_a_form_may_carry_json_under_each_name(name: str) -> None:
+    """JSON in a field called event, payload or data is read alike."""
+    body = urlencode({name: json.dumps(legacy()["event"])}).encode()
+    assert parse_delivery(body, FORM, RECEIVED)[0].key == only(legacy()).key
+
+
+def test_a_bracketed_list_keeps_the_order_of_its_numbers() -> None:
+    """Twelve records numbered 0 to 11 come in that order: 10 follows 9 and not 1."""
+    fields = {}
+    for number in range(12):
+        fields[f"event[{number}][event_type]"] = "open"
+        fields[f"event[{number}][event_id]"] = f"e{number}"
+    events = parse_delivery(urlencode(fields).encode(), FORM, RECEIVED)
+    assert [event.event_id for event in events] == [f"e{number}" for number in range(12)]
+
+
+@pytest.mark.parametrize(("digits", "is_list"), [(8, True), (9, True), (10, False)])
+def test_a_number_in_brackets_is_a_place_up_to_nine_digits(digits: int, is_list: bool) -> None:
+    """A field numbered with up to nine digits makes a list; one with ten is a name, so it holds no event."""
+    body = urlencode({f"event[{'1' * digits}][event_type]": "open"}).encode()
+    if is_list:
+        assert parse_delivery(body, FORM, RECEIVED)[0].type == "open"
+        return
+    event = parse_delivery(body, FORM, RECEIVED)[0]
+    assert (event.type, event.data) == ("", {"1" * digits: {"event_type": "open"}})
 
 
 @pytest.mark.parametrize(
@@ -262,10 +374,25 @@ def test_basic_matches_only_itself(username: str, password: str) -> None:
     assert matches_basic(header, username, password) == (f"{username}:{password}" == "hook:pa:ss")
 
 
-@pytest.mark.parametrize("header", [None, "", "Basic", "Basic !!!", "Bearer aG9vazpwOnM=", "Basic aG9vazpwYQ"])
+RIGHT = basic_authorization("hook", "pa:ss").removeprefix("Basic ")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(None, "", "Basic", "Basic ", "Basic !!!", RIGHT, f"Bearer {RIGHT}", f"Basic{RIGHT}", f"Basic {RIGHT[:-1]}"),
+        *(f"Basic {RIGHT} {RIGHT}", basic_authorization("hook", "pa:s"), basic_authorization("hook", "pa:sss")),
+    ],
+)
 def test_other_authorization_fails(header: str | None) -> None:
-    """Absent, broken and foreign headers fail without an exception."""
+    """Absent and broken headers, and another scheme with the right credentials, fail without an exception."""
     assert not matches_basic(header, "hook", "pa:ss")
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
+def test_the_scheme_is_read_in_any_case(scheme: str) -> None:
+    """RFC 7235 lets a client write the scheme in any case."""
+    assert matches_basic(f"{scheme} {RIGHT}", "hook", "pa:ss")
 
 
 def test_who_knows_the_mail_names_it_for_both_feeds() -> None:
