@@ -19,16 +19,16 @@ class Brake:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
         """Wait until one may ask, and ask within the block; gives the moment at which it was let through."""
-        loop = asyncio.get_running_loop()
         async with AsyncExitStack() as held:
             if self._reopens is not None:
                 await held.enter_async_context(self._next)
+                # Again after each wait: the host may have turned another caller away for longer meanwhile.
+                while seconds := self._seconds_left():  # noqa: ASYNC110 - it waits for a time
+                    await asyncio.sleep(seconds)
                 if self._reopens is None:
                     # Somebody was served meanwhile: nobody need wait for this one.
                     await held.aclose()
-                else:
-                    await asyncio.sleep(max(self._reopens - loop.time(), 0.0))
-            yield loop.time()
+            yield asyncio.get_running_loop().time()
 
     def close(self, seconds: float) -> None:
         """Hold everybody back for so long from now on, or for longer if that was asked before."""
@@ -39,3 +39,7 @@ class Brake:
         """Let everybody ask, because somebody was served who was let through after the last one was turned away."""
         if asked_at >= self._closed_at:
             self._reopens = None
+
+    def _seconds_left(self) -> float:
+        """Return how long everybody is to hold back from now on."""
+        return max((self._reopens or 0.0) - asyncio.get_running_loop().time(), 0.0)
