@@ -1,6 +1,7 @@
 """What Dagster loads: the graph, its groups, its schedules."""
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -9,7 +10,7 @@ from orchestration.clock import Clock
 from orchestration.defs.everlytic.partitions import business_days, business_days_of
 from orchestration.defs.operations.lookback import lately
 from orchestration.defs.operations.resources import BusinessClock
-from orchestration.defs.operations.schedules import intraday, nightly
+from orchestration.defs.operations.schedules import UNDER_WAY, intraday, nightly
 from orchestration.settings import OrchestrationSettings
 
 pytestmark = pytest.mark.filterwarnings("default")  # Dagster's own deprecations are not ours to fail on
@@ -74,36 +75,58 @@ def test_the_build_alone_asks_nobody(loaded: dg.Definitions) -> None:
 
 
 def test_schedules_ask_for_the_days_that_still_move() -> None:
-    """Intraday runs cover yesterday and today, the nightly one the week before, by the business clock."""
+    """Every quarter of an hour yesterday and today, at 01:20 the week before, by the business clock.
+
+    The checks of the first look at the last three days, those of the other at everything; both run from the start.
+    """
     clock = BusinessClock(text="0,2026-03-09T23:30:00+02:00,0.000000001")
-    for schedule, first in ((intraday, "2026-03-08"), (nightly, "2026-03-01")):
-        with (
-            dg.instance_for_test() as instance,
-            dg.build_schedule_context(instance=instance, resources={"clock": clock}) as context,
+    lookback = {"resources": {"lookback": {"config": {"days": 3}}}}
+    with dg.instance_for_test() as instance:
+        for schedule, cron, first, config in (
+            (intraday, "*/15 * * * *", "2026-03-08", lookback),
+            (nightly, "20 1 * * *", "2026-03-01", {}),
         ):
-            requests = schedule.evaluate_tick(context).run_requests
-        assert requests is not None
-        (request,) = requests
-        assert request.tags["dagster/asset_partition_range_start"] == first
-        assert request.tags["dagster/asset_partition_range_end"] == "2026-03-09"
+            with dg.build_schedule_context(instance=instance, resources={"clock": clock}) as context:
+                requests = schedule.evaluate_tick(context).run_requests
+            assert requests is not None
+            (request,) = requests
+            assert request.tags["dagster/asset_partition_range_start"] == first
+            assert request.tags["dagster/asset_partition_range_end"] == "2026-03-09"
+            assert request.run_config == config
+            assert (schedule.cron_schedule, schedule.default_status) == (cron, dg.DefaultScheduleStatus.RUNNING)
 
 
 def test_a_slow_run_is_not_overtaken() -> None:
-    """While a sync is under way a tick asks for nothing and says why; when it is over the next one asks again."""
+    """While a sync is under way in any state, a tick asks for nothing and says why; otherwise it asks.
+
+    A run of another job, in any state, holds nothing up.
+    """
     clock = BusinessClock(text="0,2026-03-09T23:30:00+02:00,0.000000001")
+    assert {status.name for status in UNDER_WAY} == {"QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING"}
     with dg.instance_for_test() as instance:
-        for status, asks in ((dg.DagsterRunStatus.STARTED, False), (dg.DagsterRunStatus.SUCCESS, True)):
-            run = instance.create_run_for_job(_nothing, status=status)
-            with dg.build_schedule_context(instance=instance, resources={"clock": clock}) as context:
-                tick = intraday.evaluate_tick(context)
-            assert bool(tick.run_requests) is asks
-            assert asks or (tick.skip_message or "").startswith(f"Run {run.run_id} of sync_and_build is still started")
-            instance.delete_run(run.run_id)
+        # A queued run wants a code location of its own; the line above has its state.
+        for name in ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "SUCCESS", "FAILURE", "CANCELED"):
+            status = dg.DagsterRunStatus[name]
+            for job in (_sync, _other):
+                run = instance.create_run_for_job(job, status=status)
+                with dg.build_schedule_context(instance=instance, resources={"clock": clock}) as context:
+                    tick = intraday.evaluate_tick(context)
+                holds = job is _sync and status in UNDER_WAY
+                assert len(tick.run_requests or []) == (0 if holds else 1)
+                state = status.value.lower().replace("_", " ")
+                sentence = f"Run {run.run_id} of sync_and_build is still {state}." if holds else None
+                assert tick.skip_message == sentence
+                instance.delete_run(run.run_id)
 
 
 @dg.job(name="sync_and_build")
-def _nothing() -> None:
+def _sync() -> None:
     """Stand for a run of the job: what it does is of no account here."""
+
+
+@dg.job(name="build")
+def _other() -> None:
+    """Stand for a run of the other job."""
 
 
 def test_intraday_checks_look_at_the_last_days_and_others_at_everything(
@@ -123,6 +146,19 @@ def test_an_accelerated_business_day_is_known() -> None:
     ahead = Clock(0.0, datetime(2031, 5, 1, tzinfo=UTC), 1e-9)
     assert business_days_of(ahead).has_partition_key("2031-05-01")
     assert not business_days_of(Clock()).has_partition_key("2031-05-01")
+
+
+@pytest.mark.parametrize(
+    ("clock", "ahead"),
+    [(Clock(), 0), (Clock(speed=2.0, real_start=time.time(), virtual_start=datetime.now(UTC)), 120)],
+)
+def test_the_last_business_day_is_today_or_as_far_as_a_fast_clock_may_come(clock: Clock, ahead: int) -> None:
+    """The first day is the first of 2024, the last one today; for a clock that is faster it is 120 days later."""
+    midnight_between = {datetime.now(UTC).date() + timedelta(days=ahead)}
+    days = business_days_of(clock)
+    midnight_between.add(datetime.now(UTC).date() + timedelta(days=ahead))
+    assert days.get_first_partition_key() == "2024-01-01"
+    assert days.get_last_partition_key() in {day.isoformat() for day in midnight_between}
 
 
 def test_secrets_stay_out_of_what_dagster_stores(loaded: dg.Definitions) -> None:
