@@ -22,6 +22,18 @@ from salesmatter.failures import sentence_for
             OSError(errno.ENOSPC, "No space left on device", "/data/x"),
             "The disk is full (/data/x); nothing more can be written. Make room and start again.",
         ),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            "The disk is full; nothing more can be written. Make room and start again.",
+        ),
+        (OSError("odd"), "Odd."),
+        (
+            psycopg.OperationalError(""),
+            (
+                "The connection to the database failed: no reason given. "
+                "Check DATABASE_URL, and that the server is running."
+            ),
+        ),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x"), "No such file or directory (/x)."),
         (
             OSError(errno.EADDRINUSE, "in use"),
@@ -46,7 +58,13 @@ def test_foreseen_failures_have_a_sentence(error: Exception, sentence: str) -> N
     assert sentence_for(error) == sentence
 
 
-@pytest.mark.parametrize("error", [ValueError("ours"), KeyError("ours"), AssertionError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(ValueError("ours"), KeyError("ours"), AssertionError(), psycopg.ProgrammingError("ours")),
+        *(OperationalError("SELECT 1", {}, ValueError("ours")), ExceptionGroup("tasks", [ValueError("ours")])),
+    ],
+)
 def test_a_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
     """What nobody foresaw is not dressed up."""
     assert sentence_for(error) is None

@@ -70,6 +70,58 @@ def test_one_that_ends_is_named_with_its_last_words() -> None:
     assert not lives(api)
 
 
+@pytest.mark.parametrize("wait", ["watch", "wait_for"])
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        *(("exit 0", 0), ("exit 1", 1), ("exit 255", 255)),
+        *((f"kill -{name} $$", 128 + number) for name, number in (("HUP", 1), ("INT", 2), ("KILL", 9), ("TERM", 15))),
+    ],
+)
+def test_every_end_of_one_ends_all(end: str, status: int, wait: str) -> None:
+    """An end with 0 is as unexpected as one with 1 or by a signal: it is named, whether the others are ready or not."""
+    heard = Heard()
+    with Processes(heard.hear) as processes:
+        processes.start(python("api", PATIENT))
+        processes.start(Program("worker", ["/bin/sh", "-c", end], {}, ROOT))
+        with pytest.raises(ProcessEnded) as caught:
+            processes.watch() if wait == "watch" else processes.wait_for("api", lambda: False, 60)
+    assert str(caught.value) == f"The worker process ended with status {status} and said nothing."
+
+
+@pytest.mark.parametrize("lines", [1, 11, 12, 13])
+def test_the_last_twelve_lines_are_repeated(lines: int) -> None:
+    """All lines are heard; the error repeats the last twelve, also one that no line break ends."""
+    heard = Heard()
+    with Processes(heard.hear) as processes:
+        printing = f"i=1; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); done; printf 'line %s' $i"
+        processes.start(Program("worker", ["/bin/sh", "-c", printing], {}, ROOT))
+        with pytest.raises(ProcessEnded) as caught:
+            processes.watch()
+    written = [f"line {number}" for number in range(1, lines + 1)]
+    assert [line for _, line in heard] == written
+    repeated = "".join(f"\n  {line}" for line in written[-12:])
+    assert str(caught.value) == f"The worker process ended with status 0; the last it said:{repeated}"
+
+
+def test_one_that_closes_its_output_goes_on() -> None:
+    """A process that writes nothing more has not ended: it is noticed when it does."""
+    looks: list[int] = []
+    with Processes(Heard().hear) as processes:
+        processes.start(Program("quiet", ["/bin/sh", "-c", "exec >&- 2>&-; exec sleep 600"], {}, ROOT))
+        processes.start(python("loud", PATIENT))
+        processes.wait_for("loud", lambda: looks.append(1) or len(looks) > 3, 60)  # type: ignore[func-returns-value] # it counts
+        processes.check()
+    assert len(looks) == 4
+
+
+def test_one_that_is_ready_at_once_is_not_waited_for() -> None:
+    """Readiness is looked at before anything else: a process that is ready and has ended since is ready."""
+    with Processes(Heard().hear) as processes:
+        processes.start(Program("brief", ["/bin/sh", "-c", "exit 0"], {}, ROOT))
+        processes.wait_for("brief", lambda: True, 0)
+
+
 def test_a_program_that_cannot_be_started_has_ended(tmp_path: Path) -> None:
     """A missing program is told as one that ended, in its own words."""
     with Processes(Heard().hear) as processes:
