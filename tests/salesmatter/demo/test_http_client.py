@@ -92,7 +92,7 @@ def test_an_answer_that_is_cut_off_is_a_sentence(script: tuple[Script, HttpClien
 
 
 def test_a_list_is_read_page_by_page_to_its_last(script: tuple[Script, HttpClient]) -> None:
-    """Each page is asked for by the cursor of the one before, an empty one is passed, one without a cursor is the last."""
+    """Each page is asked for by the cursor of the one before, an empty page is passed, the last one has no cursor."""
     server, client = script
     pages = [([{"n": 1}, {"n": 2}], "b"), ([], "c"), ([{"n": 2}], None)]
     for name, (items, cursor) in zip(("", "b", "c"), pages, strict=True):
