@@ -91,3 +91,18 @@ def test_killed_supervisor_without_owner(made: Path) -> None:
         os.kill(supervisor, signal.SIGKILL)
         assert eventually(lambda: not server_processes(str(made / "data")))
         os.kill(owner, signal.SIGKILL)
+
+
+@on_linux
+def test_postgres_that_was_shut_down(made: Path) -> None:
+    """A Postgres that somebody shut down in good order stays down, and its home is free for the next start."""
+    with start(made) as server:
+        commit_rows(server.url)
+        supervisor = parent_of(postmaster_of(made / "data"))
+        os.kill(postmaster_of(made / "data"), signal.SIGINT)
+        assert eventually(lambda: has_ended(supervisor))
+        assert not accepts(server.url)
+        assert not (made / "server.json").exists()
+        with start(made) as again:
+            assert again.owned
+            assert kept_rows(again.url) == 1000
