@@ -1,5 +1,7 @@
 """What is read off the text of a statement: the names it asks, and whether it may write."""
 
+import contextlib
+
 import pytest
 
 from database.statements import WROTE, may_write, names_in, note, noting_names
@@ -58,7 +60,7 @@ def test_names_are_gathered_by_the_innermost_block() -> None:
     note("SELECT * FROM app.before", {})
     with noting_names() as outer:
         note("SELECT * FROM app.one", {})
-        with pytest.raises(ZeroDivisionError), noting_names() as inner:
+        with contextlib.suppress(ZeroDivisionError), noting_names() as inner:
             note("SELECT * FROM app.two", {})
             _ = 1 / 0
         note("SELECT * FROM app.three", {})
