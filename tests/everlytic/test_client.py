@@ -34,8 +34,10 @@ async def test_a_mail_goes_out_as_written(sandbox: Sandbox, http: httpx.AsyncCli
 async def test_several_recipients_have_an_id_each(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
     """One transaction id per address in `to`, in order."""
     mail = a_mail(to=[Address(email="a@x.example"), Address(email="b@x.example")])
-    result = await sandbox.client(http, sandbox.new_username()).send(mail)
-    assert len(set(result.transaction_ids)) == 2
+    username = sandbox.new_username()
+    result = await sandbox.client(http, username).send(mail)
+    captured = {one["transaction_id"]: one["recipient"] for one in sandbox.ask("mails", username=username)}
+    assert [captured[one] for one in result.transaction_ids] == ["a@x.example", "b@x.example"]
 
 
 async def test_wrong_credentials(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
@@ -94,10 +96,11 @@ async def test_a_refused_mail_names_the_field(sandbox: Sandbox, http: httpx.Asyn
     with pytest.raises(errors.InvalidRequest) as caught:
         await sandbox.client(http, sandbox.new_username()).send(a_mail("no-dot@localhost"))
     assert [one.location for one in caught.value.problems] == ["headers.to.0.email"]
+    assert caught.value.outcome is Outcome.REJECTED
 
 
 async def test_nothing_listening_is_not_sent(http: httpx.AsyncClient, sandbox: Sandbox) -> None:
-    """A refused connection and an unknown host prove that nothing left."""
+    """A refused connection proves that nothing left."""
     with running_receiver() as gone:
         url = gone.url
     closed = Sandbox(url, sandbox.control, sandbox.process)
@@ -142,6 +145,9 @@ async def test_transactions_are_paged_filtered_and_found(sandbox: Sandbox, http:
     )
     listed = [one async for one in client.iter_transactions(page_size=2)]
     assert sorted(str(one.message_id) for one in listed) == [f"m{n}" for n in range(7)]
+    moments = [one.sent_at for one in listed if one.sent_at is not None]
+    assert moments == sorted(moments, reverse=True)
+    assert len(moments) == 7
     assert {one.message_id async for one in client.iter_transactions(group_name="g1")} == {"m1", "m3", "m5"}
     found = await client.find_transaction_by_custom_header(MESSAGE_HEADER, "m4")
     assert found is not None
@@ -153,7 +159,7 @@ async def test_transactions_are_paged_filtered_and_found(sandbox: Sandbox, http:
 
 
 async def test_a_window_of_time(sandbox: Sandbox, http: httpx.AsyncClient) -> None:
-    """`since` is inclusive, `until` exclusive, and pages wholly before `since` are not asked for."""
+    """`since` is inclusive, `until` exclusive, newest first; a window after the last mail is empty."""
     username = sandbox.new_username()
     client = sandbox.client(http, username)
     moments = []
@@ -238,6 +244,8 @@ async def test_a_bulk_email_and_its_report(sandbox: Sandbox, http: httpx.AsyncCl
     assert 150 < report.delivered < 200
     assert 20 < report.unique_opens <= report.opens
     assert [one.status async for one in client.iter_bulk_emails()] == ["sent"]
+    bounces = (report.hard_bounces or 0) + (report.soft_bounces or 0)
+    assert report.delivered + bounces == report.sent
     with pytest.raises(errors.NotFound):
         await client.campaign_report("999")
 

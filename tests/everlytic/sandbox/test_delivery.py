@@ -78,7 +78,10 @@ async def test_every_registration_is_honoured(
 async def test_failed_deliveries_are_retried_then_parked_then_reprocessed(
     sandbox: Sandbox, http: httpx.AsyncClient, receiver: Receiver
 ) -> None:
-    """A delivery is retried every five minutes for three days, then parked; a reprocess within seven days brings it."""
+    """A failed delivery is retried after five minutes, parked after three days, and brought by a reprocess.
+
+    The times of all tries between are those of `test_postman.py`.
+    """
     receiver.answer = lambda _: 503
     username, client = await subscribed(sandbox, http, receiver, event_types=("failed",))
     sent = await client.send(a_mail())
