@@ -52,6 +52,8 @@ class LangfuseReceiver:
     """What every request is answered with, whatever it is; None for the proper answer."""
     body: bytes | None = None
     """The body of such an answer."""
+    loses_answers: bool = False
+    """Whether a prompt is made and the answer to that is a server error."""
     hold: threading.Event = field(default_factory=threading.Event)
     """While it is not set, nothing is answered."""
 
@@ -152,7 +154,8 @@ def _play(receiver: LangfuseReceiver, verb: str, path: str, encoding: str | None
             receiver.scores[score["id"]] = score
         return 200, {"id": "batch"}
     if (verb, parts.path) == ("POST", PROMPTS):
-        return 201, receiver.create_prompt(json.loads(body))
+        made = receiver.create_prompt(json.loads(body))
+        return (503, {"message": "lost"}) if receiver.loses_answers else (201, made)
     name, _, version = parts.path.removeprefix(f"{PROMPTS}/").partition("/versions/")
     name = unquote(name)
     if verb == "PATCH" and version:

@@ -27,7 +27,7 @@ def receiver(server: LangfuseReceiver) -> LangfuseReceiver:
     """Give the project without any prompt, in good health."""
     server.prompts.clear()
     server.asked_labels.clear()
-    server.status, server.body = None, None
+    server.status, server.body, server.loses_answers = None, None, False
     return server
 
 
@@ -151,6 +151,13 @@ def test_nobody_there_is_told(receiver: LangfuseReceiver) -> None:
     [
         (503, b'{"message": "down"}', "answered with HTTP status 503: push again later"),
         (502, b"<html>Bad gateway</html>", "answered with HTTP status 502: push again later"),
+        (500, b"", "answered with HTTP status 500: push again later"),
+        (429, b"{}", "answered with HTTP status 429: push again later"),
+        (401, b"{}", r"refuses the keys \(HTTP status 401\): check LANGFUSE_PUBLIC_KEY"),
+        (403, b"{}", r"refuses the keys \(HTTP status 403\): check LANGFUSE_PUBLIC_KEY"),
+        (499, b"{}", r"is not Langfuse \(HTTP status 499\): check LANGFUSE_BASE_URL"),
+        (200, b"", "is not Langfuse"),
+        (200, b'{"name": "x", "ver', "is not Langfuse"),
         (200, b"<html>Welcome</html>", r"is not Langfuse \(HTTP status 200\): check LANGFUSE_BASE_URL"),
         (200, b'{"hello": "world"}', "is not Langfuse: check LANGFUSE_BASE_URL"),
         (404, b"<html>Not found</html>", r"is not Langfuse \(HTTP status 404\): check LANGFUSE_BASE_URL"),
@@ -163,6 +170,17 @@ def test_a_broken_or_strange_server_is_told(
     receiver.status, receiver.body = status, body
     with pytest.raises(PromptsNotPushed, match=sentence):
         pushed(receiver, FIRST)
+
+
+def test_a_prompt_that_arrived_without_an_answer_is_not_sent_again(receiver: LangfuseReceiver) -> None:
+    """A creation that Langfuse answers with an error is not repeated, and the next push finds what arrived."""
+    receiver.loses_answers = True
+    with pytest.raises(PromptsNotPushed, match="push again later"):
+        pushed(receiver, FIRST)
+    assert receiver.asked_labels == [["production"]]
+    receiver.loses_answers = False
+    assert pushed(receiver, FIRST) == ["unchanged"]
+    assert [version["version"] for version in receiver.prompts[FIRST.name]] == [1]
 
 
 def test_a_number_given_to_somebody_else_is_told(receiver: LangfuseReceiver) -> None:

@@ -186,7 +186,7 @@ def test_wrong_usage_ends_with_2(home: Path) -> None:
 
 
 def test_an_interrupt_is_quiet(home: Path, database_url: str) -> None:
-    """Ctrl-C ends a worker with status 130 or after its work, and no traceback."""
+    """Ctrl-C ends `up` with status 130, and it writes nothing to standard error."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SALESMATTER_", "DATABASE_"))}
     environment = {**kept, "SALESMATTER_HOME": str(home), "DATABASE_URL": database_url}
     command = [sys.executable, "-m", "salesmatter", "up", "--no-dagster", "--no-docs"]
