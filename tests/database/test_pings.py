@@ -8,6 +8,9 @@ from sqlalchemy.engine import make_url
 from database.pings import Pings
 from tests.virtual_time import run_in_virtual_time, seconds_now
 
+AFTERWARDS = 1.0
+"""Virtual seconds in which nothing more is committed."""
+
 
 class Line:
     """A connection that takes no time and keeps when it was asked what."""
@@ -27,7 +30,7 @@ async def pinged(*commits: float) -> list[tuple[float, str]]:
     for moment in commits:
         await asyncio.sleep(moment - asyncio.get_running_loop().time())
         pings._due.set()
-    await asyncio.sleep(1)
+    await asyncio.sleep(AFTERWARDS)
     running.cancel()
     return line.asked
 

@@ -26,6 +26,8 @@ from tests.virtual_time import run_in_virtual_time, seconds_now
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 WINDOW = Window(NOW, NOW, NOW)
 URL = "https://provider.example"
+ANSWERING = 1.0
+"""Virtual seconds that a tenant takes to answer."""
 
 
 def tenants(*keys: str) -> list[Tenant]:
@@ -68,7 +70,7 @@ def test_eight_tenants_are_asked_at_once(count: int, started_at: list[float]) ->
 
     async def fetch(_client: EverlyticClient, _window: Window, _complain: Complain) -> AsyncIterator[Row]:
         moments.append(seconds_now())
-        await asyncio.sleep(1)
+        await asyncio.sleep(ANSWERING)
         for row in ():
             yield row
 
