@@ -56,7 +56,7 @@ def _unzipped(body: bytes) -> bytes:
         plain = unzip.decompress(body, MOST_BYTES)
     except zlib.error as error:
         raise MalformedDelivery("The webhook body is zipped, and broken.") from error
-    if unzip.unconsumed_tail or not unzip.eof:
+    if not unzip.eof:
         raise MalformedDelivery(f"The webhook body is zipped, and cut off or larger than {MOST_BYTES} bytes.")
     return plain
 
