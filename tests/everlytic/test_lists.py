@@ -73,12 +73,8 @@ class Provider:
 
     def listed(self, **bounds: Any) -> AsyncIterator[Identified]:
         """Start to read the list."""
-        lists = {
-            "transactions": EverlyticClient.iter_transactions,
-            "callback_events": EverlyticClient.iter_callback_events,
-            "bulk_emails": EverlyticClient.iter_bulk_emails,
-        }
-        return lists[self.kind](self.client(), **bounds)
+        rows: AsyncIterator[Identified] = getattr(self.client(), f"iter_{self.kind}")(**bounds)
+        return rows
 
 
 async def ids(rows: AsyncIterator[Identified], into: list[str] | None = None) -> list[str]:

@@ -143,6 +143,15 @@ def test_a_time_after_the_last_one_is_refused() -> None:
         Transaction.model_validate({"id": "a", "send_date": 253402300800})
 
 
+@pytest.mark.parametrize(("written", "read"), [(7, "7"), (7.5, "7.5"), ("", ""), (0, "0")])
+def test_an_id_is_a_text_or_a_number(written: object, read: str) -> None:
+    """Numbers become texts; true and false are no numbers here, and refused like anything else."""
+    assert Transaction.model_validate({"id": written}).id == read
+    for refused in (True, False, None, [], {}):
+        with pytest.raises(ValueError, match="id"):
+            Transaction.model_validate({"id": refused})
+
+
 def test_a_group_is_read_under_either_name() -> None:
     """The provider calls the group of a transaction `group_name` or `trans_group_name`."""
     for name in ("group_name", "trans_group_name"):

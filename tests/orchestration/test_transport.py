@@ -171,6 +171,25 @@ def test_an_answer_that_never_comes_is_waited_for_until_the_patience_ends() -> N
     assert run_in_virtual_time(measure()) == 180
 
 
+def test_a_later_try_has_only_what_the_earlier_ones_left() -> None:
+    """After a wait of 30 s an answer that never comes is waited for until 180 s, and not for 180 s more."""
+    asked_at: list[float] = []
+
+    async def hang_then(_request: httpx.Request) -> httpx.Response:
+        asked_at.append(seconds_now())
+        if len(asked_at) > 1:
+            await asyncio.Event().wait()
+        return turned_away(30)
+
+    async def measure() -> float:
+        with pytest.raises(httpx.ReadTimeout, match="no answer after 180 s of waiting"):
+            await ask(hang_then)
+        return seconds_now()
+
+    assert run_in_virtual_time(measure()) == 180
+    assert asked_at == [0, 30]
+
+
 def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
     """A body that ends in the middle is a break like any other, and both answers are closed."""
     closed: list[str] = []

@@ -115,13 +115,6 @@ def test_one_that_closes_its_output_goes_on() -> None:
     assert len(looks) == 4
 
 
-def test_one_that_is_ready_at_once_is_not_waited_for() -> None:
-    """Readiness is looked at before anything else: a process that is ready and has ended since is ready."""
-    with Processes(Heard().hear) as processes:
-        processes.start(Program("brief", ["/bin/sh", "-c", "exit 0"], {}, ROOT))
-        processes.wait_for("brief", lambda: True, 0)
-
-
 def test_a_program_that_cannot_be_started_has_ended(tmp_path: Path) -> None:
     """A missing program is told as one that ended, in its own words."""
     with Processes(Heard().hear) as processes:
