@@ -26,6 +26,7 @@ from tests.virtual_time import run_in_virtual_time, seconds_now
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 WINDOW = Window(NOW, NOW, NOW)
 URL = "https://provider.example"
+NO_ROWS: tuple[Row, ...] = ()
 ANSWERING = 1.0
 """Virtual seconds that a tenant takes to answer."""
 
@@ -56,7 +57,7 @@ def failing(error: Exception) -> Fetch:
     """Return a fetch that fails before its first row."""
 
     async def fetch(_client: EverlyticClient, _window: Window, _complain: Complain) -> AsyncIterator[Row]:
-        for row in ():
+        for row in NO_ROWS:
             yield row
         raise error
 
@@ -71,7 +72,7 @@ def test_eight_tenants_are_asked_at_once(count: int, started_at: list[float]) ->
     async def fetch(_client: EverlyticClient, _window: Window, _complain: Complain) -> AsyncIterator[Row]:
         moments.append(seconds_now())
         await asyncio.sleep(ANSWERING)
-        for row in ():
+        for row in NO_ROWS:
             yield row
 
     assert [one.error for one in polled(tenants(*[readable_key()] * count), fetch)] == [None] * count
@@ -84,7 +85,7 @@ def test_a_key_that_cannot_be_read_fails_its_tenant_alone() -> None:
 
     async def fetch(_client: EverlyticClient, _window: Window, _complain: Complain) -> AsyncIterator[Row]:
         asked.append(1)
-        for row in ():
+        for row in NO_ROWS:
             yield row
 
     keys = [readable_key(), SecretBox("another").encrypt("key"), "no secret", readable_key()]

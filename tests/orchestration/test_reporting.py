@@ -4,9 +4,12 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
+import dagster as dg
 import pytest
 
+from orchestration.defs.everlytic.assets import _cursor, _every_record, _every_tenant
 from orchestration.defs.everlytic.batches import Landed
+from orchestration.defs.everlytic.landing import TRANSACTIONS
 from orchestration.defs.everlytic.polling import Polled
 from orchestration.defs.everlytic.records import Window
 from orchestration.defs.everlytic.reporting import day_chart, sync_metadata, unreadable_table, workspace_table
@@ -71,3 +74,27 @@ def test_a_sync_that_brought_nothing_has_no_dates() -> None:
     assert (metadata["new_rows"], metadata["changed_rows"]) == (2, 3)
     assert (metadata["failed_workspaces"], metadata["unreadable_records"]) == (1, 3)
     assert metadata["asked_for"] == "2026-03-01 00:00 to 2026-03-03 00:00 UTC"
+
+
+def test_one_tenant_that_failed_and_one_record_that_could_not_be_read_are_checks_that_fail() -> None:
+    """All well, both checks pass; a failed tenant is an error that names it, an unreadable record a warning."""
+    well = [polled(1), polled(2, "Beta", fetched=7)]
+    assert [_every_tenant(well).passed, _every_record(well).passed] == [True, True]
+    ill = [*well, polled(3, "Ill", error="Unauthorized: no.", unreadable=Counter(a=1))]
+    tenants, records = _every_tenant(ill), _every_record(ill)
+    assert (tenants.passed, tenants.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (records.passed, records.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert tenants.metadata["errors"].value == {f"Ill ({UUID(int=3)})": "Unauthorized: no."}
+    assert (tenants.metadata["workspaces"].value, tenants.metadata["failed"].value) == (3, 1)
+    assert records.metadata["unreadable_records"].value == 1
+
+
+def test_a_cursor_of_a_failed_tenant_has_no_end() -> None:
+    """What was polled to its end says until when; what failed says why, and how much came before."""
+    through = datetime(2026, 3, 2, tzinfo=UTC)
+    said = [_cursor(TRANSACTIONS, one, through) for one in (polled(1, fetched=5), polled(2, fetched=3, error="no"))]
+    names = ("resource", "synced_through", "row_count", "error")
+    assert [tuple(cursor[name] for name in names) for cursor in said] == [
+        ("transactions", through, 5, None),
+        ("transactions", None, 3, "no"),
+    ]
