@@ -14,10 +14,10 @@ from database.secrets import SecretBox
 from everlytic import errors
 from everlytic.client import EverlyticClient
 from everlytic.protocol import Complain
-from orchestration.defs.everlytic.batches import Batches
+from orchestration.defs.everlytic.batches import Batches, Row
 from orchestration.defs.everlytic.landing import TRANSACTIONS
 from orchestration.defs.everlytic.polling import Polled, poll
-from orchestration.defs.everlytic.records import Fetch, Row, Window
+from orchestration.defs.everlytic.records import Fetch, Window
 from orchestration.defs.everlytic.resources import EverlyticAccounts, Tenant
 from tests.dbt_project.history import History
 from tests.orchestration.conftest import SECRET_KEY
