@@ -184,7 +184,7 @@ def test_freshness_is_judged_as_dbt_judges_it(
     check = _judged(dg.AssetKey(["app", "email_events"]), result)
     assert check.passed is passed
     assert check.severity == (dg.AssetCheckSeverity.ERROR if is_severe else dg.AssetCheckSeverity.WARN)
-    answers = {None: "the database is away"}
+    answers: dict[datetime | None, str] = {None: "the database is away"}
     if newest is not None and newest.year == 1:
         answers[newest] = "Nothing has come yet, so nothing is old."
     if newest in answers:

@@ -138,7 +138,7 @@ def test_reports_are_polled_where_the_days_include_today(first: int, last: int, 
 
 def test_an_email_without_a_report_is_passed() -> None:
     """Of four emails the one being composed is not asked about, and one without a report hides none after it."""
-    emails = [
+    emails: list[dict[str, Any]] = [
         {"id": 1, "status": "composing"},
         {"id": 2, "status": "sending", "campaign_name": "News"},
         {"id": 3, "status": "sent", "subject": "Hello"},
