@@ -147,7 +147,8 @@ def test_a_time_after_the_last_one_is_refused() -> None:
 def test_an_id_is_a_text_or_a_number(written: object, read: str) -> None:
     """Numbers become texts; true and false are no numbers here, and refused like anything else."""
     assert Transaction.model_validate({"id": written}).id == read
-    for refused in (True, False, None, [], {}):
+    others: list[object] = [True, False, None, [], {}]
+    for refused in others:
         with pytest.raises(ValueError, match="id"):
             Transaction.model_validate({"id": refused})
 

@@ -167,7 +167,7 @@ def test_undated_events_without_an_id_differ_by_all_they_say() -> None:
 
 def test_a_dated_event_of_no_mail_is_keyed_by_its_id_whoever_finds_its_mail() -> None:
     """With a time and an id, and no mail, the id is the key; that of another id differs, and `about` leaves it."""
-    nameless = {"custom_headers": {}, "trans_id": None}
+    nameless: dict[str, object] = {"custom_headers": {}, "trans_id": None}
     event = only(legacy(**nameless))
     assert (event.occurred_at, event.is_dated) == (AT, False)
     assert event.key == only(legacy(**nameless, event_date=None)).key

@@ -188,10 +188,10 @@ def test_a_model_writes_up_to_260_words(words: int, author: str, is_refused: boo
 @pytest.mark.parametrize("prompt", ["write", "rewrite"])
 @pytest.mark.parametrize("first", [True, False])
 def test_six_words_of_the_instructions_are_a_leak(words: int, is_leaked: bool, prompt: str, first: bool) -> None:
-    """Six words in a row, the first or the last of either prompt, are found; five are not."""
+    """Six words in a row, the first or the last of either prompt, are found at the end of a text; five are not."""
     instructions = re.findall(r"[^\W_]+", prompts.load("email_generation", prompt).text)
     run_of_words = instructions[:words] if first else instructions[-words:]
-    said = said_of("Hello", " ".join(["zebra", *run_of_words, "zebra"]), "model")
+    said = said_of("Hello", " ".join(["zebra", *run_of_words]), "model")
     assert ("repeats the instructions" in said) is is_leaked
 
 
