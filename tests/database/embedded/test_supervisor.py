@@ -17,6 +17,7 @@ from database.embedded_binaries import EmbeddedPostgresError
 from database.embedded_cluster import Cluster
 from database.embedded_launch import PortTakenError, close_pipes, launch
 from database.embedded_process import LOG_LIMIT_BYTES, READY, Order, Supervisor
+from tests.database.embedded.processes import eventually, postmaster_of
 
 IS_READY = "printf '%s\\n' $$ 2 3 4 5 6 7 ready > data/postmaster.pid"
 UNTIL_TOLD = "while [ ! -e go ]; do sleep 0.01; done"
@@ -131,8 +132,6 @@ def test_the_owners_end_shuts_postgres_down(place: Home, ask: str, status: int) 
     with place.supervised(trapped, IS_READY, "while :; do sleep 0.01; done") as process:
         become_ready(place, process)
         assert process.stdin is not None
-        process.stdin.write(b"words are no end\n")
-        process.stdin.flush()
         if ask == "close":
             process.stdin.close()
         else:
@@ -140,6 +139,17 @@ def test_the_owners_end_shuts_postgres_down(place: Home, ask: str, status: int) 
         assert process.wait(30) == 0
     assert (place.folder / "asked").read_text() == "INT\n"
     assert place.runs() == 1
+
+
+def test_words_of_the_owner_end_nothing(place: Home) -> None:
+    """Bytes on its input are no end of file: a crash after them is survived as before."""
+    with place.supervised(IS_READY, "while :; do sleep 0.01; done") as process:
+        become_ready(place, process)
+        assert process.stdin is not None
+        process.stdin.write(b"go on\n")
+        process.stdin.flush()
+        os.kill(postmaster_of(place.folder / "data"), signal.SIGKILL)
+        assert eventually(lambda: place.runs() == 2, 30.0)
 
 
 @pytest.mark.parametrize(("over", "is_cut"), [(-1, False), (0, False), (1, True)])
