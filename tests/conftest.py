@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from database.migrate import migrate
 from database.roles import owner_url
 from tests.postgres import create_database, drop_database, ensure_template
+from tests.two_workspaces import TwoWorkspaces
 
 pytest_plugins = ["tests.postgres"]
 
@@ -33,3 +35,10 @@ def database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=migrated_template)
     drop_database(postgres_url, name)
+
+
+@pytest.fixture
+def two_workspaces(database_url: str) -> Iterator[TwoWorkspaces]:
+    """Fill the test's database with two workspaces that have a row of every table each."""
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        yield TwoWorkspaces.fill(database_url, owner)

@@ -62,9 +62,13 @@ _TABLES = """
 def snapshot(url: str) -> Snapshot:
     """Return every committed row of the schemas app and everlytic; `url` is the owner's, whom no policy binds."""
     with psycopg.connect(url) as connection:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        tables = connection.execute(_TABLES).fetchall()
-        rows = connection.execute(sql.SQL(" UNION ALL ").join(_rows_of(*table) for table in tables)).fetchall()
+        return read_rows(connection)
+
+
+def read_rows(connection: psycopg.Connection) -> Snapshot:
+    """Return every row as a connection of the owner sees it: with what its own transaction has changed."""
+    tables = connection.execute(_TABLES).fetchall()
+    rows = connection.execute(sql.SQL(" UNION ALL ").join(_rows_of(*table) for table in tables)).fetchall()
     found: Snapshot = {f"{schema}.{name}": {} for schema, name, _ in tables}
     for table, key, row in rows:
         found[table][key] = row
