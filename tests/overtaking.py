@@ -1,6 +1,7 @@
 """Lets a second session overtake a first that has decided already, and tells what the first changes after that."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -17,6 +18,8 @@ from tests.two_workspaces import TwoWorkspaces, set_columns
 
 T = TypeVar("T")
 
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 Overtake = Callable[[psycopg.Connection], object]
 """What the second session does in its transaction."""
 
@@ -27,6 +30,27 @@ class Overtaken(Generic[T]):
 
     result: T
     changes: Changes
+
+    @property
+    def rows(self) -> dict[str, set[UUID | str]]:
+        """The keys of the rows that the first session changed, by the names of their tables."""
+        return {table: {_key(text) for text in rows} for table, rows in self.changes.items()}
+
+
+def _key(text: str) -> UUID | str:
+    return UUID(text) if UUID_TEXT.fullmatch(text) else text
+
+
+def rows_in_each(
+    add: Callable[..., UUID], column: str, sources: Collection[str], values: Iterable[str]
+) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:
+    """Insert a row in one of `sources` for each other value, and a row in each of `sources`.
+
+    Returns to which value each of the first is to be moved, and the ids of those that stay.
+    """
+    start, *_ = sorted(sources)
+    moved = {add(**{column: start}): {column: value} for value in values if value not in sources}
+    return moved, {add(**{column: source}) for source in sorted(sources)}
 
 
 def setting(table: str, rows: dict[UUID, dict[str, Any]]) -> Overtake:
