@@ -92,9 +92,18 @@ _RETIRE = text(
     """
 )
 
-# A job is lost when nobody who beats holds it, so a worker that never beat cannot keep one either.
+# A job is lost when nobody who beats holds it, so a worker that never beat cannot keep one either. Whose it was is
+# compared again when its row is locked: who has claimed it since is not looked up anew in the list of workers. The
+# first status finds the running ones by their index.
 _REAP = text(
     """
+    WITH lost AS MATERIALIZED (
+      SELECT id, locked_by FROM app.scheduled_jobs AS job
+       WHERE job.status = 'running'
+         AND NOT EXISTS (
+           SELECT 1 FROM app.job_workers AS worker
+            WHERE worker.id = job.locked_by AND worker.beat_at > now() - make_interval(secs => :lost_after))
+    )
     UPDATE app.scheduled_jobs AS job
        SET status = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
                          THEN 'pending' ELSE 'failed' END,
@@ -103,10 +112,8 @@ _REAP = text(
            completed_at = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
                                THEN NULL ELSE CAST(:now AS timestamptz) END,
            locked_by = NULL
-     WHERE job.status = 'running'
-       AND NOT EXISTS (
-         SELECT 1 FROM app.job_workers AS worker
-          WHERE worker.id = job.locked_by AND worker.beat_at > now() - make_interval(secs => :lost_after))
+      FROM lost
+     WHERE job.id = lost.id AND job.status = 'running' AND job.locked_by IS NOT DISTINCT FROM lost.locked_by
     RETURNING job.job_type, job.status, job.started_at
     """
 )
