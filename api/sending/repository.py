@@ -105,10 +105,10 @@ class NextStep:
 
 _WITHDRAW = text(
     """
-    WITH turn AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND draft_id = :draft_id AND made)
-    DELETE FROM app.send_attempts
-     WHERE workspace_id = :workspace_id AND draft_id = :draft_id AND outcome = ANY(CAST(:open AS text[]))
-    RETURNING outcome
+    WITH withdrawn AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
+                          AND outcome = ANY(CAST(:open AS text[])) RETURNING draft_id, outcome),
+         turn AS (DELETE FROM app.send_slots AS slot USING withdrawn WHERE slot.draft_id = withdrawn.draft_id AND made)
+    SELECT outcome FROM withdrawn
     """
 )
 
