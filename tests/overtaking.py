@@ -63,10 +63,11 @@ async def overtaken(
     overtake: Overtake,
     act: Callable[[AsyncSession], Awaitable[T]],
     *,
+    decide: Callable[[AsyncSession], Awaitable[object]] | None = None,
     commits_first: bool = False,
     role: str = APP_ROLE,
 ) -> Overtaken[T]:
-    """Begin a transaction, let another change rows, and act in the first.
+    """Begin a transaction and let it decide, let another change rows, and act in the first.
 
     The other one holds its change open until the act waits for it, and commits then; with `commits_first` it commits
     before the act, for acts that pass over locked rows or look at rows they do not lock. All tables are compared.
@@ -75,6 +76,8 @@ async def overtaken(
     try:
         with psycopg.connect(workspaces.url) as other:
             async with transaction(pool, workspaces.scope) as session:
+                if decide is not None:
+                    await decide(session)
                 overtake(other)
                 left = read_rows(other)
                 if commits_first:
