@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -66,7 +67,7 @@ async def test_only_one_status_moves_where_only_that_is_wanted(two_workspaces: T
 @pytest.mark.fences("api.enrollments.repository:put_off")
 async def test_only_pauses_for_the_reason_are_put_off(two_workspaces: TwoWorkspaces) -> None:
     """Another day of return is set where the enrollment is paused for it still: not for another reason, not resumed."""
-    paused = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}
+    paused: dict[str, Any] = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}
     by_status = {
         two_workspaces.add_enrollment(**paused): {"status": one} for one in EnrollmentStatus if one != "paused"
     }

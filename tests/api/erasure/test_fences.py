@@ -44,12 +44,12 @@ async def test_only_applied_deliveries_are_emptied(two_workspaces: TwoWorkspaces
     """A webhook's body about an erased person is emptied once it is applied; until then it is counted and kept."""
     workspaces = two_workspaces
 
-    about = {"body": b"to ann@lead.example"}
-    workspaces.add(DELIVERIES, **about)
+    body = b"to ann@lead.example"
+    workspaces.add(DELIVERIES, body=body)
     workspaces.add(DELIVERIES, body=b"to bo@lead.example", applied_at=NOW)
-    workspaces.add(DELIVERIES, workspaces.neighbour, **about, applied_at=NOW)
-    applied = workspaces.add(DELIVERIES, **about, applied_at=NOW)
-    just_applied = workspaces.add(DELIVERIES, **about)
+    workspaces.add(DELIVERIES, workspaces.neighbour, body=body, applied_at=NOW)
+    applied = workspaces.add(DELIVERIES, body=body, applied_at=NOW)
+    just_applied = workspaces.add(DELIVERIES, body=body)
     overtaking = await overtaken(
         workspaces,
         lambda other: other.execute(

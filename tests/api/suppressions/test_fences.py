@@ -50,7 +50,7 @@ async def test_a_member_removes_what_nobody_has_said(two_workspaces: TwoWorkspac
     removable = {suppression_id for reason, suppression_id in ids.items() if is_admin or reason not in OWN_WORD}
 
     async def remove_each(session: AsyncSession) -> set[UUID]:
-        options = {"is_admin": is_admin, "because": "test", "actor": UUID(int=1), "now": NOW}
+        options: dict[str, Any] = {"is_admin": is_admin, "because": "test", "actor": UUID(int=1), "now": NOW}
         return {
             suppression_id
             for suppression_id in (*ids.values(), erased, foreign)

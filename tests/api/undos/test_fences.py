@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 IMPORTS, LEADS, CHANGES = "app.lead_imports", "app.leads", "app.lead_import_changes"
 FIRST = UUID("01a00000-0000-7000-8000-000000000000")
 LINES = (1, 9)
-BEFORE = {
+BEFORE: dict[str, Any] = {
     **dict.fromkeys(("first_name", "last_name", "company", "role"), "before"),
     **dict.fromkeys(("segment", "timezone", "list_id")),
     "custom_fields": {},
@@ -35,7 +36,11 @@ def add_mailed(connection: psycopg.Connection, draft_id: UUID, workspace_id: UUI
 def add_draft_for(workspaces: TwoWorkspaces, lead_id: UUID) -> UUID:
     """Insert an enrollment of a lead and a draft for it."""
     enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id)
-    owners = {"lead_id": lead_id, "enrollment_id": enrollment_id, "sequence_id": workspaces.ids["app.sequences"]}
+    owners: dict[str, Any] = {
+        "lead_id": lead_id,
+        "enrollment_id": enrollment_id,
+        "sequence_id": workspaces.ids["app.sequences"],
+    }
     return workspaces.add("app.email_drafts", **owners)
 
 
