@@ -64,14 +64,15 @@ def fences() -> dict[str, list[str]]:
 
 def fences_of(source: Source) -> Iterator[tuple[str, list[str]]]:
     """Return the id and the compared columns of every fenced statement of a file."""
+    names = imported_names(source)
     functions = {
         node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     for node in source.tree.body:
         compared = set(_compared_in_text(node))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _writes(node, source):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and _writes(node, names):
             helpers = [
-                functions[name] for name in _names(node) & functions.keys() if not _writes(functions[name], source)
+                functions[name] for name in _names(node) & functions.keys() if not _writes(functions[name], names)
             ]
             compared |= {column for function in (node, *helpers) for column in _compared_in_calls(function)}
         if compared:
@@ -108,9 +109,8 @@ def _condition(statement: str, start: int) -> str:
     return statement[start:]
 
 
-def _writes(function: ast.AST, source: Source) -> bool:
+def _writes(function: ast.AST, names: dict[str, str]) -> bool:
     """Whether a function builds an UPDATE, a DELETE, an INSERT … SELECT or an ON CONFLICT DO UPDATE by calls."""
-    names = imported_names(source)
     calls = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
     return any(
         (isinstance(called, ast.Name) and names.get(called.id) in {"sqlalchemy.update", "sqlalchemy.delete"})

@@ -71,11 +71,14 @@ async def test_only_addresses_that_no_live_lead_has_become_leads(two_workspaces:
 
 @pytest.mark.fences("api.commits.repository:_change")
 async def test_a_lead_that_came_between_is_changed_only_as_it_was_compared(two_workspaces: TwoWorkspaces) -> None:
-    """A lead that came after the block's leads were locked, and was changed after it was compared, stays as it is."""
+    """A lead that came after the block's leads were locked, and changed after it was compared, stays; so does one
+    that has the values of the file already.
+    """
     workspaces = two_workspaces
-    emails = ["known@lead.example", "between@lead.example"]
+    emails = ["known@lead.example", "between@lead.example", "same@lead.example"]
     add_rows(workspaces, emails)
     known = workspaces.add(LEADS, email=emails[0])
+    workspaces.add(LEADS, email=emails[2], company="File")
     pool = create_pool(role_url(owner_url(workspaces.url), APP_ROLE), size=1)
     with psycopg.connect(workspaces.url) as first, psycopg.connect(workspaces.url) as second:
         async with transaction(pool, workspaces.scope) as session:
@@ -89,7 +92,7 @@ async def test_a_lead_that_came_between_is_changed_only_as_it_was_compared(two_w
             second.commit()
             written = await writing
     await pool.dispose()
-    assert written.counts == {Outcome.UPDATED: 1, Outcome.DUPLICATE_IN_WORKSPACE: 1}
+    assert written.counts == {Outcome.UPDATED: 1, Outcome.DUPLICATE_IN_WORKSPACE: 2}
     differing = changes(left, snapshot(workspaces.url), except_tables=BOOKKEEPING)
     assert differing.keys() == {LEADS, CHANGES}
     assert differing[LEADS].keys() == {str(known)}
