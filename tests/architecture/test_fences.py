@@ -66,7 +66,7 @@ SEEDED = (
         ["locked_by"],
     ),
     (
-        "_END = 'DELETE FROM app.x WHERE id IN (SELECT id FROM app.y WHERE y.id > 0) AND completed_at < :before'",
+        "_END = 'DELETE FROM app.x WHERE id IN (SELECT id FROM app.y ORDER BY id) AND completed_at < :before'",
         "_END",
         ["completed_at"],
     ),
@@ -87,6 +87,7 @@ def test_a_seeded_fence_is_listed(text: str, name: str, columns: list[str]) -> N
     [
         "_READ = 'SELECT id FROM app.leads WHERE status = :status'",
         "_PUT = 'UPDATE app.leads SET status = :status WHERE id = :id AND workspace_id = :workspace_id'",
+        "_PUT = 'WITH x AS (SELECT id FROM app.x WHERE id > 0) UPDATE app.y SET a = CASE WHEN status = :b THEN 1 END'",
         "from sqlalchemy import select\ndef find():\n    return select(Lead).where(Lead.status == 'New')\n",
         "from sqlalchemy import update\ndef put():\n    return update(Lead).where(Lead.id == 1).values(status='New')\n",
     ],
