@@ -47,6 +47,7 @@ _OLDEST = """
 # When more are due than are seen, some workspaces behind each other, from where the last claim stopped, are asked for
 # a few of theirs; the oldest fill what is left. So however many one of them has, the next is never far behind. In the
 # whole order of their lines: by less, the planner takes the index of the dedupe keys, and with it all that has ended.
+# A line is found by the status of its jobs too, by their index; each job's own is compared where its row is locked.
 _TURNS = """
     RECURSIVE line AS (
       (SELECT workspace_id FROM app.scheduled_jobs
