@@ -11,7 +11,7 @@ from database.roles import owner_url
 from tests.postgres import create_database, drop_database, ensure_template
 from tests.two_workspaces import TwoWorkspaces
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.blocking"]
 
 TEMPLATE = "salesmatter_template"
 
