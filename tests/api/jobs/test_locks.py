@@ -1,0 +1,128 @@
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.jobs import repository
+from api.jobs.repository import Claim, Wanted
+from api.jobs.schemas import JobFilter
+from tests.blocking import Blocking
+from tests.database.rows import NOW
+
+pytestmark = pytest.mark.anyio
+
+JOBS, LIMITS = "app.scheduled_jobs", "app.workspace_limits"
+TYPE = "send_email"
+WORKER = UUID(int=7)
+
+Claiming = Callable[[AsyncSession, Wanted], Awaitable[Claim]]
+
+
+async def claim_in_turn(session: AsyncSession, wanted: Wanted) -> Claim:
+    """Claim jobs of each workspace in turn."""
+    return await repository.claim(session, wanted, UUID(int=0))
+
+
+def add_rate(blocking: Blocking, workspace_id: UUID, interval: timedelta) -> None:
+    """Let a workspace start one job in each interval."""
+    rate = 'INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst) VALUES (%s, %s, %s, 1)'
+    blocking.run(rate, workspace_id, TYPE, interval)
+
+
+@pytest.fixture
+def jobs(blocking: Blocking) -> list[UUID]:
+    """Three jobs that are due, the oldest first, of a type without a rate."""
+    blocking.run("DELETE FROM app.workspace_limits")
+    blocking.run("DELETE FROM app.scheduled_jobs")
+    return [
+        blocking.add(JOBS, job_type=TYPE, status="pending", run_at=NOW - timedelta(minutes=3 - number))
+        for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        pytest.param(
+            repository.claim_freely, marks=pytest.mark.locks("api.jobs.repository:_CLAIM_FREELY"), id="freely"
+        ),
+        pytest.param(repository.claim, marks=pytest.mark.locks("api.jobs.repository:_OLDEST"), id="the oldest"),
+        pytest.param(
+            claim_in_turn,
+            marks=pytest.mark.locks("api.jobs.repository:_TURNS:1", "api.jobs.repository:_TURNS:2"),
+            id="in turn",
+        ),
+    ],
+)
+async def test_a_job_that_another_has_is_left_out(blocking: Blocking, jobs: list[UUID], claim: Claiming) -> None:
+    """A claim does not wait for jobs that another transaction has locked, and takes the others."""
+    first, *others = jobs
+    claimed = await blocking.prove_skipped(
+        JOBS, first, lambda session: claim(session, Wanted(TYPE, WORKER, NOW, 3)), is_engine=True
+    )
+    assert {job.id for job in claimed.jobs} == set(others)
+
+
+@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim])
+async def test_a_job_is_claimed_once(blocking: Blocking, jobs: list[UUID], claim: Claiming) -> None:
+    """Two claims at once take different jobs, and neither waits for the other."""
+
+    async def claim_most(session: AsyncSession, most: int) -> set[UUID]:
+        return {job.id for job in (await claim(session, Wanted(TYPE, WORKER, NOW, most))).jobs}
+
+    async with blocking.kept_open(lambda session: claim_most(session, 1), is_engine=True) as first:
+        second = await blocking.run_alone(lambda session: claim_most(session, 3), is_engine=True)
+    assert len(first.result) == 1
+    assert not first.result & second
+    assert second
+
+
+@pytest.mark.locks("api.jobs.repository:_START")
+async def test_rates_are_locked_by_workspace(blocking: Blocking, jobs: list[UUID]) -> None:
+    """A claim locks the rates of workspaces against every other lock, the lower id first."""
+    high = blocking.workspace_id
+    low = blocking.add("app.workspaces", id=UUID(int=high.int - 1))
+    blocking.add(JOBS, job_type=TYPE, status="pending", run_at=NOW, workspace_id=low)
+    for workspace_id in (high, low):
+        add_rate(blocking, workspace_id, timedelta(seconds=1))
+    await blocking.prove_row_lock(
+        "UPDATE",
+        LIMITS,
+        [low, high],
+        lambda session: repository.claim(session, Wanted(TYPE, WORKER, NOW, 4)),
+        key="workspace_id",
+        is_engine=True,
+    )
+
+
+@pytest.mark.locks("api.jobs.repository:_START")
+async def test_a_slot_is_given_once(blocking: Blocking, jobs: list[UUID]) -> None:
+    """A claim that waits for another one of the same workspace takes the next slot, and moves its job there."""
+    add_rate(blocking, blocking.workspace_id, timedelta(hours=1))
+
+    async def claim(session: AsyncSession) -> Any:
+        return await repository.claim(session, Wanted(TYPE, WORKER, NOW, 1))
+
+    blocking.run("DELETE FROM app.scheduled_jobs WHERE id = %s", jobs[2])
+    async with blocking.kept_open(claim, is_engine=True) as first:
+        blocking.add(JOBS, job_type=TYPE, status="pending", run_at=NOW)
+        second = await blocking.start_waiting(claim, first.pid, is_engine=True)
+    later = await second
+    assert (len(first.result.jobs), len(later.jobs), later.moved) == (1, 0, 1)
+
+
+@pytest.mark.locks("api.jobs.repository:move_jobs")
+async def test_a_bulk_change_leaves_out_jobs_that_another_has(blocking: Blocking, jobs: list[UUID]) -> None:
+    """Cancelling many jobs does not wait for one that is locked, and cancels the oldest of the others."""
+    pending = JobFilter(TYPE, None, None, None)
+    blocking.put_higher_first(JOBS, jobs)
+    moved = await blocking.prove_skipped(
+        JOBS,
+        jobs[0],
+        lambda session: repository.move_jobs(session, blocking.workspace_id, pending, {"status": "cancelled"}, most=1),
+    )
+    assert moved == 1
+    assert blocking.run("SELECT id FROM app.scheduled_jobs WHERE status = 'cancelled'") == [(jobs[1],)]
