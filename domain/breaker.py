@@ -40,7 +40,10 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of a provider: calls in a row it did not serve, and until when it is left alone."""
+    """What is known of a provider: calls in a row it did not serve, and until when it is left alone.
+
+    A refusal that begins a block at once counts like the last of `OPENS_AFTER` failures.
+    """
 
     failures: int = 0
     blocked_until: datetime | None = None
@@ -94,13 +97,12 @@ def after(state: State, news: News, now: datetime) -> State:
             return State(state.failures, now) if is_held else state
         case Kind.USED_UP:
             return State(state.failures, now + (asked or QUOTA_WAIT))
-        case Kind.LIMITED:
-            failures = state.failures + 1
-            return State(failures, now + (asked or wait(failures)))
-        case Kind.FAILED:
-            failures = state.failures + 1
-            is_open = failures >= OPENS_AFTER or state.blocked_until is not None
-            return State(failures, now + wait(failures - OPENS_AFTER + 1) if is_open else None)
+        case Kind.FAILED if state.blocked_until is None and state.failures + 1 < OPENS_AFTER:
+            return State(state.failures + 1)
+        case Kind.FAILED | Kind.LIMITED:
+            # Whatever began the block, each probe that is not served doubles the wait.
+            failures = max(state.failures + 1, OPENS_AFTER)
+            return State(failures, now + (asked or wait(failures - OPENS_AFTER + 1)))
 
 
 def wait(times: int) -> timedelta:

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, repeat
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,9 +91,19 @@ def test_a_probe_that_was_not_made_gives_its_place_back() -> None:
 def test_the_provider_is_asked_again_when_it_said() -> None:
     """Retry-After holds; without one the wait grows, and a quota is asked about hourly."""
     assert told(State(), Kind.LIMITED, retry_after=42).blocked_until == NOW + 42 * SECOND
-    first, third = told(State(), Kind.LIMITED), told(State(2), Kind.LIMITED)
+    first, third = told(State(), Kind.LIMITED), told(State(OPENS_AFTER + 1), Kind.LIMITED)
     assert (first.blocked_until, third.blocked_until) == (NOW + wait(1), NOW + wait(3))
     assert wait(3) > wait(1)
+
+
+@pytest.mark.parametrize("first", [Kind.FAILED, Kind.LIMITED])
+@pytest.mark.parametrize("probe", [Kind.FAILED, Kind.LIMITED])
+@pytest.mark.parametrize("failures", range(OPENS_AFTER))
+def test_a_failed_probe_doubles_the_wait_whatever_began_the_block(failures: int, first: Kind, probe: Kind) -> None:
+    """A block lasts 5 seconds first, and 10 after a probe that was not served, for refusals and failures alike."""
+    blocked = told(State(OPENS_AFTER - 1 if first is Kind.FAILED else failures), first)
+    assert blocked.blocked_until == NOW + 5 * SECOND
+    assert told(blocked, probe).blocked_until == NOW + 10 * SECOND
     assert told(State(), Kind.USED_UP).blocked_until == NOW + QUOTA_WAIT
     assert told(State(), Kind.USED_UP, retry_after=60).blocked_until == NOW + 60 * SECOND
 
