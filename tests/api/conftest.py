@@ -25,9 +25,10 @@ from database.tenancy import Scope, transaction
 from tests.api.importing import Imports
 from tests.api.outreach import outreach
 from tests.api.running import RunJobs
+from tests.api.states import states
 from tests.sandbox import sandbox
 
-__all__ = ["RunJobs", "outreach", "sandbox"]
+__all__ = ["RunJobs", "outreach", "sandbox", "states"]
 
 
 @pytest.fixture
