@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.running import stop_clock
-from tests.tables import BOOKKEEPING, Changes, Snapshot, changes, snapshot
+from tests.tables import ABSENT, BOOKKEEPING, Changes, Snapshot, changes, snapshot
 
 NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
 """What the business clock shows while states are compared."""
@@ -156,6 +156,5 @@ def differing(before: Row, **after: object) -> dict[str, tuple[Any, Any]]:
 def added(changed: Changes, table: str) -> list[Row]:
     """Return the rows that came into a table of app, in order of their keys; no other row of it may have changed."""
     rows = changed.get(f"app.{table}", {})
-    columns = [{name: after for name, (_, after) in row.items()} for _, row in sorted(rows.items())]
-    assert all("created_at" in row for row in columns), rows
-    return columns
+    assert all(before is ABSENT for row in rows.values() for before, _ in row.values()), rows
+    return [{name: after for name, (_, after) in row.items()} for _, row in sorted(rows.items())]

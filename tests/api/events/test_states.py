@@ -1,0 +1,87 @@
+"""What each event of a mail does to a lead and an enrollment in each state, and what it leaves alone."""
+
+from unittest.mock import ANY
+from uuid import UUID
+
+import pytest
+
+from tests.api.events.worlds import Provider, pushed
+from tests.api.states import NOW, States, added
+from tests.lifecycles import ENROLLMENT, LEAD, REFUSED, results_of
+
+pytestmark = pytest.mark.anyio
+
+LEADS, ENROLLMENTS = results_of(LEAD), results_of(ENROLLMENT)
+LEAD_STATES = tuple(dict.fromkeys(state for state, _ in LEADS))
+ENROLLMENT_STATES = tuple(dict.fromkeys(state for state, _ in ENROLLMENTS))
+
+EVENTS: tuple[tuple[str, dict[str, str], str | None, str | None, str | None], ...] = (
+    ("sent", {}, None, None, None),
+    ("delivered", {}, None, None, None),
+    ("open", {}, None, None, None),
+    ("click", {"link": "https://acme.example"}, None, None, None),
+    ("failed", {}, None, None, None),
+    ("bounce", {"bounce_type": "soft"}, None, None, None),
+    ("bounce", {"bounce_type": "hard"}, None, "hard_bounced", "hard_bounce"),
+    ("unsubscribe", {}, "unsubscribed", "unsubscribed", "unsubscribed"),
+    ("complaint", {}, "unsubscribed", "unsubscribed", "unsubscribed"),
+)
+"""Types and their data: the event of the lead, the event of its enrollments, and the reason of its suppression."""
+WRITTEN_BESIDE = {
+    "app.lead_events",
+    "app.enrollment_events",
+    "app.suppressions",
+    "app.email_events",
+    "app.scheduled_jobs",
+    "everlytic.webhook_deliveries",
+}
+"""Tables to which an event adds its records."""
+
+
+async def test_an_event_in_every_state(provider: Provider, states: States) -> None:
+    """A hard bounce suppresses and pauses, an unsubscribe or a complaint is for good, all others move nobody.
+
+    So in each state of the lead and of its enrollments, and once: told again, the event changes nothing.
+    """
+    states.owner.execute("UPDATE app.workspaces SET max_bounce_rate = NULL, max_complaint_rate = NULL")
+    for number, (type_, data, lead_event, enrollment_event, suppression) in enumerate(EVENTS):
+        emails = {state: f"{state}.{number}@lead.example".lower() for state in LEAD_STATES}
+        leads = {state: states.add_lead(email, state, last_activity_at=NOW) for state, email in emails.items()}
+        enrollments, mails = {}, {}
+        for lead_state, lead_id in leads.items():
+            for state in ENROLLMENT_STATES:
+                sequence_id, (step_id,) = states.add_sequence()
+                enrollments[lead_state, state] = states.add_enrollment(lead_id, sequence_id, state)
+                mails[lead_state] = states.add_draft(enrollments[lead_state, state], step_id, "sent", "accepted")
+        states.look()
+        for _ in range(2):
+            await provider.push(*[pushed(type_, UUID(mail), 600, **data) for mail in mails.values()])
+            await provider.apply()
+
+        changed = states.changed()
+        moved_leads = {
+            state: LEADS[state, lead_event]
+            for state in LEAD_STATES
+            if lead_event and LEADS[state, lead_event] != REFUSED
+        }
+        assert changed.pop("app.leads", {}) == {
+            leads[state]: {"status": (state, target), "updated_at": ANY} for state, target in moved_leads.items()
+        }
+        assert {
+            row["lead_id"]: (row["from_status"], row["to_status"], row["event"])
+            for row in added(changed, "lead_events")
+        } == {leads[state]: (state, target, lead_event) for state, target in moved_leads.items()}
+        assert len(added(changed, "lead_events")) == len(moved_leads)
+        moved = {
+            (lead_state, state): ENROLLMENTS[state, enrollment_event]
+            for lead_state, state in enrollments
+            if enrollment_event and ENROLLMENTS[state, enrollment_event] != REFUSED
+        }
+        statuses = {key: row["status"] for key, row in changed.pop("app.lead_enrollments", {}).items()}
+        assert statuses == {enrollments[key]: (key[1], target) for key, target in moved.items()}
+        history = sorted((row["enrollment_id"], row["event"]) for row in added(changed, "enrollment_events"))
+        assert history == sorted((enrollments[key], enrollment_event) for key in moved)
+        suppressed = {row["value"]: row["reason"] for row in added(changed, "suppressions")}
+        assert suppressed == (dict.fromkeys(emails.values(), suppression) if suppression else {})
+        assert len(added(changed, "email_events")) == len(mails)
+        assert set(changed) <= WRITTEN_BESIDE
