@@ -61,7 +61,9 @@ class States:
             sql.SQL(", ").join(map(sql.Identifier, row)),
             sql.SQL(", ").join(sql.Placeholder() * len(row)),
         )
-        cursor = self.owner.execute(statement, [Jsonb(one) if isinstance(one, dict) else one for one in row.values()])
+        cursor = self.owner.execute(
+            statement, [Jsonb(value) if isinstance(value, dict) else value for value in row.values()]
+        )
         (made,) = cursor.fetchall()
         return str(made["id"])
 
@@ -74,8 +76,8 @@ class States:
     def row(self, table: str, row_id: str) -> Row:
         """Return a row."""
         statement = sql.SQL("SELECT * FROM {} WHERE id = %s").format(sql.Identifier("app", table))
-        (found,) = self.owner.execute(statement, [row_id]).fetchall()
-        return found
+        (row,) = self.owner.execute(statement, [row_id]).fetchall()
+        return row
 
     def look(self) -> None:
         """Look at all tables, for `changed` to compare with."""

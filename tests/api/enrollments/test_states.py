@@ -90,7 +90,7 @@ def check(changed: Changes, expected: tuple[Changes, list[Row]]) -> None:
     """Compare all that changed with what was expected: the rows, and one row of history for each move."""
     rows, history = expected
     assert sorted_by_enrollment(added(changed, "enrollment_events")) == sorted_by_enrollment(history)
-    assert {table: found for table, found in changed.items() if table != "app.enrollment_events"} == rows
+    assert {table: moved for table, moved in changed.items() if table != "app.enrollment_events"} == rows
 
 
 Apply = Callable[[AsyncSession, UUID, Enrolled], Coroutine[Any, Any, object]]
@@ -106,7 +106,7 @@ def stop_leads(event: EnrollmentEvent) -> Apply:
 
 def complete(session: AsyncSession, workspace_id: UUID, lead: Enrolled) -> Coroutine[Any, Any, object]:
     """Let the last step of all enrollments have gone out."""
-    return service.complete(session, workspace_id, [UUID(one) for one in lead.ids.values()], NOW)
+    return service.complete(session, workspace_id, [UUID(enrollment_id) for enrollment_id in lead.ids.values()], NOW)
 
 
 EVENTS: dict[str, Apply] = {

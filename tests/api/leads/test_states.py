@@ -48,9 +48,9 @@ def expected(states: States, event: str, leads: dict[str, str], cause: str) -> t
 def check(changed: Changes, expected: tuple[Changes, list[Row]]) -> None:
     """Compare all that changed with what was expected: the rows, and one row of history for each move."""
     rows, history = expected
-    moves = sorted(added(changed, "lead_events"), key=lambda row: str(row["lead_id"]))
-    assert moves == sorted(history, key=lambda row: str(row["lead_id"]))
-    assert {table: found for table, found in changed.items() if table != "app.lead_events"} == rows
+    history_written = sorted(added(changed, "lead_events"), key=lambda row: str(row["lead_id"]))
+    assert history_written == sorted(history, key=lambda row: str(row["lead_id"]))
+    assert {table: moved for table, moved in changed.items() if table != "app.lead_events"} == rows
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ async def test_events_move_what_they_may_and_nothing_else(states: States, values
         leads = {state: states.add_lead(f"{event}.{state}@lead.example".lower(), state, **values) for state in STATES}
         ids = [UUID(lead_id) for lead_id in leads.values()]
         states.look()
-        wanted = expected(states, event.value, leads, CAUSE)
+        moves = expected(states, event.value, leads, CAUSE)
         async with states.session() as session:
             moved = await service.move(session, UUID(states.workspace_id), ids, event, cause=CAUSE, now=NOW)
-        assert sorted(map(str, moved)) == sorted(wanted[0].get("app.leads", {}))
-        check(states.changed(), wanted)
+        assert sorted(map(str, moved)) == sorted(moves[0].get("app.leads", {}))
+        check(states.changed(), moves)
 
         async with states.session() as session:
             # A qualified lead takes no second qualification, and so on: what moved stands where the event is illegal.
@@ -83,12 +83,12 @@ async def test_only_leads_that_replied_can_be_qualified(app_client: httpx.AsyncC
     deleted = states.add_lead("deleted@lead.example", "Replied", deleted_at=EARLIER)
     states.look()
     for state, lead_id in leads.items():
-        wanted = expected(states, "qualified", {state: lead_id}, f"user {me}")
+        moves = expected(states, "qualified", {state: lead_id}, f"user {me}")
         response = await app_client.post(f"/api/workspaces/{states.workspace_id}/leads/{lead_id}/qualify")
         is_legal = state == "Replied"
         assert response.status_code == (200 if is_legal else 409), state
         assert not is_legal or response.json()["status"] == "Qualified"
-        check(states.changed(), wanted)
+        check(states.changed(), moves)
     again = await app_client.post(f"/api/workspaces/{states.workspace_id}/leads/{leads['Replied']}/qualify")
     gone = await app_client.post(f"/api/workspaces/{states.workspace_id}/leads/{deleted}/qualify")
     assert (again.status_code, gone.status_code) == (409, 404)
@@ -104,7 +104,7 @@ async def test_an_unsubscribe_suppresses_the_address_in_every_state(
     deleted = states.add_lead("deleted@lead.example", "Contacted", deleted_at=EARLIER)
     states.look()
     for state, lead_id in leads.items():
-        wanted = expected(states, "unsubscribed", {state: lead_id}, f"by {me}")
+        moves = expected(states, "unsubscribed", {state: lead_id}, f"by {me}")
         for _ in range(2):
             response = await app_client.post(f"/api/workspaces/{states.workspace_id}/leads/{lead_id}/unsubscribe")
             assert response.status_code == 200
@@ -120,18 +120,18 @@ async def test_an_unsubscribe_suppresses_the_address_in_every_state(
             moment(NOW),
         ]
         del changed["app.suppressions"]
-        check(changed, wanted)
+        check(changed, moves)
 
     gone = await app_client.post(f"/api/workspaces/{states.workspace_id}/leads/{deleted}/unsubscribe")
     assert (gone.status_code, states.changed()) == (404, {})
-    wanted = expected(states, "unsubscribed", {"Contacted": deleted}, CAUSE)
+    moves = expected(states, "unsubscribed", {"Contacted": deleted}, CAUSE)
     async with states.session() as session:
         lead_ids = [UUID(deleted)]
         await enrollments.unsubscribe_leads(session, UUID(states.workspace_id), lead_ids, cause=CAUSE, now=NOW)
     changed = states.changed()
     assert [row["value"] for row in added(changed, "suppressions")] == ["deleted@lead.example"]
     del changed["app.suppressions"]
-    check(changed, wanted)
+    check(changed, moves)
 
 
 async def test_deleting_and_restoring_pauses(app_client: httpx.AsyncClient, states: States) -> None:

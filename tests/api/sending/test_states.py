@@ -296,10 +296,10 @@ async def test_what_is_forbidden_fails_and_waits_for_a_person(states: States) ->
     waiting = {name: add_standing(states, enrollment="paused", **STOPS[name][0]) for name in forbidden}
     allowed = add_standing(states)
     states.look()
-    asked = [*drafts.values(), *being_sent.values(), *waiting.values(), allowed]
+    draft_ids = [*drafts.values(), *being_sent.values(), *waiting.values(), allowed]
     for _ in range(2):
         async with states.session() as session:
-            requests = [Request(UUID(draft_id), NOW, uuid4()) for draft_id in asked]
+            requests = [Request(UUID(draft_id), NOW, uuid4()) for draft_id in draft_ids]
             await service.forbid(session, UUID(states.workspace_id), requests)
     changed = states.changed()
     assert changed.pop("app.email_drafts") == {

@@ -1,0 +1,262 @@
+"""Every move of a job in every state: by a worker, by its loss, by people, and by the end of its workspace."""
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from api.jobs import repository, service
+from api.jobs.repository import Ending, Wanted
+from api.jobs.schemas import JobFilter
+from api.workspaces import repository as workspaces
+from database import jobs
+from database.engine import create_pool
+from database.models import JobStatus
+from database.roles import ENGINE_ROLE, owner_url, role_url
+from tests.api.states import EARLIER, LATER, NOW, Row, States, differing, moment
+from tests.lifecycles import JOB, REFUSED, results_of
+
+pytestmark = pytest.mark.anyio
+
+BY_PEOPLE = results_of(JOB)
+TYPE = "work"
+LOST = timedelta(hours=1)
+BASE: Row = {"attempts": 2, "max_attempts": 3, "last_error": "before", "paced": True, "run_at": EARLIER}
+"""What all jobs are before an event."""
+
+
+@pytest.fixture
+async def queue(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """Connect as a worker does."""
+    pool = create_pool(role_url(owner_url(database_url), ENGINE_ROLE), size=2)
+    yield pool.execution_options(isolation_level="AUTOCOMMIT")
+    await pool.dispose()
+
+
+class Jobs:
+    """A job in each state; what runs is held by our worker, by another that lives, by a silent one, or by none."""
+
+    def __init__(self, states: States) -> None:
+        self.states = states
+        self.worker, self.other, self.silent = (self.add_worker(silent_for) for silent_for in ("0", "0", "1 hour"))
+        ended: Row = {"completed_at": EARLIER, "started_at": EARLIER}
+        self.ids = {
+            "pending": self.add("pending"),
+            "later": self.add("pending", run_at=LATER),
+            "running": self.add("running", locked_by=self.worker, started_at=EARLIER),
+            "another's": self.add("running", locked_by=self.other, started_at=EARLIER),
+            "silent": self.add("running", locked_by=self.silent, started_at=EARLIER),
+            "used up": self.add("running", locked_by=self.silent, started_at=EARLIER, attempts=3),
+            "nobody's": self.add("running", locked_by=uuid4(), started_at=EARLIER),
+            **{status: self.add(status, **ended) for status in ("completed", "failed", "cancelled")},
+        }
+        states.look()
+
+    def add_worker(self, silent_for: str) -> str:
+        """Register a worker that has been silent for a while."""
+        made = self.states.owner.execute(
+            "INSERT INTO app.job_workers (host, beat_at) VALUES ('here', now() - CAST(%s AS interval)) RETURNING id",
+            [silent_for],
+        )
+        (row,) = made.fetchall()
+        return str(row["id"])
+
+    def add(self, status: str, **values: object) -> str:
+        """Make a job."""
+        return self.states.add(
+            "scheduled_jobs", job_type=TYPE, scheduled_for=EARLIER, status=status, **{**BASE, **values}
+        )
+
+    def status(self, name: str) -> str:
+        """Return the status of a job before the event."""
+        status: str = self.states.seen["app.scheduled_jobs"][self.ids[name]]["status"]
+        return status
+
+    def check(self, expected: dict[str, Row], event: str, gone: Collection[str] = ()) -> None:
+        """Compare what has changed, over all tables, with the columns expected of these jobs, and the workers gone."""
+        rows = self.states.seen["app.scheduled_jobs"]
+        differences = {self.ids[name]: differing(rows[self.ids[name]], **row) for name, row in expected.items()}
+        for difference in differences.values():
+            difference.pop("updated_at")  # jobs have none
+        changed = self.states.changed()
+        assert set(changed.pop("app.job_workers", {})) == set(gone), event
+        assert changed == ({"app.scheduled_jobs": differences} if differences else {}), event
+
+
+def given_back(reason: str, **values: object) -> Row:
+    """Return the columns of a job that waits again although its worker did not end it."""
+    return {"status": "pending", "paced": False, "locked_by": None, "last_error": reason, **values}
+
+
+async def finish(queue: AsyncEngine, worker: str, endings: Iterable[Ending]) -> None:
+    """Record how jobs ended."""
+    async with AsyncSession(queue) as session:
+        await repository.finish(session, UUID(worker), NOW, list(endings))
+
+
+ENDINGS: dict[str, tuple[Ending, Row]] = {
+    "completed": (
+        Ending(UUID(int=0), 2, JobStatus.COMPLETED),
+        {"status": "completed", "last_error": None, "completed_at": moment(NOW), "locked_by": None},
+    ),
+    "failed": (
+        Ending(UUID(int=0), 2, JobStatus.FAILED, error="no"),
+        {"status": "failed", "last_error": "no", "completed_at": moment(NOW), "locked_by": None},
+    ),
+    "cancelled": (
+        Ending(UUID(int=0), 2, JobStatus.CANCELLED, error="gone"),
+        {"status": "cancelled", "last_error": "gone", "completed_at": moment(NOW), "locked_by": None},
+    ),
+    "tried again": (
+        Ending(UUID(int=0), 2, JobStatus.PENDING, LATER, "later"),
+        given_back("later", run_at=moment(LATER)),
+    ),
+    "put off": (
+        Ending(UUID(int=0), 2, JobStatus.PENDING, LATER, "later", granted=1),
+        given_back("later", run_at=moment(LATER), max_attempts=4),
+    ),
+}
+"""How a worker ends a job in its second attempt, and what the job is then."""
+
+
+@pytest.mark.parametrize("event", ENDINGS)
+async def test_a_worker_ends_only_what_it_runs(states: States, queue: AsyncEngine, event: str) -> None:
+    """An ending counts for the worker and the attempt that hold the job; in every other state nothing changes."""
+    made = Jobs(states)
+    ending, row = ENDINGS[event]
+    endings = [
+        Ending(UUID(job_id), attempts, ending.status, ending.run_at, ending.error, ending.granted)
+        for job_id in made.ids.values()
+        for attempts in (1, 3)
+    ]
+    await finish(queue, made.worker, endings)
+    made.check({}, f"{event} of another attempt")
+    endings = [
+        Ending(UUID(job_id), 2, ending.status, ending.run_at, ending.error, ending.granted)
+        for job_id in made.ids.values()
+    ]
+    await finish(queue, made.worker, endings)
+    made.check({"running": row}, event)
+    await finish(queue, made.worker, endings)
+    made.check({}, f"{event} once more")
+
+
+@pytest.mark.parametrize("is_free", [True, False], ids=["freely", "in turn"])
+async def test_only_what_waits_and_is_due_is_claimed(states: States, queue: AsyncEngine, *, is_free: bool) -> None:
+    """A claim starts what is pending and due, with one attempt more, and nothing that runs or has ended; once."""
+    made = Jobs(states)
+    claim = repository.claim_freely if is_free else repository.claim
+    for expected in ({"pending": {"status": "running", "attempts": 3}}, {}):
+        async with AsyncSession(queue) as session:
+            claimed = await claim(session, Wanted(TYPE, UUID(made.worker), NOW, 10))
+        assert [str(job.id) for job in claimed.jobs] == [made.ids[name] for name in expected]
+        row = {"locked_by": made.worker, "started_at": moment(NOW)}
+        made.check({name: {**values, **row} for name, values in expected.items()}, "claimed")
+
+
+@pytest.mark.parametrize("is_verified", [False, True], ids=["retried", "verified"])
+async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: AsyncEngine, *, is_verified: bool) -> None:
+    """What nobody who beats holds waits again, or fails where its attempts are used up and no run finds out what was.
+
+    What living workers run, what waits and what has ended stay as they are.
+    """
+    made = Jobs(states)
+    lost = "The worker that ran this was lost."
+    failed = {"status": "failed", "paced": False, "last_error": lost, "completed_at": moment(NOW), "locked_by": None}
+    verified = [TYPE] if is_verified else ["other"]
+    expected = {
+        "silent": given_back(lost),
+        "nobody's": given_back(lost),
+        "used up": given_back(lost) if is_verified else failed,
+    }
+    for rows in (expected, {}):
+        async with AsyncSession(queue) as session:
+            reaped = await jobs.reap(session, lost_after=LOST.total_seconds() / 2, now=NOW, verified=verified)
+        assert sorted(row.status for row in reaped) == sorted(str(row["status"]) for row in rows.values())
+        made.check(rows, "lost")
+
+
+async def test_what_a_worker_leaves_is_given_back(states: States, queue: AsyncEngine) -> None:
+    """A worker that signs off, or that does not know of a job it holds, gives back its own jobs and no other's."""
+    made = Jobs(states)
+    known = Jobs(states)
+    reason = "The worker did not hear that it was to do this."
+    async with AsyncSession(queue) as session:
+        for job_type in ("other", TYPE):
+            await jobs.give_back_unknown(
+                session, job_type=job_type, worker=UUID(made.worker), known=[UUID(known.ids["running"])], now=NOW
+            )
+    given = {"run_at": moment(NOW), "max_attempts": 4}
+    made.check({"running": given_back(reason, **given)}, "unknown to its worker")
+    async with AsyncSession(queue) as session:
+        await jobs.give_back_unknown(
+            session, job_type=TYPE, worker=UUID(known.worker), known=[UUID(known.ids["running"])], now=NOW
+        )
+    known.check({}, "known to its worker")
+
+    async with AsyncSession(queue) as session:
+        await jobs.retire_worker(session, UUID(known.worker), NOW)
+    stopped = given_back("The worker stopped before this ended.", **given)
+    known.check({"running": stopped}, "its worker stopped", gone=[known.worker])
+
+
+def moved(event: str) -> Row:
+    """Return the columns of a job after people have moved it."""
+    if event == "cancelled":
+        return {"status": "cancelled", "completed_at": moment(NOW)}
+    return {"status": "pending", "run_at": moment(NOW), "paced": False, "max_attempts": 7, "completed_at": None}
+
+
+@pytest.mark.parametrize(("action", "event"), [("cancel", "cancelled"), ("retry", "retried")])
+async def test_what_people_do_to_a_job(app_client: httpx.AsyncClient, states: States, action: str, event: str) -> None:
+    """A job that waits is cancelled, one that failed or was cancelled is retried, with attempts that go on counting.
+
+    Anything else is 409 and changes nothing.
+    """
+    made = Jobs(states)
+    base = f"/api/workspaces/{states.workspace_id}/jobs"
+    expected = {}
+    for name, job_id in made.ids.items():
+        is_legal = BY_PEOPLE[made.status(name), event] != REFUSED
+        response = await app_client.post(f"{base}/{job_id}/{action}")
+        assert response.status_code == (200 if is_legal else 409), name
+        assert (await app_client.post(f"{base}/{job_id}/{action}")).status_code == 409, f"{name}, a second time"
+        if is_legal:
+            expected[name] = moved(event)
+    made.check(expected, event)
+
+
+async def test_retry_and_cancel_in_turn(app_client: httpx.AsyncClient, states: States) -> None:
+    """A job that was cancelled, retried and cancelled again is cancelled; each retry adds attempts only as needed."""
+    made = Jobs(states)
+    base = f"/api/workspaces/{states.workspace_id}/jobs/{made.ids['later']}"
+    for action in ("cancel", "retry", "cancel"):
+        assert (await app_client.post(f"{base}/{action}")).status_code == 200
+    made.check({"later": {**moved("retried"), **moved("cancelled")}}, "cancelled again")
+    assert (await app_client.post(f"{base}/retry")).json()["status"] == "pending"
+    made.check({"later": {"status": "pending", "completed_at": None}}, "retried again")
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED])
+async def test_many_are_retried_in_one_status(states: States, status: JobStatus) -> None:
+    """In bulk only jobs of the named status are retried, as one by one."""
+    made = Jobs(states)
+    for expected in ({status.value: moved("retried")}, {}):
+        async with states.session() as session:
+            filters = JobFilter(job_type=TYPE, status=status, since=None, until=None)
+            counts = await service.retry_jobs(session, UUID(states.workspace_id), filters, NOW)
+        assert counts == (len(expected), 0)
+        made.check(expected, "retried in bulk")
+
+
+async def test_the_end_of_a_workspace_cancels_what_waits(states: States) -> None:
+    """With its workspace each job that has not started is cancelled; what runs is left to its worker."""
+    made = Jobs(states)
+    for _ in range(2):
+        async with states.session() as session:
+            await workspaces.cancel_jobs(session, UUID(states.workspace_id), NOW, "It was deleted.")
+    row = {"status": "cancelled", "completed_at": moment(NOW), "last_error": "It was deleted."}
+    made.check({"pending": row, "later": row}, "workspace deleted")
