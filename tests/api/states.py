@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 def moment(at: datetime) -> str:
     """Return a time as a snapshot shows it."""
-    return at.isoformat()
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}".rstrip("0").rstrip(".") + "+00:00"
 
 
 @dataclass
@@ -103,6 +103,12 @@ class States:
             )
             for order in range(steps)
         ]
+
+    def add_connection(self, **values: object) -> str:
+        """Connect the workspace to Everlytic."""
+        names = ("transactional_url", "tenant_url", "username", "encrypted_key", "webhook_token_hash")
+        usual = {name: name for name in (*names, "encrypted_webhook_password")}
+        return self.add("everlytic_connections", **{**usual, **values})
 
     def add_lead(self, email: str, status: str = "Contacted", **values: object) -> str:
         """Make a lead."""

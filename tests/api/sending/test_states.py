@@ -177,13 +177,6 @@ async def test_what_follows_a_mail_that_was_sent(states: States, steps: int) -> 
             assert (drafts, jobs, changed) == ({}, [], {}), status
 
 
-def add_connection(states: States, **values: object) -> str:
-    """Connect the workspace to Everlytic."""
-    usual: Row = {name: name for name in ("transactional_url", "tenant_url", "username", "encrypted_key")}
-    usual |= {name: name for name in ("webhook_token_hash", "encrypted_webhook_password")}
-    return states.add("everlytic_connections", **{**usual, **values})
-
-
 def add_standing(
     states: States,
     *,
@@ -236,7 +229,7 @@ async def test_what_may_be_claimed(states: States) -> None:
 
     Each other is told why not, or when; and apart from the claim no row changes.
     """
-    add_connection(states)
+    states.add_connection()
     may, not_yet = add_standing(states), add_standing(states, send_at=LATER)
     stopped = {name: add_standing(states, **facts) for name, (facts, _, _) in STOPS.items()}
     tried = {
@@ -272,7 +265,7 @@ async def test_what_may_be_claimed(states: States) -> None:
 
 async def test_what_is_claimed_is_stopped_by_what_would_have_kept_it(states: States) -> None:
     """Asked again before the call, a claimed mail may go out unless something has stopped it, which is named."""
-    add_connection(states)
+    states.add_connection()
     goes = add_standing(states, outcome="claimed")
     stopped = {name: add_standing(states, outcome="claimed", **facts) for name, (facts, _, _) in STOPS.items()}
     states.look()
@@ -289,7 +282,7 @@ async def test_what_is_forbidden_fails_and_waits_for_a_person(states: States) ->
 
     What is allowed by now is left alone.
     """
-    add_connection(states)
+    states.add_connection()
     forbidden = [name for name, (_, kind, _) in STOPS.items() if kind is Forbidden]
     drafts = {name: add_standing(states, **STOPS[name][0]) for name in forbidden}
     being_sent = {name: add_standing(states, outcome="claimed", **STOPS[name][0]) for name in forbidden}
