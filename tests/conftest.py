@@ -8,12 +8,21 @@ import pytest
 
 from database.migrate import migrate
 from database.roles import owner_url
+from tests.business_clock import CLOCK_NAME, set_business_clock
 from tests.postgres import create_database, drop_database, ensure_template
 from tests.two_workspaces import TwoWorkspaces
 
 pytest_plugins = ["tests.postgres", "tests.blocking"]
 
+# Before any test module is imported: Dagster's business days are made on import.
+set_business_clock()
+
 TEMPLATE = "salesmatter_template"
+
+
+def pytest_report_header() -> str:
+    """Print the business clock, so that a failure can be repeated by hand."""
+    return f"business clock: {CLOCK_NAME} (SALESMATTER_TEST_CLOCK={CLOCK_NAME})"
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from everlytic.client import EverlyticClient
+from tests.business_clock import business_now
 
 ROOT = Path(__file__).parent.parent
 
@@ -102,6 +103,6 @@ def running_sandbox(*arguments: str) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    """One sandbox per run, on real time that tests may push forward; each test takes a username of its own."""
-    with running_sandbox("--seed", "1") as started:
+    """One sandbox per run, on business time that tests may push forward; each test takes a username of its own."""
+    with running_sandbox("--seed", "1", "--start", business_now().isoformat()) as started:
         yield started

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
+from tests.business_clock import business_now
 
 
 class History:
@@ -56,7 +57,7 @@ class History:
                 INSERT INTO app.leads (workspace_id, email) SELECT workspace_id, %(email)s FROM place RETURNING id
             ), enrollment AS (
                 INSERT INTO app.lead_enrollments (workspace_id, lead_id, sequence_id, current_step_order, enrolled_at)
-                SELECT workspace_id, lead.id, sequence_id, 1, now() FROM place, lead RETURNING id
+                SELECT workspace_id, lead.id, sequence_id, 1, %(now)s FROM place, lead RETURNING id
             )
             INSERT INTO app.email_drafts
                 (workspace_id, lead_id, enrollment_id, sequence_id, step_id, step_order, status)
@@ -66,6 +67,7 @@ class History:
             sequence=sequence,
             step=step,
             email=email or f"lead-{self._leads}@example.test",
+            now=business_now(),
         )
 
     def accept(self, message: UUID, at: datetime, arrived: datetime | None = None) -> UUID:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from database.roles import APP_ROLE, connect, owner_url, role_url
 from orchestration.defs.dbt.project import DbtProject
+from tests.business_clock import BUSINESS_NOW
 from tests.dbt_project.history import History
 
 pytestmark = pytest.mark.filterwarnings("default")  # dbt's own deprecations are not ours to fail on
@@ -81,7 +82,7 @@ def story(history: History, connection: psycopg.Connection, project: DbtProject,
     refused = history.draft(spring, step=2)
     connection.execute(
         "INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at, outcome) "
-        "VALUES (%s, %s, now(), 'rejected')",
+        f"VALUES (%s, %s, {BUSINESS_NOW}, 'rejected')",
         [here, refused],
     )
     # The neighbour's one message, and a bulk email whose report says nothing of complaints.

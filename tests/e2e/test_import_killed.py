@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from api.settings import ApiSettings
 from tests.api.importing import OUTCOMES, Row, Tables, in_blocks, tables
 from tests.api.serving import serving
+from tests.business_clock import BUSINESS_ENVIRONMENT
 
 __all__ = ["tables"]
 
@@ -95,7 +96,7 @@ def worker(database_url: str, home: Path) -> Iterator["subprocess.Popen[bytes]"]
         subprocess.Popen(
             [sys.executable, "-m", "salesmatter", "worker"],
             cwd=ROOT,
-            env={**kept, **told},
+            env=kept | BUSINESS_ENVIRONMENT | told,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

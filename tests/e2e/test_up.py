@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.business_clock import BUSINESS_ENVIRONMENT
+
 ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
@@ -50,7 +52,7 @@ def test_up_starts_answers_and_ends(tmp_path: Path) -> None:
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**kept, "SALESMATTER_HOME": str(home)},
+        env={**kept, **BUSINESS_ENVIRONMENT, "SALESMATTER_HOME": str(home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from api.settings import ApiSettings
 from tests.api.jobs.gate import Gate
 from tests.api.serving import serving
+from tests.business_clock import BUSINESS_ENVIRONMENT
 from tests.sandbox import Sandbox, sandbox
 
 __all__ = ["sandbox"]
@@ -121,7 +122,12 @@ def worker(database_url: str, home: Path) -> Iterator[Worker]:
     with (
         (home / "worker.log").open("ab") as log,
         subprocess.Popen(
-            command, cwd=ROOT, env={**kept, **told}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command,
+            cwd=ROOT,
+            env=kept | BUSINESS_ENVIRONMENT | told,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         ) as process,
     ):
         try:

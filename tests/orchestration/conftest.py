@@ -3,6 +3,8 @@
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from datetime import time as clock_time
 from uuid import UUID
 
 import psycopg
@@ -10,12 +12,13 @@ import pytest
 
 from database.roles import connect, owner_url
 from database.secrets import SecretBox
+from tests.business_clock import business_now
 from tests.dbt_project.history import History
 from tests.postgres import create_database, drop_database
 from tests.sandbox import Sandbox, running_sandbox
 
 SECRET_KEY = "a key of the tests"
-FIRST_DAY = "2026-03-02T08:00:00+00:00"
+MORNING = datetime.combine(business_now().date(), clock_time(8), UTC)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,8 @@ def history(connection: psycopg.Connection) -> History:
 
 @pytest.fixture(scope="module")
 def business_clock() -> str:
-    """Let the business be in a morning of March 2026: long past, so that Dagster knows every day."""
-    return f"{time.time()},{FIRST_DAY},1"
+    """Let the business be in the morning of the newest day that Dagster knows."""
+    return f"{time.time()},{MORNING.isoformat()},1"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +18,11 @@ from orchestration.defs.operations.lookback import Lookback
 from orchestration.defs.operations.resources import Database
 from orchestration.run import Report, sync_and_build
 from tests.dbt_project.history import History
-from tests.orchestration.conftest import SECRET_KEY, connect_tenant
+from tests.orchestration.conftest import MORNING, SECRET_KEY, connect_tenant
 from tests.sandbox import Sandbox
 
-SINCE, UNTIL = date(2026, 3, 1), date(2026, 3, 2)
-SENT = datetime(2026, 3, 2, 7, tzinfo=UTC)
+SENT = MORNING - timedelta(hours=1)
+SINCE, UNTIL = SENT.date() - timedelta(days=1), SENT.date()
 MAILS = 4
 HAPPENED = ("sent", "delivered", "open")
 """What happened to every mail; the first was clicked, too."""

@@ -12,6 +12,7 @@ from orchestration.defs.operations.lookback import lately
 from orchestration.defs.operations.resources import BusinessClock
 from orchestration.defs.operations.schedules import UNDER_WAY, intraday, nightly
 from orchestration.settings import OrchestrationSettings
+from tests.business_clock import business_now
 
 pytestmark = pytest.mark.filterwarnings("default")  # Dagster's own deprecations are not ours to fail on
 
@@ -63,7 +64,7 @@ def test_a_backfill_of_any_range_is_one_run(loaded: dg.Definitions) -> None:
         polled = graph.get(dg.AssetKey(["everlytic", table]))
         assert polled.partitions_def == business_days
         assert polled.backfill_policy == dg.BackfillPolicy.single_run()
-    assert business_days.has_partition_key(datetime.now(UTC).date().isoformat())
+    assert business_days.has_partition_key(business_now().date().isoformat())
 
 
 def test_the_build_alone_asks_nobody(loaded: dg.Definitions) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -18,12 +18,13 @@ from orchestration.defs.everlytic.landing import CALLBACK_EVENTS, TRANSACTIONS, 
 from orchestration.defs.everlytic.polling import Polled, poll
 from orchestration.defs.everlytic.records import Fetch, Window, fetch_callback_events, fetch_transactions
 from orchestration.defs.everlytic.resources import EverlyticAccounts
+from tests.business_clock import business_now
 from tests.dbt_project.history import History
 from tests.orchestration.conftest import SECRET_KEY, connect_tenant
 from tests.sandbox import Sandbox, running_sandbox
 
 MAILS, PAGE = 250, 100
-NOW = datetime.now(UTC)
+NOW = business_now()
 TODAY = Window(since=NOW - timedelta(hours=12), until=NOW + timedelta(hours=12), now=NOW)
 KINDS: dict[str, tuple[Landing, Fetch]] = {
     "transactions": (TRANSACTIONS, fetch_transactions),
@@ -75,7 +76,7 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(connection: psycopg.Connection, history: History, module_database_url: str) -> Iterator[Desk]:
     """Send three pages of mails, of each of which the provider then tells one event at a time of its own."""
-    with running_sandbox("--seed", "1") as provider:
+    with running_sandbox("--seed", "1", "--start", NOW.isoformat()) as provider:
         workspace, username = history.workspace("Acme"), provider.new_username()
         connect_tenant(connection, workspace, provider, username)
         provider.tell("scenarios", username=username, scenarios=[{"name": "accepted_no_events", "probability": 1}])

@@ -19,6 +19,7 @@ from orchestration.run import sync_and_build
 from tests.api.analytics.recount import NAMES, Figures, recount
 from tests.api.outreach import Outreach
 from tests.api.running import stop_clock
+from tests.business_clock import business_now
 from tests.sandbox import Sandbox, running_sandbox
 
 pytestmark = [
@@ -85,7 +86,7 @@ async def lived(outreach: Outreach, services: Services, app_client: httpx.AsyncC
             await pass_time(outreach, services, timedelta(hours=12))
     await anyio.to_thread.run_sync(partial(sync, database_url, services))
     # The pipeline asks for its jobs by the real clock.
-    stop_clock(services.clock, datetime.now(UTC))
+    stop_clock(services.clock, business_now())
     await outreach.run_jobs()
     await anyio.to_thread.run_sync(partial(sync, database_url, services, poll=False))
     return outreach

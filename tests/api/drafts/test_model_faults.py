@@ -25,6 +25,7 @@ from database.engine import create_pool
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
 from tests.ai.stub_openai import Kind, Reply, StubOpenAI, running
 from tests.api.running import RunJobs
+from tests.business_clock import BUSINESS_ENVIRONMENT
 
 pytestmark = pytest.mark.anyio
 
@@ -241,7 +242,7 @@ def worker_process(database_url: str, stub: StubOpenAI, settings: ApiSettings, h
     command = [sys.executable, "-m", "salesmatter", "worker"]
     with (
         (home / "worker.log").open("wb") as log,
-        subprocess.Popen(command, cwd=ROOT, env={**kept, **told}, stdout=log, stderr=log) as process,
+        subprocess.Popen(command, cwd=ROOT, env=kept | BUSINESS_ENVIRONMENT | told, stdout=log, stderr=log) as process,
     ):
         try:
             yield

@@ -17,6 +17,7 @@ from domain.suppression import suppression_hash
 from tests.api.conftest import RunJobs
 from tests.api.outreach import Outreach
 from tests.api.people import NOBODY, add, add_list, count_of
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +75,7 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     await _reply(outreach, mail)
     settled = (
         "INSERT INTO app.send_settlements (workspace_id, draft_id, decision, decided_by, note, decided_at)"
-        " SELECT workspace_id, id, 'sent', 'Ann', %s, now() FROM app.email_drafts WHERE status = 'sent'"
+        f" SELECT workspace_id, id, 'sent', 'Ann', %s, {BUSINESS_NOW} FROM app.email_drafts WHERE status = 'sent'"
     )
     with psycopg.connect(database_url) as connection:
         connection.execute(settled, [f"{ADDRESS} says it came"])
@@ -220,12 +221,12 @@ async def test_what_is_not_applied_yet_is_waited_for(services: Services, workspa
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)"
-            " VALUES (%s, 'application/json', %s, now())",
+            f" VALUES (%s, 'application/json', %s, {BUSINESS_NOW})",
             [workspace_id, told],
         )
         connection.execute(
             "INSERT INTO everlytic.callback_events (workspace_id, event_key, type, recipient, occurred_at, raw)"
-            " VALUES (%s, 'a', 'bounce', %s, now(), %s)",
+            f" VALUES (%s, 'a', 'bounce', %s, {BUSINESS_NOW}, %s)",
             [workspace_id, ADDRESS, json.dumps({"email_to": ADDRESS, "bounce_type": "soft"})],
         )
         for waiting in (1, 0):
@@ -234,7 +235,11 @@ async def test_what_is_not_applied_yet_is_waited_for(services: Services, workspa
                     assert await service.erase_in(session, workspace_id, place, person) == waiting
             assert bool(mentions(database_url, *NAMES)) is bool(waiting)
             for table in ("webhook_deliveries", "callback_events"):
-                connection.execute(sql.SQL("UPDATE everlytic.{} SET applied_at = now()").format(sql.Identifier(table)))
+                connection.execute(
+                    sql.SQL("UPDATE everlytic.{} SET applied_at = {}").format(
+                        sql.Identifier(table), sql.SQL(BUSINESS_NOW)
+                    )
+                )
         raw = connection.execute("SELECT raw FROM everlytic.callback_events").fetchone()
     assert raw == ({"bounce_type": "soft"},)
 

@@ -8,6 +8,7 @@ from api.resources import Services
 from database import jobs
 from database.tenancy import Scope, transaction
 from tests.api.outreach import Outreach
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -199,7 +200,7 @@ async def test_what_cannot_be_stored_holds_up_nothing(outreach: Outreach, databa
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute(
             "INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)"
-            " VALUES (%s, 'application/json', %s, now())",
+            f" VALUES (%s, 'application/json', %s, {BUSINESS_NOW})",
             [outreach.workspace_id, event.encode()],
         )
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.api.events.worlds import Provider, polled, pushed
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +100,7 @@ async def test_what_was_erased_keeps_its_verdicts(provider: Provider) -> None:
     (draft_id,) = await provider.send()
     await provider.push(pushed("open", draft_id, 600, user_agent="Mimecast"))
     await provider.apply()
-    await provider.ask("UPDATE app.leads SET erased_at = now() RETURNING 1", [])
+    await provider.ask(f"UPDATE app.leads SET erased_at = {BUSINESS_NOW} RETURNING 1", [])
     await provider.ask("UPDATE app.email_events SET data = '{}' RETURNING 1", [])
 
     await provider.push(pushed("open", draft_id, 900, ip="41.74.193.1"))

@@ -14,6 +14,7 @@ from api.resources import Services
 from api.webhooks import service as webhooks
 from api.webhooks.service import Delivery
 from database.tenancy import Scope, transaction
+from tests.business_clock import BUSINESS_NOW
 
 SENT_AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ADDRESS = "thandi@lead.example"
@@ -97,7 +98,7 @@ class Provider:
         for record in records:
             await self.ask(
                 "INSERT INTO everlytic.callback_events (workspace_id, event_key, type, occurred_at, raw)"
-                " VALUES (%s, gen_random_uuid()::text, 'x', now(), %s) RETURNING 1",
+                f" VALUES (%s, gen_random_uuid()::text, 'x', {BUSINESS_NOW}, %s) RETURNING 1",
                 [self.workspace_id, record if isinstance(record, str) else json.dumps(record)],
             )
 

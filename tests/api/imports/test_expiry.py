@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tests.api.importing import Imports, Tables, Worker, counts
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -13,9 +14,9 @@ KEPT = ("lead_import_blocks", "lead_import_rows", "lead_import_changes")
 
 def let_time_pass(tables: Tables) -> None:
     """Put back all that is due at the end of the 30 days to a moment ago."""
-    tables.run("UPDATE app.lead_imports SET expires_at = now() - interval '1 second'")
+    tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} - interval '1 second'")
     tables.run(
-        "UPDATE app.scheduled_jobs SET run_at = now() - interval '1 second'"
+        f"UPDATE app.scheduled_jobs SET run_at = {BUSINESS_NOW} - interval '1 second'"
         " WHERE job_type = 'expire_import' AND status = 'pending'"
     )
 
@@ -65,7 +66,7 @@ async def test_the_file_goes_and_the_import_stays(imports: Imports, tables: Tabl
 async def test_late_job(imports: Imports, tables: Tables) -> None:
     """The 30 days are over when they are over, whether or not the job has come to it."""
     made = await imports.uploaded(FILE)
-    tables.run("UPDATE app.lead_imports SET expires_at = now() - interval '1 second'")
+    tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} - interval '1 second'")
     assert kept(tables)["lead_import_rows"] == 3
     await refusals(imports, made)
 
@@ -75,12 +76,12 @@ async def test_thirty_days_from_the_commit(imports: Imports, tables: Tables) -> 
     made = await imports.uploaded(FILE)
     begun = datetime.fromisoformat(made["createdAt"])
     assert abs(datetime.fromisoformat(made["expiresAt"]) - begun - timedelta(days=30)) < timedelta(minutes=1)
-    tables.run("UPDATE app.lead_imports SET expires_at = now() + interval '1 day'")
+    tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} + interval '1 day'")
     done = await imports.commit(made)
     expires = datetime.fromisoformat(done["expiresAt"])
     assert expires == datetime.fromisoformat(done["committedAt"]) + timedelta(days=30)
 
-    tables.run("UPDATE app.scheduled_jobs SET run_at = now() WHERE job_type = 'expire_import'")
+    tables.run(f"UPDATE app.scheduled_jobs SET run_at = {BUSINESS_NOW} WHERE job_type = 'expire_import'")
     await imports.run_jobs()
     assert all(kept(tables)[name] for name in KEPT[:2])
     jobs = tables.run("SELECT status, run_at FROM app.scheduled_jobs WHERE job_type = 'expire_import'")
@@ -102,7 +103,7 @@ async def test_nothing_goes_under_the_hands_of_a_worker(
     await imports.run_jobs()
     assert kept(tables) == before
     (job,) = tables.run(
-        "SELECT status, run_at > now() AS waits FROM app.scheduled_jobs WHERE job_type = 'expire_import'"
+        f"SELECT status, run_at > {BUSINESS_NOW} AS waits FROM app.scheduled_jobs WHERE job_type = 'expire_import'"
     )
     assert job == {"status": "pending", "waits": True}
     await (worker.commit(made) if what == "commit" else worker.undo(made))

@@ -34,7 +34,7 @@ async def main(database_url: str) -> None:
     engine = Engine(
         queue=create_pool(role_url(owner, ENGINE_ROLE), size=4),
         pool=create_pool(role_url(owner, APP_ROLE), size=4),
-        clock=Clock(),
+        clock=Clock.parse(os.environ.get("SALESMATTER_CLOCK")),
         tasks=[Task(JOB_TYPE, soak, concurrency=20)],
         resources=None,
         settings=EngineSettings(

@@ -13,6 +13,7 @@ from api.resources import Services
 from database.roles import libpq_url, owner_url
 from database.tenancy import Scope, transaction
 from tests.api.outreach import Outreach
+from tests.business_clock import business_now
 
 pytestmark = pytest.mark.anyio
 
@@ -86,7 +87,7 @@ async def test_what_ended_badly_can_be_tried_again(
         attempts=5,
         max_attempts=5,
         last_error="no",
-        completed_at=datetime.now().astimezone(),
+        completed_at=business_now(),
     )
     url = f"/api/workspaces/{workspace}/jobs/{job_id}"
     before = (await app_client.get(url)).json()

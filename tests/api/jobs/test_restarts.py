@@ -1,6 +1,7 @@
 """A database that goes and comes back under a working engine."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from database.migrate import migrate
 from database.roles import APP_ROLE, ENGINE_ROLE, owner_url, role_url
 from tests.api.jobs.gate import Gate
 from tests.api.jobs.soak_worker import TABLE
+from tests.business_clock import BUSINESS_NOW
 from tests.postgres import new_home, remove_home
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180, func_only=True)]
@@ -25,12 +27,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180, func_only=True)]
 SOON = 120.0
 JOBS, RESTARTS = 400, 3
 
-FILL = """
+FILL = f"""
 WITH account AS (INSERT INTO app.accounts (name) VALUES ('Acme') RETURNING id), workspace AS (
   INSERT INTO app.workspaces (account_id, name, default_from_name, default_from_email)
   SELECT id, 'W', 'A', 'a@acme.example' FROM account RETURNING id)
 INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at, max_attempts)
-SELECT workspace.id, 'work', now(), now(), %s FROM workspace, generate_series(1, %s)
+SELECT workspace.id, 'work', {BUSINESS_NOW}, {BUSINESS_NOW}, %s FROM workspace, generate_series(1, %s)
 """
 STARTED = text("INSERT INTO app.soak_starts VALUES (:job_id, :attempt, 0)")
 STATUSES = "SELECT status, count(*) FROM app.scheduled_jobs GROUP BY status"
@@ -67,7 +69,7 @@ async def working(url: str, run: Run) -> AsyncIterator["asyncio.Task[None]"]:
     engine = Engine(
         queue=pools[0],
         pool=pools[1],
-        clock=Clock(),
+        clock=Clock.parse(os.environ.get("SALESMATTER_CLOCK")),
         tasks=[Task("work", run, concurrency=10)],
         resources=None,
         settings=EngineSettings(poll_seconds=0.02, beat_seconds=0.2, lost_after_seconds=30.0),

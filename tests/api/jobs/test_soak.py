@@ -15,6 +15,7 @@ import pytest
 
 from database.roles import APP_ROLE
 from tests.api.jobs import pooler, soak_worker
+from tests.business_clock import BUSINESS_NOW
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SECONDS = 90.0
@@ -48,7 +49,7 @@ class Soak:
             " INSERT INTO app.workspaces (account_id, name, default_from_name, default_from_email)"
             " SELECT id, 'W', 'A', 'a@acme.example' FROM account RETURNING id)"
             " INSERT INTO app.scheduled_jobs (workspace_id, job_type, payload, scheduled_for, run_at, max_attempts)"
-            " SELECT workspace.id, %s, job.payload::jsonb, now(), now(), %s"
+            f" SELECT workspace.id, %s, job.payload::jsonb, {BUSINESS_NOW}, {BUSINESS_NOW}, %s"
             " FROM workspace, unnest(%s::text[]) AS job (payload)",
             [soak_worker.JOB_TYPE, MAX_ATTEMPTS, payloads],
         )

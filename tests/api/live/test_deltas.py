@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from api.live.patches import LONGEST_BODY, Change, patch_between
 from tests.api.live.rfc6902 import patched
 from tests.api.live.test_live import STREAM, Event, Live, add_job, live, owner
+from tests.business_clock import BUSINESS_NOW
 
 __all__ = ["live", "owner"]
 
@@ -28,7 +29,7 @@ ROWS = st.lists(
 
 ONE_MORE = (
     "INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at)"
-    " SELECT workspace_id, '{}', now(), now() FROM app.scheduled_jobs LIMIT 1"
+    f" SELECT workspace_id, '{{}}', {BUSINESS_NOW}, {BUSINESS_NOW} FROM app.scheduled_jobs LIMIT 1"
 )
 CHANGES = (
     "UPDATE app.scheduled_jobs SET attempts = 1 WHERE id = (SELECT max(id::text)::uuid FROM app.scheduled_jobs)",

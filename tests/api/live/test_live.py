@@ -19,6 +19,7 @@ from api.server import Server
 from api.settings import ApiSettings
 from database.roles import libpq_url, owner_url
 from tests.api.importing import Imports, Worker, in_blocks
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -177,7 +178,7 @@ async def add_job(connection: psycopg.AsyncConnection, workspace: str) -> None:
     """Put a job on the queue by hand."""
     await connection.execute(
         "INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at)"
-        " VALUES (%s, 'by_hand', now(), now())",
+        f" VALUES (%s, 'by_hand', {BUSINESS_NOW}, {BUSINESS_NOW})",
         [workspace],
     )
 

@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ from api.jobs.engine import Work
 from api.mailboxes.tasks import poll_mailbox
 from api.resources import Services
 from tests.api.mailboxes.conftest import Box
+from tests.business_clock import business_now
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def test_an_answer_in_the_mailbox_acts(box: Box) -> None:
     """What arrives in the folder is read at the next poll, understood, and stops the sequence; once, however often."""
     box.deliver(box.answer("1"))
-    before = datetime.now(UTC)
+    before = business_now()
     shown = await box.put()
     assert (shown["lastError"], shown["failures"], shown["disabledAt"]) == (None, 0, None)
     assert datetime.fromisoformat(shown["polledAt"]) >= before
@@ -36,14 +37,14 @@ async def test_an_answer_in_the_mailbox_acts(box: Box) -> None:
 async def test_when_it_had_arrived(box: Box) -> None:
     """A reply was received when the server says that it arrived, and never after now."""
     box.deliver(box.answer("1"))
-    delivered = datetime.now(UTC)
+    delivered = business_now()
     await box.put()
     box.clock.virtual_start -= timedelta(days=1)
     box.deliver(box.answer("2"))
     box.clock.virtual_start += timedelta(days=2)
     await box.poll()
     first, second = sorted(datetime.fromisoformat(reply["receivedAt"]) for reply in await box.replies())
-    assert first <= second <= datetime.now(UTC)
+    assert first <= second <= business_now()
     assert delivered - first < timedelta(seconds=30)
 
 
@@ -176,7 +177,7 @@ async def test_broken_messages_keep_nothing_back(box: Box) -> None:
 async def test_what_arrived_before(box: Box) -> None:
     """Mail from before the day that is asked for is never read; asked for from an earlier day, it is."""
     box.deliver(box.answer("1"))
-    tomorrow = datetime.now(UTC).date() + timedelta(days=2)
+    tomorrow = business_now().date() + timedelta(days=2)
     await box.put(readSince=tomorrow.isoformat())
     assert await box.replies() == []
     await box.put(readSince="2026-01-01")

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from database.roles import libpq_url, owner_url
+from tests.business_clock import BUSINESS_NOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Queue:
             "INSERT INTO app.scheduled_jobs (workspace_id, job_type, status, scheduled_for, run_at, completed_at)"
             " SELECT %(workspace)s, %(job_type)s, %(status)s, at, at,"
             "        CASE WHEN %(status)s IN ('completed', 'failed', 'cancelled') THEN at END"
-            "   FROM (SELECT now() + make_interval(secs => %(seconds)s) AS at) AS one, generate_series(1, %(jobs)s)",
+            f"   FROM (SELECT {BUSINESS_NOW} + make_interval(secs => %(seconds)s) AS at) AS one,"
+            " generate_series(1, %(jobs)s)",
             {"workspace": workspace, "job_type": job_type, "status": status, "seconds": seconds, "jobs": jobs},
         )
 

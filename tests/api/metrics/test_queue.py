@@ -16,6 +16,7 @@ from api.scraping import Scrapes, serving
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
 from tests.api.metrics.conftest import Queue, scrape
 from tests.api.running import RunJobs
+from tests.business_clock import BUSINESS_NOW
 from tests.database.rows import fill_every_table
 from tests.postgres import drop_database
 
@@ -65,7 +66,8 @@ async def test_sends_of_unknown_outcome(app_client: httpx.AsyncClient, queue: Qu
     assert (before.value("sends_unknown"), before.value("sends_unknown_oldest_seconds")) == (0, 0)
     for label in ("a", "b"):
         fill_every_table(queue.owner, label)
-    queue.owner.execute("UPDATE app.send_attempts SET outcome = 'unknown', claimed_at = now() - interval '2 hours'")
+    claimed_at = f"{BUSINESS_NOW} - interval '2 hours'"
+    queue.owner.execute(f"UPDATE app.send_attempts SET outcome = 'unknown', claimed_at = {claimed_at}")
     after = await scrape(app_client)
     assert after.value("sends_unknown") == 2
     assert 7200 <= (after.value("sends_unknown_oldest_seconds") or 0) < 7300
@@ -109,7 +111,7 @@ async def test_workers_are_alive_while_they_beat(app_client: httpx.AsyncClient, 
 async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
     """Where business time runs a hundred times as fast, a job due for 1,000 of its seconds has waited for 10."""
     queue.add(queue.workspace(), seconds=-1000)
-    now = queue.owner.execute("SELECT extract(epoch FROM now())::float8, now()").fetchone()
+    now = queue.owner.execute(f"SELECT extract(epoch FROM now())::float8, {BUSINESS_NOW}").fetchone()
     assert now is not None
     async with (
         watching(owner_url(database_url), Clock(now[0], now[1], 100), ["send_email"], 20) as watched,

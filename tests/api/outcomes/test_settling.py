@@ -14,6 +14,7 @@ from tests.api.accounts.conftest import Accounts
 from tests.api.outcomes.worlds import behave, claimed_ago, one_of, settle, unknown_send
 from tests.api.outreach import Outreach
 from tests.api.waiting import until_waiting
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -118,11 +119,12 @@ async def test_a_webhook_comes_first(outreach: Outreach, database_url: str) -> N
 PROOFS = {
     "a webhook about it has just come in": (
         "INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)"
-        " VALUES (%s, 'application/json', convert_to('{\"message_id\": \"' || %s || '\"}', 'UTF8'), now())"
+        " VALUES (%s, 'application/json', convert_to('{\"message_id\": \"' || %s || '\"}', 'UTF8'),"
+        f" {BUSINESS_NOW})"
     ),
     "Everlytic has just told of an event of it": (
         "INSERT INTO everlytic.callback_events (workspace_id, event_key, type, message_id, occurred_at, raw)"
-        " VALUES (%s, 'k', 'sent', %s, now(), '{}')"
+        f" VALUES (%s, 'k', 'sent', %s, {BUSINESS_NOW}, '{{}}')"
     ),
     "Everlytic's transaction list shows it as tx-1": (
         "INSERT INTO everlytic.transactions (workspace_id, transaction_id, message_id, raw)"

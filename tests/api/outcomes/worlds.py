@@ -8,6 +8,7 @@ from api.resources import Services
 from database import jobs
 from database.tenancy import Scope, transaction
 from tests.api.outreach import Outreach
+from tests.business_clock import BUSINESS_NOW
 
 SEEN, HIDDEN = {"v1_visible_in_legacy": True}, {"v1_visible_in_legacy": False}
 
@@ -42,13 +43,15 @@ async def one_of(outreach: Outreach, draft_id: str) -> dict[str, Any]:
 async def claimed_ago(database_url: str, hours: float) -> None:
     """Have all that is claimed been claimed so long ago."""
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
-        await owner.execute("UPDATE app.send_attempts SET claimed_at = now() - %s * interval '1 hour'", [hours])
+        statement = f"UPDATE app.send_attempts SET claimed_at = {BUSINESS_NOW} - %s * interval '1 hour'"
+        await owner.execute(statement.encode(), [hours])
 
 
 async def look_now(outreach: Outreach, database_url: str) -> None:
     """Let the next look at Everlytic's transaction list be due."""
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
-        await owner.execute("UPDATE app.scheduled_jobs SET run_at = now() WHERE job_type = 'reconcile_send'")
+        due = f"UPDATE app.scheduled_jobs SET run_at = {BUSINESS_NOW} WHERE job_type = 'reconcile_send'"
+        await owner.execute(due.encode())
     await outreach.run_jobs()
 
 

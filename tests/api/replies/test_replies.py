@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.api.outreach import Outreach
+from tests.business_clock import business_now
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +68,7 @@ async def test_an_absence_pauses(outreach: Outreach) -> None:
     """An automatic out-of-office pauses until the return date and does not count as a reply."""
     lead_id, mail = await outreach.send_one()
 
-    back = datetime.now(UTC).date() + timedelta(days=10)
+    back = business_now().date() + timedelta(days=10)
     text = f"I am out of the office until {back:%-d %B %Y}."
 
     await reply(outreach, mail, text, headers="Auto-Submitted: auto-replied\r\n")

@@ -8,6 +8,7 @@ from api.commits import service as commits
 from api.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables, Worker
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +58,7 @@ async def test_each_state_allows_what_makes_sense_in_it(
 async def test_after_thirty_days(imports: Imports, tables: Tables, workspace: str) -> None:
     """Once the 30 days are over a commit stands for good."""
     done = await imports.imported(FILE)
-    tables.run("UPDATE app.lead_imports SET expires_at = now() - interval '1 second'")
+    tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} - interval '1 second'")
     late = await imports.ask(done, "undo")
     assert (late.status_code, late.json()["code"]) == (409, "conflict")
     assert (await imports.get(f"imports/{done['id']}"))["state"] == "committed"
@@ -67,9 +68,9 @@ async def test_after_thirty_days(imports: Imports, tables: Tables, workspace: st
 async def test_on_the_last_day(imports: Imports, tables: Tables) -> None:
     """Until then it can be undone, and an undo that has begun comes to its end."""
     done = await imports.imported(FILE)
-    tables.run("UPDATE app.lead_imports SET expires_at = now() + interval '1 minute'")
+    tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} + interval '1 minute'")
     await imports.asked(done, "undo")
-    tables.run("UPDATE app.lead_imports SET expires_at = now() - interval '1 second'")
+    tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} - interval '1 second'")
     await imports.run_jobs()
     assert (await imports.get(f"imports/{done['id']}"))["state"] == "undone"
     assert await imports.leads() == {}

@@ -14,6 +14,7 @@ from database.roles import connect, owner_url
 from database.tenancy import Scope, transaction
 from tests.api.outreach import Outreach
 from tests.api.waiting import until_waiting
+from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +58,7 @@ async def test_a_job_that_comes_too_late_ends_at_once(outreach: Outreach, owner:
     late = "INSERT INTO app.scheduled_jobs (workspace_id, job_type, payload, scheduled_for, run_at, max_attempts)"
     for job_type, payload in (("send_email", {"draftId": draft_id}), ("register_webhook", {"token": "x"})):
         values = [outreach.workspace_id, job_type, Jsonb(payload)]
-        owner.execute(f"{late} VALUES (%s, %s, %s, now(), now(), 20)", values)
+        owner.execute(f"{late} VALUES (%s, %s, %s, {BUSINESS_NOW}, {BUSINESS_NOW}, 20)", values)
     await outreach.run_jobs()
 
     assert jobs_of(owner, "send_email")[1:] == [("cancelled", 1, "The workspace was deleted.")]
