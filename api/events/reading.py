@@ -51,7 +51,7 @@ def read_rows(deliveries: Sequence[StoredDelivery], callbacks: Sequence[StoredCa
             reading.deliveries[delivery.id] = _hear(reading, events)
     for callback in callbacks:
         try:
-            event = read_record(parse_json(callback.raw, max_depth=MAX_BODY_DEPTH), callback.synced_at)
+            event = read_record(parse_json(callback.raw, max_depth=MAX_BODY_DEPTH), callback.occurred_at)
         except MalformedDelivery as error:
             reading.callbacks[callback.event_key] = str(error)
         except JsonLimitExceeded as error:

@@ -43,7 +43,7 @@ SELECT id, content_type, body, received_at
 
 # As text: what is in there was said by others, and one value that Python does not read must not hold up the rest.
 _UNAPPLIED_CALLBACKS = """
-SELECT event_key, raw::text AS raw, synced_at FROM everlytic.callback_events
+SELECT event_key, raw::text AS raw, occurred_at FROM everlytic.callback_events
  WHERE workspace_id = %s AND applied_at IS NULL
  ORDER BY occurred_at, event_key
  LIMIT %s
@@ -132,11 +132,11 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredCallback:
-    """A polled event as it was stored; `raw` is its JSON text."""
+    """A polled event as it was stored; `raw` is its JSON text, `occurred_at` when it was polled if it has no time."""
 
     event_key: str
     raw: str
-    synced_at: datetime
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

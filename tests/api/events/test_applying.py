@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from api.events import service
 from database.tenancy import Scope, transaction
-from tests.api.events.worlds import Provider, polled, pushed
+from tests.api.events.worlds import SENT_AT, Provider, polled, pushed
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +192,17 @@ async def test_strangers_and_unknown_types_stay_in_the_record(provider: Provider
 
     assert await provider.errors() == [None] * 4
     assert await provider.events(draft_id) == []
+
+
+async def test_an_event_without_a_time_happened_when_it_was_polled(provider: Provider) -> None:
+    """A polled record that has no time gets the business time of its poll, not the database's own time."""
+    (draft_id,) = await provider.send()
+    undated = {**polled("delivered", draft_id, 0), "event_date": None}
+
+    await provider.poll(undated, at=SENT_AT + timedelta(seconds=90))
+    await provider.apply()
+
+    assert [(one["type"], one["second"]) for one in await provider.events(draft_id)] == [("delivered", 90)]
 
 
 async def test_much_is_applied_in_parts(provider: Provider) -> None:

@@ -14,7 +14,7 @@ from api.resources import Services
 from api.webhooks import service as webhooks
 from api.webhooks.service import Delivery
 from database.tenancy import Scope, transaction
-from tests.business_clock import BUSINESS_NOW
+from tests.business_clock import business_now
 
 SENT_AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ADDRESS = "thandi@lead.example"
@@ -42,7 +42,7 @@ draft AS (
 ),
 attempt AS (
   INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at, outcome, everlytic_transaction_id, recorded_at)
-  SELECT %(workspace)s, id, %(at)s, 'accepted', 'tx-' || id, %(at)s FROM draft
+  SELECT %(workspace)s, id, %(at)s, 'accepted', 'tx-' || id, now() FROM draft
 )
 SELECT id FROM draft
 """
@@ -93,13 +93,13 @@ class Provider:
         async with transaction(self.services.pool, Scope(workspace_id=self.workspace_id)) as session:
             await webhooks.store(session, self.workspace_id, deliveries)
 
-    async def poll(self, *records: object) -> None:
-        """Land polled records, or the JSON text of one, under keys of their own."""
+    async def poll(self, *records: object, at: datetime | None = None) -> None:
+        """Land polled records, or the JSON text of one, under keys of their own; `at` is the business time then."""
         for record in records:
             await self.ask(
                 "INSERT INTO everlytic.callback_events (workspace_id, event_key, type, occurred_at, raw)"
-                f" VALUES (%s, gen_random_uuid()::text, 'x', {BUSINESS_NOW}, %s) RETURNING 1",
-                [self.workspace_id, record if isinstance(record, str) else json.dumps(record)],
+                " VALUES (%s, gen_random_uuid()::text, 'x', %s, %s) RETURNING 1",
+                [self.workspace_id, at or business_now(), record if isinstance(record, str) else json.dumps(record)],
             )
 
     async def apply(self) -> None:
