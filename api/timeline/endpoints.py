@@ -16,7 +16,14 @@ router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
 async def get_timeline(member: MemberDep, page: PageDep, lead_id: LeadId) -> Page[TimelineItem]:
     """All that happened to a lead, newest first: its status, enrollments, messages, replies and suppressions."""
     before = (datetime.fromisoformat(page.after[0]), page.after[1]) if page.after is not None else None
-    found = await service.timeline(member.session, member.workspace_id, lead_id, before=before, most=page.limit + 1)
+    found = await service.timeline(
+        member.session,
+        member.workspace_id,
+        lead_id,
+        clock=member.services.clock,
+        before=before,
+        most=page.limit + 1,
+    )
     items = [TimelineItem.of(row) for row in found[: page.limit]]
     more = len(found) > page.limit
     cursor = page.cursors.write(page.place, [items[-1].at.isoformat(), items[-1].id]) if more else None

@@ -1,7 +1,7 @@
 """The SQL of a lead's timeline."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.clock import Clock
+
 # Each branch begins with an index on the lead, its enrollments or its drafts; what is sorted is one lead's alone.
+# Three kinds are dated by the database's clock alone. They are shown in business time, as all others are.
 _TIMELINE = text(
     """
     WITH lead AS (
@@ -88,7 +91,12 @@ _TIMELINE = text(
         FROM removal
     )
     SELECT id, at, kind, title, data
-      FROM (SELECT (kind || ':' || id) COLLATE "C" AS id, at, kind, title, data FROM happened) AS item
+      FROM (SELECT (kind || ':' || id) COLLATE "C" AS id, kind, title, data,
+                   CASE WHEN kind IN ('lead_created', 'draft_created', 'draft_failed')
+                        THEN at + make_interval(
+                               secs => :ahead_seconds + :more_speed * extract(epoch FROM at - :real_start)::float8)
+                        ELSE at END AS at
+              FROM happened) AS item
      WHERE CAST(:before_at AS timestamptz) IS NULL
         OR (at, id) < (CAST(:before_at AS timestamptz), CAST(:before_id AS text))
      ORDER BY at DESC, id DESC
@@ -98,13 +106,22 @@ _TIMELINE = text(
 
 
 async def timeline(
-    session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, before: tuple[datetime, str] | None, most: int
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_id: UUID,
+    *,
+    clock: Clock,
+    before: tuple[datetime, str] | None,
+    most: int,
 ) -> Sequence[Row[Any]]:
     """Return what happened to a lead, newest first, at most so many, from before an item's time and id on."""
     before_at, before_id = before or (None, None)
     parameters = {
         "workspace_id": workspace_id,
         "lead_id": lead_id,
+        "real_start": datetime.fromtimestamp(clock.real_start, UTC),
+        "ahead_seconds": clock.virtual_start.timestamp() - clock.real_start,
+        "more_speed": clock.speed - 1,
         "before_at": before_at,
         "before_id": before_id,
         "most": most,

@@ -1,13 +1,18 @@
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from api.clock import Clock
+from api.resources import Services
 from tests.api.outreach import Outreach
 from tests.api.people import add
 
 pytestmark = pytest.mark.anyio
+
+ORDER = ("lead_created", "draft_created", "draft_sent")
 
 
 async def told(outreach: Outreach, lead_id: str, **query: str) -> list[dict[str, Any]]:
@@ -57,6 +62,19 @@ async def test_all_that_happened(outreach: Outreach) -> None:
     assert by_kind["enrollment_moved"]["data"]["to"] == "unsubscribed"
     assert by_kind["suppressed"]["data"]["reason"] == "unsubscribed"
     assert [item["kind"] for item in await told(outreach, other)] == ["lead_created"]
+
+
+async def test_one_order_on_a_fast_clock(outreach: Outreach, services: Services) -> None:
+    """Where a business day takes six seconds, a lead is created before its draft, and its draft before its mail."""
+    fast = Clock(time.time(), datetime(2026, 3, 2, 9, tzinfo=UTC), 14_400)
+    services.clock.real_start, services.clock.virtual_start = fast.real_start, fast.virtual_start
+    services.clock.speed = fast.speed
+    lead_id, _ = await outreach.send_one()
+
+    shown = [item for item in reversed(await told(outreach, lead_id)) if item["kind"] in ORDER]
+    assert list(dict.fromkeys(item["kind"] for item in shown)) == list(ORDER)
+    assert datetime.fromisoformat(shown[0]["at"]) >= fast.virtual_start
+    assert datetime.fromisoformat(shown[-1]["at"]) <= fast.now()
 
 
 async def test_pages(outreach: Outreach) -> None:
