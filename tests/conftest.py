@@ -11,6 +11,7 @@ from database.roles import owner_url
 from tests.business_clock import CLOCK_NAME, set_business_clock
 from tests.postgres import create_database, drop_database, ensure_template
 from tests.two_workspaces import TwoWorkspaces
+from tests.transaction_settings import outlived, watch_pools
 
 pytest_plugins = ["tests.postgres", "tests.blocking"]
 
@@ -25,6 +26,14 @@ def pytest_report_header() -> str:
     return f"business clock: {CLOCK_NAME} (SALESMATTER_TEST_CLOCK={CLOCK_NAME})"
 
 
+@pytest.fixture(autouse=True)
+def no_setting_outlives_its_transaction() -> Iterator[None]:
+    """Fail the test in which a connection came back to its pool with a setting of the transaction before."""
+    outlived.clear()
+    yield
+    assert outlived == []
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Run coroutines on asyncio alone, as production does."""
@@ -34,6 +43,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_url: str) -> str:
     """Build the template database once per run, by the real migrations, and return its name."""
+    watch_pools(postgres_url)
     ensure_template(postgres_url, TEMPLATE, lambda url: migrate(owner_url(url)))
     return TEMPLATE
 
