@@ -16,7 +16,7 @@ demo: setup ## the main job from a CSV file to the campaign table, against the E
 up: setup ## API, worker, Everlytic sandbox, Dagster and dbt docs, until Ctrl-C
 	@$(BIN)/salesmatter up $(ARGS)
 
-test: setup ## all tests, in parallel and in random order (ARGS="tests/ai -x" for some of them)
+test: setup ## all tests, in parallel and in random order (ARGS="tests/ai -x" for some of them; SALESMATTER_TEST_CLOCK=ahead or behind)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 faults: setup ## plant faults one by one and report which the tests miss (AREA="domain api/sending", ARGS="--help")
