@@ -45,6 +45,7 @@ class Issuer:
 
     def sign(self, algorithm: str = "RS256", *, names_key: bool = True, **claims: Any) -> str:
         """Return a token for `ann` signed with the issuer's newest key; a claim set to None is left out."""
+        # Tokens are compared with real time: the issuer, which is not ours, dates them.
         now = int(time.time())
         said = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "iat": now, "exp": now + 600, **claims}
         body = {name: value for name, value in said.items() if value is not None}

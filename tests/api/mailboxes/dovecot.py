@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.business_clock import business_now
 from tests.postgres import new_home, remove_home
 
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
@@ -95,6 +96,9 @@ class Dovecot:
         for index, message in enumerate(messages, count):
             arriving = folder / "tmp" / f"{int(time.time())}.M{index:06d}P{time.monotonic_ns()}.test"
             arriving.write_bytes(message)
+            # Dovecot says that a message arrived when its file was written. The business must see its own time.
+            arrived = business_now().timestamp()
+            os.utime(arriving, (arrived, arrived))
             arriving.rename(folder / "new" / arriving.name)
         _give_away(self.home / "mail")
 
@@ -169,6 +173,7 @@ def serving(*, ssl: bool = False) -> Iterator[Dovecot]:
 def _certify(home: Path) -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    # A certificate is valid in real time.
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
