@@ -1,5 +1,7 @@
 """The settings of each kind of transaction of the service, once the connection is back in the pool."""
 
+import re
+
 import httpx
 import pytest
 from sqlalchemy import event
@@ -21,7 +23,8 @@ async def test_each_kind_of_request_leaves_no_setting(outreach: Outreach, servic
         left.extend([{name: value for name, value in settings.items() if name.startswith("app.")}] if settings else [])
 
     _, mail = await outreach.send_one()
-    link = next(word for word in str(mail).replace("\\n", " ").replace("<", " ").split() if "/u/" in word)
+    link = re.search(r"/u/[\w.~-]+", mail["text"])
+    assert link is not None
     strange = {"Authorization": "Bearer sm_nobody"}
     made = {"email": "sipho@lead.example"}
     client, path = outreach.client, outreach.path
@@ -32,13 +35,13 @@ async def test_each_kind_of_request_leaves_no_setting(outreach: Outreach, servic
             (client.post(f"{path}/leads", json=made, headers={"Idempotency-Key": "a"}), 201),
             (client.post(f"{path}/leads", json=made, headers={"Idempotency-Key": "a"}), 201),
             (client.post(f"{path}/leads", json=made), 409),
-            (client.get(f"{path}/live", params={"query": "leads"}), 200),
+            (client.get(f"{path}/live", params={"query": f"{path}/leads"}), 200),
             (provider.post(outreach.inbound_url, content=b"From: thandi@lead.example\r\n\r\nTell me more."), 200),
-            (client.post(link.split("'")[0].rstrip(">")), 200),
+            (client.post(link[0]), 200),
         ):
             assert (await answer).status_code == status
     await outreach.hear(mail, "delivered")
 
-    assert len(left) > 50
+    assert len(left) > 20
     assert [settings for settings in left if any(settings.values())] == []
     assert outlived == []

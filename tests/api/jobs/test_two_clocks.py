@@ -173,6 +173,7 @@ async def test_jobs_end_and_wait_by_business_time(queue: Queue) -> None:
     await repository.finish(queue.session, queue.alive, queue.now, endings)
     waiting = queue.add(queue.now + DAY)
     await queue.session.commit()
+    assert queue.job(failed, "status", "completed_at") == ("failed", queue.now)
     await service.cancel_job(queue.session, queue.workspace, waiting, queue.now)
     await service.retry_job(queue.session, queue.workspace, failed, queue.now + SECOND)
     await queue.session.commit()
