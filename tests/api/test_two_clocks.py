@@ -26,6 +26,7 @@ from api.workspaces import repository as workspaces
 from database.engine import create_pool
 from database.roles import connect, owner_url
 from domain.enrollment import EnrollmentEvent
+from domain.suppression import SuppressionReason
 from tests.business_clock import YEAR
 from tests.database.rows import ACCOUNTS, WORKSPACES, Ids, fill_every_table
 
@@ -184,7 +185,7 @@ async def test_a_suppression_begins_and_ends_in_business_time(world: World) -> N
     """A suppression and its removal have the business time, and the rows themselves the database's."""
     world.run("DELETE FROM app.suppressions")
     world.run("DELETE FROM app.suppression_removals")
-    reason = suppressions.SuppressionReason.MANUAL
+    reason = SuppressionReason.MANUAL
     await suppressions.add_values(
         world.session, world.workspace, ["a@b.example"], kind="email", reason=reason, source="user", at=world.now
     )
