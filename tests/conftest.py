@@ -10,8 +10,8 @@ from database.migrate import migrate
 from database.roles import owner_url
 from tests.business_clock import CLOCK_NAME, set_business_clock
 from tests.postgres import create_database, drop_database, ensure_template
-from tests.two_workspaces import TwoWorkspaces
 from tests.transaction_settings import outlived, watch_pools
+from tests.two_workspaces import TwoWorkspaces
 
 pytest_plugins = ["tests.postgres", "tests.blocking"]
 
