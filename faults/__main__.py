@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 
 from database.embedded import start
 from database.migrate import migrate
 from database.roles import owner_url
-from faults.collect import ROOT, source_faults
+from faults.collect import ROOT, given_faults, source_faults
 from faults.fault import Fault
 from faults.pool import run
 from faults.report import MISSED, explanations, has_escaped, print_report
@@ -34,7 +35,7 @@ def main() -> int:
     arguments = _arguments()
     STATE.mkdir(parents=True, exist_ok=True)
     known = _known_results()
-    faults = [fault for fault in _faults(arguments.areas) if int(fault.id, 16) % arguments.sample == 0]
+    faults = [fault for fault in _faults(arguments.areas, arguments.file) if int(fault.id, 16) % arguments.sample == 0]
     if arguments.list:
         for fault in faults:
             _console.print(
@@ -62,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "areas", nargs="*", help="for example domain, api/sending, dbt_project, schema; all when left out"
     )
+    parser.add_argument("--file", type=Path, help="plant the faults of a JSON file: a list of {path, before, after}")
     parser.add_argument("--only", choices=["all", "new", "escaped"], default="all",
                         help="plant all faults, those without a result, or those that escaped last time")  # fmt: skip
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="plant about one in N, always the same ones")
@@ -87,7 +89,9 @@ def _known_results() -> dict[str, Result]:
     return {key: Result(**{**value, "verdict": Verdict(value["verdict"])}) for key, value in stored.items()}
 
 
-def _faults(areas: Sequence[str]) -> list[Fault]:
+def _faults(areas: Sequence[str], file: Path | None) -> list[Fault]:
+    if file is not None:
+        return list(given_faults(ROOT, file))
     faults = list(source_faults(ROOT, areas))
     if areas and "schema" not in areas:
         return faults

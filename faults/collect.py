@@ -1,6 +1,7 @@
 """Collects every fault that can be planted in the repository, area by area."""
 
 import ast
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +29,23 @@ def source_faults(root: Path, areas: Sequence[str]) -> Iterator[Fault]:
     for path, plant in _files(root):
         if not areas or area_of(path.relative_to(root)).startswith(tuple(areas)):
             yield from _numbered(_faults_of_file(root, path, plant(path.read_text(encoding="utf-8"))))
+
+
+def given_faults(root: Path, file: Path) -> Iterator[Fault]:
+    """Yield faults that a person has written: a JSON list of objects with `path`, `before` and `after`.
+
+    Raises ValueError for a text that does not stand exactly once in its file.
+    """
+    for given in json.loads(file.read_text(encoding="utf-8")):
+        path = root / given["path"]
+        source = path.read_text(encoding="utf-8")
+        if source.count(given["before"]) != 1:
+            raise ValueError(
+                f"{given['path']} holds this text {source.count(given['before'])} times: {given['before']}"
+            )
+        start = source.index(given["before"])
+        edit = Edit(start, start + len(given["before"]), given["after"], "written by a person")
+        yield from _faults_of_file(root, path, [edit])
 
 
 def _files(root: Path) -> Iterator[tuple[Path, Callable[[str], Iterable[Edit]]]]:
