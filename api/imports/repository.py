@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, text, union, update
+from sqlalchemy import delete, exists, false, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -179,10 +179,15 @@ async def list_files(session: AsyncSession, workspace_id: UUID) -> Sequence[UUID
 async def find_lines(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, *, lead_ids: Sequence[UUID], address: str | None
 ) -> set[int]:
-    """Return the lines of a file that are about an address, and those whose rows changed one of some leads."""
+    """Return the lines of a file that are about an address, and those whose rows changed one of some leads.
+
+    Without an address no line is about it: rows that cannot be used have none either.
+    """
     row, change = LeadImportRow, LeadImportChange
     about = select(row.line_number).where(
-        row.workspace_id == workspace_id, row.import_id == import_id, row.email == address
+        row.workspace_id == workspace_id,
+        row.import_id == import_id,
+        false() if address is None else row.email == address,
     )
     changed = select(change.line_number).where(
         change.workspace_id == workspace_id, change.import_id == import_id, change.lead_id.in_(lead_ids)
