@@ -53,11 +53,14 @@ def _compare(connection: Any, entry: ConnectionPoolEntry) -> None:
 
 
 def read_settings(connection: Any) -> list[str]:
-    """Return the values of all settings; none for a connection that is of another server, busy or dead.
+    """Return the values of all settings; none for a connection of another server or driver, or one busy or dead.
 
     It asks without awaiting: a task that is cancelled here would leave its connection open.
     """
-    wire = getattr(connection, "driver_connection", connection).pgconn
+    wire = getattr(getattr(connection, "driver_connection", connection), "pgconn", None)
+    # Dagster's own storages use psycopg2 and SQLite.
+    if wire is None:
+        return []
     if wire.transaction_status != TransactionStatus.IDLE or wire.port.decode() not in _watched_ports:
         return []
     result = wire.exec_(_query())

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from orchestration.defs.operations.resources import Database
 from orchestration.errors import UnknownDay
 from orchestration.run import sync_and_build
 from orchestration.settings import OrchestrationSettings
-from tests.orchestration.conftest import FIRST_DAY, SECRET_KEY
+from tests.orchestration.conftest import MORNING, SECRET_KEY
 from tests.orchestration.synced import (
     APPLY,
     HAPPENED,
@@ -37,9 +37,6 @@ __all__ = ["environment", "synced"]
 pytestmark = pytest.mark.filterwarnings("default")  # dbt's and Dagster's own deprecations are not ours to fail on
 
 
-FIRST_MOMENT = datetime.fromisoformat(FIRST_DAY)
-
-
 def test_the_run_ends_well_although_a_tenant_failed(synced: Synced, connection: psycopg.Connection) -> None:
     """A refused key fails its tenant by name, in a red check and in its cursor, and neither the run nor the other."""
     report = synced.report
@@ -53,7 +50,7 @@ def test_the_run_ends_well_although_a_tenant_failed(synced: Synced, connection: 
     assert (by_workspace[synced.bad]["error"], by_workspace[synced.bad]["synced_through"]) == (error, None)
     assert (by_workspace[synced.good]["error"], by_workspace[synced.good]["row_count"]) == (None, MAILS)
     # Today has not ended: it is polled as far as the business clock has come, within this test's hour.
-    assert FIRST_MOMENT <= by_workspace[synced.good]["synced_through"] < FIRST_MOMENT + timedelta(hours=1)
+    assert MORNING <= by_workspace[synced.good]["synced_through"] < MORNING + timedelta(hours=1)
 
 
 def test_the_providers_record_lands_under_its_keys(synced: Synced, connection: psycopg.Connection) -> None:
