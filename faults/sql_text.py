@@ -27,8 +27,9 @@ _CLAUSE_ENDS = frozenset(
      "DO", "THEN", "SET", "VALUES", "WHEN", "WITH")
 )  # fmt: skip
 _ORDER_ENDS = frozenset(
-    ("LIMIT", "OFFSET", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "ROWS", "RANGE", "SELECT", "FILTER")
-)
+    ("LIMIT", "OFFSET", "FETCH", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "ON", "LOOP", "ROWS", "RANGE",
+     "GROUPS", "SELECT", "FILTER")
+)  # fmt: skip
 _SWAPS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 _LOCK_WORDS = frozenset(("NO", "KEY", "UPDATE", "SHARE", "OF", "NOWAIT", "SKIP", "LOCKED"))
 
