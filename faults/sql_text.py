@@ -11,7 +11,8 @@ from faults.fault import Edit
 
 _TOKEN = re.compile(
     r"""
-      (?P<space>\s+|--[^\n]*|/\*.*?\*/|"\s*\n\s*[rf]?")     # also the seam between two literals of Python
+      (?P<space>\s+|--[^\n]*|/\*.*?\*/
+        |"[ ]*(?:\#[^\n]*)?\n(?:\s*\#[^\n]*\n)*\s*[rf]?")     # also the seam between two literals of Python
     | (?P<template>\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}|\{[^{}]*\})
     | (?P<string>'(?:[^']|'')*'|"[^"\n]*")
     | (?P<word>::?\w+|%s|%\(\w+\)s|[A-Za-z_]\w*|\d[\d.]*)
