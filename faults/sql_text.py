@@ -86,12 +86,19 @@ def _dropped_terms(text: str, tokens: list[_Token]) -> Iterator[Edit]:
 
 
 def _is_other_on(tokens: list[_Token], index: int) -> bool:
-    """Whether an ON belongs to DISTINCT ON, ON CONFLICT, ON DELETE or to DDL."""
+    """Whether an ON belongs to DISTINCT ON, ON CONFLICT, ON DELETE or to DDL, and not to a join."""
     if tokens[index].word != "ON":
         return False
     before = tokens[index - 1].word if index else ""
     after = tokens[index + 1].word if index + 1 < len(tokens) else ""
-    return before == "DISTINCT" or after in {"CONFLICT", "DELETE", "UPDATE", "COMMIT"}
+    if before == "DISTINCT" or after in {"CONFLICT", "DELETE", "UPDATE", "COMMIT"}:
+        return True
+    for token in reversed(tokens[:index]):
+        if token.depth < tokens[index].depth or token.text == ";":
+            break
+        if token.depth == tokens[index].depth and token.word in {"JOIN", "MERGE"}:
+            return False
+    return True
 
 
 def _until(tokens: list[_Token], start: int, depth: int, ends: frozenset[str], *, commas: bool) -> list[_Token]:
