@@ -160,7 +160,7 @@ def _dropped_locks(tokens: list[_Token]) -> Iterator[Edit]:
             continue
         clause = [token]
         for other in tokens[index + 1 :]:
-            if other.word not in _LOCK_WORDS and clause[-1].word != "OF":
+            if other.word not in _LOCK_WORDS and clause[-1].text.upper() not in {"OF", ","} and other.text != ",":
                 break
             clause.append(other)
         yield Edit(token.start, clause[-1].end, "", "row lock dropped")
