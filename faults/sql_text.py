@@ -23,9 +23,9 @@ _TOKEN = re.compile(
 )
 _STATEMENT = re.compile(r"\b(SELECT|UPDATE|DELETE FROM|INSERT INTO|WHERE|HAVING|ORDER BY|FOR UPDATE)\b")
 _CLAUSE_ENDS = frozenset(
-    ("GROUP", "ORDER", "LIMIT", "OFFSET", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "WINDOW", "JOIN", "LEFT",
-     "RIGHT", "INNER", "FULL", "CROSS", "LATERAL", "WHERE", "HAVING", "ON", "SELECT", "INSERT", "UPDATE", "DELETE",
-     "DO", "THEN", "SET", "VALUES", "WHEN", "WITH")
+    ("GROUP", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "WINDOW",
+     "JOIN", "LEFT", "RIGHT", "INNER", "FULL", "CROSS", "NATURAL", "WHERE", "HAVING", "ON", "SELECT", "INSERT", "UPDATE",
+     "DELETE", "DO", "LOOP", "THEN", "SET", "VALUES", "WHEN", "WITH")
 )  # fmt: skip
 _ORDER_ENDS = frozenset(
     ("LIMIT", "OFFSET", "FETCH", "FOR", "RETURNING", "UNION", "EXCEPT", "INTERSECT", "ON", "LOOP", "ROWS", "RANGE",
@@ -104,11 +104,13 @@ def _is_other_on(tokens: list[_Token], index: int) -> bool:
 def _until(tokens: list[_Token], start: int, depth: int, ends: frozenset[str], *, commas: bool) -> list[_Token]:
     """Return the tokens of a clause that begins at `start`."""
     clause: list[_Token] = []
-    for token in tokens[start:]:
-        if token.depth < depth or (
-            token.depth == depth and (token.word in ends or token.text == ";" or (commas and token.text == ","))
-        ):
+    cases = 0
+    for token, following in zip(tokens[start:], [*tokens[start + 1 :], None], strict=True):
+        is_call = token.word in {"LEFT", "RIGHT"} and following is not None and following.text == "("
+        is_end = (token.word in ends and not is_call) or token.text == ";" or (commas and token.text == ",")
+        if token.depth < depth or (token.depth == depth and not cases and is_end):
             break
+        cases += (token.word == "CASE") - (token.word == "END" and cases > 0)
         clause.append(token)
     return clause
 
