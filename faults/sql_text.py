@@ -4,7 +4,7 @@ It reads tokens, not grammar, so that SQL with placeholders of Python, psycopg a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from faults.fault import Edit
@@ -116,26 +116,44 @@ def _until(tokens: list[_Token], start: int, depth: int, ends: frozenset[str], *
 
 
 def _terms(text: str, clause: list[_Token], kind: str, neutral: str) -> Iterator[Edit]:
-    """Yield one edit for each term of a condition, and for the terms of its brackets."""
-    for junction, value in (("AND", "true"), ("OR", "false")):
-        parts = _split(clause, junction)
-        if len(parts) > 1:
-            for part in parts:
-                yield from _terms(text, part, kind, value)
-            return
-    if not clause:
-        return
-    inner = clause[1:-1]
-    if clause[0].text == "(" and clause[-1].text == ")" and all(token.depth > clause[0].depth for token in inner):
-        if _split(inner, "AND")[1:] or _split(inner, "OR")[1:]:
-            yield from _terms(text, inner, kind, neutral)
-        if not _split(inner, "OR")[1:]:
-            return
-    if text[clause[0].start : clause[-1].end].lower() not in {"true", "false"}:
+    """Yield one edit for each term of a condition, and for the terms of its brackets.
+
+    `neutral` drops the whole condition. Terms that AND joins are dropped by `true`, so an edit that drops all of them
+    by `true` would say no more. Alternatives that OR joins are dropped by `false`.
+    """
+    condition = _without_brackets(clause)
+    if condition and condition[0].word == "NOT" and (negated := _without_brackets(condition[1:])) != condition[1:]:
+        yield from _joined_terms(text, negated, kind)
+    junction = yield from _joined_terms(text, condition, kind)
+    if clause and junction != neutral and text[clause[0].start : clause[-1].end].lower() not in {"true", "false"}:
         yield Edit(clause[0].start, clause[-1].end, neutral, kind)
 
 
+def _joined_terms(text: str, condition: list[_Token], kind: str) -> Generator[Edit, None, str]:
+    """Yield the edits of the parts of a condition; returns what drops one of them, nothing where it has one part.
+
+    OR is split first, because it binds less than AND.
+    """
+    for junction, neutral in (("OR", "false"), ("AND", "true")):
+        parts = _split(condition, junction)
+        if len(parts) > 1:
+            for part in parts:
+                yield from _terms(text, part, kind, neutral)
+            return neutral
+    return ""
+
+
+def _without_brackets(clause: list[_Token]) -> list[_Token]:
+    """Return what stands in the brackets around a whole condition. A query in brackets is a value, no condition."""
+    inner = clause[1:-1]
+    is_bracketed = bool(inner) and clause[0].text == "(" and clause[-1].text == ")" and inner[0].depth > clause[0].depth
+    if not is_bracketed or inner[0].word in {"SELECT", "WITH"} or any(t.depth <= clause[0].depth for t in inner):
+        return clause
+    return _without_brackets(inner)
+
+
 def _split(clause: list[_Token], junction: str) -> list[list[_Token]]:
+    """Return the parts of a condition that AND or OR joins; the AND of BETWEEN and what stands in CASE join nothing."""
     parts: list[list[_Token]] = [[]]
     between = cases = 0
     for token in clause:
