@@ -116,6 +116,7 @@ def _of_call(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
     name = node.func.attr
     if name in {"where", "filter", "having"}:
         for argument in node.args:
+        kind = "HAVING term dropped" if name == "having" else "WHERE term dropped"
             yield from _term(argument, positions, "WHERE term dropped", _TRUE)
     elif name in {"join", "outerjoin"} and len(node.args) > 1:
         yield from _term(node.args[1], positions, "ON term dropped", _TRUE)
