@@ -205,7 +205,7 @@ def _of_string(node: ast.AST, positions: _Positions, ignored: set[int]) -> Itera
     literal = positions.source[start:end]
     if not is_sql(literal):
         return
-    quote = 3 if literal.rstrip("\"'") + literal[-1] * 3 == literal else 1
+    quote = 3 if literal.lstrip("rbfRBF")[:3] in {'"""', "'''"} and literal[-3:] == literal[-1] * 3 else 1
     skipped = len(literal) - len(literal.lstrip("rbfRBF")) + quote
     text = literal[skipped : len(literal) - quote]
     for edit in sql_edits(text):
