@@ -85,7 +85,8 @@ class _Positions:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._lines = source.splitlines(keepends=True)
+        # `ast` ends lines at line feeds alone, and str.splitlines at more characters.
+        self._lines = [f"{line}\n" for line in source.split("\n")]
         self._starts = [0, *accumulate(len(line) for line in self._lines)]
 
     def start(self, node: ast.expr) -> int:
@@ -115,9 +116,9 @@ def _of_call(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
         return
     name = node.func.attr
     if name in {"where", "filter", "having"}:
-        for argument in node.args:
         kind = "HAVING term dropped" if name == "having" else "WHERE term dropped"
-            yield from _term(argument, positions, "WHERE term dropped", _TRUE)
+        for argument in node.args:
+            yield from _term(argument, positions, kind, _TRUE)
     elif name in {"join", "outerjoin"} and len(node.args) > 1:
         yield from _term(node.args[1], positions, "ON term dropped", _TRUE)
     elif name == "with_for_update":
