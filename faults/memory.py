@@ -17,13 +17,24 @@ def plant(path: str, original: str, faulty: str) -> bool:
     if module is None:
         return False
     before, after = ast.parse(original), ast.parse(faulty)
-    changed = [(old, new) for old, new in zip(before.body, after.body, strict=True) if ast.dump(old) != ast.dump(new)]
-    if len(changed) != 1:
+    changed = _changed(before.body, after.body)
+    if changed is None:
         return False
-    old, new = changed[0]
+    old, new = changed
     if isinstance(new, ast.Assign):
         return _rebind(module, after, new)
     return _replace_code(module.__dict__, old, new, compile(after, str(module.__file__), "exec"))
+
+
+def _changed(before: list[ast.stmt], after: list[ast.stmt]) -> tuple[ast.stmt, ast.stmt] | None:
+    """Return the only statement that differs, where its name is defined once: a setter is named like its property."""
+    if len(before) != len(after):
+        return None
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if ast.dump(old) != ast.dump(new)]
+    names = [getattr(node, "name", None) for node in after]
+    if len(changed) != 1 or names.count(getattr(changed[0][1], "name", "")) > 1:
+        return None
+    return changed[0]
 
 
 def _rebind(module: ModuleType, tree: ast.Module, changed: ast.Assign) -> bool:
@@ -66,9 +77,9 @@ def _replace_code(namespace: object, old: ast.stmt, new: ast.stmt, code: CodeTyp
     if inner is None:
         return False
     if isinstance(old, ast.ClassDef) and isinstance(new, ast.ClassDef):
-        changed = [(a, b) for a, b in zip(old.body, new.body, strict=True) if ast.dump(a) != ast.dump(b)]
+        changed = _changed(old.body, new.body)
         cls = namespace[old.name] if isinstance(namespace, dict) else getattr(namespace, old.name)
-        return len(changed) == 1 and _replace_code(cls, *changed[0], inner)
+        return changed is not None and _replace_code(cls, *changed, inner)
     if not (isinstance(old, FUNCTION) and isinstance(new, FUNCTION) and _signature(old) == _signature(new)):
         return False
     function = _plain_function(namespace[old.name] if isinstance(namespace, dict) else vars(namespace)[old.name])
