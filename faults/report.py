@@ -63,6 +63,6 @@ def _table(
         planted, caught, explained, escaped = rows[name]
         counting = planted - explained
         table.add_row(
-            name, *map(str, (planted, caught, explained, escaped)), f"{caught / counting:.0%}" if counting else ""
+            name, *map(str, (planted, caught, explained, escaped)), f"{100 * caught // counting}%" if counting else ""
         )
     return table
