@@ -61,7 +61,7 @@ def test_scores_leave_out_what_is_explained_or_impossible() -> None:
         ["all", "1003", "998", "4", "1", "99%"],
     ]
     assert ["tenant term dropped", "4", "0", "4", "0", ""] in rows
-    listed = [line for line in output.getvalue().splitlines() if "api/leads/a.py:3" in line]
+    listed = [line.rstrip() for line in output.getvalue().splitlines() if "api/leads/a.py:3" in line]
     assert listed == [f"{escaped.id} api/leads/a.py:3 find: WHERE term dropped ({Verdict.ESCAPED})"]
     assert "    name = :name → true" in output.getvalue().splitlines()
 
