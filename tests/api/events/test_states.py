@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from api.enrollments import service as enrollments
 from tests.api.events.worlds import Provider, pushed
 from tests.api.states import NOW, States, added
 from tests.lifecycles import ENROLLMENT, LEAD, REFUSED, results_of
@@ -85,3 +86,23 @@ async def test_an_event_in_every_state(provider: Provider, states: States) -> No
         assert suppressed == (dict.fromkeys(emails.values(), suppression) if suppression else {})
         assert len(added(changed, "email_events")) == len(mails)
         assert set(changed) <= WRITTEN_BESIDE
+
+
+async def test_an_event_that_is_stored_acts_no_more(provider: Provider, states: States) -> None:
+    """A bounce that is told again does nothing once people have lifted its suppression and resumed the enrollment."""
+    lead_id = states.add_lead("thandi@lead.example", last_activity_at=NOW)
+    sequence_id, (step_id,) = states.add_sequence()
+    enrollment_id = states.add_enrollment(lead_id, sequence_id)
+    draft_id = UUID(states.add_draft(enrollment_id, step_id, "sent", "accepted"))
+    bounce = pushed("bounce", draft_id, 600, bounce_type="hard")
+    await provider.push(bounce)
+    await provider.apply()
+    assert states.row("lead_enrollments", enrollment_id)["status"] == "paused"
+    states.owner.execute("DELETE FROM app.suppressions")
+    async with states.session() as session:
+        await enrollments.resume(session, UUID(states.workspace_id), UUID(enrollment_id), cause="by hand", now=NOW)
+
+    states.look()
+    await provider.push(bounce)
+    await provider.apply()
+    assert set(states.changed()) == {"everlytic.webhook_deliveries"}
