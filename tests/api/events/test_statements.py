@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.events import repository, service
@@ -52,7 +51,10 @@ async def test_pushed_requests_are_taken_oldest_first_up_to_their_bounds(two_wor
     async def take(session: AsyncSession) -> list[list[UUID]]:
         bounds = [(9, 7), (9, 6), (9, 1), (3, 99)]
         return [
-            [row.id for row in await repository.unapplied_deliveries(session, workspaces.id, most=most, most_bytes=size)]
+            [
+                row.id
+                for row in await repository.unapplied_deliveries(session, workspaces.id, most=most, most_bytes=size)
+            ]
             for most, size in bounds
         ]
 
@@ -141,7 +143,9 @@ async def test_messages_are_read_with_their_own_leads_and_attempts(two_workspace
     workspaces.set("app.leads", lead_ids[drafts["b"]], erased_at=NOW)
 
     async def read(session: AsyncSession) -> tuple[dict[UUID, Any], dict[str, Any]]:
-        by_draft = await repository.messages_by_draft(session, workspaces.id, [drafts[name] for name in ("a", "unsent")])
+        by_draft = await repository.messages_by_draft(
+            session, workspaces.id, [drafts[name] for name in ("a", "unsent")]
+        )
         return by_draft, await repository.messages_by_transaction(session, workspaces.id, list(names.values()))
 
     by_draft, by_transaction = (await compared(workspaces, read)).result

@@ -1,0 +1,247 @@
+"""Each statement of the queue beside jobs, rates and workspaces that differ from its own in one condition."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.jobs import repository, service
+from api.jobs.repository import Claim, Wanted
+from api.jobs.schemas import JobFilter
+from database.models import JobStatus
+from database.roles import ENGINE_ROLE
+from tests.blocking import Blocking
+from tests.comparing import compared
+from tests.overtaking import Overtaken, overtaken
+from tests.two_workspaces import NOW, TwoWorkspaces
+
+pytestmark = pytest.mark.anyio
+
+JOBS, LIMITS, WORKSPACES = "app.scheduled_jobs", "app.workspace_limits", "app.workspaces"
+TYPE, OTHER_TYPE = "send_email", "generate_draft"
+TICK, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
+FIRST = UUID(int=0)
+
+Claiming = Callable[[AsyncSession, Wanted], Awaitable[Claim]]
+
+
+class Queue:
+    """Workspaces in the order of their ids, and jobs in the order of theirs, whatever order they came in."""
+
+    def __init__(self, workspaces: TwoWorkspaces) -> None:
+        self.workspaces = workspaces
+        for table in (JOBS, LIMITS):
+            workspaces.owner.execute(f"DELETE FROM {table}".encode())
+
+    def add_workspaces(self, number: int) -> list[UUID]:
+        """Insert workspaces; returns their ids in order."""
+        return [self.workspaces.add(WORKSPACES, id=UUID(int=place << 64)) for place in range(1, number + 1)]
+
+    def add(self, place: int, workspace_id: UUID, run_at: datetime = NOW, **values: Any) -> UUID:
+        """Insert a job that is due now unless said otherwise, with the id of a place in the order of jobs."""
+        row = {"id": UUID(int=place), "workspace_id": workspace_id, "job_type": TYPE, "run_at": run_at, **values}
+        return self.workspaces.add(JOBS, **row)
+
+    def add_all(self, places: Iterable[int], workspace_id: UUID) -> None:
+        """Insert jobs that are due at once, those behind first."""
+        for place in sorted(places, reverse=True):
+            self.add(place, workspace_id)
+
+    def limit(self, workspace_id: UUID, job_type: str = TYPE, arrival: datetime = NOW) -> None:
+        """Let a workspace start one job of a type in each minute, the next one at `arrival`."""
+        self.workspaces.owner.execute(
+            'INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst, theoretical_arrival_at)'
+            " VALUES (%s, %s, %s, 1, %s)",
+            [workspace_id, job_type, MINUTE, arrival],
+        )
+
+    async def claim(self, most: int, after: UUID | None = None) -> Overtaken[Claim]:
+        """Claim jobs by themselves; all tables are compared."""
+        return await self.act(lambda session: repository.claim(session, self.wanted(most), after))
+
+    def wanted(self, most: int) -> Wanted:
+        """Return what a claim is for."""
+        return Wanted(TYPE, self.workspaces.ids["app.job_workers"], NOW, most)
+
+    async def act(self, act: Callable[[AsyncSession], Awaitable[Any]]) -> Overtaken[Any]:
+        """Run an act of the engine; all tables are compared."""
+        return await overtaken(self.workspaces, lambda _other: None, act, commits_first=True, role=ENGINE_ROLE)
+
+
+@pytest.fixture
+def queue(two_workspaces: TwoWorkspaces) -> Queue:
+    """A queue without jobs and rates."""
+    return Queue(two_workspaces)
+
+
+def places(claim: Claim) -> list[int]:
+    """Return the places of the jobs that a claim took, in order."""
+    return sorted(job.id.int for job in claim.jobs)
+
+
+async def claim_in_turn(session: AsyncSession, wanted: Wanted) -> Claim:
+    """Claim as where workspaces take turns, behind the last of them, so that only the oldest are seen."""
+    return await repository.claim(session, wanted, UUID(int=2**128 - 1))
+
+
+@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim, claim_in_turn])
+async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Claiming) -> None:
+    """Of jobs that are due at one moment those that were made first are taken, to the last microsecond."""
+    (workspace_id,) = queue.add_workspaces(1)
+    queue.add_all(range(1, 6), workspace_id)
+    queue.add(9, workspace_id, NOW - TICK)
+    queue.add(8, workspace_id, NOW + TICK)
+    queue.add(7, workspace_id, NOW - TICK, job_type=OTHER_TYPE)
+    acted = await queue.act(lambda session: claim(session, queue.wanted(2)))
+    assert places(acted.result) == [1, 9]
+    assert acted.rows == {JOBS: {UUID(int=1), UUID(int=9)}}
+
+
+async def test_only_a_rate_of_the_type_keeps_from_claiming_freely(queue: Queue) -> None:
+    """Where any workspace has a rate for the type nothing is taken at once; rates of other types do not matter."""
+    first, second = queue.add_workspaces(2)
+    queue.add(1, first)
+    queue.limit(second, OTHER_TYPE)
+
+    async def claim(session: AsyncSession) -> list[int]:
+        return places(await repository.claim_freely(session, queue.wanted(1)))
+
+    queue.limit(second)
+    assert (await queue.act(claim)).result == []
+    queue.workspaces.owner.execute("DELETE FROM app.workspace_limits WHERE job_type = %s", [TYPE])
+    assert (await queue.act(claim)).result == [1]
+
+
+async def test_workspaces_share_what_is_due_at_once(queue: Queue) -> None:
+    """Each workspace's first jobs come before another's second, and of two first ones that which was made first."""
+    low, high = queue.add_workspaces(2)
+    queue.add_all(range(1, 41, 2), high)
+    queue.add_all(range(2, 41, 2), low)
+    assert places((await queue.claim(1)).result) == [1]
+    assert places((await queue.claim(19)).result) == list(range(2, 21))
+
+
+async def test_a_rate_gives_slots_in_the_order_of_the_jobs(queue: Queue) -> None:
+    """Of jobs due at once the first starts now, and each other one waits a minute more; another rate stays as it is."""
+    workspace_ids = queue.add_workspaces(3)
+    for workspace_id in workspace_ids:
+        for job_type in (TYPE, OTHER_TYPE):
+            queue.limit(workspace_id, job_type)
+    queue.add_all(range(1, 41, 2), workspace_ids[1])
+    queue.add_all(range(2, 41, 2), workspace_ids[0])
+    queue.add(50, workspace_ids[0], NOW + TICK)
+    acted = await queue.claim(40)
+    assert places(acted.result) == [1, 2]
+    assert (acted.result.moved, acted.result.has_rates, acted.result.is_one_alone) == (38, True, False)
+    jobs = acted.changes.pop(JOBS)
+    run_at = {UUID(key).int: datetime.fromisoformat(row["run_at"][1]) for key, row in jobs.items() if "run_at" in row}
+    assert run_at == {place: NOW + (place - 1) // 2 * MINUTE for place in range(3, 41)}
+    assert len(jobs) == 40
+    limits = {key: set(row) - {"updated_at"} for key, row in acted.changes.pop(LIMITS).items()}
+    assert limits == {f"{workspace_id} {TYPE}": {"theoretical_arrival_at"} for workspace_id in workspace_ids[:2]}
+    assert acted.changes == {}
+
+
+async def test_whoever_has_no_rate_starts_beside_those_who_wait(queue: Queue) -> None:
+    """A job of a workspace without a rate starts now, and so does one whose slot has come already."""
+    limited, free, typed = queue.add_workspaces(3)
+    queue.limit(limited, arrival=NOW + MINUTE)
+    queue.limit(typed, OTHER_TYPE, NOW + MINUTE)
+    for place, workspace_id in enumerate((limited, free, typed), start=1):
+        queue.add(place, workspace_id)
+    queue.add(4, limited, paced=True)
+    acted = await queue.claim(10)
+    assert places(acted.result) == [2, 3, 4]
+    assert acted.result.moved == 1
+    assert datetime.fromisoformat(acted.changes[JOBS][str(UUID(int=1))]["run_at"][1]) == NOW + MINUTE
+    assert set(acted.changes[LIMITS]) == {f"{limited} {TYPE}"}
+
+
+async def test_a_claim_says_whether_others_wait(queue: Queue) -> None:
+    """One workspace alone is told from two, and rates of the type from rates of another."""
+    first, second = queue.add_workspaces(2)
+    queue.limit(first, OTHER_TYPE)
+    queue.add_all((1, 2), first)
+    alone = (await queue.claim(1)).result
+    assert (alone.is_one_alone, alone.has_rates, alone.is_crowded) == (True, False, True)
+    queue.add(3, second)
+    both = (await queue.claim(2)).result
+    assert (places(both), both.is_one_alone, both.is_crowded) == ([2, 3], False, False)
+
+
+async def test_turns_go_on_behind_the_last_workspace(queue: Queue) -> None:
+    """Workspaces behind the last turn come first, whoever waits longer; only those with a pending job of the type."""
+    first, second, third, ended, other = queue.add_workspaces(5)
+    queue.add(1, first, NOW - MINUTE)
+    queue.add(2, second)
+    queue.add(3, third)
+    queue.add(4, ended, status="completed")
+    queue.add(5, other, job_type=OTHER_TYPE)
+    turn = (await queue.claim(1, first)).result
+    assert (places(turn), turn.last_visited) == ([2], third)
+    for after in (third, ended):
+        assert (await queue.claim(1, after)).result.last_visited is None
+
+
+async def test_a_turn_has_a_share(queue: Queue) -> None:
+    """In its turn a workspace has its four oldest jobs started, those of one moment as they were made, and no more."""
+    first, second = queue.add_workspaces(2)
+    queue.add_all(range(2, 8), first)
+    queue.add(1, first, NOW - TICK)
+    queue.add(9, first, NOW - TICK, status="completed")
+    queue.add(10, second, NOW)
+    turn = (await queue.claim(5, FIRST)).result
+    assert (places(turn), turn.last_visited) == ([1, 2, 3, 4, 10], second)
+    assert places((await queue.claim(9, FIRST)).result) == [5, 6, 7]
+
+
+async def test_a_claim_waits_only_for_rates_that_it_needs(blocking: Blocking) -> None:
+    """A claim does not wait for the rate of a workspace whose jobs have their slots already, nor of another type."""
+    for table in (JOBS, LIMITS):
+        blocking.run(f"DELETE FROM {table}")
+    blocking.add(JOBS, job_type=TYPE, status="pending", run_at=NOW, paced=True)
+    other_id = blocking.add(WORKSPACES)
+    rate = 'INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst) VALUES (%s, %s, %s, 1)'
+    for workspace_id, job_type in ((blocking.workspace_id, TYPE), (other_id, TYPE), (other_id, OTHER_TYPE)):
+        blocking.run(rate, workspace_id, job_type, MINUTE)
+    wanted = Wanted(TYPE, UUID(int=7), NOW, 5)
+    async with blocking.row_locks("UPDATE", LIMITS, [blocking.workspace_id, other_id], "workspace_id"):
+        claim = await blocking.run_alone(lambda session: repository.claim(session, wanted), is_engine=True)
+    assert len(claim.jobs) == 1
+
+
+async def test_the_next_moment_of_each_type_is_its_own(queue: Queue) -> None:
+    """Each type wakes for its own earliest pending job; what has started or is of another type wakes nobody."""
+    (workspace_id,) = queue.add_workspaces(1)
+    queue.add(1, workspace_id, NOW + MINUTE)
+    queue.add(2, workspace_id, NOW)
+    queue.add(3, workspace_id, NOW - MINUTE, status="running")
+    queue.add(4, workspace_id, NOW - 2 * MINUTE, job_type=OTHER_TYPE)
+    types = [TYPE, OTHER_TYPE, "sync"]
+    due = (await queue.act(lambda session: repository.next_due(session, types))).result
+    assert due == {TYPE: NOW, OTHER_TYPE: NOW - 2 * MINUTE, "sync": None}
+
+
+async def test_a_job_is_looked_at_alone(two_workspaces: TwoWorkspaces) -> None:
+    """A job is found by its id among others of its workspace."""
+    job_id = two_workspaces.add(JOBS)
+    two_workspaces.add(JOBS)
+    read = await compared(two_workspaces, lambda session: service.get_job(session, two_workspaces.id, job_id))
+    assert read.result.id == job_id
+
+
+async def test_only_so_many_jobs_are_tried_again_at_once(queue: Queue) -> None:
+    """Of 10,001 failed jobs 10,000 are put back at once, the oldest, and one is left."""
+    workspaces = queue.workspaces
+    workspaces.owner.execute(
+        "INSERT INTO app.scheduled_jobs (id, workspace_id, job_type, status, scheduled_for, run_at)"
+        " SELECT lpad(to_hex(i), 32, '0')::uuid, %s, %s, 'failed', %s, %s FROM generate_series(10001, 1, -1) AS i",
+        [workspaces.id, TYPE, NOW, NOW],
+    )
+    wanted = JobFilter(TYPE, JobStatus.FAILED, None, None)
+    retried = await compared(workspaces, lambda session: service.retry_jobs(session, workspaces.id, wanted, NOW))
+    assert retried.result == (10_000, 1)
+    assert UUID(int=10_001) not in retried.rows[JOBS]
