@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ai.workflows.intent_classification.state import Intent, IntentOutput
+from api.enrollments import service as enrollments
 from api.replies import service
 from database.models import Reply
+from domain.enrollment import EnrollmentEvent
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import ENROLLMENT, LEAD, REFUSED, results_of
 from tests.tables import Changes
@@ -194,4 +196,20 @@ async def test_a_return_resumes_only_what_still_waits_for_it(states: States) -> 
     resumed = differing(before, status="active", pause_reason=None, resume_at=None)
     assert changed == {"app.lead_enrollments": {waiting: resumed}}
     await resume(LATER)
+    assert states.changed() == {}
+
+
+async def test_a_return_does_not_resume_what_was_paused_by_hand_since(states: States) -> None:
+    """An enrollment that waited for a return, was resumed and then paused by hand stays paused on that day."""
+    sequence_id, _ = states.add_sequence()
+    enrollment_id = UUID(states.add_enrollment(states.add_lead("thandi@lead.example"), sequence_id, "paused"))
+    workspace_id = UUID(states.workspace_id)
+    async with states.session() as session:
+        for event in (EnrollmentEvent.RESUMED, EnrollmentEvent.PAUSED):
+            ids = [enrollment_id]
+            moved = await enrollments.move_many(session, workspace_id, event, ids=ids, cause="by hand", now=NOW)
+            assert moved.ids == ids
+    states.look()
+    async with states.session() as session:
+        await service.resume_absent(session, workspace_id, enrollment_id, LATER)
     assert states.changed() == {}
