@@ -156,8 +156,8 @@ async def resume_absent(session: AsyncSession, workspace_id: UUID, enrollment_id
         enrollment = await enrollments.get_enrollment(session, workspace_id, enrollment_id)
     except NotFound:
         return
-    is_over = enrollment.resume_at is not None and enrollment.resume_at <= now
-    if enrollment.pause_reason == EnrollmentEvent.OUT_OF_OFFICE and is_over:
+    # Only an absence sets a time to resume, and every later move of the enrollment clears it.
+    if enrollment.resume_at is not None and enrollment.resume_at <= now:
         await enrollments.resume(session, workspace_id, enrollment_id, cause="back from absence", now=now)
 
 
