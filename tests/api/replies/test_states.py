@@ -206,9 +206,10 @@ async def test_a_return_does_not_resume_what_was_paused_by_hand_since(states: St
     workspace_id = UUID(states.workspace_id)
     async with states.session() as session:
         for event in (EnrollmentEvent.RESUMED, EnrollmentEvent.PAUSED):
-            ids = [enrollment_id]
-            moved = await enrollments.move_many(session, workspace_id, event, ids=ids, cause="by hand", now=NOW)
-            assert moved.ids == ids
+            moved = await enrollments.move_many(
+                session, workspace_id, event, ids=[enrollment_id], cause="by hand", now=NOW
+            )
+            assert moved.ids == {enrollment_id}
     states.look()
     async with states.session() as session:
         await service.resume_absent(session, workspace_id, enrollment_id, LATER)
