@@ -14,6 +14,7 @@ from api.pagination import Cursors, PageRequest
 from api.suppressions import service as suppressions
 from database.models import Lead, Workspace
 from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
+from domain.schedule import StepDelay
 from domain.suppression import SuppressionReason
 from tests.blocking import Blocking
 from tests.comparing import compared
@@ -108,7 +109,12 @@ async def test_only_what_an_answer_stopped_last_is_returned(two_workspaces: TwoW
     def enrollment(*events: tuple[str, str], of: UUID = lead_id) -> UUID:
         enrollment_id = workspaces.add(ENROLLMENTS, lead_id=of, sequence_id=workspaces.add(SEQUENCES))
         for name, its_cause in events:
-            values = {"from_status": "active", "to_status": "replied", "event": name, "cause": its_cause}
+            values: dict[str, Any] = {
+                "from_status": "active",
+                "to_status": "replied",
+                "event": name,
+                "cause": its_cause,
+            }
             workspaces.add("app.enrollment_events", enrollment_id=enrollment_id, **values)
         return enrollment_id
 
@@ -172,7 +178,7 @@ async def test_why_a_lead_must_not_be_mailed(two_workspaces: TwoWorkspaces) -> N
             source="test", at=NOW,
         )  # fmt: skip
         statement = select(Lead.id, repository.unmailable(workspaces.id)).where(Lead.id.in_(reasons))
-        return dict((await session.execute(statement)).all())  # type: ignore[arg-type]
+        return dict((await session.execute(statement)).all())
 
     assert (await compared(workspaces, read)).result == reasons
 
@@ -376,7 +382,7 @@ def test_hours_are_those_of_the_recipient_or_else_of_the_workspace() -> None:
     )  # fmt: skip
     night = datetime(2026, 3, 4, 3, tzinfo=UTC)  # a Wednesday
     later = night + timedelta(hours=4)
-    delay, previous = service.StepDelay(days=1), later - timedelta(days=1)
+    delay, previous = StepDelay(days=1), later - timedelta(days=1)
     assert service.sending_hours(workspace, None, now=night).at == datetime(2026, 3, 4, 8, tzinfo=UTC)
     assert service.sending_hours(workspace, "Asia/Tokyo", now=night).at == night
     assert service.sending_hours(workspace, "Asia/Tokyo", now=night, delay=delay).at == night + timedelta(days=1)

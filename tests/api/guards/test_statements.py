@@ -28,7 +28,7 @@ def add_mail(workspaces: TwoWorkspaces, sequence_id: UUID, sent_at: datetime | N
     """Insert a mail of a sequence and what was heard of it: type, moment and data."""
     lead_id = workspaces.add("app.leads")
     enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id, sequence_id=sequence_id)
-    owners = {"lead_id": lead_id, "enrollment_id": enrollment_id, "sequence_id": sequence_id}
+    owners: dict[str, Any] = {"lead_id": lead_id, "enrollment_id": enrollment_id, "sequence_id": sequence_id}
     draft_id = workspaces.add("app.email_drafts", sent_at=sent_at, **owners)
     for type_, occurred_at, *data in events:
         values = {"type": type_, "occurred_at": occurred_at, "data": Jsonb(data[0] if data else {})}

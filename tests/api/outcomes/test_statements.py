@@ -173,7 +173,9 @@ async def test_only_withdrawn_claims_of_these_drafts_return(two_workspaces: TwoW
     )
     assert done.changes.keys() == {ATTEMPTS}
     added = done.changes[ATTEMPTS].values()
-    assert {row["draft_id"][1] for row in added} == {str(drafts[status]) for status in ("reviewed", "failed")}
+    assert {row["draft_id"][1] for row in added} == {
+        str(drafts[status]) for status in (DraftStatus.REVIEWED, DraftStatus.FAILED)
+    }
     assert {(row["outcome"][1], row["error"][1]) for row in added} == {("unknown", "proved late")}
 
 
@@ -289,7 +291,12 @@ def add_forgotten(
     sequence_id = workspaces.add("app.sequences", **{"status": "Active", **(sequence or {})})
     step_id = workspaces.add("app.sequence_steps", sequence_id=sequence_id)
     enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id, sequence_id=sequence_id, **enrollment or {})
-    owners = {"lead_id": lead_id, "sequence_id": sequence_id, "step_id": step_id, "enrollment_id": enrollment_id}
+    owners: dict[str, Any] = {
+        "lead_id": lead_id,
+        "sequence_id": sequence_id,
+        "step_id": step_id,
+        "enrollment_id": enrollment_id,
+    }
     return sequence_id, workspaces.add(DRAFTS, status=status, **owners, **draft)
 
 

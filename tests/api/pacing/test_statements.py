@@ -156,7 +156,8 @@ async def test_turns_are_forgotten_once_they_hold_nothing(
 def add_job(workspaces: TwoWorkspaces, draft_id: UUID, at: datetime, **values: Any) -> UUID:
     """Insert a job to send a draft."""
     payload = Jsonb({"draftId": str(draft_id)})
-    return workspaces.add(JOBS, **{"job_type": "send_email", "run_at": at, "payload": payload} | values)
+    usual: dict[str, Any] = {"job_type": "send_email", "run_at": at, "payload": payload}
+    return workspaces.add(JOBS, **usual | values)
 
 
 async def test_the_job_of_a_draft_is_its_first_open_one(workspaces: TwoWorkspaces) -> None:

@@ -49,14 +49,23 @@ def add_mail(
     sequence_id = workspaces.add("app.sequences", **{"status": "Active", **(sequence or {})})
     step_id = workspaces.add("app.sequence_steps", sequence_id=sequence_id)
     enrollment_id = workspaces.add(ENROLLMENTS, lead_id=lead_id, sequence_id=sequence_id, **enrollment or {})
-    owners = {"lead_id": lead_id, "sequence_id": sequence_id, "step_id": step_id, "enrollment_id": enrollment_id}
+    owners: dict[str, Any] = {
+        "lead_id": lead_id,
+        "sequence_id": sequence_id,
+        "step_id": step_id,
+        "enrollment_id": enrollment_id,
+    }
     return Mail(lead_id, sequence_id, step_id, enrollment_id, workspaces.add(DRAFTS, status=status, **owners, **draft))
 
 
 def add_step(workspaces: TwoWorkspaces, mail: Mail, status: str = "reviewed", **values: Any) -> UUID:
     """Insert a further step of a mail's sequence and its draft; returns the draft."""
     step_id = workspaces.add("app.sequence_steps", sequence_id=mail.sequence_id, step_order=2)
-    owners = {"lead_id": mail.lead_id, "sequence_id": mail.sequence_id, "enrollment_id": mail.enrollment_id}
+    owners: dict[str, Any] = {
+        "lead_id": mail.lead_id,
+        "sequence_id": mail.sequence_id,
+        "enrollment_id": mail.enrollment_id,
+    }
     return workspaces.add(DRAFTS, step_id=step_id, step_order=2, status=status, **owners, **values)
 
 
@@ -124,7 +133,7 @@ async def test_the_last_draft_is_that_of_the_enrollment(two_workspaces: TwoWorks
     async def read(session: AsyncSession) -> list[UUID | None]:
         ids = (mail.enrollment_id, other.enrollment_id, without)
         last = [await repository.find_last(session, two_workspaces.id, enrollment_id) for enrollment_id in ids]
-        return [candidate and candidate.draft.id for candidate in last]
+        return [candidate.draft.id if candidate else None for candidate in last]
 
     assert (await compared(two_workspaces, read)).result == [newest, other.draft_id, None]
 
@@ -138,7 +147,11 @@ async def test_only_the_enrollments_given_wait_for_their_next_step(two_workspace
         for mail, order in zip(mails, (2, 3, 2), strict=True)
     ]
     times = [NOW + timedelta(hours=hours) for hours in (1, 2, 3)]
-    owners = {"lead_id": mails[2].lead_id, "sequence_id": mails[2].sequence_id, "enrollment_id": mails[2].enrollment_id}
+    owners: dict[str, Any] = {
+        "lead_id": mails[2].lead_id,
+        "sequence_id": mails[2].sequence_id,
+        "enrollment_id": mails[2].enrollment_id,
+    }
     workspaces.add(DRAFTS, step_id=steps[2], **owners)
     add_mail(workspaces, "sent")  # whose enrollment nobody sets on
 
