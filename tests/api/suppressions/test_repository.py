@@ -160,10 +160,10 @@ Answer = tuple[Row[Any], list[tuple[Any, ...]]]
 
 
 async def take_in(workspaces: TwoWorkspaces, lines: list[Line], *, shown: int = 10) -> Acted[Answer]:
-    """Suppress what lines of a file say."""
+    """Suppress what lines of a file say; they come last line first, so that only their numbers tell their order."""
 
     async def blocks() -> AsyncIterator[bytes]:
-        for number, line in enumerate(lines, start=1):
+        for number, line in reversed([*enumerate(lines, start=1)]):
             cell = "cell" if line.problem else ""
             yield (
                 f"{number},email,{line.value},{line.value_hash},{line.reason},{line.source},,{cell},{line.problem}\n"
