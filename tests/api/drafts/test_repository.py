@@ -68,14 +68,15 @@ async def test_earlier_messages_are_those_of_the_enrollments(two_workspaces: Two
     owners = {"lead_id": LEADS, "sequence_id": SEQUENCES, "enrollment_id": ENROLLMENTS}
     about: dict[str, Any] = {name: first[table] for name, table in owners.items()}
     # The higher id first, so that the order of the rows is not that of their ids.
-    for subject, number, values in (
-        ("third", 3, {"status": "sent", "sent_at": NOW}),
-        ("second", 2, {"status": "sent", "sent_at": NOW}),
-        ("first", 4, {"status": "sent", "sent_at": NOW - HOUR}),
-        ("unsent", 5, {"status": "reviewed", "sent_at": NOW}),
+    for subject, number, status, sent_at in (
+        ("third", 3, "sent", NOW),
+        ("second", 2, "sent", NOW),
+        ("first", 4, "sent", NOW - HOUR),
+        ("unsent", 5, "reviewed", NOW),
     ):
+        values: dict[str, Any] = {"subject": subject, "status": status, "sent_at": sent_at}
         step_id = workspaces.add(STEPS, sequence_id=first[SEQUENCES], step_order=number)
-        workspaces.add(DRAFTS, id=UUID(int=low + number), step_id=step_id, subject=subject, **about, **values)
+        workspaces.add(DRAFTS, id=UUID(int=low + number), step_id=step_id, **about, **values)
     for subject, mail, is_automatic in (
         ("answer", first, False),
         ("out of office", first, True),

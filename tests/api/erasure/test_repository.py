@@ -27,17 +27,22 @@ MENTION = r"(^|[^a-z])ann@lead\.example"
 def add_draft(workspaces: TwoWorkspaces, lead_id: UUID, **values: Any) -> UUID:
     """Insert a draft for a lead."""
     enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id, status="completed")
-    text = {"subject": "Hello", "body": "Hi Ann", "body_html": "<p>Hi Ann</p>", "written": Jsonb({"subject": "Hi"})}
-    owners = {"lead_id": lead_id, "enrollment_id": enrollment_id, "sequence_id": workspaces.ids["app.sequences"]}
-    return workspaces.add(DRAFTS, **owners, **text, generation=Jsonb({"trace_id": "t"}), **values)
+    text: dict[str, Any] = {"subject": "Hello", "body": "Hi Ann", "body_html": "<p>Hi Ann</p>"}
+    text |= {"generation": Jsonb({"trace_id": "t"}), "written": Jsonb({"subject": "Hi"})}
+    owners: dict[str, Any] = {
+        "lead_id": lead_id,
+        "enrollment_id": enrollment_id,
+        "sequence_id": workspaces.ids["app.sequences"],
+    }
+    return workspaces.add(DRAFTS, **owners, **text, **values)
 
 
 def add_message(workspaces: TwoWorkspaces, lead_id: UUID, key: str) -> dict[str, UUID]:
     """Insert a draft that was sent to a lead, with all that was told about it and answered to it."""
     draft_id = add_draft(workspaces, lead_id, status="sent")
-    about = {"draft_id": draft_id}
-    reply = {"from_email": ADDRESS, "text": "Hi", "subject": "Re", "headers": Jsonb([{"name": "To"}])}
-    event = {"data": Jsonb({"kind": "hard", "by": "x", "bounce_type": "hard", "email": ADDRESS})}
+    about: dict[str, Any] = {"draft_id": draft_id}
+    reply: dict[str, Any] = {"from_email": ADDRESS, "text": "Hi", "subject": "Re", "headers": Jsonb([{"name": "To"}])}
+    event: dict[str, Any] = {"data": Jsonb({"kind": "hard", "by": "x", "bounce_type": "hard", "email": ADDRESS})}
     return {
         DRAFTS: draft_id,
         ATTEMPTS: workspaces.add(ATTEMPTS, **about, error="refused"),

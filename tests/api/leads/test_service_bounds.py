@@ -53,7 +53,13 @@ async def test_erasure_empties_a_lead(two_workspaces: TwoWorkspaces, *, deleted_
         await service.erase_lead(session, await service.hold_any(session, workspaces.id, lead_id), NOW)
 
     changed = (await act_alone(workspaces, erase)).after()
-    erased = {"email": "", "first_name": "", "custom_fields": {}, "list_id": None, "erased_at": NOW.isoformat()}
+    erased: dict[str, Any] = {
+        "email": "",
+        "first_name": "",
+        "custom_fields": {},
+        "list_id": None,
+        "erased_at": NOW.isoformat(),
+    }
     if not deleted_before:
         erased["deleted_at"] = NOW.isoformat()
     assert changed.pop(LEADS) == {str(lead_id): erased}
@@ -73,7 +79,7 @@ async def test_lists_are_counted_as_leads_come_and_move(two_workspaces: TwoWorks
         ("unlisted@lead.example", second),
         ("stray@lead.example", UUID(int=1)),
     ]
-    rows = {
+    rows: dict[int, dict[str, Any]] = {
         index: {**BLANK, "email": email, "list_id": list_id, "custom_fields": {}}
         for index, (email, list_id) in enumerate(given)
     }
@@ -95,7 +101,7 @@ async def test_a_restored_lead_joins_its_list_again(two_workspaces: TwoWorkspace
     workspaces = two_workspaces
     list_id = workspaces.add(LISTS, lead_count=5)
     gone = workspaces.add(LISTS, deleted_at=NOW)
-    deleted = {"deleted_at": NOW}
+    deleted: dict[str, Any] = {"deleted_at": NOW}
     listed = workspaces.add(LEADS, list_id=list_id, **deleted)
     unlisted = workspaces.add(LEADS, list_id=gone, **deleted)
     live = workspaces.add(LEADS, email="ann@lead.example", list_id=list_id)

@@ -144,7 +144,7 @@ async def test_counts_are_of_one_sequence(sequences: Sequences) -> None:
     for sequence_id, statuses in ((sequences.id, ("active", "replied", "replied")), (sequences.other, ("active",))):
         for status in statuses:
             lead_id = workspaces.add("app.leads")
-            owners = {"lead_id": lead_id, "sequence_id": sequence_id}
+            owners: dict[str, Any] = {"lead_id": lead_id, "sequence_id": sequence_id}
             enrollment_id = workspaces.add(ENROLLMENTS, status=status, **owners)
             workspaces.add(DRAFTS, enrollment_id=enrollment_id, status="drafted", **owners)
     async with owner_session(workspaces) as session:

@@ -205,7 +205,7 @@ async def test_a_bare_hash_is_taken_from_a_file_of_ours(
     counts, invalid = acted.result
     problems = [(2, "cell", "names nobody")]
     assert invalid == (problems if is_ours else [(1, HASH, STRANGE), *problems])
-    expected = {(None, HASH)} if is_ours else set()
+    expected: set[tuple[str | None, str]] = {(None, HASH)} if is_ours else set()
     if plain is not None:
         expected |= {(address, suppression_hash(workspaces.id, address))}
     assert (counts.added, counts.sound, counts.invalid) == (len(expected), len(expected), len(invalid))

@@ -34,11 +34,16 @@ def test_a_file_is_named_as_the_source(file_name: str | None, source: str) -> No
 async def test_only_a_new_value_is_new(two_workspaces: TwoWorkspaces) -> None:
     """An address and a domain are new when they are added first, and stand as they were the second time."""
     options: dict[str, Any] = {"reason": SuppressionReason.MANUAL, "source": "test", "at": NOW}
-    for given in ({"email": " Ann@Lead.example", "domain": None}, {"email": None, "domain": "@Lead.example "}):
+    for email, domain, value in (
+        (" Ann@Lead.example", None, "ann@lead.example"),
+        (None, "@Lead.example ", "@lead.example"),
+    ):
         async with owner_session(two_workspaces) as session:
-            added = [await service.add(session, two_workspaces.id, **given, **options) for _ in range(2)]
+            added = [
+                await service.add(session, two_workspaces.id, email=email, domain=domain, **options) for _ in range(2)
+            ]
         assert [is_new for _, is_new in added] == [True, False]
-        assert {row.value for row, _ in added} == {"ann@lead.example" if given["email"] else "@lead.example"}
+        assert {row.value for row, _ in added} == {value}
 
 
 async def test_an_export_is_a_whole_file(two_workspaces: TwoWorkspaces) -> None:
