@@ -9,9 +9,11 @@ from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.pagination import Cursors, PageRequest
+from database.base import Base
 from database.engine import create_pool
 from database.roles import APP_ROLE, owner_url, role_url
 from database.tenancy import transaction
+from tests.database.rows import insert, row_for
 from tests.tables import BOOKKEEPING, Changes, changes, snapshot
 from tests.two_workspaces import TwoWorkspaces
 
@@ -58,3 +60,9 @@ async def run_act(
     finally:
         await pool.dispose()
     return Acted(result, changes(before, snapshot(workspaces.url), except_tables=BOOKKEEPING), rows - free)
+
+
+def insert_row(workspaces: TwoWorkspaces, table: str, **values: Any) -> None:
+    """Insert a row of a table that has no id; what must be given besides is invented."""
+    described, ids = Base.metadata.tables[table], dict(workspaces.ids)
+    insert(workspaces.owner, described, row_for(described, ids, "another") | values, ids)
