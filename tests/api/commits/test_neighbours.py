@@ -40,8 +40,11 @@ async def test_a_block_is_written_and_nothing_beside_it(two_workspaces: TwoWorks
     for line, name in {**emails, 21: "after"}.items():
         add_row(workspaces, import_id, line, f"{name}@x.co" if name else None)
     add_row(workspaces, other_import_id, 16, "other@x.co")
-    known = {name: workspaces.add(LEADS, email=f"{name}@x.co") for name in ("before", "other", "unlisted")}
-    known["listed"] = workspaces.add(LEADS, email="listed@x.co", list_id=other_list_id)
+    # All were changed in one moment, so that each is told by its id alone.
+    known = {
+        name: workspaces.add(LEADS, email=f"{name}@x.co", updated_at=NOW) for name in ("before", "other", "unlisted")
+    }
+    known["listed"] = workspaces.add(LEADS, email="listed@x.co", list_id=other_list_id, updated_at=NOW)
     known["same"] = workspaces.add(LEADS, email="same@x.co", list_id=other_list_id, company="File 14")
     workspaces.add(LEADS, email="deleted@x.co", deleted_at=NOW, company="Gone")
     workspaces.add(LEADS, workspaces.neighbour, email="first@x.co")

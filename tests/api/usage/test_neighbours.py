@@ -103,6 +103,31 @@ async def test_usage_is_counted_and_listed_by_day_workflow_and_model(two_workspa
     assert of_writing == [row for row in listed if row[1] == "write"]
 
 
+async def test_counts_are_added_to_those_of_the_day(two_workspaces: TwoWorkspaces) -> None:
+    """Each number of a count is added to the row of its day, workflow and model, and to no other row."""
+    workspaces = two_workspaces
+    for day, workflow, model in ((TODAY, "write", "small"), (TODAY, "write", "large"), (TODAY, "classify", "small")):
+        insert_row(workspaces, USAGE, day=day, workflow=workflow, model=model)
+    numbers: dict[str, Any] = {
+        "asked": 1,
+        "answered": 2,
+        "refused": 3,
+        "tokens_in": 4,
+        "tokens_out": 5,
+        "unpriced": 6,
+        "cost": 7.5,
+    }
+    counts = [Count(TODAY, "write", "small", **numbers)]
+
+    async def count_twice(session: AsyncSession) -> None:
+        await repository.count(session, workspaces.id, counts)
+        await repository.count(session, workspaces.id, counts)
+
+    acted = await run_act(workspaces, count_twice)
+    key = f"{workspaces.id} {TODAY} write small"
+    assert acted.changes == {USAGE: {key: {name: (0, 2 * number) for name, number in numbers.items()}}}
+
+
 async def test_questions_are_permitted_in_turn_while_tokens_are_left(two_workspaces: TwoWorkspaces) -> None:
     """A question of just what is left is permitted, and reserves its tokens for 900 seconds; one of a token more is
     refused, takes nothing from those behind it, and all count on the day in the workspace's zone.
