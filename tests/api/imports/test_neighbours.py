@@ -56,7 +56,7 @@ async def test_each_reading_is_of_one_file(two_workspaces: TwoWorkspaces) -> Non
         rows={**problems, 4: ("other@x.co", None), 7: ("ann@x.co", None)},
         changed={3: LEAD, 8: OTHER_LEAD},
     )
-    other = files.add(blocks={0: (2, 3), 1: (4, 5)}, rows={3: ("ann@x.co", None), 5: (None, "its")}, changed={9: LEAD})
+    other = files.add(blocks={0: (2, 3), 1: (4, 5)}, rows={6: ("ann@x.co", None), 5: (None, "its")}, changed={9: LEAD})
     empty = files.add()
     columns = {"known": [{"position": 1}], "other": [{"position": 2}]}
     for headers_hash in ("other", "known"):
