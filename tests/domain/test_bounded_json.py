@@ -77,6 +77,7 @@ def test_quoted_text_has_no_limit() -> None:
     for text in ("[" * 1000, "9" * 1000, '"' + "[" * 1000, "\\", '\\"' + "{" * 1000, "\\" + "9" * 1000):
         value = [text, {text: [[]]}] * 40
         assert parse_json(json.dumps(value)) == value
+    assert parse_json('"["', max_depth=0) == "["
 
 
 @given(VALUES)

@@ -48,6 +48,12 @@ def test_a_few_failures_open_it_and_no_fewer() -> None:
     assert isinstance(admitted(states[-1]), Nothing)
 
 
+def test_as_many_failures_without_a_block_admit_a_probe() -> None:
+    """With as many failures as open it and no block yet one call goes through at a time, with one fewer all do."""
+    assert admits(OPENS_AFTER - 1, None, NOW) == Everything()
+    assert admits(OPENS_AFTER, None, NOW) == OneProbe(NOW + PROBE_HOLD)
+
+
 def test_a_success_between_starts_the_count_anew() -> None:
     """Failures count only in a row."""
     almost = State(OPENS_AFTER - 1)
@@ -125,6 +131,13 @@ def test_late_news_changes_nothing() -> None:
         assert after(State(), News(kind, NOW), NOW) == State()
     assert after(blocked, News(Kind.LIMITED, None, 3600), NOW).blocked_until == NOW + 3600 * SECOND
     assert after(blocked, News(Kind.LIMITED, None, 1), NOW) == blocked
+
+
+def test_a_late_wait_counts_from_more_than_five_seconds_on() -> None:
+    """A late wait that ends more than five seconds behind the block moves its end; one of just five does not."""
+    blocked = State(OPENS_AFTER, NOW + 60 * SECOND)
+    assert after(blocked, News(Kind.LIMITED, None, 65), NOW) == blocked
+    assert after(blocked, News(Kind.LIMITED, None, 66), NOW) == State(OPENS_AFTER, NOW + 66 * SECOND)
 
 
 @given(

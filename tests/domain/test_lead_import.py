@@ -1,3 +1,4 @@
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -6,7 +7,16 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidTransition
 from domain.lead import LeadSegment, SegmentSizes
-from domain.lead_import import TRANSITIONS, ImportEvent, ImportState, imported_lead_id, next_state, sources_of
+from domain.lead_import import (
+    KEPT,
+    TRANSITIONS,
+    ImportEvent,
+    ImportState,
+    imported_lead_id,
+    imported_line,
+    next_state,
+    sources_of,
+)
 
 
 @pytest.mark.parametrize("state", ImportState)
@@ -46,6 +56,20 @@ def test_ids_follow_the_lines(first: UUID, lines: tuple[int, int]) -> None:
     ids = [imported_lead_id(first, line) for line in lines]
     assert (ids[0] < ids[1]) is (lines[0] < lines[1])
     assert [one.int - first.int for one in ids] == list(lines)
+
+
+@pytest.mark.parametrize(
+    ("distance", "line"), [(-1, None), (0, 0), (1, 1), (7, 7), (2**32 - 1, 2**32 - 1), (2**32, None), (2**40, None)]
+)
+def test_an_id_tells_its_line(distance: int, line: int | None) -> None:
+    """The ids of 2^32 lines from the first on are of the file; the ids before and behind them are not."""
+    first = UUID(int=5 << 32)
+    assert imported_line(first, UUID(int=first.int + distance)) == line
+
+
+def test_a_file_is_kept_for_thirty_days() -> None:
+    """A file is kept, and can be undone, for thirty days."""
+    assert timedelta(days=30) == KEPT
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,14 @@ def test_looks_grow_apart_until_a_person_is_asked() -> None:
     assert made == [0.25, 0.75, 1.75, 3.75, 7.75, 11.75, 15.75, 19.75, 23.75, 24]
 
 
+def test_a_look_waits_at_least_a_minute_and_doubles_sixteen_times() -> None:
+    """However short the first wait, the next look is a minute away; from the 16th in vain on the wait stays."""
+    for first, looks, seconds in ((1, 0, 60), (1, 5, 60), (1, 6, 64), (0.1, 15, 3276.8), (0.1, 16, 6553.6)):
+        search = Search(CLAIMED, wait=24 * HOURS, first=timedelta(seconds=first))
+        assert search.next_look(looks, CLAIMED) - CLAIMED == timedelta(seconds=seconds)
+    assert search.next_look(17, CLAIMED) == search.next_look(16, CLAIMED)
+
+
 @given(st.integers(1, 720), st.floats(0, 600), st.integers(0, 10_000), st.floats(0, 2_000))
 def test_the_next_look_is_neither_at_once_nor_missed(wait: int, first: float, looks: int, hours: float) -> None:
     """Whatever the settings: always later, never hours late, and none is made between two looks at the end."""
