@@ -1,0 +1,71 @@
+"""What is written to a table is noted in the change log, for whoever it belongs to."""
+
+from uuid import UUID
+
+import pytest
+from psycopg import sql
+
+from tests.database.rows import TABLES, named
+from tests.two_workspaces import TwoWorkspaces
+
+OF_ACCOUNTS = frozenset({"app.accounts", "app.api_keys", "app.users"})
+"""Noted under the account's id."""
+OF_WORKSPACES = frozenset(
+    {
+        *("app.ai_usage", "app.email_drafts", "app.email_events", "app.enrollment_events"),
+        *("app.everlytic_connections", "app.lead_enrollments", "app.lead_events", "app.lead_import_blocks"),
+        *("app.lead_import_changes", "app.lead_import_rows", "app.lead_imports", "app.lead_lists", "app.leads"),
+        *("app.mailboxes", "app.replies", "app.reply_corrections", "app.scheduled_jobs", "app.send_attempts"),
+        *("app.send_settlements", "app.sequence_steps", "app.sequences", "app.suppression_removals"),
+        *("app.suppressions", "everlytic.campaign_reports", "everlytic.sync_cursors"),
+    }
+)
+"""Noted under the workspace's id."""
+LOGGED = OF_ACCOUNTS | OF_WORKSPACES | {"app.workspaces"}
+
+
+def owners(world: TwoWorkspaces, table: str, *, is_neighbour: bool = False) -> set[UUID]:
+    """Return under whose ids a change of a row is noted."""
+    ids = world.neighbour if is_neighbour else world.ids
+    account, workspace = {ids["app.accounts"]}, {ids["app.workspaces"]}
+    return account if table in OF_ACCOUNTS else workspace if table in OF_WORKSPACES else account | workspace
+
+
+def noted(world: TwoWorkspaces) -> set[tuple[UUID, str]]:
+    """Return the (owner, table) pairs of the change log and empty it."""
+    rows = world.owner.execute("SELECT workspace_id, table_name FROM app.changes").fetchall()
+    world.owner.execute("TRUNCATE app.changes")
+    return set(rows)
+
+
+def test_every_insert_is_noted(two_workspaces: TwoWorkspaces) -> None:
+    """A row that is added to any table that people read is noted under its workspace, its account, or both."""
+    assert noted(two_workspaces) == {
+        (owner, table.partition(".")[2])
+        for table in LOGGED
+        for is_neighbour in (False, True)
+        for owner in owners(two_workspaces, table, is_neighbour=is_neighbour)
+    }
+
+
+@pytest.mark.parametrize("act", ["UPDATE {} SET {} = {} WHERE {} = %s", "DELETE FROM {} WHERE {} = %s"])
+def test_every_change_and_removal_is_noted(two_workspaces: TwoWorkspaces, act: str) -> None:
+    """A row that is changed or removed is noted under its own tenant, and nothing is noted under another."""
+    missing, others = [], set()
+    neighbour = {two_workspaces.neighbour["app.accounts"], two_workspaces.neighbour["app.workspaces"]}
+    noted(two_workspaces)
+    for table in reversed([table for table in TABLES if str(table) in LOGGED]):
+        is_account = str(table) in OF_ACCOUNTS
+        key = {"app.accounts": "id", "app.workspaces": "id"}.get(
+            str(table), "account_id" if is_account else "workspace_id"
+        )
+        column = sql.Identifier("name" if str(table) == "app.api_keys" else key)
+        value = sql.Literal("renamed") if str(table) == "app.api_keys" else column
+        parts = [named(table), column, value] if act.startswith("UPDATE") else [named(table)]
+        tenant = two_workspaces.ids["app.accounts" if is_account else "app.workspaces"]
+        changed = two_workspaces.owner.execute(sql.SQL(act).format(*parts, sql.Identifier(key)), [tenant])  # type: ignore[arg-type]  # one of the two above
+        assert changed.rowcount == 1, f"in {table}"
+        seen = noted(two_workspaces)
+        missing += [str(table) for owner in owners(two_workspaces, str(table)) if (owner, table.name) not in seen]
+        others |= {name for owner, name in seen if owner in neighbour}
+    assert (missing, others) == ([], set())
