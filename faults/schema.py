@@ -46,11 +46,11 @@ def schema_faults(url: str) -> Iterator[Fault]:
             )
             yield _fault(table, index, "unique index dropped", definition, drop)
         for table, policy, using, check in connection.execute(_POLICIES):
-            if using is not None:
+            if using not in {None, "true"}:
                 yield _fault(
                     table, policy, "policy weakened", f"USING {using}", f"ALTER POLICY {policy} ON {table} USING (true)"
                 )
-            if check is not None:
+            if check not in {None, "true"}:
                 statement = f"ALTER POLICY {policy} ON {table} WITH CHECK (true)"
                 yield _fault(table, policy, "policy weakened", f"WITH CHECK {check}", statement)
         for table, trigger, definition in connection.execute(_TRIGGERS):
