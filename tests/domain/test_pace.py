@@ -122,6 +122,13 @@ def test_a_stretch_begins_in_itself(per_minute: int, stretch: int) -> None:
     assert stretch == 0 or rate.stretch(begins - timedelta(microseconds=1)) == stretch - 1
 
 
+def test_stretches_are_counted_from_1970() -> None:
+    """The first stretch begins with the year 1970: a number means the same moment in every process."""
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    assert [Rate(1).stretch(first + number * MINUTE) for number in range(3)] == [0, 1, 2]
+    assert Rate(90).begins(1) == first + timedelta(microseconds=1_333_334)
+
+
 def test_a_ramp_rises_on_sending_days_up_to_the_cap() -> None:
     """Twenty on the first day, ten more on each working day after it, not on the weekend, at last the cap."""
     cap = DailyCap(55, Ramp(date(2026, 3, 5), 20, 10), lambda day: day.weekday() < 5)
@@ -158,6 +165,23 @@ def test_turns_begin_with_what_they_are_told() -> None:
         for asked in (NOON - MINUTE, NOON, NOON + 4 * MINUTE):
             expected = sending_time(asked, one_by_one.rules("a.example"))
             assert sending_time(asked, at_once.rules("a.example")) == expected
+
+
+def test_any_limit_makes_a_pace_limited() -> None:
+    """A pace with a cap, a rate or a gap is limited, also by one of them alone; without any it is not."""
+    cap, rate = DailyCap(1, None, lambda _day: True), Rate(1)
+    assert not Pace(UTC_ZONE).is_limited
+    for pace in (Pace(UTC_ZONE, cap=cap), Pace(UTC_ZONE, rate=rate), Pace(UTC_ZONE, gap=MINUTE)):
+        assert pace.is_limited
+    assert Pace(UTC_ZONE, cap, rate, MINUTE).is_limited
+
+
+def test_a_stretch_given_back_is_free_at_once() -> None:
+    """Behind three full minutes the fourth is next; once the second is given back it is the second."""
+    turns = turns_of(Pace(UTC_ZONE, rate=Rate(1)), [(NOON + MINUTE * number, "a.example") for number in range(3)])
+    assert sending_time(NOON, turns.rules("a.example")).at == NOON + 3 * MINUTE
+    turns.take(NOON + MINUTE, "a.example", -1)
+    assert sending_time(NOON, turns.rules("a.example")).at == NOON + MINUTE
 
 
 def test_another_domain_does_not_wait_for_a_gap() -> None:
