@@ -1,0 +1,106 @@
+"""The statements behind the gauges at their bounds: what is due, later, failed lately and alive, to the microsecond."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.metrics import repository
+from database.engine import create_pool
+from database.roles import owner_url
+from tests.api.metrics.conftest import Queue
+from tests.business_clock import business_now
+
+pytestmark = pytest.mark.anyio
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@pytest.fixture
+async def session(database_url: str) -> AsyncIterator[AsyncSession]:
+    """A session that sees the queue of every workspace."""
+    pool = create_pool(owner_url(database_url), size=1)
+    async with AsyncSession(pool) as opened:
+        yield opened
+    await pool.dispose()
+
+
+def set_times(owner: psycopg.Connection, job_type: str, at: datetime) -> None:
+    """Move the one job of a type to a moment: it is due then, and has ended then if it has ended."""
+    owner.execute(
+        "UPDATE app.scheduled_jobs"
+        " SET run_at = %(at)s, completed_at = CASE WHEN completed_at IS NOT NULL THEN %(at)s END"
+        " WHERE job_type = %(job_type)s",
+        {"at": at, "job_type": job_type},
+    )
+
+
+async def test_jobs_are_due_from_their_moment_on(session: AsyncSession, queue: Queue) -> None:
+    """A job is due at its very moment, later by a microsecond it waits; types that only ended are not found."""
+    workspace, now = queue.workspace(), business_now()
+    for job_type, at in (("due", now), ("later", now + MICROSECOND), ("past", now - MICROSECOND)):
+        queue.add(workspace, job_type=job_type)
+        set_times(queue.owner, job_type, at)
+    for job_type in ("aaa", "kkk", "past", "zzz"):
+        for status in ("completed", "failed", "cancelled", "running"):
+            queue.add(workspace, job_type=job_type, status=status, seconds=-500)
+            queue.add(workspace, job_type=job_type, status=status, seconds=500)
+    rows = await repository.waiting(session, ["idle", "past"], now)
+    assert sorted((row.job_type, row.due, row.oldest, row.later) for row in rows) == [
+        ("due", 1, now, 0),
+        ("idle", 0, None, 0),
+        ("later", 0, None, 1),
+        ("past", 1, now - MICROSECOND, 0),
+    ]
+
+
+async def test_shares_are_of_what_is_due(session: AsyncSession, queue: Queue) -> None:
+    """Due jobs of the type alone make the shares: none of another type, of another status, or of later."""
+    now, job_type = business_now(), "send_email"
+    large, small, waiting, other, ended = (queue.workspace() for _ in range(5))
+    queue.add(large, 3)
+    queue.add(small)
+    queue.add(waiting)
+    queue.owner.execute(
+        "UPDATE app.scheduled_jobs SET run_at = CASE workspace_id WHEN %s THEN %s ELSE %s END"
+        " WHERE workspace_id = ANY(%s)",
+        [waiting, now + MICROSECOND, now, [small, waiting]],
+    )
+    for workspace in (small, other):
+        queue.add(workspace, 5, job_type="sweep")
+    for workspace in (small, ended):
+        for status in ("completed", "running", "failed"):
+            queue.add(workspace, 5, status=status)
+    row = await repository.shares(session, job_type, now)
+    assert (row.workspaces, float(row.largest_share)) == (2, 0.75)
+    nothing = await repository.shares(session, "idle", now)
+    assert (nothing.workspaces, nothing.largest_share) == (0, 0)
+
+
+async def test_running_and_failed_jobs_are_counted_apart(session: AsyncSession, queue: Queue) -> None:
+    """What runs is counted whenever it began; what failed is from just after a moment on, and nothing else is."""
+    workspace, now = queue.workspace(), business_now()
+    for job_type, status, at in (
+        ("before", "failed", now - MICROSECOND),
+        ("then", "failed", now),
+        ("after", "failed", now + MICROSECOND),
+        ("completed", "completed", now + MICROSECOND),
+        ("cancelled", "cancelled", now + MICROSECOND),
+        ("running", "running", now + MICROSECOND),
+        ("pending", "pending", now + MICROSECOND),
+    ):
+        queue.add(workspace, job_type=job_type, status=status)
+        set_times(queue.owner, job_type, at)
+    assert await repository.failed(session, now) == {"after": 1}
+    assert await repository.running(session) == {"running": 1}
+
+
+async def test_a_worker_is_alive_for_less_than_its_seconds(session: AsyncSession) -> None:
+    """A beat of exactly so many seconds ago is too old, and one a microsecond later is not."""
+    insert = "INSERT INTO app.job_workers (host, beat_at) VALUES (:host, now() - make_interval(secs => 60) + :younger)"
+    for host, younger in (("a", timedelta(0)), ("b", MICROSECOND), ("c", -MICROSECOND)):
+        await session.execute(sa.text(insert), {"host": host, "younger": younger})
+    assert await repository.workers_alive(session, 60) == 1
