@@ -49,6 +49,13 @@ def versions(connection: psycopg.Connection, sequence: UUID) -> dict[object, str
     return dict(connection.execute(query.encode(), [sequence]).fetchall())
 
 
+def day_versions(connection: psycopg.Connection, sequence: UUID) -> dict[object, str]:
+    """Return the version of the figures of each day on which mail of a sequence was sent."""
+    table = "intermediate.int_step_days__engagement"
+    query = f"SELECT sent_on, max(xmin::text) FROM {table} WHERE campaign_id = %s GROUP BY sent_on"
+    return dict(connection.execute(query.encode(), [str(sequence)]).fetchall())
+
+
 def test_an_incremental_build_equals_a_full_one(
     history: History, connection: psycopg.Connection, project: DbtProject, history_database_url: str
 ) -> None:
@@ -59,6 +66,9 @@ def test_an_incremental_build_equals_a_full_one(
     for message in (settled, late, judged, answered):
         history.event(message, "delivered", SENT + timedelta(minutes=1), arrived=long_ago)
     history.event(overtaken, "bounced", SENT + timedelta(minutes=1), bounce_type="soft", arrived=long_ago)
+    history.reply(settled, SENT + timedelta(hours=1), arrived=long_ago)
+    # A day on which nothing new will happen.
+    elsewhere = history.sent(sequence, SENT + timedelta(days=4), arrived=long_ago)
     # The newest arrivals: the next run looks a little behind them, and not as far as what arrived a month ago.
     recent = history.sent(sequence, SENT)
     history.event(recent, "delivered", SENT + timedelta(minutes=1))
@@ -68,7 +78,8 @@ def test_an_incremental_build_equals_a_full_one(
     history.event(waiting, "delivered", SENT + timedelta(days=1), arrived=long_ago)
     project.build(database, [*MODELS, "--full-refresh"])
     before = versions(connection, sequence)
-    assert set(before) == {settled, late, overtaken, judged, answered, recent}
+    assert set(before) == {settled, late, overtaken, judged, answered, recent, elsewhere}
+    days = day_versions(connection, sequence)
 
     history.event(late, "opened", SENT + timedelta(minutes=2), "human")
     history.event(overtaken, "delivered", SENT + timedelta(hours=5))
@@ -78,14 +89,16 @@ def test_an_incremental_build_equals_a_full_one(
     fresh = history.sent(sequence, SENT + timedelta(days=9))
     project.build(database, MODELS)
     after, incremental = versions(connection, sequence), contents(connection)
+    quiet_day = {key for key, version in day_versions(connection, sequence).items() if days.get(key) == version}
     project.build(database, [*MODELS, "--full-refresh"])
 
     assert contents(connection) == incremental
+    assert quiet_day == {(SENT + timedelta(days=4)).date()}
     assert set(after) - set(before) == {waiting, fresh}
     touched = {message for message in before if after[message] != before[message]}
     assert touched == {late, overtaken, judged, answered, recent}
     figures = "SELECT sent, delivered, bounced, opened, replied FROM analytics.campaigns WHERE sequence_id = %s"
-    assert connection.execute(figures.encode(), [sequence]).fetchall() == [(8, 7, 0, 1, 1)]
+    assert connection.execute(figures.encode(), [sequence]).fetchall() == [(9, 7, 0, 1, 2)]
 
 
 def test_whatever_arrives_in_whatever_order_is_counted_as_if_at_once(

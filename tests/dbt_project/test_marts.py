@@ -42,7 +42,57 @@ class Story:
     spring: UUID
     empty: UUID
     other: UUID
+    edge: "Edge"
     results: list[Any]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A workspace of messages that differ in little: the ids of its messages by what they are for."""
+
+    workspace: UUID
+    ended: UUID
+    """A deleted sequence that has sent a message of its first step."""
+    messages: dict[str, UUID]
+
+
+def write_edge(history: History, connection: psycopg.Connection) -> Edge:
+    """Write messages each of which tells one condition of the models from another; minutes are those after 08:00."""
+    workspace = history.workspace("Edge")
+    sequence, ended, unsent = (history.sequence(workspace, name) for name in ("Edges", "Ended", "Unsent"))
+    names = ("machine first", "person first", "soft after delivery", "soft with delivery", "soft before complaint",
+             "soft between replies", "unread", "left and bounced", "left")  # fmt: skip
+    messages = {name: history.sent(sequence, at(2, 8)) for name in names}
+
+    def note(name: str, *kinds: str) -> None:
+        """Note what happens to a message minute by minute, each as `kind` or `kind verdict`."""
+        for minute, kind in enumerate(kinds, start=1):
+            type_, _, verdict = kind.partition(" ")
+            data = {"bounce_type": verdict} if type_ == "bounced" else {}
+            history.event(messages[name], type_, at(2, 8, minute), None if data else verdict or None, **data)
+
+    note("machine first", "delivered", "clicked machine", "clicked human", "opened machine", "opened human",
+         "opened human", "clicked machine", "clicked machine")  # fmt: skip
+    note("person first", "delivered", "opened human", "opened machine", "clicked human", "clicked machine")
+    note("soft after delivery", "delivered", "delivered", "bounced soft")
+    note("soft before complaint", "bounced soft", "complained")
+    note("soft between replies", "bounced soft", "bounced soft", "bounced soft", "bounced soft")
+    for minute, is_automatic in ((1, True), (3, False), (6, True)):
+        history.reply(messages["soft between replies"], at(2, 8, minute), automatic=is_automatic)
+    note("soft with delivery", "delivered")
+    history.event(messages["soft with delivery"], "bounced", at(2, 8, 1), bounce_type="soft")
+    note("unread", "delivered")
+    note("left and bounced", "delivered", "opened human", "unsubscribed", "bounced hard")
+    note("left", "opened human", "unsubscribed", "delivered")
+    history.sent(ended, at(2, 8))
+    connection.execute("UPDATE app.sequences SET deleted_at = now() WHERE id = ANY(%s)", [[ended, unsent]])
+    # A bulk email with the id of another workspace's, whose report says nothing of bounces.
+    connection.execute(
+        "INSERT INTO everlytic.campaign_reports (workspace_id, email_id, reported_on, name, raw) "
+        """VALUES (%s, '77', '2026-03-01', 'Ours', '{"status": "sent", "figures": {"sent": 5}}')""",
+        [workspace],
+    )
+    return Edge(workspace, ended, messages)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +147,8 @@ def story(history: History, connection: psycopg.Connection, project: DbtProject,
         """,
         {"here": here},
     )
-    return Story(here, there, spring, empty, other, project.build(owner_url(history_database_url)))
+    edge = write_edge(history, connection)
+    return Story(here, there, spring, empty, other, edge, project.build(owner_url(history_database_url)))
 
 
 @pytest.fixture
@@ -211,6 +262,91 @@ def test_totals_of_a_period_follow_the_messages_sent_in_it(app: psycopg.Connecti
     (nothing,) = ask(app, totals, date(2027, 1, 1), None)
     assert (nothing["sent"], nothing["open_rate"]) == (0, None)
     assert nothing["as_of"] == whole["as_of"] is not None
+
+
+NOTED = """
+    SELECT message_id, delivered_at, first_opened_at, first_human_opened_at, first_machine_opened_at, first_clicked_at,
+           first_human_clicked_at, first_machine_clicked_at, replied_at, bounced_at, unsubscribed_at, complained_at
+      FROM intermediate.int_messages__engagement WHERE workspace_id = %s
+"""
+FLAGS = (
+    *("delivered", "hard_bounced", "soft_bounced", "opened", "human_opened", "machine_opened"),
+    *("clicked", "human_clicked", "machine_clicked", "replied", "unsubscribed", "complained"),
+)
+
+
+def test_each_message_has_its_own_times(connection: psycopg.Connection, story: Story) -> None:
+    """Of each kind the first time counts, of people's and machines' each their own, whatever came before or after."""
+    of = {message: name for name, message in story.edge.messages.items()}
+    times = {
+        of[row.pop("message_id")]: {name: value.minute for name, value in row.items() if value is not None}
+        for row in ask(connection, NOTED, story.edge.workspace)
+        if row["message_id"] in of
+    }
+    assert times == {
+        "machine first": {
+            "delivered_at": 1, "first_opened_at": 4, "first_human_opened_at": 5, "first_machine_opened_at": 4,
+            "first_clicked_at": 2, "first_human_clicked_at": 3, "first_machine_clicked_at": 2,
+        },
+        "person first": {
+            "delivered_at": 1, "first_opened_at": 2, "first_human_opened_at": 2, "first_machine_opened_at": 3,
+            "first_clicked_at": 4, "first_human_clicked_at": 4, "first_machine_clicked_at": 5,
+        },
+        "soft after delivery": {"delivered_at": 1, "bounced_at": 3},
+        "soft with delivery": {"delivered_at": 1, "bounced_at": 1},
+        "soft before complaint": {"bounced_at": 1, "complained_at": 2},
+        "soft between replies": {"delivered_at": 3, "bounced_at": 1, "replied_at": 3},
+        "unread": {"delivered_at": 1},
+        "left and bounced": {
+            "delivered_at": 1, "first_opened_at": 2, "first_human_opened_at": 2, "unsubscribed_at": 3, "bounced_at": 4,
+        },
+        "left": {"delivered_at": 3, "first_opened_at": 1, "first_human_opened_at": 1, "unsubscribed_at": 2},
+    }  # fmt: skip
+
+
+def test_each_message_counts_as_what_it_is(connection: psycopg.Connection, story: Story) -> None:
+    """Repeats, bounces that stand or were delays, and what is not counted behind a bounce, message by message."""
+    of = {message: name for name, message in story.edge.messages.items()}
+    query = "SELECT * FROM intermediate.int_messages__engagement WHERE message_id = ANY(%s)"
+    rows = {of[row["message_id"]]: row for row in ask(connection, query, list(of))}
+    flags = {name: {flag for flag in FLAGS if row[f"is_{flag}"]} for name, row in rows.items()}
+    read = set(FLAGS[3:9])
+    assert flags == {
+        "machine first": {"delivered"} | read,
+        "person first": {"delivered"} | read,
+        "soft after delivery": {"soft_bounced"},
+        "soft with delivery": {"soft_bounced"},
+        "soft before complaint": {"soft_bounced", "complained"},
+        "soft between replies": {"soft_bounced"},
+        "unread": {"delivered"},
+        "left and bounced": {"hard_bounced"},
+        "left": {"delivered", "opened", "human_opened", "unsubscribed"},
+    }
+    counts = ("opens", "human_opens", "machine_opens", "clicks", "human_clicks", "machine_clicks")
+    assert [rows["machine first"][name] for name in counts] == [3, 2, 1, 4, 1, 3]
+    assert [rows["person first"][name] for name in counts] == [2, 1, 1, 2, 1, 1]
+    assert {day for row in rows.values() for day in row["active_on"]} == {date(2026, 3, 2)}
+
+
+def test_steps_and_totals_of_a_workspace_are_its_own(connection: psycopg.Connection, story: Story) -> None:
+    """A deleted sequence stays with the steps it sent; totals are of the workspace also without row-level security."""
+    edge = story.edge
+    steps = ask(connection, "SELECT * FROM analytics.delivery_stats WHERE workspace_id = %s", edge.workspace)
+    assert sorted((row["step_order"], row["sent"], row["soft_bounced"], row["hard_bounced"]) for row in steps) == [
+        (1, 1, 0, 0),
+        (1, 5, None, None),
+        (1, 9, 4, 1),
+        (2, 0, 0, 0),
+    ]
+    leaving = ask(connection, "SELECT * FROM analytics.unsubscribe_stats WHERE workspace_id = %s", edge.workspace)
+    assert {row["last_unsubscribed_at"] for row in leaving} == {at(2, 8, 2), None}
+    campaigns = ask(connection, "SELECT * FROM analytics.campaigns WHERE workspace_id = %s", edge.workspace)
+    figures = {row["name"]: (row["sent"], row["delivered"], row["bounced"], row["opens"]) for row in campaigns}
+    assert figures == {"Edges": (9, 4, 5, 6), "Ended": (1, 0, 0, 0), "Ours": (5, 5, None, None)}
+    with connection.transaction():
+        connection.execute("SELECT set_config('app.workspace_id', %s, true)", [str(edge.workspace)])
+        (totals,) = ask(connection, "SELECT * FROM analytics.workspace_totals(NULL, NULL)")
+    assert (totals["sent"], totals["delivered"], totals["bounced"], totals["complained"]) == (10, 4, 5, 1)
 
 
 def test_the_api_sees_its_own_workspace_only(app: psycopg.Connection, story: Story) -> None:
