@@ -122,6 +122,18 @@ def test_a_stretch_begins_in_itself(per_minute: int, stretch: int) -> None:
     assert stretch == 0 or rate.stretch(begins - timedelta(microseconds=1)) == stretch - 1
 
 
+def test_a_stretch_takes_one_mail_up_to_one_a_second() -> None:
+    """Up to 60 mails a minute each has a stretch to itself; with each 60 more a stretch takes one more."""
+    assert [Rate(number).each for number in (1, 59, 60, 61, 120, 121)] == [1, 1, 1, 2, 2, 3]
+
+
+def test_every_later_turn_is_looked_at() -> None:
+    """Behind a turn that is too close the next one is looked at as well, also when it is the last."""
+    taken = [(NOON, "a.example"), (NOON + 90 * MINUTE, "a.example")]
+    turns = turns_of(Pace(UTC_ZONE, gap=timedelta(hours=1)), taken)
+    assert sending_time(NOON - 10 * MINUTE, turns.rules("a.example")).at == NOON + 150 * MINUTE
+
+
 def test_stretches_are_counted_from_1970() -> None:
     """The first stretch begins with the year 1970: a number means the same moment in every process."""
     first = datetime(1970, 1, 1, tzinfo=UTC)

@@ -34,6 +34,13 @@ def test_a_mailbox_takes_all_its_answers(mailbox: str, begins: str) -> None:
     assert list(answered_in(address)) == [MESSAGE]
 
 
+def test_an_address_has_at_most_254_characters() -> None:
+    """An address of 254 characters has its message's id; one that would have 255 is the mailbox itself."""
+    longest, longer = (f"replies@{'a' * length}.example" for length in (211, 212))
+    assert len(reply_address(longest, MESSAGE)) == 254
+    assert reply_address(longer, MESSAGE) == longer
+
+
 @pytest.mark.parametrize("mailbox", ["a" * 38 + "@acme.example", "replies@" + "a" * 240 + ".example"])
 def test_an_address_that_would_be_too_long(mailbox: str) -> None:
     """Where there is no room for the id, answers go to the mailbox itself."""

@@ -107,6 +107,12 @@ def test_programs_that_prefetch(agent: str) -> None:
     assert not is_scanner_agent(agent)
 
 
+def test_two_thousand_characters_are_read() -> None:
+    """A name that ends with the 2,000th character is read; one that ends behind it is not."""
+    assert is_scanner_agent(" " * 1996 + "curl")
+    assert not is_scanner_agent(" " * 1997 + "curl")
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [
