@@ -197,3 +197,12 @@ def test_when_nothing_fits_it_says_so() -> None:
     """A calendar without a free day ends in an error that names the last obstacle, not in an endless search."""
     with pytest.raises(NoSendingTime, match="public_holiday"):
         ask(at("2026-03-04T10:00"), is_holiday=lambda _day: True)
+
+
+def test_the_horizon_itself_is_looked_at() -> None:
+    """A time just 400 days ahead is a sending time, and one a microsecond later is too far."""
+    now = at("2026-03-04T10:00")
+    last = now + timedelta(days=400)
+    assert sending_time(now, [NotBefore(Constraint.PROVIDER, last)]).at == last
+    with pytest.raises(NoSendingTime, match="400 days"):
+        sending_time(now, [NotBefore(Constraint.PROVIDER, last + timedelta(microseconds=1))])
