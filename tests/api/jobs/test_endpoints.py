@@ -90,14 +90,14 @@ async def test_what_ended_badly_can_be_tried_again(
         completed_at=business_now(),
     )
     url = f"/api/workspaces/{workspace}/jobs/{job_id}"
-    before = (await app_client.get(url)).json()
+    before, since = (await app_client.get(url)).json(), business_now()
 
     response = await app_client.post(f"{url}/retry")
 
     after = response.json()
     assert response.status_code == 200
     assert (after["status"], after["attempts"], after["maxAttempts"], after["completedAt"]) == ("pending", 5, 10, None)
-    assert after["runAt"] > before["runAt"]
+    assert since <= datetime.fromisoformat(after["runAt"]) <= business_now()
     assert after["scheduledFor"] == before["scheduledFor"]
 
 
@@ -185,7 +185,7 @@ async def test_many_are_tried_again(
         await add_job(owner, workspace, status="failed", completed_at=day, scheduled_for=early, run_at=early),
     ]
     url = f"/api/workspaces/{workspace}/jobs"
-    before = [(await app_client.get(f"{url}/{one}")).json() for one in others]
+    before, since = [(await app_client.get(f"{url}/{one}")).json() for one in others], business_now()
 
     body = {"type": "send_email", "status": "failed", "since": "2026-02-01T00:00:00Z"}
     response = await app_client.post(f"{url}/retry", json=body)
@@ -193,6 +193,7 @@ async def test_many_are_tried_again(
     assert (response.status_code, response.json()) == (200, {"retried": 3, "remaining": 0})
     after = [(await app_client.get(f"{url}/{one}")).json() for one in failed]
     assert {(one["status"], one["maxAttempts"], one["completedAt"]) for one in after} == {("pending", 10, None)}
+    assert all(since <= datetime.fromisoformat(one["runAt"]) <= business_now() for one in after)
     assert [(await app_client.get(f"{url}/{one}")).json() for one in others] == before
     again = await app_client.post(f"{url}/retry", json=body)
     assert again.json() == {"retried": 0, "remaining": 0}
@@ -225,9 +226,11 @@ async def test_two_cancel_and_retry_at_once(
     """Of two who do the same to a job at once, one does it and the other is told how it is now."""
     job_id = await add_job(owner, workspace)
     url = f"/api/workspaces/{workspace}/jobs/{job_id}"
-    for what in ("cancel", "retry"):
+    for what, status in (("cancel", "cancelled"), ("retry", "pending")):
         answers = await asyncio.gather(*(app_client.post(f"{url}/{what}") for _ in range(2)))
-        assert sorted(answer.status_code for answer in answers) == [200, 409]
+        done, refused = sorted(answers, key=lambda answer: answer.status_code)
+        assert (done.status_code, done.json()["status"], refused.status_code) == (200, status, 409)
+        assert f"A job that is {status} cannot" in refused.json()["detail"]
 
 
 async def approved_draft(outreach: Outreach) -> str:

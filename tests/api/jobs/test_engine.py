@@ -138,22 +138,42 @@ async def test_types_without_a_lane_and_work_of_tomorrow_are_left(queue: Queue) 
     assert (await queue.statuses(), len(done)) == ({"pending": 2, "completed": 1}, 1)
 
 
-async def test_failures_are_retried_with_backoff_and_then_final(queue: Queue) -> None:
-    """Each failure waits longer than the one before, is recorded with its reason, and the last one is final."""
-    attempts: list[int] = []
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [(RetryLater("busy", after_seconds=100.0), [(100, 100)] * 2), (ValueError("no luck"), [(8, 16), (16, 32)])],
+    ids=["with advice", "without advice"],
+)
+async def test_failures_are_retried_with_backoff_and_then_final(
+    queue: Queue, error: Exception, waits: list[tuple[float, float]]
+) -> None:
+    """Each failure waits as long as its error asks, or as its backoff says; its reason is noted; the last is final."""
+    failed_at: list[datetime] = []
 
     async def run(work: Work[None]) -> None:
-        attempts.append(work.attempt)
-        raise RetryLater(f"not at attempt {work.attempt}", after_seconds=0.01)
+        failed_at.append(work.clock.now())
+        raise error
 
-    await queue.add(max_attempts=3)
+    await queue.add(max_attempts=6)
+    await queue.owner.execute("UPDATE app.scheduled_jobs SET attempts = 3")
+    for attempt, (least, most) in zip((4, 5), waits, strict=True):
+
+        async def has_ended(attempt: int = attempt) -> bool:
+            job = await queue.job()
+            return (job["attempts"], job["status"]) == (attempt, "pending")
+
+        async with asyncio.timeout(SOON):
+            await queue.engine(run).run_until(has_ended)
+        job, now = await queue.job(), queue.clock.now()
+        in_business_time = timedelta(seconds=queue.clock.speed)
+        assert failed_at[-1] + least * in_business_time <= job["run_at"] <= now + most * in_business_time
+        assert job["last_error"] == f"{type(error).__name__}: {error}"
+        queue.clock.virtual_start += job["run_at"] - queue.clock.now()
+
     await queue.work_off(run)
     job = await queue.job()
-    assert attempts == [1, 2, 3]
-    assert (job["status"], job["attempts"]) == ("failed", 3)
-    assert job["last_error"] == "RetryLater: not at attempt 3"
-    assert job["run_at"] > job["scheduled_for"]
-    assert job["completed_at"] is not None
+    assert (job["status"], job["attempts"], len(failed_at)) == ("failed", 6, 3)
+    assert job["last_error"] == f"{type(error).__name__}: {error}"
+    assert job["completed_at"] >= failed_at[-1]
 
 
 async def test_backoff_doubles_up_to_an_hour() -> None:
@@ -189,14 +209,20 @@ async def test_what_can_never_succeed_fails_at_once(queue: Queue) -> None:
 
 
 async def test_being_put_off_does_not_count(queue: Queue) -> None:
-    """A job put off more often than it may fail still runs, and when it was asked for stays."""
+    """A job put off more often than it may fail runs when it was put off to; when it was asked for stays."""
     times = 0
+    due: datetime | None = None
 
     async def run(work: Work[None]) -> None:
-        nonlocal times
+        nonlocal times, due
         times += 1
+        job, now = await queue.job(), work.clock.now()
+        if due is not None:
+            assert (job["run_at"], job["last_error"]) == (due, "the window is closed")
+            assert now >= due
         if times <= 5:
-            raise Deferred(work.clock.now() + timedelta(seconds=5), "the window is closed")
+            due = now + timedelta(seconds=5)
+            raise Deferred(due, "the window is closed")
 
     await queue.add(max_attempts=1)
     asked_for = (await queue.job())["scheduled_for"]
@@ -365,7 +391,7 @@ async def test_two_workers_never_run_one_job_twice(queue: Queue) -> None:
 
 
 async def test_cut_connections_are_survived(queue: Queue) -> None:
-    """Every connection to the database is cut while jobs run; all jobs are still done and recorded."""
+    """Every connection of a worker to its queue is cut while jobs run; each job is done once and recorded."""
     ran: Counter[UUID] = Counter()
     may_go_on = asyncio.Event()
 
@@ -376,10 +402,11 @@ async def test_cut_connections_are_survived(queue: Queue) -> None:
     await queue.add(*({} for _ in range(20)))
     working = asyncio.create_task(queue.work_off(run, concurrency=10))
     await until(lambda: runs(queue))
-    await queue.owner.execute(
+    cut = await queue.owner.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE usename = 'salesmatter_engine' AND datname = current_database()"
     )
+    assert cut.rowcount > 0
     may_go_on.set()
     await working
     assert await queue.statuses() == {"completed": 20}
