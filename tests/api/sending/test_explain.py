@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from api.clock import Clock
@@ -15,6 +16,7 @@ from api.sending.service import Request
 from database.tenancy import Scope, transaction
 from tests.api.outreach import Outreach
 from tests.api.running import RunJobs
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
@@ -163,9 +165,9 @@ async def test_a_draft_says_what_has_become_of_it(outreach: Outreach, services: 
 
 
 async def test_what_waits_for_a_connection_is_taken_up(
-    app_client: httpx.AsyncClient, workspace: str, run_jobs: RunJobs
+    app_client: httpx.AsyncClient, workspace: str, sandbox: Sandbox, run_jobs: RunJobs, database_url: str
 ) -> None:
-    """Without a connection the mail waits and says so, its job does not fail, and nothing is claimed."""
+    """Without a connection the mail waits, says so and is not claimed, its job does not fail; with one, it goes out."""
     base = f"/api/workspaces/{workspace}"
     sequence_id = (await app_client.post(f"{base}/sequences", json={"name": "S", "autoApprove": True})).json()["id"]
     await app_client.post(f"{base}/sequences/{sequence_id}/steps", json={"subject": "One", "bodyTemplate": "Hi"})
@@ -180,6 +182,20 @@ async def test_what_waits_for_a_connection_is_taken_up(
 
     assert explained["heldBy"] == "the workspace has no Everlytic connection"
     assert [job["status"] for job in jobs] == ["completed"]
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        assert await (await owner.execute("SELECT FROM app.send_attempts")).fetchall() == []
+
+    username = sandbox.new_username()
+    connection = {
+        "transactionalUrl": f"{sandbox.url}/transactional/email/v1",
+        "tenantUrl": f"{sandbox.url}/api/2.0",
+        "username": username,
+        "apiKey": f"sandbox-key-{username}",
+    }
+    assert (await app_client.put(f"{base}/everlytic-connection", json=connection)).status_code == 200
+    await run_jobs()
+
+    assert [mail["recipient"] for mail in sandbox.ask("mails", username=username)] == ["a@lead.example"]
 
 
 async def test_an_enrollment_that_is_over_says_so(outreach: Outreach) -> None:

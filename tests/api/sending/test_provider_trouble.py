@@ -114,13 +114,18 @@ async def test_the_connection_waits_as_long_as_the_provider_asks(
     switches = {"retry_after": "always", "retry_after_seconds": RETRY_AFTER}
     trouble.sandbox.tell("scenarios", username=trouble.username, switches=switches)
     trouble.fault(fault)
+    left, started = [job["maxAttempts"] - job["attempts"] for job in await jobs(trouble)], services.clock.now()
     await trouble.run_jobs()
-    met = calls(trouble)
+    met, ended = calls(trouble), services.clock.now()
     assert 0 < met <= AT_ONCE
+    until = datetime.fromisoformat((await connection(trouble))["blockedUntil"])
+    assert started <= until - timedelta(seconds=RETRY_AFTER) <= ended
 
     await later(trouble, services, timedelta(seconds=RETRY_AFTER - 5))
 
     shown = await connection(trouble)
+    assert datetime.fromisoformat(shown["blockedUntil"]) == until
+    assert [job["maxAttempts"] - job["attempts"] for job in await jobs(trouble)] == left
     assert calls(trouble) == met
     assert await statuses(trouble) == {"reviewed": MAILS}
     assert str(429 if fault == "rate_limited" else 503) in shown["blockedReason"]
@@ -272,6 +277,11 @@ async def test_few_mails_are_put_at_risk(trouble: Outreach, services: Services, 
     assert calls(trouble) == risked
     await later(trouble, services, timedelta(minutes=6))
     assert calls(trouble) == risked + 1
+    trouble.fault(fault, 0)
+    await later(trouble, services, timedelta(minutes=6))
+    await later(trouble, services, timedelta(seconds=1))
+    assert (called(database_url), calls(trouble)) == (MAILS, risked + 1)
+    assert (await connection(trouble))["blockedUntil"] is None
 
 
 def called(database_url: str) -> int:
