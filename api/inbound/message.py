@@ -80,9 +80,12 @@ def message_of(headers: Headers, text: str, returned: Sequence[str] = ()) -> Inb
     """
     sender = _sender(headers)
     subject = _first(headers, "subject")
-    found = _ID.search(_first(headers, "message-id"))
-    message_id = f"<{found[1]}>" if found else _first(headers, "message-id")
-    if not message_id or len(message_id) > MOST_ID:
+    named_id = _first(headers, "message-id")
+    found = _ID.search(named_id)
+    id_within = found[1] if found else named_id.strip("<> ")
+    # Some services post the id without its brackets; with or without, it is the same message.
+    message_id = f"<{id_within}>"
+    if not id_within or len(message_id) > MOST_ID:
         message_id = f"<{_fingerprint(sender, _first(headers, 'date'), subject, text)}@no-id>"
     ids = (_first(headers, "in-reply-to"), *reversed(_first(headers, "references").split()), *returned)
     named = [UUID(found) for one in ids for found in _UUID.findall(one)]

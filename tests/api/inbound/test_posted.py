@@ -100,8 +100,8 @@ def test_a_message_without_an_id() -> None:
 
 def test_an_id_however_written() -> None:
     """An id without its brackets is the same."""
-    assert posted({**OURS, "messageId": "x@lead.example"}).message_id == "x@lead.example"
-    assert posted({**OURS, "messageId": " <x@lead.example> "}).message_id == "<x@lead.example>"
+    for written in ("x@lead.example", " x@lead.example ", "<x@lead.example>", " <x@lead.example> "):
+        assert posted({**OURS, "messageId": written}).message_id == "<x@lead.example>", written
 
 
 @pytest.mark.parametrize("name", ["to", "Cc", "OriginalRecipient", "recipient"])
