@@ -31,7 +31,7 @@ async def standing(outreach: Outreach, sequence_id: str) -> tuple[str, str | Non
 
 
 async def test_bounces_pause_the_sequence(outreach: Outreach) -> None:
-    """One bounce more than the rate allows pauses this sequence and no other; what waits does not go out."""
+    """One bounce more than the rate allows pauses this sequence, with the figures as the reason, and no other."""
     await limits(outreach, maxBounceRate=0.2)
     sequence_id, other = [await outreach.add_sequence("One") for _ in range(2)]
     mails = await send(outreach, sequence_id, *"abcd")

@@ -5,6 +5,10 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from api.accounts import service
+from api.resources import Services
+from database.tenancy import Scope, transaction
+
 pytestmark = pytest.mark.anyio
 
 SECRET = "between us two"
@@ -85,9 +89,10 @@ async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, 
     assert (await app_client.get(path)).json()["port"] == 1
 
 
-async def test_who_may(app_client: httpx.AsyncClient, app: FastAPI, path: str) -> None:
-    """A member sees the mailbox and changes nothing; nobody of another account knows of it."""
+async def test_who_may(app_client: httpx.AsyncClient, app: FastAPI, services: Services, path: str) -> None:
+    """A member sees the mailbox and changes nothing; to another account neither it nor an unknown workspace exists."""
     await app_client.put(path, json=BODY)
+    before = (await app_client.get(path)).json()
     bob = {"email": "bob@acme.example", "name": "Bob", "role": "member"}
     user = (await app_client.post("/api/users", json=bob)).json()["id"]
     key = (await app_client.post("/api/api-keys", json={"name": "k", "userId": user})).json()["token"]
@@ -97,7 +102,12 @@ async def test_who_may(app_client: httpx.AsyncClient, app: FastAPI, path: str) -
         assert (await member.get(path)).status_code == 200
         assert (await member.put(path, json=BODY)).status_code == 403
         assert (await member.delete(path)).status_code == 403
-    other = path.replace(path.split("/")[3], "018f0000-0000-7000-8000-000000000000")
-    for method in ("GET", "PUT", "DELETE"):
-        body = BODY if method == "PUT" else None
-        assert (await app_client.request(method, other, json=body)).status_code == 404
+    async with transaction(services.pool, Scope()) as session:
+        other = await service.create_account(session, name="Other", user_name="Eve", email="eve@other.example")
+    theirs = {"Authorization": f"Bearer {other.api_key}"}
+    unknown = path.replace(path.split("/")[3], "018f0000-0000-7000-8000-000000000000")
+    for url, named in ((path, theirs), (unknown, {})):
+        for method in ("GET", "PUT", "DELETE"):
+            body = {**BODY, "host": "imap.other.example"} if method == "PUT" else None
+            assert (await app_client.request(method, url, json=body, headers=named)).status_code == 404
+    assert (await app_client.get(path)).json() == before

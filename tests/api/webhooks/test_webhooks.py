@@ -1,4 +1,5 @@
 import httpx
+import psycopg
 import pytest
 from fastapi import FastAPI
 
@@ -42,7 +43,9 @@ async def test_wrong_credentials_store_nothing(outreach: Outreach) -> None:
     assert before == (await outreach.get("/events"))["items"]
 
 
-async def test_a_push_that_makes_no_sense_is_kept_and_hurts_nobody(outreach: Outreach, services: Services) -> None:
+async def test_a_push_that_makes_no_sense_is_kept_and_hurts_nobody(
+    outreach: Outreach, services: Services, database_url: str
+) -> None:
     """What cannot be parsed is stored, answered 200, and events after it still apply."""
     _, mail = await outreach.send_one()
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
@@ -54,4 +57,9 @@ async def test_a_push_that_makes_no_sense_is_kept_and_hurts_nobody(outreach: Out
     await outreach.hear(mail, "delivered")
 
     assert response.status_code == 200
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        kept = await owner.execute(
+            "SELECT applied_at IS NOT NULL FROM everlytic.webhook_deliveries WHERE body = %s", [b"\x00 no JSON"]
+        )
+        assert await kept.fetchall() == [(True,)]
     assert (await outreach.get("/events", type="delivered"))["items"] != []
