@@ -1,9 +1,11 @@
 import asyncio
-from datetime import datetime, time
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 import httpx
 import pytest
+
+from api.resources import Services
+from tests.api.running import stop_clock
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +47,8 @@ async def test_who_is_skipped_is_said_by_reason(app_client: httpx.AsyncClient, b
         "enrolled": 0,
         "skipped": {"already_enrolled": 1, "unsubscribed": 1, "suppressed": 1, "unknown": 1},
     }
+    enrollments = (await app_client.get(f"{base}/enrollments")).json()["items"]
+    assert [(enrollment["leadId"], enrollment["status"]) for enrollment in enrollments] == [(fresh, "active")]
 
 
 async def test_a_draft_sequence_takes_nobody(app_client: httpx.AsyncClient, base: str) -> None:
@@ -55,6 +59,7 @@ async def test_a_draft_sequence_takes_nobody(app_client: httpx.AsyncClient, base
     response = await app_client.post(f"{base}/enrollments", json={"sequenceId": draft, "leadIds": [lead_id]})
 
     assert (response.status_code, response.json()["code"]) == (409, "conflict")
+    assert (await app_client.get(f"{base}/enrollments")).json()["items"] == []
 
 
 async def test_an_illegal_move_is_a_conflict(app_client: httpx.AsyncClient, base: str, sequence_id: str) -> None:
@@ -67,6 +72,7 @@ async def test_an_illegal_move_is_a_conflict(app_client: httpx.AsyncClient, base
 
     assert (response.status_code, response.json()["code"]) == (409, "invalid_transition")
     assert "paused, replied" in response.json()["detail"]
+    assert (await app_client.get(f"{base}/enrollments")).json()["items"] == [enrollment]
 
 
 async def test_an_unknown_list_is_not_found(app_client: httpx.AsyncClient, base: str, sequence_id: str) -> None:
@@ -79,25 +85,28 @@ async def test_an_unknown_list_is_not_found(app_client: httpx.AsyncClient, base:
 
 
 async def test_a_whole_list_is_enrolled_in_the_zones_of_its_leads(
-    app_client: httpx.AsyncClient, base: str, sequence_id: str
+    app_client: httpx.AsyncClient, base: str, sequence_id: str, services: Services
 ) -> None:
     """All leads of a list are enrolled, and no other; each by its own clock or, without one, by the workspace's."""
+    stop_clock(services.clock, datetime(2026, 3, 2, 12, 30, tzinfo=UTC))
     list_id = (await app_client.post(f"{base}/lead-lists", json={"name": "Fair"})).json()["id"]
     window = {"windowStart": "08:00:00", "windowEnd": "17:00:00", "timezone": "UTC"}
     assert (await app_client.patch(base, json=window)).is_success
+    lead_ids = []
     for email, zone in (("a@lead.example", None), ("b@lead.example", "Asia/Tokyo")):
         made = await app_client.post(f"{base}/leads", json={"email": email, "timezone": zone, "listId": list_id})
         assert made.status_code == 201
+        lead_ids.append(made.json()["id"])
     await add_lead(app_client, base, "elsewhere@lead.example")
 
     result = (await app_client.post(f"{base}/enrollments", json={"sequenceId": sequence_id, "listId": list_id})).json()
 
     enrollments = (await app_client.get(f"{base}/enrollments")).json()["items"]
-    due = [datetime.fromisoformat(one["nextRunAt"]) for one in enrollments]
-    assert (result, len(due)) == ({"enrolled": 2, "skipped": {}}, 2)
-    assert all(
-        any(time(8) <= at.astimezone(ZoneInfo(zone)).time() < time(17) for at in due) for zone in ("UTC", "Asia/Tokyo")
-    )
+    assert result == {"enrolled": 2, "skipped": {}}
+    # Two days later it is 12:30 in UTC, and in Tokyo 21:30, so that the window opens there at 8 the day after.
+    due = [datetime(2026, 3, 4, 12, 30, tzinfo=UTC), datetime(2026, 3, 4, 23, tzinfo=UTC)]
+    times = {enrollment["leadId"]: datetime.fromisoformat(enrollment["nextRunAt"]) for enrollment in enrollments}
+    assert (len(enrollments), times) == (2, dict(zip(lead_ids, due, strict=True)))
 
 
 async def test_two_who_enroll_the_same_leads_enroll_each_once(
@@ -111,7 +120,11 @@ async def test_two_who_enroll_the_same_leads_enroll_each_once(
 
     results = [answer.json() for answer in answers]
     assert sum(result["enrolled"] for result in results) == 20
-    assert all(result["enrolled"] + result["skipped"].get("already_enrolled", 0) == 20 for result in results)
+    for result in results:
+        before = 20 - result["enrolled"]
+        assert result["skipped"] == ({"already_enrolled": before} if before else {})
+    enrollments = (await app_client.get(f"{base}/enrollments")).json()["items"]
+    assert sorted(enrollment["leadId"] for enrollment in enrollments) == sorted(lead_ids)
 
 
 async def test_nobody_enters_a_sequence_that_is_being_deleted(
@@ -130,5 +143,6 @@ async def test_nobody_enters_a_sequence_that_is_being_deleted(
     assert {answer.status_code for answer in answers[:-1]} <= {201, 404}
     enrollments = (await app_client.get(f"{base}/enrollments")).json()["items"]
     drafts = (await app_client.get(f"{base}/drafts")).json()["items"]
+    assert len(enrollments) == sum(answer.json().get("enrolled", 0) for answer in answers[:-1])
     assert {one["status"] for one in enrollments} <= {"completed"}
     assert {(one["status"], one["errorReason"]) for one in drafts} <= {("failed", "the sequence was deleted")}
