@@ -168,6 +168,22 @@ async def test_a_browser_of_a_known_origin_may_read_tags(small: httpx.AsyncClien
     assert {"ETag", "X-Request-Id", "RateLimit-Remaining", "Retry-After"} <= exposed
 
 
+async def test_a_browser_may_send_what_the_api_takes(small: httpx.AsyncClient) -> None:
+    """The preflight allows a page of a configured origin each method and header of the API, and no other page."""
+    names = "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
+    asked = {"Access-Control-Request-Headers": names}
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        asked |= {"Origin": "https://app.example", "Access-Control-Request-Method": method}
+        allowed = await small.options("/api/me", headers=asked)
+        refused = await small.options("/api/me", headers={**asked, "Origin": "https://evil.example"})
+        assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example")
+        assert method in allowed.headers["Access-Control-Allow-Methods"].split(", ")
+        assert set(names.split(", ")) <= {
+            name.strip().lower() for name in allowed.headers["Access-Control-Allow-Headers"].split(",")
+        }
+        assert (refused.status_code, "Access-Control-Allow-Origin" in refused.headers) == (400, False)
+
+
 async def test_the_front_page_links_what_there_is(app_client: httpx.AsyncClient, small: httpx.AsyncClient) -> None:
     """The root page leads to the API's documentation, and to Dagster and the dbt docs where it is told of them."""
     page = await small.get("/")

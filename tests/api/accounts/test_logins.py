@@ -56,7 +56,7 @@ async def test_a_verified_address_is_a_user(accounts: Accounts, issuer: Issuer, 
     assert later.json()["user"]["id"] == member.id
 
 
-async def test_a_token_may_what_its_user_may(accounts: Accounts, issuer: Issuer, member: Person) -> None:
+async def test_a_token_may_what_its_user_may(accounts: Accounts, issuer: Issuer, admin: Person, member: Person) -> None:
     """A member's token is refused what is for admins, and works in a workspace as a key would."""
     caller = await accounts.caller(issuer.sign(sub="bo", **BO))
     body = {"name": "W", "defaultFromName": "Bo", "defaultFromEmail": "bo@acme.example"}
@@ -66,6 +66,11 @@ async def test_a_token_may_what_its_user_may(accounts: Accounts, issuer: Issuer,
     again = await caller.post("/api/api-keys", json={"name": "mine"}, headers={"Idempotency-Key": "k"})
     assert made.status_code == 201
     assert again.json() == made.json()
+    workspace = (await admin.client.post("/api/workspaces", json=body)).json()["id"]
+    lead = await caller.post(f"/api/workspaces/{workspace}/leads", json={"email": "a@lead.example"})
+    assert lead.status_code == 201
+    leads = (await member.client.get(f"/api/workspaces/{workspace}/leads")).json()["items"]
+    assert [row["id"] for row in leads] == [lead.json()["id"]]
 
 
 async def test_first_logins_at_once_are_one_user(accounts: Accounts, issuer: Issuer, member: Person) -> None:

@@ -12,7 +12,7 @@ from api.accounts import service
 from api.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.analytics.marts import DAILY, FIGURES, add_campaign, add_step, database_url, insert, owner
-from tests.business_clock import business_now
+from tests.api.running import stop_clock
 
 __all__ = ["database_url", "owner"]
 
@@ -239,12 +239,17 @@ async def test_the_days_of_one_campaign(
             assert said in response.json()["detail"]
 
 
-async def test_without_a_range_the_last_thirty_days_come(app_client: httpx.AsyncClient, workspace: str) -> None:
+async def test_without_a_range_the_last_thirty_days_come(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
     """A dashboard that asks for nothing special gets thirty days, today in the workspace's timezone the last."""
+    # In Johannesburg it is the 23rd already.
+    stop_clock(services.clock, datetime(2026, 11, 22, 22, tzinfo=UTC))
     days = (await app_client.get(f"/api/metrics/{workspace}/timeseries")).json()
-    assert len(days) == 30
-    assert abs((date.fromisoformat(days[-1]["date"]) - business_now().date()).days) <= 1
-    assert days[0]["asOf"] is None
+    assert [day["date"] for day in days] == [
+        (date(2026, 11, 23) - timedelta(days=ago)).isoformat() for ago in range(29, -1, -1)
+    ]
+    assert {day["asOf"] for day in days} == {None}
 
 
 async def test_a_period_is_summed_by_dbts_own_function(
