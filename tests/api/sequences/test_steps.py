@@ -82,7 +82,8 @@ async def test_a_step_belongs_to_its_sequence(app_client: httpx.AsyncClient, wor
     """By way of another sequence a step is not found, and not changed."""
     sequences = f"/api/workspaces/{workspace}/sequences"
     other = (await app_client.post(sequences, json={"name": "Other"})).json()["id"]
-    url = f"{sequences}/{other}/steps/{(await steps_of(app_client, path))[0]['id']}"
+    before = await steps_of(app_client, path)
+    url = f"{sequences}/{other}/steps/{before[0]['id']}"
 
     answers = [
         await app_client.get(url),
@@ -91,6 +92,7 @@ async def test_a_step_belongs_to_its_sequence(app_client: httpx.AsyncClient, wor
     ]
 
     assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert await steps_of(app_client, path) == before
 
 
 @pytest.mark.parametrize(
@@ -144,13 +146,14 @@ async def test_a_template_is_read_before_it_is_taken(app_client: httpx.AsyncClie
 )
 async def test_numbers_are_numbers(app_client: httpx.AsyncClient, path: str, fields: dict[str, Any]) -> None:
     """A text or a truth value is no number of days, neither in a new step nor in a change."""
-    url = f"{path}/steps/{(await steps_of(app_client, path))[0]['id']}"
+    before = await steps_of(app_client, path)
+    url = f"{path}/steps/{before[0]['id']}"
     new = {"subject": "Four", "bodyTemplate": "Hi", **fields}
 
     answers = [await app_client.post(f"{path}/steps", json=new), await app_client.patch(url, json=fields)]
 
     assert [answer.status_code for answer in answers] == [422, 422]
-    assert len(await steps_of(app_client, path)) == 3
+    assert await steps_of(app_client, path) == before
 
 
 async def test_a_preview_shows_what_a_lead_would_get(app_client: httpx.AsyncClient, workspace: str, path: str) -> None:
