@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import repository
 from database.tenancy import Scope, enter
+from tests.acting import FIRST_PAGE, run_act
 from tests.tables import ABSENT
-from tests.transactions import FIRST_PAGE, run_act
 from tests.two_workspaces import TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

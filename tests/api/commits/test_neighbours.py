@@ -9,8 +9,8 @@ from api.commits import repository
 from api.commits.repository import Outcome, Plan, Written
 from database.models import DuplicatePolicy
 from domain.lead_import import imported_lead_id
+from tests.acting import insert_row, run_act
 from tests.tables import ABSENT
-from tests.transactions import insert_row, run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

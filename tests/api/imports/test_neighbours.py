@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.imports import repository
 from api.imports.repository import ERASED, Block, Span
-from tests.transactions import insert_row, run_act
+from tests.acting import insert_row, run_act
 from tests.two_workspaces import TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

@@ -36,7 +36,7 @@ async def test_a_server_that_refuses(box: Box, wrong: dict[str, str], says: str)
     assert (await box.poll(LATER))["failures"] == 5
 
     box.deliver(box.answer("1"))
-    shown = await box.put(readSince="2026-01-01")
+    shown = await box.put(readSince="2020-01-01")
     assert (shown["failures"], shown["lastError"], shown["disabledAt"]) == (0, None, None)
     assert len(await box.replies()) == 1
 

@@ -17,8 +17,9 @@ from api.sending.service import RECONCILE_SEND
 from database.models import SendOutcome, Workspace
 from domain.draft import DraftStatus
 from domain.job import OPEN, JobStatus
+from tests.acting import insert_row
 from tests.blocking import Blocking
-from tests.comparing import compared, put
+from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +97,7 @@ async def test_the_evidence_of_a_send_is_its_own(two_workspaces: TwoWorkspaces) 
     add_job(workspaces, draft_id, SEND)
     add_job(workspaces, other, RECONCILE_SEND)
     for resource, count in (("callbacks", 5), (repository.TRANSACTIONS, 6)):
-        put(workspaces, "everlytic.sync_cursors", resource=resource, row_count=count)
+        insert_row(workspaces, "everlytic.sync_cursors", resource=resource, row_count=count)
 
     async def read(session: AsyncSession) -> dict[str, Any]:
         return await service.get_unknown(session, await workspace_of(session, workspaces), draft_id, NOW)
@@ -141,9 +142,9 @@ async def test_proof_is_about_the_draft_and_not_applied_yet(two_workspaces: TwoW
     for table in ("transactions", "callback_events", "webhook_deliveries"):
         workspaces.owner.execute(f"DELETE FROM everlytic.{table}".encode())
     listed, told, pushed, applied, other = (workspaces.add_draft() for _ in range(5))
-    put(workspaces, "everlytic.transactions", transaction_id="tx 1", message_id=str(listed))
-    put(workspaces, "everlytic.callback_events", event_key="told", message_id=str(told))
-    put(workspaces, "everlytic.callback_events", event_key="applied", message_id=str(applied), applied_at=NOW)
+    insert_row(workspaces, "everlytic.transactions", transaction_id="tx 1", message_id=str(listed))
+    insert_row(workspaces, "everlytic.callback_events", event_key="told", message_id=str(told))
+    insert_row(workspaces, "everlytic.callback_events", event_key="applied", message_id=str(applied), applied_at=NOW)
     body = b'{"message_id": "%s"}'
     workspaces.add("everlytic.webhook_deliveries", body=body % str(pushed).encode())
     workspaces.add("everlytic.webhook_deliveries", body=str(applied).encode(), applied_at=NOW)

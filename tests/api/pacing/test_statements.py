@@ -16,7 +16,8 @@ from database.models import JobStatus, Workspace
 from domain.job import OPEN
 from domain.pace import DailyCap, Pace, Rate, Turns
 from domain.schedule import sending_time
-from tests.comparing import compared, put
+from tests.acting import insert_row
+from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,7 @@ def workspaces(two_workspaces: TwoWorkspaces) -> TwoWorkspaces:
 def add_turn(workspaces: TwoWorkspaces, at: datetime, *, made: bool = False, domain: str = A) -> UUID:
     """Insert a draft with a turn."""
     draft_id = workspaces.add_draft()
-    put(workspaces, SLOTS, draft_id=draft_id, at=at, made=made, domain=domain)
+    insert_row(workspaces, SLOTS, draft_id=draft_id, at=at, made=made, domain=domain)
     return draft_id
 
 

@@ -8,7 +8,7 @@ from api.commits import repository as commits
 from api.commits.repository import Outcome, Plan
 from api.previews import repository
 from database.models import DuplicatePolicy
-from tests.transactions import insert_row, run_act
+from tests.acting import insert_row, run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.clock import Clock
 from api.timeline import repository
-from tests.transactions import run_act
+from tests.acting import run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

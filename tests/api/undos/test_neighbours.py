@@ -10,7 +10,7 @@ from api.imports import repository as imports
 from api.undos import repository
 from api.undos.repository import TakenBack
 from domain.lead_import import imported_lead_id
-from tests.transactions import FIRST_PAGE, run_act
+from tests.acting import FIRST_PAGE, run_act
 from tests.two_workspaces import TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

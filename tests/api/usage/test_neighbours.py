@@ -11,7 +11,7 @@ from ai.usage import Usage
 from api.usage import repository, service
 from api.usage.repository import Count
 from api.usage.service import Budget, Permission, Question, Settlement
-from tests.transactions import insert_row, run_act
+from tests.acting import insert_row, run_act
 from tests.two_workspaces import TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.errors import Malformed
 from api.workspaces import repository, service
 from database.tenancy import Scope, enter
-from tests.transactions import FIRST_PAGE, run_act
+from tests.acting import FIRST_PAGE, run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

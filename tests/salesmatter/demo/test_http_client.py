@@ -22,7 +22,7 @@ class Script:
     def will(self, path: str, status: str, body: bytes, length: int | None = None) -> None:
         """Answer a path with a status and a body; `length` is what the answer says of it."""
         said = len(body) if length is None else length
-        self.answers[path] = f"HTTP/1.1 {status}\r\ncontent-length: {said}\r\n\r\n".encode() + body
+        self.answers[path] = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {said}\r\n\r\n".encode() + body
 
 
 @pytest.fixture
