@@ -226,12 +226,13 @@ async def test_the_first_line_of_an_address_counts(two_workspaces: TwoWorkspaces
     """Of lines with one address the first is taken, a person's own word before all; only new ones count as added."""
     workspaces = two_workspaces
     known = add_value(workspaces, "known@lead.example", source="earlier")
+    bounced = add_value(workspaces, "bounced@lead.example", reason="hard_bounce", source="earlier")
     word = add_value(workspaces, "word@lead.example", reason="complaint", source="earlier")
     domain = add_value(workspaces, "@lead.example", kind="domain", reason="domain", source="earlier")
     lines = [
         *(Line(f"{name}@lead.example", source=f"{name} {number}") for number in (1, 2) for name in ("ann", "bo")),
         *(Line("bo@lead.example", reason="complaint", source=f"own word {number}") for number in (1, 2)),
-        *(Line(value, source="again") for value in ("known@lead.example", "word@lead.example")),
+        *(Line(value, source="again") for value in ("known@lead.example", "word@lead.example", "bounced@lead.example")),
         Line("known@lead.example", reason="unsubscribed", source="own word"),
         Line("word@lead.example", reason="unsubscribed", source="own word"),
         Line("@lead.example", reason="unsubscribed", source="own word"),
@@ -239,11 +240,11 @@ async def test_the_first_line_of_an_address_counts(two_workspaces: TwoWorkspaces
     ]
     acted = await take_in(workspaces, lines, shown=2)
     counts, invalid = acted.result
-    assert (counts.added, counts.sound, counts.invalid) == (2, 11, 3)
+    assert (counts.added, counts.sound, counts.invalid) == (2, 12, 3)
     assert [problem for _, _, problem in invalid] == ["first", "second"]
     changed = acted.after()[SUPPRESSIONS]
     assert changed.pop(str(known)) == {"reason": "unsubscribed", "source": "own word"}
-    assert not {str(word), str(domain)} & changed.keys()
+    assert not {str(word), str(domain), str(bounced)} & changed.keys()
     assert {row["value"]: (row["reason"], row["source"]) for row in changed.values()} == {
         "ann@lead.example": ("manual", "ann 1"),
         "bo@lead.example": ("complaint", "own word 1"),
