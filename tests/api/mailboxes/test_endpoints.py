@@ -105,8 +105,9 @@ async def test_who_may(app_client: httpx.AsyncClient, app: FastAPI, services: Se
     async with transaction(services.pool, Scope()) as session:
         other = await service.create_account(session, name="Other", user_name="Eve", email="eve@other.example")
     theirs = {"Authorization": f"Bearer {other.api_key}"}
+    ours: dict[str, str] = {}
     unknown = path.replace(path.split("/")[3], "018f0000-0000-7000-8000-000000000000")
-    for url, named in ((path, theirs), (unknown, {})):
+    for url, named in ((path, theirs), (unknown, ours)):
         for method in ("GET", "PUT", "DELETE"):
             body = {**BODY, "host": "imap.other.example"} if method == "PUT" else None
             assert (await app_client.request(method, url, json=body, headers=named)).status_code == 404
