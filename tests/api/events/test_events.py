@@ -19,6 +19,14 @@ async def types_of(outreach: Outreach) -> list[str]:
     return [event["type"] for event in sorted(events, key=lambda event: str(event["occurredAt"]))]
 
 
+async def send_the_rest(outreach: Outreach) -> list[str]:
+    """Approve what waits for review and let it go out; returns the subjects of all mails so far, in order."""
+    (enrolled,) = (await outreach.get("/enrollments"))["items"]
+    await outreach.post("/drafts/approve", {"sequenceId": enrolled["sequenceId"]})
+    await outreach.run_jobs()
+    return sorted(mail["subject"] for mail in outreach.mails())
+
+
 async def test_what_the_provider_says_is_stored_once(outreach: Outreach) -> None:
     """Pushed events become events of the message; a duplicate delivery adds nothing."""
     _, mail = await outreach.send_one()
@@ -28,7 +36,7 @@ async def test_what_the_provider_says_is_stored_once(outreach: Outreach) -> None
 
     await outreach.hear(mail, "delivered")
 
-    assert "delivered" in await types_of(outreach)
+    assert (await types_of(outreach)).count("delivered") == 1
     assert len(set(await types_of(outreach))) == len(await types_of(outreach))
 
 
@@ -44,15 +52,20 @@ async def test_what_the_provider_says_is_stored_once(outreach: Outreach) -> None
 async def test_a_no_stops_the_lead(
     outreach: Outreach, said: str, data: dict[str, str], reason: str, enrollment: str, lead: str
 ) -> None:
-    """A hard bounce, a bounce of unknown kind, an unsubscribe and a complaint suppress and stop the sequence."""
+    """A hard bounce, a bounce of unknown kind, an unsubscribe and a complaint suppress and stop the sequence.
+
+    What waited for review goes out no more.
+    """
     lead_id, mail = await outreach.send_one()
 
     await outreach.hear(mail, said, **data)
 
     (suppression,) = (await outreach.get("/suppressions"))["items"]
     (enrolled,) = (await outreach.get("/enrollments"))["items"]
-    assert (reason, enrollment) == (suppression["reason"], enrolled["status"])
+    assert (suppression["value"], suppression["reason"]) == ("thandi@lead.example", reason)
+    assert enrolled["status"] == enrollment
     assert lead == (await outreach.get(f"/leads/{lead_id}"))["status"]
+    assert await send_the_rest(outreach) == ["One"]
 
 
 async def test_a_soft_bounce_stops_nothing(outreach: Outreach) -> None:
@@ -64,6 +77,9 @@ async def test_a_soft_bounce_stops_nothing(outreach: Outreach) -> None:
     assert (await outreach.get("/suppressions"))["items"] == []
     (enrolled,) = (await outreach.get("/enrollments"))["items"]
     assert enrolled["status"] == "active"
+    (bounced,) = (await outreach.get("/events", type="bounced"))["items"]
+    assert bounced["data"]["bounce_type"] == "soft"
+    assert await send_the_rest(outreach) == ["One", "Two"]
 
 
 async def test_an_open_at_once_is_a_machine(outreach: Outreach) -> None:

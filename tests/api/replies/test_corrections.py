@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from api.resources import Services
@@ -44,8 +45,8 @@ async def test_an_overlooked_no_is_for_good(outreach: Outreach) -> None:
     assert (corrected["intent"], corrected["decidedBy"], corrected["needsReview"]) == ("unsubscribe", "person", False)
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Unsubscribed"
     assert (await enrollment(outreach))["status"] == "unsubscribed"
-    (suppressed,) = (await outreach.get("/suppressions"))["items"]
-    assert suppressed["value"] == "thandi@lead.example"
+    (suppression,) = (await outreach.get("/suppressions"))["items"]
+    assert (suppression["value"], suppression["reason"]) == ("thandi@lead.example", "unsubscribed")
 
 
 async def test_a_suppression_outlives_a_correction(outreach: Outreach) -> None:
@@ -68,10 +69,12 @@ async def test_an_absence_taken_for_an_answer_goes_on_after_it(outreach: Outreac
 
     waiting = await enrollment(outreach)
     assert (waiting["status"], waiting["pauseReason"]) == ("paused", "out_of_office")
-    assert datetime.fromisoformat(waiting["resumeAt"]) == datetime(2026, 11, 24, 22, tzinfo=UTC)
-    stop_clock(services.clock, datetime(2026, 11, 24, 22, tzinfo=UTC) + timedelta(minutes=1))
-    await outreach.run_jobs()
-    assert (await enrollment(outreach))["status"] == "active"
+    midnight = datetime(2026, 11, 24, 22, tzinfo=UTC)
+    assert datetime.fromisoformat(waiting["resumeAt"]) == midnight
+    for moment, status in ((midnight - timedelta(seconds=1), "paused"), (midnight, "active")):
+        stop_clock(services.clock, moment)
+        await outreach.run_jobs()
+        assert (await enrollment(outreach))["status"] == status
 
 
 async def test_a_later_return_puts_it_off(outreach: Outreach, services: Services) -> None:
@@ -82,8 +85,15 @@ async def test_a_later_return_puts_it_off(outreach: Outreach, services: Services
 
     await correct(outreach, read, intent="out_of_office", returnDate="2026-11-27")
 
-    for moment, status in ((24, "paused"), (27, "active")):
-        stop_clock(services.clock, datetime(2026, 11, moment, 6, tzinfo=UTC))
+    midnight = datetime(2026, 11, 26, 22, tzinfo=UTC)
+    waiting = await enrollment(outreach)
+    assert (waiting["pauseReason"], datetime.fromisoformat(waiting["resumeAt"])) == ("out_of_office", midnight)
+    for moment, status in (
+        (datetime(2026, 11, 24, 6, tzinfo=UTC), "paused"),
+        (midnight - timedelta(seconds=1), "paused"),
+        (midnight, "active"),
+    ):
+        stop_clock(services.clock, moment)
         await outreach.run_jobs()
         assert (await enrollment(outreach))["status"] == status
 
@@ -123,6 +133,10 @@ async def test_corrections_are_a_data_set(outreach: Outreach) -> None:
     before = [first[name] for name in ("intentBefore", "isAutomaticBefore", "confidenceBefore", "decidedByBefore")]
     assert before == [read["intent"], False, read["confidence"], "rules"]
     assert (first["intent"], first["isAutomatic"], second["decidedByBefore"]) == ("question", False, "person")
+    me = (await outreach.client.get("/api/me")).json()["user"]["id"]
+    assert [(correction["replyId"], correction["correctedBy"]) for correction in (first, second)] == [
+        (read["id"], me),
+    ] * 2
     assert {"name": "Subject", "value": "Re: One"} in first["headers"]
 
 
@@ -150,7 +164,7 @@ async def test_nonsense_is_refused(outreach: Outreach) -> None:
     assert unknown.status_code == 404
 
 
-async def test_a_person_may_be_faster(outreach: Outreach, services: Services) -> None:
+async def test_a_person_may_be_faster(outreach: Outreach, database_url: str) -> None:
     """What a person says of a reply that nobody has read yet stands, and is acted on once."""
     _, mail = await outreach.send_one()
     await deliver(outreach, mail, "Sounds good, tell me more!")
@@ -162,3 +176,6 @@ async def test_a_person_may_be_faster(outreach: Outreach, services: Services) ->
     (read,) = (await outreach.get("/replies"))["items"]
     assert (read["intent"], read["decidedBy"]) == ("not_interested", "person")
     assert (await enrollment(outreach))["status"] == "replied"
+    async with await psycopg.AsyncConnection.connect(database_url) as owner:
+        moves = await owner.execute("SELECT from_status, to_status FROM app.enrollment_events")
+        assert await moves.fetchall() == [("active", "replied")]

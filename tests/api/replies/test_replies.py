@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -41,6 +41,9 @@ async def test_a_human_reply_stops_the_sequence(outreach: Outreach) -> None:
     (enrolled,) = (await outreach.get("/enrollments"))["items"]
     assert enrolled["status"] == "replied"
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Replied"
+    await outreach.post("/drafts/approve", {"sequenceId": enrolled["sequenceId"]})
+    await outreach.run_jobs()
+    assert outreach.mails() == [mail]
 
 
 async def test_a_reply_is_taken_once(outreach: Outreach) -> None:
@@ -61,7 +64,8 @@ async def test_a_written_no_is_a_no(outreach: Outreach) -> None:
     await reply(outreach, mail, "Please remove me from your list.")
 
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Unsubscribed"
-    assert len((await outreach.get("/suppressions"))["items"]) == 1
+    (suppression,) = (await outreach.get("/suppressions"))["items"]
+    assert (suppression["value"], suppression["reason"]) == ("thandi@lead.example", "unsubscribed")
 
 
 async def test_an_absence_pauses(outreach: Outreach) -> None:
@@ -75,8 +79,8 @@ async def test_an_absence_pauses(outreach: Outreach) -> None:
 
     (enrolled,) = (await outreach.get("/enrollments"))["items"]
     assert (enrolled["status"], enrolled["pauseReason"]) == ("paused", "out_of_office")
-    resume_at = datetime.fromisoformat(enrolled["resumeAt"])
-    assert back == resume_at.astimezone(ZoneInfo("Africa/Johannesburg")).date()
+    midnight = datetime.combine(back, time(), ZoneInfo("Africa/Johannesburg"))
+    assert datetime.fromisoformat(enrolled["resumeAt"]) == midnight
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Contacted"
 
 
