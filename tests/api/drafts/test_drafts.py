@@ -30,18 +30,22 @@ async def test_a_draft_is_approved_once(outreach: Outreach, draft: str) -> None:
     response = await outreach.client.post(f"{outreach.path}{draft}/approve")
 
     assert response.status_code == 409
+    await outreach.run_jobs()
+    assert len(outreach.mails()) == 1
 
 
 async def test_a_sent_draft_cannot_be_changed(outreach: Outreach, draft: str) -> None:
     """What went out stays as it was."""
     await outreach.post(f"{draft}/approve")
     await outreach.run_jobs()
+    sent = await outreach.get(draft)
+    assert (sent["status"], sent["subject"]) == ("sent", "One")
 
     edited = await outreach.client.patch(f"{outreach.path}{draft}", json={"subject": "Other"})
     again = await outreach.client.post(f"{outreach.path}{draft}/regenerate")
 
     assert [edited.status_code, again.status_code] == [409, 409]
-    assert (await outreach.get(draft))["subject"] == "One"
+    assert await outreach.get(draft) == sent
 
 
 async def test_a_draft_can_be_written_again(outreach: Outreach, draft: str) -> None:
@@ -137,9 +141,12 @@ async def test_an_edit_is_made_to_what_was_seen(outreach: Outreach, draft: str) 
 @pytest.mark.parametrize("change", [{"subject": "a\nBcc: b"}, {"subject": "  "}, {"body": " "}, {"subject": None}])
 async def test_a_draft_keeps_something_to_say(outreach: Outreach, draft: str, change: dict[str, str | None]) -> None:
     """A subject is one line, and neither part can be emptied."""
+    before = await outreach.get(draft)
+
     response = await outreach.client.patch(f"{outreach.path}{draft}", json=change)
 
     assert (response.status_code, response.json()["code"]) == (422, "malformed")
+    assert await outreach.get(draft) == before
 
 
 async def test_a_rejected_draft_is_not_sent_until_it_is_written_again(outreach: Outreach, draft: str) -> None:
@@ -168,4 +175,5 @@ async def test_drafts_are_found_by_what_they_belong_to(outreach: Outreach, draft
     for name in ("sequenceId", "leadId", "enrollmentId"):
         assert [one["id"] for one in (await outreach.get("/drafts", **{name: found[name]}))["items"]] == [found["id"]]
         assert (await outreach.get("/drafts", **{name: other}))["items"] == []
+    assert [one["id"] for one in (await outreach.get("/drafts", status="drafted"))["items"]] == [found["id"]]
     assert (await outreach.get("/drafts", status="sent"))["items"] == []

@@ -15,5 +15,5 @@ def test_page_stands_alone() -> None:
     assert 'method="post"' in shown
     assert 'name="List-Unsubscribe" value="One-Click"' in shown
     for loading in ("src=", "href=", "<script", "url("):
-        assert loading not in shown + page.broken_page()
+        assert loading not in shown + page.done_page(sender="Acme", address="ann@x.com") + page.broken_page()
     assert page.HEADERS["Referrer-Policy"] == "no-referrer"

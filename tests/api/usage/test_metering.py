@@ -94,6 +94,8 @@ async def test_a_question_that_fails_is_asked_and_not_answered(
     found = await usage(app_client, workspace)
     (row,) = found["days"]
     assert (row["asked"], row["answered"], row["tokensIn"], found["today"]["used"]) == (1, 0, 10, 10)
+    assert not await ask(meter(services, workspace), 991)
+    assert await ask(meter(services, workspace), 990)
 
 
 async def test_who_ask_at_once_stay_within_the_budget(
@@ -143,11 +145,11 @@ async def test_a_new_day_has_a_budget_of_its_own(
 ) -> None:
     """What was taken before the workspace's midnight does not count after it; both days are told, newest first."""
     await set_budget(app_client, workspace, 100)
-    stop_clock(services.clock, datetime(2026, 11, 22, 21, 59, tzinfo=UTC))
+    stop_clock(services.clock, datetime(2026, 11, 22, 21, 59, 59, tzinfo=UTC))
     one = meter(services, workspace)
     assert await ask(one, 100)
     assert not await ask(one, 100)
-    stop_clock(services.clock, datetime(2026, 11, 22, 22, 1, tzinfo=UTC))
+    stop_clock(services.clock, datetime(2026, 11, 22, 22, tzinfo=UTC))
     assert await ask(one, 100)
 
     rows = (await usage(app_client, workspace))["days"]
@@ -166,7 +168,10 @@ async def test_a_period_that_is_none_is_refused(app_client: httpx.AsyncClient, w
 
 async def test_another_tenant_sees_nothing(app_client: httpx.AsyncClient, workspace: str, services: Services) -> None:
     """Usage and budget are of one workspace; another of the same account has none of it."""
+    await set_budget(app_client, workspace, 100)
     assert await ask(meter(services, workspace), 100)
     body = {"name": "Other", "defaultFromName": "Ann", "defaultFromEmail": "ann@acme.example"}
     other = (await app_client.post("/api/workspaces", json=body)).json()["id"]
-    assert (await usage(app_client, other))["days"] == []
+    found = await usage(app_client, other)
+    assert (found["days"], found["today"]["tokens"], found["today"]["used"]) == ([], None, 0)
+    assert await ask(meter(services, other), 100)
