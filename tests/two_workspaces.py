@@ -38,18 +38,18 @@ class TwoWorkspaces:
         """The scope of its transactions."""
         return Scope(account_id=self.ids["app.accounts"], workspace_id=self.id)
 
-    def add(self, table: str, of: Ids | None = None, **values: Any) -> UUID:
+    def add(self, table: str, of: Ids | None = None, /, **values: Any) -> UUID:
         """Insert a further row, of the neighbour where its ids are given; what must be given besides is invented."""
         ids = dict(self.ids if of is None else of)
         described = Base.metadata.tables[table]
         insert(self.owner, described, row_for(described, ids, uuid4().hex) | values, ids)
         return ids[table]
 
-    def add_enrollment(self, of: Ids | None = None, **values: Any) -> UUID:
+    def add_enrollment(self, of: Ids | None = None, /, **values: Any) -> UUID:
         """Insert a lead of its own and its enrollment in the workspace's sequence."""
         return self.add("app.lead_enrollments", of, lead_id=self.add("app.leads", of), **values)
 
-    def add_draft(self, of: Ids | None = None, **values: Any) -> UUID:
+    def add_draft(self, of: Ids | None = None, /, **values: Any) -> UUID:
         """Insert a lead of its own, its enrollment, and a draft for it."""
         lead_id = self.add("app.leads", of)
         enrollment_id = self.add("app.lead_enrollments", of, lead_id=lead_id)

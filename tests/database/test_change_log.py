@@ -63,7 +63,7 @@ def test_every_change_and_removal_is_noted(two_workspaces: TwoWorkspaces, act: s
         value = sql.Literal("renamed") if str(table) == "app.api_keys" else column
         parts = [named(table), column, value] if act.startswith("UPDATE") else [named(table)]
         tenant = two_workspaces.ids["app.accounts" if is_account else "app.workspaces"]
-        changed = two_workspaces.owner.execute(sql.SQL(act).format(*parts, sql.Identifier(key)), [tenant])  # type: ignore[arg-type]  # one of the two above
+        changed = two_workspaces.owner.execute(sql.SQL(act).format(*parts, sql.Identifier(key)), [tenant])
         assert changed.rowcount == 1, f"in {table}"
         seen = noted(two_workspaces)
         missing += [str(table) for owner in owners(two_workspaces, str(table)) if (owner, table.name) not in seen]

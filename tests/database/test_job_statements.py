@@ -31,7 +31,7 @@ async def session(two_workspaces: TwoWorkspaces) -> AsyncIterator[AsyncSession]:
 
 async def ask(session: AsyncSession, statement: str, **values: Any) -> list[Any]:
     """Return the rows of a statement."""
-    result = await session.execute(text(statement), values)
+    result: Any = await session.execute(text(statement), values)
     return [tuple(row) for row in result] if result.returns_rows else []
 
 

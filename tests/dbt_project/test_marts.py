@@ -68,8 +68,11 @@ def write_edge(history: History, connection: psycopg.Connection) -> Edge:
         """Note what happens to a message minute by minute, each as `kind` or `kind verdict`."""
         for minute, kind in enumerate(kinds, start=1):
             type_, _, verdict = kind.partition(" ")
-            data = {"bounce_type": verdict} if type_ == "bounced" else {}
-            history.event(messages[name], type_, at(2, 8, minute), None if data else verdict or None, **data)
+            moment = at(2, 8, minute)
+            if type_ == "bounced":
+                history.event(messages[name], type_, moment, bounce_type=verdict)
+            else:
+                history.event(messages[name], type_, moment, verdict or None)
 
     note("machine first", "delivered", "clicked machine", "clicked human", "opened machine", "opened human",
          "opened human", "clicked machine", "clicked machine")  # fmt: skip

@@ -139,7 +139,7 @@ async def test_messages_are_read_with_their_own_leads_and_attempts(two_workspace
     for name, transaction_id in names.items():
         values = {"draft_id": drafts[name], "outcome": "accepted" if name == "a" else "unknown"}
         workspaces.add(ATTEMPTS, everlytic_transaction_id=transaction_id, **values)
-    lead_ids = dict(workspaces.owner.execute("SELECT id, lead_id FROM app.email_drafts").fetchall())
+    lead_ids: dict[UUID, UUID] = dict(workspaces.owner.execute("SELECT id, lead_id FROM app.email_drafts").fetchall())
     workspaces.set("app.leads", lead_ids[drafts["b"]], erased_at=NOW)
 
     async def read(session: AsyncSession) -> tuple[dict[UUID, Any], dict[str, Any]]:
@@ -222,7 +222,7 @@ async def test_a_link_is_about_the_mail_and_the_lead_that_it_names(two_workspace
     """The recipient of a link is the lead of its mail in its workspace; a link that names another lead finds none."""
     workspaces = two_workspaces
     first, second = (workspaces.add_draft() for _ in range(2))
-    lead_ids = dict(workspaces.owner.execute("SELECT id, lead_id FROM app.email_drafts").fetchall())
+    lead_ids: dict[UUID, UUID] = dict(workspaces.owner.execute("SELECT id, lead_id FROM app.email_drafts").fetchall())
     workspaces.set("app.leads", lead_ids[first], email="thandi@lead.example")
     workspaces.add("app.workspaces", default_from_name="Ben")
     workspaces.set("app.workspaces", workspaces.id, default_from_name="Ann")

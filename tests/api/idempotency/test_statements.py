@@ -37,7 +37,7 @@ async def test_an_answer_is_kept_and_found_under_its_own_key(workspaces: TwoWork
     async def keep(session: AsyncSession) -> list[UUID | None]:
         await repository.keep(session, key_id, status=201, headers={}, encrypted_body="x")
         found = [await repository.find(session, user_id, key) for key in ("first", "third")]
-        return [row and row.id for row in found]
+        return [row.id if row else None for row in found]
 
     acted = await compared(workspaces, keep)
     assert acted.result == [key_id, None]
@@ -47,7 +47,7 @@ async def test_an_answer_is_kept_and_found_under_its_own_key(workspaces: TwoWork
 async def test_old_answers_are_forgotten_a_hundred_at_once(workspaces: TwoWorkspaces) -> None:
     """After a day and a microsecond an answer is forgotten, a hundred at a time; one of a day is kept."""
 
-    async def forget(session: AsyncSession) -> list[tuple[int, int]]:
+    async def forget(session: AsyncSession) -> list[Any]:
         await session.execute(
             text(
                 "INSERT INTO app.idempotency_keys (account_id, user_id, key, fingerprint, created_at)"
@@ -57,7 +57,7 @@ async def test_old_answers_are_forgotten_a_hundred_at_once(workspaces: TwoWorksp
             ),
             {"account": workspaces.ids["app.accounts"], "user": workspaces.ids[USERS]},
         )
-        left = []
+        left: list[Any] = []
         for _ in range(2):
             await repository.forget_old(session, workspaces.ids["app.accounts"])
             count = text("SELECT count(*), count(*) FILTER (WHERE key = '0') FROM app.idempotency_keys")

@@ -40,9 +40,9 @@ async def test_the_nearest_mail_that_is_named_is_answered(two_workspaces: TwoWor
     gone = UUID(int=7)
 
     async def find(session: AsyncSession) -> list[UUID | None]:
-        named = ([gone, second, first], [first, second], [gone], [])
+        named: tuple[list[UUID], ...] = ([gone, second, first], [first, second], [gone], [])
         found = [await repository.find_answered(session, two_workspaces.id, ids) for ids in named]
-        return [draft and draft.id for draft in found]
+        return [draft.id if draft else None for draft in found]
 
     assert (await compared(two_workspaces, find)).result == [second, first, None, None]
 
@@ -52,7 +52,9 @@ async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorks
     workspaces = two_workspaces
     sent = add_mail(workspaces, sent_at=NOW - TICK)
     ((lead_id,),) = workspaces.owner.execute("SELECT lead_id FROM app.email_drafts WHERE id = %s", [sent])
-    rows = dict(workspaces.owner.execute("SELECT lead_id, enrollment_id FROM app.email_drafts").fetchall())
+    rows: dict[UUID, UUID] = dict(
+        workspaces.owner.execute("SELECT lead_id, enrollment_id FROM app.email_drafts").fetchall()
+    )
     owners = {"lead_id": lead_id, "enrollment_id": rows[lead_id], "sequence_id": workspaces.ids["app.sequences"]}
     for order, sent_at in enumerate((NOW - MINUTE, NOW, NOW + MINUTE, None), start=2):
         step_id = workspaces.add("app.sequence_steps", step_order=order)
@@ -61,7 +63,7 @@ async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorks
 
     async def find(session: AsyncSession) -> UUID | None:
         draft = await repository.find_last_sent_to(session, workspaces.id, ADDRESS, NOW)
-        return draft and draft.id
+        return draft.id if draft else None
 
     assert (await compared(workspaces, find)).result == sent
 

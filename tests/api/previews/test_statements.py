@@ -41,7 +41,7 @@ def add_rows(workspaces: TwoWorkspaces, import_id: UUID) -> dict[str, UUID]:
     leads = {
         name: workspaces.add(LEADS, email=f"{name}@x.co", list_id=workspaces.ids["app.lead_lists"]) for name in names
     }
-    values = {"email": "same@x.co", "list_id": workspaces.ids["app.lead_lists"], "company": "File 13"}
+    values: dict[str, Any] = {"email": "same@x.co", "list_id": workspaces.ids["app.lead_lists"], "company": "File 13"}
     leads["same"] = workspaces.add(LEADS, **values)
     workspaces.add(LEADS, email="deleted@x.co", deleted_at=NOW)
     workspaces.add(LEADS, workspaces.neighbour, email="new@x.co")
