@@ -10,7 +10,7 @@ from sqlalchemy import text
 from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work, backoff
 from database.jobs import Job, enqueue
 from database.tenancy import Scope, transaction
-from tests.api.jobs.conftest import Queue
+from tests.api.jobs.conftest import SOON, Queue
 
 pytestmark = pytest.mark.anyio
 

@@ -41,8 +41,8 @@ def add_rows(workspaces: TwoWorkspaces, import_id: UUID) -> dict[str, UUID]:
     leads = {
         name: workspaces.add(LEADS, email=f"{name}@x.co", list_id=workspaces.ids["app.lead_lists"]) for name in names
     }
-    values: dict[str, Any] = {"email": "same@x.co", "list_id": workspaces.ids["app.lead_lists"], "company": "File 13"}
-    leads["same"] = workspaces.add(LEADS, **values)
+    same: dict[str, Any] = {"email": "same@x.co", "list_id": workspaces.ids["app.lead_lists"], "company": "File 13"}
+    leads["same"] = workspaces.add(LEADS, **same)
     workspaces.add(LEADS, email="deleted@x.co", deleted_at=NOW)
     workspaces.add(LEADS, workspaces.neighbour, email="new@x.co")
     (value_hash,) = workspaces.owner.execute(
