@@ -66,8 +66,12 @@ class Tests:
             tests = self._running(fault.path, fault.place)
         else:
             tests = self._of_table(fault)
-        near = tuple(f"tests/{area}/" for area in {fault.area, str(Path(fault.path).parent)})
-        tests = tests & self.durations.keys() | {test for test in self.unrecorded if test.startswith(near)}
+        near = (
+            ("tests/database/",)
+            if fault.area == "schema"
+            else tuple(f"tests/{area}/" for area in {fault.area, str(Path(fault.path).parent)})
+        )
+        tests = tests & self.durations.keys() | {test for test in self.unrecorded if _is_near(test, near)}
         took = {test: self.durations.get(test, ASSUMED_SECONDS) for test in tests}
         chosen: list[str] = []
         total = 0.0
@@ -124,6 +128,14 @@ class Tests:
             }
         tests = self._tests_of_file[path]
         return {test for line in lines for test in tests.get(line, ())}
+
+
+def _is_near(test: str, near: tuple[str, ...]) -> bool:
+    """Whether a test stands in one of the folders, or in a file directly above them that is about many areas."""
+    above = {str(Path(folder).parent) for folder in near}
+    return MIGRATIONS not in test and (
+        test.startswith(near) or str(Path(test.partition("::")[0]).parent) in above - {"tests"}
+    )
 
 
 class _Module:
