@@ -1,5 +1,7 @@
 """Two workspaces of two accounts with one row of every table each: what one does must leave the other as it is."""
 
+import itertools
+import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +14,8 @@ from database.tenancy import Scope
 from tests.database.rows import NOW, Ids, fill_every_table, insert, row_for
 
 __all__ = ["NOW", "TwoWorkspaces"]
+
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,14 @@ class TwoWorkspaces:
         return Scope(account_id=self.ids["app.accounts"], workspace_id=self.id)
 
     def add(self, table: str, of: Ids | None = None, /, **values: Any) -> UUID:
-        """Insert a further row, of the neighbour where its ids are given; what must be given besides is invented."""
+        """Insert a further row, of the neighbour where its ids are given; what must be given besides is invented.
+
+        Its id sorts behind those of all rows before it, also within one millisecond.
+        """
         ids = dict(self.ids if of is None else of)
         described = Base.metadata.tables[table]
-        insert(self.owner, described, row_for(described, ids, uuid4().hex) | values, ids)
+        own_id = {"id": next_id()} if "id" in described.c else {}
+        insert(self.owner, described, row_for(described, ids, uuid4().hex) | own_id | values, ids)
         return ids[table]
 
     def add_enrollment(self, of: Ids | None = None, /, **values: Any) -> UUID:
@@ -60,6 +68,12 @@ class TwoWorkspaces:
     def set(self, table: str, row_id: UUID, **values: Any) -> None:
         """Change a row and commit."""
         set_columns(self.owner, table, {row_id: values})
+
+
+def next_id() -> UUID:
+    """Return a UUIDv7 that is greater than all before it, of the database's too."""
+    milliseconds = time.time_ns() // 1_000_000 + 1
+    return UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | next(_numbers))
 
 
 def set_columns(connection: psycopg.Connection, table: str, rows: dict[UUID, dict[str, Any]]) -> None:
