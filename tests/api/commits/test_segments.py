@@ -30,6 +30,13 @@ async def test_from_employees(imports: Imports) -> None:
     assert (kept["c"], kept["f"], kept["g"]) == ({"Employees": "51-200"}, {}, {"Employees": "many"})
 
 
+@pytest.mark.parametrize("word", ["<", "less than ", "under ", "unter ", "weniger als ", "moins de "])
+def test_fewer_than_a_number(word: str) -> None:
+    """Fewer than 100 are at most 99, which is a small company; fewer than 101 may be 100, which is a larger one."""
+    sizes = SegmentSizes()
+    assert [segment_of(f"{word}{number}", sizes)[0] for number in (100, 101)] == ["SMB", "Mid-Market"]
+
+
 @pytest.mark.parametrize(("digits", "segment"), [(39, "Enterprise"), (40, "Enterprise"), (41, None), (400, None)])
 def test_numbers_without_end(digits: int, segment: str | None) -> None:
     """A number too long to count employees tells nothing, also one that is infinite as a float."""
