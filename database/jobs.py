@@ -92,7 +92,7 @@ _RETIRE = text(
     """
 )
 
-# A job is lost when nobody who beats holds it, so a worker that never beat cannot keep one either. Whose it was is
+# A job is lost when no beating worker holds it, so a worker that never beat cannot keep one either. Whose it was is
 # compared again when its row is locked: who has claimed it since is not looked up anew in the list of workers. The
 # first status finds the running ones by their index.
 _REAP = text(

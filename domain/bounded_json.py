@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 MAX_DEPTH = 64
-"""How many objects and arrays may stand within each other; all that is meant to be read nests less."""
+"""How many levels of objects and arrays a text may have. Everything we exchange has fewer."""
 MAX_NUMBER_LENGTH = 600
 """How many characters a number may have. Python's own limit, which cannot be set below 640 digits, is never reached."""
 

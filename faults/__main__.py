@@ -50,9 +50,10 @@ def main() -> int:
     _console.print(f"{len(faults)} faults, {len(chosen)} to plant.")
     for number, result in enumerate(run(ROOT, RECORDING, chosen, arguments.slots, arguments.seconds), start=1):
         known[result.fault_id] = result
-        if number % 20 == 0 or number == len(chosen):
-            _console.print(f"{number} of {len(chosen)}")
-            RESULTS.write_text(json.dumps({key: asdict(value) for key, value in known.items()}), encoding="utf-8")
+        if number % 20 == 0:
+            _console.print(f"{min(number, len(chosen))} of {len(chosen)}")
+            _save(known)
+    _save(known)
     print_report(faults, known, _console)
     reasons = explanations()
     return int(any(has_escaped(fault, known, reasons) for fault in faults))
@@ -80,6 +81,10 @@ def _is_wanted(fault: Fault, known: Mapping[str, Result], only: str) -> bool:
     if only == "all" or result is None:
         return True
     return only == "escaped" and result.verdict in MISSED
+
+
+def _save(results: Mapping[str, Result]) -> None:
+    RESULTS.write_text(json.dumps({key: asdict(result) for key, result in results.items()}), encoding="utf-8")
 
 
 def _known_results() -> dict[str, Result]:

@@ -21,7 +21,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault, with all that a person needs to find it and a runner to plant it."""
+    """One fault: where it is, what it changes, and how to plant it."""
 
     area: str
     """The folder that the fault is in, for example `api/sending`, `domain` or `schema`."""

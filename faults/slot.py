@@ -270,7 +270,7 @@ class _Selected:
 
 
 def _wait(child: int, seconds: float) -> int:
-    """Wait for a child and end all that it started; returns its exit status, or 124 when it took too long."""
+    """Wait for a child and end its processes; returns its exit status, or 124 when it took too long."""
     ends = time.monotonic() + seconds
     status = 124
     while time.monotonic() < ends:
