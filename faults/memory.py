@@ -5,7 +5,7 @@ import sys
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def plant(path: str, original: str, faulty: str) -> bool:
@@ -23,6 +23,8 @@ def plant(path: str, original: str, faulty: str) -> bool:
     old, new = changed
     if isinstance(new, ast.Assign):
         return _rebind(module, after, new)
+    if getattr(new, "name", "") in _run_at_import(after):
+        return False
     return _replace_code(module.__dict__, old, new, compile(after, str(module.__file__), "exec"))
 
 
@@ -35,6 +37,35 @@ def _changed(before: list[ast.stmt], after: list[ast.stmt]) -> tuple[ast.stmt, a
     if len(changed) != 1 or names.count(getattr(changed[0][1], "name", "")) > 1:
         return None
     return changed[0]
+
+
+def _run_at_import(module: ast.Module) -> set[str]:
+    """Return the functions and classes that a module uses while it is imported, also through its other functions."""
+    definitions = {node.name: node for node in module.body if isinstance(node, FUNCTION | ast.ClassDef)}
+    names: set[str] = set()
+    for node in module.body:
+        names |= _called_at_import(node)
+    reached: set[str] = set()
+    while new := names & definitions.keys() - reached:
+        reached |= new
+        names = {part.id for name in new for part in ast.walk(definitions[name]) if isinstance(part, ast.Name)}
+    return reached
+
+
+def _called_at_import(node: ast.AST) -> set[str]:
+    """Return the names in the calls and decorators that a statement runs; the body of a function runs later."""
+    if isinstance(node, FUNCTION | ast.ClassDef):
+        names = {
+            part.id for decorator in node.decorator_list for part in ast.walk(decorator) if isinstance(part, ast.Name)
+        }
+    elif isinstance(node, ast.Call):
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    else:
+        names = set()
+    if isinstance(node, FUNCTION):
+        defaults = [default for default in (*node.args.defaults, *node.args.kw_defaults) if default]
+        return names.union(*map(_called_at_import, defaults))
+    return names.union(*map(_called_at_import, ast.iter_child_nodes(node)))
 
 
 def _rebind(module: ModuleType, tree: ast.Module, changed: ast.Assign) -> bool:
@@ -68,7 +99,12 @@ def _evaluated_early(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 def _is_imported(module: ModuleType, names: set[str]) -> bool:
     values = {id(module.__dict__[name]) for name in names if name in module.__dict__}
     others = [other for other in list(sys.modules.values()) if other is not module and isinstance(other, ModuleType)]
-    return any(id(value) in values for other in others for name, value in list(other.__dict__.items()) if name in names)
+    # Python keeps one object of a small number or a word, so those are the same value only under the same name.
+    return any(
+        id(value) in values and (name in names or not isinstance(value, str | int | None))
+        for other in others
+        for name, value in list(other.__dict__.items())
+    )
 
 
 def _replace_code(namespace: object, old: ast.stmt, new: ast.stmt, code: CodeType) -> bool:

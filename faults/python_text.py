@@ -118,8 +118,10 @@ def _of_call(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
     if name in {"where", "filter", "having"}:
         kind = "HAVING term dropped" if name == "having" else "WHERE term dropped"
         for argument in node.args:
-            yield from _term(argument, positions, kind, _TRUE)
-    elif name in {"join", "outerjoin"} and len(node.args) > 1:
+            # Polars filters its frames by a method of the same name.
+            if name != "filter" or _holds_column(argument):
+                yield from _term(argument, positions, kind, _TRUE)
+    elif name in {"join", "outerjoin"} and len(node.args) > 1 and _is_join_condition(node.args[1]):
         yield from _term(node.args[1], positions, "ON term dropped", _TRUE)
     elif name == "with_for_update":
         yield Edit(positions.end(node.func.value), positions.end(node), "", "row lock dropped")
@@ -138,16 +140,23 @@ def _term(node: ast.expr, positions: _Positions, kind: str, neutral: str) -> Ite
     """Yield the edits that drop a condition, or each term of one that is made of several."""
     if isinstance(node, ast.Starred):
         return
+    parts, neutral_of_parts = _parts(node)
+    for part in parts:
+        yield from _term(part, positions, kind, neutral_of_parts)
+    if not parts:
+        yield from _swapped(node, positions)
+    # Terms that AND joins are dropped by `true`: all of them dropped by `true` would say no more.
+    if neutral_of_parts != neutral:
+        yield Edit(positions.start(node), positions.end(node), neutral, kind)
+
+
+def _parts(node: ast.expr) -> tuple[list[ast.expr], str]:
+    """Return the terms of a condition that is made of several, and what drops one of them."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"and_", "or_"}:
-        for argument in node.args:
-            yield from _term(argument, positions, kind, _TRUE if node.func.id == "and_" else _FALSE)
-        return
+        return node.args, _TRUE if node.func.id == "and_" else _FALSE
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
-        for side in (node.left, node.right):
-            yield from _term(side, positions, kind, _TRUE if isinstance(node.op, ast.BitAnd) else _FALSE)
-        return
-    yield from _swapped(node, positions)
-    yield Edit(positions.start(node), positions.end(node), neutral, kind)
+        return [node.left, node.right], _TRUE if isinstance(node.op, ast.BitAnd) else _FALSE
+    return [], ""
 
 
 def _swapped(node: ast.expr, positions: _Positions) -> Iterator[Edit]:
@@ -186,6 +195,17 @@ def _is_condition(node: ast.expr) -> bool:
         and node.func.attr in {"is_", "is_not", "in_", "not_in", "like", "ilike", "contains"}
         and _is_column(node.func.value)
     )
+
+
+def _is_join_condition(node: ast.expr) -> bool:
+    """Whether the second argument of a `join` is a condition, and neither a part of a path nor `true()`."""
+    is_true = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "true"
+    return not is_true and not isinstance(node, ast.Constant)
+
+
+def _holds_column(node: ast.expr) -> bool:
+    """Whether an expression names a column of a model, or of a table or subquery (`rows.c.id`)."""
+    return any(isinstance(part, ast.Attribute) and (part.attr == "c" or _is_column(part)) for part in ast.walk(node))
 
 
 def _is_column(node: ast.expr) -> bool:

@@ -11,7 +11,7 @@ from rich.table import Table
 from faults.fault import Fault
 from faults.slot import Result, Verdict
 
-MISSED = {Verdict.ESCAPED, Verdict.NOT_RUN, Verdict.UNSOUND}
+MISSED = {Verdict.ESCAPED, Verdict.NOT_RUN, Verdict.UNSOUND, Verdict.UNENDED}
 EXPLANATIONS = Path(__file__).with_name("explained.toml")
 
 

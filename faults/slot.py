@@ -35,6 +35,8 @@ OPTIONS = (
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
 PRISTINE = f"{TEMPLATE}_pristine"
+TIMED_OUT = 124
+"""The exit status of tests that were ended because they took too long, as `timeout` has it."""
 
 
 class Verdict(StrEnum):
@@ -45,6 +47,7 @@ class Verdict(StrEnum):
     NOT_RUN = "no test runs it"
     IMPOSSIBLE = "cannot be planted"
     UNSOUND = "caught by a test that fails without it"
+    UNENDED = "the tests did not end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Slot:
                 status, output = self._test(fault, tests, 60 + 3 * seconds)
         except psycopg.Error as error:
             return Result(name, Verdict.IMPOSSIBLE, 0, 0.0, str(error).partition("\n")[0])
-        verdict = Verdict.ESCAPED if status == pytest.ExitCode.OK else Verdict.CAUGHT
+        verdict = {pytest.ExitCode.OK: Verdict.ESCAPED, TIMED_OUT: Verdict.UNENDED}.get(status, Verdict.CAUGHT)
         return Result(
             name,
             verdict,
@@ -173,7 +176,7 @@ class Slot:
             connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false")
 
     def _test(self, fault: Fault | None, tests: Sequence[str], seconds: float) -> tuple[int, str]:
-        """Run tests in a session of its own; returns pytest's exit status, 124 after `seconds`, and its output."""
+        """Run tests in a session of its own; returns pytest's exit status, or TIMED_OUT, and its output."""
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             child = os.fork()
             if child == 0:
@@ -270,9 +273,9 @@ class _Selected:
 
 
 def _wait(child: int, seconds: float) -> int:
-    """Wait for a child and end its processes; returns its exit status, or 124 when it took too long."""
+    """Wait for a child and end its processes; returns its exit status, or TIMED_OUT."""
     ends = time.monotonic() + seconds
-    status = 124
+    status = TIMED_OUT
     while time.monotonic() < ends:
         ended, raw = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -281,7 +284,7 @@ def _wait(child: int, seconds: float) -> int:
         time.sleep(0.02)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    if status == 124:  # noqa: PLR2004 - as `timeout` says it
+    if status == TIMED_OUT:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(child, 0)
     return status

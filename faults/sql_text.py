@@ -15,6 +15,7 @@ _TOKEN = re.compile(
         |"[ ]*(?:\#[^\n]*)?\n(?:\s*\#[^\n]*\n)*\s*[rf]?")     # also the seam between two literals of Python
     | (?P<template>\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\}|\{[^{}]*\})
     | (?P<string>'(?:[^']|'')*'|"[^"\n]*")
+    | (?P<quote>\$[A-Za-z_]*\$)
     | (?P<word>::?\w+|%s|%\(\w+\)s|[A-Za-z_]\w*|\d[\d.]*)
     | (?P<operator>->>|->|<->|[<>=!~@\#&|^]+)
     | (?P<sign>.)
@@ -107,7 +108,12 @@ def _until(tokens: list[_Token], start: int, depth: int, ends: frozenset[str], *
     cases = 0
     for token, following in zip(tokens[start:], [*tokens[start + 1 :], None], strict=True):
         is_call = token.word in {"LEFT", "RIGHT"} and following is not None and following.text == "("
-        is_end = (token.word in ends and not is_call) or token.text == ";" or (commas and token.text == ",")
+        is_end = (
+            (token.word in ends and not is_call)
+            or token.text == ";"
+            or token.kind == "quote"
+            or (commas and token.text == ",")
+        )
         if token.depth < depth or (token.depth == depth and not cases and is_end):
             break
         cases += (token.word == "CASE") - (token.word == "END" and cases > 0)

@@ -22,9 +22,19 @@ def double(call):
     return wrapper
 
 
+def letters():
+    return [*first_letter(), "b"]
+
+
+def first_letter():
+    return ["a"]
+
+
+LETTERS = letters()
 LIMIT = 10
 TWICE = LIMIT * 2
 SHARED = [30]
+RENAMED = [31]
 
 
 def bound():
@@ -75,7 +85,7 @@ def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "sample.py").write_text(SOURCE)
-    (folder / "user.py").write_text("from planted.sample import SHARED\n")
+    (folder / "user.py").write_text("from planted.sample import RENAMED as OTHER, SHARED\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.import_module("planted.user")
     yield sys.modules["planted.sample"]
@@ -117,17 +127,29 @@ def test_a_constant_is_replaced_with_what_depends_on_it(sample: ModuleType) -> N
     ("before", "after"),
     [
         ("b=1", "b=2"),
-        ("[30]", "[31]"),
+        ("[30]", "[32]"),
+        ("[31]", "[32]"),
+        ('["a"]', '["c"]'),
         ("size = 60", "size = 61"),
         ("@double\n", ""),
         ("return self._value", "return self._value + 1"),
         ("value + 100", "value + 101"),
         ("LIMIT = 10", "LIMIT = 10\nOTHER = 1"),
     ],
-    ids=["default", "imported constant", "class body", "decorator", "getter", "setter", "statement"],
+    ids=[
+        "default",
+        "imported constant",
+        "constant imported under another name",
+        "function that a constant is made by",
+        "class body",
+        "decorator",
+        "getter",
+        "setter",
+        "statement",
+    ],
 )
 def test_what_cannot_be_planted_in_memory_is_refused(sample: ModuleType, before: str, after: str) -> None:
-    """A default, an imported constant, a class body, a decorator and a property with a setter are refused unchanged."""
+    """Defaults, imported constants, what ran at import, class bodies, decorators and setters are refused unchanged."""
     assert not plant_change(before, after)
     instance = sample.Sample()
     instance.writable = 1

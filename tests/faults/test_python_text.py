@@ -40,6 +40,7 @@ STATEMENTS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
     "or_": (
         "select(Job).where(or_(Job.a == 1, Job.b == 2), Job.c == 3)",
         [
+            (WHERE, "or_(Job.a == 1, Job.b == 2)", TRUE),
             (WHERE, "Job.a == 1", FALSE),
             (WHERE, "Job.b == 2", FALSE),
             (WHERE, "Job.c == 3", TRUE),
@@ -49,6 +50,7 @@ STATEMENTS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
         "select(Job).where((Job.a == 1) & ((Job.b == 2) | (Job.c == 3)))",
         [
             (WHERE, "Job.a == 1", TRUE),
+            (WHERE, "(Job.b == 2) | (Job.c == 3)", TRUE),
             (WHERE, "Job.b == 2", FALSE),
             (WHERE, "Job.c == 3", FALSE),
         ],
@@ -62,6 +64,8 @@ STATEMENTS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
         ],
     ),
     "a join without a condition": ("select(Job).join(Job.lead)", []),
+    "a filter of a frame": ('frame.filter(polars.col("a") == 1)', []),
+    "a join that is none of SQL": ('os.path.join(folder, "name")', []),
     "having": (
         "select(Job.a).group_by(Job.a).having(func.count() == 1)",
         [("HAVING term dropped", "func.count() == 1", TRUE)],
