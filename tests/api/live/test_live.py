@@ -23,7 +23,7 @@ from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio
 
-SOON = 5.0
+SOON = 30.0
 NOT_YET = 0.3
 STREAM = {"Accept": "text/event-stream"}
 
