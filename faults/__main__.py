@@ -45,7 +45,7 @@ def main() -> int:
     if arguments.record or not RECORDING.coverage.exists():
         _record()
     skipped = set() if arguments.explained else explanations().keys()
-    faults = [fault for fault in faults if fault.kind not in skipped]
+    faults = [fault for fault in faults if fault.kind not in skipped and fault.kind in (arguments.kind or {fault.kind})]
     chosen = [fault for fault in faults if _is_wanted(fault, known, arguments.only)]
     _console.print(f"{len(faults)} faults, {len(chosen)} to plant.")
     for number, result in enumerate(run(ROOT, RECORDING, chosen, arguments.slots, arguments.seconds), start=1):
@@ -67,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--file", type=Path, help="plant the faults of a JSON file: a list of {path, before, after}")
     parser.add_argument("--only", choices=["all", "new", "escaped"], default="all",
                         help="plant all faults, those without a result, or those that escaped last time")  # fmt: skip
+    parser.add_argument("--kind", action="append", help='plant only faults of a kind: "row lock dropped"; repeatable')
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="plant about one in N, always the same ones")
     parser.add_argument("--seconds", type=float, default=60, help="how long the tests of one fault may take, about")
     parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="how many faults are tried at once")
