@@ -20,7 +20,8 @@ DECISIONS = ("domain/*.py", "api/*/service.py", "api/*/judge.py")
 TENANT = "tenant term dropped"
 """A WHERE term that compares a row's workspace or account with the caller's, as its policy does."""
 _TENANT_TERM = re.compile(
-    r"(\w+\.)?(workspace_id|account_id) (==?) (:workspace_id|%s|_WORKSPACE|:?\w*workspace_id|:?\w*account_id)"
+    r"(\w+\.)?(workspace_id|account_id) (==?)"
+    r" (:workspace_id|%s|%\(workspace_id\)s|_WORKSPACE|:?\w*workspace_id|:?\w*account_id)"
 )
 
 

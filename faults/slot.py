@@ -31,8 +31,8 @@ from tests.conftest import TEMPLATE
 from tests.postgres import SERVER_VARIABLE, create_database, drop_database, ensure_template, new_home, remove_home
 
 OPTIONS = (
-    "-q", "--no-header", "--timeout=30", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov",
-    "-W", "ignore::pytest.PytestAssertRewriteWarning",
+    "-q", "--no-header", "--timeout=30", "--timeout-method=thread",
+    "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
 PRISTINE = f"{TEMPLATE}_pristine"
 TIMED_OUT = 124
