@@ -35,6 +35,7 @@ OPTIONS = (
     "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
 PRISTINE = f"{TEMPLATE}_pristine"
+STATEMENT_SECONDS = 15
 TIMED_OUT = 124
 """The exit status of tests that were ended because they took too long, as `timeout` has it."""
 
@@ -86,6 +87,9 @@ class Slot:
         self._home = new_home()
         self._server = start(self._home, durable=False)
         ensure_template(self._server.url, PRISTINE, lambda url: migrate(owner_url(url)))
+        with psycopg.connect(self._server.url, autocommit=True) as connection:
+            # A statement that lost its join condition would run for minutes.
+            connection.execute(f"ALTER ROLE CURRENT_USER SET statement_timeout = '{STATEMENT_SECONDS}s'")
         self._restore_template()
         self._tree = Path(tempfile.mkdtemp(prefix="salesmatter-faults-"))
         _copy_tree(self.root, self._tree)
