@@ -23,7 +23,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 AUDIENCE = "salesmatter"
 KINDS = ("RS256", "PS256", "ES256", "EdDSA")
 CONFIGURATION = "/.well-known/openid-configuration"

@@ -9,16 +9,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from everlytic.client import EverlyticClient
+from tests import ROOT
 from tests.business_clock import business_now
-
-ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)

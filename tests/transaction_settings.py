@@ -5,7 +5,6 @@
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,8 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 FOLDERS = ("ai", "api", "database", "orchestration", "salesmatter")
 SET_CONFIG = re.compile(r"set_config\(\s*'([\w.]+)'")
 BEFORE = "settings before any transaction"

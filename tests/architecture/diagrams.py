@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ai.registry import WORKFLOWS, graph_of
 from domain import draft, enrollment, job, lead, lead_import, sequence
-from tests.architecture.tree import ROOT
+from tests import ROOT
 
 State = TypeVar("State", bound=StrEnum)
 Event = TypeVar("Event", bound=StrEnum)

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.architecture.tree import ROOT, Source, sources
+from tests import ROOT
+from tests.architecture.tree import Source, sources
 
 PACKAGES = ("ai", "api", "database", "everlytic", "orchestration", "salesmatter")
 MIGRATIONS = "database/migrations/"

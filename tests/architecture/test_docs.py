@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from salesmatter.cli import commands
+from tests import ROOT
 from tests.architecture import diagrams
-from tests.architecture.tree import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]

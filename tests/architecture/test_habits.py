@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import PACKAGES, ROOT, called, files, parse, sources
+from tests import ROOT
+from tests.architecture.tree import PACKAGES, called, files, parse, sources
 
 LONGEST_FILE = 400
 LONG_ON_PURPOSE = {

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from importlinter.api import read_configuration
 
+from tests import ROOT
 from tests.architecture import planting
-from tests.architecture.tree import PACKAGES, ROOT, called, sources
+from tests.architecture.tree import PACKAGES, called, sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from api.settings import ApiSettings
 from api.tasks import tasks
-from tests.architecture.tree import PACKAGES, ROOT, Source, called, imported_names, parse, sources
+from tests import ROOT
+from tests.architecture.tree import PACKAGES, Source, called, imported_names, parse, sources
 
 ENQUEUE = {"database.jobs.enqueue", "database.jobs.enqueue_each"}
 TASKS = tasks(ApiSettings(secret_key=SecretStr("a key of the tests")))

@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+
 PACKAGES = ("ai", "api", "database", "domain", "everlytic", "orchestration", "salesmatter")
 ROOMS = tuple(sorted(path.parent.name for path in (ROOT / "api").glob("*/__init__.py")))
 

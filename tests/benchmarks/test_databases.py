@@ -13,8 +13,7 @@ from benchmarks.databases import PREFIX, fresh_database
 from benchmarks.errors import BenchFailed
 from database.roles import libpq_url, owner_url
 from salesmatter.stack import Database
-
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
 
 
 @pytest.fixture

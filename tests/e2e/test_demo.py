@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests import ROOT
+
 LEADS = 60
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400, func_only=True)]

@@ -15,6 +15,7 @@ from benchmarks.outreach import staged
 from benchmarks.scratch_server import scratch_server
 from benchmarks.verdict import open_work, verdict
 from database.roles import connect
+from tests import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180, func_only=True)]
 
@@ -131,7 +132,7 @@ def test_a_process_dies_before_the_line_it_was_appointed(
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parent.parent.parent,
+        cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "."},
     )
     *notes, said = done.stdout.splitlines()

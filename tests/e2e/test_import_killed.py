@@ -15,13 +15,13 @@ import pytest
 from pydantic import SecretStr
 
 from api.settings import ApiSettings
+from tests import ROOT
 from tests.api.importing import OUTCOMES, Row, Tables, in_blocks, tables
 from tests.api.serving import serving
 from tests.business_clock import BUSINESS_ENVIRONMENT
 
 __all__ = ["tables"]
 
-ROOT = Path(__file__).parent.parent.parent
 KEY = "a key of the tests"
 SECONDS = 60.0
 BLOCKS, ROWS, UNHURT = 4, 300, 2

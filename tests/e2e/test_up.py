@@ -11,9 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import ROOT
 from tests.business_clock import BUSINESS_ENVIRONMENT
-
-ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
 

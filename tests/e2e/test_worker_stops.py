@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.settings import ApiSettings
+from tests import ROOT
 from tests.api.jobs.gate import Gate
 from tests.api.serving import serving
 from tests.business_clock import BUSINESS_ENVIRONMENT
@@ -23,7 +24,6 @@ from tests.sandbox import Sandbox, sandbox
 
 __all__ = ["sandbox"]
 
-ROOT = Path(__file__).parent.parent.parent
 KEY = "a key of the tests"
 SECONDS = 60.0
 TOLD_SECONDS, STOP_SECONDS = 6.0, 20.0

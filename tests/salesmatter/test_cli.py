@@ -11,9 +11,8 @@ import psycopg
 import pytest
 
 from database.roles import libpq_url, owner_url
+from tests import ROOT
 from tests.postgres import create_database, drop_database
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import io
 import re
-from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
@@ -10,8 +9,9 @@ from ai.settings import AiSettings
 from api.settings import ApiSettings, OidcSettings
 from database.settings import DatabaseSettings
 from orchestration.settings import OrchestrationSettings
+from tests import ROOT
 
-TEXT = (Path(__file__).parent.parent.parent / ".env.example").read_text(encoding="utf-8")
+TEXT = (ROOT / ".env.example").read_text(encoding="utf-8")
 VALUES = dotenv_values(stream=io.StringIO(re.sub(r"^# (?=[A-Z_]+=)", "", TEXT, flags=re.MULTILINE)))
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from salesmatter.errors import NotReady, ProcessEnded
 from salesmatter.processes import Processes, Program
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 )

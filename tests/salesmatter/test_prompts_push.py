@@ -1,12 +1,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from ai.prompts import all_prompts
+from tests import ROOT
 from tests.ai.langfuse_receiver import receiving
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 def push(**environment: str) -> "subprocess.CompletedProcess[str]":

@@ -1,5 +1,4 @@
 import csv
-from pathlib import Path
 
 import pytest
 
@@ -9,11 +8,12 @@ from ai.run import RunContext, run
 from ai.settings import AiSettings
 from ai.workflows.csv_mapping.nodes import COLUMNS_ASKED
 from ai.workflows.csv_mapping.state import ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
+from tests import ROOT
 from tests.ai.stub_openai import Kind, Reply, StubOpenAI
 
 pytestmark = pytest.mark.anyio
 
-LEADS = Path(__file__).parents[3] / "data" / "leads-1000.csv"
+LEADS = ROOT / "data" / "leads-1000.csv"
 PEOPLE = [
     ["Meghan", "Gross", "meghan@gross-ltd.com", "Gross Ltd", "Sales Manager"],
     ["Thabo", "Nkosi", "thabo@nkosi.co.za", "Nkosi Holdings", "Head of IT"],

@@ -11,9 +11,9 @@ import pytest
 
 from database.migrate import migrate
 from database.roles import owner_url
+from tests import ROOT
 from tests.postgres import ensure_template
 
-ROOT = Path(__file__).parents[3]
 TEMPLATE = "salesmatter_marts"
 
 

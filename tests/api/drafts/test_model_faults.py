@@ -23,13 +23,13 @@ from api.settings import ApiSettings
 from api.tasks import tasks
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
+from tests import ROOT
 from tests.ai.stub_openai import Kind, Reply, StubOpenAI, running
 from tests.api.running import RunJobs
 from tests.business_clock import BUSINESS_ENVIRONMENT
 
 pytestmark = pytest.mark.anyio
 
-ROOT = Path(__file__).parent.parent.parent.parent
 GOOD = {
     "subject": "Hello",
     "paragraphs": [[{"text": "Hi Thandi,", "sources": []}], [{"text": "how are you?", "sources": []}]],

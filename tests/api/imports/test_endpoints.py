@@ -1,16 +1,16 @@
 import csv
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
 from email_validator import EmailNotValidError, validate_email
 
+from tests import ROOT
 from tests.api.importing import Imports, counts
 
 pytestmark = pytest.mark.anyio
 
-LEADS_1000 = Path(__file__).parents[3] / "data" / "leads-1000.csv"
+LEADS_1000 = ROOT / "data" / "leads-1000.csv"
 NOBODY = "018f0000-0000-7000-8000-000000000000"
 PEOPLE = "First Name,Last Name,Email,Company,City\nAnn,Lee,ann@example.com,Acme,Ulm\nBob,Roe,bob@example.com,,Bonn\n"
 

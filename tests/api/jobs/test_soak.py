@@ -14,10 +14,10 @@ import psycopg
 import pytest
 
 from database.roles import APP_ROLE
+from tests import ROOT
 from tests.api.jobs import pooler, soak_worker
 from tests.business_clock import BUSINESS_NOW
 
-ROOT = Path(__file__).parent.parent.parent.parent
 SECONDS = 90.0
 JOBS, HOPELESS, WORKERS, MAX_ATTEMPTS = 4000, 20, 4, 5
 SIGNALS = [signal.SIGKILL] * 6 + [signal.SIGSTOP] * 4 + [signal.SIGTERM] * 2

@@ -1,6 +1,6 @@
 import re
 
-from tests.architecture.tree import ROOT
+from tests import ROOT
 
 
 def test_the_documented_live_query_is_the_one_that_is_run() -> None:

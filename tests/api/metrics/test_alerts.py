@@ -1,5 +1,4 @@
 import re
-from pathlib import Path
 
 import httpx
 import pytest
@@ -7,10 +6,11 @@ from fastapi import FastAPI
 
 from api.metrics.service import JobMetrics
 from api.scraping import Scrapes
+from tests import ROOT
 
 pytestmark = pytest.mark.anyio
 
-RUNBOOK = Path(__file__).parent.parent.parent.parent / "docs" / "runbook.md"
+RUNBOOK = ROOT / "docs" / "runbook.md"
 NAME = re.compile(r"salesmatter_(?!app\b|engine\b)\w+|process_\w+")
 SUFFIX = re.compile(r"_(bucket|count|sum)$")
 ALERTS = 8

@@ -15,12 +15,12 @@ from api.metrics.service import JobMetrics, Outcome, watching
 from api.resources import Services
 from api.scraping import Scrapes, serving
 from database.roles import owner_url
+from tests import ROOT
 from tests.api.metrics.conftest import Queue, scrape
 
 pytestmark = pytest.mark.anyio
 
 SOON = 60.0
-ROOT = Path(__file__).parent.parent.parent.parent
 
 
 @pytest.fixture

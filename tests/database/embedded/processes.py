@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-REPOSITORY = Path(__file__).parents[3]
+from tests import ROOT
+
 PATIENCE = 5.0
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has a stand-in user")
@@ -32,7 +33,7 @@ server.stop()
 def another_process(home: Path, command: tuple[str, ...] = (sys.executable,)) -> Iterator[tuple[int, str, bool]]:
     """A process that starts or joins the server of `home` and keeps it: its id, the URL, whether it owns."""
     process = subprocess.Popen(
-        [*command, "-c", OWNER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        [*command, "-c", OWNER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert process.stdout is not None
     try:

@@ -11,8 +11,8 @@ import pytest
 from database.embedded import EmbeddedPostgresError, start
 from database.embedded_binaries import find_binaries
 from database.embedded_process import server_processes
+from tests import ROOT
 from tests.database.embedded.processes import (
-    REPOSITORY,
     accepts,
     another_process,
     as_root,
@@ -115,7 +115,7 @@ def test_ordinary_user(home: Path) -> None:
     """An ordinary user starts, uses and ends a server in a home of their own."""
     nobody = pwd.getpwnam("nobody")
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
-    libraries = os.pathsep.join([str(REPOSITORY), str(find_binaries(None).parents[2])])
+    libraries = os.pathsep.join([str(ROOT), str(find_binaries(None).parents[2])])
     drop = shutil.which("setpriv")
     if drop is None:
         pytest.skip("setpriv is not installed")
@@ -123,7 +123,7 @@ def test_ordinary_user(home: Path) -> None:
         command: tuple[str, ...] = (drop, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups")
         command += ("/usr/bin/env", f"PYTHONPATH={libraries}", "PYTHONDONTWRITEBYTECODE=1", python)
         probe = [*command, "-c", "import database.embedded"]
-        if subprocess.run(probe, check=False, capture_output=True, cwd=REPOSITORY).returncode == 0:
+        if subprocess.run(probe, check=False, capture_output=True, cwd=ROOT).returncode == 0:
             break
     else:
         pytest.skip("no Python that the user nobody can run has the packages")
