@@ -23,8 +23,8 @@ from database.engine import create_pool
 from database.roles import ENGINE_ROLE, owner_url, role_url
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports
-from tests.api.outreach import outreach
 from tests.api.running import RunJobs
+from tests.api.sending_workspace import outreach
 from tests.api.states import states
 from tests.sandbox import sandbox
 

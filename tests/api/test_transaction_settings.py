@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 
 from api.resources import Services
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.transaction_settings import outlived, read_settings, setting_names
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,8 @@ from api.resources import Services
 from database.roles import connect, owner_url
 from orchestration.run import sync_and_build
 from tests.api.analytics.recount import NAMES, Figures, recount
-from tests.api.outreach import Outreach
 from tests.api.running import stop_clock
+from tests.api.sending_workspace import Outreach
 from tests.business_clock import business_now
 from tests.sandbox import Sandbox, running_sandbox
 

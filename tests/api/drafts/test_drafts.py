@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ from ai.settings import AiSettings
 from api.drafts.service import similarity
 from api.resources import Services
 from tests.ai.langfuse_receiver import LangfuseReceiver, receiving
-from tests.api.outreach import Outreach
 from tests.api.replies.test_replies import reply
+from tests.api.sending_workspace import Outreach
 
 
 @pytest.fixture

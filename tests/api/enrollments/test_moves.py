@@ -7,7 +7,7 @@ from api.enrollments import service
 from api.resources import Services
 from database.tenancy import Scope, transaction
 from domain.enrollment import EnrollmentEvent
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from api.resources import Services
 from database.tenancy import Scope, transaction
 from domain.suppression import suppression_hash
 from tests.api.conftest import RunJobs
-from tests.api.outreach import Outreach
-from tests.api.people import NOBODY, add, add_list, count_of
+from tests.api.lead_requests import NOBODY, add, add_list, count_of
+from tests.api.sending_workspace import Outreach
 from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio

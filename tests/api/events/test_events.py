@@ -7,7 +7,7 @@ import pytest
 from api.resources import Services
 from database import jobs
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.business_clock import BUSINESS_NOW
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from api.accounts import service
 from api.resources import Services
 from database.roles import libpq_url, owner_url
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.business_clock import business_now
 
 pytestmark = pytest.mark.anyio

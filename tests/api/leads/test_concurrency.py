@@ -9,7 +9,7 @@ from sqlalchemy import select
 from api.resources import Services
 from database.models import Lead, LeadList
 from database.tenancy import Scope, transaction
-from tests.api.people import add, add_list, count_of, leads_of
+from tests.api.lead_requests import add, add_list, count_of, leads_of
 
 pytestmark = pytest.mark.anyio
 

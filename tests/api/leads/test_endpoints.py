@@ -3,7 +3,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.people import NOBODY, add, add_list, count_of, leads_of
+from tests.api.lead_requests import NOBODY, add, add_list, count_of, leads_of
 
 pytestmark = pytest.mark.anyio
 

@@ -1,3 +1,3 @@
-from tests.api.people import base
+from tests.api.lead_requests import base
 
 __all__ = ["base"]

@@ -10,7 +10,7 @@ from api.leads import service as leads
 from api.lists import service
 from api.resources import Services
 from database.tenancy import Scope, transaction
-from tests.api.people import add_list, leads_of
+from tests.api.lead_requests import add_list, leads_of
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import RunJobs
-from tests.api.people import NOBODY, add, add_list, count_of, leads_of
+from tests.api.lead_requests import NOBODY, add, add_list, count_of, leads_of
 
 pytestmark = pytest.mark.anyio
 

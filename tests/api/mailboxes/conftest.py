@@ -11,7 +11,7 @@ import pytest
 from api.clock import Clock
 from api.resources import Services
 from tests.api.mailboxes.dovecot import PASSWORD, PROGRAM, Dovecot, serving
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 MISSING = "no dovecot on this machine (Debian: dovecot-imapd)"
 

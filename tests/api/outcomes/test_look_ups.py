@@ -8,7 +8,7 @@ import pytest
 
 from api.resources import Services
 from tests.api.outcomes.worlds import behave, claimed_ago, look_now, one_of, unknown_send
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

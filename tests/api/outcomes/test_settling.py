@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from api.resources import Services
 from tests.api.accounts.conftest import Accounts
 from tests.api.outcomes.worlds import behave, claimed_ago, one_of, settle, unknown_send
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.api.waiting import until_waiting
 from tests.business_clock import BUSINESS_NOW, business_now
 

@@ -11,7 +11,7 @@ from api.sending import service as sending
 from api.sending.service import Claimed, Request
 from database.tenancy import Scope, transaction
 from tests.api.outcomes.worlds import behave, claimed_ago, one_of, sweep, unknown_send
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

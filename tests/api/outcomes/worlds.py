@@ -7,7 +7,7 @@ import psycopg
 from api.resources import Services
 from database import jobs
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.business_clock import BUSINESS_NOW
 
 SEEN, HIDDEN = {"v1_visible_in_legacy": True}, {"v1_visible_in_legacy": False}

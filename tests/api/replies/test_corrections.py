@@ -5,9 +5,9 @@ import psycopg
 import pytest
 
 from api.resources import Services
-from tests.api.outreach import Outreach
 from tests.api.replies.test_replies import deliver, reply
 from tests.api.running import stop_clock
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.business_clock import business_now
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ from api.workspaces.service import find_workspace
 from benchmarks.campaign import Recipient, simulate
 from database.tenancy import Scope, transaction
 from domain.schedule import StepDelay
-from tests.api.outreach import Outreach
 from tests.api.running import stop_clock
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from api.sending.judge import Lost, Never, NotNow
 from api.sending.service import Acceptance, Claimed, Request
 from database import jobs
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.api.waiting import until_waiting
 
 pytestmark = pytest.mark.anyio

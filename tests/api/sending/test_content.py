@@ -15,7 +15,7 @@ from api.sending.content import Identity, compose, inlined
 from api.settings import ApiSettings
 from database.roles import owner_url
 from everlytic.models import Address, Mail
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ from api.resources import Services
 from api.sending import service
 from api.sending.service import Request
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
 from tests.api.running import RunJobs
+from tests.api.sending_workspace import Outreach
 from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

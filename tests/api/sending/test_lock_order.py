@@ -13,7 +13,7 @@ from api.sending import service as sending
 from api.sending.judge import Never, NotNow
 from api.sending.service import Claimed, Request
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ import pytest
 from api.resources import Services
 from api.settings import ApiSettings
 from domain.breaker import OPENS_AFTER, PROBE_HOLD, QUOTA_WAIT
-from tests.api.outreach import Outreach
 from tests.api.running import RunJobs
+from tests.api.sending_workspace import Outreach
 from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 
 from api.resources import Services
 from tests.api.outcomes.worlds import behave, look_now, one_of
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

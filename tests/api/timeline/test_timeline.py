@@ -7,8 +7,8 @@ import pytest
 
 from api.clock import Clock
 from api.resources import Services
-from tests.api.outreach import Outreach
-from tests.api.people import add
+from tests.api.lead_requests import add
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from api.sending import service as sending
 from api.sending.service import Claimed, Request
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

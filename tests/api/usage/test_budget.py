@@ -1,7 +1,7 @@
 import pytest
 
 from tests.ai.stub_openai import Reply, StubOpenAI
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from api.resources import Services
 from api.suppressions.tokens import unsubscribe_token
 from api.workspaces import service as workspaces
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

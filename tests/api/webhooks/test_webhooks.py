@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from api.resources import Services
 from api.workspaces import service as workspaces
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from api.resources import Services
 from api.workspaces import service
 from database.roles import connect, owner_url
 from database.tenancy import Scope, transaction
-from tests.api.outreach import Outreach
+from tests.api.sending_workspace import Outreach
 from tests.api.waiting import until_waiting
 from tests.business_clock import BUSINESS_NOW
 
