@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import Forbidden, Unauthorized, problem_response
+from api.http.errors import Forbidden, Unauthorized, problem_response
 from api.metrics.service import Queue, RequestMetrics, exposition
 
 PATH = "/metrics"

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.app import create_app_from_environment
+from api.http.logs import write_json_lines
 from api.live.service import Follower
-from api.logs import write_json_lines
 
 STOP_WITHIN_SECONDS = 5
 

@@ -14,9 +14,9 @@ from sqlalchemy.engine import URL
 
 from ai.run import warm
 from ai.settings import AiSettings
+from api.http.resources import Services, open_services
 from api.jobs.engine import Engine, EngineSettings
 from api.metrics.service import JobMetrics, process_registry, watching
-from api.resources import Services, open_services
 from api.scraping import Scrapes, serving
 from api.settings import ApiSettings
 from api.tasks import tasks

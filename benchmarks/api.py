@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
-from api.pagination import NEWEST_FIRST, Cursors, PageRequest
+from api.http.pagination import NEWEST_FIRST, Cursors, PageRequest
 from benchmarks import leads
 from benchmarks.bare_driver import bare_connection, running
 from benchmarks.bare_route import Order

@@ -5,7 +5,7 @@ import signal
 
 from sqlalchemy.engine import URL
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.jobs.engine import Engine, Task, Work
 from api.worker import QUEUE_CONNECTIONS
 from database.engine import create_pool

@@ -25,7 +25,7 @@ from database.settings import DatabaseSettings
 from salesmatter import checkout
 
 FOLDERS = ("api/sending",)
-FILES = ("api/batches.py", "api/jobs/engine.py", "api/jobs/work.py", "everlytic/client.py", "database/tenancy.py")
+FILES = ("api/http/batches.py", "api/jobs/engine.py", "api/jobs/work.py", "everlytic/client.py", "database/tenancy.py")
 """The send path: where it can be cut."""
 SENDING = "api/sending/tasks.py"
 """Where a worker comes to when it has mails to send."""

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ai.settings import AiSettings
-from api.clock import Clock
+from api.http.clock import Clock
+from api.http.resources import Services, open_services
 from api.jobs.engine import Engine, EngineSettings
-from api.resources import Services, open_services
 from api.settings import ApiSettings
 from api.tasks import tasks
 from api.workspaces.service import find_workspace

@@ -88,7 +88,7 @@ def api(host: Host = "127.0.0.1", port: ApiPort = 8000) -> None:
 def worker() -> None:
     """Do background work: drafts, sends, webhooks, replies."""
     from ai.settings import AiSettings
-    from api.logs import write_json_lines
+    from api.http.logs import write_json_lines
     from api.settings import ApiSettings
     from api.worker import work
     from salesmatter.stack import database_in_environment

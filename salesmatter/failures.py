@@ -21,8 +21,8 @@ def sentence_for(error: Exception) -> str | None:
 
 def _of_rooms(error: Exception) -> str | None:
     from ai.errors import AiError
-    from api.clock import InvalidClock
-    from api.errors import ApiError
+    from api.http.clock import InvalidClock
+    from api.http.errors import ApiError
     from database.errors import DatabaseError
     from domain.errors import DomainError
     from everlytic.errors import EverlyticError

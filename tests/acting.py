@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import NEWEST_FIRST, Cursors, PageRequest
+from api.http.pagination import NEWEST_FIRST, Cursors, PageRequest
 from database.base import Base
 from database.engine import create_pool
 from database.roles import APP_ROLE, owner_url, role_url

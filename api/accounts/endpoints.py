@@ -18,11 +18,11 @@ from api.accounts.schemas import (
     UserIn,
     UserOut,
 )
-from api.dependencies import AdminDep, CallerDep, PageDep
-from api.errors import AlreadyExists, Conflict, Forbidden, NotFound, PreconditionFailed, responses
-from api.pagination import Page, to_page
-from api.preconditions import IfMatch
-from api.routing import KeyId, UserId, room_router
+from api.http.dependencies import AdminDep, CallerDep, PageDep
+from api.http.errors import AlreadyExists, Conflict, Forbidden, NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import KeyId, UserId, room_router
 from database.models import UserRole
 
 router = room_router("/api", "accounts")

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.direct import Named, fetch
 from database.models import Account, ApiKey, User, UserRole
 from database.tenancy import RANDOM_PAGE_COST, STATEMENT_TIMEOUT

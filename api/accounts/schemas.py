@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from api.workspaces.schemas import EmailAddress, Name
 from database.models import UserRole
 

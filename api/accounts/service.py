@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import repository
-from api.errors import AlreadyExists, Conflict, Forbidden, NotFound, Unauthorized
-from api.pagination import PageRequest
-from api.tokens import Claims
+from api.http.errors import AlreadyExists, Conflict, Forbidden, NotFound, Unauthorized
+from api.http.pagination import PageRequest
+from api.http.tokens import Claims
 from database.direct import Named
 from database.models import Account, ApiKey, User, UserRole, Workspace
 from database.secrets import credential_hash, new_token

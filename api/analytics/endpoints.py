@@ -21,11 +21,11 @@ from api.analytics.schemas import (
     DayMetrics,
 )
 from api.analytics.service import NotBuilt
-from api.dependencies import Member, MemberDep
-from api.errors import NotFound, responses
-from api.pagination import Page, PageRequest, sorted_by
-from api.periods import Days, End, Period, Start
-from api.routing import room_router
+from api.http.dependencies import Member, MemberDep
+from api.http.errors import NotFound, responses
+from api.http.pagination import Page, PageRequest, sorted_by
+from api.http.periods import Days, End, Period, Start
+from api.http.routing import room_router
 
 router = room_router("/api/metrics/{workspaceId}", "analytics")
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.pagination import Filter, Wire
+from api.http.pagination import Filter, Wire
 
 Count = int | None
 Rate = float | None

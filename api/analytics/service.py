@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.analytics import repository
 from api.analytics.repository import COUNTS, RATES, Slice
 from api.analytics.schemas import CampaignFilter
-from api.errors import NotFound
-from api.pagination import PageRequest
-from api.periods import Days, Period
+from api.http.errors import NotFound
+from api.http.pagination import PageRequest
+from api.http.periods import Days, Period
 from database.direct import Named
 
 IN_MEMORY_BYTES = 4 * 1024 * 1024

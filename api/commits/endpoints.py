@@ -3,10 +3,10 @@
 from fastapi import status
 
 from api.commits import service
-from api.dependencies import MemberDep
-from api.errors import Conflict, NotFound, responses
+from api.http.dependencies import MemberDep
+from api.http.errors import Conflict, NotFound, responses
+from api.http.routing import ImportId, room_router
 from api.imports.schemas import ImportOut
-from api.routing import ImportId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
 

@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy.exc import DataError, IntegrityError
 
 from api.commits import service
+from api.http.resources import Services
 from api.jobs.engine import Unrecoverable, Work
-from api.resources import Services
 
 
 async def commit_import(work: Work[Services]) -> None:

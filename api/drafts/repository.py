@@ -24,7 +24,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments.repository import among, unmailable
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, Sequence, SequenceStep, Workspace
 from domain.draft import DraftEvent, DraftStatus, sources_of
 from domain.enrollment import LIVE

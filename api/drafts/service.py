@@ -21,8 +21,8 @@ from api.drafts import repository
 from api.drafts.repository import Material
 from api.drafts.schemas import Approval, ApprovalStatus
 from api.enrollments.service import GENERATE_DRAFT
-from api.errors import Conflict, NotFound
-from api.pagination import PageRequest
+from api.http.errors import Conflict, NotFound
+from api.http.pagination import PageRequest
 from api.sequences.service import generation_input
 from database import jobs
 from database.models import EmailDraft

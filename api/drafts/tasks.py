@@ -6,8 +6,8 @@ from ai.registry import EMAIL_GENERATION
 from ai.run import run
 from api.drafts import service
 from api.drafts.service import Written
+from api.http.resources import Services
 from api.jobs.engine import Work
-from api.resources import Services
 from api.suppressions.tokens import unsubscribe_url
 from api.usage.service import ai_context
 

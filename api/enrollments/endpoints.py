@@ -5,7 +5,6 @@ from uuid import UUID
 
 from fastapi import Query
 
-from api.dependencies import Member, MemberDep, PageDep
 from api.enrollments import service
 from api.enrollments.schemas import (
     BulkAction,
@@ -19,12 +18,13 @@ from api.enrollments.schemas import (
     StopIn,
 )
 from api.enrollments.service import Moved
-from api.errors import Conflict, NotFound, PreconditionFailed, responses
+from api.http.dependencies import Member, MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import EnrollmentId, LeadId, SequenceId, room_router
 from api.leads import service as leads
 from api.leads.schemas import LeadDetail
-from api.pagination import Page, to_page
-from api.preconditions import IfMatch
-from api.routing import EnrollmentId, LeadId, SequenceId, room_router
 from api.sequences import service as sequences
 from api.sequences.schemas import SequenceDetail
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus

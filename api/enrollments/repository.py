@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from api.suppressions.repository import suppressed
 from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, SequenceStep
 from domain.draft import DraftEvent, DraftStatus

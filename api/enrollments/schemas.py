@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from domain.enrollment import EnrollmentStatus
 
 MOST_LEADS = 100_000

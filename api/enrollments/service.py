@@ -12,10 +12,10 @@ import holidays
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments import repository
-from api.errors import Conflict, NotFound
+from api.http.errors import Conflict, NotFound
+from api.http.pagination import PageRequest
 from api.leads import service as leads
 from api.lists import service as lists
-from api.pagination import PageRequest
 from api.sequences import service as sequences
 from api.workspaces.service import RESUME_SENDS
 from database import jobs

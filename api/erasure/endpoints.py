@@ -2,10 +2,10 @@
 
 from fastapi import status
 
-from api.dependencies import MemberDep
 from api.erasure import service
-from api.errors import NotFound, responses
-from api.routing import LeadId, room_router
+from api.http.dependencies import MemberDep
+from api.http.errors import NotFound, responses
+from api.http.routing import LeadId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
 

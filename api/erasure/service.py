@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.enrollments import service as enrollments
 from api.erasure import repository
 from api.erasure.repository import Traces
-from api.errors import NotFound
+from api.http.errors import NotFound
 from api.imports import service as imports
 from api.leads import service as leads
 from api.suppressions import service as suppressions

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from api.erasure import service
 from api.erasure.service import Person
+from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
-from api.resources import Services
 
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 
-from api.dependencies import MemberDep, ServicesDep
-from api.errors import NotFound, responses
 from api.events import service
 from api.events.schemas import EventFilter, EventOut, EventSort
-from api.pagination import Page, PageRequest, sorted_by, to_page
-from api.routing import EventId, Route, room_router
+from api.http.dependencies import MemberDep, ServicesDep
+from api.http.errors import NotFound, responses
+from api.http.pagination import Page, PageRequest, sorted_by, to_page
+from api.http.routing import EventId, Route, room_router
 from api.suppressions import page as pages
 from api.suppressions.tokens import InvalidToken, read_unsubscribe_token
 from database.tenancy import Scope, transaction

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.events.schemas import EventFilter
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.direct import Named, fetch
 from database.models import (
     EmailDraft,

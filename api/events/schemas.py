@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from api.pagination import Filter, Wire
+from api.http.pagination import Filter, Wire
 from database.models import EmailEventType
 
 EventVerdict = Literal["human", "machine"]

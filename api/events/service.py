@@ -10,15 +10,15 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments import service as enrollments
-from api.errors import NotFound
 from api.events import repository
 from api.events.judging import Judging, Known
 from api.events.reading import Heard, read_rows
 from api.events.repository import Message, NewEvent, StoredCallback, StoredDelivery
 from api.events.schemas import EventFilter
 from api.guards import service as guards
+from api.http.errors import NotFound
+from api.http.pagination import PageRequest
 from api.outcomes import service as outcomes
-from api.pagination import PageRequest
 from api.sending import service as sending
 from api.sending.service import Acceptance
 from api.suppressions import service as suppressions

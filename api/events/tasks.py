@@ -1,8 +1,8 @@
 """Applying what the provider told us."""
 
 from api.events import service
+from api.http.resources import Services
 from api.jobs.engine import Work
-from api.resources import Services
 
 
 async def apply_provider_events(work: Work[Services]) -> None:

@@ -7,13 +7,13 @@ from typing import IO, Annotated
 from fastapi import Form, UploadFile, status
 from fastapi.responses import StreamingResponse
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, TooLarge, responses
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, TooLarge, responses
+from api.http.pagination import Page, to_page
+from api.http.routing import ImportId, room_router
 from api.imports import service
 from api.imports.schemas import ImportOut, MappingIn
 from api.lists.schemas import ListName
-from api.pagination import Page, to_page
-from api.routing import ImportId, room_router
 from database.models import DuplicatePolicy
 
 router = room_router("/api/workspaces/{workspaceId}/imports", "imports")

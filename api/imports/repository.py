@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, false, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.landing import copy_in, open_landing
 from database.models import LeadImport, LeadImportBlock, LeadImportChange, LeadImportMapping, LeadImportRow
 from domain.lead_import import ImportEvent, sources_of

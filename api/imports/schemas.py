@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from ai.workflows.csv_mapping.state import DecidedBy, Target
+from api.http.pagination import Wire
 from api.leads.schemas import FieldName
-from api.pagination import Wire
 from database.models import DuplicatePolicy
 from domain.lead_import import ImportState
 

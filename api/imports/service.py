@@ -20,14 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.registry import CSV_MAPPING, graph_of
 from ai.run import run
 from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
-from api.errors import Conflict, Malformed, NotFound
+from api.http.errors import Conflict, Malformed, NotFound
+from api.http.pagination import PageRequest
+from api.http.resources import Services
 from api.imports import repository
 from api.imports.packing import LINE, cells_of, mentioning, pack, unpack, without
 from api.imports.repository import Block, Span
 from api.imports.values import Reading, judge, reading_of
 from api.leads.schemas import MAX_NAME_CHARACTERS
-from api.pagination import PageRequest
-from api.resources import Services
 from api.tabular.blocks import frames, read_layout
 from api.tabular.errors import UnreadableFile
 from api.tabular.layout import Layout

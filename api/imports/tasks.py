@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
+from api.http.resources import Services
 from api.imports import service
 from api.jobs.engine import Deferred, Work
-from api.resources import Services
 
 
 async def expire_import(work: Work[Services]) -> None:

@@ -18,7 +18,7 @@ from email.parser import BytesHeaderParser
 from email.utils import getaddresses, parsedate_to_datetime
 from uuid import UUID
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 from api.inbound.charsets import codec_of, storable
 from api.inbound.words import text_in
 from domain.bounded_mime import PartsNestTooDeep, parse_message

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import formataddr
 from typing import Any, Literal
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 from api.inbound.charsets import storable
 from api.inbound.message import (
     MOST_ADDRESS,

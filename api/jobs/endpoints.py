@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AwareDatetime
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, responses
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, responses
+from api.http.pagination import Page, to_page
+from api.http.routing import JobId, room_router
 from api.jobs import service
 from api.jobs.schemas import JobFilter, JobOut, JobsRetried, JobsRetry, JobType
-from api.pagination import Page, to_page
-from api.routing import JobId, room_router
 from database.models import JobStatus
 
 router = room_router("/api/workspaces/{workspaceId}/jobs", "jobs")

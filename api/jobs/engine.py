@@ -21,8 +21,8 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.clock import Clock
-from api.errors import WorkspaceGone
+from api.http.clock import Clock
+from api.http.errors import WorkspaceGone
 from api.jobs import repository
 from api.jobs.housekeeping import FIRST, Housekeeping
 from api.jobs.repository import Claim, Claimed, Ending, Wanted

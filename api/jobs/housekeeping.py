@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.clock import EPOCH, Clock
+from api.http.clock import EPOCH, Clock
 from api.jobs.work import EngineSettings, Task
 from api.metrics.service import JobObserver, Outcome
 from database import jobs

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.http.pagination import PageRequest, paged
 from api.jobs.schemas import JobFilter
-from api.pagination import PageRequest, paged
 from database.direct import fetch
 from database.models import JobStatus, ScheduledJob
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from database.models import JobStatus
 
 JobType = Annotated[str, Field(pattern="^[a-z_]{1,100}$")]

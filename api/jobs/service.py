@@ -7,10 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import Conflict, NotFound
+from api.http.errors import Conflict, NotFound
+from api.http.pagination import PageRequest
 from api.jobs import repository
 from api.jobs.schemas import JobFilter
-from api.pagination import PageRequest
 from database.jobs import DEFAULT_MAX_ATTEMPTS
 from database.models import JobStatus, ScheduledJob
 from domain.job import JobEvent, next_status, sources_of

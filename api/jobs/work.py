@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.clock import Clock
+from api.http.clock import Clock
 from database.tenancy import Scope, transaction
 
 R = TypeVar("R")

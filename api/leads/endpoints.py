@@ -5,8 +5,19 @@ from typing import Annotated
 from fastapi import Depends, Query, status
 from pydantic import ValidationError
 
-from api.dependencies import MemberDep
-from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound, PreconditionFailed, field_problems, responses
+from api.http.dependencies import MemberDep
+from api.http.errors import (
+    AlreadyExists,
+    Conflict,
+    FieldProblem,
+    NotFound,
+    PreconditionFailed,
+    field_problems,
+    responses,
+)
+from api.http.pagination import Page, PageRequest, sorted_by, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import LeadId, room_router
 from api.leads import service
 from api.leads.merging import RowStatus, Values
 from api.leads.schemas import (
@@ -20,9 +31,6 @@ from api.leads.schemas import (
     LeadOut,
     LeadSort,
 )
-from api.pagination import Page, PageRequest, sorted_by, to_page
-from api.preconditions import IfMatch
-from api.routing import LeadId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
 

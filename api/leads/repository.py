@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.http.pagination import PageRequest
 from api.leads.schemas import LeadFilter
-from api.pagination import PageRequest
 from database.direct import Named, fetch
 from database.models import Lead, LeadEventRecord
 from domain.lead import LeadEvent, next_status, sources_of

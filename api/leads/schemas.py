@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from api.errors import FieldProblem
+from api.http.errors import FieldProblem
+from api.http.pagination import Filter, Wire
 from api.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
-from api.pagination import Filter, Wire
 from api.suppressions.schemas import WITHOUT_NUL
 from api.workspaces.schemas import EmailAddress, Timezone
 from database.models import DuplicatePolicy

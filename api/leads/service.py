@@ -9,12 +9,12 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import AlreadyExists, Conflict, FieldProblem, NotFound
+from api.http.errors import AlreadyExists, Conflict, FieldProblem, NotFound
+from api.http.pagination import PageRequest
 from api.leads import repository
 from api.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Values, fold
 from api.leads.schemas import BulkRow, LeadDetail, LeadFilter, LeadOut
 from api.lists import service as lists
-from api.pagination import PageRequest
 from api.suppressions import service as suppressions
 from database.direct import Named
 from database.models import DuplicatePolicy, Lead

@@ -2,13 +2,13 @@
 
 from fastapi import status
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import NotFound, PreconditionFailed, responses
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import ListId, room_router
 from api.lists import service
 from api.lists.schemas import LeadListChange, LeadListIn, LeadListOut
-from api.pagination import Page, to_page
-from api.preconditions import IfMatch
-from api.routing import ListId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/lead-lists", "leads")
 

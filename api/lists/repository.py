@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.landing import allow_long_statements
 from database.models import Lead, LeadList
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 
 ListName: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 

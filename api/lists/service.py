@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import NotFound
+from api.http.errors import NotFound
+from api.http.pagination import PageRequest
 from api.lists import repository
-from api.pagination import PageRequest
 from database.models import LeadList
 
 NO_SUCH_LIST = "There is no such lead list."

@@ -9,12 +9,12 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 from starlette.types import ASGIApp, Scope
 
-from api.dependencies import Member, SnapshotDep
-from api.errors import Malformed, NotAvailable, NotFound, responses
+from api.http.dependencies import Member, SnapshotDep
+from api.http.errors import Malformed, NotAvailable, NotFound, responses
+from api.http.middleware import etag_of
+from api.http.routing import room_router
 from api.live.asking import SERVER_ERROR, Answer, ask
 from api.live.schemas import LiveBatch
-from api.middleware import etag_of
-from api.routing import room_router
 
 router = room_router("/api/workspaces/{workspaceId}/live", "live")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 
 
 class LiveResult(Wire):

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.errors import problem_response
+from api.http.errors import problem_response
 from api.live.patches import Change
 from api.live.queries import DELTA, OK, Reader, Result, SharedQueries, SharedQuery
 from api.live.service import Follower

@@ -2,13 +2,13 @@
 
 from fastapi import status
 
-from api.dependencies import AdminDep, MemberDep
-from api.errors import Forbidden, NotFound, PreconditionFailed, responses
+from api.http.dependencies import AdminDep, MemberDep
+from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
+from api.http.preconditions import IfMatch
+from api.http.routing import room_router
 from api.mailboxes import service
 from api.mailboxes.schemas import USUAL_PORTS, MailboxIn, MailboxOut
 from api.mailboxes.service import Settings
-from api.preconditions import IfMatch
-from api.routing import room_router
 
 router = room_router("/api/workspaces/{workspaceId}/mailbox", "mailboxes")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from database.models import MailboxSecurity
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"

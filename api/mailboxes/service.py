@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import NotFound
+from api.http.errors import NotFound
 from api.inbound import service as inbound
 from api.inbound.message import InboundMessage
 from api.mailboxes import repository

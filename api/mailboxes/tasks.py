@@ -8,14 +8,14 @@ from contextlib import aclosing
 from datetime import datetime
 from uuid import UUID
 
-from api.errors import Malformed, WorkspaceGone
+from api.http.errors import Malformed, WorkspaceGone
+from api.http.resources import Services
 from api.inbound.message import read_message
 from api.jobs.engine import Deferred, Work
 from api.mailboxes import service
 from api.mailboxes.connection import Account, Arrival, MailboxFault, MailboxRefused
 from api.mailboxes.imap import Folder, opened
 from api.mailboxes.service import Arrived, Progress
-from api.resources import Services
 from database.models import Mailbox, MailboxSecurity
 from database.secrets import UndecipherableSecret
 

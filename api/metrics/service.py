@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.metrics import repository
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Query
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, responses
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, responses
+from api.http.pagination import Page, to_page
+from api.http.routing import DraftId, room_router
 from api.outcomes import service
 from api.outcomes.schemas import SettleIn, SettlementOut, UnknownSendOut
-from api.pagination import Page, to_page
-from api.routing import DraftId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/unknown-sends", "unknown sends")
 ONE = "/{draftId}"

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.enrollments.repository import among
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.models import (
     EmailDraft,
     EmailEvent,

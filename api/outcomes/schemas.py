@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from database.models import EmailEventType
 
 

@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.drafts import service as drafts
 from api.drafts.service import SEND_EMAIL
 from api.enrollments.service import GENERATE_DRAFT
-from api.errors import Conflict, NotFound
+from api.http.errors import Conflict, NotFound
+from api.http.pagination import PageRequest
 from api.leads import service as leads
 from api.outcomes import repository
 from api.outcomes.schemas import Decision, UnknownSendOut
-from api.pagination import PageRequest
 from api.sending import service as sending
 from api.sending.service import RECONCILE_SEND, Acceptance
 from api.workspaces import service as workspaces

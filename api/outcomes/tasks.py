@@ -3,9 +3,9 @@
 from datetime import timedelta
 from uuid import UUID
 
+from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
 from api.outcomes import service
-from api.resources import Services
 from api.sending import service as sending
 from api.sending.service import Acceptance
 from everlytic.errors import EverlyticError

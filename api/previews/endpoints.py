@@ -1,11 +1,11 @@
 """HTTP for previews."""
 
-from api.dependencies import MemberDep
-from api.errors import Conflict, NotFound, responses
+from api.http.dependencies import MemberDep
+from api.http.errors import Conflict, NotFound, responses
+from api.http.routing import ImportId, room_router
 from api.previews import service
 from api.previews.schemas import Preview, PreviewRow, PreviewSamples, SampleValues, differences
 from api.previews.service import Sample
-from api.routing import ImportId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
 

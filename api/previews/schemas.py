@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic.alias_generators import to_camel
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from domain.lead import LeadSegment
 
 FieldValue = str | int | float | bool | None

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import NotFound, responses
-from api.pagination import Page, PageRequest, sorted_by, to_page
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import NotFound, responses
+from api.http.pagination import Page, PageRequest, sorted_by, to_page
+from api.http.routing import ReplyId, room_router
 from api.replies import service
 from api.replies.schemas import CorrectionIn, CorrectionOut, ReplyFilter, ReplyOut, ReplySort
 from api.replies.service import Meaning
-from api.routing import ReplyId, room_router
 
 router = room_router("/api/workspaces/{workspaceId}/replies", "replies")
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from api.replies.schemas import ReplyFilter
 from database.models import EmailDraft, Reply, ReplyCorrection
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, model_validator
 
 from ai.workflows.intent_classification.state import Intent
-from api.pagination import Filter, Wire
+from api.http.pagination import Filter, Wire
 from api.usage.schemas import GenerationOut
 
 __all__ = ["CorrectionIn", "CorrectionOut", "Intent", "ReplyFilter", "ReplyOut", "ReplySort"]

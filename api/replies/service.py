@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
 from api.enrollments import service as enrollments
-from api.errors import NotFound
+from api.http.errors import NotFound
+from api.http.pagination import PageRequest
 from api.leads import service as leads
-from api.pagination import PageRequest
 from api.replies import repository
 from api.replies.schemas import ReplyFilter
 from api.sending import service as sending

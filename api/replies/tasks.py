@@ -4,9 +4,9 @@ from uuid import UUID
 
 from ai.registry import INTENT_CLASSIFICATION
 from ai.run import run
+from api.http.resources import Services
 from api.jobs.engine import Work
 from api.replies import service
-from api.resources import Services
 from api.usage.service import ai_context
 
 

@@ -1,8 +1,8 @@
 """HTTP for what the engine would do, and why."""
 
-from api.dependencies import MemberDep
-from api.errors import Conflict, NotFound, responses
-from api.routing import EnrollmentId, room_router
+from api.http.dependencies import MemberDep
+from api.http.errors import Conflict, NotFound, responses
+from api.http.routing import EnrollmentId, room_router
 from api.sending import service
 from api.sending.schemas import ConsideredOut, Explanation
 from domain.enrollment import EnrollmentStatus

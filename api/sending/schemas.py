@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from domain.enrollment import EnrollmentStatus
 from domain.schedule import Constraint
 

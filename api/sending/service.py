@@ -15,7 +15,7 @@ from api.drafts import service as drafts
 from api.drafts.service import SEND_EMAIL
 from api.enrollments import service as enrollments
 from api.enrollments.service import GENERATE_DRAFT
-from api.errors import NotFound
+from api.http.errors import NotFound
 from api.leads import service as leads
 from api.pacing import service as pacing
 from api.sending import judge, repository

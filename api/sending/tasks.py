@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
+from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
-from api.resources import Services
 from api.sending import service
 from api.sending.content import Identity, compose
 from api.sending.judge import Forbidden, Lost, Never, NotNow

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import Query, status
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, PreconditionFailed, responses
-from api.pagination import Page, to_page
-from api.preconditions import IfMatch
-from api.routing import SequenceId, StepId, room_router
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import SequenceId, StepId, room_router
 from api.sequences import service
 from api.sequences.schemas import (
     Progress,

@@ -8,7 +8,7 @@ from sqlalchemy import Select, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.models import EmailDraft, LeadEnrollment, Sequence, SequenceStep
 from domain.sequence import SequenceEvent, next_status, sources_of
 

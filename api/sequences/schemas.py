@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool, model_validator
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from database.models import Sequence, SequenceStep
 from domain.sequence import SequenceStatus
 

@@ -7,10 +7,10 @@ from typing import IO, Annotated
 from fastapi import Form, Query, Response, UploadFile, status
 from fastapi.responses import StreamingResponse
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import Forbidden, NotFound, TooLarge, responses
-from api.pagination import Page, to_page
-from api.routing import SuppressionId, room_router
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import Forbidden, NotFound, TooLarge, responses
+from api.http.pagination import Page, to_page
+from api.http.routing import SuppressionId, room_router
 from api.suppressions import service
 from api.suppressions.schemas import (
     InvalidLine,

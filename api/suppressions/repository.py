@@ -27,7 +27,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.landing import allow_long_statements, copy_out, land
 from database.models import Lead, Suppression, SuppressionRemoval
 from domain.suppression import OWN_WORD, SuppressionReason

@@ -14,8 +14,8 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import Forbidden, NotFound, TooLarge
-from api.pagination import PageRequest
+from api.http.errors import Forbidden, NotFound, TooLarge
+from api.http.pagination import PageRequest
 from api.suppressions import repository
 from api.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, read_file, read_rows
 from api.tabular.text import reading_text

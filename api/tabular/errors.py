@@ -1,6 +1,6 @@
 """What is said of a file that cannot be read as a table."""
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 
 
 class UnreadableFile(Malformed):

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import NotFound, responses
-from api.pagination import Page
-from api.routing import LeadId, room_router
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import NotFound, responses
+from api.http.pagination import Page
+from api.http.routing import LeadId, room_router
 from api.timeline import service
 from api.timeline.schemas import TimelineItem
 

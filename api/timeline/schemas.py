@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 
 
 class TimelineKind(StrEnum):

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.leads import service as leads
 from api.timeline import repository
 

@@ -2,11 +2,11 @@
 
 from fastapi import status
 
-from api.dependencies import MemberDep, PageDep
-from api.errors import Conflict, NotFound, responses
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, responses
+from api.http.pagination import Page, to_page
+from api.http.routing import ImportId, room_router
 from api.imports.schemas import ImportOut
-from api.pagination import Page, to_page
-from api.routing import ImportId, room_router
 from api.undos import service
 from api.undos.schemas import KeptLead
 

@@ -8,8 +8,8 @@ from sqlalchemy import and_, select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.http.pagination import PageRequest, paged
 from api.imports.values import FIELDS
-from api.pagination import PageRequest, paged
 from database.models import Lead, LeadImport, LeadImportChange
 from domain.lead_import import imported_lead_id
 

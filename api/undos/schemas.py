@@ -3,7 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 
 
 class KeptLead(Wire):

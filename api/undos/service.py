@@ -9,11 +9,11 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments import service as enrollments
+from api.http.pagination import PageRequest
 from api.imports import repository as files
 from api.imports import service as imports
 from api.imports.repository import Span
 from api.lists import service as lists
-from api.pagination import PageRequest
 from api.undos import repository
 from database import jobs
 from database.landing import allow_long_statements

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
+from api.http.resources import Services
 from api.jobs.engine import Work
-from api.resources import Services
 from api.undos import service
 
 

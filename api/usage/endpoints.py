@@ -1,9 +1,9 @@
 """HTTP for what models take."""
 
-from api.dependencies import MemberDep
-from api.errors import NotFound, responses
-from api.periods import Days, End, Start
-from api.routing import room_router
+from api.http.dependencies import MemberDep
+from api.http.errors import NotFound, responses
+from api.http.periods import Days, End, Start
+from api.http.routing import room_router
 from api.usage import service
 from api.usage.schemas import AiWorkflow, TodaysBudget, UsageDay, UsageOut
 

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.context import Reading
 from ai.errors import OverBudget
 from ai.run import RunContext
-from api.batches import Batches
-from api.clock import Clock
-from api.periods import Days
-from api.resources import Services
+from api.http.batches import Batches
+from api.http.clock import Clock
+from api.http.periods import Days
+from api.http.resources import Services
 from api.usage import repository
 from api.usage.repository import Count
 from database.models import AiUsage

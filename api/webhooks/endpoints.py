@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 
-from api.dependencies import ServicesDep
-from api.errors import Malformed, NotFound, TooLarge, responses
+from api.http.dependencies import ServicesDep
+from api.http.errors import Malformed, NotFound, TooLarge, responses
+from api.http.pagination import Wire
+from api.http.resources import Services
+from api.http.routing import Route, room_router
 from api.inbound import service as inbound
 from api.inbound.posted import kind_of, read_posted
 from api.inbound.schemas import REQUEST_BODY
 from api.inbound.service import Receipt
-from api.pagination import Wire
-from api.resources import Services
-from api.routing import Route, room_router
 from api.webhooks import service
 from api.webhooks.service import Delivery, Receivers, require_basic
 from database.tenancy import Scope, transaction

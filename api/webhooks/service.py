@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.errors import NotFound, Unauthorized
 from api.events import service as events
+from api.http.errors import NotFound, Unauthorized
 from api.webhooks import repository
 from api.webhooks.repository import Delivery
 from api.workspaces import service as workspaces

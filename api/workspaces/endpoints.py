@@ -2,11 +2,11 @@
 
 from fastapi import status
 
-from api.dependencies import AdminDep, CallerDep, MemberDep, PageDep
-from api.errors import Forbidden, NotFound, PreconditionFailed, responses
-from api.pagination import Page, to_page
-from api.preconditions import IfMatch
-from api.routing import room_router
+from api.http.dependencies import AdminDep, CallerDep, MemberDep, PageDep
+from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import room_router
 from api.workspaces import service
 from api.workspaces.schemas import (
     ConnectionIn,

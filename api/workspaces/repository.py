@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, paged
 from database.models import EverlyticConnection, JobStatus, Mailbox, ScheduledJob, Workspace
 
 

@@ -11,7 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 from holidays import list_supported_countries
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, model_validator
 
-from api.pagination import Wire
+from api.http.pagination import Wire
 from domain.lead import LeadSegment
 
 TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import Malformed, NotFound, WorkspaceGone
-from api.pagination import PageRequest
+from api.http.errors import Malformed, NotFound, WorkspaceGone
+from api.http.pagination import PageRequest
 from api.workspaces import repository
 from api.workspaces.schemas import ramp_problem
 from database import jobs

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
+from api.http.resources import Services
 from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work
-from api.resources import Services
 from api.workspaces import service
 from api.workspaces.service import WEBHOOK_USER
 from database.secrets import credential_hash

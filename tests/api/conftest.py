@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.settings import AiSettings
 from api.accounts import service
 from api.app import create_app
+from api.http.resources import Services
 from api.jobs.engine import Engine, EngineSettings
-from api.resources import Services
 from api.settings import ApiSettings
 from api.tasks import tasks
 from database.engine import create_pool

@@ -11,7 +11,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from api.commits import service as commits
-from api.resources import Services
+from api.http.resources import Services
 from api.tabular.blocks import BLOCK_CHARACTERS
 from api.undos import service as undos
 from database.tenancy import Scope, transaction

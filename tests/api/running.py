@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from api.clock import Clock
+from api.http.clock import Clock
 
 RunJobs = Callable[[], Awaitable[None]]
 """Works until no job is due or running."""

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.running import stop_clock
 from tests.tables import ABSENT, BOOKKEEPING, Changes, Snapshot, changes, snapshot

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from ai.settings import AiSettings
 from api.app import create_app
-from api.logs import JsonLines
+from api.http.logs import JsonLines
 from api.settings import ApiSettings
 from database.engine import create_pool
 from database.roles import owner_url
@@ -86,11 +86,11 @@ async def test_each_request_is_one_line_of_json(
     app_client: httpx.AsyncClient, workspace: str, api_key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The line has id, method, path template, status, time and workspace, and neither key nor body nor query."""
-    with caplog.at_level(logging.INFO, logger="api.middleware"):
+    with caplog.at_level(logging.INFO, logger="api.http.middleware"):
         await app_client.get(
             f"/api/workspaces/{workspace}/jobs", params={"type": "send_email"}, headers={"X-Request-Id": "r1"}
         )
-    (record,) = [one for one in caplog.records if one.name == "api.middleware"]
+    (record,) = [one for one in caplog.records if one.name == "api.http.middleware"]
     written = JsonLines().format(record)
     line = json.loads(written)
     assert "\n" not in written

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.sending_workspace import Outreach
 from tests.transaction_settings import outlived, read_settings, setting_names
 

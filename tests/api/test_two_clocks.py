@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments import repository as enrollments
-from api.errors import Conflict
 from api.events import repository as events
-from api.idempotency import repository as idempotency
+from api.http.errors import Conflict
+from api.http.idempotency import repository as idempotency
 from api.imports import repository as import_files
 from api.imports import service as imports
 from api.live import repository as live

@@ -17,9 +17,9 @@ READS = re.compile(
 
 EXCEPTIONS = {
     "api/app.py": "a door: builds the service from its settings for `uvicorn --factory`",
-    "api/clock.py": "the business clock itself, made at the doors and passed down",
+    "api/http/clock.py": "the business clock itself, made at the doors and passed down",
     "api/jobs/engine.py": "jitter of the pauses between attempts, which no rule depends on",
-    "api/middleware.py": "names a request that came without a name",
+    "api/http/middleware.py": "names a request that came without a name",
     "database/embedded_binaries.py": "what the programs of the embedded Postgres are started with",
     "database/embedded_cluster.py": "the password of a new embedded server",
     "database/migrations/env.py": "a door: the `alembic` program of somebody who writes a migration",

@@ -29,7 +29,7 @@ class Plant:
 
 
 PLANTS = (
-    Plant("floors", "orchestration/run.py", "from api.clock import Clock"),
+    Plant("floors", "orchestration/run.py", "from api.http.clock import Clock"),
     Plant("floors", "api/routes.py", "import orchestration.definitions"),
     Plant("floors", "ai/run.py", "from database.models import Lead"),
     Plant("floors", "database/jobs.py", "from ai.run import run"),
@@ -43,8 +43,8 @@ PLANTS = (
     Plant("provider", "everlytic/models.py", "import domain.bounded_mime"),
     Plant("api-rooms", "api/leads/service.py", "from api.enrollments import service as enrollments"),
     Plant("api-rooms", "api/drafts/service.py", "from api.sending import service as sending"),
-    Plant("api-rooms", "api/pagination.py", "from api.leads.schemas import LeadOut"),
-    Plant("api-rooms", "api/resources.py", "from api.dependencies import Caller"),
+    Plant("api-rooms", "api/http/pagination.py", "from api.leads.schemas import LeadOut"),
+    Plant("api-rooms", "api/http/resources.py", "from api.http.dependencies import Caller"),
     Plant("api-rooms", "api/helpers.py", "import json"),
     Plant("api-rooms", "api/meetings/__init__.py", "import json"),
     Plant("endpoints", "api/leads/endpoints.py", "from api.leads import repository"),

@@ -66,8 +66,11 @@ SEEDED = (
         "api/drafts/tasks.py",
         "import sqlalchemy as sa\nasync def run(session):\n    await session.execute(sa.text('x'))\n",
     ),
-    ("api/pages.py", "QUERY = 'SELECT count(*) FROM app.leads'\n"),
-    ("api/dependencies.py", "async def ask(session):\n    await session.execute('UPDATE app.leads SET status = 1')\n"),
+    ("api/http/pages.py", "QUERY = 'SELECT count(*) FROM app.leads'\n"),
+    (
+        "api/http/dependencies.py",
+        "async def ask(session):\n    await session.execute('UPDATE app.leads SET status = 1')\n",
+    ),
     ("orchestration/run.py", "def ask(connection, table):\n    connection.execute(f'TABLE {table}')\n"),
     ("salesmatter/accounts.py", "SQL = '''\n    WITH due AS (\n      SELECT 1\n    ) SELECT * FROM due'''\n"),
     ("ai/models.py", "def purge(cursor):\n    cursor.execute('DELETE FROM app.leads')\n"),

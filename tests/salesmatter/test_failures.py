@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from api.errors import NotFound
+from api.http.errors import NotFound
 from database.errors import SchemaOutOfDate
 from everlytic.errors import MalformedDelivery
 from salesmatter.errors import PortTaken

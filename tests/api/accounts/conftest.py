@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.accounts import service
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from api.dependencies import require_admin
+from api.http.dependencies import require_admin
 from api.routes import ROUTERS
 
 TABLE_OF = {

@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 from psycopg import sql
 
-from api.resources import Services
+from api.http.resources import Services
 from database.roles import connect, owner_url
 from database.secrets import credential_hash
 from tests.api.accounts.conftest import Accounts, Person

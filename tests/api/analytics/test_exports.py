@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.analytics.marts import (
     AS_OF,
     DAILY,

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from api.accounts import service
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.analytics.marts import DAILY, FIGURES, add_campaign, add_step, database_url, insert, owner
 from tests.api.running import stop_clock

@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 from pydantic.alias_generators import to_camel
 
-from api.resources import Services
+from api.http.resources import Services
 from database.roles import connect, owner_url
 from orchestration.run import sync_and_build
 from tests.api.analytics.recount import NAMES, Figures, recount

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from api.errors import WorkspaceGone
+from api.http.errors import WorkspaceGone
 from tests.api.importing import OUTCOMES, Imports, Tables, Worker, counts, in_blocks
 
 pytestmark = pytest.mark.anyio

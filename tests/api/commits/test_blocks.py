@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from api.commits import service
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.conftest import RunJobs
 from tests.api.importing import OUTCOMES, Imports, Tables, Worker, counts, in_blocks

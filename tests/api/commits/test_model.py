@@ -5,7 +5,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.commits.worlds import FIELDS, World, build, expected, told, upload, worlds
 from tests.api.importing import OUTCOMES, Tables, Worker, counts
 from tests.api.running import RunJobs

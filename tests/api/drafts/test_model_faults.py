@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ai.settings import AiSettings
+from api.http.resources import Services
 from api.jobs.engine import Engine, EngineSettings
-from api.resources import Services
 from api.settings import ApiSettings
 from api.tasks import tasks
 from database.engine import create_pool

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.running import stop_clock
 
 pytestmark = pytest.mark.anyio

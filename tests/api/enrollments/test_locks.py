@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.enrollments import repository, service
-from api.errors import NotFound
+from api.http.errors import NotFound
 from database.models import Workspace
 from domain.enrollment import EnrollmentEvent
 from tests.blocking import Blocking, RowCall

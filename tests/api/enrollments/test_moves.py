@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from api.enrollments import service
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from domain.enrollment import EnrollmentEvent
 from tests.api.sending_workspace import Outreach

@@ -10,8 +10,8 @@ from psycopg import sql
 
 from api.erasure import service
 from api.erasure.service import Person
+from api.http.resources import Services
 from api.imports.packing import cells_of, unpack
-from api.resources import Services
 from database.tenancy import Scope, transaction
 from domain.suppression import suppression_hash
 from tests.api.conftest import RunJobs

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.events.worlds import Provider
 
 

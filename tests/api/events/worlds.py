@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from api.events import service
-from api.resources import Services
+from api.http.resources import Services
 from api.webhooks import service as webhooks
 from api.webhooks.service import Delivery
 from database.tenancy import Scope, transaction

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 from api.inbound.message import read_message
 from api.inbound.words import MOST_TEXT
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 from api.inbound.message import InboundMessage, read_message
 from api.inbound.posted import kind_of, read_posted
 from domain.reply_address import reply_address

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from database.engine import create_pool
 from database.jobs import Job, enqueue

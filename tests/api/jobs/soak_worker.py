@@ -7,7 +7,7 @@ import sys
 
 from sqlalchemy import text
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, RetryLater, Task, Work
 from database.engine import create_pool
 from database.roles import APP_ROLE, ENGINE_ROLE, owner_url, role_url

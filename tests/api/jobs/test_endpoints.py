@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from api.accounts import service
-from api.resources import Services
+from api.http.resources import Services
 from database.roles import libpq_url, owner_url
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach

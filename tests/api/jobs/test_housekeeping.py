@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from api.jobs.housekeeping import FIRST
 from api.metrics.service import Outcome

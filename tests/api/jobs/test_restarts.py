@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from database.embedded import start
 from database.engine import create_pool

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from api.resources import Services
+from api.http.resources import Services
 from database.models import Lead, LeadList
 from database.tenancy import Scope, transaction
 from tests.api.lead_requests import add, add_list, count_of, leads_of

@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from api.http.resources import Services
 from api.leads import service
-from api.resources import Services
 from api.suppressions import service as suppressions
 from database.models import Lead, LeadEventRecord
 from database.tenancy import Scope, transaction

@@ -8,7 +8,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import AlreadyExists, Conflict
+from api.http.errors import AlreadyExists, Conflict
 from api.leads import service
 from api.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
 from database.models import DuplicatePolicy

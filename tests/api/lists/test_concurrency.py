@@ -6,9 +6,9 @@ import httpx
 import psycopg
 import pytest
 
+from api.http.resources import Services
 from api.leads import service as leads
 from api.lists import service
-from api.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.lead_requests import add_list, leads_of
 

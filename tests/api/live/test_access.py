@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from api.accounts import service
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.live.serving import Listener, listening
 from tests.api.live.test_live import NOT_YET, EndOfStream, Live, Rename, live, rename

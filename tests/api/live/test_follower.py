@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from api.http.resources import Services
 from api.live.service import Follower, Subscription, following
-from api.resources import Services
 from database.pings import CHANNEL
 from database.roles import libpq_url, owner_url
 

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 
 from ai.settings import AiSettings
 from api.app import create_app
+from api.http.resources import Services
 from api.live.streaming import LiveQueries, Pace
-from api.resources import Services
 from api.server import Server
 from api.settings import ApiSettings
 from database.roles import libpq_url, owner_url

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from api.clock import Clock
-from api.resources import Services
+from api.http.clock import Clock
+from api.http.resources import Services
 from tests.api.mailboxes.dovecot import PASSWORD, PROGRAM, Dovecot, serving
 from tests.api.sending_workspace import Outreach
 

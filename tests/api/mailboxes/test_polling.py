@@ -7,9 +7,9 @@ import httpx
 import psycopg
 import pytest
 
+from api.http.resources import Services
 from api.jobs.engine import Work
 from api.mailboxes.tasks import poll_mailbox
-from api.resources import Services
 from tests.api.mailboxes.conftest import Box
 from tests.business_clock import business_now
 

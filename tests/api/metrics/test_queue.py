@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.clock import Clock
+from api.http.clock import Clock
+from api.http.resources import Services
 from api.metrics.repository import MOST_COUNTED
 from api.metrics.service import Queue as Watched
 from api.metrics.service import process_registry, watching
-from api.resources import Services
 from api.scraping import Scrapes, serving
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
 from tests.api.metrics.conftest import Queue, scrape

@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from api.http.resources import Services
 from api.metrics.service import JobMetrics, Outcome, watching
-from api.resources import Services
 from api.scraping import Scrapes, serving
 from database.roles import owner_url
 from tests import ROOT

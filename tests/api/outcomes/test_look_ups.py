@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.outcomes.worlds import behave, claimed_ago, look_now, one_of, unknown_send
 from tests.api.sending_workspace import Outreach
 

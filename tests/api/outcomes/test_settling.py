@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from psycopg.rows import dict_row
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.accounts.conftest import Accounts
 from tests.api.outcomes.worlds import behave, claimed_ago, one_of, settle, unknown_send
 from tests.api.sending_workspace import Outreach

@@ -9,10 +9,10 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.http.pagination import Cursors, PageRequest
 from api.outcomes import repository, service
 from api.outcomes.schemas import Decision
 from api.outcomes.service import OutcomeKnown
-from api.pagination import Cursors, PageRequest
 from api.sending.service import RECONCILE_SEND
 from database.models import SendOutcome, Workspace
 from domain.draft import DraftStatus

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from api.http.resources import Services
 from api.outcomes import service
-from api.resources import Services
 from api.sending import service as sending
 from api.sending.service import Claimed, Request
 from database.tenancy import Scope, transaction

@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from api.resources import Services
+from api.http.resources import Services
 from database import jobs
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach

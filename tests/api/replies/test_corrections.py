@@ -4,7 +4,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.replies.test_replies import deliver, reply
 from tests.api.running import stop_clock
 from tests.api.sending_workspace import Outreach

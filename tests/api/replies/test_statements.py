@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent
-from api.pagination import Cursors, PageRequest
+from api.http.pagination import Cursors, PageRequest
 from api.replies import repository, service
 from api.replies.service import SCORE_REPLY, Meaning
 from database.models import Reply

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from api.resources import Services
+from api.http.resources import Services
 from api.workspaces.service import find_workspace
 from benchmarks.campaign import Recipient, simulate
 from database.tenancy import Scope, transaction

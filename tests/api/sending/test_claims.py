@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from api.errors import WorkspaceGone
-from api.resources import Services
+from api.http.errors import WorkspaceGone
+from api.http.resources import Services
 from api.sending import service
 from api.sending.judge import Lost, Never, NotNow
 from api.sending.service import Acceptance, Claimed, Request

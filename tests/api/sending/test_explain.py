@@ -9,8 +9,8 @@ import httpx
 import psycopg
 import pytest
 
-from api.clock import Clock
-from api.resources import Services
+from api.http.clock import Clock
+from api.http.resources import Services
 from api.sending import service
 from api.sending.service import Request
 from database.tenancy import Scope, transaction

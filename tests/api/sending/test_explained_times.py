@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from api.resources import Services
+from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.running import RunJobs, stop_clock
 from tests.sandbox import Sandbox

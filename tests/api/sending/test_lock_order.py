@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from api.enrollments import repository
 from api.enrollments import service as enrollments
-from api.resources import Services
+from api.http.resources import Services
 from api.sending import service as sending
 from api.sending.judge import Never, NotNow
 from api.sending.service import Claimed, Request

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from api.settings import ApiSettings
 from domain.breaker import OPENS_AFTER, PROBE_HOLD, QUOTA_WAIT
 from tests.api.running import RunJobs

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.outcomes.worlds import behave, look_now, one_of
 from tests.api.sending_workspace import Outreach
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import Conflict, NotFound
+from api.http.errors import Conflict, NotFound
 from api.sequences import repository, service
 from api.sequences.schemas import MOST_STEPS
 from database.models import Sequence, SequenceStep

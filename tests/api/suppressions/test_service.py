@@ -4,8 +4,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from api.http.resources import Services
 from api.leads import service as leads
-from api.resources import Services
 from api.suppressions import service
 from api.suppressions.repository import suppressed
 from database.models import Lead, Suppression

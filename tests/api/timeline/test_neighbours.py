@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.clock import Clock
+from api.http.clock import Clock
 from api.timeline import repository
 from tests.acting import run_act
 from tests.two_workspaces import NOW, TwoWorkspaces

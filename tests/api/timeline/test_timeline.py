@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.clock import Clock
-from api.resources import Services
+from api.http.clock import Clock
+from api.http.resources import Services
 from tests.api.lead_requests import add
 from tests.api.sending_workspace import Outreach
 

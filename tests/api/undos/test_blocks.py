@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from api.commits import service as commits
-from api.resources import Services
+from api.http.resources import Services
 from api.undos import service
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables, Worker, in_blocks

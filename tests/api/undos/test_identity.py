@@ -5,7 +5,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from api.resources import Services
+from api.http.resources import Services
 from tests.api.commits.worlds import World, build, expected, upload, worlds
 from tests.api.importing import Tables, Worker
 from tests.api.running import RunJobs

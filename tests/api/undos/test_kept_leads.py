@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.resources import Services
+from api.http.resources import Services
 from api.sending import service as sending
 from api.sending.service import Claimed, Request
 from database.tenancy import Scope, transaction

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from ai.errors import OverBudget
 from ai.usage import Usage
-from api.batches import Batches
-from api.resources import Services
+from api.http.batches import Batches
+from api.http.resources import Services
 from api.usage.service import WorkspaceMeter
 from database.tenancy import Scope, transaction
 from tests.api.running import stop_clock

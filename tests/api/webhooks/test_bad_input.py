@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from api.resources import Services
+from api.http.resources import Services
 from api.suppressions.tokens import unsubscribe_token
 from api.workspaces import service as workspaces
 from database.tenancy import Scope, transaction

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
-from api.resources import Services
+from api.http.resources import Services
 from api.webhooks import service
 from api.webhooks.service import Delivery
 from api.workspaces import service as workspaces

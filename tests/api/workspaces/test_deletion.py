@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from api.errors import WorkspaceGone
-from api.resources import Services
+from api.http.errors import WorkspaceGone
+from api.http.resources import Services
 from api.workspaces import service
 from database.roles import connect, owner_url
 from database.tenancy import Scope, transaction

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 from api.workspaces import repository, service
 from database.tenancy import Scope, enter
 from tests.acting import FIRST_PAGE, run_act

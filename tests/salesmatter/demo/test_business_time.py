@@ -1,6 +1,6 @@
 from datetime import datetime, time, timedelta
 
-from api.clock import Clock as ApiClock
+from api.http.clock import Clock as ApiClock
 from everlytic.sandbox.clock import Clock as SandboxClock
 from orchestration.clock import parse_clock
 from salesmatter.demo.business_time import ZONE, BusinessTime

@@ -16,13 +16,13 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.accounts import service as accounts
 from api.accounts.service import KEY_PREFIX, Identity
-from api.errors import Forbidden, Malformed, NotFound, Unauthorized
-from api.idempotency import service as idempotency
-from api.idempotency.service import Answer
-from api.pagination import PageRequest, page_request
-from api.resources import Services
-from api.routing import Replayed
-from api.tokens import Claims
+from api.http.errors import Forbidden, Malformed, NotFound, Unauthorized
+from api.http.idempotency import service as idempotency
+from api.http.idempotency.service import Answer
+from api.http.pagination import PageRequest, page_request
+from api.http.resources import Services
+from api.http.routing import Replayed
+from api.http.tokens import Claims
 from database.models import UserRole, Workspace
 from database.tenancy import unscoped
 

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ai.models import ModelAccess, model_access
 from ai.settings import AiSettings
 from ai.tracing import Tracing, tracing
-from api.batches import Batches
-from api.clock import Clock
+from api.http.batches import Batches
+from api.http.clock import Clock
+from api.http.tokens import TokenVerifier, token_verifier
 from api.settings import ApiSettings, OidcSettings
-from api.tokens import TokenVerifier, token_verifier
 from database.engine import create_pool
 from database.migrate import require_current_schema
 from database.models import EverlyticConnection

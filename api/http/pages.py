@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.dependencies import ServicesDep
-from api.errors import problem_response
+from api.http.dependencies import ServicesDep
+from api.http.errors import problem_response
 from database.errors import DatabaseError
 from database.migrate import require_current_schema
 

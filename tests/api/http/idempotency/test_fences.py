@@ -3,7 +3,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from api.idempotency import repository
+from api.http.idempotency import repository
 from tests.overtaking import Overtake, overtaken
 from tests.two_workspaces import TwoWorkspaces
 
@@ -28,7 +28,7 @@ def take_at(key_id: UUID, seconds_ago: float) -> Overtake:
     )
 
 
-@pytest.mark.fences("api.idempotency.repository:take")
+@pytest.mark.fences("api.http.idempotency.repository:take")
 @pytest.mark.parametrize(
     ("before", "after", "is_taken"),
     [
@@ -56,7 +56,7 @@ async def test_one_request_takes_an_old_key(
     assert overtaking.rows == ({KEYS: {key_id}} if is_taken else {})
 
 
-@pytest.mark.fences("api.idempotency.repository:take")
+@pytest.mark.fences("api.http.idempotency.repository:take")
 async def test_one_request_takes_a_new_key(two_workspaces: TwoWorkspaces) -> None:
     """Of two requests under one new key the second waits for the first, and does not take it."""
     workspaces = two_workspaces
@@ -75,7 +75,7 @@ async def test_one_request_takes_a_new_key(two_workspaces: TwoWorkspaces) -> Non
     assert overtaking.rows == {}
 
 
-@pytest.mark.fences("api.idempotency.repository:forget_old")
+@pytest.mark.fences("api.http.idempotency.repository:forget_old")
 async def test_only_old_keys_are_forgotten(two_workspaces: TwoWorkspaces) -> None:
     """The account's keys that are older than a day are deleted, and none that was taken anew meanwhile."""
     workspaces = two_workspaces

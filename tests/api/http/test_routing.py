@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.errors import Malformed
-from api.routing import read_json, room_router
+from api.http.errors import Malformed
+from api.http.routing import read_json, room_router
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(

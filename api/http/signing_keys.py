@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import jwt
 
-from api.errors import IssuerUnavailable, Unauthorized
+from api.http.errors import IssuerUnavailable, Unauthorized
 from domain.bounded_json import parse_json
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import TooManyRequests, problem_response
+from api.http.errors import TooManyRequests, problem_response
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import jwt
 
-from api.errors import Unauthorized
+from api.http.errors import Unauthorized
+from api.http.signing_keys import ALGORITHMS, SigningKeys
 from api.settings import OidcSettings
-from api.signing_keys import ALGORITHMS, SigningKeys
 from domain.bounded_json import JsonLimitExceeded, require_json_limits
 
 LEEWAY_SECONDS = 60

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.errors import PROBLEM_JSON, Problem, problem_answer
+from api.http.errors import PROBLEM_JSON, Problem, problem_answer
 
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from api.errors import PreconditionFailed
-from api.middleware import etag_of
-from api.pagination import Wire
+from api.http.errors import PreconditionFailed
+from api.http.middleware import etag_of
+from api.http.pagination import Wire
 
 
 class Precondition:

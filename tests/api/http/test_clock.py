@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.clock import Clock, InvalidClock
+from api.http.clock import Clock, InvalidClock
 
 
 def test_without_a_setting_time_is_real() -> None:

@@ -11,8 +11,8 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.errors import Malformed
-from api.idempotency.service import Answer, Taken
+from api.http.errors import Malformed
+from api.http.idempotency.service import Answer, Taken
 from domain.bounded_json import JsonLimitExceeded, parse_json
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.errors import Conflict
-from api.idempotency import repository
+from api.http.errors import Conflict
+from api.http.idempotency import repository
 from database.secrets import SecretBox
 
 KEPT_HEADERS = ("cache-control", "content-type", "location")

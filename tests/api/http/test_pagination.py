@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.errors import Malformed
-from api.pagination import Cursors
+from api.http.errors import Malformed
+from api.http.pagination import Cursors
 
 PLACE = "/api/workspaces/w/leads -createdAt"
 

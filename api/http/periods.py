@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 
 LONGEST_DAYS = 366
 USUAL_DAYS = 30

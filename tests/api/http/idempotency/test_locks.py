@@ -1,6 +1,6 @@
 import pytest
 
-from api.idempotency import repository
+from api.http.idempotency import repository
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
@@ -8,7 +8,7 @@ pytestmark = pytest.mark.anyio
 KEYS = "app.idempotency_keys"
 
 
-@pytest.mark.locks("api.idempotency.repository:forget_old")
+@pytest.mark.locks("api.http.idempotency.repository:forget_old")
 async def test_old_answers_are_forgotten_by_one_request(blocking: Blocking) -> None:
     """A request deletes old answers, and leaves those that another has locked instead of waiting for them."""
     locked, free = blocking.ids[KEYS], blocking.add(KEYS, key="another")

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.idempotency import repository, service
-from api.idempotency.service import Answer, KeyReused, fingerprint_of
+from api.http.idempotency import repository, service
+from api.http.idempotency.service import Answer, KeyReused, fingerprint_of
 from database.secrets import SecretBox
 from tests.comparing import compared
 from tests.two_workspaces import TwoWorkspaces

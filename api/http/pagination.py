@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from sqlalchemy import Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from api.errors import Malformed
+from api.http.errors import Malformed
 
 MAX_PAGE_SIZE = 500
 MAX_CURSOR_CHARACTERS = 4000

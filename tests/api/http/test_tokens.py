@@ -12,10 +12,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from api.errors import IssuerUnavailable, Unauthorized
+from api.http.errors import IssuerUnavailable, Unauthorized
+from api.http.signing_keys import BETWEEN_FETCHES_SECONDS, KEPT_SECONDS
+from api.http.tokens import TokenVerifier, token_verifier
 from api.settings import OidcSettings
-from api.signing_keys import BETWEEN_FETCHES_SECONDS, KEPT_SECONDS
-from api.tokens import TokenVerifier, token_verifier
 from tests.issuer import AUDIENCE, KINDS, Issuer, issuer, issuer_process
 
 __all__ = ["issuer", "issuer_process"]

@@ -1,0 +1,1 @@
+"""What every request shares: authentication, errors, pagination, preconditions, idempotency."""
