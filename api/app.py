@@ -8,18 +8,18 @@ from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.engine import URL
 
 from ai.settings import AiSettings
-from api import scraping
 from api.http import errors, openapi, pages
 from api.http.middleware import BodyLimit, Etags, RateLimit, RequestLog
 from api.http.pagination import Cursors
 from api.http.resources import open_services
 from api.live.service import following
 from api.live.streaming import LiveQueries, Pace
-from api.metrics.service import RequestMetrics, process_registry, watching
 from api.routes import ROUTERS
-from api.scraping import RequestTimes, Scrapes
 from api.settings import ApiSettings, OidcSettings
 from api.tasks import tasks
+from api.telemetry import scraping
+from api.telemetry.scraping import RequestTimes, Scrapes
+from api.telemetry.service import RequestMetrics, process_registry, watching
 from database.roles import owner_url
 from database.settings import DatabaseSettings
 

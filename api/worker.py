@@ -16,10 +16,10 @@ from ai.run import warm
 from ai.settings import AiSettings
 from api.http.resources import Services, open_services
 from api.jobs.engine import Engine, EngineSettings
-from api.metrics.service import JobMetrics, process_registry, watching
-from api.scraping import Scrapes, serving
 from api.settings import ApiSettings
 from api.tasks import tasks
+from api.telemetry.scraping import Scrapes, serving
+from api.telemetry.service import JobMetrics, process_registry, watching
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
 

@@ -27,7 +27,7 @@ from api.jobs import repository
 from api.jobs.housekeeping import FIRST, Housekeeping
 from api.jobs.repository import Claim, Claimed, Ending, Wanted
 from api.jobs.work import Deferred, EngineSettings, R, RetryLater, Task, Unrecoverable, Work
-from api.metrics.service import JobObserver, Outcome, Unobserved
+from api.telemetry.service import JobObserver, Outcome, Unobserved
 from database import jobs
 from database.models import JobStatus
 

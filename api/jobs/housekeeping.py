@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.http.clock import EPOCH, Clock
 from api.jobs.work import EngineSettings, Task
-from api.metrics.service import JobObserver, Outcome
+from api.telemetry.service import JobObserver, Outcome
 from database import jobs
 from database.models import JobStatus
 

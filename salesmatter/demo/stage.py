@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.metrics.repository import workers_alive
+from api.telemetry.repository import workers_alive
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
 from salesmatter import checkout

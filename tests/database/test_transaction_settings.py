@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.accounts import repository as accounts
 from api.enrollments.repository import take_room
-from api.metrics.repository import bound
+from api.telemetry.repository import bound
 from database.engine import create_pool
 from database.landing import allow_long_statements
 from database.migrate import migrate

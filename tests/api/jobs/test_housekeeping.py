@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from api.jobs.housekeeping import FIRST
-from api.metrics.service import Outcome
+from api.telemetry.service import Outcome
 from database.engine import create_pool
 from database.jobs import archive, enqueue_slot
 from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, owner_url, role_url

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs import repository, service
 from api.jobs.repository import Ending, Wanted
-from api.metrics import repository as metrics
+from api.telemetry import repository as metrics
 from database import jobs
 from database.engine import create_pool
 from database.models import JobStatus

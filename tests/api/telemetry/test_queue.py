@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.http.clock import Clock
 from api.http.resources import Services
-from api.metrics.repository import MOST_COUNTED
-from api.metrics.service import Queue as Watched
-from api.metrics.service import process_registry, watching
-from api.scraping import Scrapes, serving
+from api.telemetry.repository import MOST_COUNTED
+from api.telemetry.scraping import Scrapes, serving
+from api.telemetry.service import Queue as Watched
+from api.telemetry.service import process_registry, watching
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
-from tests.api.metrics.conftest import Queue, scrape
 from tests.api.running import RunJobs
+from tests.api.telemetry.conftest import Queue, scrape
 from tests.business_clock import BUSINESS_NOW
 from tests.database.rows import fill_every_table
 from tests.postgres import drop_database

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.http.clock import Clock
-from api.metrics import repository
+from api.telemetry import repository
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
 

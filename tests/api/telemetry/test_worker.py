@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from api.http.resources import Services
-from api.metrics.service import JobMetrics, Outcome, watching
-from api.scraping import Scrapes, serving
+from api.telemetry.scraping import Scrapes, serving
+from api.telemetry.service import JobMetrics, Outcome, watching
 from database.roles import owner_url
 from tests import ROOT
-from tests.api.metrics.conftest import Queue, scrape
+from tests.api.telemetry.conftest import Queue, scrape
 
 pytestmark = pytest.mark.anyio
 

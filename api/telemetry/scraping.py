@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import Forbidden, Unauthorized, problem_response
-from api.metrics.service import Queue, RequestMetrics, exposition
+from api.telemetry.service import Queue, RequestMetrics, exposition
 
 PATH = "/metrics"
 STOP_WITHIN_SECONDS = 1

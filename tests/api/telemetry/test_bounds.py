@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.metrics import repository
+from api.telemetry import repository
 from database.engine import create_pool
 from database.roles import owner_url
-from tests.api.metrics.conftest import Queue
+from tests.api.telemetry.conftest import Queue
 from tests.business_clock import business_now
 
 pytestmark = pytest.mark.anyio

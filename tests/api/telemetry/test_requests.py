@@ -5,7 +5,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tests.api.metrics.conftest import scrape
+from tests.api.telemetry.conftest import scrape
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.metrics.service import JobMetrics
-from api.scraping import Scrapes
+from api.telemetry.scraping import Scrapes
+from api.telemetry.service import JobMetrics
 from tests import ROOT
 
 pytestmark = pytest.mark.anyio
