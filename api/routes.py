@@ -3,6 +3,8 @@
 from fastapi import APIRouter
 
 from api.accounts.endpoints import router as accounts
+from api.accounts.usage.endpoints import router as usage
+from api.accounts.workspaces.endpoints import router as workspaces
 from api.analytics.endpoints import router as analytics
 from api.commits.endpoints import router as commits
 from api.drafts.endpoints import router as drafts
@@ -24,9 +26,7 @@ from api.sequences.endpoints import router as sequences
 from api.suppressions.endpoints import router as suppressions
 from api.timeline.endpoints import router as timeline
 from api.undos.endpoints import router as undos
-from api.usage.endpoints import router as usage
 from api.webhooks.endpoints import router as webhooks
-from api.workspaces.endpoints import router as workspaces
 
 ROUTERS: list[APIRouter] = [
     # In the order of how often they are asked: a path is compared with those before it.

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from api.accounts.workspaces.tasks import register_webhook, wake_sends
 from api.commits.tasks import commit_import
 from api.drafts.tasks import generate_draft, score_draft
 from api.erasure.tasks import erase_traces
@@ -15,7 +16,6 @@ from api.replies.tasks import classify_reply, resume_enrollment, score_reply
 from api.sending.tasks import resume_sends, send_email
 from api.settings import ApiSettings
 from api.undos.tasks import undo_import
-from api.workspaces.tasks import register_webhook, wake_sends
 
 SENT_PER_CALL = 4
 """For one mail that is claimed and called, three are being recorded or wait for their turn to be."""

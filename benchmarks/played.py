@@ -13,12 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from ai.settings import AiSettings
+from api.accounts.workspaces.service import find_workspace
 from api.http.clock import Clock
 from api.http.resources import Services, open_services
 from api.jobs.engine import Engine, EngineSettings
 from api.settings import ApiSettings
 from api.tasks import tasks
-from api.workspaces.service import find_workspace
 from benchmarks.campaign import Recipient, simulate
 from benchmarks.figures import Figure
 from benchmarks.outreach import Stage

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from api.accounts.workspaces.schemas import EmailAddress, Name
 from api.http.pagination import Wire
-from api.workspaces.schemas import EmailAddress, Name
 from database.models import UserRole
 
 

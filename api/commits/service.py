@@ -10,6 +10,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import service as workspaces
 from api.commits import repository
 from api.commits.repository import Outcome, Plan
 from api.imports import repository as files
@@ -17,7 +18,6 @@ from api.imports import service as imports
 from api.imports.packing import LINE, unpack
 from api.imports.values import Reading, lead_values
 from api.lists import service as lists
-from api.workspaces import service as workspaces
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace

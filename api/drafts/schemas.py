@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from api.accounts.usage.schemas import GenerationOut
 from api.http.pagination import Wire
-from api.usage.schemas import GenerationOut
 from domain.draft import DraftStatus
 
 ONE_LINE = r"^[^\r\n]*[^\s][^\r\n]*$"

@@ -4,12 +4,12 @@ from uuid import UUID
 
 from ai.registry import EMAIL_GENERATION
 from ai.run import run
+from api.accounts.usage.service import ai_context
 from api.drafts import service
 from api.drafts.service import Written
 from api.http.resources import Services
 from api.jobs.engine import Work
 from api.suppressions.tokens import unsubscribe_url
-from api.usage.service import ai_context
 
 
 async def generate_draft(work: Work[Services]) -> None:

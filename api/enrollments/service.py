@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import holidays
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces.service import RESUME_SENDS
 from api.enrollments import repository
 from api.http.errors import Conflict, NotFound
 from api.http.pagination import PageRequest
 from api.leads import service as leads
 from api.lists import service as lists
 from api.sequences import service as sequences
-from api.workspaces.service import RESUME_SENDS
 from database import jobs
 from database.models import Lead, LeadEnrollment, SequenceStep, Workspace
 from database.models import Sequence as SequenceRow

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import service as workspaces
 from api.guards import repository
 from api.sequences import service as sequences
-from api.workspaces import service as workspaces
 from domain.guard import Limits, verdict
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.registry import CSV_MAPPING, graph_of
 from ai.run import run
 from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
+from api.accounts.usage.service import ai_context
 from api.http.errors import Conflict, Malformed, NotFound
 from api.http.pagination import PageRequest
 from api.http.resources import Services
@@ -32,7 +33,6 @@ from api.tabular.blocks import frames, read_layout
 from api.tabular.errors import UnreadableFile
 from api.tabular.layout import Layout
 from api.tabular.text import reading_text
-from api.usage.service import ai_context
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace

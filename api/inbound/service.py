@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import service as workspaces
 from api.inbound import repository
 from api.inbound.message import InboundMessage
 from api.replies.service import CLASSIFY_REPLY
-from api.workspaces import service as workspaces
 from database import jobs
 from database.models import Workspace
 from domain.reply_address import arrives_at

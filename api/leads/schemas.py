@@ -15,11 +15,11 @@ from pydantic import (
     model_validator,
 )
 
+from api.accounts.workspaces.schemas import EmailAddress, Timezone
 from api.http.errors import FieldProblem
 from api.http.pagination import Filter, Wire
 from api.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
 from api.suppressions.schemas import WITHOUT_NUL
-from api.workspaces.schemas import EmailAddress, Timezone
 from database.models import DuplicatePolicy
 from domain.lead import LeadSegment, LeadStatus
 

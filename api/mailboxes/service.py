@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import service as workspaces
 from api.http.errors import NotFound
 from api.inbound import service as inbound
 from api.inbound.message import InboundMessage
 from api.mailboxes import repository
-from api.workspaces import service as workspaces
 from database import jobs
 from database.models import Mailbox, MailboxSecurity
 from database.secrets import SecretBox

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import service as workspaces
 from api.drafts import service as drafts
 from api.drafts.service import SEND_EMAIL
 from api.enrollments.service import GENERATE_DRAFT
@@ -18,7 +19,6 @@ from api.outcomes import repository
 from api.outcomes.schemas import Decision, UnknownSendOut
 from api.sending import service as sending
 from api.sending.service import RECONCILE_SEND, Acceptance
-from api.workspaces import service as workspaces
 from database import jobs
 from database.models import EverlyticConnection, SendAttempt, SendOutcome, SendSettlement, Workspace
 from domain.look_up import Search

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, model_validator
 
 from ai.workflows.intent_classification.state import Intent
+from api.accounts.usage.schemas import GenerationOut
 from api.http.pagination import Filter, Wire
-from api.usage.schemas import GenerationOut
 
 __all__ = ["CorrectionIn", "CorrectionOut", "Intent", "ReplyFilter", "ReplyOut", "ReplySort"]
 

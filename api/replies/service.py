@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
+from api.accounts.workspaces import service as workspaces
 from api.enrollments import service as enrollments
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
@@ -19,7 +20,6 @@ from api.replies import repository
 from api.replies.schemas import ReplyFilter
 from api.sending import service as sending
 from api.sending.service import Acceptance
-from api.workspaces import service as workspaces
 from database import jobs
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent

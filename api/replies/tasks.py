@@ -4,10 +4,10 @@ from uuid import UUID
 
 from ai.registry import INTENT_CLASSIFICATION
 from ai.run import run
+from api.accounts.usage.service import ai_context
 from api.http.resources import Services
 from api.jobs.engine import Work
 from api.replies import service
-from api.usage.service import ai_context
 
 
 async def classify_reply(work: Work[Services]) -> None:

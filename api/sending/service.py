@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import service as workspaces
 from api.drafts import service as drafts
 from api.drafts.service import SEND_EMAIL
 from api.enrollments import service as enrollments
@@ -22,7 +23,6 @@ from api.sending import judge, repository
 from api.sending.judge import Never, NotNow, Now, Terms
 from api.sending.repository import Candidate, NextStep
 from api.suppressions import service as suppressions
-from api.workspaces import service as workspaces
 from database import jobs
 from database.models import EverlyticConnection, LeadEnrollment, SendOutcome, SequenceStep, Workspace
 from domain import breaker

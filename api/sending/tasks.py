@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
+from api.accounts.workspaces import service as workspaces
+from api.accounts.workspaces.service import CallEnded
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
 from api.sending import service
@@ -12,8 +14,6 @@ from api.sending.content import Identity, compose
 from api.sending.judge import Forbidden, Lost, Never, NotNow
 from api.sending.service import Acceptance, Claimed, Confirmation, Request
 from api.suppressions.tokens import unsubscribe_url
-from api.workspaces import service as workspaces
-from api.workspaces.service import CallEnded
 from database.secrets import UndecipherableSecret
 from domain.breaker import Kind
 from everlytic.errors import (

@@ -11,12 +11,12 @@ from ai.templates import TemplateError, check_template
 from ai.workflows.email_generation import rendering
 from ai.workflows.email_generation.rendering import Preview
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, Sender
+from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import Conflict, Malformed, NotFound
 from api.http.pagination import PageRequest
 from api.leads import service as leads
 from api.sequences import repository
 from api.sequences.schemas import MOST_STEPS
-from api.workspaces.service import RESUME_SENDS
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from domain.sequence import SequenceEvent, SequenceStatus, next_status

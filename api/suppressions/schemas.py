@@ -7,8 +7,8 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, model_validator
 
+from api.accounts.workspaces.schemas import EmailAddress
 from api.http.pagination import Wire
-from api.workspaces.schemas import EmailAddress
 from domain.suppression import SuppressionReason
 
 WITHOUT_NUL = r"^[^\x00]*$"

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from api.accounts.workspaces import service as workspaces
+from api.accounts.workspaces.service import WEBHOOK_USER
 from api.events import service as events
 from api.http.errors import NotFound, Unauthorized
 from api.webhooks import repository
 from api.webhooks.repository import Delivery
-from api.workspaces import service as workspaces
-from api.workspaces.service import WEBHOOK_USER
 from database import jobs
 from database.secrets import SecretBox, credential_hash
 from database.tenancy import Scope, transaction

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import service as accounts
+from api.accounts.workspaces import service as workspaces
 from api.commits import service as commits
 from api.drafts import service as drafts
 from api.enrollments import repository as enrolling
@@ -19,7 +20,6 @@ from api.lists import service as lists
 from api.mailboxes import service as mailboxes
 from api.sequences import service as sequences
 from api.undos import service as undos
-from api.workspaces import service as workspaces
 from database.models import DuplicatePolicy, Workspace
 from tests.blocking import Blocking
 from tests.database.rows import NOW

@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.usage import repository as usage
+from api.accounts.workspaces import repository as workspaces
 from api.enrollments import repository as enrollments
 from api.events import repository as events
 from api.http.errors import Conflict
@@ -21,8 +23,6 @@ from api.outcomes import repository as outcomes
 from api.outcomes import service as unknown_sends
 from api.sending import repository as sending
 from api.suppressions import repository as suppressions
-from api.usage import repository as usage
-from api.workspaces import repository as workspaces
 from database.engine import create_pool
 from database.roles import connect, owner_url
 from domain.enrollment import EnrollmentEvent

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from api.accounts.workspaces import repository as workspaces
 from api.jobs import repository, service
 from api.jobs.repository import Ending, Wanted
 from api.jobs.schemas import JobFilter
-from api.workspaces import repository as workspaces
 from database import jobs
 from database.engine import create_pool
 from database.models import JobStatus

@@ -106,7 +106,7 @@ async def test_a_problem_that_stays_has_the_tag_it_had(app_client: httpx.AsyncCl
         "https://elsewhere.example/api/workspaces/{workspace}/leads",
         "//elsewhere.example/api/workspaces/{workspace}/leads",
         "//[",
-        "api/workspaces/{workspace}/leads",
+        "api/accounts/workspaces/{workspace}/leads",
         "",
         "/api/workspaces/{workspace}/live?query=/api/workspaces/{workspace}",
         "/api/workspaces/{workspace}/live/",

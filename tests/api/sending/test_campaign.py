@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from api.accounts.workspaces.service import find_workspace
 from api.http.resources import Services
-from api.workspaces.service import find_workspace
 from benchmarks.campaign import Recipient, simulate
 from database.tenancy import Scope, transaction
 from domain.schedule import StepDelay

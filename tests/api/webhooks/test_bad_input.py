@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from api.accounts.workspaces import service as workspaces
 from api.http.resources import Services
 from api.suppressions.tokens import unsubscribe_token
-from api.workspaces import service as workspaces
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach
 

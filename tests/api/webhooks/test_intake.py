@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from api.accounts.workspaces import service as workspaces
 from api.http.resources import Services
 from api.webhooks import service
 from api.webhooks.service import Delivery
-from api.workspaces import service as workspaces
 from database.tenancy import Scope, transaction
 from tests.api.running import RunJobs
 

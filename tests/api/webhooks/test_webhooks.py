@@ -3,8 +3,8 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from api.accounts.workspaces import service as workspaces
 from api.http.resources import Services
-from api.workspaces import service as workspaces
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach
 

@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.workspaces import repository, service
+from api.accounts.workspaces import repository, service
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
@@ -19,19 +19,19 @@ WORKSPACES, CONNECTIONS = "app.workspaces", "app.everlytic_connections"
             repository.hold_workspace,
             "NO KEY UPDATE",
             WORKSPACES,
-            marks=pytest.mark.locks("api.workspaces.repository:hold_workspace"),
+            marks=pytest.mark.locks("api.accounts.workspaces.repository:hold_workspace"),
         ),
         pytest.param(
             repository.hold_unlimited,
             "SHARE",
             WORKSPACES,
-            marks=pytest.mark.locks("api.workspaces.repository:hold_unlimited"),
+            marks=pytest.mark.locks("api.accounts.workspaces.repository:hold_unlimited"),
         ),
         pytest.param(
             repository.lock_connection,
             "UPDATE",
             CONNECTIONS,
-            marks=pytest.mark.locks("api.workspaces.repository:lock_connection"),
+            marks=pytest.mark.locks("api.accounts.workspaces.repository:lock_connection"),
         ),
     ],
     ids=["to change", "to send without limits", "the connection"],

@@ -1,11 +1,11 @@
 """HTTP for what models take."""
 
+from api.accounts.usage import service
+from api.accounts.usage.schemas import AiWorkflow, TodaysBudget, UsageDay, UsageOut
 from api.http.dependencies import MemberDep
 from api.http.errors import NotFound, responses
 from api.http.periods import Days, End, Start
 from api.http.routing import room_router
-from api.usage import service
-from api.usage.schemas import AiWorkflow, TodaysBudget, UsageDay, UsageOut
 
 router = room_router("/api/workspaces/{workspaceId}/ai", "ai")
 

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.context import Reading
 from ai.usage import Usage
-from api.usage import repository, service
-from api.usage.repository import Count
-from api.usage.service import Budget, Permission, Question, Settlement
+from api.accounts.usage import repository, service
+from api.accounts.usage.repository import Count
+from api.accounts.usage.service import Budget, Permission, Question, Settlement
 from tests.acting import insert_row, run_act
 from tests.two_workspaces import TwoWorkspaces
 

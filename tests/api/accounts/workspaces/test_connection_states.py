@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from api.accounts.workspaces import service
+from api.accounts.workspaces.service import CallEnded
 from api.sending import service as sending
 from api.sending.judge import NotNow
 from api.sending.service import Claimed, Request
-from api.workspaces import service
-from api.workspaces.service import CallEnded
 from database.models import EverlyticConnection
 from domain.breaker import Kind
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment

@@ -3,14 +3,14 @@ from uuid import UUID
 
 import pytest
 
-from api.usage import repository, service
+from api.accounts.usage import repository, service
 from tests.blocking import Blocking
 from tests.database.rows import NOW
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.usage.repository:_IN_TURN")
+@pytest.mark.locks("api.accounts.usage.repository:_IN_TURN")
 async def test_tokens_of_a_workspace_are_reserved_one_after_the_other(blocking: Blocking) -> None:
     """A reservation of tokens waits for another one of the same workspace, and not for another workspace."""
     reserve, reserve_other = (

@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import repository, service
 from api.http.errors import Malformed
-from api.workspaces import repository, service
 from database.tenancy import Scope, enter
 from tests.acting import FIRST_PAGE, run_act
 from tests.two_workspaces import NOW, TwoWorkspaces

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
+from api.accounts.workspaces import service
+from api.accounts.workspaces.service import WEBHOOK_USER
 from api.http.resources import Services
 from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work
-from api.workspaces import service
-from api.workspaces.service import WEBHOOK_USER
 from database.secrets import credential_hash
 from domain.breaker import LONGEST_ASKED
 from everlytic.errors import EverlyticError, Fault, Unauthorized

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.accounts.workspaces import repository
+from api.accounts.workspaces.schemas import ramp_problem
 from api.http.errors import Malformed, NotFound, WorkspaceGone
 from api.http.pagination import PageRequest
-from api.workspaces import repository
-from api.workspaces.schemas import ramp_problem
 from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, credential_hash, new_token

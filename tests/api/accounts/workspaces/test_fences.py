@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.workspaces import repository
+from api.accounts.workspaces import repository
 from database.models import EverlyticConnection
 from domain.job import JobStatus
 from tests.overtaking import overtaken, rows_in_each, setting
@@ -23,7 +23,7 @@ def add_job(workspaces: TwoWorkspaces, **values: Any) -> UUID:
     return workspaces.add(JOBS, **{"job_type": "send_email", **values})
 
 
-@pytest.mark.fences("api.workspaces.repository:cancel_jobs")
+@pytest.mark.fences("api.accounts.workspaces.repository:cancel_jobs")
 async def test_only_pending_jobs_are_cancelled(two_workspaces: TwoWorkspaces) -> None:
     """Jobs of a deleted workspace are cancelled where they wait still, and not where they were moved meanwhile."""
     moved, pending = rows_in_each(
@@ -37,7 +37,7 @@ async def test_only_pending_jobs_are_cancelled(two_workspaces: TwoWorkspaces) ->
     assert overtaking.rows == {JOBS: {*pending, two_workspaces.ids[JOBS]}}
 
 
-@pytest.mark.fences("api.workspaces.repository:_ASK_AGAIN")
+@pytest.mark.fences("api.accounts.workspaces.repository:_ASK_AGAIN")
 async def test_only_sends_that_were_put_off_are_asked_again(two_workspaces: TwoWorkspaces) -> None:
     """Pending sends that were put off are due now and lose turns that are kept; nothing else, and nothing moved."""
     workspaces = two_workspaces
@@ -70,7 +70,7 @@ async def test_only_sends_that_were_put_off_are_asked_again(two_workspaces: TwoW
     assert overtaking.rows == {JOBS: pending, SLOTS: {slots["kept"], workspaces.ids["app.email_drafts"]}}
 
 
-@pytest.mark.fences("api.workspaces.repository:wake_sends")
+@pytest.mark.fences("api.accounts.workspaces.repository:wake_sends")
 async def test_only_sends_that_wait_for_the_moment_are_woken(two_workspaces: TwoWorkspaces) -> None:
     """Pending sends that wait for a moment go on now; not those moved meanwhile, nor those of a microsecond beside."""
     until = NOW + HOUR
@@ -90,7 +90,7 @@ async def test_only_sends_that_wait_for_the_moment_are_woken(two_workspaces: Two
     assert overtaking.rows == {JOBS: pending}
 
 
-@pytest.mark.fences("api.workspaces.repository:disable_connection")
+@pytest.mark.fences("api.accounts.workspaces.repository:disable_connection")
 @pytest.mark.parametrize("is_disabled", [False, True])
 async def test_a_connection_is_disabled_once(two_workspaces: TwoWorkspaces, *, is_disabled: bool) -> None:
     """A connection that was disabled meanwhile keeps its time and reason; another is disabled."""
@@ -104,7 +104,7 @@ async def test_a_connection_is_disabled_once(two_workspaces: TwoWorkspaces, *, i
     assert overtaking.rows == ({} if is_disabled else {CONNECTIONS: {connection_id}})
 
 
-@pytest.mark.fences("api.workspaces.repository:refuse_connection")
+@pytest.mark.fences("api.accounts.workspaces.repository:refuse_connection")
 @pytest.mark.parametrize(
     ("values", "is_refused"),
     [
@@ -127,7 +127,7 @@ async def test_only_the_credentials_that_were_refused_are_disabled(
     assert overtaking.rows == ({CONNECTIONS: {connection_id}} if is_refused else {})
 
 
-@pytest.mark.fences("api.workspaces.repository:hold_for_probe")
+@pytest.mark.fences("api.accounts.workspaces.repository:hold_for_probe")
 @pytest.mark.parametrize(
     ("before", "after"), [(None, None), (None, NOW), (NOW, NOW), (NOW, None), (NOW, NOW + TICK), (NOW, NOW - TICK)]
 )

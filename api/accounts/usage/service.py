@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.context import Reading
 from ai.errors import OverBudget
 from ai.run import RunContext
+from api.accounts.usage import repository
+from api.accounts.usage.repository import Count
 from api.http.batches import Batches
 from api.http.clock import Clock
 from api.http.periods import Days
 from api.http.resources import Services
-from api.usage import repository
-from api.usage.repository import Count
 from database.models import AiUsage
 
 RESERVED_SECONDS = 900.0

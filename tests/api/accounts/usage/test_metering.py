@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from ai.errors import OverBudget
 from ai.usage import Usage
+from api.accounts.usage.service import WorkspaceMeter
 from api.http.batches import Batches
 from api.http.resources import Services
-from api.usage.service import WorkspaceMeter
 from database.tenancy import Scope, transaction
 from tests.api.running import stop_clock
 

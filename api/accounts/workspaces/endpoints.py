@@ -2,13 +2,8 @@
 
 from fastapi import status
 
-from api.http.dependencies import AdminDep, CallerDep, MemberDep, PageDep
-from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
-from api.http.pagination import Page, to_page
-from api.http.preconditions import IfMatch
-from api.http.routing import room_router
-from api.workspaces import service
-from api.workspaces.schemas import (
+from api.accounts.workspaces import service
+from api.accounts.workspaces.schemas import (
     ConnectionIn,
     ConnectionOut,
     NewConnectionOut,
@@ -16,6 +11,11 @@ from api.workspaces.schemas import (
     WorkspaceIn,
     WorkspaceOut,
 )
+from api.http.dependencies import AdminDep, CallerDep, MemberDep, PageDep
+from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import room_router
 
 router = room_router("/api", "workspaces")
 

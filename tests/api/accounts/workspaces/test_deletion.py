@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from api.accounts.workspaces import service
 from api.http.errors import WorkspaceGone
 from api.http.resources import Services
-from api.workspaces import service
 from database.roles import connect, owner_url
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach
