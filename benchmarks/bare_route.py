@@ -21,7 +21,7 @@ from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.http.pagination import Page
-from api.leads.schemas import LeadOut
+from api.people.leads.schemas import LeadOut
 from api.server import Server
 from benchmarks.bare_driver import CONNECTING, enter_for_good
 from benchmarks.recording import Statement

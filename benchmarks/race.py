@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from api.suppressions.tokens import unsubscribe_token
+from api.people.suppressions.tokens import unsubscribe_token
 from benchmarks.errors import BenchFailed
 from benchmarks.figures import Figure
 from benchmarks.outreach import Mail, Outreach, Stage, Steps, staged

@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from api.imports.values import FIELDS
-from api.suppressions.repository import suppressed
+from api.people.suppressions.repository import suppressed
 from database.landing import copy_in, open_landing
 from database.models import DuplicatePolicy, Lead, LeadImportChange, LeadImportRow
 

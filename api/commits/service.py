@@ -17,7 +17,7 @@ from api.imports import repository as files
 from api.imports import service as imports
 from api.imports.packing import LINE, unpack
 from api.imports.values import Reading, lead_values
-from api.lists import service as lists
+from api.people.lead_lists import service as lists
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace

@@ -9,7 +9,7 @@ from api.drafts import service
 from api.drafts.service import Written
 from api.http.resources import Services
 from api.jobs.engine import Work
-from api.suppressions.tokens import unsubscribe_url
+from api.people.suppressions.tokens import unsubscribe_url
 
 
 async def generate_draft(work: Work[Services]) -> None:

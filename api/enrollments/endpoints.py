@@ -23,8 +23,8 @@ from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import EnrollmentId, LeadId, SequenceId, room_router
-from api.leads import service as leads
-from api.leads.schemas import LeadDetail
+from api.people.leads import service as leads
+from api.people.leads.schemas import LeadDetail
 from api.sequences import service as sequences
 from api.sequences.schemas import SequenceDetail
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
-from api.suppressions.repository import suppressed
+from api.people.suppressions.repository import suppressed
 from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, SequenceStep
 from domain.draft import DraftEvent, DraftStatus
 from domain.draft import sources_of as drafts_before

@@ -11,8 +11,8 @@ from api.http.dependencies import MemberDep, ServicesDep
 from api.http.errors import NotFound, responses
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.routing import EventId, Route, room_router
-from api.suppressions import page as pages
-from api.suppressions.tokens import InvalidToken, read_unsubscribe_token
+from api.people.suppressions import page as pages
+from api.people.suppressions.tokens import InvalidToken, read_unsubscribe_token
 from database.tenancy import Scope, transaction
 
 public_router = APIRouter(prefix="/u", tags=["public"], default_response_class=HTMLResponse, route_class=Route)

@@ -19,10 +19,10 @@ from api.guards import service as guards
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
 from api.outcomes import service as outcomes
+from api.people.suppressions import service as suppressions
+from api.people.suppressions.tokens import UnsubscribeToken
 from api.sending import service as sending
 from api.sending.service import Acceptance
-from api.suppressions import service as suppressions
-from api.suppressions.tokens import UnsubscribeToken
 from database.models import EmailEventType, SendOutcome
 from domain.enrollment import EnrollmentEvent
 from domain.suppression import SuppressionReason

@@ -13,7 +13,7 @@ from api.http.pagination import Page, to_page
 from api.http.routing import ImportId, room_router
 from api.imports import service
 from api.imports.schemas import ImportOut, MappingIn
-from api.lists.schemas import ListName
+from api.people.lead_lists.schemas import ListName
 from database.models import DuplicatePolicy
 
 router = room_router("/api/workspaces/{workspaceId}/imports", "imports")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ai.workflows.csv_mapping.state import DecidedBy, Target
 from api.http.pagination import Wire
-from api.leads.schemas import FieldName
+from api.people.leads.schemas import FieldName
 from database.models import DuplicatePolicy
 from domain.lead_import import ImportState
 

@@ -28,7 +28,7 @@ from api.imports import repository
 from api.imports.packing import LINE, cells_of, mentioning, pack, unpack, without
 from api.imports.repository import Block, Span
 from api.imports.values import Reading, judge, reading_of
-from api.leads.schemas import MAX_NAME_CHARACTERS
+from api.people.leads.schemas import MAX_NAME_CHARACTERS
 from api.tabular.blocks import frames, read_layout
 from api.tabular.errors import UnreadableFile
 from api.tabular.layout import Layout

@@ -11,7 +11,7 @@ import polars as pl
 from ai.workflows.csv_mapping.state import ColumnMapping, Target
 from ai.workflows.csv_mapping.words import fold
 from api.imports.packing import LINE
-from api.leads.schemas import MAX_LINE_CHARACTERS
+from api.people.leads.schemas import MAX_LINE_CHARACTERS
 from api.tabular.addresses import judge_addresses
 from api.tabular.records import BLANKS
 from domain.lead import LeadSegment, SegmentSizes

@@ -14,9 +14,9 @@ from api.drafts.service import SEND_EMAIL
 from api.enrollments.service import GENERATE_DRAFT
 from api.http.errors import Conflict, NotFound
 from api.http.pagination import PageRequest
-from api.leads import service as leads
 from api.outcomes import repository
 from api.outcomes.schemas import Decision, UnknownSendOut
+from api.people.leads import service as leads
 from api.sending import service as sending
 from api.sending.service import RECONCILE_SEND, Acceptance
 from database import jobs

@@ -15,7 +15,7 @@ from api.accounts.workspaces import service as workspaces
 from api.enrollments import service as enrollments
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
-from api.leads import service as leads
+from api.people.leads import service as leads
 from api.replies import repository
 from api.replies.schemas import ReplyFilter
 from api.sending import service as sending

@@ -17,12 +17,12 @@ from api.drafts.service import SEND_EMAIL
 from api.enrollments import service as enrollments
 from api.enrollments.service import GENERATE_DRAFT
 from api.http.errors import NotFound
-from api.leads import service as leads
 from api.pacing import service as pacing
+from api.people.leads import service as leads
+from api.people.suppressions import service as suppressions
 from api.sending import judge, repository
 from api.sending.judge import Never, NotNow, Now, Terms
 from api.sending.repository import Candidate, NextStep
-from api.suppressions import service as suppressions
 from database import jobs
 from database.models import EverlyticConnection, LeadEnrollment, SendOutcome, SequenceStep, Workspace
 from domain import breaker

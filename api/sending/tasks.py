@@ -9,11 +9,11 @@ from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import CallEnded
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
+from api.people.suppressions.tokens import unsubscribe_url
 from api.sending import service
 from api.sending.content import Identity, compose
 from api.sending.judge import Forbidden, Lost, Never, NotNow
 from api.sending.service import Acceptance, Claimed, Confirmation, Request
-from api.suppressions.tokens import unsubscribe_url
 from database.secrets import UndecipherableSecret
 from domain.breaker import Kind
 from everlytic.errors import (

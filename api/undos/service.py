@@ -13,7 +13,7 @@ from api.http.pagination import PageRequest
 from api.imports import repository as files
 from api.imports import service as imports
 from api.imports.repository import Span
-from api.lists import service as lists
+from api.people.lead_lists import service as lists
 from api.undos import repository
 from database import jobs
 from database.landing import allow_long_statements

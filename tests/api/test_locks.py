@@ -14,10 +14,10 @@ from api.drafts import service as drafts
 from api.enrollments import repository as enrolling
 from api.enrollments import service as enrollments
 from api.imports import service as imports
-from api.leads import service as leads
-from api.lists import repository as joining
-from api.lists import service as lists
 from api.mailboxes import service as mailboxes
+from api.people.lead_lists import repository as joining
+from api.people.lead_lists import service as lists
+from api.people.leads import service as leads
 from api.sequences import service as sequences
 from api.undos import service as undos
 from database.models import DuplicatePolicy, Workspace

@@ -21,8 +21,8 @@ from api.imports import service as imports
 from api.live import repository as live
 from api.outcomes import repository as outcomes
 from api.outcomes import service as unknown_sends
+from api.people.suppressions import repository as suppressions
 from api.sending import repository as sending
-from api.suppressions import repository as suppressions
 from database.engine import create_pool
 from database.roles import connect, owner_url
 from domain.enrollment import EnrollmentEvent

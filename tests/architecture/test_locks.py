@@ -52,8 +52,8 @@ def test_every_lock_has_its_test() -> None:
 def test_a_seeded_lock_is_listed(text: str, lock: tuple[str, str]) -> None:
     """The list can grow: each way to take a lock is seen, under the name of what takes it."""
     name, kind = lock
-    assert [(found.place, found.kind) for found in locks_in(parse("api/leads/x.py", text))] == [
-        (f"api.leads.x:{name}", kind)
+    assert [(found.place, found.kind) for found in locks_in(parse("api/people/leads/x.py", text))] == [
+        (f"api.people.leads.x:{name}", kind)
     ]
 
 
@@ -70,4 +70,4 @@ def test_a_seeded_lock_is_listed(text: str, lock: tuple[str, str]) -> None:
 )
 def test_what_is_no_lock_is_not_listed(text: str) -> None:
     """A docstring, a policy, a sentence and the end of a lock are no locks."""
-    assert list(locks_in(parse("api/leads/x.py", text))) == []
+    assert list(locks_in(parse("api/people/leads/x.py", text))) == []

@@ -60,8 +60,8 @@ def test_sql_lives_in_its_places() -> None:
 
 
 SEEDED = (
-    ("api/leads/service.py", "from sqlalchemy import select\n"),
-    ("api/leads/endpoints.py", "from sqlalchemy.dialects.postgresql import insert\n"),
+    ("api/people/leads/service.py", "from sqlalchemy import select\n"),
+    ("api/people/leads/endpoints.py", "from sqlalchemy.dialects.postgresql import insert\n"),
     (
         "api/drafts/tasks.py",
         "import sqlalchemy as sa\nasync def run(session):\n    await session.execute(sa.text('x'))\n",
@@ -87,7 +87,7 @@ def test_a_seeded_statement_is_found(path: str, text: str) -> None:
 
 def test_the_places_are_let_be() -> None:
     """The same statement is no stray where SQL belongs."""
-    allowed = ("api/leads/repository.py", "database/jobs.py", "orchestration/defs/everlytic/landing.py")
+    allowed = ("api/people/leads/repository.py", "database/jobs.py", "orchestration/defs/everlytic/landing.py")
     assert strays(tuple(parse(path, "QUERY = 'SELECT 1 FROM app.leads'\n") for path in allowed)) == []
 
 

@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
     """Write a repository of three files and one migration."""
     for path, text in {
         "domain/rules.py": RULES,
-        "api/leads/repository.py": QUERIES,
+        "api/people/leads/repository.py": QUERIES,
         "database/migrations/first.py": QUERIES,
         "dbt_project/models/marts/sums.sql": MODEL,
     }.items():
@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 def test_ids_stay_when_lines_move(root: Path) -> None:
     """Lines that are added above change the lines of faults, and none of their ids; no two faults share an id."""
     before = list(source_faults(root, []))
-    for path in ("domain/rules.py", "api/leads/repository.py"):
+    for path in ("domain/rules.py", "api/people/leads/repository.py"):
         (root / path).write_text(f"import this\n\n\n{(root / path).read_text()}")
     after = list(source_faults(root, []))
     assert [fault.id for fault in after] == [fault.id for fault in before]
@@ -45,8 +45,11 @@ def test_ids_stay_when_lines_move(root: Path) -> None:
 
 def test_faults_are_collected_by_area(root: Path) -> None:
     """An area is a folder, one level deeper inside api; prefixes choose areas, and migrations have no faults."""
-    assert {fault.area for fault in source_faults(root, [])} == {"domain", "api/leads", "dbt_project/models"}
-    assert {fault.area for fault in source_faults(root, ["api", "dbt_project"])} == {"api/leads", "dbt_project/models"}
+    assert {fault.area for fault in source_faults(root, [])} == {"domain", "api/people/leads", "dbt_project/models"}
+    assert {fault.area for fault in source_faults(root, ["api", "dbt_project"])} == {
+        "api/people/leads",
+        "dbt_project/models",
+    }
     assert area_of(Path("api/app.py")) == "api"
     assert area_of(Path("domain/rules.py")) == "domain"
     assert {fault.place for fault in source_faults(root, ["api"])} == {"_LEADS", "find"}

@@ -19,7 +19,15 @@ VERDICTS = {
 
 def fault_of(before: str, kind: str = "WHERE term dropped") -> Fault:
     """Return a fault of one area."""
-    return Fault(area="api/leads", path="api/leads/a.py", line=3, place="find", kind=kind, before=before, after="true")
+    return Fault(
+        area="api/people/leads",
+        path="api/people/leads/a.py",
+        line=3,
+        place="find",
+        kind=kind,
+        before=before,
+        after="true",
+    )
 
 
 def result_of(fault: Fault, verdict: Verdict) -> Result:
@@ -55,14 +63,14 @@ def test_scores_leave_out_what_is_explained_or_impossible() -> None:
     output = io.StringIO()
     print_report(faults, results, Console(file=output, width=120, no_color=True))
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in output.getvalue().splitlines()]
-    assert [row for row in rows if row[0] in {"all", "api/leads"}] == [
-        ["api/leads", "1003", "998", "4", "1", "99%"],
+    assert [row for row in rows if row[0] in {"all", "api/people/leads"}] == [
+        ["api/people/leads", "1003", "998", "4", "1", "99%"],
         ["all", "1003", "998", "4", "1", "99%"],
         ["all", "1003", "998", "4", "1", "99%"],
     ]
     assert ["tenant term dropped", "4", "0", "4", "0", ""] in rows
-    listed = [line.rstrip() for line in output.getvalue().splitlines() if "api/leads/a.py:3" in line]
-    assert listed == [f"{escaped.id} api/leads/a.py:3 find: WHERE term dropped ({Verdict.ESCAPED})"]
+    listed = [line.rstrip() for line in output.getvalue().splitlines() if "api/people/leads/a.py:3" in line]
+    assert listed == [f"{escaped.id} api/people/leads/a.py:3 find: WHERE term dropped ({Verdict.ESCAPED})"]
     assert "    name = :name → true" in output.getvalue().splitlines()
 
 

@@ -22,26 +22,26 @@ def count():
     return TWICE
 """
 NEAR, FAR, SLOW, LONG = (
-    "tests/api/leads/test_find.py::test_find",
+    "tests/api/people/leads/test_find.py::test_find",
     "tests/api/test_all.py::test_all",
-    "tests/api/leads/test_find.py::test_slow",
+    "tests/api/people/leads/test_find.py::test_slow",
     "tests/e2e/test_stack.py::test_stack",
 )
-COUNTING = "tests/api/leads/test_count.py::test_count"
-NEW = "tests/api/leads/test_new.py::test_new"
+COUNTING = "tests/api/people/leads/test_count.py::test_count"
+NEW = "tests/api/people/leads/test_new.py::test_new"
 
 
 @pytest.fixture
 def tests(tmp_path: Path) -> selection.Tests:
     """Record five tests of a module with two functions; a sixth was written since then."""
-    (tmp_path / "api/leads").mkdir(parents=True)
-    (tmp_path / "api/leads/service.py").write_text(SERVICE)
+    (tmp_path / "api/people/leads").mkdir(parents=True)
+    (tmp_path / "api/people/leads/service.py").write_text(SERVICE)
     data = CoverageData(str(tmp_path / "coverage"))
     for test in (NEAR, FAR, SLOW, LONG):
         data.set_context(f"{test}|run")
-        data.add_lines({"api/leads/service.py": [6]})
+        data.add_lines({"api/people/leads/service.py": [6]})
     data.set_context(f"{COUNTING}|run")
-    data.add_lines({"api/leads/service.py": [10]})
+    data.add_lines({"api/people/leads/service.py": [10]})
     data.write()
     durations = {NEAR: 1.0, FAR: 0.1, SLOW: 30.0, LONG: 0.1, COUNTING: 0.5}
     (tmp_path / "durations").write_text(json.dumps(durations))
@@ -50,7 +50,7 @@ def tests(tmp_path: Path) -> selection.Tests:
 
 def fault_in(place: str) -> Fault:
     """Return a fault in a function or constant of the module."""
-    return Fault("api/leads", "api/leads/service.py", 1, place, "constant changed", "5", "6")
+    return Fault("api/people/leads", "api/people/leads/service.py", 1, place, "constant changed", "5", "6")
 
 
 def test_tests_that_run_the_function_are_chosen(tests: selection.Tests) -> None:
@@ -71,5 +71,5 @@ def test_a_constant_is_noticed_by_the_tests_of_its_users(tests: selection.Tests)
 
 def test_tests_that_were_written_since_are_run_for_their_folder(tests: selection.Tests) -> None:
     """A test without a recording is run for a fault of its folder, as one of 0.3 seconds, and for no other."""
-    tests.unrecorded = frozenset((NEW, "tests/api/lists/test_new.py::test_new"))
+    tests.unrecorded = frozenset((NEW, "tests/api/people/lead_lists/test_new.py::test_new"))
     assert tests.noticing(fault_in("count"), seconds=100) == [NEW, COUNTING]

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.enrollments import repository, service
 from api.enrollments.repository import Chosen
 from api.http.pagination import Cursors, PageRequest
-from api.suppressions import service as suppressions
+from api.people.suppressions import service as suppressions
 from database.models import Lead, Workspace
 from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
 from domain.schedule import StepDelay

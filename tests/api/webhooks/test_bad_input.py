@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.accounts.workspaces import service as workspaces
 from api.http.resources import Services
-from api.suppressions.tokens import unsubscribe_token
+from api.people.suppressions.tokens import unsubscribe_token
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach
 

@@ -1,0 +1,103 @@
+"""What goes at once when a lead is erased, and what a job looks for afterwards."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.enrollments import service as enrollments
+from api.http.errors import NotFound
+from api.imports import service as imports
+from api.people.erasure import repository
+from api.people.erasure.repository import Traces
+from api.people.leads import service as leads
+from api.people.suppressions import service as suppressions
+from database import jobs
+from database.secrets import SecretBox
+from domain.enrollment import EnrollmentEvent
+from domain.suppression import SuppressionReason
+
+ERASE_TRACES = "erase_traces"
+CAUSE = "the lead was erased"
+IMPORTED_FILES = "imported files"
+PLACES = (IMPORTED_FILES, *repository.PLACES)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose traces are looked for: the leads they were, and their address while it is still known."""
+
+    lead_ids: Sequence[UUID]
+    address: str | None
+
+
+async def erase(
+    session: AsyncSession, secrets: SecretBox, workspace_id: UUID, lead_id: UUID, *, actor: UUID, now: datetime
+) -> None:
+    """Erase a lead, with every other of its address; raises NotFound. Once it is erased, this does nothing more."""
+    held = {lead.id: lead for lead in await repository.hold_person(session, workspace_id, lead_id)}
+    if (wanted := held.get(lead_id)) is None:
+        raise NotFound("There is no such lead.")
+    if wanted.erased_at is not None:
+        return
+    address = wanted.email
+    persons = [lead for lead in held.values() if lead.email == address]
+    ids = [lead.id for lead in persons]
+    await suppressions.suppress_addresses(
+        session, workspace_id, [address], reason=SuppressionReason.MANUAL, source="erased", at=now
+    )
+    await repository.forget_address(session, workspace_id, address)
+    for lead in persons:
+        await leads.erase_lead(session, lead, now)
+    cause = f"{CAUSE} by user {actor}"
+    await enrollments.stop_leads(session, workspace_id, EnrollmentEvent.STOPPED, ids, cause=cause, now=now)
+    await repository.empty_messages(session, workspace_id, ids, reason=CAUSE)
+    payload = {"leadIds": [str(one) for one in ids], "address": secrets.encrypt(address)}
+    await jobs.enqueue(session, ERASE_TRACES, workspace_id, [jobs.Job(now, payload)])
+
+
+async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person: Person) -> int:
+    """Erase a person's traces in one of PLACES; returns how many must first be read by somebody else.
+
+    Rows stay, what they are counted by stays.
+    """
+    mention = _mention_of(person.address) if person.address else None
+    if place == IMPORTED_FILES:
+        await imports.erase_person(session, workspace_id, person.lead_ids, address=person.address, mention=mention)
+        return 0
+    draft_ids, transaction_ids = await repository.find_messages(session, workspace_id, person.lead_ids)
+    traces = Traces(
+        lead_ids=person.lead_ids,
+        draft_ids=[str(draft_id) for draft_id in draft_ids],
+        transaction_ids=transaction_ids,
+        address=person.address or "",
+        mention=mention,
+        message=_message_of(draft_ids, person.address),
+    )
+    return await repository.erase_in(session, workspace_id, place, traces)
+
+
+async def forget_job(session: AsyncSession, job_id: UUID) -> None:
+    """Take the address out of the job that needed it."""
+    await repository.forget_job(session, job_id)
+
+
+def _mention_of(address: str) -> str:
+    """Return the pattern that finds an address in lower-case text, and no longer one that it is a part of.
+
+    As it is, or as a form's encoding has it; after such an encoding's `%22`, too.
+    """
+    written = "|".join(sorted({re.escape(address), re.escape(quote(address))}))
+    return rf"(^|[^[:alnum:]._%+-]|%[0-9a-f]{{2}})({written})($|[^[:alnum:].-]|\.($|[^[:alnum:]]))"
+
+
+def _message_of(draft_ids: Sequence[UUID], address: str | None) -> str | None:
+    """Return the pattern that finds what is said of a person's messages in lower-case text, or None for nobody's."""
+    patterns = [str(draft_id) for draft_id in draft_ids]
+    if address:
+        patterns.append(_mention_of(address))
+    return "|".join(patterns) or None

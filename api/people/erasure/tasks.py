@@ -1,0 +1,26 @@
+"""Looking for what a person has left behind."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from api.http.resources import Services
+from api.jobs.engine import Deferred, Work
+from api.people.erasure import service
+from api.people.erasure.service import Person
+
+LOOK_AGAIN_AFTER = timedelta(minutes=1)
+
+
+async def erase_traces(work: Work[Services]) -> None:
+    """Erase a person's traces, place by place; what was not applied yet is erased once it is. Running again is safe."""
+    sealed = work.payload.get("address")
+    address = work.resources.secrets.decrypt(sealed) if sealed else None
+    person = Person([UUID(lead_id) for lead_id in work.payload["leadIds"]], address)
+    waiting = 0
+    for place in service.PLACES:
+        async with work.transaction() as session:
+            waiting += await service.erase_in(session, work.workspace_id, place, person)
+    if waiting:
+        raise Deferred(work.clock.now() + LOOK_AGAIN_AFTER, "What the provider told of this person is still applied.")
+    async with work.transaction() as session:
+        await service.forget_job(session, work.job_id)

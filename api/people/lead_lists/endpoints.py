@@ -1,0 +1,52 @@
+"""HTTP for lists."""
+
+from fastapi import status
+
+from api.http.dependencies import MemberDep, PageDep
+from api.http.errors import NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import ListId, room_router
+from api.people.lead_lists import service
+from api.people.lead_lists.schemas import LeadListChange, LeadListIn, LeadListOut
+
+router = room_router("/api/workspaces/{workspaceId}/lead-lists", "leads")
+
+
+@router.post("", operation_id="createLeadList", status_code=status.HTTP_201_CREATED, responses=responses(NotFound))
+async def create_list(member: MemberDep, body: LeadListIn) -> LeadListOut:
+    """Make an empty list."""
+    return LeadListOut.of(await service.create_list(member.session, member.workspace_id, body.name))
+
+
+@router.get("", operation_id="listLeadLists", responses=responses(NotFound))
+async def list_lists(member: MemberDep, page: PageDep) -> Page[LeadListOut]:
+    """The workspace's lists, newest first."""
+    return to_page(LeadListOut, await service.list_lists(member.session, member.workspace_id, page), page)
+
+
+@router.get("/{listId}", operation_id="getLeadList", responses=responses(NotFound))
+async def get_list(member: MemberDep, list_id: ListId) -> LeadListOut:
+    """One list."""
+    return LeadListOut.of(await service.get_list(member.session, member.workspace_id, list_id))
+
+
+@router.patch("/{listId}", operation_id="changeLeadList", responses=responses(NotFound, PreconditionFailed))
+async def change_list(member: MemberDep, list_id: ListId, body: LeadListChange, if_match: IfMatch) -> LeadListOut:
+    """Rename a list; its ETag changes with its count, too."""
+    held = await service.hold_list(member.session, member.workspace_id, list_id)
+    if_match.require(LeadListOut.of(held))
+    return LeadListOut.of(await service.rename(member.session, held, body.name))
+
+
+@router.delete(
+    "/{listId}",
+    operation_id="deleteLeadList",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=responses(NotFound, PreconditionFailed),
+)
+async def delete_list(member: MemberDep, list_id: ListId, if_match: IfMatch) -> None:
+    """Delete a list; its leads stay, without the list."""
+    closed = await service.close_list(member.session, member.workspace_id, list_id)
+    if_match.require(LeadListOut.of(closed))
+    await service.delete_list(member.session, closed)

@@ -1,0 +1,107 @@
+"""HTTP for leads."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, status
+from pydantic import ValidationError
+
+from api.http.dependencies import MemberDep
+from api.http.errors import (
+    AlreadyExists,
+    Conflict,
+    FieldProblem,
+    NotFound,
+    PreconditionFailed,
+    field_problems,
+    responses,
+)
+from api.http.pagination import Page, PageRequest, sorted_by, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import LeadId, room_router
+from api.people.leads import service
+from api.people.leads.merging import RowStatus, Values
+from api.people.leads.schemas import (
+    BulkLeadsIn,
+    BulkLeadsOut,
+    BulkRow,
+    LeadChange,
+    LeadDetail,
+    LeadFilter,
+    LeadIn,
+    LeadOut,
+    LeadSort,
+)
+
+router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
+
+
+@router.post(
+    "",
+    operation_id="createLead",
+    status_code=status.HTTP_201_CREATED,
+    responses=responses(NotFound, AlreadyExists),
+)
+async def create_lead(member: MemberDep, body: LeadIn) -> LeadDetail:
+    """Add one person to write to; a suppressed address may be a lead, and is never mailed."""
+    lead = await service.create_lead(member.session, member.workspace_id, body.model_dump())
+    return await service.detail(member.session, lead)
+
+
+@router.get("", operation_id="listLeads", responses=responses(NotFound))
+async def list_leads(
+    member: MemberDep,
+    page: Annotated[PageRequest, Depends(sorted_by(LeadSort))],
+    wanted: Annotated[LeadFilter, Query()],
+) -> Page[LeadOut]:
+    """The workspace's leads."""
+    return to_page(LeadOut, await service.list_leads(member.session, member.workspace_id, page, wanted), page)
+
+
+@router.post("/bulk", operation_id="addLeads", responses=responses(NotFound))
+async def add_leads(member: MemberDep, body: BulkLeadsIn) -> BulkLeadsOut:
+    """Add many people at once; each row is answered for itself, a malformed one too."""
+    rows: dict[int, Values] = {}
+    results = []
+    for index, row in enumerate(body.leads):
+        try:
+            rows[index] = LeadIn.model_validate(row).model_dump()
+        except ValidationError as error:
+            results.append(_refused(index, error))
+    results += await service.add_leads(member.session, member.workspace_id, rows, body.on_existing)
+    return BulkLeadsOut(results=sorted(results, key=lambda row: row.index))
+
+
+def _refused(index: int, error: ValidationError) -> BulkRow:
+    problems = [FieldProblem(**one) for one in field_problems(error.errors())]
+    return BulkRow(index=index, status=RowStatus.INVALID, lead_id=None, errors=problems)
+
+
+@router.get("/{leadId}", operation_id="getLead", responses=responses(NotFound))
+async def get_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
+    """One lead."""
+    lead = await service.get_lead(member.session, member.workspace_id, lead_id)
+    return await service.detail(member.session, lead)
+
+
+@router.patch("/{leadId}", operation_id="changeLead", responses=responses(NotFound, AlreadyExists, PreconditionFailed))
+async def change_lead(member: MemberDep, lead_id: LeadId, body: LeadChange, if_match: IfMatch) -> LeadDetail:
+    """Change a lead; what is left out stays."""
+    held = await service.hold_lead(member.session, member.workspace_id, lead_id, joins=body.list_id)
+    if_match.require(await service.detail(member.session, held))
+    changed = await service.change_lead(member.session, held, body.model_dump(exclude_unset=True))
+    return await service.detail(member.session, changed)
+
+
+@router.post("/{leadId}/restore", operation_id="restoreLead", responses=responses(NotFound, AlreadyExists))
+async def restore_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
+    """Have a deleted lead back, in its list while that is there; its enrollments stay paused until they are resumed."""
+    restored = await service.restore_lead(member.session, member.workspace_id, lead_id)
+    return await service.detail(member.session, restored)
+
+
+@router.post("/{leadId}/qualify", operation_id="qualifyLead", responses=responses(NotFound, Conflict))
+async def qualify_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
+    """Take a lead that replied for qualified."""
+    cause = f"user {member.caller.user_id}"
+    qualified = await service.qualify(member.session, member.workspace_id, lead_id, cause=cause, now=member.now)
+    return await service.detail(member.session, qualified)

@@ -1,0 +1,200 @@
+"""The SQL of leads."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, any_, case, cast, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.http.pagination import PageRequest
+from api.people.leads.schemas import LeadFilter
+from database.direct import Named, fetch
+from database.models import Lead, LeadEventRecord
+from domain.lead import LeadEvent, next_status, sources_of
+
+_ROWS = """
+    jsonb_to_recordset(CAST(:rows AS jsonb)) AS row
+      (id uuid, email text, first_name text, last_name text, company text, role text, segment text, timezone text,
+       list_id uuid, custom_fields jsonb)
+"""
+
+_ADD_ALL = text(
+    f"""
+    INSERT INTO app.leads (workspace_id, email, first_name, last_name, company, role, segment, timezone, list_id,
+                           custom_fields)
+    SELECT :workspace_id, email, first_name, last_name, company, role, segment, timezone, list_id, custom_fields
+      FROM {_ROWS}
+     -- In one order everywhere, so that two that write the same addresses wait for each other and go on.
+     ORDER BY email
+    ON CONFLICT (workspace_id, email) WHERE deleted_at IS NULL DO NOTHING
+    RETURNING email, id
+    """  # noqa: S608 - constant text
+)
+
+_CHANGE_ALL = text(
+    f"""
+    UPDATE app.leads AS lead
+       SET first_name = row.first_name, last_name = row.last_name, company = row.company, role = row.role,
+           segment = row.segment, timezone = row.timezone, list_id = row.list_id, custom_fields = row.custom_fields
+      FROM {_ROWS}
+     WHERE lead.id = row.id AND lead.workspace_id = :workspace_id
+    """  # noqa: S608 - constant text
+)
+
+
+async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> Lead | None:
+    """Insert a lead, or return None when the workspace has a live lead of this address."""
+    statement = (
+        insert(Lead)
+        .values(workspace_id=workspace_id, **values)
+        .on_conflict_do_nothing(index_elements=[Lead.workspace_id, Lead.email], index_where=Lead.deleted_at.is_(None))
+        .returning(Lead)
+    )
+    return await session.scalar(statement)
+
+
+async def find_lead(
+    session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, hold: bool = False, deleted: bool = False
+) -> Lead | None:
+    """Return a lead; with `hold`, as it is now and held against changes until the transaction ends.
+
+    A lead that is deleted is there only with `deleted`.
+    """
+    statement = select(Lead).where(Lead.workspace_id == workspace_id, Lead.id == lead_id)
+    if not deleted:
+        statement = statement.where(Lead.deleted_at.is_(None))
+    if hold:
+        statement = statement.with_for_update(key_share=True)
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+# What LeadOut shows. Written out, because this is the list that is asked for most, and at the greatest lengths.
+_LIST = """
+    SELECT id, email, first_name, last_name, company, role, segment, status, timezone, list_id, custom_fields,
+           last_activity_at, created_at, updated_at
+      FROM app.leads
+     WHERE workspace_id = %s AND deleted_at IS NULL
+"""
+_FILTERS = {
+    "status": "status = %s",
+    "segment": "segment = %s",
+    "list_id": "list_id = %s",
+    "updated_since": "updated_at >= %s",
+    "q": "concat_ws(chr(10), first_name || ' ' || last_name, email, company, role) ILIKE %s",
+}
+_PATTERN, _ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
+
+
+async def list_leads(
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
+) -> Sequence[Named]:
+    """Return the workspace's leads as LeadOut shows them, in the page's order, one more than it holds."""
+    asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) not in {None, ""}}
+    if wanted.q:
+        asked["q"] = f"%{_PATTERN.sub(_ESCAPED, wanted.q)}%"
+    conditions = [_FILTERS[name] for name in asked]
+    if page.after is not None:
+        row, after = ", ".join(page.columns), ", ".join("%s" for _ in page.columns)
+        conditions.append(f"({row}) {'<' if page.is_descending else '>'} ({after})")
+    order = ", ".join(f"{column} {'DESC' if page.is_descending else 'ASC'}" for column in page.columns)
+    statement = " AND ".join([_LIST, *conditions]) + f" ORDER BY {order} LIMIT %s"
+    return await fetch(session, statement, [workspace_id, *asked.values(), *(page.after or ()), page.limit + 1])
+
+
+async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:
+    """Update a lead that the caller holds; an address that another live lead has raises IntegrityError."""
+    statement = (
+        update(Lead)
+        .where(Lead.workspace_id == held.workspace_id, Lead.id == held.id)
+        .values(**values)
+        .returning(Lead)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    return (await session.scalars(statement)).one()
+
+
+async def delete_lead(session: AsyncSession, held: Lead) -> None:
+    """Mark a lead that the caller holds as deleted."""
+    await change_lead(session, held, {"deleted_at": func.now()})
+
+
+async def find_by_address(
+    session: AsyncSession, workspace_id: UUID, emails: Sequence[str], *, hold: bool
+) -> dict[str, Lead]:
+    """Return the live leads that have one of these addresses; with `hold`, held until the transaction ends."""
+    statement = (
+        select(Lead)
+        .where(Lead.workspace_id == workspace_id, Lead.email == any_(cast(list(emails), ARRAY(Text))))
+        .where(Lead.deleted_at.is_(None))
+        .order_by(Lead.id)
+    )
+    if hold:
+        statement = statement.with_for_update(key_share=True)
+    found = await session.scalars(statement, execution_options={"populate_existing": True})
+    return {lead.email: lead for lead in found.all()}
+
+
+async def add_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, UUID]:
+    """Insert leads whose addresses nobody has and return their ids by address; the others are left out."""
+    if not rows:
+        return {}
+    added = await session.execute(_ADD_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
+    ids: dict[str, UUID] = dict(added.all())
+    return ids
+
+
+async def change_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Give leads that the caller holds other values; each row has all of them, and the lead's id."""
+    if rows:
+        await session.execute(_CHANGE_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
+
+
+async def move(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], event: LeadEvent, *, cause: str, now: datetime
+) -> list[UUID]:
+    """Move the status of those leads that `event` is legal for and write their history, in one statement.
+
+    Returns the ids of the leads that moved. A lead that somebody else is moving is waited for, and then
+    judged by where it has come to stand.
+    """
+    sources = sorted(sources_of(event))
+    before = (
+        select(Lead.id, Lead.status)
+        .where(
+            Lead.workspace_id == workspace_id,
+            Lead.id == any_(cast(list(lead_ids), ARRAY(PG_UUID))),
+            Lead.status.in_(sources),
+        )
+        # In one order everywhere, so that two that move the same leads wait for each other and go on.
+        .order_by(Lead.id)
+        .with_for_update(key_share=True)
+        .cte("before")
+    )
+    target = case({status.value: next_status(status, event).value for status in sources}, value=before.c.status)
+    moved = (
+        update(Lead)
+        .where(Lead.id == before.c.id)
+        .values(status=target, last_activity_at=func.greatest(Lead.last_activity_at, now))
+        .returning(Lead.id, before.c.status.label("from_status"), Lead.status.label("to_status"))
+        .cte("moved")
+    )
+    names = ["workspace_id", "lead_id", "from_status", "to_status", "event", "cause", "occurred_at"]
+    told = insert(LeadEventRecord).from_select(
+        names,
+        select(
+            literal(workspace_id),
+            moved.c.id,
+            moved.c.from_status,
+            moved.c.to_status,
+            literal(event.value),
+            literal(cause),
+            literal(now),
+        ),
+    )
+    return list((await session.scalars(told.returning(LeadEventRecord.lead_id))).all())

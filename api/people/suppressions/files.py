@@ -1,0 +1,247 @@
+"""Lists of whom never to mail, as files: our own export, or any table with a column of addresses or domains."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Literal
+
+import polars as pl
+
+from api.people.suppressions.schemas import plain_domain
+from api.tabular.addresses import SHOWN_CHARACTERS, is_plain_name, judge_addresses
+from api.tabular.blocks import frames, read_layout
+from api.tabular.layout import Layout, is_address
+from api.tabular.records import BLANKS
+from api.tabular.text import UnreadableFile
+from domain.suppression import SuppressionReason
+
+Takes = Literal["email", "domain", "either"]
+
+EXPORTED = ("kind", "value", "valueHash", "reason", "source", "suppressedAt")
+"""The columns of our own files; see `repository.export_rows` for how a value is written."""
+LANDED = ("line_number", "kind", "value", "value_hash", "reason", "source", "suppressed_at", "cell", "problem")
+
+MOST_SOURCE_CHARACTERS = 500
+BLOCK_CHARACTERS = 1024 * 1024
+GUARDED = r"^'[=+\-@\t\r']"
+"""What our export writes before a cell that a spreadsheet would take for a formula: an apostrophe, to be taken off."""
+
+_DOMAIN = r"^@?([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z][a-z]+$"
+_HASH = r"^[0-9a-f]{64}$"
+_MAIL_NAMES = ("email", "emailaddress", "mail", "mailaddress", "address", "recipient", "subscriber")
+
+
+_OF_ADDRESSES = [reason.value for reason in SuppressionReason if reason is not SuppressionReason.DOMAIN]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where in a row stand whom not to mail: positions of cells and what each takes; `own` of our own export."""
+
+    values: Sequence[tuple[int, Takes]]
+    own: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A list that can be read, row by row."""
+
+    text: IO[str]
+    layout: Layout
+    columns: Columns
+
+
+def read_file(text: IO[str]) -> ReadFile:
+    """Find out where a list stands in a file; raises UnreadableFile."""
+    layout, samples = read_layout(text, is_data=_is_value)
+    return ReadFile(text, layout, _columns(layout.headers, samples))
+
+
+def _is_value(cell: str) -> bool:
+    cell = cell.strip().lower()
+    return is_address(cell) or re.search(_DOMAIN, cell) is not None
+
+
+def _columns(headers: Sequence[str], samples: Sequence[Sequence[str]]) -> Columns:
+    names = [re.sub("[^a-z]", "", header.lower()) for header in headers]
+    own = {name: names.index(name.lower()) for name in EXPORTED if name.lower() in names}
+    if {"kind", "value", "valueHash"} <= own.keys():
+        return Columns([(own["value"], "email")], own)
+    mail = [place for place in _named(names, _is_mail) if _may_hold(samples, place, "@")]
+    domain = [place for place in _named(names, lambda name: "domain" in name) if _may_hold(samples, place, ".")]
+    found: list[tuple[int, Takes]] = [(place, "email") for place in mail[:1]]
+    found += [(place, "domain") for place in domain[:1]]
+    return Columns(found or [_by_content(samples)])
+
+
+def _named(names: Sequence[str], fits: Callable[[str], bool]) -> list[int]:
+    """Return the columns whose name fits, the plainest names first."""
+    places = [place for place, name in enumerate(names) if fits(name)]
+    return sorted(places, key=lambda at: (_MAIL_NAMES.index(names[at]) if names[at] in _MAIL_NAMES else 99, at))
+
+
+def _is_mail(name: str) -> bool:
+    return name in _MAIL_NAMES or ("mail" in name and "domain" not in name)
+
+
+def _may_hold(samples: Sequence[Sequence[str]], place: int, sign: str) -> bool:
+    cells = [cell for row in samples if (cell := row[place].strip())]
+    return not cells or any(sign in cell for cell in cells)
+
+
+def _by_content(samples: Sequence[Sequence[str]]) -> tuple[int, Takes]:
+    """Return the column that holds most addresses or domains, where no name says which one it is."""
+    counts = Counter(place for row in samples for place, cell in enumerate(row) if _is_value(cell))
+    if not counts:
+        raise UnreadableFile(
+            "No column of the file holds email addresses or domains; call the one that does `email` or `domain`."
+        )
+    place = max(counts, key=lambda at: (counts[at], -at))
+    if len(samples[0]) == 1:
+        return place, "either"
+    addresses = sum(is_address(row[place]) for row in samples)
+    return place, "email" if addresses * 2 >= counts[place] else "domain"
+
+
+def read_rows(file: ReadFile, *, reason: SuppressionReason, source: str) -> Iterator[pl.DataFrame]:
+    """Yield the file's rows with the columns `LANDED`; what a row leaves open is as given here.
+
+    A row that says nobody has a `problem`, and shows its `cell`.
+    """
+    for frame in frames(file.text, file.layout, BLOCK_CHARACTERS):
+        own = file.columns.own
+        rows = _foreign(frame, file.columns.values) if own is None else _ours(frame, own)
+        yield _judged(rows, reason, source)
+
+
+def _cell(position: int) -> pl.Expr:
+    return pl.col(str(position)).fill_null("").str.strip_chars(BLANKS)
+
+
+def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Takes]]) -> pl.DataFrame:
+    """Return rows with the first cell that says somebody, and what kind of cell that is."""
+    (first, takes), (other, other_takes) = values[0], values[-1]
+    is_first = _cell(first) != ""
+    nothing = pl.lit(None, pl.String)
+    return rows.select(
+        "line_number",
+        pl.col("error").alias("problem"),
+        pl.when(is_first).then(_cell(first)).otherwise(_cell(other)).alias("cell"),
+        pl.when(is_first).then(pl.lit(takes)).otherwise(pl.lit(other_takes)).alias("takes"),
+        *(nothing.alias(name) for name in ("value_hash", "given_reason", "given_source", "suppressed_at")),
+    )
+
+
+def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
+    """Return the rows of our own export, whose kind, hash, reason, source and time are their own."""
+    kind = _cell(own["kind"]).str.to_lowercase()
+    hashed = _cell(own["valueHash"]).str.to_lowercase()
+    given = _cell(own["reason"]) if "reason" in own else pl.lit("")
+    fits = pl.when(kind == "domain").then(given.is_in(["", "domain"])).otherwise(given.is_in(["", *_OF_ADDRESSES]))
+    problem = (
+        pl.when(pl.col("error").is_not_null())
+        .then(pl.col("error"))
+        .when(~kind.is_in(["email", "domain"]))
+        .then(pl.lit("The kind is neither email nor domain."))
+        .when(~fits)
+        .then(pl.lit(f"The reason is none of {', '.join(_OF_ADDRESSES)}, or domain for a domain."))
+    )
+    moment = _cell(own["suppressedAt"]) if "suppressedAt" in own else pl.lit("")
+    return rows.select(
+        "line_number",
+        problem.alias("problem"),
+        _unguarded(_cell(own["value"])).alias("cell"),
+        kind.alias("takes"),
+        pl.when(hashed.str.contains(_HASH)).then(hashed).alias("value_hash"),
+        pl.when(given != "").then(given).alias("given_reason"),
+        (_unguarded(_cell(own["source"])) if "source" in own else pl.lit("")).alias("given_source"),
+        # Whom not to mail matters more than since when: a time that a spreadsheet has spoilt is that of the import.
+        moment.str.replace("Z$", "+00:00")
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
+        .dt.to_string("iso:strict")
+        .alias("suppressed_at"),
+    )
+
+
+def _unguarded(cell: pl.Expr) -> pl.Expr:
+    return pl.when(cell.str.contains(GUARDED)).then(cell.str.slice(1)).otherwise(cell)
+
+
+def _judged(rows: pl.DataFrame, reason: SuppressionReason, source: str) -> pl.DataFrame:
+    """Return rows with kind and value, or with their problem."""
+    given_source = pl.when(pl.col("given_source").fill_null("") != "").then(pl.col("given_source"))
+    return (
+        _with_values(_with_kinds(rows))
+        .select(
+            "line_number",
+            "kind",
+            pl.coalesce("address", "domain").alias("value"),
+            "value_hash",
+            pl.when(pl.col("kind") == "domain")
+            .then(pl.lit(SuppressionReason.DOMAIN.value))
+            .otherwise(pl.coalesce("given_reason", pl.lit(reason.value)))
+            .alias("reason"),
+            pl.coalesce(given_source, pl.lit(source)).str.slice(0, MOST_SOURCE_CHARACTERS).alias("source"),
+            "suppressed_at",
+            pl.when(pl.col("problem").is_not_null()).then(pl.col("cell").str.slice(0, SHOWN_CHARACTERS)).alias("cell"),
+            "problem",
+        )
+        .select(LANDED)
+    )
+
+
+def _with_kinds(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the `kind` of what each names, or with what contradicts it as the problem."""
+    cell, takes = pl.col("cell"), pl.col("takes")
+    is_address = cell.str.contains("@", literal=True) & ~cell.str.starts_with("@")
+    problem = (
+        pl.when(pl.col("problem").is_not_null())
+        .then(pl.col("problem"))
+        .when((cell == "") & pl.col("value_hash").is_null())
+        .then(pl.lit("The row names nobody: neither an address nor a domain."))
+        .when(is_address & (takes == "domain"))
+        .then(_sentence("'{}' is an address where a domain should be."))
+        .when((cell != "") & (takes == "email") & ~cell.str.contains("@", literal=True))
+        .then(_sentence("'{}' is not an email address; a whole domain is written with an @ before it."))
+    )
+    kind = pl.when(cell == "").then(takes).when(is_address).then(pl.lit("email")).otherwise(pl.lit("domain"))
+    return rows.with_columns(problem.alias("problem"), pl.when(problem.is_null()).then(kind).alias("kind"))
+
+
+def _with_values(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the `address` or the `domain` that each names, or the problem with it."""
+    cell, kind = pl.col("cell"), pl.col("kind")
+    judged = judge_addresses(rows.select(pl.when(kind == "email").then(cell)).to_series())
+    named = rows.select(pl.when((kind == "domain") & (cell != "")).then(cell)).to_series()
+    domain = _domains(named)
+    no_domain = pl.when(named.is_not_null() & domain.is_null()).then(
+        _sentence("'{}' is not a domain such as example.com.")
+    )
+    return rows.with_columns(
+        judged["address"], domain.alias("domain"), pl.coalesce("problem", judged["problem"], no_domain).alias("problem")
+    )
+
+
+def _domains(cells: pl.Series) -> pl.Series:
+    """Return each cell's domain with an @ before it, or null; only what is not of a plain form is looked at singly."""
+    lower = cells.str.to_lowercase()
+    is_plain = is_plain_name(lower) & lower.str.contains(_DOMAIN)
+    looked_at = {cell: _domain(cell) for cell in cells.filter(~is_plain).unique().to_list()}
+    single = cells.replace_strict(looked_at, default=None, return_dtype=pl.String)
+    plain = "@" + lower.str.strip_prefix("@")
+    return plain.zip_with(is_plain.fill_null(value=False), single)
+
+
+def _domain(cell: str) -> str | None:
+    try:
+        return f"@{plain_domain(cell)}"
+    except ValueError:
+        return None
+
+
+def _sentence(sentence: str) -> pl.Expr:
+    cell = pl.col("cell")
+    is_short = cell.str.len_chars() <= SHOWN_CHARACTERS
+    shown = pl.when(is_short).then(cell).otherwise(cell.str.slice(0, SHOWN_CHARACTERS) + "…")
+    return pl.format(sentence, shown)

@@ -1,0 +1,221 @@
+"""What erasure takes from each table, with rows beside those it is for that differ from them in one column."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from api.people.erasure import repository
+from api.people.erasure.repository import PLACES, Traces
+from database.base import Base
+from domain.suppression import suppression_hash
+from tests.acting import act_alone, owner_session
+from tests.database.rows import Ids, insert, row_for
+from tests.two_workspaces import NOW, TwoWorkspaces
+
+pytestmark = pytest.mark.anyio
+
+LEADS, DRAFTS, ATTEMPTS, SETTLEMENTS = "app.leads", "app.email_drafts", "app.send_attempts", "app.send_settlements"
+REPLIES, EVENTS, JOBS, ARCHIVED = "app.replies", "app.email_events", "app.scheduled_jobs", "app.archived_jobs"
+TRANSACTIONS, CALLBACKS = "everlytic.transactions", "everlytic.callback_events"
+DELIVERIES, SUPPRESSIONS, REMOVALS = "everlytic.webhook_deliveries", "app.suppressions", "app.suppression_removals"
+ADDRESS = "ann@lead.example"
+MENTION = r"(^|[^a-z])ann@lead\.example"
+
+
+def add_draft(workspaces: TwoWorkspaces, lead_id: UUID, **values: Any) -> UUID:
+    """Insert a draft for a lead."""
+    enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id, status="completed")
+    text: dict[str, Any] = {"subject": "Hello", "body": "Hi Ann", "body_html": "<p>Hi Ann</p>"}
+    text |= {"generation": Jsonb({"trace_id": "t"}), "written": Jsonb({"subject": "Hi"})}
+    owners: dict[str, Any] = {
+        "lead_id": lead_id,
+        "enrollment_id": enrollment_id,
+        "sequence_id": workspaces.ids["app.sequences"],
+    }
+    return workspaces.add(DRAFTS, **owners, **text, **values)
+
+
+def add_message(workspaces: TwoWorkspaces, lead_id: UUID, key: str) -> dict[str, UUID]:
+    """Insert a draft that was sent to a lead, with all that was told about it and answered to it."""
+    draft_id = add_draft(workspaces, lead_id, status="sent")
+    about: dict[str, Any] = {"draft_id": draft_id}
+    reply: dict[str, Any] = {"from_email": ADDRESS, "text": "Hi", "subject": "Re", "headers": Jsonb([{"name": "To"}])}
+    event: dict[str, Any] = {"data": Jsonb({"kind": "hard", "by": "x", "bounce_type": "hard", "email": ADDRESS})}
+    return {
+        DRAFTS: draft_id,
+        ATTEMPTS: workspaces.add(ATTEMPTS, **about, error="refused"),
+        SETTLEMENTS: workspaces.add(SETTLEMENTS, **about, note="Ann says it came"),
+        EVENTS: workspaces.add(EVENTS, **about, provider_event_key=key, **event),
+        REPLIES: workspaces.add(REPLIES, lead_id=lead_id, message_id=key, **reply),
+    }
+
+
+async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) -> None:
+    """All that was written to a lead, told about it and answered is emptied; what is unsent fails, and no other does.
+
+    What was written to another lead stays whole.
+    """
+    workspaces = two_workspaces
+    lead_id, other = workspaces.add(LEADS), workspaces.add(LEADS)
+    message = add_message(workspaces, lead_id, "theirs")
+    add_message(workspaces, other, "another's")
+    workspaces.add(REPLIES, message_id="nobody's", text="Hi")
+    waiting = add_draft(workspaces, lead_id, status="drafted")
+    claimed = add_draft(workspaces, lead_id, status="reviewed", error_reason="refused")
+    workspaces.add(ATTEMPTS, draft_id=claimed)
+    sent = add_draft(workspaces, lead_id, status="sent")
+
+    acted = await act_alone(
+        workspaces, lambda session: repository.empty_messages(session, workspaces.id, [lead_id], reason="erased")
+    )
+
+    emptied = dict.fromkeys(("subject", "body", "body_html"), "") | dict.fromkeys(("generation", "written"))
+    assert acted.after() == {
+        DRAFTS: {
+            str(message[DRAFTS]): emptied,
+            str(waiting): {**emptied, "status": "failed", "error_reason": "erased"},
+            str(claimed): {**emptied, "error_reason": None},
+            str(sent): emptied,
+        },
+        ATTEMPTS: {str(message[ATTEMPTS]): {"error": None}},
+        SETTLEMENTS: {str(message[SETTLEMENTS]): {"note": ""}},
+        EVENTS: {str(message[EVENTS]): {"data": {"kind": "hard", "by": "x", "bounce_type": "hard"}}},
+        REPLIES: {str(message[REPLIES]): {"from_email": "", "text": "", "subject": "", "headers": []}},
+    }
+
+
+async def test_messages_of_a_lead_are_named_by_all_their_ids(two_workspaces: TwoWorkspaces) -> None:
+    """A lead's drafts come with what the provider calls them, from the draft and from its attempt; others do not."""
+    workspaces = two_workspaces
+    lead_id, other = workspaces.add(LEADS), workspaces.add(LEADS)
+    sent = add_draft(workspaces, lead_id, everlytic_message_id="m1")
+    workspaces.add(ATTEMPTS, draft_id=sent, everlytic_transaction_id="t1")
+    unsent = add_draft(workspaces, lead_id)
+    foreign = add_draft(workspaces, other, everlytic_message_id="m2")
+    workspaces.add(ATTEMPTS, draft_id=foreign, everlytic_transaction_id="t2")
+    async with owner_session(workspaces) as session:
+        draft_ids, names = await repository.find_messages(session, workspaces.id, [lead_id])
+    assert (sorted(draft_ids), names) == (sorted([sent, unsent]), ["m1", "t1"])
+
+
+def add_traces(workspaces: TwoWorkspaces, place: str, of: Ids | None = None) -> dict[str, UUID | str]:
+    """Insert rows of a place by what they say of a person: one for each way to find it, and those of nobody."""
+    ids = workspaces.ids if of is None else of
+    workspace_id = ids["app.workspaces"]
+    rows: dict[str, UUID | str] = {}
+    if place == "replies":
+        for name, from_email in (("address", ADDRESS), ("another", "bo@lead.example"), ("blank", "")):
+            rows[name] = workspaces.add(REPLIES, of, from_email=from_email, message_id=name, text="Hi")
+    elif place in {"jobs", "archived jobs"}:
+        table = JOBS if place == "jobs" else ARCHIVED
+        errors: dict[str, dict[str, Any]] = {
+            "message": {"payload": Jsonb({"draftId": "d1"}), "last_error": "refused"},
+            "address": {"last_error": f"no such person: {ADDRESS.upper()}"},
+            "another": {"payload": Jsonb({"draftId": "d2"}), "last_error": "no such person: joann@lead.example"},
+            "without an error": {"payload": Jsonb({"draftId": "d1"})},
+        }
+        for name, row in errors.items():
+            key = {} if place == "jobs" else {"id": uuid4(), "payload": Jsonb({}), "completed_at": NOW}
+            added = workspaces.add(table, of, **{**key, "status": "completed", **row})
+            rows[name] = added if place == "jobs" else f"{workspace_id} {key['id']}"
+    elif place == "webhook deliveries":
+        for name, body in (("message", "about d1"), ("address", ADDRESS.upper()), ("another", "about d2")):
+            rows[name] = workspaces.add(DELIVERIES, of, body=body.encode(), applied_at=NOW)
+    else:
+        table = TRANSACTIONS if place == "transactions" else CALLBACKS
+        columns: dict[str, dict[str, Any]] = {
+            "message": {"message_id": "d1", "recipient": "bo@lead.example"},
+            "transaction": {"transaction_id": "t1", "recipient": "bo@lead.example"},
+            "address": {"recipient": ADDRESS.upper()},
+            "another": {"message_id": "d2", "recipient": "bo@lead.example"},
+            "blank": {"recipient": ""},
+        }
+        for name, row in columns.items():
+            key = {"transaction_id": name} if place == "transactions" else {"event_key": name, "applied_at": NOW}
+            described = Base.metadata.tables[table]
+            values = row_for(described, ids, name) | key | {"raw": Jsonb({"to": ADDRESS})} | row
+            insert(workspaces.owner, described, values, dict(ids))
+            rows[name] = f"{workspace_id} {row.get('transaction_id', name) if place == 'transactions' else name}"
+    return rows
+
+
+FOUND_BY_NAME = {
+    "replies": set[str](),
+    "transactions": {"message", "transaction"},
+    "callback events": {"message", "transaction"},
+    "webhook deliveries": {"message"},
+    "jobs": {"message"},
+    "archived jobs": {"message"},
+}
+"""What is found in each place by the names of a person's messages; the address finds one row more."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("knows_address", [True, False])
+async def test_traces_are_found_by_name_and_address(
+    two_workspaces: TwoWorkspaces, place: str, *, knows_address: bool
+) -> None:
+    """In each place a trace is emptied that names a person's message or their address, and no other row.
+
+    Without an address the names of the messages are enough, and a blank cell is nobody's.
+    """
+    workspaces = two_workspaces
+    rows = add_traces(workspaces, place)
+    add_traces(workspaces, place, workspaces.neighbour)
+    traces = Traces(
+        lead_ids=[],
+        draft_ids=["d1"],
+        transaction_ids=["t1"],
+        address=ADDRESS if knows_address else "",
+        mention=MENTION if knows_address else None,
+        message=f"d1|{MENTION}" if knows_address else "d1",
+    )
+    acted = await act_alone(workspaces, lambda session: repository.erase_in(session, workspaces.id, place, traces))
+    expected = FOUND_BY_NAME[place] | ({"address"} if knows_address else set())
+    assert acted.result == 0
+    assert {key for changed in acted.changes.values() for key in changed} == {str(rows[name]) for name in expected}
+    assert len(acted.changes) == bool(expected)
+
+
+async def test_only_the_job_itself_forgets_the_address(two_workspaces: TwoWorkspaces) -> None:
+    """A job that is done forgets the address of its payload, and another that waits keeps its own."""
+    payload = {"leadIds": [], "address": "sealed"}
+    job_id, _ = (two_workspaces.add(JOBS, payload=Jsonb(payload)) for _ in range(2))
+    acted = await act_alone(two_workspaces, lambda session: repository.forget_job(session, job_id))
+    assert acted.after() == {JOBS: {str(job_id): {"payload": {"leadIds": []}}}}
+
+
+async def test_a_person_is_all_leads_of_the_address(two_workspaces: TwoWorkspaces) -> None:
+    """A person is each lead of the workspace with their address, deleted or not; who was erased is that lead alone."""
+    workspaces = two_workspaces
+    live = workspaces.add(LEADS, email=ADDRESS)
+    deleted = [workspaces.add(LEADS, email=ADDRESS, deleted_at=NOW) for _ in range(2)]
+    workspaces.add(LEADS, email="bo@lead.example")
+    workspaces.add(LEADS, email="bo@lead.example", deleted_at=NOW)
+    foreign = workspaces.add(LEADS, workspaces.neighbour, email=ADDRESS)
+    workspaces.add(LEADS, workspaces.neighbour, email=ADDRESS, deleted_at=NOW)
+    erased, _ = (workspaces.add(LEADS, email="", deleted_at=NOW, erased_at=NOW) for _ in range(2))
+    person = {live, *deleted}
+    async with owner_session(workspaces) as session:
+        persons = [
+            {lead.id for lead in await repository.hold_person(session, workspaces.id, lead_id)}
+            for lead_id in (live, deleted[0], erased, foreign)
+        ]
+    assert persons == [person, person, {erased}, set()]
+
+
+async def test_an_address_is_forgotten_alone(two_workspaces: TwoWorkspaces) -> None:
+    """Of one address the suppression and its removal lose the plain value; those of others keep theirs."""
+    workspaces = two_workspaces
+    rows = {
+        table: [
+            workspaces.add(table, of, value=value, value_hash=suppression_hash(workspaces.id, value))
+            for of in (None, workspaces.neighbour)
+            for value in (ADDRESS, "bo@lead.example")
+        ]
+        for table in (SUPPRESSIONS, REMOVALS)
+    }
+    acted = await act_alone(workspaces, lambda session: repository.forget_address(session, workspaces.id, ADDRESS))
+    assert acted.after() == {table: {str(ids[0]): {"value": None}} for table, ids in rows.items()}

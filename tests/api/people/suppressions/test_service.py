@@ -1,0 +1,74 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select
+
+from api.http.resources import Services
+from api.people.leads import service as leads
+from api.people.suppressions import service
+from api.people.suppressions.repository import suppressed
+from database.models import Lead, Suppression
+from database.tenancy import Scope, transaction
+from domain.suppression import SuppressionReason, suppression_hashes
+
+pytestmark = pytest.mark.anyio
+
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MANY = 1000
+
+
+async def test_condition(services: Services, workspace: str) -> None:
+    """One condition in any statement tells who must not be mailed: by address, by domain, and nobody else."""
+    workspace_id = UUID(workspace)
+    addresses = ["ann@example.com", "bob@example.com", "eve@sub.example.org", "kim@example.org", "lee@example.org.za"]
+    async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
+        for address in addresses:
+            values = {"email": address, "list_id": None}
+            await leads.create_lead(session, workspace_id, values)
+        await service.suppress_addresses(
+            session, workspace_id, [" Ann@Example.com"], reason=SuppressionReason.MANUAL, source="test", at=AT
+        )
+        await service.suppress_domains(session, workspace_id, ["example.org"], source="test", at=AT)
+        condition = suppressed(workspace_id, Lead.email)
+        found = await session.scalars(select(Lead.email).where(condition).order_by(Lead.email))
+        assert found.all() == ["ann@example.com", "kim@example.org"]
+        kept = await session.scalars(select(func.count()).where(Lead.workspace_id == workspace_id, ~condition))
+        assert kept.one() == 3
+        assert await service.is_suppressed(session, workspace_id, "KIM@example.org")
+        assert not await service.is_suppressed(session, workspace_id, "lee@example.org.za")
+
+
+async def test_hash_is_the_domains(services: Services, workspace: str) -> None:
+    """The hash that Postgres writes is the one that Python computes."""
+    workspace_id = UUID(workspace)
+    async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
+        await service.suppress_addresses(
+            session, workspace_id, ["ann@example.com"], reason=SuppressionReason.MANUAL, source="test", at=AT
+        )
+        await service.suppress_domains(session, workspace_id, ["example.com"], source="test", at=AT)
+        stored = (await session.scalars(select(Suppression.value_hash))).all()
+    assert set(stored) == set(suppression_hashes(workspace_id, "ann@example.com"))
+
+
+async def test_many_at_once(services: Services, workspace: str) -> None:
+    """A thousand addresses, some twice and some known, are one statement that says how many were new."""
+    workspace_id = UUID(workspace)
+    many = [f"p{number}@example.com" for number in range(MANY)]
+    async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
+        for values, expected in ((many[:10], 10), (many + many[:5], MANY - 10), (many, 0)):
+            new = await service.suppress_addresses(
+                session, workspace_id, values, reason=SuppressionReason.HARD_BOUNCE, source="test", at=AT
+            )
+            assert new == expected
+
+
+async def test_other_workspace(services: Services, workspace: str) -> None:
+    """A suppression of one workspace says nothing in another."""
+    workspace_id, other = UUID(workspace), UUID(int=7)
+    async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
+        await service.suppress_addresses(
+            session, workspace_id, ["ann@example.com"], reason=SuppressionReason.MANUAL, source="test", at=AT
+        )
+    async with transaction(services.pool, Scope(workspace_id=other)) as session:
+        assert not await service.is_suppressed(session, other, "ann@example.com")
