@@ -6,12 +6,14 @@ from api.accounts.endpoints import router as accounts
 from api.accounts.usage.endpoints import router as usage
 from api.accounts.workspaces.endpoints import router as workspaces
 from api.analytics.endpoints import router as analytics
-from api.commits.endpoints import router as commits
 from api.drafts.endpoints import router as drafts
 from api.enrollments.endpoints import router as enrollments
 from api.events.endpoints import public_router as unsubscribe
 from api.events.endpoints import router as events
+from api.imports.commit.endpoints import router as commits
 from api.imports.endpoints import router as imports
+from api.imports.preview.endpoints import router as previews
+from api.imports.undo.endpoints import router as undos
 from api.jobs.endpoints import router as jobs
 from api.live.endpoints import router as live
 from api.mailboxes.endpoints import router as mailboxes
@@ -21,11 +23,9 @@ from api.people.lead_lists.endpoints import router as lists
 from api.people.leads.endpoints import router as leads
 from api.people.suppressions.endpoints import router as suppressions
 from api.people.timeline.endpoints import router as timeline
-from api.previews.endpoints import router as previews
 from api.replies.endpoints import router as replies
 from api.sending.endpoints import router as sending
 from api.sequences.endpoints import router as sequences
-from api.undos.endpoints import router as undos
 from api.webhooks.endpoints import router as webhooks
 
 ROUTERS: list[APIRouter] = [

@@ -25,14 +25,14 @@ from api.http.errors import Conflict, Malformed, NotFound
 from api.http.pagination import PageRequest
 from api.http.resources import Services
 from api.imports import repository
+from api.imports.files.blocks import frames, read_layout
+from api.imports.files.errors import UnreadableFile
+from api.imports.files.layout import Layout
+from api.imports.files.text import reading_text
 from api.imports.packing import LINE, cells_of, mentioning, pack, unpack, without
 from api.imports.repository import Block, Span
 from api.imports.values import Reading, judge, reading_of
 from api.people.leads.schemas import MAX_NAME_CHARACTERS
-from api.tabular.blocks import frames, read_layout
-from api.tabular.errors import UnreadableFile
-from api.tabular.layout import Layout
-from api.tabular.text import reading_text
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace

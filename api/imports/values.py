@@ -10,10 +10,10 @@ import polars as pl
 
 from ai.workflows.csv_mapping.state import ColumnMapping, Target
 from ai.workflows.csv_mapping.words import fold
+from api.imports.files.addresses import judge_addresses
+from api.imports.files.records import BLANKS
 from api.imports.packing import LINE
 from api.people.leads.schemas import MAX_LINE_CHARACTERS
-from api.tabular.addresses import judge_addresses
-from api.tabular.records import BLANKS
 from domain.lead import LeadSegment, SegmentSizes
 
 _LINES = {

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from api.commits import service as commits
 from api.http.resources import Services
-from api.tabular.blocks import BLOCK_CHARACTERS
-from api.undos import service as undos
+from api.imports.commit import service as commits
+from api.imports.files.blocks import BLOCK_CHARACTERS
+from api.imports.undo import service as undos
 from database.tenancy import Scope, transaction
 from tests.api.running import RunJobs
 

@@ -24,7 +24,7 @@ MIGRATIONS = "database/migrations/"
 NAMED = {"attempts", "encrypted_key", "intent", "locked_by", "pause_reason", "raw", "subject_hash"}
 NO_FENCES = {
     "api.jobs.repository:_START": "compares slots that the statement itself has computed from rows it has locked",
-    "api.previews.repository:judge_rows": "writes a temporary table that no other session sees",
+    "api.imports.preview.repository:judge_rows": "writes a temporary table that no other session sees",
     "api.webhooks.repository:_STORE": "returns what it compares and inserts whatever that is",
 }
 """Statements that compare such a column for another reason, which is given."""

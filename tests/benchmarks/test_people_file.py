@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from api.tabular.addresses import judge_addresses
+from api.imports.files.addresses import judge_addresses
 from benchmarks.people_file import ROWS_AT_ONCE, write_people
 
 ROWS = ROWS_AT_ONCE + 7

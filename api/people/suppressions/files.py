@@ -8,12 +8,12 @@ from typing import IO, Literal
 
 import polars as pl
 
+from api.imports.files.addresses import SHOWN_CHARACTERS, is_plain_name, judge_addresses
+from api.imports.files.blocks import frames, read_layout
+from api.imports.files.layout import Layout, is_address
+from api.imports.files.records import BLANKS
+from api.imports.files.text import UnreadableFile
 from api.people.suppressions.schemas import plain_domain
-from api.tabular.addresses import SHOWN_CHARACTERS, is_plain_name, judge_addresses
-from api.tabular.blocks import frames, read_layout
-from api.tabular.layout import Layout, is_address
-from api.tabular.records import BLANKS
-from api.tabular.text import UnreadableFile
 from domain.suppression import SuppressionReason
 
 Takes = Literal["email", "domain", "either"]

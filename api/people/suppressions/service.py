@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import Forbidden, NotFound, TooLarge
 from api.http.pagination import PageRequest
+from api.imports.files.text import reading_text
 from api.people.suppressions import repository
 from api.people.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, read_file, read_rows
-from api.tabular.text import reading_text
 from database.models import Suppression, SuppressionRemoval
 from domain.suppression import SuppressionReason, normalise_address
 

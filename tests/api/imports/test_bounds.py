@@ -3,10 +3,10 @@ import io
 import pytest
 
 from ai.workflows.csv_mapping.state import Target
-from api.commits.service import values_of
+from api.imports.commit.service import values_of
+from api.imports.files.blocks import frames, read_layout
 from api.imports.packing import pack
 from api.imports.values import Reading
-from api.tabular.blocks import frames, read_layout
 from domain.lead import SegmentSizes
 from tests.api.importing import Imports, Tables
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from api.imports.files.text import UnreadableFile, open_text
 from api.people.suppressions.files import GUARDED, read_file, read_rows
-from api.tabular.text import UnreadableFile, open_text
 from domain.suppression import SuppressionReason
 
 OWN = "kind,value,valueHash,reason,source,suppressedAt\n"

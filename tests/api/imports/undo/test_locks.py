@@ -1,0 +1,33 @@
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.imports import repository as imports
+from api.imports.undo import repository
+from tests.blocking import Blocking
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.locks("api.imports.undo.repository:_HOLD")
+async def test_leads_that_are_taken_back_are_locked_by_id(blocking: Blocking) -> None:
+    """An undo waits for a claim of the leads of its import, and locks the lower id first."""
+    ids = blocking.add_lower("app.leads", email="another@lead.example")
+    import_id = blocking.ids["app.lead_imports"]
+    blocking.run("UPDATE app.lead_imports SET first_lead_id = %s", UUID(int=0))
+    blocking.run("DELETE FROM app.lead_import_changes")
+    blocking.run(
+        "INSERT INTO app.lead_import_changes (workspace_id, import_id, line_number, lead_id, before, changed_at)"
+        " SELECT %s, %s, nth, lead_id, '{}', now() FROM unnest(%s::uuid[]) WITH ORDINALITY AS change (lead_id, nth)",
+        blocking.workspace_id,
+        import_id,
+        ids,
+    )
+
+    async def undo(session: AsyncSession) -> None:
+        lead_import = await imports.find_import(session, blocking.workspace_id, import_id)
+        assert lead_import is not None
+        await repository.take_back(session, lead_import, (1, 2))
+
+    await blocking.prove_row_lock("NO KEY UPDATE", "app.leads", ids, undo)
