@@ -6,8 +6,6 @@ from api.accounts.endpoints import router as accounts
 from api.accounts.usage.endpoints import router as usage
 from api.accounts.workspaces.endpoints import router as workspaces
 from api.analytics.endpoints import router as analytics
-from api.drafts.endpoints import router as drafts
-from api.enrollments.endpoints import router as enrollments
 from api.events.endpoints import public_router as unsubscribe
 from api.events.endpoints import router as events
 from api.imports.commit.endpoints import router as commits
@@ -18,6 +16,9 @@ from api.jobs.endpoints import router as jobs
 from api.live.endpoints import router as live
 from api.mailboxes.endpoints import router as mailboxes
 from api.outcomes.endpoints import router as outcomes
+from api.outreach.drafts.endpoints import router as drafts
+from api.outreach.enrollments.endpoints import router as enrollments
+from api.outreach.sequences.endpoints import router as sequences
 from api.people.erasure.endpoints import router as erasure
 from api.people.lead_lists.endpoints import router as lists
 from api.people.leads.endpoints import router as leads
@@ -25,7 +26,6 @@ from api.people.suppressions.endpoints import router as suppressions
 from api.people.timeline.endpoints import router as timeline
 from api.replies.endpoints import router as replies
 from api.sending.endpoints import router as sending
-from api.sequences.endpoints import router as sequences
 from api.webhooks.endpoints import router as webhooks
 
 ROUTERS: list[APIRouter] = [

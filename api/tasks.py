@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from api.accounts.workspaces.tasks import register_webhook, wake_sends
-from api.drafts.tasks import generate_draft, score_draft
 from api.events.tasks import apply_provider_events, sync_analytics
 from api.http.resources import Services
 from api.imports.commit.tasks import commit_import
@@ -12,6 +11,7 @@ from api.imports.undo.tasks import undo_import
 from api.jobs.engine import Task
 from api.mailboxes.tasks import poll_mailbox
 from api.outcomes.tasks import reconcile_send, sweep_sends
+from api.outreach.drafts.tasks import generate_draft, score_draft
 from api.people.erasure.tasks import erase_traces
 from api.replies.tasks import classify_reply, resume_enrollment, score_reply
 from api.sending.tasks import resume_sends, send_email

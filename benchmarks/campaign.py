@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from api.enrollments.service import hours_of, sending_hours
+from api.outreach.enrollments.service import hours_of, sending_hours
 from api.pacing.service import Places, pace_of
 from database.models import Workspace
 from domain.pace import Turns

@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import service as enrollments
 from api.events import repository
 from api.events.judging import Judging, Known
 from api.events.reading import Heard, read_rows
@@ -19,6 +18,7 @@ from api.guards import service as guards
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
 from api.outcomes import service as outcomes
+from api.outreach.enrollments import service as enrollments
 from api.people.suppressions import service as suppressions
 from api.people.suppressions.tokens import UnsubscribeToken
 from api.sending import service as sending

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
 from api.guards import repository
-from api.sequences import service as sequences
+from api.outreach.sequences import service as sequences
 from domain.guard import Limits, verdict
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from api.enrollments.repository import among
 from api.http.pagination import PageRequest, paged
+from api.outreach.enrollments.repository import among
 from database.models import (
     EmailDraft,
     EmailEvent,

@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.drafts import service as drafts
-from api.drafts.service import SEND_EMAIL
-from api.enrollments.service import GENERATE_DRAFT
 from api.http.errors import Conflict, NotFound
 from api.http.pagination import PageRequest
 from api.outcomes import repository
 from api.outcomes.schemas import Decision, UnknownSendOut
+from api.outreach.drafts import service as drafts
+from api.outreach.drafts.service import SEND_EMAIL
+from api.outreach.enrollments.service import GENERATE_DRAFT
 from api.people.leads import service as leads
 from api.sending import service as sending
 from api.sending.service import RECONCILE_SEND, Acceptance

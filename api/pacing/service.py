@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments.service import holidays_of
+from api.outreach.enrollments.service import holidays_of
 from api.pacing import repository
 from api.pacing.repository import Turn
 from database.models import Workspace

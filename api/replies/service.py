@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
 from api.accounts.workspaces import service as workspaces
-from api.enrollments import service as enrollments
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
+from api.outreach.enrollments import service as enrollments
 from api.people.leads import service as leads
 from api.replies import repository
 from api.replies.schemas import ReplyFilter

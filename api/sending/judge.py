@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from api.enrollments.service import delay_of, hours_of, sending_hours
+from api.outreach.enrollments.service import delay_of, hours_of, sending_hours
 from api.pacing.service import Places
 from api.sending.repository import Candidate, Standing
 from database.models import EverlyticConnection, SendOutcome, SequenceStep, Workspace

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments.repository import among, unmailable
+from api.outreach.enrollments.repository import among, unmailable
 from database.models import (
     EmailDraft,
     EverlyticConnection,

@@ -12,11 +12,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.drafts import service as drafts
-from api.drafts.service import SEND_EMAIL
-from api.enrollments import service as enrollments
-from api.enrollments.service import GENERATE_DRAFT
 from api.http.errors import NotFound
+from api.outreach.drafts import service as drafts
+from api.outreach.drafts.service import SEND_EMAIL
+from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollments.service import GENERATE_DRAFT
 from api.pacing import service as pacing
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions

@@ -9,17 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import service as accounts
 from api.accounts.workspaces import service as workspaces
-from api.drafts import service as drafts
-from api.enrollments import repository as enrolling
-from api.enrollments import service as enrollments
 from api.imports import service as imports
 from api.imports.commit import service as commits
 from api.imports.undo import service as undos
 from api.mailboxes import service as mailboxes
+from api.outreach.drafts import service as drafts
+from api.outreach.enrollments import repository as enrolling
+from api.outreach.enrollments import service as enrollments
+from api.outreach.sequences import service as sequences
 from api.people.lead_lists import repository as joining
 from api.people.lead_lists import service as lists
 from api.people.leads import service as leads
-from api.sequences import service as sequences
 from database.models import DuplicatePolicy, Workspace
 from tests.blocking import Blocking
 from tests.database.rows import NOW

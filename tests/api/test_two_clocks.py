@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.usage import repository as usage
 from api.accounts.workspaces import repository as workspaces
-from api.enrollments import repository as enrollments
 from api.events import repository as events
 from api.http.errors import Conflict
 from api.http.idempotency import repository as idempotency
@@ -21,6 +20,7 @@ from api.imports import service as imports
 from api.live import repository as live
 from api.outcomes import repository as outcomes
 from api.outcomes import service as unknown_sends
+from api.outreach.enrollments import repository as enrollments
 from api.people.suppressions import repository as suppressions
 from api.sending import repository as sending
 from database.engine import create_pool

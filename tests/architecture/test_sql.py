@@ -63,7 +63,7 @@ SEEDED = (
     ("api/people/leads/service.py", "from sqlalchemy import select\n"),
     ("api/people/leads/endpoints.py", "from sqlalchemy.dialects.postgresql import insert\n"),
     (
-        "api/drafts/tasks.py",
+        "api/outreach/drafts/tasks.py",
         "import sqlalchemy as sa\nasync def run(session):\n    await session.execute(sa.text('x'))\n",
     ),
     ("api/http/pages.py", "QUERY = 'SELECT count(*) FROM app.leads'\n"),

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.accounts import repository as accounts
-from api.enrollments.repository import take_room
+from api.outreach.enrollments.repository import take_room
 from api.telemetry.repository import bound
 from database.engine import create_pool
 from database.landing import allow_long_statements

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import service as enrollments
 from api.http.pagination import PageRequest
 from api.imports import repository as files
 from api.imports import service as imports
 from api.imports.repository import Span
 from api.imports.undo import repository
+from api.outreach.enrollments import service as enrollments
 from api.people.lead_lists import service as lists
 from database import jobs
 from database.landing import allow_long_statements

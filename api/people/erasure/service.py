@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import service as enrollments
 from api.http.errors import NotFound
 from api.imports import service as imports
+from api.outreach.enrollments import service as enrollments
 from api.people.erasure import repository
 from api.people.erasure.repository import Traces
 from api.people.leads import service as leads

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from api.enrollments import service as enrollments
+from api.outreach.enrollments import service as enrollments
 from tests.api.events.worlds import Provider, pushed
 from tests.api.states import NOW, States, added
 from tests.lifecycles import ENROLLMENT, LEAD, REFUSED, results_of

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from api.guards import service
-from api.sequences import service as sequences
+from api.outreach.sequences import service as sequences
 from tests.api.states import NOW, States
 from tests.tables import Changes
 

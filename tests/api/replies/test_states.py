@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ai.workflows.intent_classification.state import Intent, IntentOutput
-from api.enrollments import service as enrollments
+from api.outreach.enrollments import service as enrollments
 from api.replies import service
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent

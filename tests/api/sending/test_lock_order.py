@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from api.enrollments import repository
-from api.enrollments import service as enrollments
 from api.http.resources import Services
+from api.outreach.enrollments import repository
+from api.outreach.enrollments import service as enrollments
 from api.sending import service as sending
 from api.sending.judge import Never, NotNow
 from api.sending.service import Claimed, Request

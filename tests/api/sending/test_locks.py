@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.drafts import service as drafts
-from api.enrollments import service as enrollments
+from api.outreach.drafts import service as drafts
+from api.outreach.enrollments import service as enrollments
+from api.outreach.sequences import service as sequences
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from api.sending import repository, service
 from api.sending.service import Request
-from api.sequences import service as sequences
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent
 from domain.suppression import SuppressionReason

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.enrollments import service as enrollments
+from api.outreach.enrollments import service as enrollments
 from api.people.leads import service
 from domain.lead import LeadEvent
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment

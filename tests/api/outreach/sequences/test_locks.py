@@ -1,12 +1,12 @@
 import pytest
 
-from api.sequences import repository
+from api.outreach.sequences import repository
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.sequences.repository:hold_sequence")
+@pytest.mark.locks("api.outreach.sequences.repository:hold_sequence")
 @pytest.mark.parametrize(("to_change", "mode"), [(True, "NO KEY UPDATE"), (False, "SHARE")])
 async def test_a_sequence_is_locked(blocking: Blocking, to_change: bool, mode: str) -> None:
     """A change of a sequence locks it against other changes; those that only need it as it is share it."""

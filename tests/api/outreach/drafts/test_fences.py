@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.drafts import repository
+from api.outreach.drafts import repository
 from domain.draft import EDITABLE, DraftEvent, DraftStatus, sources_of
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 DRAFTS = "app.email_drafts"
 
 
-@pytest.mark.fences("api.drafts.repository:_STORE")
+@pytest.mark.fences("api.outreach.drafts.repository:_STORE")
 async def test_only_pending_drafts_are_written(two_workspaces: TwoWorkspaces) -> None:
     """What a model wrote is stored in the draft that is pending still, and in none that was moved meanwhile."""
     moved, pending = rows_in_each(two_workspaces.add_draft, "status", {DraftStatus.PENDING}, DraftStatus)
@@ -30,7 +30,7 @@ async def test_only_pending_drafts_are_written(two_workspaces: TwoWorkspaces) ->
     assert overtaking.rows == {DRAFTS: pending}
 
 
-@pytest.mark.fences("api.drafts.repository:change")
+@pytest.mark.fences("api.outreach.drafts.repository:change")
 async def test_only_drafts_in_a_status_are_changed(two_workspaces: TwoWorkspaces) -> None:
     """A person changes a draft that may still be edited, and none that was moved meanwhile."""
     moved, editable = rows_in_each(two_workspaces.add_draft, "status", EDITABLE, DraftStatus)
@@ -44,7 +44,7 @@ async def test_only_drafts_in_a_status_are_changed(two_workspaces: TwoWorkspaces
     assert overtaking.rows == {DRAFTS: editable}
 
 
-@pytest.mark.fences("api.drafts.repository:change")
+@pytest.mark.fences("api.outreach.drafts.repository:change")
 async def test_drafts_that_are_being_sent_are_not_changed(two_workspaces: TwoWorkspaces) -> None:
     """A draft whose sending was claimed a moment ago is not changed, and the one beside it is."""
     claimed, free = (two_workspaces.add_draft(status="reviewed") for _ in range(2))
@@ -70,7 +70,7 @@ async def change_each(session: AsyncSession, workspaces: TwoWorkspaces, draft_id
     return {draft.id for draft in answers if draft is not None}
 
 
-@pytest.mark.fences("api.drafts.repository:approve")
+@pytest.mark.fences("api.outreach.drafts.repository:approve")
 async def test_only_drafts_that_wait_for_review_are_approved(two_workspaces: TwoWorkspaces) -> None:
     """A sequence's drafts are approved where they wait for review still, and left where they were moved meanwhile."""
     moved, waiting = rows_in_each(two_workspaces.add_draft, "status", sources_of(DraftEvent.APPROVED), DraftStatus)
@@ -86,7 +86,7 @@ async def test_only_drafts_that_wait_for_review_are_approved(two_workspaces: Two
     assert overtaking.rows == {DRAFTS: waiting}
 
 
-@pytest.mark.fences("api.drafts.repository:approve")
+@pytest.mark.fences("api.outreach.drafts.repository:approve")
 @pytest.mark.parametrize(
     ("stop", "refusal"),
     [

@@ -10,8 +10,8 @@ from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import SequenceId, StepId, room_router
-from api.sequences import service
-from api.sequences.schemas import (
+from api.outreach.sequences import service
+from api.outreach.sequences.schemas import (
     Progress,
     SequenceChange,
     SequenceDetail,

@@ -23,8 +23,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments.repository import among, unmailable
 from api.http.pagination import PageRequest, paged
+from api.outreach.enrollments.repository import among, unmailable
 from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, Sequence, SequenceStep, Workspace
 from domain.draft import DraftEvent, DraftStatus, sources_of
 from domain.enrollment import LIVE

@@ -10,9 +10,9 @@ import pytest
 
 from ai.usage import Generation
 from ai.workflows.email_generation.state import DraftFailed, EmailDraft, EmailGenerationOutput
-from api.drafts import service
-from api.drafts.repository import Material
-from api.drafts.service import Written
+from api.outreach.drafts import service
+from api.outreach.drafts.repository import Material
+from api.outreach.drafts.service import Written
 from database.models import EmailDraft as DraftRow
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from tests.api.states import LATER, NOW, Row, States, added, differing, moment

@@ -3,7 +3,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.sequences import repository
+from api.outreach.sequences import repository
 from domain.sequence import SequenceEvent, SequenceStatus, sources_of
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import TwoWorkspaces
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 SEQUENCES = "app.sequences"
 
 
-@pytest.mark.fences("api.sequences.repository:move")
+@pytest.mark.fences("api.outreach.sequences.repository:move")
 @pytest.mark.parametrize("event", SequenceEvent)
 async def test_only_sequences_the_event_is_legal_for_move(two_workspaces: TwoWorkspaces, event: SequenceEvent) -> None:
     """A sequence starts or pauses where its status allows that still, and stays where it was moved meanwhile."""

@@ -17,13 +17,13 @@ from ai.workflows.email_generation.state import (
     EmailGenerationOutput,
 )
 from ai.workflows.intent_classification.quotes import written_part
-from api.drafts import repository
-from api.drafts.repository import Material
-from api.drafts.schemas import Approval, ApprovalStatus
-from api.enrollments.service import GENERATE_DRAFT
 from api.http.errors import Conflict, NotFound
 from api.http.pagination import PageRequest
-from api.sequences.service import generation_input
+from api.outreach.drafts import repository
+from api.outreach.drafts.repository import Material
+from api.outreach.drafts.schemas import Approval, ApprovalStatus
+from api.outreach.enrollments.service import GENERATE_DRAFT
+from api.outreach.sequences.service import generation_input
 from database import jobs
 from database.models import EmailDraft
 from domain.draft import EDITABLE, DraftEvent, DraftStatus, next_status, sources_of

@@ -12,12 +12,12 @@ import holidays
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces.service import RESUME_SENDS
-from api.enrollments import repository
 from api.http.errors import Conflict, NotFound
 from api.http.pagination import PageRequest
+from api.outreach.enrollments import repository
+from api.outreach.sequences import service as sequences
 from api.people.lead_lists import service as lists
 from api.people.leads import service as leads
-from api.sequences import service as sequences
 from database import jobs
 from database.models import Lead, LeadEnrollment, SequenceStep, Workspace
 from database.models import Sequence as SequenceRow

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from psycopg.types.json import Jsonb
 
-from api.drafts import service
-from api.drafts.service import MOST_WORDS_COMPARED, TracedDraft, similarity
+from api.outreach.drafts import service
+from api.outreach.drafts.service import MOST_WORDS_COMPARED, TracedDraft, similarity
 from database.models import EmailDraft
 from tests.acting import act_alone, owner_session
 from tests.two_workspaces import NOW, TwoWorkspaces

@@ -14,9 +14,9 @@ from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationI
 from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import Conflict, Malformed, NotFound
 from api.http.pagination import PageRequest
+from api.outreach.sequences import repository
+from api.outreach.sequences.schemas import MOST_STEPS
 from api.people.leads import service as leads
-from api.sequences import repository
-from api.sequences.schemas import MOST_STEPS
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from domain.sequence import SequenceEvent, SequenceStatus, next_status

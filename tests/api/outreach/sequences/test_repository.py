@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import Conflict, NotFound
-from api.sequences import repository, service
-from api.sequences.schemas import MOST_STEPS
+from api.outreach.sequences import repository, service
+from api.outreach.sequences.schemas import MOST_STEPS
 from database.models import Sequence, SequenceStep
 from domain.sequence import SequenceEvent
 from tests.acting import FIRST_PAGE, act_alone, owner_session

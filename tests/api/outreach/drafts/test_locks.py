@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.drafts import repository
+from api.outreach.drafts import repository
 from tests.blocking import Blocking, RowCall
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +35,8 @@ def ids(blocking: Blocking) -> list[UUID]:
 @pytest.mark.parametrize(
     ("call", "rows"),
     [
-        pytest.param(lock_draft, 1, marks=pytest.mark.locks("api.drafts.repository:hold_draft"), id="one"),
-        pytest.param(approve, 2, marks=pytest.mark.locks("api.drafts.repository:approve"), id="approved"),
+        pytest.param(lock_draft, 1, marks=pytest.mark.locks("api.outreach.drafts.repository:hold_draft"), id="one"),
+        pytest.param(approve, 2, marks=pytest.mark.locks("api.outreach.drafts.repository:approve"), id="approved"),
     ],
 )
 async def test_drafts_are_locked_by_id(blocking: Blocking, ids: list[UUID], call: RowCall, rows: int) -> None:
@@ -52,7 +52,7 @@ async def test_approving_locks_no_lead(blocking: Blocking, ids: list[UUID]) -> N
             assert blocking.modes(table, [blocking.ids[table]]) == [None]
 
 
-@pytest.mark.locks("api.drafts.repository:approve")
+@pytest.mark.locks("api.outreach.drafts.repository:approve")
 async def test_a_draft_is_approved_once(blocking: Blocking, ids: list[UUID]) -> None:
     """A second approval of the same drafts waits for the first, and then approves nothing."""
     async with blocking.kept_open(lambda session: approve(session, blocking, ids)) as first:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import repository
+from api.outreach.enrollments import repository
 from database.models import SequenceStep
 from domain.draft import DraftEvent, DraftStatus
 from domain.draft import sources_of as drafts_before
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 ENROLLMENTS, DRAFTS = "app.lead_enrollments", "app.email_drafts"
 
 
-@pytest.mark.fences("api.enrollments.repository:_MOVE")
+@pytest.mark.fences("api.outreach.enrollments.repository:_MOVE")
 @pytest.mark.parametrize("event", EnrollmentEvent)
 async def test_only_enrollments_the_event_is_legal_for_move(
     two_workspaces: TwoWorkspaces, event: EnrollmentEvent
@@ -43,7 +43,7 @@ async def test_only_enrollments_the_event_is_legal_for_move(
     assert overtaking.changes.keys() == {ENROLLMENTS}
 
 
-@pytest.mark.fences("api.enrollments.repository:_MOVE")
+@pytest.mark.fences("api.outreach.enrollments.repository:_MOVE")
 async def test_only_one_status_moves_where_only_that_is_wanted(two_workspaces: TwoWorkspaces) -> None:
     """An event that is wanted for paused enrollments leaves those that have become active, though it is legal there."""
     resumed, paused = (two_workspaces.add_enrollment(status="paused") for _ in range(2))
@@ -64,7 +64,7 @@ async def test_only_one_status_moves_where_only_that_is_wanted(two_workspaces: T
     assert overtaking.rows[ENROLLMENTS] == {paused}
 
 
-@pytest.mark.fences("api.enrollments.repository:put_off")
+@pytest.mark.fences("api.outreach.enrollments.repository:put_off")
 async def test_only_pauses_for_the_reason_are_put_off(two_workspaces: TwoWorkspaces) -> None:
     """Another day of return is set where the enrollment is paused for it still: not for another reason, not resumed."""
     paused: dict[str, Any] = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}
@@ -94,7 +94,7 @@ async def enrollments_of(workspaces: TwoWorkspaces) -> list[UUID]:
     return [row[0] for row in workspaces.owner.execute("SELECT id FROM app.lead_enrollments")]
 
 
-@pytest.mark.fences("api.enrollments.repository:call_off")
+@pytest.mark.fences("api.outreach.enrollments.repository:call_off")
 async def test_only_unsent_drafts_are_called_off(two_workspaces: TwoWorkspaces) -> None:
     """Drafts that are unsent still fail with their enrollments; those that were moved meanwhile stay as they are."""
     sources = drafts_before(DraftEvent.CALLED_OFF)
@@ -110,7 +110,7 @@ async def test_only_unsent_drafts_are_called_off(two_workspaces: TwoWorkspaces) 
     assert overtaking.rows == {DRAFTS: unsent}
 
 
-@pytest.mark.fences("api.enrollments.repository:call_off")
+@pytest.mark.fences("api.outreach.enrollments.repository:call_off")
 async def test_drafts_that_are_being_sent_are_not_called_off(two_workspaces: TwoWorkspaces) -> None:
     """A draft whose sending was claimed a moment ago goes its way, and the one beside it fails."""
     claimed, unsent = (two_workspaces.add_draft(status="reviewed") for _ in range(2))
@@ -134,7 +134,7 @@ async def enroll(session: AsyncSession, workspace_id: UUID, chosen: repository.C
     return await repository.enroll(session, workspace_id, chosen, step=step, send_ats={"UTC": NOW, None: NOW}, now=NOW)
 
 
-@pytest.mark.fences("api.enrollments.repository:enroll")
+@pytest.mark.fences("api.outreach.enrollments.repository:enroll")
 async def test_leads_that_may_not_be_mailed_any_more_are_not_enrolled(two_workspaces: TwoWorkspaces) -> None:
     """Who unsubscribed, was suppressed, deleted or enrolled a moment ago is not enrolled; the lead beside them is."""
     names = ("unsubscribed", "deleted", "suppressed", "blocked", "enrolled", "ended", "free")

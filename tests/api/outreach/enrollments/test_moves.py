@@ -3,8 +3,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from api.enrollments import service
 from api.http.resources import Services
+from api.outreach.enrollments import service
 from database.tenancy import Scope, transaction
 from domain.enrollment import EnrollmentEvent
 from tests.api.sending_workspace import Outreach

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import repository, service
 from api.http.errors import NotFound
+from api.outreach.enrollments import repository, service
 from database.models import Workspace
 from domain.enrollment import EnrollmentEvent
 from tests.blocking import Blocking, RowCall
@@ -56,7 +56,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET status = 'active'",
-            marks=pytest.mark.locks("api.enrollments.repository:_MOVE"),
+            marks=pytest.mark.locks("api.outreach.enrollments.repository:_MOVE"),
             id="move",
         ),
         pytest.param(
@@ -64,7 +64,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET status = 'paused', pause_reason = 'out of office'",
-            marks=pytest.mark.locks("api.enrollments.repository:put_off"),
+            marks=pytest.mark.locks("api.outreach.enrollments.repository:put_off"),
             id="put_off",
         ),
         pytest.param(
@@ -72,7 +72,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET sequence_id = (SELECT max(id::text)::uuid FROM app.sequences)",
-            marks=pytest.mark.locks("api.enrollments.repository:hold_all_live"),
+            marks=pytest.mark.locks("api.outreach.enrollments.repository:hold_all_live"),
             id="hold_all_live",
         ),
         pytest.param(
@@ -80,7 +80,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             DRAFTS,
             "DELETE FROM app.send_attempts",
-            marks=pytest.mark.locks("api.enrollments.repository:call_off"),
+            marks=pytest.mark.locks("api.outreach.enrollments.repository:call_off"),
             id="call_off",
         ),
         pytest.param(
@@ -88,7 +88,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "SHARE",
             LEADS,
             "UPDATE app.leads SET deleted_at = NULL",
-            marks=pytest.mark.locks("api.enrollments.repository:hold_leads"),
+            marks=pytest.mark.locks("api.outreach.enrollments.repository:hold_leads"),
             id="hold_leads",
         ),
     ],
@@ -100,7 +100,7 @@ async def test_rows_are_locked_by_id(blocking: Blocking, call: RowCall, mode: st
     await blocking.prove_row_lock(mode, table, ids, lambda session: call(session, blocking, ids))
 
 
-@pytest.mark.locks("api.enrollments.repository:_MOVE")
+@pytest.mark.locks("api.outreach.enrollments.repository:_MOVE")
 async def test_an_enrollment_is_moved_once(blocking: Blocking) -> None:
     """A second pause of the same enrollment waits for the first, and then moves nothing."""
     ids = [blocking.ids[ENROLLMENTS]]
@@ -109,7 +109,7 @@ async def test_an_enrollment_is_moved_once(blocking: Blocking) -> None:
     assert (first.result, await second) == (ids, [])
 
 
-@pytest.mark.locks("api.enrollments.repository:put_off")
+@pytest.mark.locks("api.outreach.enrollments.repository:put_off")
 async def test_a_resumed_enrollment_is_not_put_off(blocking: Blocking) -> None:
     """Putting an enrollment off waits for an open change of it, and leaves it out when that resumed it."""
     ids = [blocking.ids[ENROLLMENTS]]
@@ -126,7 +126,9 @@ async def test_a_resumed_enrollment_is_not_put_off(blocking: Blocking) -> None:
     assert blocking.run("SELECT status, resume_at FROM app.lead_enrollments") == [("active", None)]
 
 
-@pytest.mark.locks("api.enrollments.repository:_TURN_TO_END", "api.enrollments.repository:_TURN_TO_ENTER")
+@pytest.mark.locks(
+    "api.outreach.enrollments.repository:_TURN_TO_END", "api.outreach.enrollments.repository:_TURN_TO_ENTER"
+)
 async def test_enrolling_and_ending_exclude_each_other(blocking: Blocking) -> None:
     """Enrolling and ending a sequence exclude each other; two that enroll, and other sequences, do not wait."""
     sequence_id, other_id = blocking.ids["app.sequences"], UUID(int=1)

@@ -5,8 +5,13 @@ from uuid import UUID
 
 from fastapi import Query
 
-from api.enrollments import service
-from api.enrollments.schemas import (
+from api.http.dependencies import Member, MemberDep, PageDep
+from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
+from api.http.pagination import Page, to_page
+from api.http.preconditions import IfMatch
+from api.http.routing import EnrollmentId, LeadId, SequenceId, room_router
+from api.outreach.enrollments import service
+from api.outreach.enrollments.schemas import (
     BulkAction,
     BulkIn,
     BulkOutcome,
@@ -17,16 +22,11 @@ from api.enrollments.schemas import (
     EnrollResult,
     StopIn,
 )
-from api.enrollments.service import Moved
-from api.http.dependencies import Member, MemberDep, PageDep
-from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
-from api.http.pagination import Page, to_page
-from api.http.preconditions import IfMatch
-from api.http.routing import EnrollmentId, LeadId, SequenceId, room_router
+from api.outreach.enrollments.service import Moved
+from api.outreach.sequences import service as sequences
+from api.outreach.sequences.schemas import SequenceDetail
 from api.people.leads import service as leads
 from api.people.leads.schemas import LeadDetail
-from api.sequences import service as sequences
-from api.sequences.schemas import SequenceDetail
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus
 
 router = room_router("/api/workspaces/{workspaceId}", "enrollments")

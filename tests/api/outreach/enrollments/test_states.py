@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import service
+from api.outreach.enrollments import service
 from domain.enrollment import EnrollmentEvent
 from tests.api.states import DRAFTS, LATER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import ENROLLMENT, REFUSED, results_of

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.sequences import service
+from api.outreach.sequences import service
 from tests.api.states import EARLIER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import REFUSED, SEQUENCE, results_of
 from tests.tables import Changes

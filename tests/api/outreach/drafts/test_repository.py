@@ -8,7 +8,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.drafts import repository
+from api.outreach.drafts import repository
 from database.models import EmailDraft
 from domain.draft import EDITABLE
 from tests.acting import FIRST_PAGE, act_alone, owner_session

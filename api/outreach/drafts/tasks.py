@@ -5,10 +5,10 @@ from uuid import UUID
 from ai.registry import EMAIL_GENERATION
 from ai.run import run
 from api.accounts.usage.service import ai_context
-from api.drafts import service
-from api.drafts.service import Written
 from api.http.resources import Services
 from api.jobs.engine import Work
+from api.outreach.drafts import service
+from api.outreach.drafts.service import Written
 from api.people.suppressions.tokens import unsubscribe_url
 
 

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.enrollments import repository, service
-from api.enrollments.repository import Chosen
 from api.http.pagination import Cursors, PageRequest
+from api.outreach.enrollments import repository, service
+from api.outreach.enrollments.repository import Chosen
 from api.people.suppressions import service as suppressions
 from database.models import Lead, Workspace
 from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from fastapi import Query
 
-from api.drafts import service
-from api.drafts.schemas import ApprovalStatus, ApproveIn, ApproveResult, DraftChange, DraftOut, RejectIn
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import DraftId, room_router
+from api.outreach.drafts import service
+from api.outreach.drafts.schemas import ApprovalStatus, ApproveIn, ApproveResult, DraftChange, DraftOut, RejectIn
 from domain.draft import DraftStatus
 
 router = room_router("/api/workspaces/{workspaceId}/drafts", "drafts")
