@@ -19,7 +19,7 @@ up: setup ## API, worker, Everlytic sandbox, Dagster and dbt docs, until Ctrl-C
 test: setup ## all tests, in parallel and in random order (ARGS="tests/ai -x" for some of them; SALESMATTER_TEST_CLOCK=ahead or behind)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-faults: setup ## plant faults one by one and report which the tests miss (AREA="domain api/sending", ARGS="--help")
+faults: setup ## plant faults one by one and report which the tests miss (AREA="domain api/delivery/sending", ARGS="--help")
 	@$(BIN)/python -m faults $(AREA) $(ARGS)
 
 check: lint types arch sql ## all that CI checks besides `make test`: lint, types, import contracts, SQL

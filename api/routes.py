@@ -6,8 +6,11 @@ from api.accounts.endpoints import router as accounts
 from api.accounts.usage.endpoints import router as usage
 from api.accounts.workspaces.endpoints import router as workspaces
 from api.analytics.endpoints import router as analytics
-from api.events.endpoints import public_router as unsubscribe
-from api.events.endpoints import router as events
+from api.delivery.events.endpoints import public_router as unsubscribe
+from api.delivery.events.endpoints import router as events
+from api.delivery.sending.endpoints import router as sending
+from api.delivery.unresolved_sends.endpoints import router as outcomes
+from api.delivery.webhooks.endpoints import router as webhooks
 from api.imports.commit.endpoints import router as commits
 from api.imports.endpoints import router as imports
 from api.imports.preview.endpoints import router as previews
@@ -15,7 +18,6 @@ from api.imports.undo.endpoints import router as undos
 from api.jobs.endpoints import router as jobs
 from api.live.endpoints import router as live
 from api.mailboxes.endpoints import router as mailboxes
-from api.outcomes.endpoints import router as outcomes
 from api.outreach.drafts.endpoints import router as drafts
 from api.outreach.enrollments.endpoints import router as enrollments
 from api.outreach.sequences.endpoints import router as sequences
@@ -25,8 +27,6 @@ from api.people.leads.endpoints import router as leads
 from api.people.suppressions.endpoints import router as suppressions
 from api.people.timeline.endpoints import router as timeline
 from api.replies.endpoints import router as replies
-from api.sending.endpoints import router as sending
-from api.webhooks.endpoints import router as webhooks
 
 ROUTERS: list[APIRouter] = [
     # In the order of how often they are asked: a path is compared with those before it.

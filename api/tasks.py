@@ -3,18 +3,18 @@
 from datetime import timedelta
 
 from api.accounts.workspaces.tasks import register_webhook, wake_sends
-from api.events.tasks import apply_provider_events, sync_analytics
+from api.delivery.events.tasks import apply_provider_events, sync_analytics
+from api.delivery.sending.tasks import resume_sends, send_email
+from api.delivery.unresolved_sends.tasks import reconcile_send, sweep_sends
 from api.http.resources import Services
 from api.imports.commit.tasks import commit_import
 from api.imports.tasks import expire_import
 from api.imports.undo.tasks import undo_import
 from api.jobs.engine import Task
 from api.mailboxes.tasks import poll_mailbox
-from api.outcomes.tasks import reconcile_send, sweep_sends
 from api.outreach.drafts.tasks import generate_draft, score_draft
 from api.people.erasure.tasks import erase_traces
 from api.replies.tasks import classify_reply, resume_enrollment, score_reply
-from api.sending.tasks import resume_sends, send_email
 from api.settings import ApiSettings
 
 SENT_PER_CALL = 4

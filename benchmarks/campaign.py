@@ -7,8 +7,8 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
+from api.delivery.slots.service import Places, pace_of
 from api.outreach.enrollments.service import hours_of, sending_hours
-from api.pacing.service import Places, pace_of
 from database.models import Workspace
 from domain.pace import Turns
 from domain.schedule import StepDelay, sending_time

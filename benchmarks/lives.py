@@ -24,10 +24,10 @@ from database.roles import owner_url
 from database.settings import DatabaseSettings
 from salesmatter import checkout
 
-FOLDERS = ("api/sending",)
+FOLDERS = ("api/delivery/sending",)
 FILES = ("api/http/batches.py", "api/jobs/engine.py", "api/jobs/work.py", "everlytic/client.py", "database/tenancy.py")
 """The send path: where it can be cut."""
-SENDING = "api/sending/tasks.py"
+SENDING = "api/delivery/sending/tasks.py"
 """Where a worker comes to when it has mails to send."""
 NOWHERE = -1
 TRIES = 2

@@ -62,7 +62,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument(
-        "areas", nargs="*", help="for example domain, api/sending, dbt_project, schema; all when left out"
+        "areas", nargs="*", help="for example domain, api/delivery/sending, dbt_project, schema; all when left out"
     )
     parser.add_argument("--file", type=Path, help="plant the faults of a JSON file: a list of {path, before, after}")
     parser.add_argument("--only", choices=["all", "new", "escaped"], default="all",

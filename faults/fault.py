@@ -24,7 +24,7 @@ class Fault:
     """One fault: where it is, what it changes, and how to plant it."""
 
     area: str
-    """The folder that the fault is in, for example `api/sending`, `domain` or `schema`."""
+    """The folder that the fault is in, for example `api/delivery/sending`, `domain` or `schema`."""
     path: str
     """The source file below the root; the table for a fault in the schema."""
     line: int

@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
 from api.accounts.workspaces import service as workspaces
+from api.delivery.sending import service as sending
+from api.delivery.sending.service import Acceptance
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
 from api.outreach.enrollments import service as enrollments
 from api.people.leads import service as leads
 from api.replies import repository
 from api.replies.schemas import ReplyFilter
-from api.sending import service as sending
-from api.sending.service import Acceptance
 from database import jobs
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent

@@ -12,17 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.usage import repository as usage
 from api.accounts.workspaces import repository as workspaces
-from api.events import repository as events
+from api.delivery.events import repository as events
+from api.delivery.sending import repository as sending
+from api.delivery.unresolved_sends import repository as outcomes
+from api.delivery.unresolved_sends import service as unknown_sends
 from api.http.errors import Conflict
 from api.http.idempotency import repository as idempotency
 from api.imports import repository as import_files
 from api.imports import service as imports
 from api.live import repository as live
-from api.outcomes import repository as outcomes
-from api.outcomes import service as unknown_sends
 from api.outreach.enrollments import repository as enrollments
 from api.people.suppressions import repository as suppressions
-from api.sending import repository as sending
 from database.engine import create_pool
 from database.roles import connect, owner_url
 from domain.enrollment import EnrollmentEvent

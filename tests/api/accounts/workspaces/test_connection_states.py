@@ -10,9 +10,9 @@ import pytest
 
 from api.accounts.workspaces import service
 from api.accounts.workspaces.service import CallEnded
-from api.sending import service as sending
-from api.sending.judge import NotNow
-from api.sending.service import Claimed, Request
+from api.delivery.sending import service as sending
+from api.delivery.sending.judge import NotNow
+from api.delivery.sending.service import Claimed, Request
 from database.models import EverlyticConnection
 from domain.breaker import Kind
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment

@@ -3,9 +3,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.delivery.sending import service as sending
+from api.delivery.sending.service import Claimed, Request
 from api.http.resources import Services
-from api.sending import service as sending
-from api.sending.service import Claimed, Request
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables
 from tests.api.sending_workspace import Outreach

@@ -1,0 +1,1 @@
+"""Eligibility, send slots, sending, and what the provider reports."""

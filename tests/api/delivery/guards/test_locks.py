@@ -1,0 +1,15 @@
+import pytest
+
+from api.delivery.guards import repository
+from tests.blocking import Blocking
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.locks("api.delivery.guards.repository:_HOLD")
+async def test_sequences_are_locked_by_id(blocking: Blocking) -> None:
+    """Pausing sequences that bounce locks them against changes, the lower id first."""
+    ids = blocking.add_lower("app.sequences")
+    await blocking.prove_row_lock(
+        "NO KEY UPDATE", "app.sequences", ids, lambda session: repository.hold(session, blocking.workspace_id, ids)
+    )

@@ -1,0 +1,131 @@
+"""What a guard counts, beside mails and events that differ in one condition, and whom it pauses."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg.types.json import Jsonb
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.delivery.guards import repository, service
+from domain.guard import Health
+from tests.blocking import Blocking
+from tests.comparing import compared
+from tests.two_workspaces import NOW, TwoWorkspaces
+
+pytestmark = pytest.mark.anyio
+
+SEQUENCES = "app.sequences"
+TICK, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
+SAMPLE = 10
+HEARD = ("delivered", "opened", "clicked", "unsubscribed")
+"""What proves that a mail arrived after all."""
+HARD, SOFT = {"bounce_type": "hard"}, {"bounce_type": "soft"}
+
+
+def add_mail(workspaces: TwoWorkspaces, sequence_id: UUID, sent_at: datetime | None, *events: tuple[Any, ...]) -> None:
+    """Insert a mail of a sequence and what was heard of it: type, moment and data."""
+    lead_id = workspaces.add("app.leads")
+    enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id, sequence_id=sequence_id)
+    owners: dict[str, Any] = {"lead_id": lead_id, "enrollment_id": enrollment_id, "sequence_id": sequence_id}
+    draft_id = workspaces.add("app.email_drafts", sent_at=sent_at, **owners)
+    for type_, occurred_at, *data in events:
+        values = {"type": type_, "occurred_at": occurred_at, "data": Jsonb(data[0] if data else {})}
+        workspaces.add("app.email_events", draft_id=draft_id, **values)
+
+
+async def health(workspaces: TwoWorkspaces, *sequence_ids: UUID, sample: int = SAMPLE) -> dict[UUID, Health]:
+    """Return how the last mails of sequences fared."""
+    done = await compared(
+        workspaces, lambda session: repository.health_of(session, workspaces.id, sequence_ids, sample)
+    )
+    return done.result
+
+
+async def test_what_counts_as_a_bounce(two_workspaces: TwoWorkspaces) -> None:
+    """A bounce that does not say soft counts; a soft one only where nothing was heard of the mail after it."""
+    workspaces, sent_at = two_workspaces, NOW - MINUTE
+    cases: list[tuple[int, list[tuple[Any, ...]]]] = [
+        (1, [("bounced", NOW, HARD), ("delivered", NOW + TICK)]),
+        (1, [("bounced", NOW, {}), ("opened", NOW + TICK)]),
+        (1, [("bounced", NOW, SOFT)]),
+        (1, [("delivered", NOW), ("bounced", NOW, SOFT)]),
+        (1, [("delivered", NOW - TICK), ("bounced", NOW, SOFT)]),
+        (1, [("bounced", NOW, SOFT), ("sent", NOW + TICK), ("complained", NOW + TICK)]),
+        *((0, [("bounced", NOW, SOFT), (type_, NOW + TICK)]) for type_ in HEARD),
+        (0, [("delivered", NOW, HARD)]),
+        (0, [("complained", NOW, HARD)]),
+        (0, []),
+    ]  # fmt: skip
+    expected = {}
+    for bounced, events in cases:
+        sequence_id = workspaces.add(SEQUENCES, status="Active")
+        add_mail(workspaces, sequence_id, sent_at, *events)
+        complained = int(any(event[0] == "complained" for event in events))
+        expected[sequence_id] = Health(1, bounced, complained)
+    assert await health(workspaces, *expected) == expected
+
+
+async def test_which_mails_count(two_workspaces: TwoWorkspaces) -> None:
+    """The last mails count that were sent after the activation, of this sequence, at most the sample."""
+    workspaces = two_workspaces
+    sequence_id = workspaces.add(SEQUENCES, status="Active", activated_at=NOW)
+    other = workspaces.add(SEQUENCES, status="Active")
+    bounced, complained = ("bounced", NOW, HARD), ("complained", NOW)
+    add_mail(workspaces, sequence_id, NOW + 4 * MINUTE)
+    add_mail(workspaces, sequence_id, NOW + TICK, bounced)
+    add_mail(workspaces, sequence_id, NOW, bounced)
+    add_mail(workspaces, sequence_id, None, bounced)
+    add_mail(workspaces, sequence_id, NOW + 2 * MINUTE, complained)
+    add_mail(workspaces, other, NOW + MINUTE, bounced, bounced)
+    add_mail(workspaces, other, None, bounced)
+    counted = {
+        sample: (await health(workspaces, sequence_id, sample=sample)).get(sequence_id) for sample in range(1, 5)
+    }
+    assert counted == {1: Health(1, 0, 0), 2: Health(2, 0, 1), 3: Health(3, 1, 1), 4: Health(3, 1, 1)}
+    assert await health(workspaces, other) == {other: Health(1, 1, 0)}
+
+
+async def test_which_sequences_are_looked_at(two_workspaces: TwoWorkspaces) -> None:
+    """Sequences that are asked about, active and not deleted are looked at, each by its own mails."""
+    workspaces = two_workspaces
+    active, other = (workspaces.add(SEQUENCES, status="Active") for _ in range(2))
+    paused = workspaces.add(SEQUENCES, status="Paused")
+    deleted = workspaces.add(SEQUENCES, status="Active", deleted_at=NOW)
+    for sequence_id in (active, paused, deleted, other):
+        add_mail(workspaces, sequence_id, NOW)
+    assert await health(workspaces, active, paused, deleted) == {active: Health(1, 0, 0)}
+
+
+async def test_every_alarming_sequence_pauses(two_workspaces: TwoWorkspaces) -> None:
+    """Each sequence that is above a limit pauses with its own reason; one at the limit and one not named go on."""
+    workspaces = two_workspaces
+    limits = {"guard_sample": 4, "max_bounce_rate": 0.25, "max_complaint_rate": 0.25}
+    workspaces.set("app.workspaces", workspaces.id, **limits)
+    bouncing, complained, at_limit, other = (workspaces.add(SEQUENCES, status="Active") for _ in range(4))
+    for sequence_id, number, event in (
+        (bouncing, 2, ("bounced", NOW, HARD)),
+        (complained, 2, ("complained", NOW)),
+        (at_limit, 1, ("bounced", NOW, HARD)),
+        (other, 2, ("bounced", NOW, HARD)),
+    ):
+        for _ in range(number):
+            add_mail(workspaces, sequence_id, NOW, event)
+
+    async def check(session: AsyncSession) -> None:
+        await service.check(session, workspaces.id, [bouncing, complained, at_limit])
+
+    done = await compared(workspaces, check)
+    assert done.rows == {SEQUENCES: {bouncing, complained}}
+    reasons = {UUID(key): row["pause_reason"][1] for key, row in done.changes[SEQUENCES].items()}
+    assert "2 of the last 2 mails bounced" in reasons[bouncing]
+    assert "2 of the last 2 mails were complained about" in reasons[complained]
+    assert (await compared(workspaces, check)).changes == {}
+
+
+async def test_only_the_sequences_named_are_locked(blocking: Blocking) -> None:
+    """A guard that looks at one sequence leaves another free."""
+    low, high = blocking.add_lower(SEQUENCES)
+    async with blocking.kept_open(lambda session: repository.hold(session, blocking.workspace_id, [low])):
+        assert blocking.modes(SEQUENCES, [low, high]) == ["NO KEY UPDATE", None]

@@ -1,0 +1,33 @@
+from datetime import timedelta
+
+import pytest
+
+from api.delivery.slots import repository
+from api.delivery.slots.repository import Turn
+from tests.overtaking import overtaken
+from tests.two_workspaces import NOW, TwoWorkspaces
+
+pytestmark = pytest.mark.anyio
+
+SLOTS = "app.send_slots"
+
+
+@pytest.mark.fences("api.delivery.slots.repository:_TAKE_TURNS")
+async def test_only_forgotten_turns_are_given_up(two_workspaces: TwoWorkspaces) -> None:
+    """Turns from before a time go, and one given up; not one that was moved to that time meanwhile."""
+    workspaces, old = two_workspaces, NOW - timedelta(microseconds=1)
+    renewed, forgotten, given_up, later, taken = (workspaces.add_draft() for _ in range(5))
+    at = {renewed: old, forgotten: old, given_up: NOW, later: NOW, taken: old}
+    workspaces.owner.cursor().executemany(
+        "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at) VALUES (%s, %s, 'x', %s)",
+        [(workspaces.id, draft_id, moment) for draft_id, moment in at.items()],
+    )
+    overtaking = await overtaken(
+        workspaces,
+        lambda other: other.execute("UPDATE app.send_slots SET at = %s WHERE draft_id = %s", [NOW, renewed]),
+        lambda session: repository.take_turns(
+            session, workspaces.id, {given_up: None, taken: Turn("x", NOW, made=True)}, forgotten=NOW
+        ),
+    )
+    assert overtaking.rows == {SLOTS: {forgotten, given_up, taken}}
+    assert overtaking.changes[SLOTS][str(taken)].keys() == {"at", "made"}
