@@ -15,9 +15,10 @@ from api.imports.commit.endpoints import router as commits
 from api.imports.endpoints import router as imports
 from api.imports.preview.endpoints import router as previews
 from api.imports.undo.endpoints import router as undos
+from api.inbox.mailbox.endpoints import router as mailboxes
+from api.inbox.replies.endpoints import router as replies
 from api.jobs.endpoints import router as jobs
 from api.live.endpoints import router as live
-from api.mailboxes.endpoints import router as mailboxes
 from api.outreach.drafts.endpoints import router as drafts
 from api.outreach.enrollments.endpoints import router as enrollments
 from api.outreach.sequences.endpoints import router as sequences
@@ -26,7 +27,6 @@ from api.people.lead_lists.endpoints import router as lists
 from api.people.leads.endpoints import router as leads
 from api.people.suppressions.endpoints import router as suppressions
 from api.people.timeline.endpoints import router as timeline
-from api.replies.endpoints import router as replies
 
 ROUTERS: list[APIRouter] = [
     # In the order of how often they are asked: a path is compared with those before it.

@@ -10,11 +10,11 @@ from api.http.resources import Services
 from api.imports.commit.tasks import commit_import
 from api.imports.tasks import expire_import
 from api.imports.undo.tasks import undo_import
+from api.inbox.mailbox.tasks import poll_mailbox
+from api.inbox.replies.tasks import classify_reply, resume_enrollment, score_reply
 from api.jobs.engine import Task
-from api.mailboxes.tasks import poll_mailbox
 from api.outreach.drafts.tasks import generate_draft, score_draft
 from api.people.erasure.tasks import erase_traces
-from api.replies.tasks import classify_reply, resume_enrollment, score_reply
 from api.settings import ApiSettings
 
 SENT_PER_CALL = 4

@@ -12,7 +12,7 @@ from api.accounts.workspaces import service as workspaces
 from api.imports import service as imports
 from api.imports.commit import service as commits
 from api.imports.undo import service as undos
-from api.mailboxes import service as mailboxes
+from api.inbox.mailbox import service as mailboxes
 from api.outreach.drafts import service as drafts
 from api.outreach.enrollments import repository as enrolling
 from api.outreach.enrollments import service as enrollments

@@ -62,7 +62,7 @@ PLANTS = (
     Plant("workflows", "ai/workflows/csv_mapping/nodes.py", "from ai.workflows.email_generation import bodies"),
     Plant("tracing", "ai/workflows/email_generation/nodes.py", "from langfuse import observe"),
     Plant("tracing", "api/outreach/drafts/tasks.py", "import langfuse"),
-    Plant("models", "api/replies/tasks.py", "from openai import AsyncOpenAI"),
+    Plant("models", "api/inbox/replies/tasks.py", "from openai import AsyncOpenAI"),
     Plant("models", "orchestration/run.py", "import langgraph"),
     Plant("pipeline-tools", "api/analytics/service.py", "import dagster"),
     Plant("pipeline-tools", "database/migrate.py", "from dbt.cli.main import dbtRunner"),

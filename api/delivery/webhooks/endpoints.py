@@ -13,10 +13,10 @@ from api.http.errors import Malformed, NotFound, TooLarge, responses
 from api.http.pagination import Wire
 from api.http.resources import Services
 from api.http.routing import Route, room_router
-from api.inbound import service as inbound
-from api.inbound.posted import kind_of, read_posted
-from api.inbound.schemas import REQUEST_BODY
-from api.inbound.service import Receipt
+from api.inbox.inbound import service as inbound
+from api.inbox.inbound.posted import kind_of, read_posted
+from api.inbox.inbound.schemas import REQUEST_BODY
+from api.inbox.inbound.service import Receipt
 from database.tenancy import Scope, transaction
 
 router = room_router("/api/webhooks", "webhooks")

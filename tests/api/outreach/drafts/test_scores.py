@@ -9,7 +9,7 @@ from ai.settings import AiSettings
 from api.http.resources import Services
 from api.outreach.drafts.service import similarity
 from tests.ai.langfuse_receiver import LangfuseReceiver, receiving
-from tests.api.replies.test_replies import reply
+from tests.api.inbox.replies.test_replies import reply
 from tests.api.sending_workspace import Outreach
 
 

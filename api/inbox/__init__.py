@@ -1,0 +1,1 @@
+"""What people answer: replies, mailboxes and the inbound webhook."""

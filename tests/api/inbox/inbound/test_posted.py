@@ -1,0 +1,188 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from api.http.errors import Malformed
+from api.inbox.inbound.message import InboundMessage, read_message
+from api.inbox.inbound.posted import kind_of, read_posted
+from domain.reply_address import reply_address
+from tests.api.inbox.inbound.test_message import SOUND
+
+ANSWERED = "018f0000-0000-7000-8000-000000000001"
+OURS = {
+    "from": "Thandi <Thandi@lead.example>",
+    "to": ["ann@acme.example"],
+    "subject": "Re: One",
+    "text": "Yes please",
+    "messageId": "<x@lead.example>",
+    "inReplyTo": f"<{ANSWERED}@acme>",
+    "references": ["<a@acme>", f"<{ANSWERED}@acme>"],
+    "date": "Mon, 23 Nov 2026 10:00:00 +0200",
+}
+POSTMARK = {
+    "FromName": "Thandi",
+    "From": "thandi@lead.example",
+    "FromFull": {"Email": "thandi@lead.example", "Name": "Thandi", "MailboxHash": ""},
+    "ToFull": [{"Email": "ann@acme.example", "Name": ""}],
+    "OriginalRecipient": "ann@acme.example",
+    "Subject": "Re: One",
+    "MessageID": "22c74902-a0c1-4511-804f-341342852c90",
+    "Date": "Mon, 23 Nov 2026 10:00:00 +0200",
+    "TextBody": "Yes please",
+    "HtmlBody": "<p>Yes please</p>",
+    "StrippedTextReply": "",
+    "Headers": [
+        {"Name": "Message-ID", "Value": "<x@lead.example>"},
+        {"Name": "In-Reply-To", "Value": f"<{ANSWERED}@acme>"},
+    ],
+    "Attachments": [],
+}
+BY_FORM = {
+    "sender": "thandi@lead.example",
+    "recipient": "ann@acme.example",
+    "subject": "Re: One",
+    "body-plain": "Yes please",
+    "stripped-text": "Yes",
+    "message-headers": json.dumps([["Message-Id", "<x@lead.example>"], ["In-Reply-To", f"<{ANSWERED}@acme>"]]),
+}
+BY_LINES = {
+    "from": {"address": "thandi@lead.example", "name": "Thandi, Ms"},
+    "headers": f"Message-ID: <x@lead.example>\nSubject: Re:\n One\nIn-Reply-To:\n <{ANSWERED}@acme>\n",
+    "html": "<p>Yes please</p><blockquote>One</blockquote>",
+}
+BY_OBJECT = {
+    "HEADERS": {"from": "thandi@lead.example", "Message-Id": "<x@lead.example>", "in-reply-to": [f"<{ANSWERED}@acme>"]},
+    "Subject": "=?utf-8?b?UmU6IE9uZQ==?=",
+    "text": " ",
+    "html": "Yes please",
+}
+
+
+def posted(body: object) -> InboundMessage:
+    """Return what is read of a JSON body."""
+    return read_posted(json.dumps(body).encode(), "json")
+
+
+@pytest.mark.parametrize("body", [OURS, POSTMARK, BY_FORM, BY_LINES, BY_OBJECT])
+def test_fields_in_many_forms(body: dict[str, Any]) -> None:
+    """Whichever names and forms a service chose, the same message is read."""
+    read = posted(body)
+    assert (read.message_id, read.from_email, read.subject) == ("<x@lead.example>", "thandi@lead.example", "Re: One")
+    assert read.text.split("\n")[0] == "Yes please"
+    assert [str(one) for one in read.answered] == [ANSWERED]
+
+
+@pytest.mark.parametrize("name", ["raw", "RawEmail", "body-mime", "mime"])
+@pytest.mark.parametrize(
+    "encode", [bytes.decode, lambda raw: base64.b64encode(raw).decode(), lambda raw: base64.encodebytes(raw).decode()]
+)
+def test_a_raw_message_in_json(name: str, encode: Any) -> None:
+    """A whole message may stand in JSON, as it is or in Base64, and is what it is by itself."""
+    raw = SOUND.replace(b"Gr=FC=DFe", b"Yes")
+    assert posted({name: encode(raw)}) == read_message(raw)
+
+
+def test_a_message_without_an_id() -> None:
+    """It is the same one on whichever way it comes, however folded and padded; another one is another."""
+    body = {"from": "T <thandi@lead.example>", "subject": "Re: One", "text": "Yes\n\nplease ", "date": OURS["date"]}
+    raw = (
+        b"From: thandi@LEAD.example\r\nDate: Mon, 23 Nov 2026 08:00:00 GMT\r\nSubject: Re:\r\n One\r\n"
+        b"Received: by x\r\n\r\nYes\r\n\r\nplease\r\n"
+    )
+    known = posted(body).message_id
+    assert read_message(raw).message_id == known
+    assert posted({**body, "MessageID": "22c74902-a0c1-4511-804f-341342852c90"}).message_id == known
+    for other in ({"text": "No"}, {"subject": "x"}, {"from": "x@lead.example"}, {"date": "yesterday"}):
+        assert posted({**body, **other}).message_id != known
+
+
+def test_an_id_however_written() -> None:
+    """An id without its brackets is the same."""
+    for written in ("x@lead.example", " x@lead.example ", "<x@lead.example>", " <x@lead.example> "):
+        assert posted({**OURS, "messageId": written}).message_id == "<x@lead.example>", written
+
+
+@pytest.mark.parametrize("name", ["to", "Cc", "OriginalRecipient", "recipient"])
+def test_a_reply_address_among_the_recipients(name: str) -> None:
+    """The message that an answer is addressed to is found wherever services tell recipients."""
+    address = reply_address("replies@acme.example", read_message(SOUND).answered[0])
+    read = posted({"from": "x@lead.example", name: f"x@y.example, Replies <{address}>"})
+    assert [str(one) for one in read.answered] == [ANSWERED]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "body: is no JSON"),
+        (b"{", "body: is no JSON"),
+        (b"\xff", "body: is not UTF-8"),
+        (b'{"from": ' + b"[" * 64 + b"]" * 64 + b"}", "The request body nests deeper than 64 levels."),
+        (b"[" * 100_000, "The request body nests deeper than 64 levels."),
+        (b"1" * 601, "The request body holds a number of more than 600 characters."),
+        (b"[]", "body: must be an object"),
+        (b"{}", "body.from: is missing"),
+        (b'{"from": "", "text": "x"}', "body.from: is missing"),
+        (b'{"from": "nobody"}', "no From address"),
+        (b'{"from": {"name": "x"}}', "body.From: must be a text, or an object with an email"),
+        (b'{"from": [["a@b.example"]]}', "body.From: must be a text"),
+        (b'{"from": "a@b.example", "text": 5}', "body.text: must be a text"),
+        (b'{"raw": ["x"]}', "body.raw: must be a text"),
+        (b'{"raw": "%%%"}', "body.raw: is neither"),
+        (b'{"raw": "Subject: nobody\\n\\nx"}', "no From address"),
+    ],
+)
+def test_what_cannot_be_read(body: bytes, says: str) -> None:
+    """What is wrong is said, with the field's name."""
+    with pytest.raises(Malformed) as refused:
+        read_posted(body, "json")
+    assert says in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"headers": 5},
+        {"headers": [5, [1, 2], ["x"], {"name": 5}, {}]},
+        {"headers": "{"},
+        {"headers": "[" * 65 + "]" * 65},
+        {"x": 10**599},
+        {"x": json.loads("[" * 63 + "]" * 63)},
+        {"headers": {"x": None}},
+        {"to": None, "cc": [], "html": None},
+        {"subject": "\x00\ud800", "text": "\x00\ud800"},
+        {"date": 1_795_400_000, "inReplyTo": 5},
+        {"subject": "x" * 1_000_000, "references": ["<a@b>"] * 100_000},
+    ],
+)
+def test_what_is_odd_beside_the_sender(extra: dict[str, Any]) -> None:
+    """A message with a sender is taken, whatever else there is, as what can be stored."""
+    read = posted({"from": "a@b.example", **extra})
+    assert read.from_email == "a@b.example"
+    kept = "".join([read.message_id, read.subject, read.text, *map("".join, read.headers)])
+    assert "\x00" not in kept
+    assert len(kept.encode()) < 50_000
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("", "message"),
+        ("message/rfc822", "message"),
+        ("text/plain; charset=utf-8", "message"),
+        ("application/octet-stream", "message"),
+        ("Application/JSON; charset=utf-8", "json"),
+        ("application/vnd.mail+json", "json"),
+    ],
+)
+def test_what_a_body_is_read_as(content_type: str, kind: str) -> None:
+    """JSON is said to be so; everything else is a message."""
+    assert kind_of(content_type) == kind
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+def test_forms(content_type: str) -> None:
+    """A form is refused with what to do instead, and is not mistaken for a message without a sender."""
+    with pytest.raises(Malformed, match="Forms are not read here"):
+        kind_of(content_type)

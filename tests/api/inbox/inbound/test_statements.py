@@ -1,0 +1,151 @@
+"""What a message answers, beside mails that differ from the answered one in one condition."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.inbox.inbound import repository, service
+from api.inbox.inbound.message import InboundMessage
+from api.inbox.inbound.service import Receipt
+from tests.comparing import compared
+from tests.two_workspaces import NOW, TwoWorkspaces
+
+pytestmark = pytest.mark.anyio
+
+DRAFTS, REPLIES, JOBS = "app.email_drafts", "app.replies", "app.scheduled_jobs"
+TICK, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
+ADDRESS = "thandi@lead.example"
+PUBLIC_URL = "https://sales.acme.example/"
+
+
+def add_mail(workspaces: TwoWorkspaces, email: str = ADDRESS, **values: Any) -> UUID:
+    """Insert a mail to a lead of this address; several leads may have it."""
+    draft_id = workspaces.add_draft(status="sent", **values)
+    ((lead_id,),) = workspaces.owner.execute("SELECT lead_id FROM app.email_drafts WHERE id = %s", [draft_id])
+    workspaces.set("app.leads", lead_id, email=email)
+    return draft_id
+
+
+def message(from_email: str = ADDRESS, *headers: tuple[str, str], answered: tuple[UUID, ...] = ()) -> InboundMessage:
+    """Return a message that came in."""
+    return InboundMessage("<1@lead.example>", from_email, "Re", "Yes", headers, answered)
+
+
+async def test_the_nearest_mail_that_is_named_is_answered(two_workspaces: TwoWorkspaces) -> None:
+    """Of the mails that a message names the first that is there is answered, and no mail that it does not name."""
+    first, second, _ = (add_mail(two_workspaces, f"{name}@lead.example") for name in ("a", "b", "c"))
+    gone = UUID(int=7)
+
+    async def find(session: AsyncSession) -> list[UUID | None]:
+        named: tuple[list[UUID], ...] = ([gone, second, first], [first, second], [gone], [])
+        found = [await repository.find_answered(session, two_workspaces.id, ids) for ids in named]
+        return [draft.id if draft else None for draft in found]
+
+    assert (await compared(two_workspaces, find)).result == [second, first, None, None]
+
+
+async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorkspaces) -> None:
+    """Of the mails to an address the last that was sent before a moment is found: not that moment's, nor another's."""
+    workspaces = two_workspaces
+    sent = add_mail(workspaces, sent_at=NOW - TICK)
+    ((lead_id,),) = workspaces.owner.execute("SELECT lead_id FROM app.email_drafts WHERE id = %s", [sent])
+    rows: dict[UUID, UUID] = dict(
+        workspaces.owner.execute("SELECT lead_id, enrollment_id FROM app.email_drafts").fetchall()
+    )
+    owners = {"lead_id": lead_id, "enrollment_id": rows[lead_id], "sequence_id": workspaces.ids["app.sequences"]}
+    for order, sent_at in enumerate((NOW - MINUTE, NOW, NOW + MINUTE, None), start=2):
+        step_id = workspaces.add("app.sequence_steps", step_order=order)
+        workspaces.add(DRAFTS, **owners, step_id=step_id, step_order=order, sent_at=sent_at)
+    add_mail(workspaces, "another@lead.example", sent_at=NOW - TICK)
+
+    async def find(session: AsyncSession) -> UUID | None:
+        draft = await repository.find_last_sent_to(session, workspaces.id, ADDRESS, NOW)
+        return draft.id if draft else None
+
+    assert (await compared(workspaces, find)).result == sent
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "is_answer"), [(NOW + 5 * MINUTE - TICK, True), (NOW + 5 * MINUTE, False), (None, False)]
+)
+async def test_a_clock_may_differ_by_five_minutes(
+    two_workspaces: TwoWorkspaces, sent_at: Any, *, is_answer: bool
+) -> None:
+    """A message is an answer to a mail that its server's clock dates up to five minutes later, and to no later one.
+
+    Where only answers are taken, nothing else is stored.
+    """
+    draft_id = add_mail(two_workspaces, sent_at=sent_at)
+
+    async def receive(session: AsyncSession) -> Receipt:
+        return await service.receive(
+            session,
+            two_workspaces.id,
+            message(),
+            public_url=PUBLIC_URL,
+            received_at=NOW,
+            now=NOW + 9 * MINUTE,
+            only_answers=True,
+        )
+
+    acted = await compared(two_workspaces, receive)
+    assert acted.result is (Receipt.STORED if is_answer else Receipt.UNRELATED)
+    assert set(acted.changes) == ({REPLIES, JOBS} if is_answer else set())
+    for row in acted.changes.get(REPLIES, {}).values():
+        assert row["draft_id"][1] == str(draft_id)
+
+
+async def test_what_answers_nothing_is_stored_unless_only_answers_are_taken(two_workspaces: TwoWorkspaces) -> None:
+    """A message that answers no mail is stored without lead and mail, once."""
+
+    async def receive(session: AsyncSession) -> list[Receipt]:
+        return [
+            await service.receive(
+                session, two_workspaces.id, message(), public_url=PUBLIC_URL, received_at=NOW, now=NOW
+            )
+            for _ in range(2)
+        ]
+
+    acted = await compared(two_workspaces, receive)
+    assert acted.result == [Receipt.STORED, Receipt.DUPLICATE]
+    (reply,) = acted.changes[REPLIES].values()
+    assert [reply[name][1] for name in ("lead_id", "enrollment_id", "draft_id")] == [None, None, None]
+    (job,) = acted.changes[JOBS].values()
+    assert job["job_type"][1] == "classify_reply"
+
+
+MESSAGES: tuple[tuple[InboundMessage, bool], ...] = (
+    (message("ann@acme.example"), True),
+    (message("replies+tag@acme.example"), True),
+    (message(), False),
+    (message(ADDRESS, ("x-salesmatter-DRAFT", "any")), True),
+    (message(ADDRESS, ("Subject", "Hi"), ("list-unsubscribe", "<https://sales.acme.example/u/token>")), True),
+    (message(ADDRESS, ("List-Unsubscribe", "<https://sales.acme.example/user>")), False),
+    (message(ADDRESS, ("X-Link", "<https://sales.acme.example/u/token>")), False),
+)
+"""Messages, and whether the workspace wrote them itself."""
+
+
+async def test_what_the_workspace_wrote_is_no_answer(two_workspaces: TwoWorkspaces) -> None:
+    """A message in the workspace's name or with the marks of its mails is its own, whatever else it has.
+
+    What is written from its address for replies is its own as long as it has one.
+    """
+    workspaces = two_workspaces
+
+    async def receive(session: AsyncSession) -> list[bool]:
+        return [
+            await service.receive(session, workspaces.id, received, public_url=PUBLIC_URL, received_at=NOW, now=NOW)
+            is Receipt.OWN
+            for received, _ in MESSAGES
+        ]
+
+    for reply_to in ("replies@acme.example", None):
+        workspaces.set("app.workspaces", workspaces.id, default_from_email="ann@acme.example", reply_to_email=reply_to)
+        assert (await compared(workspaces, receive)).result == [
+            is_own and (reply_to is not None or not received.from_email.startswith("replies"))
+            for received, is_own in MESSAGES
+        ]

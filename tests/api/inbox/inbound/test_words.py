@@ -1,0 +1,116 @@
+import pytest
+
+from api.inbox.inbound.charsets import codec_of, decoded
+from api.inbox.inbound.message import read_message
+from api.inbox.inbound.words import MOST_TEXT
+
+
+def text(content: bytes, content_type: bytes = b"text/plain; charset=utf-8") -> str:
+    """Return what is read of a message with this content."""
+    raw = b"From: a@b.example\r\nContent-Type: " + content_type + b"\r\n\r\n" + content
+    return read_message(raw).text.strip()
+
+
+def parts(*pieces: bytes, boundary: bytes = b"b") -> bytes:
+    """Return a multipart body."""
+    return b"".join(b"--" + boundary + b"\r\n" + piece + b"\r\n" for piece in pieces) + b"--" + boundary + b"--\r\n"
+
+
+PLAIN = b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
+HTML = b"Content-Type: text/html; charset=utf-8\r\n\r\n"
+MIXED, ALTERNATIVE, RELATED = (
+    b"multipart/%s; boundary=%s" % (kind, boundary)
+    for kind, boundary in ((b"mixed", b"m"), (b"alternative", b"b"), (b"related", b"r"))
+)
+
+
+def test_plain_before_html() -> None:
+    """Of several forms of the same the plain one is read, in whichever order they come."""
+    assert text(parts(HTML + b"<p>html", PLAIN + b"plain"), ALTERNATIVE) == "plain"
+
+
+def test_an_empty_plain_part() -> None:
+    """A plain part that says nothing leaves the word to the HTML."""
+    assert text(parts(PLAIN + b" \r\n\r\n", HTML + b"<p>Yes, call me"), ALTERNATIVE) == "Yes, call me"
+
+
+def test_forms_within_parts() -> None:
+    """Forms may hold pictures, and parts forms: the words are found, and once."""
+    related = parts(HTML + b"<p>html", b"Content-Type: image/png\r\n\r\nx", boundary=b"r")
+    nested = parts(PLAIN + b"plain", b"Content-Type: " + RELATED + b"\r\n\r\n" + related)
+    whole = parts(b"Content-Type: " + ALTERNATIVE + b"\r\n\r\n" + nested, boundary=b"m")
+    assert text(whole, MIXED) == "plain"
+    empty = parts(PLAIN, b"Content-Type: " + RELATED + b"\r\n\r\n" + related)
+    assert text(parts(b"Content-Type: " + ALTERNATIVE + b"\r\n\r\n" + empty, boundary=b"m"), MIXED) == "html"
+
+
+def test_words_around_a_picture() -> None:
+    """What is written before and behind something inserted is read together."""
+    picture = b"Content-Type: image/png\r\nContent-Disposition: inline; filename=x.png\r\n\r\nx"
+    whole = parts(PLAIN + b"before", picture, PLAIN + b"after", boundary=b"m")
+    assert text(whole, MIXED).split() == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    "attached",
+    [
+        b"Content-Type: message/rfc822\r\n\r\nFrom: x@y.example\r\n\r\nunsubscribe",
+        b"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nunsubscribe",
+        b"Content-Type: text/plain\r\nContent-Disposition: inline; filename=a.txt\r\n\r\nunsubscribe",
+        b"Content-Type: text/rfc822-headers\r\n\r\nSubject: unsubscribe",
+        b"Content-Type: application/ms-tnef; name=winmail.dat\r\n\r\nunsubscribe",
+        b"Content-Type: text/calendar\r\n\r\nunsubscribe",
+    ],
+)
+def test_what_is_attached(attached: bytes) -> None:
+    """What hangs on a message, another message or Outlook's winmail.dat, is not what its sender wrote."""
+    assert text(parts(PLAIN + b"Yes", attached, boundary=b"m"), MIXED) == "Yes"
+
+
+def test_flowed_text() -> None:
+    """Lines that were folded for the way are whole again, quotes and the signature's line stay what they are."""
+    flowed = b"I am glad \r\nto hear.\r\n\r\n> Shall \r\n> we talk?\r\n From \r\n-- \r\nThandi\r\n"
+    whole = "I am glad to hear.\n\n> Shall we talk?\nFrom \n-- \nThandi"
+    assert text(flowed, b"text/plain; charset=utf-8; format=flowed") == whole
+    joined = text(b"\xe4\xbd\xa0 \r\n\xe5\xa5\xbd\r\n", b"text/plain; charset=utf-8; format=flowed; delsp=yes")
+    assert joined == "你好"
+
+
+@pytest.mark.parametrize(
+    ("raw", "charset", "read"),
+    [
+        ("Grüße".encode(), None, "Grüße"),
+        ("Grüße".encode("latin-1"), None, "Grüße"),
+        ("Grüße".encode("latin-1"), "utf-8", "Grüße"),
+        ("Grüße".encode("latin-1"), "no-such-charset", "Grüße"),
+        (b"\x80 5", "iso-8859-1", "€ 5"),
+        ("Grüße".encode(), "us-ascii", "Grüße"),
+        ("你好".encode("gb18030"), "gb2312", "你好"),
+        ("Привет".encode("koi8-r"), "koi8-r", "Привет"),
+        ("こんにちは".encode("iso2022_jp"), "iso-2022-jp", "こんにちは"),
+        (b"plain", "rot13", "plain"),
+        (b"plain", "bz2", "plain"),
+    ],
+)
+def test_charsets(raw: bytes, charset: str | None, read: str) -> None:
+    """A charset is believed where it is one and its bytes are; else the usual ones are tried."""
+    assert decoded(raw, charset) == read
+
+
+@pytest.mark.parametrize(
+    "charset", ["punycode", "idna", "unicode_escape", "raw_unicode_escape", "rot13", "zip", "x", ""]
+)
+def test_what_is_no_charset(charset: str) -> None:
+    """Python's codecs that are no charsets of mail, some of which take quadratic time, are never used."""
+    assert codec_of(charset) is None
+    hostile = b"a" * 500_000 + b"-" + b"z" * 500_000
+    assert text(hostile, b"text/plain; charset=" + charset.encode()).startswith("aaa")
+    encoded = b"From: a@b.example\r\nSubject: =?" + charset.encode() + b"?q?" + b"z" * 9000 + b"?=\r\n\r\nx"
+    assert "zzz" in read_message(encoded).subject
+
+
+def test_much_html_in_many_parts() -> None:
+    """However many parts there are, only so much HTML is read of all of them, and only so much text is kept."""
+    hollow = [HTML + b"<b></b>" * 40_000] * 20
+    assert len(text(parts(*hollow, boundary=b"m"), MIXED)) <= MOST_TEXT
+    assert len(text(parts(*[HTML + b"word " * 50_000] * 20, boundary=b"m"), MIXED)) <= MOST_TEXT
