@@ -15,7 +15,7 @@ from faults.sql_text import sql_edits
 ROOT = Path(__file__).resolve().parents[1]
 STATEMENTS = ("api", "database", "orchestration")
 """Folders whose Python holds SQL. Migrations are left out: the schema that they build is read from the catalog."""
-DECISIONS = ("domain/*.py", "api/*/service.py", "api/*/judge.py")
+DECISIONS = ("domain/*.py", "api/**/service.py", "api/**/judge.py")
 """Files whose plain code is mutated."""
 TENANT = "tenant term dropped"
 """A WHERE term that compares a row's workspace or account with the caller's, as its policy does."""
@@ -63,8 +63,10 @@ def _files(root: Path) -> Iterator[tuple[Path, Callable[[str], Iterable[Edit]]]]
 
 
 def area_of(path: Path) -> str:
-    """Return the area of a file below the root: its folder; one level deeper inside `api`."""
-    is_nested = path.parts[0] in {"api", "orchestration", "dbt_project"} and path.parent != Path(path.parts[0])
+    """Return the area of a file below the root: its folder inside `api`, one level less elsewhere."""
+    if path.parts[0] == "api":
+        return path.parent.as_posix()
+    is_nested = path.parts[0] in {"orchestration", "dbt_project"} and path.parent != Path(path.parts[0])
     return "/".join(path.parts[: 1 + is_nested])
 
 

@@ -1,6 +1,7 @@
-"""A wall that import-linter has no word for: modules that stand on the standard library and on each other alone."""
+"""The import contracts that import-linter does not offer."""
 
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import grimp
@@ -27,3 +28,49 @@ class StandardLibraryOnly(Contract):
         """Print the imports that lead elsewhere."""
         for stray in check.metadata["strays"]:
             output.print_error(f"-   {stray}", bold=False)
+
+
+class FolderLayers(Contract):
+    """Each folder of `package` imports only folders in lower layers, and each module belongs to a listed folder.
+
+    A module belongs to the longest name in `layers` that it begins with, so a folder and its subfolders may stand in
+    different layers. Folders in one layer, divided by `|`, do not import each other.
+    """
+
+    package: Any = fields.StringField()
+    layers: Any = fields.ListField(subfield=fields.StringField())
+    ignore_imports: Any = fields.SetField(subfield=fields.ImportExpressionField(), required=False)
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter gives it
+        """Return the imports that lead upwards or sideways, and the modules that belong to no folder."""
+        ignored = {str(expression) for expression in self.ignore_imports or ()}
+        levels = {
+            f"{self.package}.{name.strip()}": -number
+            for number, layer in enumerate(self.layers)
+            for name in layer.split("|")
+        }
+        folders = {module: _folder_of(module, levels) for module in graph.modules if module.startswith(self.package)}
+        faults = [f"{name} has no module" for name in levels if name not in folders.values()]
+        for module, folder in sorted(folders.items()):
+            imported = sorted(graph.find_modules_directly_imported_by(module) & folders.keys())
+            # A package above the listed folders holds nothing but its docstring.
+            if not folder and (imported or not graph.find_children(module)):
+                faults.append(f"{module} belongs to no layer")
+            faults += [
+                f"{module} -> {other}"
+                for other in imported
+                if folder and folders[other] != folder and levels[folder] <= levels.get(folders[other], -len(levels))
+                if f"{module} -> {other}" not in ignored
+            ]
+        return ContractCheck(kept=not faults, metadata={"faults": faults})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """Print the faults."""
+        for fault in check.metadata["faults"]:
+            output.print_error(f"-   {fault}", bold=False)
+
+
+def _folder_of(module: str, names: Collection[str]) -> str:
+    """Return the longest name that a module begins with, or nothing."""
+    prefixes = [name for name in names if f"{module}.".startswith(f"{name}.")]
+    return max(prefixes, key=len, default="")

@@ -1,4 +1,4 @@
-"""SQL lives in four places: database/, api/*/repository.py, dbt_project/ and orchestration/defs/*/."""
+"""SQL lives in four places: database/, api/**/repository.py, dbt_project/ and orchestration/defs/*/."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ import pytest
 
 from tests.architecture.tree import PACKAGES, Source, called, full_name, imported_names, parse, sources
 
-PLACES = re.compile(r"database/|api/\w+/repository\.py$|orchestration/defs/\w+/")
+PLACES = re.compile(r"database/|api/(\w+/)+repository\.py$|orchestration/defs/\w+/")
 BUILDERS = {
     *(
         "delete",

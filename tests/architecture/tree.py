@@ -9,7 +9,9 @@ from functools import cache
 from tests import ROOT
 
 PACKAGES = ("ai", "api", "database", "domain", "everlytic", "orchestration", "salesmatter")
-ROOMS = tuple(sorted(path.parent.name for path in (ROOT / "api").glob("*/__init__.py")))
+_MODULES = [path.relative_to(ROOT / "api") for path in (ROOT / "api").rglob("*/*.py") if path.name != "__init__.py"]
+API_FOLDERS = tuple(sorted({path.parent.as_posix() for path in _MODULES}))
+"""The folders of the API that hold code, by their path inside `api/`: `people/leads`."""
 
 
 @dataclass(frozen=True, slots=True)
