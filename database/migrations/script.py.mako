@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
-${imports if imports else ""}
+
 revision: str = ${repr(up_revision)}
 down_revision: str | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
@@ -14,9 +12,9 @@ depends_on: str | Sequence[str] | None = ${repr(depends_on)}
 
 def upgrade() -> None:
     """Apply the change."""
-    ${upgrades if upgrades else "pass"}
+    op.execute("")
 
 
 def downgrade() -> None:
     """Take the change back."""
-    ${downgrades if downgrades else "pass"}
+    op.execute("")
