@@ -1,4 +1,4 @@
-"""The graph of CSV mapping: parse headers, analyse samples, ask the model on what is open, suggest mappings."""
+"""The graph of CSV mapping: parse headers, analyse samples, ask the model about open columns, suggest mappings."""
 
 from langgraph.graph import END, START, StateGraph
 

@@ -1,4 +1,4 @@
-"""The steps of mapping a file: parse headers, analyse samples, ask the model on what is open, suggest mappings.
+"""The steps of mapping a file: parse headers, analyse samples, ask the model about open columns, suggest mappings.
 
 All are coroutines: LangGraph hands plain functions to a thread each, which costs more than most of them do.
 """
@@ -11,10 +11,9 @@ from ai import prompts
 from ai.cleaning import one_line
 from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable
-from ai.workflows.csv_mapping import rules
 from ai.workflows.csv_mapping.columns import Column, columns_of
-from ai.workflows.csv_mapping.rivals import settle
-from ai.workflows.csv_mapping.samples import convincing
+from ai.workflows.csv_mapping.conflicts import resolve_conflicts
+from ai.workflows.csv_mapping.scoring import convincing_values, guess_columns
 from ai.workflows.csv_mapping.state import (
     REPEATABLE,
     SURE,
@@ -28,11 +27,11 @@ from ai.workflows.csv_mapping.state import (
     Target,
 )
 
-# How much of a file a question shows, so that a wide one is asked about in one go.
-COLUMNS_ASKED = 60
-SAMPLES_ASKED = 8
-CHARACTERS_ASKED = 80
-# The model's word counts for less than a header and values that agree.
+# How much of a file one question shows.
+MAX_QUESTION_COLUMNS = 60
+MAX_QUESTION_VALUES = 8
+MAX_QUESTION_CHARACTERS = 80
+# The model's answer counts for less than a header and values that agree.
 MODEL_CONFIDENCE = 0.9
 
 MAX_NAME_CHARACTERS = 100
@@ -48,7 +47,7 @@ class Update(TypedDict, total=False):
 
 
 async def parse_headers(state: InputState) -> Update:
-    """Read the headers in plain words, with the values that stand under them."""
+    """Read the headers and the values below them."""
     request = state["request"]
     return {"columns": columns_of(request.headers, request.samples), "fallback_reason": None}
 
@@ -56,31 +55,33 @@ async def parse_headers(state: InputState) -> Update:
 async def analyse_samples(state: State) -> Update:
     """Decide by rules what a person has not settled for an earlier file."""
     columns = state["columns"]
-    known = {mapping.header.strip().casefold(): mapping for mapping in reversed(state["request"].remembered or [])}
+    remembered = {_key(mapping.header): mapping for mapping in reversed(state["request"].remembered or [])}
     settled: dict[int, Guess] = {}
     for column in columns:
-        if mapping := known.pop(column.header.strip().casefold(), None):
+        if mapping := remembered.pop(_key(column.header), None):
             settled[column.position] = Guess(
                 target=mapping.target, confidence=1.0, decided_by="person", custom_name=mapping.custom_name
             )
-    return {"guesses": rules.guess_columns(columns, settled)}
+    return {"guesses": guess_columns(columns, settled)}
 
 
 async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "suggest_mappings"]:
     """Ask the model only about columns left unsure, and only if there is one."""
-    return "ask_model" if _open(state) and runtime.context.models else "suggest_mappings"
+    return "ask_model" if _unsure(state) and runtime.context.models else "suggest_mappings"
 
 
 async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
-    """Let the model say what the unsure columns are; what it may not decide it does not."""
-    columns, guesses, unsure = state["columns"], list(state["guesses"]), _open(state)[:COLUMNS_ASKED]
+    """Take the model's answer for unsure columns, where it keeps to them and to targets that are free."""
+    columns, guesses, unsure = state["columns"], list(state["guesses"]), _unsure(state)[:MAX_QUESTION_COLUMNS]
     taken = {guess.target for position, guess in enumerate(guesses) if position not in unsure}
     material: dict[str, object] = {
         "columns": [
             {
                 "position": p,
-                "header": columns[p].header[:CHARACTERS_ASKED],
-                "values": [value[:CHARACTERS_ASKED] for value in dict.fromkeys(columns[p].values)][:SAMPLES_ASKED],
+                "header": columns[p].header[:MAX_QUESTION_CHARACTERS],
+                "values": [value[:MAX_QUESTION_CHARACTERS] for value in dict.fromkeys(columns[p].values)][
+                    :MAX_QUESTION_VALUES
+                ],
             }
             for p in unsure
         ],
@@ -95,11 +96,11 @@ async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
         if opinion.position in unsure and (opinion.target in REPEATABLE or opinion.target not in taken):
             confidence = min(max(opinion.confidence, 0.0), MODEL_CONFIDENCE)
             guesses[opinion.position] = Guess(target=opinion.target, confidence=confidence, decided_by="model")
-    return {"guesses": settle(columns, guesses)}
+    return {"guesses": resolve_conflicts(columns, guesses)}
 
 
 async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> OutputState:
-    """Name the custom fields apart and show the values that convinced."""
+    """Give each custom field a name of its own, and each column the values that convinced."""
     names: set[str] = set()
     mappings = []
     for column, guess in zip(state["columns"], state["guesses"], strict=True):
@@ -112,25 +113,29 @@ async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> Outpu
                 custom_name=custom,
                 confidence=guess.confidence,
                 decided_by=guess.decided_by,
-                samples=convincing(column, guess.target),
+                samples=convincing_values(column, guess.target),
             )
         )
     reason = state.get("fallback_reason")
-    if reason is None and not runtime.context.models and _open(state):
+    if reason is None and not runtime.context.models and _unsure(state):
         reason = NO_MODEL
     return {"result": CsvMappingOutput(columns=mappings, fallback_reason=reason)}
 
 
-def _open(state: State) -> list[int]:
+def _key(header: str) -> str:
+    return header.strip().casefold()
+
+
+def _unsure(state: State) -> list[int]:
     return [position for position, guess in enumerate(state["guesses"]) if guess.confidence < SURE]
 
 
 def _custom_name(column: Column, guess: Guess, names: set[str]) -> str:
-    wanted = one_line(guess.custom_name or column.header) or f"Column {column.position + 1}"
-    name, number = wanted[:MAX_NAME_CHARACTERS], 1
+    title = one_line(guess.custom_name or column.header) or f"Column {column.position + 1}"
+    name, number = title[:MAX_NAME_CHARACTERS], 1
     while name.casefold() in names:
         number += 1
         suffix = f" ({number})"
-        name = wanted[: MAX_NAME_CHARACTERS - len(suffix)] + suffix
+        name = title[: MAX_NAME_CHARACTERS - len(suffix)] + suffix
     names.add(name.casefold())
     return name

@@ -1,168 +1,100 @@
-"""Decides what columns are from their headers, the shape of their values and what stands beside them."""
+"""Decides on single columns by the rules in `words/rules.toml`, which says how they are read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ai.workflows.csv_mapping.columns import Column
-from ai.workflows.csv_mapping.header_words import Topic
-from ai.workflows.csv_mapping.likeness import Likeness, likeness_of, rows_of
-from ai.workflows.csv_mapping.names import name_by_neighbours
-from ai.workflows.csv_mapping.rivals import settle
-from ai.workflows.csv_mapping.shapes import HALF, MOSTLY, Kind
-from ai.workflows.csv_mapping.state import Guess, Target
-from ai.workflows.csv_mapping.values import OPEN_TEXT, by_values
+from ai.workflows.csv_mapping.headers import Topic
+from ai.workflows.csv_mapping.state import Confidence, DecidedBy, Guess, Target
+from ai.workflows.csv_mapping.tables import read_table
+from ai.workflows.csv_mapping.values import Kind
 
-# Enough of the values to believe a header, where values of other columns would hardly look so.
-SOME = 0.3
-OFTEN = 0.4
-FEW = 0.2
-NEARLY_ALL = 0.8
+Stage: TypeAlias = Literal["header", "values", "rest"]
 
-_TEXTS: Mapping[Topic, tuple[Target, Kind]] = {
-    Topic.FIRST_NAME: (Target.FIRST_NAME, Kind.GIVEN),
+OPEN_TEXT = frozenset({Target.COMPANY, Target.ROLE, Target.FIRST_NAME, Target.LAST_NAME})
+# Which target a topic has, and which values confirm it.
+_FIELDS: Mapping[Topic, tuple[Target, Kind]] = {
+    Topic.FIRST_NAME: (Target.FIRST_NAME, Kind.GIVEN_NAME),
     Topic.LAST_NAME: (Target.LAST_NAME, Kind.NAME),
     Topic.FULL_NAME: (Target.FULL_NAME, Kind.TWO_WORDS),
+    Topic.NAME: (Target.FULL_NAME, Kind.TWO_WORDS),
     Topic.COMPANY: (Target.COMPANY, Kind.COMPANY),
     Topic.ROLE: (Target.ROLE, Kind.ROLE),
+    Topic.EMAIL: (Target.EMAIL, Kind.EMAIL),
+    Topic.SEGMENT: (Target.SEGMENT, Kind.SIZE_CLASS),
+    Topic.TIMEZONE: (Target.TIMEZONE, Kind.TIMEZONE),
 }
 
 
-def guess_columns(columns: Sequence[Column], settled: Mapping[int, Guess]) -> list[Guess]:
-    """Return a guess per column, in order; each single target goes to one column at most, what is settled stands."""
-    rows = rows_of(columns)
-    likenesses = [likeness_of(column, rows) if column.shape.is_text else Likeness() for column in columns]
-    guesses = dict(settled)
-    for column in columns:
-        if column.position not in guesses and (guess := _by_header(column, likenesses[column.position])):
-            guesses[column.position] = guess
-    guesses |= _whole_names(columns, guesses)
-    for column in sorted(columns, key=lambda column: column.meaning.words <= {"name", "naam", "nom"}):
-        if column.position not in guesses and column.meaning.topic is Topic.NAME and column.shape.is_text:
-            guess = name_by_neighbours(column, columns, guesses, likenesses[column.position])
-            guesses |= {column.position: guess} if guess else {}
-    guesses |= by_values(columns, guesses, likenesses)
-    left = [column for column in columns if column.position not in guesses]
-    taken = {guess.target for guess in guesses.values()}
-    guesses |= {column.position: _left_over(column, taken) for column in left}
-    guesses |= _last_resort(columns, guesses)
-    return settle(columns, [guesses[position] for position in range(len(columns))])
+def _confirmed_share(column: Column, _: set[Target]) -> float:
+    """Return which share of the values is what the header says, by their words or by the addresses beside them."""
+    if column.meaning.topic not in _FIELDS:
+        return 0.0
+    target, kind = _FIELDS[column.meaning.topic]
+    similar = {Target.COMPANY: column.similarity.company, Target.ROLE: 0.0}
+    return max(column.shape.share(kind), similar.get(target, column.similarity.person))
 
 
-def _by_header(column: Column, likeness: Likeness) -> Guess | None:
-    """Weigh a header against its values; where they contradict each other it says nothing."""
-    topic = column.meaning.topic
-    if not column.values:
-        return _without_values(column)
-    if topic is Topic.COLLEAGUE:
-        return _custom(0.95)
-    if topic in _TEXTS:
-        return _text(column, likeness)
-    judge = {
-        Topic.SPARE: _spare,
-        Topic.EMAIL: _email,
-        Topic.TIMEZONE: _timezone,
-        Topic.SEGMENT: _segment,
-        Topic.EMPLOYEES: _segment,
-    }.get(topic)
-    return judge(column) if judge else None
+MEASURES: Mapping[str, Callable[[Column, set[Target]], float]] = {
+    "blank": lambda column, _: not column.values,
+    "confirmed": _confirmed_share,
+    "counting": lambda column, _: column.shape.is_counting,
+    "has_target": lambda column, _: column.meaning.topic in _FIELDS,
+    "main_kind": lambda column, _: column.shape.main_kind is not None,
+    "missing_texts": lambda _, taken: len(OPEN_TEXT - taken),
+    "position": lambda column, _: column.position,
+    "secondary": lambda column, _: column.meaning.is_secondary,
+    "text": lambda column, _: column.shape.is_text,
+}
+"""What rules bound beside shares of kinds, given the targets that other columns have."""
 
 
-def _without_values(column: Column) -> Guess:
-    """Believe a plain header, and keep what has another: values may follow further down; leave out what has none."""
-    known = {topic: target for topic, (target, _) in _TEXTS.items()}
-    known |= {Topic.EMAIL: Target.EMAIL, Topic.SEGMENT: Target.SEGMENT, Topic.TIMEZONE: Target.TIMEZONE}
-    known |= {Topic.NAME: Target.FULL_NAME}
-    if column.meaning.topic in {Topic.UNNAMED, Topic.COUNTER}:
-        return Guess(target=Target.IGNORE, confidence=0.95, decided_by="shape")
-    if column.meaning.strange or column.meaning.is_lesser or column.meaning.topic not in known:
-        return _custom(0.9)
-    return _rule(known[column.meaning.topic], 0.8)
+def _known(bounds: dict[str, float]) -> dict[str, float]:
+    """Refuse a rule about what is neither a measure nor a kind of value."""
+    for name in bounds.keys() - MEASURES.keys():
+        for kind in name.split("+"):
+            Kind(kind)
+    return bounds
 
 
-def _whole_names(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
-    """Return first names that are whole names, in a file where no column holds last names."""
-    held = {guess.target for position, guess in guesses.items() if columns[position].values}
-    return {
-        position: _rule(Target.FULL_NAME, 0.8)
-        for position, guess in guesses.items()
-        if guess.target is Target.FIRST_NAME
-        and guess.decided_by != "person"
-        and not held & {Target.LAST_NAME, Target.FULL_NAME}
-        and columns[position].shape.share(Kind.TWO_WORDS) >= NEARLY_ALL
-        and all(column.meaning.topic is not Topic.NAME for column in columns)
-    }
+Bounds: TypeAlias = Annotated[dict[str, float], AfterValidator(_known)]
 
 
-def _last_resort(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
-    """Take addresses that are few, or seem to be somebody else's, unsure, where the file has no others."""
-    if any(guess.target is Target.EMAIL for guess in guesses.values()):
-        return {}
-    return {
-        column.position: _rule(Target.EMAIL, 0.5)
-        for column in columns
-        if column.shape.share(Kind.EMAIL) > (0 if column.meaning.topic is Topic.EMAIL else HALF)
-        and guesses[column.position].decided_by != "person"
-    }
+class Rule(BaseModel):
+    """One rule of the table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topics: frozenset[Topic] = frozenset(Topic)
+    at_least: Bounds = {}
+    below: Bounds = {}
+    target: Target | None = None
+    confidence: Annotated[list[Confidence], Field(min_length=1)]
+    decided_by: DecidedBy = "rule"
 
 
-def _spare(column: Column) -> Guess | None:
-    shape = column.shape
-    speaks = max(shape.share(Kind.EMAIL), shape.share(Kind.ZONE), shape.share(Kind.SIZE_CLASS)) >= MOSTLY
-    return None if speaks else _custom(0.85 if column.meaning.strange else 0.95)
+_RULES = {stage: [Rule.model_validate(rule) for rule in rules] for stage, rules in read_table("rules").items()}
 
 
-def _email(column: Column) -> Guess | None:
-    share = column.shape.share(Kind.EMAIL)
-    return _rule(Target.EMAIL, 0.97 if share >= MOSTLY else 0.85) if share >= SOME else None
+def decide(stage: Stage, column: Column, taken: set[Target]) -> Guess | None:
+    """Return what a column is by the rules of a stage, given the targets that others have; None where no rule holds."""
+    for rule in _RULES[stage]:
+        confidence = rule.confidence[: column.meaning.unknown_words + 1][-1]
+        if confidence and column.meaning.topic in rule.topics and _is_within(rule, column, taken):
+            target = rule.target or _FIELDS[column.meaning.topic][0]
+            return Guess(target=target, confidence=confidence, decided_by=rule.decided_by)
+    return None
 
 
-def _timezone(column: Column) -> Guess | None:
-    shape = column.shape
-    if shape.share(Kind.ZONE) >= SOME:
-        return _rule(Target.TIMEZONE, 0.97)
-    is_other = shape.share(Kind.EMAIL, Kind.URL, Kind.DATE, Kind.LONG) >= HALF
-    return None if is_other else _rule(Target.TIMEZONE, 0.75)
+def _is_within(rule: Rule, column: Column, taken: set[Target]) -> bool:
+    """Tell whether the measures of a column are within the bounds of a rule."""
+    return all(_measure(name, column, taken) >= bound for name, bound in rule.at_least.items()) and all(
+        _measure(name, column, taken) < bound for name, bound in rule.below.items()
+    )
 
 
-def _segment(column: Column) -> Guess | None:
-    """Take words for size classes, or numbers of employees; other words only when the header says segment."""
-    shape = column.shape
-    if shape.share(Kind.SIZE_CLASS, Kind.SIZE) >= HALF:
-        return _rule(Target.SEGMENT, 0.97)
-    if shape.share(Kind.COUNT) >= HALF:
-        return _rule(Target.SEGMENT, 0.92 if not column.meaning.strange else 0.85)
-    is_segment = column.meaning.topic is Topic.SEGMENT and shape.is_text
-    return _rule(Target.SEGMENT, 0.6) if is_segment else None
-
-
-def _text(column: Column, likeness: Likeness) -> Guess | None:
-    """Believe a header about names, titles and companies, less so the more of it is not understood."""
-    meaning, shape = column.meaning, column.shape
-    target, kind = _TEXTS[meaning.topic]
-    if not shape.is_text or shape.share(Kind.SALUTATION) >= OFTEN or shape.share(Kind.LONG) >= MOSTLY:
-        return None
-    resembles = likeness.company if target is Target.COMPANY else likeness.person if target is not Target.ROLE else 0.0
-    is_borne_out = max(shape.share(kind), resembles) >= FEW
-    if meaning.strange:
-        return _rule(target, 0.85) if is_borne_out else _rule(target, 0.6) if meaning.strange == 1 else None
-    return _rule(target, 0.97 if is_borne_out else 0.93)
-
-
-def _left_over(column: Column, taken: set[Target]) -> Guess:
-    """Keep what is none of a lead's own fields; leave out numbers of rows."""
-    shape, meaning = column.shape, column.meaning
-    is_nameless = meaning.topic in {Topic.UNNAMED, Topic.COUNTER} or column.position == 0
-    if shape.is_counting and is_nameless:
-        return Guess(target=Target.IGNORE, confidence=0.95, decided_by="shape")
-    if shape.foremost:
-        return Guess(target=Target.CUSTOM, confidence=0.9, decided_by="shape")
-    if taken >= OPEN_TEXT or shape.share(Kind.LONG) >= SOME:
-        return Guess(target=Target.CUSTOM, confidence=0.8, decided_by="shape")
-    return _custom(0.55)
-
-
-def _rule(target: Target, confidence: float) -> Guess:
-    return Guess(target=target, confidence=confidence, decided_by="rule")
-
-
-def _custom(confidence: float) -> Guess:
-    return _rule(Target.CUSTOM, confidence)
+def _measure(name: str, column: Column, taken: set[Target]) -> float:
+    measure = MEASURES.get(name)
+    return measure(column, taken) if measure else column.shape.share(*map(Kind, name.split("+")))

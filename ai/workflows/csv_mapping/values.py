@@ -1,114 +1,187 @@
-"""Finds out what columns hold whose headers do not say it: by their values, and by the addresses beside them."""
+"""Tells what values look like, whatever their header says: the kinds of one value, and their shares in a column."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from itertools import pairwise
 
-from ai.workflows.csv_mapping.columns import Column
-from ai.workflows.csv_mapping.header_words import Topic
-from ai.workflows.csv_mapping.likeness import Likeness
-from ai.workflows.csv_mapping.shapes import HALF, MOSTLY, Kind
-from ai.workflows.csv_mapping.state import Guess, Target
+from ai.workflows.csv_mapping.tables import read_table
+from domain.words import fold_words
 
-OFTEN = 0.4
-FEW = 0.2
-NEARLY_ALL = 0.8
-OPEN_TEXT = frozenset({Target.COMPANY, Target.ROLE, Target.FIRST_NAME, Target.LAST_NAME})
-_NAMES = frozenset({Target.FIRST_NAME, Target.LAST_NAME, Target.FULL_NAME})
-
-Found = dict[int, Guess]
-
-
-def by_values(columns: Sequence[Column], guesses: Mapping[int, Guess], likenesses: Sequence[Likeness]) -> Found:
-    """Return guesses for columns that have none yet; those that no value tells anything of are left out."""
-    found: Found = {}
-    for column in columns:
-        if column.position not in guesses and (guess := _by_kind(column)):
-            found[column.position] = guess
-    taken = {guess.target for guess in [*guesses.values(), *found.values()]}
-    texts = [c for c in columns if c.position not in guesses and c.position not in found and _is_open(c)]
-    for target, score in _scores(likenesses).items():
-        if target not in taken and (best := _best(texts, score)):
-            texts.remove(best)
-            found[best.position] = _shape(target, 0.75 if score(best) < NEARLY_ALL else 0.85)
-    if not taken & _NAMES:
-        found |= _names(texts, likenesses)
-    return found
+LONG_TEXT_CHARACTERS = 60
+LONG_TEXT_WORDS = 8
+MIN_COUNTED = 3
+MAX_COUNTER_DIGITS = 12
+MAX_COUNT_DIGITS = 40
+"""How many digits of a count are compared: nothing counts further, and Python refuses to read thousands of digits."""
+MOSTLY = 0.6
+HALF = 0.5
 
 
-def _by_kind(column: Column) -> Guess | None:
-    """Return what the values are by themselves."""
-    shape = column.shape
-    if shape.share(Kind.EMAIL) >= MOSTLY:
-        return _shape(Target.EMAIL, 0.9)
-    if shape.share(Kind.ZONE) >= MOSTLY:
-        return _shape(Target.TIMEZONE, 0.9)
-    classes = shape.share(Kind.SIZE_CLASS)
-    if classes >= MOSTLY or (classes >= FEW and classes + shape.share(Kind.SIZE) >= MOSTLY):
-        return _shape(Target.SEGMENT, 0.85)
-    is_said = column.meaning.topic in {Topic.UNKNOWN, Topic.UNNAMED}
-    if is_said and shape.share(Kind.SIZE_RANGE) >= MOSTLY:
-        return _shape(Target.SEGMENT, 0.8)
-    return None
+class Kind(StrEnum):
+    """What one value looks like; a value may be of several kinds. The values are the groups of words/values.toml."""
+
+    EMAIL = "email"
+    URL = "url"
+    PHONE = "phone"
+    NUMBER = "number"
+    COUNT = "count"  # of people: a whole number or a range of them
+    DATE = "date"
+    TIMEZONE = "timezone"
+    ANSWER = "answer"  # yes, no and what else ticks a box
+    IDENTIFIER = "identifier"
+    SALUTATION = "salutation"
+    SIZE_CLASS = "size_class"
+    LONG_TEXT = "long_text"
+    SIZE = "size"
+    SIZE_RANGE = "size_range"  # with the bounds by which companies are classed
+    COUNTRY = "country"
+    NAME = "name"  # could be a person's, by its letters
+    TWO_WORDS = "two_words"
+    GIVEN_NAME = "given_name"  # begins with one that is known
+    ROLE = "role"
+    COMPANY = "company"
 
 
-def _is_open(column: Column) -> bool:
-    """Tell whether a column's header leaves room for a name, a title or a company."""
-    return column.shape.is_text and column.meaning.topic is not Topic.SPARE and bool(column.values)
+# None of these is a name, a title or a company; the first of equals is what a column is taken for.
+FORMATS = (
+    Kind.EMAIL, Kind.URL, Kind.PHONE, Kind.NUMBER, Kind.COUNT, Kind.DATE, Kind.TIMEZONE, Kind.ANSWER,
+)  # fmt: skip
+NOT_TEXT = (*FORMATS, Kind.IDENTIFIER, Kind.SALUTATION, Kind.SIZE_CLASS)
+
+_TABLE = read_table("values")
+_EXACT = {Kind(kind): frozenset(words) for kind, words in _TABLE["exact"].items()}
+_WORDS = {Kind(kind): frozenset(words) for kind, words in _TABLE["words"].items()}
+COMPANY_WORDS = _WORDS[Kind.COMPANY]
+_ROLE_ENDINGS = tuple(_TABLE["endings"]["role"])
+_GIVEN_NAMES = frozenset(read_table("given_names")["given_names"])
+_RANGE_FROM, _RANGE_TO = (frozenset(_TABLE["size_ranges"][bound]) for bound in ("from", "to"))
 
 
-def _scores(likenesses: Sequence[Likeness]) -> Mapping[Target, Callable[[Column], float]]:
-    def company(column: Column) -> float:
-        likeness, share = likenesses[column.position], column.shape.share(Kind.COMPANY)
-        # A family's name may stand in the domain too; then the words that only companies bear decide.
-        return max(share, likeness.company) + share / 10 if likeness.company >= likeness.person else 0.0
-
-    return {Target.ROLE: lambda column: column.shape.share(Kind.ROLE), Target.COMPANY: company}
+def _compiled(pattern: str) -> re.Pattern[str]:
+    for name, part in _TABLE["parts"].items():
+        pattern = pattern.replace(f"<{name}>", part)
+    return re.compile(pattern)
 
 
-def _best(columns: Iterable[Column], score: Callable[[Column], float]) -> Column | None:
-    best = max(columns, key=lambda column: (score(column), -column.position), default=None)
-    return best if best and score(best) >= OFTEN else None
+_PATTERNS = {name: _compiled(pattern) for name, pattern in _TABLE["patterns"].items()}
 
 
-def _names(texts: Sequence[Column], likenesses: Sequence[Likeness]) -> Found:
-    """Return which columns hold the names of the people whose addresses stand in the same rows."""
-    named = [column for column in texts if _could_be_names(column)]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How many of a column's `size` values are of each kind; a column without values has no kind."""
 
-    def score(column: Column) -> float:
-        return max(likenesses[column.position].person, column.shape.share(Kind.GIVEN))
+    size: int = 0
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    distinct: float = 0.0
+    is_counting: bool = False
 
-    whole = _best([column for column in named if column.shape.share(Kind.TWO_WORDS) >= MOSTLY], score)
-    single = _best([column for column in named if column.shape.share(Kind.TWO_WORDS) < MOSTLY], score)
-    if whole and not (single and score(single) > score(whole)):
-        return {whole.position: _shape(Target.FULL_NAME, 0.8)}
-    if not single:
-        return {}
-    beside = [c for c in named if abs(c.position - single.position) == 1]
-    told = [c for c in beside if _is_told(c, likenesses[c.position])]
-    # Where no address tells anything, neighbours are taken on trust, and the model is asked.
-    trusted = not told and not any(likeness.person for likeness in likenesses)
-    other = max(told or (beside if trusted else []), key=lambda c: (score(c), c.position), default=None)
-    if other is None:
-        is_first = single.shape.share(Kind.GIVEN) >= FEW or likenesses[single.position].begins >= MOSTLY
-        return {single.position: _shape(Target.FIRST_NAME if is_first else Target.LAST_NAME, 0.7)}
-    first, last = sorted((single, other), key=lambda c: _firstness(c, likenesses[c.position]), reverse=True)
-    sure = 0.65 if trusted else 0.8
-    return {first.position: _shape(Target.FIRST_NAME, sure), last.position: _shape(Target.LAST_NAME, sure)}
+    def share(self, *kinds: Kind) -> float:
+        """Return which share of the values (0 to 1) is of these kinds, counted one by one."""
+        return min(sum(self.kinds[kind] for kind in kinds) / self.size, 1.0) if self.size else 0.0
 
+    @property
+    def is_text(self) -> bool:
+        """Tell whether the values could be names, titles or companies at all."""
+        return max(map(self.share, NOT_TEXT)) < HALF and self.share(*FORMATS) < MOSTLY
 
-def _is_told(column: Column, likeness: Likeness) -> bool:
-    """Tell whether given names or the addresses, a family's domain among them, show that a column holds names."""
-    return max(column.shape.share(Kind.GIVEN), likeness.person, likeness.company) >= FEW or likeness.initial >= MOSTLY
+    @property
+    def main_kind(self) -> Kind | None:
+        """The kind that most values have, of those that are no names, if there is one."""
+        kind = max((*NOT_TEXT, Kind.LONG_TEXT), key=self.share)
+        return kind if self.share(kind) >= MOSTLY else None
 
 
-def _could_be_names(column: Column) -> bool:
-    shape = column.shape
-    return shape.share(Kind.NAME) >= MOSTLY and shape.share(Kind.COUNTRY) < FEW and shape.distinct >= HALF
+def shape_of(values: Sequence[str]) -> Shape:
+    """Return the shape of a column's values, blanks left out."""
+    kinds = Counter(kind for value in values for kind in kinds_of(value))
+    distinct = len(set(values)) / len(values) if values else 0.0
+    return Shape(len(values), kinds, distinct, _counts_up(values))
 
 
-def _firstness(column: Column, likeness: Likeness) -> tuple[float, int]:
-    """Return how much a column of names looks like given names; with no difference the left one is."""
-    return round(2 * column.shape.share(Kind.GIVEN) + likeness.initial, 1), -column.position
+@lru_cache(maxsize=65_536)
+def kinds_of(value: str) -> tuple[Kind, ...]:
+    """Return the kinds of one value."""
+    if "@" in value:
+        is_long = len(value) > LONG_TEXT_CHARACTERS
+        return (Kind.EMAIL,) if _is(Kind.EMAIL, value) else (Kind.LONG_TEXT,) if is_long else ()
+    words = fold_words(value)
+    if words in _EXACT[Kind.ANSWER]:
+        digit = (Kind.NUMBER, Kind.COUNT) if value.isdecimal() else ()
+        return (Kind.ANSWER, *(digit or _exact(words, Kind.SIZE, Kind.SALUTATION)))
+    return _numeric(value) or _formatted(value) or _textual(value, words)
 
 
-def _shape(target: Target, confidence: float) -> Guess:
-    return Guess(target=target, confidence=confidence, decided_by="shape")
+def _is(name: str, value: str) -> bool:
+    return _PATTERNS[name].fullmatch(value) is not None
+
+
+def _exact(words: str, *kinds: Kind) -> tuple[Kind, ...]:
+    return tuple(kind for kind in kinds if words in _EXACT[kind])
+
+
+def _numeric(value: str) -> tuple[Kind, ...]:
+    if not any(map(str.isdigit, value)):
+        return ()
+    if _is(Kind.DATE, value):
+        return (Kind.DATE,)
+    is_phone = _is(Kind.PHONE, value)
+    if is_phone and value[0] == "+":
+        return (Kind.PHONE,)
+    if count := _PATTERNS[Kind.COUNT].fullmatch(value):
+        return _counted(value, count, is_phone=is_phone)
+    if _is(Kind.NUMBER, value) or _is("money", value):
+        return (Kind.NUMBER,)
+    return (Kind.PHONE,) if is_phone else ()
+
+
+def _counted(value: str, count: re.Match[str], *, is_phone: bool) -> tuple[Kind, ...]:
+    """Tell numbers of people from numbers to call, which may be written the same."""
+    low, high = _whole(count["low"]), _whole(count["high"] or "0")
+    if low in _RANGE_FROM and (high in _RANGE_TO or (count["more"] and not high)):
+        return (Kind.COUNT, Kind.SIZE_RANGE)
+    if _is(Kind.NUMBER, value):
+        return (Kind.COUNT, Kind.PHONE if is_phone and not value.isdecimal() else Kind.NUMBER)
+    if is_phone and not low < high:
+        return (Kind.PHONE,)
+    return (Kind.COUNT,) if high or value[0] in "<>~≥≤±0123456789" else ()
+
+
+def _whole(text: str) -> int:
+    number = int(re.sub(r"\D", "", text)[:MAX_COUNT_DIGITS])
+    return number * 1000 if text.rstrip()[-1] in "kK" else number
+
+
+def _formatted(value: str) -> tuple[Kind, ...]:
+    if _is(Kind.TIMEZONE, value):
+        return (Kind.TIMEZONE,)
+    if "." in value and _is(Kind.URL, value):
+        return (Kind.URL,)
+    return (Kind.IDENTIFIER,) if not value.isalpha() and _is(Kind.IDENTIFIER, value) else ()
+
+
+def _textual(value: str, words: str) -> tuple[Kind, ...]:
+    if kinds := _exact(words, Kind.SALUTATION, Kind.SIZE_CLASS):
+        return kinds
+    parts = words.split()
+    if len(value) > LONG_TEXT_CHARACTERS or len(parts) > LONG_TEXT_WORDS:
+        return (Kind.LONG_TEXT,)
+    has_role = not _WORDS[Kind.ROLE].isdisjoint(parts) or any(part.endswith(_ROLE_ENDINGS) for part in parts)
+    holds = {
+        Kind.ROLE: has_role,
+        Kind.COMPANY: not COMPANY_WORDS.isdisjoint(parts[1:]),
+        Kind.NAME: _is(Kind.NAME, value) and not value[0].islower(),
+        Kind.TWO_WORDS: len(parts) > 1,
+        Kind.GIVEN_NAME: not _GIVEN_NAMES.isdisjoint(parts[:1]),
+    }
+    return (*_exact(words, Kind.SIZE, Kind.COUNTRY), *(kind for kind, is_held in holds.items() if is_held))
+
+
+def _counts_up(values: Sequence[str]) -> bool:
+    if len(values) < MIN_COUNTED or not all(value.isdecimal() and len(value) < MAX_COUNTER_DIGITS for value in values):
+        return False
+    numbers = [int(value) for value in values]
+    return all(later == earlier + 1 for earlier, later in pairwise(numbers))

@@ -3,12 +3,10 @@
 import pytest
 
 from ai.workflows.csv_mapping.columns import columns_of
-from ai.workflows.csv_mapping.header_words import Topic
-from ai.workflows.csv_mapping.headers import meaning_of
-from ai.workflows.csv_mapping.rules import guess_columns
-from ai.workflows.csv_mapping.samples import convincing
-from ai.workflows.csv_mapping.shapes import Kind, kinds_of
+from ai.workflows.csv_mapping.headers import Topic, meaning_of
+from ai.workflows.csv_mapping.scoring import convincing_values, guess_columns
 from ai.workflows.csv_mapping.state import SURE, Guess, Target
+from ai.workflows.csv_mapping.values import Kind, kinds_of
 
 PEOPLE = [
     ["Anja", "Velthaus", "anja.velthaus@brixmere.example", "Brixmere Tools", "Buyer"],
@@ -44,26 +42,26 @@ def targets(**columns: list[str]) -> list[str]:
         ("kontaktvorname", Topic.FIRST_NAME),
         ("First Name (Billing)", Topic.FIRST_NAME),
         ("E-mail 1 - Value", Topic.EMAIL),
-        ("E-mail 1 - Type", Topic.SPARE),
+        ("E-mail 1 - Type", Topic.OTHER),
         ("Adresse e-mail", Topic.EMAIL),
         ("Company Contact Name", Topic.NAME),
         ("Contact Company Name", Topic.COMPANY),
         ("Taille de l'entreprise", Topic.EMPLOYEES),
         ("# Employees", Topic.EMPLOYEES),
-        ("Employee ID", Topic.SPARE),
-        ("Company ID", Topic.SPARE),
-        ("Company Phone", Topic.SPARE),
-        ("Email Domain", Topic.SPARE),
-        ("Email opt-in", Topic.SPARE),
-        ("First Seen", Topic.SPARE),
-        ("Last Contacted", Topic.SPARE),
+        ("Employee ID", Topic.OTHER),
+        ("Company ID", Topic.OTHER),
+        ("Company Phone", Topic.OTHER),
+        ("Email Domain", Topic.OTHER),
+        ("Email opt-in", Topic.OTHER),
+        ("First Seen", Topic.OTHER),
+        ("Last Contacted", Topic.OTHER),
         ("Lead Owner Email", Topic.COLLEAGUE),
         ("Contact Owner", Topic.COLLEAGUE),
         ("Manager", Topic.COLLEAGUE),
         ("Referred by", Topic.COLLEAGUE),
         ("Column 7", Topic.UNNAMED),
         ("", Topic.UNNAMED),
-        ("#", Topic.COUNTER),
+        ("#", Topic.ROW_NUMBER),
         ("Zebra", Topic.UNKNOWN),
     ],
 )
@@ -94,15 +92,15 @@ def test_what_headers_speak_of(header: str, topic: Topic) -> None:
         ("9" * 5000, Kind.COUNT),
         ("2026-03-04 10:00", Kind.DATE),
         ("12 Sep 2026", Kind.DATE),
-        ("Africa/Johannesburg", Kind.ZONE),
-        ("US/Eastern", Kind.ZONE),
+        ("Africa/Johannesburg", Kind.TIMEZONE),
+        ("US/Eastern", Kind.TIMEZONE),
         ("nein", Kind.ANSWER),
         ("N0g0iyJieU", Kind.IDENTIFIER),
         ("Frau Dr.", Kind.SALUTATION),
         ("Mid-Market", Kind.SIZE_CLASS),
         ("Vertriebsleiterin", Kind.ROLE),
         ("Karoo Wol (Edms) Bpk", Kind.COMPANY),
-        ("Thabo", Kind.GIVEN),
+        ("Thabo", Kind.GIVEN_NAME),
     ],
 )
 def test_what_values_look_like(value: str, kind: Kind) -> None:
@@ -221,8 +219,8 @@ def test_a_full_set_of_targets_leaves_nothing_to_ask() -> None:
 def test_samples_are_those_that_convinced() -> None:
     """Shown are values of the form that decided, not just the first three."""
     (column,) = columns_of(["Email"], [["see notes"], [""], ["a@x.example"], ["a@x.example"], ["b@x.example"]])
-    assert convincing(column, Target.EMAIL) == ("a@x.example", "b@x.example")
-    assert convincing(column, Target.CUSTOM) == ("a@x.example", "b@x.example")
+    assert convincing_values(column, Target.EMAIL) == ("a@x.example", "b@x.example")
+    assert convincing_values(column, Target.CUSTOM) == ("a@x.example", "b@x.example")
 
 
 def test_a_persons_decision_frees_what_it_does_not_take() -> None:
