@@ -1,1 +1,1 @@
-"""The rules of outreach: pure functions and tables, with the standard library alone."""
+"""The business rules of outreach: pure functions and tables that use only the standard library."""

@@ -1,7 +1,7 @@
-"""Reads JSON that others wrote, within limits of our own, so that every Python reads and refuses the same.
+"""Parses untrusted JSON within fixed limits, so that every Python version accepts and refuses the same texts.
 
-Without them the interpreter decides: how deep its recursion goes and how many digits it converts differ by version and
-by setting. The limits are checked in one pass over the text before it is parsed; time is linear in its length.
+Without these limits the interpreter decides: its recursion depth and its integer digit limit differ by version and by
+setting. One pass over the text checks the limits before parsing; it takes linear time.
 """
 
 import json
@@ -11,21 +11,21 @@ from itertools import accumulate
 from typing import Any
 
 MAX_DEPTH = 64
-"""How many levels of objects and arrays a text may have. Everything we exchange has fewer."""
+"""How many levels of objects and arrays a text may have. No document that we exchange comes near it."""
 MAX_NUMBER_LENGTH = 600
-"""How many characters a number may have. Python's own limit, which cannot be set below 640 digits, is never reached."""
+"""How many characters a number may have. It is below Python's own limit, which cannot be set under 640 digits."""
 
 _QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
 _ALL_BUT_BRACKETS = re.compile(rf'(?:[^\[\]{{}}"]++|{_QUOTED})++', re.DOTALL)
 _LEVELS = {"[": 1, "{": 1, "]": -1, "}": -1}
-# No number begins within another: each is looked at once.
+# The lookbehind keeps a match from starting inside a number, so that each number is scanned once.
 _NUMBER = r"(?<![-+.0-9eE])[-0-9][-+.0-9eE]"
 _LONG_NUMBER = re.compile(_NUMBER + f"{{{MAX_NUMBER_LENGTH}}}")
 _QUOTED_OR_LONG_NUMBER = re.compile(rf"{_QUOTED}|(?P<number>{_LONG_NUMBER.pattern})", re.DOTALL)
 
 
 class JsonLimitExceeded(ValueError):
-    """A JSON text is beyond a limit; the message is a predicate such as "nests deeper than 64 levels"."""
+    """A JSON text exceeds a limit; the message is a predicate such as "nests deeper than 64 levels"."""
 
 
 def parse_json(
@@ -35,7 +35,7 @@ def parse_json(
     object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
     parse_constant: Callable[[str], Any] | None = None,
 ) -> Any:
-    """Return the value of a JSON text; bytes are UTF-8, or UTF-16 or UTF-32 as their first ones say.
+    """Return the value of a JSON text; bytes may be UTF-8, UTF-16 or UTF-32, detected from the first bytes.
 
     Raises JsonLimitExceeded, json.JSONDecodeError or UnicodeDecodeError: each is a ValueError.
     """
@@ -46,12 +46,12 @@ def parse_json(
 
 
 def require_json_limits(text: str, *, max_depth: int = MAX_DEPTH) -> None:
-    """Raise JsonLimitExceeded for a text beyond a limit; whether it is JSON is not looked at."""
+    """Raise JsonLimitExceeded for a text that exceeds a limit; the syntax is not checked."""
     if _is_deeper(text, max_depth):
         raise JsonLimitExceeded(f"nests deeper than {max_depth} levels")
-    # Quoted text may hold what looks like a long number; the slower look is for texts that hold such.
-    if _LONG_NUMBER.search(text) and any(found["number"] for found in _QUOTED_OR_LONG_NUMBER.finditer(text)):
-        raise JsonLimitExceeded(f"holds a number of more than {MAX_NUMBER_LENGTH} characters")
+    # A quoted string may contain a long number. Only then is the slower pattern needed, which skips quoted strings.
+    if _LONG_NUMBER.search(text) and any(match["number"] for match in _QUOTED_OR_LONG_NUMBER.finditer(text)):
+        raise JsonLimitExceeded(f"contains a number longer than {MAX_NUMBER_LENGTH} characters")
 
 
 def _is_deeper(text: str, max_depth: int) -> bool:

@@ -1,6 +1,7 @@
-"""Reads messages of MIME parts that others wrote, within a limit of our own to how deep the parts nest.
+"""Parses untrusted MIME messages with a fixed limit on the nesting depth of their parts.
 
-Python's parser calls itself for each level: without the limit the interpreter's recursion decides what can be read.
+Python's parser recurses once per level. Without the limit the interpreter's recursion depth would decide which
+messages can be read.
 """
 
 from email.message import Message
@@ -9,28 +10,28 @@ from email.policy import compat32
 from typing import Any
 
 MAX_PART_DEPTH = 100
-"""How many parts and messages may stand within each other; a mail that was forwarded over and over nests less."""
+"""How many levels of parts and attached messages a message may have, itself included."""
 
 
-class PartsNestTooDeep(ValueError):
-    """The parts of a message nest too deeply; the message is the predicate "nests deeper than 100 levels"."""
+class MimeLimitExceeded(ValueError):
+    """A message exceeds the depth limit; the error message is the predicate "nests deeper than 100 levels"."""
 
 
 class _BoundedMessage(Message):
-    """A message or part that knows how deep it stands."""
+    """A message or part that knows its depth."""
 
     depth = 1
-    """How many parts it stands within, with itself."""
+    """The number of levels down to this part, itself included."""
 
-    # The parser attaches each part to the one around it before it reads what the part holds.
+    # The parser attaches each part to its parent before it reads the part's content.
     def attach(self, payload: Any) -> None:
-        """Add a part; raises PartsNestTooDeep."""
+        """Add a part; raises MimeLimitExceeded."""
         payload.depth = self.depth + 1
         if payload.depth > MAX_PART_DEPTH:
-            raise PartsNestTooDeep(f"nests deeper than {MAX_PART_DEPTH} levels")
+            raise MimeLimitExceeded(f"nests deeper than {MAX_PART_DEPTH} levels")
         super().attach(payload)
 
 
 def parse_message(raw: bytes) -> Message:
-    """Return a message whose headers stay text; raises PartsNestTooDeep."""
+    """Return the parsed message; headers stay plain text. Raises MimeLimitExceeded."""
     return BytesParser(_BoundedMessage, policy=compat32).parsebytes(raw)

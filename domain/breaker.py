@@ -1,118 +1,125 @@
-"""When calls to a provider that does not serve them are put off, and what its next answer makes of that.
+"""The circuit breaker for calls to a provider: when calls pause, and how each call's result changes that.
 
-A state is how many calls in a row were not served, and until when nothing is called. A call knows the block it was let
-through under: its news is late once another block stands, and then neither opens nor closes anything.
+The state is the number of consecutive failures and the end of the current block. A call remembers the block under
+which it was admitted: when another block is in force by the time its result arrives, the result is late and neither
+opens nor closes the breaker.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
-OPENS_AFTER = 5
-"""How many calls in a row fail before no more are made; each may cost a mail the certainty of its outcome."""
-FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(minutes=5)
-QUOTA_WAIT = timedelta(hours=1)
-LONGEST_ASKED = timedelta(days=1)
-"""No provider is believed that wants to be left alone for longer."""
-PROBE_HOLD = timedelta(minutes=2)
-"""How long the others wait for a probe that brings no news: longer than a call may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Everything:
-    """Calls are made."""
+FAILURE_THRESHOLD = 5
+"""How many consecutive failures open the breaker. Each failed call may leave a mail with an unknown outcome."""
+INITIAL_BACKOFF = timedelta(seconds=5)
+MAX_BACKOFF = timedelta(minutes=5)
+QUOTA_BACKOFF = timedelta(hours=1)
+MAX_RETRY_AFTER = timedelta(days=1)
+"""A longer Retry-After of the provider is cut to this."""
+PROBE_LEASE = timedelta(minutes=2)
+"""How long other calls wait for a probe whose result does not arrive: longer than any call may take."""
 
 
 @dataclass(frozen=True, slots=True)
-class OneProbe:
-    """One call may be made; all others wait until `until`, which becomes the new block."""
+class AllCalls:
+    """The breaker is closed: every call is admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SingleProbe:
+    """The breaker is half-open: one call is admitted. All others wait until `until`, which becomes the new block."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """No call is made before `until`."""
+class NoCalls:
+    """The breaker is open: no call is admitted before `until`."""
 
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What is known of a provider: calls in a row it did not serve, and until when it is left alone.
+Admission: TypeAlias = AllCalls | SingleProbe | NoCalls
 
-    A refusal that begins a block at once counts like the last of `OPENS_AFTER` failures.
+
+@dataclass(frozen=True, slots=True)
+class BreakerState:
+    """The consecutive failures of a provider, and until when calls are blocked.
+
+    A refusal that opens the breaker at once counts as the last of `FAILURE_THRESHOLD` failures.
     """
 
     failures: int = 0
     blocked_until: datetime | None = None
 
 
-class Kind(StrEnum):
-    """How a call ended, as far as it tells something about the provider."""
+class ResultKind(StrEnum):
+    """What the end of a call says about the provider."""
 
     SERVED = "served"
-    """It answered, though perhaps with a refusal of this one request."""
+    """The provider answered; it may have refused this one request."""
     FAILED = "failed"
-    """The provider or the network did not do its part."""
-    LIMITED = "limited"
-    """It asked for fewer requests, or to come back later."""
-    USED_UP = "used up"
-    """The quota is used up."""
-    NOT_MADE = "not made"
-    """The call was let through and then not made."""
+    """The provider or the network failed."""
+    RATE_LIMITED = "rate_limited"
+    """The provider asked for fewer requests, or for a later retry."""
+    QUOTA_EXCEEDED = "quota_exceeded"
+    """The account's quota is used up."""
+    NOT_MADE = "not_made"
+    """The call was admitted but not made."""
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """How a call ended that was let through while the block was `seen`; `retry_after` in seconds, where it was told."""
+class CallResult:
+    """How an admitted call ended; `seen_block` is the block at its admission, `retry_after` seconds if given."""
 
-    kind: Kind
-    seen: datetime | None
+    kind: ResultKind
+    seen_block: datetime | None
     retry_after: float | None = None
 
 
-def admits(failures: int, blocked_until: datetime | None, now: datetime) -> Everything | OneProbe | Nothing:
+def decide_admission(failures: int, blocked_until: datetime | None, now: datetime) -> Admission:
     """Return how many calls may be made now."""
     if blocked_until is not None and now < blocked_until:
-        return Nothing(blocked_until)
-    if blocked_until is not None or failures >= OPENS_AFTER:
-        return OneProbe(now + PROBE_HOLD)
-    return Everything()
+        return NoCalls(blocked_until)
+    if blocked_until is not None or failures >= FAILURE_THRESHOLD:
+        return SingleProbe(now + PROBE_LEASE)
+    return AllCalls()
 
 
-def after(state: State, news: News, now: datetime) -> State:
-    """Return the state that the end of a call leads to."""
-    asked = _asked(news)
-    if news.seen != state.blocked_until:
-        # Late: only a wait that the provider itself named is still news, and not each of those it named at once.
-        later = state.blocked_until is not None and asked is not None and now + asked > state.blocked_until + FIRST_WAIT
-        return State(state.failures, now + asked) if later and asked is not None else state
-    match news.kind:
-        case Kind.SERVED:
-            return State()
-        case Kind.NOT_MADE:
-            is_held = state.blocked_until is not None and now < state.blocked_until
-            return State(state.failures, now) if is_held else state
-        case Kind.USED_UP:
-            return State(state.failures, now + (asked or QUOTA_WAIT))
-        case Kind.FAILED if state.blocked_until is None and state.failures + 1 < OPENS_AFTER:
-            return State(state.failures + 1)
-        case Kind.FAILED | Kind.LIMITED:
-            # Whatever began the block, each probe that is not served doubles the wait.
-            failures = max(state.failures + 1, OPENS_AFTER)
-            return State(failures, now + (asked or wait(failures - OPENS_AFTER + 1)))
+def apply_result(state: BreakerState, result: CallResult, now: datetime) -> BreakerState:
+    """Return the state after the end of a call."""
+    requested = _requested_wait(result)
+    if result.seen_block != state.blocked_until:
+        # The result is late. Only a wait that the provider requested still counts. It must exceed the current block by
+        # more than INITIAL_BACKOFF, so that many such answers to concurrent calls do not each move the block.
+        end = None if requested is None else now + requested
+        extends = state.blocked_until is not None and end is not None and end > state.blocked_until + INITIAL_BACKOFF
+        return BreakerState(state.failures, end) if extends else state
+    match result.kind:
+        case ResultKind.SERVED:
+            return BreakerState()
+        case ResultKind.NOT_MADE:
+            is_blocked = state.blocked_until is not None and now < state.blocked_until
+            return BreakerState(state.failures, now) if is_blocked else state
+        case ResultKind.QUOTA_EXCEEDED:
+            return BreakerState(state.failures, now + (requested or QUOTA_BACKOFF))
+        case ResultKind.FAILED if state.blocked_until is None and state.failures + 1 < FAILURE_THRESHOLD:
+            return BreakerState(state.failures + 1)
+        case ResultKind.FAILED | ResultKind.RATE_LIMITED:
+            # Each probe that is not served doubles the backoff, whatever opened the breaker.
+            failures = max(state.failures + 1, FAILURE_THRESHOLD)
+            return BreakerState(failures, now + (requested or compute_backoff(failures - FAILURE_THRESHOLD + 1)))
 
 
-def wait(times: int) -> timedelta:
-    """Return how long to wait after a trouble met `times` in a row: doubling up to some minutes."""
-    doublings = min(max(times - 1, 0), 20)
-    return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
+def compute_backoff(attempts: int) -> timedelta:
+    """Return how long to wait after `attempts` consecutive failures: it doubles each time, up to MAX_BACKOFF."""
+    doublings = min(max(attempts - 1, 0), 20)
+    return min(INITIAL_BACKOFF * (1 << doublings), MAX_BACKOFF)
 
 
-def _asked(news: News) -> timedelta | None:
-    if news.retry_after is None or news.kind not in {Kind.LIMITED, Kind.USED_UP}:
+def _requested_wait(result: CallResult) -> timedelta | None:
+    if result.retry_after is None or result.kind not in {ResultKind.RATE_LIMITED, ResultKind.QUOTA_EXCEEDED}:
         return None
-    seconds = min(max(news.retry_after, 1.0), LONGEST_ASKED.total_seconds())
+    seconds = min(max(result.retry_after, 1.0), MAX_RETRY_AFTER.total_seconds())
     return timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""The lifecycle of a draft: one email to one lead, written, reviewed, sent."""
+"""The lifecycle of a draft: one email to one lead that is written, reviewed and sent."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from domain.errors import InvalidTransition
 
 
 class DraftStatus(StrEnum):
-    """How far one email has come."""
+    """The status of one email."""
 
     PENDING = "pending"
     DRAFTED = "drafted"
@@ -17,7 +17,7 @@ class DraftStatus(StrEnum):
 
 
 class DraftEvent(StrEnum):
-    """What can happen to a draft that moves its status."""
+    """The events that change the status of a draft."""
 
     WRITTEN = "written"
     WRITTEN_AND_APPROVED = "written_and_approved"
@@ -25,8 +25,8 @@ class DraftEvent(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     REGENERATED = "regenerated"
-    CALLED_OFF = "called_off"
-    FORBIDDEN = "forbidden"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
     SEND_REFUSED = "send_refused"
     SENT = "sent"
 
@@ -37,34 +37,47 @@ TRANSITIONS: Mapping[tuple[DraftStatus, DraftEvent], DraftStatus] = {
     (_S.PENDING, _E.WRITTEN): _S.DRAFTED,
     (_S.PENDING, _E.WRITTEN_AND_APPROVED): _S.REVIEWED,
     (_S.PENDING, _E.WRITING_FAILED): _S.FAILED,
-    (_S.PENDING, _E.CALLED_OFF): _S.FAILED,
+    (_S.PENDING, _E.CANCELLED): _S.FAILED,
     (_S.DRAFTED, _E.APPROVED): _S.REVIEWED,
     (_S.DRAFTED, _E.REGENERATED): _S.PENDING,
     (_S.DRAFTED, _E.REJECTED): _S.FAILED,
-    (_S.DRAFTED, _E.CALLED_OFF): _S.FAILED,
+    (_S.DRAFTED, _E.CANCELLED): _S.FAILED,
     (_S.REVIEWED, _E.SENT): _S.SENT,
     (_S.REVIEWED, _E.REGENERATED): _S.PENDING,
     (_S.REVIEWED, _E.REJECTED): _S.FAILED,
-    (_S.REVIEWED, _E.CALLED_OFF): _S.FAILED,
-    (_S.REVIEWED, _E.FORBIDDEN): _S.FAILED,
+    (_S.REVIEWED, _E.CANCELLED): _S.FAILED,
+    (_S.REVIEWED, _E.BLOCKED): _S.FAILED,
     (_S.REVIEWED, _E.SEND_REFUSED): _S.FAILED,
     (_S.FAILED, _E.REGENERATED): _S.PENDING,
-    # Whatever was concluded before: what the provider took has gone out.
+    # The provider accepted the mail, so it was sent, whatever was recorded before.
     (_S.FAILED, _E.SENT): _S.SENT,
 }
 
-EDITABLE = frozenset({_S.DRAFTED, _S.REVIEWED})
-"""Statuses in which a draft has a text that people may still change."""
+_ACTIONS: Mapping[DraftEvent, str] = {
+    _E.WRITTEN: "written",
+    _E.WRITTEN_AND_APPROVED: "written",
+    _E.WRITING_FAILED: "marked as failed",
+    _E.APPROVED: "approved",
+    _E.REJECTED: "rejected",
+    _E.REGENERATED: "regenerated",
+    _E.CANCELLED: "cancelled",
+    _E.BLOCKED: "blocked",
+    _E.SEND_REFUSED: "marked as failed",
+    _E.SENT: "marked as sent",
+}
+
+EDITABLE_STATUSES = frozenset({_S.DRAFTED, _S.REVIEWED})
+"""Statuses in which users may edit the text of a draft."""
 
 
 def next_status(status: DraftStatus, event: DraftEvent) -> DraftStatus:
-    """Return the status after `event`; raises InvalidTransition when the event leads nowhere from `status`."""
+    """Return the status after `event`; raises InvalidTransition when the event is illegal in `status`."""
     try:
         return TRANSITIONS[(status, event)]
     except KeyError:
-        raise InvalidTransition("draft", status, event, sources_of(event)) from None
+        raise InvalidTransition("draft", status, event, TRANSITIONS, _ACTIONS[event]) from None
 
 
-def sources_of(event: DraftEvent) -> frozenset[DraftStatus]:
-    """Return the statuses from which `event` is legal, for the WHERE of the update that moves a draft."""
+def source_statuses(event: DraftEvent) -> frozenset[DraftStatus]:
+    """Return the statuses in which `event` is legal, for the WHERE clause of the update."""
     return frozenset(status for status, cause in TRANSITIONS if cause == event)

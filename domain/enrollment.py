@@ -1,4 +1,4 @@
-"""The lifecycle of an enrollment: a lead's way through one sequence."""
+"""The lifecycle of an enrollment: one lead in one sequence."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from domain.errors import InvalidTransition
 
 
 class EnrollmentStatus(StrEnum):
-    """Where a lead stands in a sequence."""
+    """The status of a lead in a sequence."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -17,7 +17,7 @@ class EnrollmentStatus(StrEnum):
 
 
 class EnrollmentEvent(StrEnum):
-    """What can happen to an enrollment that moves its status."""
+    """The events that change the status of an enrollment."""
 
     PAUSED = "paused"
     HARD_BOUNCED = "hard_bounced"
@@ -48,18 +48,29 @@ TRANSITIONS: Mapping[tuple[EnrollmentStatus, EnrollmentEvent], EnrollmentStatus]
     (_S.REPLIED, _E.STOPPED): _S.COMPLETED,
 }
 
-LIVE = frozenset({_S.ACTIVE, _S.PAUSED, _S.REPLIED})
-"""Statuses from which an enrollment can still move; a lead has at most one such enrollment per sequence."""
+_ACTIONS: Mapping[EnrollmentEvent, str] = {
+    _E.PAUSED: "paused",
+    _E.HARD_BOUNCED: "paused after a hard bounce",
+    _E.OUT_OF_OFFICE: "paused after an out-of-office reply",
+    _E.REPLY_RECEIVED: "marked as replied",
+    _E.ALL_STEPS_DONE: "completed",
+    _E.UNSUBSCRIBED: "unsubscribed",
+    _E.RESUMED: "resumed",
+    _E.STOPPED: "stopped",
+}
+
+LIVE_STATUSES = frozenset({_S.ACTIVE, _S.PAUSED, _S.REPLIED})
+"""Statuses that can still change; a lead has at most one such enrollment per sequence."""
 
 
 def next_status(status: EnrollmentStatus, event: EnrollmentEvent) -> EnrollmentStatus:
-    """Return the status after `event`; raises InvalidTransition when the event leads nowhere from `status`."""
+    """Return the status after `event`; raises InvalidTransition when the event is illegal in `status`."""
     try:
         return TRANSITIONS[(status, event)]
     except KeyError:
-        raise InvalidTransition("enrollment", status, event, sources_of(event)) from None
+        raise InvalidTransition("enrollment", status, event, TRANSITIONS, _ACTIONS[event]) from None
 
 
-def sources_of(event: EnrollmentEvent) -> frozenset[EnrollmentStatus]:
-    """Return the statuses from which `event` is legal, for the WHERE of the update that moves an enrollment."""
+def source_statuses(event: EnrollmentEvent) -> frozenset[EnrollmentStatus]:
+    """Return the statuses in which `event` is legal, for the WHERE clause of the update."""
     return frozenset(status for status, cause in TRANSITIONS if cause == event)

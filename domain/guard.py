@@ -1,4 +1,4 @@
-"""When a sequence's mails do it harm: the rule that pauses a sequence that bounces or is complained about."""
+"""The bounce and complaint guards: the rule that pauses a sequence whose mails bounce or are complained about."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a workspace puts up with; a rate is a share (0 to 1) of `sample` mails, None for any."""
+    """The limits of a workspace; a rate is a share (0 to 1) of `sample` mails, None for no limit."""
 
     sample: int
     max_bounce_rate: float | None
@@ -15,28 +15,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Of a sequence's last mails, at most a sample of them: how many were sent, bounced and complained about."""
+    """How many of a sequence's latest mails, at most a sample of them, were sent, bounced and were complained about."""
 
     sent: int
     bounced: int
     complained: int
 
 
-def verdict(health: Health, limits: Limits) -> str | None:
-    """Return why a sequence has to pause, or None.
+def find_pause_reason(health: Health, limits: Limits) -> str | None:
+    """Return why a sequence must pause, or None.
 
-    A rate is taken of the whole sample, also while fewer mails are sent: one bounce of three mails is no alarm, and a
-    bad list need not be sent to its end.
+    A rate applies to the whole sample even when fewer mails have been sent: one bounce in three mails does not pause a
+    sequence, and a bad list pauses it before the sample is complete.
     """
-    for guard, count, happened, rate in (
+    for guard, count, outcome, rate in (
         ("bounce", health.bounced, "bounced", limits.max_bounce_rate),
         ("complaint", health.complained, "were complained about", limits.max_complaint_rate),
     ):
-        # As it was written down: 0.29 of 100 is 29, which the binary number is a little less than.
+        # Compare exact decimals: 0.29 of 100 is 29, but the binary float is slightly less.
         if rate is not None and count > Fraction(str(rate)) * limits.sample:
-            of = "" if health.sent >= limits.sample else f" of {limits.sample}"
+            suffix = "" if health.sent >= limits.sample else f" of {limits.sample}"
             return (
-                f"paused by the {guard} guard: {count} of the last {health.sent} mails {happened} "
-                f"(more than {rate * 100:g} %{of})"
+                f"paused by the {guard} guard: {count} of the last {health.sent} mails {outcome} "
+                f"(more than {rate * 100:g} %{suffix})"
             )
     return None

@@ -1,4 +1,4 @@
-"""The lifecycle of a piece of background work, as far as people move it; between these moves the engine does."""
+"""The part of a background job's lifecycle that users control; the job engine makes all other transitions."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from domain.errors import InvalidTransition
 
 
 class JobStatus(StrEnum):
-    """How far a job has come."""
+    """The status of a job."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -16,12 +16,12 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({JobStatus.PENDING, JobStatus.RUNNING})
-"""Statuses of a job that will still do something."""
+OPEN_STATUSES = frozenset({JobStatus.PENDING, JobStatus.RUNNING})
+"""Statuses of a job that has not ended."""
 
 
 class JobEvent(StrEnum):
-    """What people can do to a job."""
+    """What users can do to a job."""
 
     RETRIED = "retried"
     CANCELLED = "cancelled"
@@ -35,13 +35,13 @@ TRANSITIONS: Mapping[tuple[JobStatus, JobEvent], JobStatus] = {
 
 
 def next_status(status: JobStatus, event: JobEvent) -> JobStatus:
-    """Return the status after `event`; raises InvalidTransition when the event leads nowhere from `status`."""
+    """Return the status after `event`; raises InvalidTransition when the event is illegal in `status`."""
     try:
         return TRANSITIONS[(status, event)]
     except KeyError:
-        raise InvalidTransition("job", status, event, sources_of(event)) from None
+        raise InvalidTransition("job", status, event, TRANSITIONS, event.value) from None
 
 
-def sources_of(event: JobEvent) -> frozenset[JobStatus]:
-    """Return the statuses from which `event` is legal, for the WHERE of the update that moves a job."""
+def source_statuses(event: JobEvent) -> frozenset[JobStatus]:
+    """Return the statuses in which `event` is legal, for the WHERE clause of the update."""
     return frozenset(status for status, cause in TRANSITIONS if cause == event)

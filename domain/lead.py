@@ -1,4 +1,4 @@
-"""The lifecycle of a lead: which event leads from which status to which."""
+"""The lifecycle of a lead, and the size segment of its company."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from domain.errors import InvalidTransition
 
 
 class LeadStatus(StrEnum):
-    """Where a lead stands in the funnel."""
+    """The status of a lead in the funnel."""
 
     NEW = "New"
     CONTACTED = "Contacted"
@@ -18,7 +18,7 @@ class LeadStatus(StrEnum):
 
 
 class LeadEvent(StrEnum):
-    """What can happen to a lead that moves its status."""
+    """The events that change the status of a lead."""
 
     EMAIL_SENT = "email_sent"
     REPLY_RECEIVED = "reply_received"
@@ -35,14 +35,14 @@ class LeadSegment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentSizes:
-    """From how many employees on a company is in the middle market, and an enterprise."""
+class SegmentThresholds:
+    """The lowest number of employees of a mid-market company and of an enterprise."""
 
     mid_market_from: int = 100
     enterprise_from: int = 1000
 
-    def segment_of(self, employees: int) -> LeadSegment:
-        """Return the segment of a company of so many employees."""
+    def classify(self, employees: int) -> LeadSegment:
+        """Return the segment of a company with this number of employees."""
         if employees >= self.enterprise_from:
             return LeadSegment.ENTERPRISE
         return LeadSegment.MID_MARKET if employees >= self.mid_market_from else LeadSegment.SMB
@@ -52,22 +52,29 @@ TRANSITIONS: Mapping[tuple[LeadStatus, LeadEvent], LeadStatus] = {
     (LeadStatus.NEW, LeadEvent.EMAIL_SENT): LeadStatus.CONTACTED,
     (LeadStatus.CONTACTED, LeadEvent.REPLY_RECEIVED): LeadStatus.REPLIED,
     (LeadStatus.REPLIED, LeadEvent.QUALIFIED): LeadStatus.QUALIFIED,
-    # The law outranks the funnel: everyone may say no at any time.
+    # The law requires that every recipient can unsubscribe at any time.
     (LeadStatus.NEW, LeadEvent.UNSUBSCRIBED): LeadStatus.UNSUBSCRIBED,
     (LeadStatus.CONTACTED, LeadEvent.UNSUBSCRIBED): LeadStatus.UNSUBSCRIBED,
     (LeadStatus.REPLIED, LeadEvent.UNSUBSCRIBED): LeadStatus.UNSUBSCRIBED,
     (LeadStatus.QUALIFIED, LeadEvent.UNSUBSCRIBED): LeadStatus.UNSUBSCRIBED,
 }
 
+_ACTIONS: Mapping[LeadEvent, str] = {
+    LeadEvent.EMAIL_SENT: "marked as contacted",
+    LeadEvent.REPLY_RECEIVED: "marked as replied",
+    LeadEvent.QUALIFIED: "qualified",
+    LeadEvent.UNSUBSCRIBED: "unsubscribed",
+}
+
 
 def next_status(status: LeadStatus, event: LeadEvent) -> LeadStatus:
-    """Return the status after `event`; raises InvalidTransition when the event leads nowhere from `status`."""
+    """Return the status after `event`; raises InvalidTransition when the event is illegal in `status`."""
     try:
         return TRANSITIONS[(status, event)]
     except KeyError:
-        raise InvalidTransition("lead", status, event, sources_of(event)) from None
+        raise InvalidTransition("lead", status, event, TRANSITIONS, _ACTIONS[event]) from None
 
 
-def sources_of(event: LeadEvent) -> frozenset[LeadStatus]:
-    """Return the statuses from which `event` is legal, for the WHERE of the update that moves a lead."""
+def source_statuses(event: LeadEvent) -> frozenset[LeadStatus]:
+    """Return the statuses in which `event` is legal, for the WHERE clause of the update."""
     return frozenset(status for status, cause in TRANSITIONS if cause == event)

@@ -1,38 +1,38 @@
-"""Which message is answered: a mailbox's address with the message's id in it, as `replies+<id>@acme.example`."""
+"""Plus addresses that identify the message being answered, such as `replies+<id>@acme.example`."""
 
 import base64
 import re
 from collections.abc import Iterator
 from uuid import UUID
 
-MOST_LOCAL, MOST_ADDRESS = 64, 254
-"""How many characters an address may have, before the @ and in all (RFC 5321, section 4.5.3.1)."""
+MAX_LOCAL_LENGTH, MAX_ADDRESS_LENGTH = 64, 254
+"""How many characters the local part and the whole address may have (RFC 5321, section 4.5.3.1)."""
 
 _PADDING = "=" * 6
 _TAGGED = re.compile(r"\+([a-z2-7]{26})@", re.IGNORECASE)
 
 
-def reply_address(mailbox: str, message_id: UUID) -> str:
-    """Return the address that answers to a message are sent to, all of which arrive at `mailbox`.
+def build_reply_address(mailbox: str, message_id: UUID) -> str:
+    """Return the reply address of a message; mail to it is delivered to `mailbox`.
 
-    That is the mailbox itself where the id would make the address longer than one may be. A mailbox that has a `+` is
-    given another: servers cut at the first one.
+    It is the mailbox itself when the id would make the address too long. A mailbox with a `+` gets a second `+`,
+    because mail servers cut the local part at the first one.
     """
     local, _, domain = mailbox.rpartition("@")
     tag = base64.b32encode(message_id.bytes).decode().rstrip("=").lower()
     address = f"{local}+{tag}@{domain}"
-    fits = len(local) + 1 + len(tag) <= MOST_LOCAL and len(address) <= MOST_ADDRESS
+    fits = len(local) + 1 + len(tag) <= MAX_LOCAL_LENGTH and len(address) <= MAX_ADDRESS_LENGTH
     return address if fits else mailbox
 
 
-def answered_in(recipients: str) -> Iterator[UUID]:
-    """Yield the messages that the addresses in a header name, in their order; time is linear in its length."""
-    for found in _TAGGED.finditer(recipients):
-        yield UUID(bytes=base64.b32decode(found[1].upper() + _PADDING))
+def parse_message_ids(recipients: str) -> Iterator[UUID]:
+    """Yield the message ids in the addresses of a header, in order; time is linear in the header's length."""
+    for match in _TAGGED.finditer(recipients):
+        yield UUID(bytes=base64.b32decode(match[1].upper() + _PADDING))
 
 
-def arrives_at(address: str, mailbox: str) -> bool:
-    """Say whether mail to an address arrives at a mailbox: it is its address, or that with something after a `+`."""
+def is_delivered_to(address: str, mailbox: str) -> bool:
+    """Return whether mail to `address` is delivered to `mailbox`: the same address, with or without a plus tag."""
     local, _, domain = address.casefold().rpartition("@")
     own_local, _, own_domain = mailbox.casefold().rpartition("@")
     return bool(local) and domain == own_domain and (local == own_local or local.startswith(f"{own_local}+"))

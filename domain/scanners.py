@@ -1,9 +1,9 @@
-"""Who opens and clicks without being a person: networks and programs of mail security, and of mail that is prefetched.
+"""Networks and user agents of mail security scanners and image prefetchers, which open and click without a person.
 
-The networks are those from which a vendor's service reaches customers, as vendors publish them for firewalls and in SPF
-records: Microsoft's at endpoints.office.com (Exchange Online, id 10), Barracuda's, Mimecast's and Proofpoint's on their
-help pages, Symantec's (MessageLabs) in their customers' SPF records. Mimecast and Symantec have some in South Africa.
-They grow and change: what is missing here is left to the rules that look at times.
+The networks are those that the vendors publish for firewalls and in SPF records: Microsoft's at endpoints.office.com
+(Exchange Online, id 10), Barracuda's, Mimecast's and Proofpoint's on their help pages, Symantec's (MessageLabs) in the
+SPF records of its customers. Mimecast and Symantec have some in South Africa. The lists grow and change; the timing
+rules in `verdict.py` catch scanners that are missing here.
 """
 
 import re
@@ -34,15 +34,15 @@ _SCANNERS = (
 )
 
 _PREFETCHERS = ("17.0.0.0/8", "2620:149::/32")
-"""Apple's own: its Mail Privacy Protection loads every image of every mail, read or not."""
+"""Apple's networks: Mail Privacy Protection loads every image of every mail, read or not."""
 
 _SCANNER_AGENT = re.compile(
     r"""
-    (?<![a-z])(?:                       # products, by their names
+    (?<![a-z])(?:                       # product names
         barracuda | bitdefender | cisco-?\s?secure-?\s?email | fireeye | forcepoint | fortimail | hornetsecurity
       | ironport | mailmarshal | messagelabs | mimecast | proofpoint | safelinks | sophos | spamtitan | symantec
       | trend\s?micro | urldefense | virustotal )
-  | (?<!cu)bots?(?![a-z])               # Googlebot, bot/1.0; not robotics, nor the telephones called Cubot
+  | (?<!cu)bots?(?![a-z])               # Googlebot, bot/1.0; not robotics, not Cubot phones
   | (?:crawler|spider|scanner|linkcheck(?:er)?)(?![a-z])
   | (?<![a-z])(?:url|mail|link|web)scan
   | (?<![a-z])(?:aiohttp|apache-httpclient|axios|curl|go-http-client|guzzlehttp|headlesschrome|httpx|java
@@ -54,56 +54,57 @@ _SCANNER_AGENT = re.compile(
 
 _PREFETCHING_AGENT = re.compile(
     r"""
-    ^mozilla/5\.0$                                    # Apple's Mail Privacy Protection says no more
-  | chrome/42\.0\.2311\.135\ .*edge/12\.246\ mozilla  # Gmail, for a list it is about to show (bird.com)
+    ^mozilla/5\.0$                                    # Apple's Mail Privacy Protection
+  | chrome/42\.0\.2311\.135\ .*edge/12\.246\ mozilla  # Gmail, before it shows a list (bird.com)
     """,
     re.VERBOSE,
 )
-MOST_CHARACTERS = 2000
-"""Of what somebody says of themselves; more is read by no browser's name."""
+MAX_LENGTH = 2000
+"""How many characters of a user agent or an address field are read."""
 
 _Prefixes = Mapping[tuple[int, int], frozenset[int]]
 
 
 def _prefixes(networks: Iterable[str]) -> _Prefixes:
-    """Return networks by version and length, so that a look-up costs as many steps as there are lengths."""
-    found: dict[tuple[int, int], set[int]] = {}
+    """Return networks by IP version and prefix length, so that a lookup takes one step per prefix length."""
+    prefixes: dict[tuple[int, int], set[int]] = {}
     for text in networks:
         network = ip_network(text)
         bits = int(network.network_address) >> (network.max_prefixlen - network.prefixlen)
-        found.setdefault((network.version, network.prefixlen), set()).add(bits)
-    return {key: frozenset(bits) for key, bits in found.items()}
+        prefixes.setdefault((network.version, network.prefixlen), set()).add(bits)
+    return {key: frozenset(bits) for key, bits in prefixes.items()}
 
 
 _SCANNER_NETWORKS, _PREFETCHING_NETWORKS = _prefixes(_SCANNERS), _prefixes(_PREFETCHERS)
 
 
 def is_scanner_network(address: IPv4Address | IPv6Address) -> bool:
-    """Say whether an address belongs to a service that scans mail."""
+    """Return whether an address belongs to a mail security scanner."""
     return _is_in(address, _SCANNER_NETWORKS)
 
 
 def is_prefetching_network(address: IPv4Address | IPv6Address) -> bool:
-    """Say whether an address belongs to a service that loads images before anybody reads."""
+    """Return whether an address belongs to a service that loads images before the recipient reads the mail."""
     return _is_in(address, _PREFETCHING_NETWORKS)
 
 
 def is_scanner_agent(user_agent: str) -> bool:
-    """Say whether a program says of itself that it is no person's.
+    """Return whether a user agent identifies itself as a scanner, a bot or an HTTP library.
 
-    Proxies of mailboxes (GoogleImageProxy, YahooMailProxy) ask when a person opens, and are none.
+    The image proxies of mailbox providers (GoogleImageProxy, YahooMailProxy) are not scanners: they load an image when
+    a person opens the mail.
     """
-    return _SCANNER_AGENT.search(user_agent[:MOST_CHARACTERS].lower()) is not None
+    return _SCANNER_AGENT.search(user_agent[:MAX_LENGTH].lower()) is not None
 
 
 def is_prefetching_agent(user_agent: str) -> bool:
-    """Say whether a program is known to load images before anybody reads."""
-    return _PREFETCHING_AGENT.search(user_agent[:MOST_CHARACTERS].strip().lower()) is not None
+    """Return whether a user agent is known to load images before the recipient reads the mail."""
+    return _PREFETCHING_AGENT.search(user_agent[:MAX_LENGTH].strip().lower()) is not None
 
 
-def read_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the first public address of a text: one address, with a port or in brackets, or a list of proxies'."""
-    for part in text[:MOST_CHARACTERS].split(","):
+def parse_public_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the first public IP address in a text: an address, perhaps with port or brackets, or a list of proxies."""
+    for part in text[:MAX_LENGTH].split(","):
         address = _address(part.strip().strip('"'))
         if address is not None and address.is_global:
             return address

@@ -1,4 +1,4 @@
-"""When may a step go out? One pure function over rules, asked by the engine and by `explain` alike."""
+"""Computes when a step may be sent: one pure function over rules, shared by sending and by explain."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from domain.errors import NoSendingTime
 
 HORIZON_DAYS = 400
-"""How far ahead a sending time is looked for: more than a year of holidays and caps."""
+"""How far ahead a sending time is searched: more than a year of holidays and caps."""
 
 
 class Constraint(StrEnum):
-    """What can hold a mail back; the last one that moved the time is the binding one."""
+    """The reasons that can defer a mail; the last one that moved the time is the binding one."""
 
     NONE = "none"
     STEP_DELAY = "step_delay"
@@ -28,33 +28,33 @@ class Constraint(StrEnum):
     DOMAIN_GAP = "domain_gap"
 
 
-Held = tuple[Constraint, datetime]
-"""What forbids a moment, and the next one worth trying, which is later."""
+Deferral = tuple[Constraint, datetime]
+"""The constraint that defers a mail, and the next moment to try, which is later."""
 
 
 class Rule(Protocol):
-    """A set of moments at which a mail may leave.
+    """A set of moments at which a mail may be sent.
 
-    The moment it names instead of a forbidden one is never behind the next that it allows.
+    The moment that a deferral names is never later than the next allowed moment.
     """
 
-    def hold(self, moment: datetime) -> Held | None:
-        """Return what forbids a moment (UTC), or None when it may be."""
+    def check(self, moment: datetime) -> Deferral | None:
+        """Return the deferral of a moment (UTC), or None when the moment is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendingWindow:
-    """Local wall-clock hours in which mail may leave: from `start` up to, not including, `end`."""
+    """The local wall-clock hours for sending: from `start` up to, not including, `end`."""
 
     start: time = time(8)
     end: time = time(17)
     weekdays: frozenset[int] = frozenset(range(5))
-    """ISO weekdays less one: Monday is 0."""
+    """As in `date.weekday`: Monday is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepDelay:
-    """How long after the step before: calendar days of the recipient, then hours."""
+    """The delay after the previous step: calendar days of the recipient, then hours."""
 
     days: int = 0
     hours: int = 0
@@ -62,76 +62,76 @@ class StepDelay:
 
 @dataclass(frozen=True, slots=True)
 class SendingTime:
-    """The earliest moment (UTC) a step may go out, and the constraint that binds it."""
+    """The earliest moment (UTC) at which a step may be sent, and the constraint that determines it."""
 
     at: datetime
     binding: Constraint
-    considered: tuple[Held, ...]
-    """Each constraint that moved the time, with the last time it moved it to, in order."""
+    considered: tuple[Deferral, ...]
+    """Each constraint that moved the time, in order, with the last moment that it moved the time to."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotBefore:
-    """Nothing leaves before `at`."""
+    """Nothing is sent before `at`."""
 
     constraint: Constraint
     at: datetime
 
-    def hold(self, moment: datetime) -> Held | None:
-        """Hold what is too early."""
+    def check(self, moment: datetime) -> Deferral | None:
+        """Defer a moment before `at`."""
         return (self.constraint, self.at.astimezone(UTC)) if moment < self.at else None
 
 
-def _nothing_on(_day: date) -> bool:
+def _no_holidays(_day: date) -> bool:
     return False
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
-    """Mail leaves in the recipient's sending window, on its weekdays that are no holidays; all of it is local time."""
+class SendingHours:
+    """Mail is sent in the recipient's sending window, on its weekdays except holidays, all in local time."""
 
     zone: ZoneInfo
     window: SendingWindow
-    is_holiday: Callable[[date], bool] = _nothing_on
+    is_holiday: Callable[[date], bool] = _no_holidays
 
-    def hold(self, moment: datetime) -> Held | None:
-        """Hold what is outside of the hours until they may open next."""
+    def check(self, moment: datetime) -> Deferral | None:
+        """Defer a moment outside of the sending hours to the next time at which they may start."""
         today = moment.astimezone(self.zone).date()
-        opens, closes = (to_utc(today, clock, self.zone) for clock in (self.window.start, self.window.end))
+        start, end = (to_utc(today, clock, self.zone) for clock in (self.window.start, self.window.end))
         if today.weekday() not in self.window.weekdays:
-            return Constraint.WEEKDAY, self._opens_after(today)
+            return Constraint.WEEKDAY, self._next_start(today)
         if self.is_holiday(today):
-            return Constraint.PUBLIC_HOLIDAY, self._opens_after(today)
-        if moment < opens:
-            return Constraint.SENDING_WINDOW, opens
-        if moment >= closes:
-            return Constraint.SENDING_WINDOW, self._opens_after(today)
+            return Constraint.PUBLIC_HOLIDAY, self._next_start(today)
+        if moment < start:
+            return Constraint.SENDING_WINDOW, start
+        if moment >= end:
+            return Constraint.SENDING_WINDOW, self._next_start(today)
         return None
 
-    def _opens_after(self, day: date) -> datetime:
+    def _next_start(self, day: date) -> datetime:
         return to_utc(day + timedelta(days=1), self.window.start, self.zone)
 
 
-def sending_time(now: datetime, rules: Sequence[Rule]) -> SendingTime:
+def find_sending_time(now: datetime, rules: Sequence[Rule]) -> SendingTime:
     """Return the earliest time at or after `now` that all rules allow.
 
-    Raises NoSendingTime when there is none within HORIZON_DAYS of the first that is neither delayed nor queued.
+    Raises NoSendingTime when there is none within HORIZON_DAYS after the step delay and the queue time have passed.
     """
     moment = now.astimezone(UTC)
     considered: dict[Constraint, datetime] = {}
     horizon = moment + timedelta(days=HORIZON_DAYS)
-    while (held := next(filter(None, (rule.hold(moment) for rule in rules)), None)) is not None:
-        constraint, moment = held
+    while (deferral := next(filter(None, (rule.check(moment) for rule in rules)), None)) is not None:
+        constraint, moment = deferral
         if constraint is Constraint.SENDING_WINDOW and next(reversed(considered), None) is Constraint.DAILY_CAP:
-            # A day that is full ends at midnight: that the next opens later does not bind.
+            # A full day defers to midnight, before the next window starts. The cap stays the binding constraint.
             constraint = Constraint.DAILY_CAP
-        # Of each constraint its last word counts, so that a long weekend reads as one line.
+        # Keep only the last moment of each constraint, so that a long weekend is one entry.
         considered.pop(constraint, None)
         considered[constraint] = moment
         if constraint in _PLANNED:
             horizon = max(horizon, moment + timedelta(days=HORIZON_DAYS))
         elif moment > horizon:
-            raise NoSendingTime(f"No sending time within {HORIZON_DAYS} days; the last obstacle is '{constraint}'.")
+            raise NoSendingTime(f"No sending time within {HORIZON_DAYS} days; the last constraint is '{constraint}'.")
     binding = next(reversed(considered), Constraint.NONE)
     return SendingTime(moment, binding, tuple(considered.items()))
 
@@ -140,12 +140,12 @@ _PLANNED = {Constraint.STEP_DELAY, Constraint.QUEUE}
 
 
 def add_delay(start: datetime, delay: StepDelay, zone: ZoneInfo) -> datetime:
-    """Return `start` plus the delay, in UTC: days keep the local wall-clock time across DST, hours are elapsed time."""
+    """Return `start` plus the delay in UTC: days keep the local wall-clock time across DST, hours are elapsed time."""
     local = start.astimezone(zone)
     shifted = to_utc(local.date() + timedelta(days=delay.days), local.time(), zone) if delay.days else start
     return shifted.astimezone(UTC) + timedelta(hours=delay.hours)
 
 
 def to_utc(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """Return a local wall-clock time in UTC: in a DST gap the moment after the gap, in a fold the first of the two."""
+    """Return a local wall-clock time in UTC; in a DST gap the moment after the gap, in a fold the first of the two."""
     return datetime.combine(day, clock.replace(fold=0), zone).astimezone(UTC)

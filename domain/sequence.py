@@ -1,4 +1,4 @@
-"""The lifecycle of a sequence: whether it sends."""
+"""The lifecycle of a sequence: draft, active or paused."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from domain.errors import InvalidTransition
 
 
 class SequenceStatus(StrEnum):
-    """Whether a sequence sends."""
+    """The status of a sequence; only an active sequence sends."""
 
     DRAFT = "Draft"
     ACTIVE = "Active"
@@ -15,7 +15,7 @@ class SequenceStatus(StrEnum):
 
 
 class SequenceEvent(StrEnum):
-    """What can happen to a sequence that moves its status."""
+    """The events that change the status of a sequence."""
 
     ACTIVATED = "activated"
     PAUSED = "paused"
@@ -31,13 +31,13 @@ TRANSITIONS: Mapping[tuple[SequenceStatus, SequenceEvent], SequenceStatus] = {
 
 
 def next_status(status: SequenceStatus, event: SequenceEvent) -> SequenceStatus:
-    """Return the status after `event`; raises InvalidTransition when the event leads nowhere from `status`."""
+    """Return the status after `event`; raises InvalidTransition when the event is illegal in `status`."""
     try:
         return TRANSITIONS[(status, event)]
     except KeyError:
-        raise InvalidTransition("sequence", status, event, sources_of(event)) from None
+        raise InvalidTransition("sequence", status, event, TRANSITIONS, event.value) from None
 
 
-def sources_of(event: SequenceEvent) -> frozenset[SequenceStatus]:
-    """Return the statuses from which `event` is legal, for the WHERE of the update that moves a sequence."""
+def source_statuses(event: SequenceEvent) -> frozenset[SequenceStatus]:
+    """Return the statuses in which `event` is legal, for the WHERE clause of the update."""
     return frozenset(status for status, cause in TRANSITIONS if cause == event)

@@ -1,7 +1,7 @@
-"""Was it a person who opened or clicked? Rules over all that is known of one message, each with a name and a version.
+"""Classifies opens and clicks as human or machine, by rules that each have a name and a version.
 
-A message is judged as a whole and anew whenever more of it is known: what arrives late may change what was said of
-what came before. The verdicts depend on what happened and not on the order in which it was heard.
+All interactions with a message are classified together, and again whenever a new one arrives: a late event can change
+earlier verdicts. The verdicts do not depend on the order in which events arrive.
 """
 
 from collections import Counter
@@ -13,46 +13,46 @@ from typing import Any, Literal, TypeAlias
 
 from domain import scanners
 
-TOO_SOON = timedelta(seconds=5)
-"""No person opens or clicks within this time of delivery, or before it."""
-AT_ONCE = timedelta(seconds=3)
-"""No person clicks two different links within this time of each other."""
+MIN_HUMAN_DELAY = timedelta(seconds=5)
+"""An open or click sooner after the delivery, or before it, is a machine's."""
+MIN_CLICK_INTERVAL = timedelta(seconds=3)
+"""Clicks on two different links within this time of each other are a machine's."""
 
-Act: TypeAlias = Literal["opened", "clicked"]
+InteractionType: TypeAlias = Literal["opened", "clicked"]
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
-    """An open of a message, or a click in it: when, on which link, and with what from where as far as that was told."""
+class Interaction:
+    """An open of a message or a click in it; the link, user agent and address are None where unknown."""
 
-    act: Act
+    type: InteractionType
     at: datetime
     link: str | None = None
     user_agent: str | None = None
     address: IPv4Address | IPv6Address | None = None
 
     @classmethod
-    def read(cls, act: Act, at: datetime, data: Mapping[str, Any]) -> "Touch":
-        """Return the touch that the provider's fields tell of; what is not documented is looked for by plausible names.
+    def parse(cls, type_: InteractionType, at: datetime, data: Mapping[str, Any]) -> "Interaction":
+        """Return the interaction described by the provider's fields.
 
-        Nothing is an error: a field that means nothing says nothing.
+        Their names are not documented, so several plausible names are tried. Fields that cannot be read are ignored.
         """
         fields = _fields(data)
-        link = _first(fields, _LINK) if act == "clicked" else None
-        given = (fields[name] for name in _ADDRESS if name in fields)
-        addresses = (address for text in given if (address := scanners.read_address(text)) is not None)
-        return cls(act, at, link, _first(fields, _USER_AGENT), next(addresses, None))
+        link = _first(fields, _LINK) if type_ == "clicked" else None
+        texts = (fields[name] for name in _ADDRESS if name in fields)
+        addresses = (address for text in texts if (address := scanners.parse_public_address(text)) is not None)
+        return cls(type_, at, link, _first(fields, _USER_AGENT), next(addresses, None))
 
 
 _LINK = ("linkurl", "url", "link", "clickedurl", "href")
 _USER_AGENT = ("useragent", "ua", "agent", "browser")
 _ADDRESS = ("ip", "ipaddress", "ipaddr", "clientip", "clientipaddress", "remoteip", "remoteaddr", "sourceip")
-"""Names of fields, best first, as `_fields` spells them."""
+"""Field names in order of preference, as `_fields` normalises them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who did it, and the rule that says so, with the rule's version."""
+    """The classification of an interaction, and the rule with its version that made it."""
 
     by: Literal["human", "machine"]
     rule: str
@@ -66,68 +66,74 @@ _TOO_SOON = Verdict("machine", "too-soon/2")
 _AT_ONCE = Verdict("machine", "links-at-once/1")
 
 
-def judge(touches: Sequence[Touch], delivered_at: datetime | None) -> list[Verdict]:
-    """Return the verdict on each of all opens and clicks of one message, which was first delivered at a time if known.
+def classify_interactions(interactions: Sequence[Interaction], delivered_at: datetime | None) -> list[Verdict]:
+    """Return the verdict on each of all interactions with one message; `delivered_at` is its first delivery, if known.
 
-    Of several rules that apply the first is named: what the touch says of itself, then the delivery, then the others.
+    When several rules apply, the first one is named: network, user agent, prefetch, time since delivery, other clicks.
     """
-    hurried = _clicked_at_once(touches)
+    rapid_clicks = _find_rapid_clicks(interactions)
     return [
-        _alone(touch, delivered_at) or (_AT_ONCE if index in hurried else HUMAN) for index, touch in enumerate(touches)
+        _classify_alone(interaction, delivered_at) or (_AT_ONCE if index in rapid_clicks else HUMAN)
+        for index, interaction in enumerate(interactions)
     ]
 
 
-def _alone(touch: Touch, delivered_at: datetime | None) -> Verdict | None:
-    address, agent = touch.address, touch.user_agent
+def _classify_alone(interaction: Interaction, delivered_at: datetime | None) -> Verdict | None:
+    address, agent = interaction.address, interaction.user_agent
     if address is not None and scanners.is_scanner_network(address):
         return _NETWORK
     if agent is not None and scanners.is_scanner_agent(agent):
         return _AGENT
-    if touch.act == "opened" and (
+    if interaction.type == "opened" and (
         (address is not None and scanners.is_prefetching_network(address))
         or (agent is not None and scanners.is_prefetching_agent(agent))
     ):
         return _PREFETCH
-    if delivered_at is not None and touch.at - delivered_at < TOO_SOON:
+    if delivered_at is not None and interaction.at - delivered_at < MIN_HUMAN_DELAY:
         return _TOO_SOON
     return None
 
 
-def _clicked_at_once(touches: Sequence[Touch]) -> set[int]:
-    """Return which touches are clicks that have a click on another link of the message close by, before or after."""
-    clicks = sorted((touch.at, index, touch.link) for index, touch in enumerate(touches) if touch.link is not None)
-    found: set[int] = set()
-    near: Counter[str] = Counter()
-    first = after = 0
+def _find_rapid_clicks(interactions: Sequence[Interaction]) -> set[int]:
+    """Return the indexes of clicks with a click on another link within MIN_CLICK_INTERVAL, before or after."""
+    clicks = sorted(
+        (interaction.at, index, interaction.link)
+        for index, interaction in enumerate(interactions)
+        if interaction.link is not None
+    )
+    rapid: set[int] = set()
+    # A sliding window counts the links that are clicked near each click.
+    nearby_links: Counter[str] = Counter()
+    first = end = 0
     for at, index, _ in clicks:
-        while after < len(clicks) and clicks[after][0] - at <= AT_ONCE:
-            near[clicks[after][2]] += 1
-            after += 1
-        while at - clicks[first][0] > AT_ONCE:
-            gone = clicks[first][2]
-            near[gone] -= 1
-            if not near[gone]:
-                del near[gone]
+        while end < len(clicks) and clicks[end][0] - at <= MIN_CLICK_INTERVAL:
+            nearby_links[clicks[end][2]] += 1
+            end += 1
+        while at - clicks[first][0] > MIN_CLICK_INTERVAL:
+            left = clicks[first][2]
+            nearby_links[left] -= 1
+            if not nearby_links[left]:
+                del nearby_links[left]
             first += 1
-        if len(near) > 1:
-            found.add(index)
-    return found
+        if len(nearby_links) > 1:
+            rapid.add(index)
+    return rapid
 
 
 def _fields(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the texts in `data`, and one level deeper, by their names in lower case without `_` and `-`.
 
-    In the order of their names, not in the order they came in: stored fields lose that.
+    The fields are sorted by name, because stored JSON does not keep their order.
     """
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     items = sorted(data.items())
     for _, inner in items:
         if isinstance(inner, dict):
-            found.update(_fields({name: value for name, value in inner.items() if isinstance(value, str)}))
+            fields.update(_fields({name: value for name, value in inner.items() if isinstance(value, str)}))
     for name, value in items:
         if isinstance(value, str) and value.strip():
-            found[name.lower().replace("_", "").replace("-", "")] = value
-    return found
+            fields[name.lower().replace("_", "").replace("-", "")] = value
+    return fields
 
 
 def _first(fields: Mapping[str, str], names: Sequence[str]) -> str | None:

@@ -1,38 +1,38 @@
 import pytest
 
-from domain.bounded_mime import MAX_PART_DEPTH, PartsNestTooDeep, parse_message
+from domain.bounded_mime import MAX_PART_DEPTH, MimeLimitExceeded, parse_message
 
 
 def messages(depth: int) -> bytes:
-    """Return messages within each other."""
+    """Return nested attached messages."""
     return b"Content-Type: message/rfc822\r\n\r\n" * (depth - 1) + b"Subject: innermost\r\n\r\nx"
 
 
 def multiparts(depth: int) -> bytes:
-    """Return multiparts within each other, the innermost a plain text."""
+    """Return nested multiparts around a plain text."""
     nested = b"Subject: innermost\r\n\r\nx"
     for level in range(depth - 1):
-        bound = b"b%d" % level
+        boundary = b"b%d" % level
         nested = b'Content-Type: multipart/mixed; boundary="%b"\r\n\r\n--%b\r\n%b\r\n--%b--\r\n' % (
-            *(bound, bound, nested, bound),
+            *(boundary, boundary, nested, boundary),
         )
     return nested
 
 
 @pytest.mark.parametrize("nested", [messages, multiparts])
-def test_parts_end_at_the_limit(nested: object) -> None:
-    """One level less than the limit and the limit are read to the innermost; one more is refused with the limit."""
+def test_part_depth_is_limited(nested: object) -> None:
+    """Messages up to the depth limit are parsed to the innermost part; deeper ones raise an error with the limit."""
     assert callable(nested)
     for depth in (1, MAX_PART_DEPTH - 1, MAX_PART_DEPTH):
         parts = list(parse_message(nested(depth)).walk())
         assert (len(parts), parts[-1]["Subject"]) == (depth, "innermost")
     for depth in (MAX_PART_DEPTH + 1, 3000):
-        with pytest.raises(PartsNestTooDeep, match=r"^nests deeper than 100 levels$"):
+        with pytest.raises(MimeLimitExceeded, match=r"^nests deeper than 100 levels$"):
             parse_message(nested(depth))
 
 
-def test_many_parts_side_by_side() -> None:
-    """Any number of parts may stand beside each other."""
+def test_the_number_of_siblings_is_not_limited() -> None:
+    """A message may have hundreds of parts on one level."""
     part = b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
     raw = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + part * 500 + b"--b--\r\n"
     assert len(list(parse_message(raw).walk())) == 501

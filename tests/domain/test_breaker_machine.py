@@ -1,4 +1,4 @@
-"""The breaker against a model written from its documentation, over any order of calls, ends and losses."""
+"""Compares the breaker with a model written from its documentation, over any order of calls, results and losses."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,16 @@ from hypothesis.stateful import (
     rule,
 )
 
-from domain.breaker import Everything, Kind, News, Nothing, OneProbe, State, admits, after
+from domain.breaker import (
+    AllCalls,
+    BreakerState,
+    CallResult,
+    NoCalls,
+    ResultKind,
+    SingleProbe,
+    apply_result,
+    decide_admission,
+)
 from tests.breaker_model import Call, Model
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -23,75 +32,75 @@ MINUTE = timedelta(minutes=1)
 
 
 class BreakerMachine(RuleBasedStateMachine):
-    """Calls begin, end in any order and any way, or are lost, while time passes."""
+    """Calls start, end in any order with any result, or are lost, while time passes."""
 
     calls: Bundle[Call] = Bundle("calls")
 
     @initialize()
     def start(self) -> None:
-        """Nothing is known of the provider yet."""
-        self.now, self.state, self.model = START, State(), Model()
+        """Start with a closed breaker."""
+        self.now, self.state, self.model = START, BreakerState(), Model()
 
     @rule(seconds=st.sampled_from([0.1, 1, 4.9, 5, 10, 60, 119.9, 120, 300, 3600]))
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.now += timedelta(seconds=seconds)
 
     @rule()
-    def wait_for_the_end_of_the_block(self) -> None:
-        """Let time pass until the moment at which the block ends."""
+    def pass_block(self) -> None:
+        """Move the clock to the end of the block."""
         self.now = max(self.now, self.model.block or self.now)
 
     @rule(target=calls)
     def call(self) -> Call | MultipleResults[Call]:
-        """Ask to make a call, as a worker does: a probe's hold becomes the block."""
-        admitted = admits(self.state.failures, self.state.blocked_until, self.now)
-        match self.model.lets_through(self.now):
+        """Start a call as a worker does; the lease of a probe becomes the block."""
+        admitted = decide_admission(self.state.failures, self.state.blocked_until, self.now)
+        match self.model.get_admission(self.now):
             case "none":
-                assert admitted == Nothing(self.model.block or self.now)
+                assert admitted == NoCalls(self.model.block or self.now)
                 return multiple()
             case "one":
-                assert admitted == OneProbe(self.now + 2 * MINUTE)
-                self.state = State(self.state.failures, self.now + 2 * MINUTE)
+                assert admitted == SingleProbe(self.now + 2 * MINUTE)
+                self.state = BreakerState(self.state.failures, self.now + 2 * MINUTE)
                 self.model = self.model.probe(self.now)
                 return Call(self.model.block, is_probe=True)
             case _:
-                assert admitted == Everything()
+                assert admitted == AllCalls()
                 return Call(None, is_probe=False)
 
-    def end(self, call: Call, kind: Kind, retry_after: float | None = None) -> None:
-        """Tell how a call ended."""
-        self.state = after(self.state, News(kind, call.seen, retry_after), self.now)
+    def end(self, call: Call, kind: ResultKind, retry_after: float | None = None) -> None:
+        """Apply the result of a call to the breaker and the model."""
+        self.state = apply_result(self.state, CallResult(kind, call.seen_block, retry_after), self.now)
         self.model = self.model.end(call, kind, retry_after, self.now)
 
     @rule(
         call=consumes(calls),
-        kind=st.sampled_from(Kind),
+        kind=st.sampled_from(ResultKind),
         retry_after=st.none() | st.sampled_from([0.0, 1.0, 5.0, 6.0, 120.0, 3600.0, 86_400.0, 86_401.0]),
     )
-    def end_a_call(self, call: Call, kind: Kind, retry_after: float | None) -> None:
-        """Let a call end, late or in time."""
+    def end_a_call(self, call: Call, kind: ResultKind, retry_after: float | None) -> None:
+        """End a call, late or in time."""
         self.end(call, kind, retry_after)
 
     @rule(call=consumes(calls))
     def lose_a_call(self, call: Call) -> None:
-        """Let the worker of a call be lost: nobody ever tells how it ended, and the hold of a probe runs out."""
+        """Lose the worker of a call: its result never arrives, and the lease of a probe runs out."""
 
     @rule(times=st.integers(3, 12))
-    def fail_in_a_row(self, times: int) -> None:
-        """Let calls fail one after the other, each as soon as it may be made."""
+    def fail_repeatedly(self, times: int) -> None:
+        """Fail calls one after the other, each as soon as it is admitted."""
         for _ in range(times):
-            self.wait_for_the_end_of_the_block()
+            self.pass_block()
             call = self.call()
             assert isinstance(call, Call)
-            self.end(call, Kind.FAILED)
-            self.agree()
+            self.end(call, ResultKind.FAILED)
+            self.check_agreement()
 
     @invariant()
-    def agree(self) -> None:
-        """The code and the model let the same calls through until the same moment, and count the same troubles."""
+    def check_agreement(self) -> None:
+        """The breaker and the model have the same block and the same number of failures."""
         assert self.state.blocked_until == self.model.block
-        assert self.state.failures == self.model.troubles
+        assert self.state.failures == self.model.failures
 
 
 TestBreakerMachine = BreakerMachine.TestCase

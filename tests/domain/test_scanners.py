@@ -7,7 +7,7 @@ from domain.scanners import (
     is_prefetching_network,
     is_scanner_agent,
     is_scanner_network,
-    read_address,
+    parse_public_address,
 )
 
 
@@ -26,21 +26,21 @@ from domain.scanners import (
         "196.14.171.1",  # Symantec, South Africa
     ],
 )
-def test_networks_of_scanners(address: str) -> None:
-    """An address of a vendor of mail security, also the first and last of a range, is a scanner's."""
+def test_scanner_networks(address: str) -> None:
+    """Addresses of mail security vendors are recognised, including the first and last of a range."""
     assert is_scanner_network(ip_address(address))
 
 
 @pytest.mark.parametrize(
     "address", ["41.74.203.10", "41.74.207.1", "148.163.160.0", "52.104.0.0", "102.65.1.1", "2a01:111:f404::1", "::1"]
 )
-def test_networks_of_people(address: str) -> None:
-    """An address just beside such a range is nobody's, and Mimecast's own name servers answer for people."""
+def test_other_networks(address: str) -> None:
+    """Addresses just outside of a vendor's range are not scanners."""
     assert not is_scanner_network(ip_address(address))
 
 
-def test_apples_network_only_prefetches() -> None:
-    """Apple loads images before anybody reads; it scans nothing."""
+def test_apples_network_prefetches_and_does_not_scan() -> None:
+    """Apple's network is a prefetcher and not a scanner."""
     assert is_prefetching_network(ip_address("17.58.0.1"))
     assert not is_scanner_network(ip_address("17.58.0.1"))
     assert not is_prefetching_network(ip_address("18.0.0.0"))
@@ -67,8 +67,8 @@ def test_apples_network_only_prefetches() -> None:
         "acme URLScanner",
     ],
 )
-def test_programs_of_scanners(agent: str) -> None:
-    """What says of itself that it is a robot, a library or a product of mail security is one."""
+def test_scanner_agents(agent: str) -> None:
+    """User agents of bots, HTTP libraries and mail security products are recognised."""
     assert is_scanner_agent(agent)
 
 
@@ -88,8 +88,8 @@ def test_programs_of_scanners(agent: str) -> None:
         "",
     ],
 )
-def test_programs_of_people(agent: str) -> None:
-    """Browsers, mail programs and the proxies of mailboxes ask for people, whatever their names remind of."""
+def test_agents_of_people(agent: str) -> None:
+    """Browsers, mail clients and image proxies of mailbox providers are not scanners, even with similar names."""
     assert not is_scanner_agent(agent)
     assert not is_prefetching_agent(agent)
 
@@ -101,14 +101,14 @@ def test_programs_of_people(agent: str) -> None:
         "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0",
     ],
 )
-def test_programs_that_prefetch(agent: str) -> None:
-    """Apple's and Gmail's prefetching programs are known by their names, and are no scanners."""
+def test_prefetching_agents(agent: str) -> None:
+    """The user agents of Apple's and Gmail's prefetchers are recognised, and are not scanners."""
     assert is_prefetching_agent(agent)
     assert not is_scanner_agent(agent)
 
 
-def test_two_thousand_characters_are_read() -> None:
-    """A name that ends with the 2,000th character is read; one that ends behind it is not."""
+def test_a_user_agent_is_read_up_to_2000_characters() -> None:
+    """A product name that ends at character 2,000 is recognised; one that ends later is not."""
     assert is_scanner_agent(" " * 1996 + "curl")
     assert not is_scanner_agent(" " * 1997 + "curl")
 
@@ -135,6 +135,6 @@ def test_two_thousand_characters_are_read() -> None:
         ("\u0661.\u0662.\u0663.\u0664", None),
     ],
 )
-def test_addresses_however_written(text: str, address: str | None) -> None:
-    """The first public address of a text is read, with ports, brackets and proxies; junk is no address."""
-    assert read_address(text) == (ip_address(address) if address else None)
+def test_addresses_in_any_notation(text: str, address: str | None) -> None:
+    """The first public address of a text is returned, without ports and brackets; other texts give None."""
+    assert parse_public_address(text) == (ip_address(address) if address else None)

@@ -4,30 +4,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.suppression import domain_of, normalise_address, suppression_hash, suppression_hashes
+from domain.suppression import extract_domain, normalise_address, suppression_hash, suppression_hashes
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
 @pytest.mark.parametrize("written", ["ann@acme.example", " Ann@ACME.example ", "ANN@acme.EXAMPLE\n"])
-def test_spelling_does_not_matter(written: str) -> None:
-    """An address is suppressed however it is spelt."""
+def test_case_and_spaces_do_not_matter(written: str) -> None:
+    """An address has the same hash in any case and with spaces around it."""
     assert suppression_hash(ONE, written) == suppression_hash(ONE, "ann@acme.example")
     assert normalise_address(written) == "ann@acme.example"
 
 
-def test_a_hash_says_nothing_to_another_tenant() -> None:
-    """The same address has another hash in another workspace."""
+def test_hashes_differ_between_workspaces() -> None:
+    """The same address has different hashes in two workspaces."""
     assert suppression_hash(ONE, "ann@acme.example") != suppression_hash(OTHER, "ann@acme.example")
 
 
 def test_the_domain_is_what_follows_the_last_at() -> None:
-    """A quoted local part may hold an at sign; the domain is still the last part."""
-    assert domain_of('"odd@name"@Acme.Example') == "acme.example"
+    """A quoted local part may contain an at sign; the domain follows the last one."""
+    assert extract_domain('"odd@name"@Acme.Example') == "acme.example"
 
 
-def test_an_address_is_stopped_by_itself_and_by_its_domain() -> None:
-    """The two hashes are that of the address and that of `@domain`, which no address shares."""
+def test_an_address_has_a_hash_of_its_own_and_one_of_its_domain() -> None:
+    """The two hashes are that of the address and that of `@domain`; addresses of one domain share the second."""
     own, whole_domain = suppression_hashes(ONE, "Ann@Acme.example")
     assert own == suppression_hash(ONE, "ann@acme.example")
     assert whole_domain == suppression_hash(ONE, "@acme.example")
