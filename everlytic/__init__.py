@@ -1,1 +1,1 @@
-"""Everlytic, the email provider: its wire contract, a typed client and a sandbox that speaks the same wire."""
+"""Everlytic, the email provider: a typed client of its HTTP API, and a local simulator of that API."""

@@ -1,7 +1,7 @@
-"""The typed client of Everlytic: one method per call, a transport passed in, no retries, no settings, no logging.
+"""The typed client of Everlytic: one method per call, without retries, settings or logging; the caller passes httpx.
 
-It is safe to share between tasks. Every method raises one of ``everlytic.errors``; only ``send`` has an effect that
-must not be repeated, and its error's ``outcome`` says whether the mail may be out.
+It is safe to share between tasks. Every method raises the errors of ``everlytic.errors``. Only ``send`` must not be
+retried blindly; its error's ``outcome`` says whether the mail may have been sent.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from everlytic import protocol, requests
-from everlytic.errors import ConnectionLost, EverlyticError, TimedOut, Unreachable, UnrecognisedAnswer
-from everlytic.listings import NewestFirst
+from everlytic.errors import ConnectionLost, EverlyticError, TimedOut, Unreachable, UnrecognisedResponse
 from everlytic.models import (
     BulkEmail,
     CallbackEvent,
@@ -26,7 +25,8 @@ from everlytic.models import (
     Webhook,
     WebhookRegistration,
 )
-from everlytic.protocol import Complain, Response
+from everlytic.order_tracker import OrderTracker
+from everlytic.protocol import ReportUnreadable, Response
 from everlytic.requests import Request, RequestBuilder
 
 T = TypeVar("T")
@@ -34,13 +34,13 @@ T = TypeVar("T")
 BeforeCall = Callable[[], Awaitable[None]]
 
 MAX_PAGE_SIZE = 100
-"""The largest page the tenant API gives."""
+"""The largest page size of the tenant API."""
 
 
 class EverlyticClient:
-    """Calls one Everlytic account through ``http`` (whose time-outs and connection limits hold).
+    """Calls one Everlytic account through ``http``, whose timeouts and connection limits apply.
 
-    ``now`` is only asked when a response names a date to come back at and carries no date of its own.
+    ``now`` is the clock for a Retry-After date in a response without a Date header.
     """
 
     def __init__(
@@ -63,41 +63,43 @@ class EverlyticClient:
         return f"EverlyticClient({self._requests!r})"
 
     async def send(self, mail: Mail, *, before_call: BeforeCall | None = None) -> SendResult:
-        """Hand one mail to the v1 service. Call it once per mail: the service has no idempotency key.
+        """Send one mail with the v1 service. Call it once per mail: the service has no idempotency key.
 
-        ``before_call`` is awaited when the connection stands and the first byte is about to be written; what it raises
-        comes out as it is, and then no byte has left.
+        ``before_call`` is awaited after the connection is made and before the first byte is written. An exception that
+        it raises is propagated unchanged, and then nothing was sent.
         """
-        request = self._requests.v1("POST", "mail", body=requests.mail_body(mail))
+        request = self._requests.v1("POST", "mail", body=requests.build_mail_body(mail))
         response = await self._exchange(request, before_call)
-        return protocol.decipher_send(response, self._now())
+        return protocol.parse_send(response, self._now())
 
     async def create_webhook(self, registration: WebhookRegistration) -> Webhook:
         """Register a webhook."""
-        body = requests.webhook_body(registration)
+        body = requests.build_webhook_body(registration)
         response = await self._exchange(self._requests.v1("POST", "webhooks", body=body))
-        return protocol.decipher_webhook(response, self._now())
+        return protocol.parse_webhook(response, self._now())
 
     async def list_webhooks(self) -> list[Webhook]:
-        """All registered webhooks, without their passwords."""
+        """Return all registered webhooks, without their passwords."""
         first = self._requests.v1("GET", "webhooks")
-        return [one async for page in self._pages("v1", first, protocol.decipher_webhooks) for one in page.items]
+        return [
+            webhook async for page in self._iter_pages("v1", first, protocol.parse_webhooks) for webhook in page.items
+        ]
 
     async def update_webhook(self, webhook_id: str, registration: WebhookRegistration) -> Webhook:
         """Replace a webhook's registration."""
-        body = requests.webhook_body(registration)
+        body = requests.build_webhook_body(registration)
         response = await self._exchange(self._requests.v1("PUT", "webhooks", webhook_id, body=body))
-        return protocol.decipher_webhook(response, self._now())
+        return protocol.parse_webhook(response, self._now())
 
     async def delete_webhook(self, webhook_id: str) -> bool:
-        """Delete a webhook; False when there was nothing to delete."""
+        """Delete a webhook; return False when it did not exist."""
         response = await self._exchange(self._requests.v1("DELETE", "webhooks", webhook_id))
-        return protocol.decipher_status(response, self._now())
+        return protocol.parse_status(response, self._now())
 
     async def reprocess_failed_webhooks(self) -> bool:
-        """Ask for another delivery of what failed in the last seven days; True when that was queued."""
+        """Queue the failed deliveries of the last seven days again; return True when they were queued."""
         response = await self._exchange(self._requests.v1("GET", "webhooks", "failed", "reprocess"))
-        return protocol.decipher_status(response, self._now())
+        return protocol.parse_status(response, self._now())
 
     async def iter_transactions(
         self,
@@ -107,45 +109,45 @@ class EverlyticClient:
         since: datetime | None = None,
         until: datetime | None = None,
         page_size: int = MAX_PAGE_SIZE,
-        complain: Complain | None = None,
+        report_unreadable: ReportUnreadable | None = None,
     ) -> AsyncIterator[Transaction]:
-        """Sent mails, newest first, with ``since <= sent_at < until``; a mail without a send time is always given.
+        """Yield sent mails, newest first, with ``since <= sent_at < until``, and those without a send time.
 
-        Pages move while mail is being sent: the same transaction may come twice, none is left out. One that cannot be
-        read ends the list with UnrecognisedAnswer; with ``complain`` it does not (see ``decipher_collection``).
+        Pages shift while mail is being sent, so a transaction may be yielded twice, but none is lost. One that cannot
+        be parsed raises UnrecognisedResponse, unless ``report_unreadable`` is given (see ``parse_collection``).
         """
-        filters = requests.filter_parameters(trans_group_name=group_name, send_status=send_status)
+        filters = requests.build_filter_parameters(trans_group_name=group_name, send_status=send_status)
         query = {"page": 1, "count": page_size, "order": "send_date", "direction": "desc", **filters}
-        first, order = self._requests.tenant("GET", "trans_mails", query=query), NewestFirst(since)
-        decipher = partial(protocol.decipher_transactions, complain=complain)
-        async for page in self._pages("tenant", first, decipher):
-            for one in page.items:
-                if _within(one.sent_at, since, until):
-                    yield one
-            if order.is_past([one.sent_at for one in page.items]):
+        first, order = self._requests.tenant("GET", "trans_mails", query=query), OrderTracker(since)
+        parse = partial(protocol.parse_transactions, report_unreadable=report_unreadable)
+        async for page in self._iter_pages("tenant", first, parse):
+            for transaction in page.items:
+                if _is_within(transaction.sent_at, since, until):
+                    yield transaction
+            if order.is_past([transaction.sent_at for transaction in page.items]):
                 return
 
     async def get_transaction(self, transaction_id: str) -> Transaction:
-        """One sent mail; raises NotFound."""
+        """Return one sent mail; raises NotFound."""
         response = await self._exchange(self._requests.tenant("GET", "trans_mails", transaction_id))
-        return protocol.decipher_transaction(response, self._now())
+        return protocol.parse_transaction(response, self._now())
 
     async def find_transaction_by_custom_header(
         self, name: str, value: str, *, since: datetime | None = None
     ) -> Transaction | None:
-        """The newest sent mail whose custom header ``name`` has ``value``, or None.
+        """Return the newest sent mail whose custom header ``name`` has ``value``, or None.
 
-        Each answer is checked here: a provider that ignores the filter costs more pages, never a wrong match. Give
-        ``since`` to bound how far back it looks.
+        Every transaction is compared here, so that a provider that ignores the filter costs more pages but never gives
+        a wrong match. ``since`` limits how far back the search goes.
         """
-        filters = requests.filter_parameters(custom_headers={name: value})
+        filters = requests.build_filter_parameters(custom_headers={name: value})
         query = {"page": 1, "count": MAX_PAGE_SIZE, "order": "send_date", "direction": "desc", **filters}
-        first, order = self._requests.tenant("GET", "trans_mails", query=query), NewestFirst(since)
-        async for page in self._pages("tenant", first, protocol.decipher_transactions):
-            for one in page.items:
-                if one.header(name) == value:
-                    return one
-            if order.is_past([one.sent_at for one in page.items]):
+        first, order = self._requests.tenant("GET", "trans_mails", query=query), OrderTracker(since)
+        async for page in self._iter_pages("tenant", first, protocol.parse_transactions):
+            for transaction in page.items:
+                if transaction.get_header(name) == value:
+                    return transaction
+            if order.is_past([transaction.sent_at for transaction in page.items]):
                 return None
         return None
 
@@ -156,99 +158,99 @@ class EverlyticClient:
         since: datetime | None = None,
         until: datetime | None = None,
         page_size: int = MAX_PAGE_SIZE,
-        complain: Complain | None = None,
+        report_unreadable: ReportUnreadable | None = None,
     ) -> AsyncIterator[CallbackEvent]:
-        """Events of transactional mail, newest first, with ``since <= occurred_at < until``; as for transactions."""
-        filters = requests.filter_parameters(event_type=None if event_type is None else str(event_type))
+        """Yield events of transactional mail, newest first, with ``since <= occurred_at < until``; as for mails."""
+        filters = requests.build_filter_parameters(event_type=None if event_type is None else str(event_type))
         query = {"page": 1, "count": page_size, "order": "event_date", "direction": "desc", **filters}
-        first, order = self._requests.tenant("GET", "trans_callback_events", query=query), NewestFirst(since)
-        decipher = partial(protocol.decipher_callback_events, complain=complain)
-        async for page in self._pages("tenant", first, decipher):
-            for one in page.items:
-                if _within(one.occurred_at, since, until):
-                    yield one
-            if order.is_past([one.occurred_at for one in page.items]):
+        first, order = self._requests.tenant("GET", "trans_callback_events", query=query), OrderTracker(since)
+        parse = partial(protocol.parse_callback_events, report_unreadable=report_unreadable)
+        async for page in self._iter_pages("tenant", first, parse):
+            for event in page.items:
+                if _is_within(event.occurred_at, since, until):
+                    yield event
+            if order.is_past([event.occurred_at for event in page.items]):
                 return
 
     async def iter_bulk_emails(
-        self, *, page_size: int = MAX_PAGE_SIZE, complain: Complain | None = None
+        self, *, page_size: int = MAX_PAGE_SIZE, report_unreadable: ReportUnreadable | None = None
     ) -> AsyncIterator[BulkEmail]:
-        """All bulk emails of the tenant; ``complain`` as for transactions."""
+        """Yield all bulk emails of the tenant; ``report_unreadable`` works as for transactions."""
         first = self._requests.tenant("GET", "emails", query={"page": 1, "count": page_size})
-        decipher = partial(protocol.decipher_bulk_emails, complain=complain)
-        async for page in self._pages("tenant", first, decipher):
-            for one in page.items:
-                yield one
+        parse = partial(protocol.parse_bulk_emails, report_unreadable=report_unreadable)
+        async for page in self._iter_pages("tenant", first, parse):
+            for email in page.items:
+                yield email
 
-    async def campaign_report(self, email_id: str) -> CampaignReport:
-        """The overview report of one bulk email; raises NotFound."""
+    async def get_campaign_report(self, email_id: str) -> CampaignReport:
+        """Return the overview report of one bulk email; raises NotFound."""
         request = self._requests.tenant("GET", "email_reports", email_id, query={"report": "overview"})
-        return protocol.decipher_report(email_id, await self._exchange(request), self._now())
+        return protocol.parse_report(email_id, await self._exchange(request), self._now())
 
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()
 
-    async def _pages(
-        self, host: str, first: Request, decipher: Callable[[Response, datetime | None], Page[T]]
+    async def _iter_pages(
+        self, host: str, first: Request, parse: Callable[[Response, datetime | None], Page[T]]
     ) -> AsyncIterator[Page[T]]:
         request, seen = first, {first.url}
         while True:
-            page = decipher(await self._exchange(request), self._now())
+            page = parse(await self._exchange(request), self._now())
             yield page
             if page.next_url is None:
                 return
             request = self._requests.follow(host, page.next_url)
             if request.url in seen:
-                raise UnrecognisedAnswer("Everlytic's next link leads back to a page already read.")
+                raise UnrecognisedResponse("Everlytic's next link points to a page that was already read.")
             seen.add(request.url)
 
     async def _exchange(self, request: Request, before_call: BeforeCall | None = None) -> Response:
-        watch = _Watch(before_call)
+        trace = _TransportTrace(before_call)
         try:
-            call = self._http.build_request(
+            http_request = self._http.build_request(
                 request.method,
                 request.url,
                 headers=dict(request.headers),
                 content=request.body or None,
-                extensions={"trace": watch},
+                extensions={"trace": trace},
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise _failure(error, is_unsent=True) from error
+            raise _convert_error(error, is_unsent=True) from error
         try:
-            answer = await self._http.send(call, follow_redirects=False)
+            response = await self._http.send(http_request, follow_redirects=False)
         except (httpx.HTTPError, OSError, ValueError) as error:
-            if error is watch.objection:
+            if error is trace.hook_error:
                 raise
-            raise _failure(error, is_unsent=watch.is_told and not watch.has_begun) from error
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Response(answer.status_code, headers, answer.content)
+            raise _convert_error(error, is_unsent=trace.is_supported and not trace.has_started) from error
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Response(response.status_code, headers, response.content)
 
 
-class _Watch:
-    """Told by the transport of each thing it does: calls ``before_call`` in time, and knows whether anything left."""
+class _TransportTrace:
+    """An httpcore trace hook: awaits ``before_call`` before the first byte, and records that a byte was written."""
 
     def __init__(self, before_call: BeforeCall | None) -> None:
         self._before_call = before_call
-        self.is_told = self.has_begun = False
-        self.objection: Exception | None = None
+        self.is_supported = self.has_started = False
+        self.hook_error: Exception | None = None
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
-        self.is_told = True
-        # A proxy's CONNECT is not the request; httpcore tells of it under the same name.
+        self.is_supported = True
+        # httpcore reports a proxy's CONNECT under the same event name, but it is not the request.
         if not event.endswith("send_request_headers.started") or info["request"].method == b"CONNECT":
             return
         if self._before_call is not None:
             try:
                 await self._before_call()
             except Exception as error:
-                self.objection = error
+                self.hook_error = error
                 raise
-        self.has_begun = True
+        self.has_started = True
 
 
-def _failure(error: Exception, *, is_unsent: bool) -> EverlyticError:
-    """What an exception of the transport means: before the first byte, that surely nothing was sent."""
-    refused = (
+def _convert_error(error: Exception, *, is_unsent: bool) -> EverlyticError:
+    """Return the error for an exception of the transport; `is_unsent` says that no byte was written."""
+    not_connected = (
         httpx.ConnectError,
         httpx.ConnectTimeout,
         httpx.PoolTimeout,
@@ -256,18 +258,15 @@ def _failure(error: Exception, *, is_unsent: bool) -> EverlyticError:
         httpx.UnsupportedProtocol,
         httpx.LocalProtocolError,
     )
-    if is_unsent or isinstance(error, refused):
-        return Unreachable(f"Everlytic cannot be reached, so nothing was sent: {_name(error)}.")
+    detail = f": {error}".rstrip(".: ")
+    if is_unsent or isinstance(error, not_connected):
+        return Unreachable(f"Everlytic could not be reached, so nothing was sent{detail}.")
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut(f"Everlytic gave no answer in time: {_name(error)}.")
+        return TimedOut(f"Everlytic did not respond in time{detail}.")
     if isinstance(error, httpx.TransportError):
-        return ConnectionLost(f"The connection to Everlytic broke: {_name(error)}.")
-    return UnrecognisedAnswer(f"Everlytic's answer cannot be read: {_name(error)}.")
+        return ConnectionLost(f"The connection to Everlytic broke{detail}.")
+    return UnrecognisedResponse(f"The response of Everlytic could not be read{detail}.")
 
 
-def _name(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip().rstrip(".")
-
-
-def _within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
+def _is_within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:
     return moment is None or ((since is None or moment >= since) and (until is None or moment < until))

@@ -1,25 +1,25 @@
-"""Every way a call to Everlytic can go wrong, sorted by what is then known about its outcome.
+"""The errors of a call to Everlytic, grouped by what is known about its outcome.
 
 ::
 
     EverlyticError
-    ├── NotSent                 the provider surely did not do it          outcome "rejected"
-    │   ├── Unauthorized        401, 403: our credentials
-    │   ├── QuotaUsedUp         402, or 403 or 429 that speak of a quota: later
-    │   ├── InvalidRequest      400, 404, 422 with recognised reasons: our content
-    │   ├── NotFound            404 on anything but a send
-    │   ├── RateLimited         429: later, after ``retry_after``
-    │   ├── Unavailable         503 with Retry-After, 403 from a server in front: later
-    │   └── Unreachable         no connection: nothing left this machine
-    ├── OutcomeUnknown          it may have been done; look before trying again   outcome "unknown"
-    │   ├── TimedOut            no answer in time after the request went out
-    │   ├── ConnectionLost      the connection broke after the request went out
-    │   ├── ProviderBroken      5xx
-    │   └── UnrecognisedAnswer  an answer whose meaning is not known (a 4xx such as 10601, a 2xx without an id)
-    └── MalformedDelivery       a webhook body that cannot be read at all
+    ├── NotSent                   Everlytic certainly did not do it            outcome "rejected"
+    │   ├── Unauthorized          401, 403: our credentials are wrong
+    │   ├── QuotaExceeded         402, or 403 or 429 that mention a quota: retry later
+    │   ├── InvalidRequest        400, 404, 422 with known reasons: our content is wrong
+    │   ├── NotFound              404 on any call but a send
+    │   ├── RateLimited           429: retry after ``retry_after``
+    │   ├── Unavailable           503 with Retry-After, 403 from a firewall: retry later
+    │   └── Unreachable           no connection, so no byte was sent
+    ├── OutcomeUnknown            it may have been done; look it up before a retry   outcome "unknown"
+    │   ├── TimedOut              no response in time after the request was sent
+    │   ├── ConnectionLost        the connection broke after the request was sent
+    │   ├── ServerError           5xx
+    │   └── UnrecognisedResponse  a response with an unknown meaning (a 4xx such as 10601, a 2xx without an id)
+    └── MalformedDelivery         a webhook body that cannot be parsed
 
-``error.outcome`` and ``error.fault`` answer the two questions a caller has. Everlytic has answered 400 and delivered
-the mail all the same, so a 4xx is ``rejected`` only when its reasons are known.
+``error.outcome`` says whether the call may have taken effect, ``error.fault`` who has to fix the cause. Everlytic has
+answered 400 and still delivered the mail, so a 4xx is ``rejected`` only when its reasons are known.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Outcome(StrEnum):
 
 
 class Fault(StrEnum):
-    """Who has to change something before the same call can succeed."""
+    """Who has to fix the cause before the same call can succeed."""
 
     OURS = "ours"
     PROVIDER = "provider"
@@ -44,7 +44,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One complaint of the provider about a request: where it is and what is wrong with it."""
+    """One validation problem of a request: its location and what is wrong."""
 
     location: str
     reason: str
@@ -52,10 +52,10 @@ class Problem:
 
 
 class EverlyticError(Exception):
-    """Base of all errors of this room.
+    """Base of all errors of this package.
 
-    ``status`` is the HTTP status (None when there was no answer), ``code`` the provider's own error code as text,
-    ``problems`` its complaints where it named any.
+    ``status`` is the HTTP status (None without a response), ``code`` the provider's own error code as text,
+    ``problems`` the validation problems that it named.
     """
 
     outcome: ClassVar[Outcome] = Outcome.UNKNOWN
@@ -75,11 +75,11 @@ class EverlyticError(Exception):
         self.code = code
         self.problems = problems
         self.retry_after = retry_after
-        """Seconds the provider asks us to wait; None where it did not say."""
+        """How many seconds the provider asks us to wait; None when it did not say."""
 
 
 class NotSent(EverlyticError):
-    """The provider surely did not do what was asked."""
+    """The provider certainly did not carry out the request."""
 
     outcome = Outcome.REJECTED
     fault = Fault.OURS
@@ -90,60 +90,60 @@ class Unauthorized(NotSent):
 
 
 class InvalidRequest(NotSent):
-    """The provider refused the content for reasons it named; see ``problems``."""
+    """The provider refused the content; ``problems`` has its reasons."""
 
 
 class NotFound(NotSent):
-    """The thing asked for does not exist at the provider."""
+    """The requested object does not exist at the provider."""
 
 
-class QuotaUsedUp(NotSent):
-    """The account may send no more for now; nothing was accepted. ``retry_after`` seconds if the provider said so."""
+class QuotaExceeded(NotSent):
+    """The account's quota is used up; nothing was accepted."""
 
     fault = Fault.PROVIDER
 
 
 class RateLimited(NotSent):
-    """429: too many requests; nothing was accepted. ``retry_after`` seconds if the provider said so."""
+    """429: too many requests; nothing was accepted."""
 
     fault = Fault.PROVIDER
 
 
 class Unavailable(NotSent):
-    """503 with Retry-After, or a page of a server in front: the request was turned away for now."""
+    """503 with Retry-After, or a page of a firewall: the request was not processed."""
 
     fault = Fault.PROVIDER
 
 
 class Unreachable(NotSent):
-    """No connection was made, so the request never left."""
+    """No connection was made, so nothing was sent."""
 
     fault = Fault.NETWORK
 
 
 class OutcomeUnknown(EverlyticError):
-    """The provider may or may not have done it. Never repeat a send on this; look for it first."""
+    """The request may or may not have taken effect. Never retry a send after this error; look it up first."""
 
 
 class TimedOut(OutcomeUnknown):
-    """The request went out and no answer came in time."""
+    """The request was sent and no response arrived in time."""
 
     fault = Fault.NETWORK
 
 
 class ConnectionLost(OutcomeUnknown):
-    """The connection broke after the request, or a part of it, went out."""
+    """The connection broke after the request, or a part of it, was sent."""
 
     fault = Fault.NETWORK
 
 
-class ProviderBroken(OutcomeUnknown):
-    """The provider answered with a server error."""
+class ServerError(OutcomeUnknown):
+    """The provider answered with a 5xx status."""
 
 
-class UnrecognisedAnswer(OutcomeUnknown):
-    """The provider answered something whose meaning is not known."""
+class UnrecognisedResponse(OutcomeUnknown):
+    """The meaning of the provider's response is not known."""
 
 
 class MalformedDelivery(EverlyticError):
-    """A webhook body that is neither JSON nor a form, or holds no event."""
+    """A webhook body that is neither JSON nor a form, or contains no event."""

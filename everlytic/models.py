@@ -1,4 +1,4 @@
-"""The values that travel to and from Everlytic, under our names; the wire's names end here."""
+"""The data models of the Everlytic client, with our field names and the provider's names as aliases."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,16 +16,16 @@ from pydantic import (
 )
 
 MESSAGE_HEADER = "X-SalesMatter-Draft"
-"""The custom header in which ``Mail.message_id`` travels a second time: legacy callbacks and read-backs echo custom
-headers but not the message id."""
+"""The custom header that repeats ``Mail.message_id``, because legacy callbacks and the tenant API return custom headers
+but not the message id."""
 
 T = TypeVar("T")
 
 
-def utc_time(value: object) -> object:
-    """Read a time as the provider may write it: Unix seconds (0 = never), digits, ISO 8601, or ``YYYY-MM-DD hh:mm:ss``.
+def parse_time(value: object) -> object:
+    """Parse a time of the provider: Unix seconds (0 is never), digits, ISO 8601, or ``YYYY-MM-DD hh:mm:ss``.
 
-    A time without a zone is taken as UTC. What is not a time is handed on for pydantic to refuse.
+    A time without a zone is UTC. Other values are returned unchanged, and pydantic then refuses them.
     """
     if isinstance(value, str) and value.strip().lstrip("-").isdigit():
         value = int(value)
@@ -47,12 +47,12 @@ def _from_seconds(value: float) -> datetime | None:
     try:
         return datetime.fromtimestamp(value, UTC) if value else None
     except (OverflowError, OSError):
-        message = "a number of seconds that no calendar has"
+        message = "the number of seconds is out of range"
         raise ValueError(message) from None
 
 
-def header_map(value: object) -> object:
-    """Read custom headers as the provider may write them: an empty list for none, a text or several texts per name."""
+def parse_headers(value: object) -> object:
+    """Parse custom headers of the provider: an empty list for none, and one or several texts per name."""
     if value is None or value in ([], ""):
         return {}
     if isinstance(value, list):
@@ -63,7 +63,7 @@ def header_map(value: object) -> object:
         value = merged
     if isinstance(value, dict):
         return {
-            str(name): [str(one) for one in texts] if isinstance(texts, list | tuple) else [str(texts)]
+            str(name): [str(text) for text in texts] if isinstance(texts, list | tuple) else [str(texts)]
             for name, texts in value.items()
         }
     return value
@@ -74,21 +74,21 @@ def _text(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-"""A text that the provider sometimes writes as a number (ids, codes)."""
+"""A text that the provider sometimes sends as a number (ids, codes)."""
 
-MaybeTime = Annotated[datetime | None, BeforeValidator(utc_time)]
-Headers = Annotated[dict[str, list[str]], BeforeValidator(header_map)]
+OptionalTime = Annotated[datetime | None, BeforeValidator(parse_time)]
+Headers = Annotated[dict[str, list[str]], BeforeValidator(parse_headers)]
 
 
 class Record(BaseModel):
-    """A frozen value; unknown fields of the provider are let through unread."""
+    """A frozen model; unknown fields of the provider are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-def _one_line(value: str) -> str:
+def _require_one_line(value: str) -> str:
     if "\r" in value or "\n" in value:
-        message = "a mail header must be one line; take the line breaks out"
+        message = "a mail header must be one line; remove the line breaks"
         raise ValueError(message)
     return value
 
@@ -101,12 +101,12 @@ class Address(Record):
 
     @field_validator("email", "name")
     @classmethod
-    def _no_line_breaks(cls, value: str | None) -> str | None:
-        return None if value is None else _one_line(value)
+    def _refuse_line_breaks(cls, value: str | None) -> str | None:
+        return None if value is None else _require_one_line(value)
 
     @field_validator("email")
     @classmethod
-    def _has_two_sides(cls, value: str) -> str:
+    def _require_local_part_and_domain(cls, value: str) -> str:
         local, _, domain = value.rpartition("@")
         if not local or not domain:
             message = f"{value!r} is not an email address"
@@ -115,7 +115,7 @@ class Address(Record):
 
 
 class Attachment(Record):
-    """A file that goes with a mail; ``content`` is the raw bytes, ``content_id`` makes it usable from the HTML."""
+    """An attached file; ``content`` is the raw bytes, ``content_id`` lets the HTML refer to it."""
 
     filename: str
     content: bytes = Field(repr=False)
@@ -123,18 +123,18 @@ class Attachment(Record):
 
 
 class Personalisation(Record):
-    """Values for the tags in the body: the same for all recipients, or per recipient address."""
+    """Values for the tags in the body, for all recipients or per recipient address."""
 
     common: dict[str, str] = Field(default_factory=dict)
     unique: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class Mail(Record):
-    """One transactional send of the v1 service.
+    """One transactional mail for the v1 service.
 
-    ``message_id`` is the caller's own id; it travels in ``headers.message_id`` and in the custom header
-    ``MESSAGE_HEADER``. ``group_name`` is the name under which Everlytic sums results. Needs ``html`` or ``text``
-    (or a ``template_id``, whose template then brings subject and sender).
+    ``message_id`` is the caller's own id, sent as ``headers.message_id`` and in the custom header ``MESSAGE_HEADER``.
+    ``group_name`` is the group under which Everlytic sums results. The mail needs ``html`` or ``text``, or a
+    ``template_id``, whose template provides subject and sender.
     """
 
     to: list[Address] = Field(min_length=1)
@@ -157,20 +157,20 @@ class Mail(Record):
 
     @field_validator("subject", "message_id")
     @classmethod
-    def _one_line_text(cls, value: str | None) -> str | None:
-        return None if value is None else _one_line(value)
+    def _refuse_line_breaks(cls, value: str | None) -> str | None:
+        return None if value is None else _require_one_line(value)
 
     @field_validator("custom_headers")
     @classmethod
-    def _one_line_headers(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+    def _refuse_line_breaks_in_headers(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
         for name, texts in value.items():
-            _one_line(name)
+            _require_one_line(name)
             for text in texts:
-                _one_line(text)
+                _require_one_line(text)
         return value
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _require_content(self) -> Self:
         if self.template_id is None:
             missing = [name for name in ("subject", "from_") if getattr(self, name) is None]
             if self.html is None and self.text is None:
@@ -182,18 +182,18 @@ class Mail(Record):
 
 
 class SendResult(Record):
-    """The provider took the mail: one transaction id per recipient in ``to``."""
+    """The accepted mail: one transaction id per recipient in ``to``."""
 
     transaction_ids: tuple[str, ...] = Field(min_length=1)
 
     @property
     def transaction_id(self) -> str:
-        """The id of the first (usually the only) recipient's transaction."""
+        """The transaction id of the first recipient, who is usually the only one."""
         return self.transaction_ids[0]
 
 
 class ProviderEventType(StrEnum):
-    """The eight event types Everlytic documents."""
+    """The eight event types that Everlytic documents."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -206,7 +206,7 @@ class ProviderEventType(StrEnum):
 
 
 class WebhookRegistration(Record):
-    """What we ask Everlytic to call: ``username`` and ``password`` are the Basic credentials it then shows us."""
+    """A webhook to register; Everlytic sends ``username`` and ``password`` as Basic credentials."""
 
     url: str
     event_types: tuple[ProviderEventType, ...] = tuple(ProviderEventType)
@@ -219,7 +219,7 @@ class WebhookRegistration(Record):
 
 
 class Webhook(Record):
-    """A webhook as Everlytic holds it. Its stored password is not kept here."""
+    """A webhook registered at Everlytic, without its password."""
 
     id: Text
     url: str
@@ -230,19 +230,19 @@ class Webhook(Record):
     field_set: str | None = None
 
 
-class Told(Record):
-    """Something Everlytic tells; ``raw`` keeps it word for word beside what we read."""
+class ProviderRecord(Record):
+    """A record that Everlytic returned; ``raw`` is the unparsed record."""
 
     raw: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _keep_raw(cls, value: object) -> object:
+    def _store_raw(cls, value: object) -> object:
         return {**value, "raw": value} if isinstance(value, dict) and "raw" not in value else value
 
 
-class Transaction(Told):
-    """One sent mail as the tenant API reads it back; counters are totals, not unique counts."""
+class Transaction(ProviderRecord):
+    """One sent mail as the tenant API returns it; counters are totals, not unique counts."""
 
     id: Text
     sender: str | None = Field(default=None, alias="send_email_from")
@@ -251,7 +251,7 @@ class Transaction(Told):
     group_id: Text | None = None
     group_name: str | None = Field(default=None, validation_alias=AliasChoices("group_name", "trans_group_name"))
     status: str | None = Field(default=None, alias="send_status")
-    sent_at: MaybeTime = Field(default=None, alias="send_date")
+    sent_at: OptionalTime = Field(default=None, alias="send_date")
     opens: int = 0
     clicks: int = Field(default=0, alias="link_clicks")
     mta_status: str | None = Field(default=None, alias="send_mta_status")
@@ -259,29 +259,29 @@ class Transaction(Told):
     bounce_reason: str | None = None
     subject: str | None = None
 
-    def header(self, name: str) -> str | None:
-        """The first value of a custom header, by name in any case."""
-        return first_header(self.custom_headers, name)
+    def get_header(self, name: str) -> str | None:
+        """Return the first value of a custom header; the name's case does not matter."""
+        return find_header(self.custom_headers, name)
 
     @property
     def message_id(self) -> str | None:
         """The caller's message id, read from ``MESSAGE_HEADER``."""
-        return self.header(MESSAGE_HEADER)
+        return self.get_header(MESSAGE_HEADER)
 
 
-class CallbackEvent(Told):
-    """One event as the tenant API lists it (the legacy callback's fields); its key needs no id (see ``webhooks``)."""
+class CallbackEvent(ProviderRecord):
+    """One event as the tenant API lists it, with the legacy callback's fields; ``webhooks`` derives its key."""
 
     id: Text | None = Field(default=None, alias="event_id")
     type: str = Field(alias="event_type")
-    occurred_at: MaybeTime = Field(default=None, alias="event_date")
+    occurred_at: OptionalTime = Field(default=None, alias="event_date")
     recipient: str | None = Field(default=None, alias="email_to")
     group_name: str | None = None
     custom_headers: Headers = Field(default_factory=dict)
     transaction_id: Text | None = Field(default=None, alias="trans_id")
 
 
-class BulkEmail(Told):
+class BulkEmail(ProviderRecord):
     """One bulk email (campaign) as the tenant API lists it; ``status`` is composing, sending or sent."""
 
     id: Text
@@ -289,15 +289,15 @@ class BulkEmail(Told):
     subject: str | None = None
     from_email: str | None = None
     status: str | None = None
-    created_at: MaybeTime = Field(default=None, alias="date_create")
-    sent_at: MaybeTime = Field(default=None, alias="send_date")
+    created_at: OptionalTime = Field(default=None, alias="date_create")
+    sent_at: OptionalTime = Field(default=None, alias="send_date")
 
 
-class CampaignReport(Told):
+class CampaignReport(ProviderRecord):
     """The overview report of a bulk email.
 
-    No field name of this report is public. The aliases below are ours until an account shows the real ones; they are
-    the one place to change. A figure the provider does not give is None, never 0.
+    The field names of this report are not public. The aliases below are assumptions until an account shows the real
+    names; correct them here. A figure that the provider does not give is None, not 0.
     """
 
     email_id: Text = Field(alias="email_id")
@@ -314,13 +314,13 @@ class CampaignReport(Told):
 
 
 class Page(BaseModel, Generic[T]):
-    """One page of a list and where the next one is (None on the last)."""
+    """One page of a list and the URL of the next page, None on the last."""
 
     items: list[T]
     next_url: str | None = None
 
 
-def first_header(headers: dict[str, list[str]], name: str) -> str | None:
-    """The first value of the header called ``name`` in any case, or None."""
-    wanted = name.lower()
-    return next((texts[0] for key, texts in headers.items() if key.lower() == wanted and texts), None)
+def find_header(headers: dict[str, list[str]], name: str) -> str | None:
+    """Return the first value of a header, or None; the name's case does not matter."""
+    lower_name = name.lower()
+    return next((texts[0] for key, texts in headers.items() if key.lower() == lower_name and texts), None)

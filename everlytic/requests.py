@@ -1,4 +1,4 @@
-"""Our values as Everlytic's HTTP requests, for both hosts, without any I/O."""
+"""Builds the HTTP requests for both Everlytic APIs, without I/O."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from everlytic.models import MESSAGE_HEADER, Address, Mail, WebhookRegistration
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, ready for any transport. The headers hold the credentials, so they are kept out of the repr."""
+    """One HTTP request. The headers contain the credentials, so the repr leaves them out."""
 
     method: str
     url: str
@@ -19,43 +19,43 @@ class Request:
     body: bytes = field(default=b"", repr=False)
 
 
-def basic_authorization(username: str, api_key: str) -> str:
-    """The value of the Authorization header for HTTP Basic."""
+def encode_basic_auth(username: str, api_key: str) -> str:
+    """Return the value of the Authorization header for HTTP Basic."""
     return "Basic " + base64.b64encode(f"{username}:{api_key}".encode()).decode()
 
 
-def _address(address: Address) -> dict[str, str]:
+def _build_address(address: Address) -> dict[str, str]:
     return {"email": address.email} if address.name is None else {"email": address.email, "name": address.name}
 
 
-def _present(**fields: object) -> dict[str, object]:
+def _drop_empty(**fields: object) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
-def mail_body(mail: Mail) -> dict[str, object]:
-    """The v1 ``POST mail`` JSON of a mail."""
+def build_mail_body(mail: Mail) -> dict[str, object]:
+    """Return the JSON of a mail for the v1 ``POST mail``."""
     custom = dict(mail.custom_headers)
     if mail.message_id is not None and not any(name.lower() == MESSAGE_HEADER.lower() for name in custom):
         custom[MESSAGE_HEADER] = [mail.message_id]
-    body = _present(html=mail.html, text=mail.text)
+    body = _drop_empty(html=mail.html, text=mail.text)
     if mail.personalisation is not None:
         body["personalisation_fields"] = {
             "common_fields": mail.personalisation.common,
             "unique_fields": [{address: values} for address, values in mail.personalisation.unique.items()],
         }
     wire = {
-        "headers": _present(
+        "headers": _drop_empty(
             subject=mail.subject,
             message_id=mail.message_id,
-            to=[_address(one) for one in mail.to],
-            cc=[_address(one) for one in mail.cc],
-            bcc=[_address(one) for one in mail.bcc],
+            to=[_build_address(address) for address in mail.to],
+            cc=[_build_address(address) for address in mail.cc],
+            bcc=[_build_address(address) for address in mail.bcc],
             custom_headers=custom,
-            **{"from": None if mail.from_ is None else _address(mail.from_)},
-            reply_to=None if mail.reply_to is None else _address(mail.reply_to),
+            **{"from": None if mail.from_ is None else _build_address(mail.from_)},
+            reply_to=None if mail.reply_to is None else _build_address(mail.reply_to),
         ),
         "body": body,
-        "options": _present(
+        "options": _drop_empty(
             group_name=mail.group_name,
             template_id=mail.template_id,
             track_opens=mail.track_opens,
@@ -64,19 +64,21 @@ def mail_body(mail: Mail) -> dict[str, object]:
     }
     if mail.attachments:
         files = [
-            _present(filename=one.filename, data=base64.b64encode(one.content).decode(), content_id=one.content_id)
-            for one in mail.attachments
+            _drop_empty(
+                filename=file.filename, data=base64.b64encode(file.content).decode(), content_id=file.content_id
+            )
+            for file in mail.attachments
         ]
-        wire["attachments"] = _present(
+        wire["attachments"] = _drop_empty(
             data=files, options=None if mail.track_attachments is None else {"track": mail.track_attachments}
         )
     return {name: part for name, part in wire.items() if part}
 
 
-def webhook_body(registration: WebhookRegistration) -> dict[str, object]:
-    """The v1 ``POST``/``PUT webhooks`` JSON of a registration."""
+def build_webhook_body(registration: WebhookRegistration) -> dict[str, object]:
+    """Return the JSON of a registration for the v1 ``POST`` and ``PUT webhooks``."""
     wire: dict[str, object] = {
-        "event_types": [str(one) for one in registration.event_types],
+        "event_types": [str(event_type) for event_type in registration.event_types],
         "url": registration.url,
         "verb": registration.verb,
         "content_type": registration.content_type,
@@ -92,17 +94,16 @@ def webhook_body(registration: WebhookRegistration) -> dict[str, object]:
     return wire
 
 
-def filter_parameters(**filters: str | Mapping[str, str] | None) -> dict[str, str]:
-    """Query parameters for tenant filters.
+def build_filter_parameters(**filters: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Return the query parameters for filters of the tenant API.
 
-    How the provider spells a filter is not public, so each goes out in both likely spellings, ``x=`` and
-    ``filters[x]=``.
+    The parameter names are not documented, so each filter is sent in both likely forms, ``x=`` and ``filters[x]=``.
     """
     parameters: dict[str, str] = {}
     for name, value in filters.items():
         if value is None:
             continue
-        parts = {"": value} if isinstance(value, str) else {f"[{key}]": one for key, one in value.items()}
+        parts = {"": value} if isinstance(value, str) else {f"[{key}]": text for key, text in value.items()}
         for suffix, text in parts.items():
             parameters[f"{name}{suffix}"] = text
             parameters[f"filters[{name}]{suffix}"] = text
@@ -115,23 +116,23 @@ class RequestBuilder:
 
     def __init__(self, *, transactional_url: str, tenant_url: str, username: str, api_key: str) -> None:
         self._bases = {"v1": transactional_url.rstrip("/"), "tenant": tenant_url.rstrip("/")}
-        self._authorization = basic_authorization(username, api_key)
+        self._authorization = encode_basic_auth(username, api_key)
 
     def __repr__(self) -> str:
         return f"RequestBuilder({self._bases['v1']!r}, {self._bases['tenant']!r})"
 
     def v1(self, method: str, *path: str, body: object = None, query: Mapping[str, object] | None = None) -> Request:
-        """A request to the transactional service; path parts are escaped."""
+        """Build a request to the v1 service; path parts are escaped."""
         return self._request(method, self._url("v1", path, query), body)
 
     def tenant(self, method: str, *path: str, query: Mapping[str, object] | None = None) -> Request:
-        """A request to the tenant API; path parts are escaped."""
+        """Build a request to the tenant API; path parts are escaped."""
         return self._request(method, self._url("tenant", path, query), None)
 
     def follow(self, host: str, href: str) -> Request:
-        """A GET of the link ``href`` on ``host`` ("v1" or "tenant").
+        """Build a GET of the link ``href`` on ``host`` ("v1" or "tenant").
 
-        Only its path and query are used: the credentials never go to an origin that a response body names.
+        Only the link's path and query are used, so that a response cannot send the credentials to another origin.
         """
         origin, target = urlsplit(self._bases[host]), urlsplit(href)
         url = target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment="").geturl()

@@ -1,4 +1,4 @@
-"""The body of a pushed request as JSON objects, whatever it says it is: JSON or a form, plain, zipped or in parts."""
+"""Parses the body of a webhook request into JSON objects: JSON or a form, plain, gzipped or multipart."""
 
 import codecs
 import json
@@ -10,59 +10,60 @@ from urllib.parse import parse_qsl
 
 from domain.bounded_json import MAX_DEPTH as MAX_FORM_DEPTH
 from domain.bounded_json import JsonLimitExceeded, parse_json, require_json_limits
-from domain.bounded_mime import PartsNestTooDeep, parse_message
+from domain.bounded_mime import MimeLimitExceeded, parse_message
 from everlytic.errors import MalformedDelivery
 from everlytic.protocol import MAX_DEPTH
 
-MOST_BYTES = 50 * 1024 * 1024
-"""Of a body that was zipped."""
-_ZIPPED = b"\x1f\x8b"
+MAX_UNZIPPED_BYTES = 50 * 1024 * 1024
+"""The maximum size of a gzipped body after unzipping."""
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_payloads(body: bytes, content_type: str) -> list[dict[str, Any]]:
-    """The JSON objects of a body. A body that says it is a form but is JSON is read as JSON, and the reverse.
+def parse_payloads(body: bytes, content_type: str) -> list[dict[str, Any]]:
+    """Return the JSON objects of a body; a wrong content type (JSON declared as form, or the reverse) is tolerated.
 
     Raises MalformedDelivery.
     """
     if not body.strip():
         raise MalformedDelivery("The webhook body is empty.")
-    said = Message()
-    said["Content-Type"] = re.sub(r"[^ -~]", " ", content_type)
-    body = _unzipped(body)
-    if said.get_content_maintype() == "multipart":
-        value = _from_pairs(_parts(body, said))
-        found = [value] if isinstance(value, dict) else []
+    declared = Message()
+    declared["Content-Type"] = re.sub(r"[^ -~]", " ", content_type)
+    body = _unzip(body)
+    if declared.get_content_maintype() == "multipart":
+        value = _parse_pairs(_extract_parts(body, declared))
+        objects = [value] if isinstance(value, dict) else []
     else:
-        found = _objects(_text(body, said.get_content_charset()), is_form="form-urlencoded" in content_type.lower())
-    if not found:
+        text = _decode(body, declared.get_content_charset())
+        objects = _parse_objects(text, is_form="form-urlencoded" in content_type.lower())
+    if not objects:
         _require_limits(body)
         raise MalformedDelivery("The webhook body is neither a JSON object nor a form with an event.")
-    return found
+    return objects
 
 
 def _require_limits(body: bytes) -> None:
-    """Raise MalformedDelivery with the limit that a body is beyond, if that is why it cannot be read."""
+    """Raise MalformedDelivery with the exceeded limit, if that is why the body cannot be parsed."""
     try:
-        require_json_limits(_text(body, None), max_depth=MAX_DEPTH)
+        require_json_limits(_decode(body, None), max_depth=MAX_DEPTH)
     except JsonLimitExceeded as error:
         raise MalformedDelivery(f"The webhook body {error}.") from error
 
 
-def _unzipped(body: bytes) -> bytes:
-    if not body.startswith(_ZIPPED):
+def _unzip(body: bytes) -> bytes:
+    if not body.startswith(_GZIP_MAGIC):
         return body
     unzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        plain = unzip.decompress(body, MOST_BYTES)
+        plain = unzip.decompress(body, MAX_UNZIPPED_BYTES)
     except zlib.error as error:
-        raise MalformedDelivery("The webhook body is zipped, and broken.") from error
+        raise MalformedDelivery("The gzipped webhook body is corrupt.") from error
     if not unzip.eof:
-        raise MalformedDelivery(f"The webhook body is zipped, and cut off or larger than {MOST_BYTES} bytes.")
+        raise MalformedDelivery(f"The gzipped webhook body is truncated, or larger than {MAX_UNZIPPED_BYTES} bytes.")
     return plain
 
 
-def _text(body: bytes, charset: str | None) -> str:
-    """The body as text: as it says, else as JSON may be encoded; what cannot be read so is taken byte by byte."""
+def _decode(body: bytes, charset: str | None) -> str:
+    """Decode with the declared charset, else the detected JSON encoding, else Latin-1, which accepts any bytes."""
     for encoding in (charset, json.detect_encoding(body)):
         try:
             name = codecs.lookup(encoding or "").name
@@ -76,45 +77,45 @@ def _text(body: bytes, charset: str | None) -> str:
 _ENCODINGS = ("ascii", "cp12", "iso8859", "utf-8", "utf-16", "utf-32")
 
 
-def _objects(text: str, *, is_form: bool) -> list[dict[str, Any]]:
-    for read in (_from_form, from_json) if is_form else (from_json, _from_form):
-        value = read(text)
-        found = value if isinstance(value, list) else [value]
-        objects = [one for one in found if isinstance(one, dict) and one]
+def _parse_objects(text: str, *, is_form: bool) -> list[dict[str, Any]]:
+    for parse in (_parse_form, _try_parse_json) if is_form else (_try_parse_json, _parse_form):
+        value = parse(text)
+        items = value if isinstance(value, list) else [value]
+        objects = [item for item in items if isinstance(item, dict) and item]
         if objects:
             return objects
     return []
 
 
-def from_json(text: str) -> object:
-    """The value of a JSON text; None where it cannot be read."""
+def _try_parse_json(text: str) -> object:
+    """Return the value of a JSON text, or None when it cannot be parsed."""
     try:
         return parse_json(text, max_depth=MAX_DEPTH)
     except ValueError:
         return None
 
 
-def _parts(body: bytes, said: Message) -> list[tuple[str, str]]:
-    """The named parts of a multipart form."""
-    head = f"Content-Type: {said['Content-Type']}\r\n\r\n".encode()
+def _extract_parts(body: bytes, declared: Message) -> list[tuple[str, str]]:
+    """Return the named parts of a multipart form."""
+    head = f"Content-Type: {declared['Content-Type']}\r\n\r\n".encode()
     pairs = []
     try:
         message = parse_message(head + body)
-    except PartsNestTooDeep as error:
+    except MimeLimitExceeded as error:
         raise MalformedDelivery(f"The webhook body {error}.") from error
     for part in message.walk():
         name, content = part.get_param("name", header="content-disposition"), part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
-            pairs.append((name, _text(content, part.get_content_charset())))
+            pairs.append((name, _decode(content, part.get_content_charset())))
     return pairs
 
 
-def _from_form(text: str) -> object:
-    return _from_pairs(parse_qsl(text, keep_blank_values=True))
+def _parse_form(text: str) -> object:
+    return _parse_pairs(parse_qsl(text, keep_blank_values=True))
 
 
-def _from_pairs(pairs: list[tuple[str, str]]) -> object:
-    """A form: JSON in the field ``event`` (or ``payload``, ``data``), or PHP's bracket names (``event[trans_id]=``)."""
+def _parse_pairs(pairs: list[tuple[str, str]]) -> object:
+    """Parse a form with JSON in ``event``, ``payload`` or ``data``, or with PHP brackets (``event[trans_id]=``)."""
     if not pairs or any(name.lstrip().startswith(("{", "[")) for name, _ in pairs):
         return None
     tree: dict[str, Any] = {}
@@ -122,12 +123,12 @@ def _from_pairs(pairs: list[tuple[str, str]]) -> object:
         path = [part for part in re.split(r"[\[\]]+", name) if part]
         if len(path) > MAX_FORM_DEPTH:
             raise MalformedDelivery(f"The webhook body nests deeper than {MAX_FORM_DEPTH} levels.")
-        _plant(tree, path, text_value)
-    value = _listed(tree)
+        _insert(tree, path, text_value)
+    value = _restore_lists(tree)
     if not isinstance(value, dict):
         return None
     for name in ("event", "payload", "data"):
-        inner = from_json(value[name]) if isinstance(value.get(name), str) else None
+        inner = _try_parse_json(value[name]) if isinstance(value.get(name), str) else None
         if isinstance(inner, dict) and ("event" in inner or "data" in inner):
             return inner
         if isinstance(inner, dict | list):
@@ -135,10 +136,10 @@ def _from_pairs(pairs: list[tuple[str, str]]) -> object:
     return value if isinstance(value.get("event"), dict | list) or "data" in value or "event_type" in value else None
 
 
-_LONGEST_INDEX = 10
+_MAX_INDEX_LENGTH = 10
 
 
-def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
+def _insert(tree: dict[str, Any], path: list[str], value: str) -> None:
     for part in path[:-1]:
         inner = tree.setdefault(part, {})
         if not isinstance(inner, dict):
@@ -148,11 +149,11 @@ def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
         tree[path[-1]] = value
 
 
-def _listed(node: object) -> object:
-    """Turn objects whose names are 0, 1, 2 … back into lists."""
+def _restore_lists(node: object) -> object:
+    """Convert objects with the names 0, 1, 2 … into lists."""
     if not isinstance(node, dict):
         return node
-    inner = {name: _listed(one) for name, one in node.items()}
-    if inner and all(name.isascii() and name.isdigit() and len(name) < _LONGEST_INDEX for name in inner):
+    inner = {name: _restore_lists(child) for name, child in node.items()}
+    if inner and all(name.isascii() and name.isdigit() and len(name) < _MAX_INDEX_LENGTH for name in inner):
         return [inner[name] for name in sorted(inner, key=int)]
     return inner

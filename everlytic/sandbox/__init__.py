@@ -1,5 +1,6 @@
-"""A separate process that speaks Everlytic's wire, with people in it who open, click, bounce, reply and unsubscribe.
+"""A local Everlytic simulator that runs as a separate process.
 
-``python -m everlytic.sandbox --list-switches`` prints every assumption that can be turned and every fault that can be
-asked for; both tables are data in ``scenarios.py``.
+It speaks Everlytic's HTTP APIs and simulates recipients who open, click, bounce, reply and unsubscribe.
+``python -m everlytic.sandbox --list-switches`` prints every switchable assumption and every fault; both tables are data
+in ``scenarios.py``.
 """

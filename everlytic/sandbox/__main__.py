@@ -1,4 +1,4 @@
-"""Starts the sandbox: ``python -m everlytic.sandbox``; prints one JSON line ``{"url": …}`` when it is ready."""
+"""Starts the sandbox with ``python -m everlytic.sandbox``; prints one JSON line ``{"url": …}`` when it is ready."""
 
 import argparse
 import asyncio
@@ -15,26 +15,26 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from everlytic.sandbox.app import create_app
 from everlytic.sandbox.clock import Clock
-from everlytic.sandbox.scenarios import Behaviour, Scenario, listing, parse_switch
+from everlytic.sandbox.scenarios import Behaviour, Scenario, format_listing, parse_switch
 
 
-def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="everlytic.sandbox", description="An Everlytic that nobody has to pay for.")
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="everlytic.sandbox", description="A local Everlytic simulator.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free port")
     parser.add_argument("--clock", help="<real epoch seconds>,<virtual ISO instant with offset>,<speed>")
-    parser.add_argument("--start", metavar="INSTANT", help="where the clock begins that the control plane may advance")
-    parser.add_argument("--seed", type=int, default=0, help="people and faults repeat exactly for the same seed")
+    parser.add_argument("--start", metavar="INSTANT", help="start time of a clock that the control plane can advance")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same recipients and faults")
     parser.add_argument("--scenario", action="append", default=[], metavar="NAME[=PROBABILITY][@ROUTE,…]")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--inbound-url", help="where replies go; {username} is filled in")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end when the starting process is gone")
-    parser.add_argument("--list-switches", action="store_true", help="print all switches and scenarios, and end")
+    parser.add_argument("--inbound-url", help="URL for replies; {username} is replaced")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="exit when the parent process has ended")
+    parser.add_argument("--list-switches", action="store_true", help="print all switches and scenarios, and exit")
     return parser
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and lets go of callers it keeps waiting when it ends."""
+    """Prints its URL when it is ready, and ends delayed responses on shutdown."""
 
     def __init__(self, config: uvicorn.Config, url: str, closing: asyncio.Event) -> None:
         super().__init__(config)
@@ -51,8 +51,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _protocol(transports: dict[tuple[str, int], asyncio.BaseTransport]) -> type[Any]:
-    """The HTTP protocol of uvicorn, which also notes the transport of each client so that a fault can reset it."""
+def _build_protocol(transports: dict[tuple[str, int], asyncio.BaseTransport]) -> type[Any]:
+    """Return uvicorn's HTTP protocol, which also records each client's transport so that a fault can reset it."""
     base: Any = AutoHTTPProtocol
 
     class Protocol(base):  # type: ignore[misc] # the base is chosen by uvicorn at import
@@ -68,8 +68,8 @@ def _protocol(transports: dict[tuple[str, int], asyncio.BaseTransport]) -> type[
     return Protocol
 
 
-def _end_with_stdin() -> None:
-    """Send this process SIGTERM once whoever started it closes our standard input."""
+def _exit_with_stdin() -> None:
+    """Send this process SIGTERM when the parent process closes its standard input."""
 
     def wait() -> None:
         while os.read(0, 4096):
@@ -80,42 +80,43 @@ def _end_with_stdin() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT; 2 with one sentence for a bad argument or a taken port."""
-    chosen = _arguments().parse_args(arguments)
-    if chosen.list_switches:
-        sys.stdout.write(listing() + "\n")
+    """Run until SIGTERM or SIGINT; return 2, after one sentence, for an invalid argument or a port in use."""
+    options = _build_parser().parse_args(arguments)
+    if options.list_switches:
+        sys.stdout.write(format_listing() + "\n")
         return 0
     try:
-        clock = Clock.starting(chosen.start) if chosen.start else Clock.parse(chosen.clock)
-        scenarios = [Scenario.parse(text) for text in chosen.scenario]
-        switches = dict(parse_switch(text) for text in chosen.switch)
-        listener = socket.create_server((chosen.host, chosen.port), backlog=1024)
+        clock = Clock.start_at(options.start) if options.start else Clock.parse(options.clock)
+        scenarios = [Scenario.parse(text) for text in options.scenario]
+        switches = dict(parse_switch(text) for text in options.switch)
+        listener = socket.create_server((options.host, options.port), backlog=1024)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except OSError as error:
         sys.stderr.write(
-            f"The sandbox cannot listen on {chosen.host}:{chosen.port}: {error.strerror}. Use another --port.\n"
+            f"The sandbox cannot listen on {options.host}:{options.port}: {error.strerror}. Use another --port.\n"
         )
         return 2
-    app = create_app(clock, Behaviour(chosen.seed, switches, {one.fault: one for one in scenarios}), chosen.inbound_url)
+    behaviour = Behaviour(options.seed, switches, {scenario.fault: scenario for scenario in scenarios})
+    app = create_app(clock, behaviour, options.inbound_url)
     transports: dict[tuple[str, int], asyncio.BaseTransport] = {}
     app.state.transports = transports
     config = uvicorn.Config(
         app,
-        http=_protocol(transports),
+        http=_build_protocol(transports),
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=1,
         timeout_keep_alive=75,
     )
-    url = f"http://{chosen.host}:{listener.getsockname()[1]}"
-    # uvicorn raises the signal again when it is done; ended on request is not a failure.
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: None)
-    if chosen.until_stdin_closes:
-        _end_with_stdin()
-    _Server(config, url, app.state.world.closing).run(sockets=[listener])
+    url = f"http://{options.host}:{listener.getsockname()[1]}"
+    # uvicorn raises the signal again at the end. Ignore it, because a requested shutdown is not a failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    if options.until_stdin_closes:
+        _exit_with_stdin()
+    _Server(config, url, app.state.simulation.closing).run(sockets=[listener])
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as one application: both hosts of Everlytic and the control plane under one origin."""
+"""Builds the sandbox application: both Everlytic APIs and the control plane under one origin."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,37 +6,37 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 
 from everlytic.sandbox import bulk, control, tenant, v1
+from everlytic.sandbox.access import RequestRejected
 from everlytic.sandbox.clock import Clock
-from everlytic.sandbox.gate import Refusal
 from everlytic.sandbox.scenarios import Behaviour
-from everlytic.sandbox.world import World
+from everlytic.sandbox.simulation import Simulation
 
 
 def create_app(clock: Clock, behaviour: Behaviour, inbound_url: str | None = None) -> FastAPI:
     """Build the application.
 
-    ``behaviour`` holds for everyone; ``inbound_url`` (``{username}`` is filled in) is where replies go by default.
+    ``behaviour`` applies to all usernames. ``inbound_url`` is the default URL for replies (``{username}`` is replaced).
     Connection resets need the server of ``__main__``.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.world.postman.start()
+        app.state.simulation.dispatcher.start()
         yield
-        app.state.world.agenda.stop()
-        await app.state.world.postman.stop()
+        app.state.simulation.scheduler.stop()
+        await app.state.simulation.dispatcher.stop()
 
     app = FastAPI(title="Everlytic sandbox", openapi_url=None, lifespan=lifespan)
-    app.state.world = World(clock, behaviour, inbound_url)
-    app.state.known = {}
+    app.state.simulation = Simulation(clock, behaviour, inbound_url)
+    app.state.usernames_by_header = {}
     app.state.transports = {}
-    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestRejected, _on_rejected)
     app.add_route(f"{v1.PREFIX}/mail", v1.send_mail, methods=["POST"])
     for router in (v1.router, tenant.router, bulk.router, control.router):
         app.include_router(router)
     return app
 
 
-async def _refused(request: Request, refusal: Exception) -> Response:  # noqa: ARG001 - the handler's signature
-    assert isinstance(refusal, Refusal)
-    return refusal.response
+async def _on_rejected(request: Request, rejection: Exception) -> Response:  # noqa: ARG001 - the handler's signature
+    assert isinstance(rejection, RequestRejected)
+    return rejection.response

@@ -1,4 +1,4 @@
-"""What a mailbox provider does for a recipient: replies as raw MIME, and the one-click unsubscribe POST."""
+"""Simulates the recipient's mailbox provider: replies as raw MIME, and the one-click unsubscribe POST."""
 
 import re
 from datetime import UTC, datetime
@@ -6,10 +6,10 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 
-from everlytic.sandbox.scenarios import chance
+from everlytic.sandbox.scenarios import seeded_random
 from everlytic.sandbox.state import CapturedMail
 
-TEXTS: dict[str, tuple[str, ...]] = {
+REPLY_TEXTS: dict[str, tuple[str, ...]] = {
     "interested": (
         "Hi,\n\nThanks for reaching out. This looks interesting, could we set up a call next week?",
         "Sounds good. Can you send me pricing and a time for a short demo?",
@@ -37,46 +37,46 @@ TEXTS: dict[str, tuple[str, ...]] = {
 }
 
 HTML_SHARE = 0.5
-"""Share of replies that carry an HTML part too."""
+"""The share of replies with an HTML part."""
 
 _LINK = re.compile(r"""href\s*=\s*["'](https?://[^"']+)["']""", re.IGNORECASE)
 
 
-def links_in(html: str) -> list[str]:
-    """The web links of an HTML body, in order, without repeats."""
+def extract_links(html: str) -> list[str]:
+    """Return the web links of an HTML body in order, without duplicates."""
     return list(dict.fromkeys(link.replace("&amp;", "&") for link in _LINK.findall(html)))
 
 
-def one_click_url(mail: CapturedMail) -> str | None:
-    """The address a one-click unsubscribe (RFC 8058) is posted to; plain http only, so nothing leaves for the world."""
-    if "one-click" not in (mail.header("List-Unsubscribe-Post") or "").lower():
+def find_one_click_url(mail: CapturedMail) -> str | None:
+    """Return the URL of the one-click unsubscribe (RFC 8058); only plain http, so that no public host is called."""
+    if "one-click" not in (mail.get_header("List-Unsubscribe-Post") or "").lower():
         return None
-    found = re.search(r"<(http://[^>]+)>", mail.header("List-Unsubscribe") or "")
-    return found[1] if found else None
+    match = re.search(r"<(http://[^>]+)>", mail.get_header("List-Unsubscribe") or "")
+    return match[1] if match else None
 
 
-def reply(mail: CapturedMail, kind: str, occurred_at: float, *, reply_id: str, text: str | None = None) -> bytes:
-    """The recipient's answer to ``mail`` as RFC 5322 bytes; ``text`` replaces the words of its kind."""
+def build_reply(mail: CapturedMail, kind: str, occurred_at: float, *, reply_id: str, text: str | None = None) -> bytes:
+    """Return the recipient's reply to ``mail`` as RFC 5322 bytes; ``text`` replaces the standard text of its kind."""
     domain = mail.recipient.rpartition("@")[2] or "sandbox.everlytic"
-    options = TEXTS.get(kind, TEXTS["question"])
-    words = text if text is not None else options[int(chance(reply_id) * len(options))]
-    automatic = kind == "out_of_office"
+    options = REPLY_TEXTS.get(kind, REPLY_TEXTS["question"])
+    body = text if text is not None else options[int(seeded_random(reply_id) * len(options))]
+    is_automatic = kind == "out_of_office"
     message = EmailMessage(policy=SMTP)
     message["From"] = formataddr((mail.recipient_name, mail.recipient))
     message["To"] = mail.reply_to
-    message["Subject"] = f"Automatic reply: {mail.subject}" if automatic else f"Re: {mail.subject}"
+    message["Subject"] = f"Automatic reply: {mail.subject}" if is_automatic else f"Re: {mail.subject}"
     message["Date"] = format_datetime(datetime.fromtimestamp(occurred_at, UTC))
     message["Message-ID"] = f"<{reply_id}@{domain}>"
     message["In-Reply-To"] = mail.rfc_message_id
     message["References"] = mail.rfc_message_id
-    if automatic:
+    if is_automatic:
         message["Auto-Submitted"] = "auto-replied"
         message["X-Auto-Response-Suppress"] = "All"
-        message.set_content(words + "\n")
+        message.set_content(body + "\n")
         return message.as_bytes()
     quoted = "".join(f"> {line}\n" for line in (mail.text or mail.subject).splitlines()[:20])
     signature = f"\n\n{mail.recipient_name or mail.recipient.partition('@')[0]}\n"
-    message.set_content(f"{words}{signature}\nOn {message['Date']} {mail.sender} wrote:\n{quoted}")
-    if chance(reply_id, "html") < HTML_SHARE:
-        message.add_alternative(f"<p>{words}</p><blockquote>{mail.subject}</blockquote>", subtype="html")
+    message.set_content(f"{body}{signature}\nOn {message['Date']} {mail.sender} wrote:\n{quoted}")
+    if seeded_random(reply_id, "html") < HTML_SHARE:
+        message.add_alternative(f"<p>{body}</p><blockquote>{mail.subject}</blockquote>", subtype="html")
     return message.as_bytes()

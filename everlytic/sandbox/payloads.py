@@ -1,17 +1,17 @@
-"""Events in the shapes Everlytic pushes and lists: the standard and legacy field sets, JSON and form."""
+"""Builds events as Everlytic sends and lists them: the standard and legacy field sets, as JSON and as forms."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from everlytic.sandbox.clock import iso
+from everlytic.sandbox.clock import format_iso
 from everlytic.sandbox.scenarios import Behaviour
 from everlytic.sandbox.state import Event
 
-_PAST = {"open": "opened", "click": "clicked", "bounce": "bounced"}
-_HIDDEN = frozenset({"machine", "reply_kind"})
-_BY_SWITCH = {
+_LEGACY_NAMES = {"open": "opened", "click": "clicked", "bounce": "bounced"}
+_INTERNAL_FIELDS = frozenset({"machine", "reply_kind"})
+_SWITCH_BY_FIELD = {
     "bounce_type": "standard_bounce_details",
     "bounce_reason": "standard_bounce_details",
     "link_url": "standard_link_url",
@@ -20,28 +20,28 @@ _BY_SWITCH = {
 }
 
 
-def _standard_time(moment: float, how: object) -> object:
-    if how == "unix":
+def _format_standard_time(moment: float, time_format: object) -> object:
+    if time_format == "unix":
         return int(moment)
-    return iso(moment).replace("Z", "+00:00") if how == "offset" else iso(moment)
+    return format_iso(moment).replace("Z", "+00:00") if time_format == "offset" else format_iso(moment)
 
 
-def _legacy_time(moment: float, how: object) -> object:
-    if how == "unix":
+def _format_legacy_time(moment: float, time_format: object) -> object:
+    if time_format == "unix":
         return int(moment)
-    return iso(moment) if how == "iso" else iso(moment).replace("T", " ").removesuffix("Z")
+    return format_iso(moment) if time_format == "iso" else format_iso(moment).replace("T", " ").removesuffix("Z")
 
 
-def standard_record(event: Event, behaviour: Behaviour) -> dict[str, Any]:
-    """One entry of the standard payload's ``data``."""
-    mail, clock = event.mail, behaviour.value("timestamp_format")
+def build_standard_record(event: Event, behaviour: Behaviour) -> dict[str, Any]:
+    """Return one entry of the standard payload's ``data``."""
+    mail, time_format = event.mail, behaviour.get("timestamp_format")
     record: dict[str, Any] = {
         "transaction": {
             "id": mail.transaction_id,
-            "message_id": mail.message_id if behaviour.on("message_id_echoed") else mail.rfc_message_id.strip("<>"),
+            "message_id": mail.message_id if behaviour.is_on("message_id_echoed") else mail.rfc_message_id.strip("<>"),
             "method": mail.method,
             "group": {"id": f"g-{mail.group_id}", "name": mail.group},
-            "sent_timestamp": _standard_time(mail.accepted_at, clock),
+            "sent_timestamp": _format_standard_time(mail.accepted_at, time_format),
             "subject": mail.subject,
             "message_size_bytes": mail.size,
         },
@@ -50,72 +50,72 @@ def standard_record(event: Event, behaviour: Behaviour) -> dict[str, Any]:
     record |= {
         name: value
         for name, value in event.data.items()
-        if name not in _HIDDEN and (name not in _BY_SWITCH or behaviour.on(_BY_SWITCH[name]))
+        if name not in _INTERNAL_FIELDS and (name not in _SWITCH_BY_FIELD or behaviour.is_on(_SWITCH_BY_FIELD[name]))
     }
-    if behaviour.on("standard_custom_headers"):
+    if behaviour.is_on("standard_custom_headers"):
         record["custom_headers"] = mail.custom_headers
-    if behaviour.on("unknown_fields"):
+    if behaviour.is_on("unknown_fields"):
         record["x_future"] = {"nested": [1, None, "what"]}
     return record
 
 
-def standard_payload(events: Sequence[Event], behaviour: Behaviour, type_: str | None = None) -> dict[str, Any]:
-    """A standard delivery. Several records carry an id and a time of their own; the outer ones are the first's."""
-    first, clock = events[0], behaviour.value("timestamp_format")
-    records = [standard_record(event, behaviour) for event in events]
+def build_standard_payload(events: Sequence[Event], behaviour: Behaviour, type_: str | None = None) -> dict[str, Any]:
+    """Return a standard payload; several records have their own id and time, and the outer ones are the first's."""
+    first, time_format = events[0], behaviour.get("timestamp_format")
+    records = [build_standard_record(event, behaviour) for event in events]
     if len(events) > 1:
         for event, record in zip(events, records, strict=True):
             record["id"] = event.id
-            record["timestamp"] = _standard_time(event.occurred_at, clock)
-    timestamp = _standard_time(first.occurred_at, clock)
+            record["timestamp"] = _format_standard_time(event.occurred_at, time_format)
+    timestamp = _format_standard_time(first.occurred_at, time_format)
     return {"id": first.id, "type": type_ or first.type, "timestamp": timestamp, "data": records}
 
 
-def legacy_record(event: Event, behaviour: Behaviour, *, polled: bool = False) -> dict[str, Any]:
-    """One event in the legacy field set; ``polled`` for the list of callback events."""
+def build_legacy_record(event: Event, behaviour: Behaviour, *, polled: bool = False) -> dict[str, Any]:
+    """Return one event in the legacy field set; ``polled`` is for the list of callback events."""
     mail = event.mail
-    short = behaviour.value("legacy_type_names") == "short"
-    shared = not polled or behaviour.on("callback_ids_shared")
+    uses_short_names = behaviour.get("legacy_type_names") == "short"
+    shares_ids = not polled or behaviour.is_on("callback_ids_shared")
     return {
-        "event_id": event.id if shared else event.id.replace("-", "")[:24],
-        "event_date": _legacy_time(event.occurred_at, behaviour.value("legacy_event_date")),
-        "event_type": event.type if short else _PAST.get(event.type, event.type),
+        "event_id": event.id if shares_ids else event.id.replace("-", "")[:24],
+        "event_date": _format_legacy_time(event.occurred_at, behaviour.get("legacy_event_date")),
+        "event_type": event.type if uses_short_names else _LEGACY_NAMES.get(event.type, event.type),
         "email_to": mail.recipient,
         "group_name": mail.group,
         "custom_headers": mail.custom_headers or [],
         "trans_id": mail.legacy_id,
-        **{name: value for name, value in event.data.items() if name not in _HIDDEN},
+        **{name: value for name, value in event.data.items() if name not in _INTERNAL_FIELDS},
     }
 
 
-def render(
+def render_delivery(
     events: Sequence[Event], registration: dict[str, Any], behaviour: Behaviour, type_: str | None = None
 ) -> tuple[str, bytes]:
-    """Content type and body of one delivery, as its webhook was registered."""
+    """Return content type and body of one delivery, as registered for its webhook."""
     if registration.get("field_set") == "legacy":
-        records = [legacy_record(event, behaviour) for event in events]
+        records = [build_legacy_record(event, behaviour) for event in events]
         for event, record in zip(events, records, strict=True):
             if event.type == "sent" and (registration.get("settings") or {}).get("include_html"):
                 record["html"] = event.mail.html
             record["event_type"] = type_ or record["event_type"]
         payload: dict[str, Any] = {"event": records[0] if len(records) == 1 else records}
     else:
-        payload = standard_payload(events, behaviour, type_)
+        payload = build_standard_payload(events, behaviour, type_)
     if registration.get("content_type") != "application/x-www-form-urlencoded":
         return "application/json", json.dumps(payload).encode()
-    if behaviour.value("form_style") == "brackets":
-        pairs = [pair for name, value in payload.items() for pair in _brackets(name, value)]
+    if behaviour.get("form_style") == "brackets":
+        pairs = [pair for name, value in payload.items() for pair in _flatten_to_brackets(name, value)]
     else:
         pairs = [("event", json.dumps(payload.get("event", payload)))]
     return "application/x-www-form-urlencoded", urlencode(pairs).encode()
 
 
-def _brackets(name: str, value: object) -> list[tuple[str, str]]:
-    """Nested values the way PHP writes them in a form."""
+def _flatten_to_brackets(name: str, value: object) -> list[tuple[str, str]]:
+    """Return nested values as form fields with PHP bracket names."""
     if isinstance(value, dict):
-        inner = list(value.items())
+        children = list(value.items())
     elif isinstance(value, list):
-        inner = list(enumerate(value))
+        children = list(enumerate(value))
     else:
         return [(name, "" if value is None else str(value))]
-    return [pair for key, one in inner for pair in _brackets(f"{name}[{key}]", one)]
+    return [pair for key, child in children for pair in _flatten_to_brackets(f"{name}[{key}]", child)]

@@ -1,4 +1,4 @@
-"""The ledger: what each username (tenant) sent, what truly happened to it, and what of that was told."""
+"""The data of each username (tenant): its mails, their events, and which events were delivered."""
 
 import bisect
 import uuid
@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from everlytic.models import find_header
 from everlytic.sandbox.scenarios import Behaviour
 
 
 @dataclass(slots=True)
 class Event:
-    """Something that happened to a mail. Virtual times; ``delivered_at`` is when it was told with a 2xx, or None."""
+    """One event of a mail, with virtual times; ``delivered_at`` is the time of the 2xx response, or None."""
 
     type: str
     occurred_at: float
@@ -23,7 +24,7 @@ class Event:
 
 @dataclass(slots=True)
 class CapturedMail:
-    """One accepted mail to one recipient, with all that was asked for it."""
+    """One accepted mail to one recipient."""
 
     number: int
     transaction_id: str
@@ -50,32 +51,31 @@ class CapturedMail:
     clicks: int = 0
     events: list[Event] = field(default_factory=list)
 
-    def header(self, name: str) -> str | None:
-        """The first value of a custom header, by name in any case."""
-        wanted = name.lower()
-        return next((texts[0] for key, texts in self.custom_headers.items() if key.lower() == wanted and texts), None)
+    def get_header(self, name: str) -> str | None:
+        """Return the first value of a custom header; the name's case does not matter."""
+        return find_header(self.custom_headers, name)
 
     @property
     def size(self) -> int:
-        """Bytes of the bodies, about."""
+        """The approximate size of the bodies in bytes."""
         return len(self.html) + len(self.text)
 
 
 @dataclass(slots=True)
-class Hook:
-    """A registered webhook, as registered."""
+class RegisteredWebhook:
+    """A registered webhook."""
 
     id: str
     registration: dict[str, Any]
     status: str = "enabled"
 
-    def shown(self) -> dict[str, Any]:
-        """The object the API answers, stored password included, as Everlytic does."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the object for API responses; like Everlytic, it includes the password."""
         return {"id": self.id, "status": self.status, **self.registration}
 
 
 @dataclass(slots=True)
-class Bulk:
+class BulkEmail:
     """A bulk email; ``sent_at`` is virtual, None while composing."""
 
     id: int
@@ -86,11 +86,11 @@ class Bulk:
 
 @dataclass(slots=True)
 class Tenant:
-    """Everything of one username."""
+    """The data of one username."""
 
     username: str
     behaviour: Behaviour
-    hooks: dict[str, Hook] = field(default_factory=dict)
+    webhooks: dict[str, RegisteredWebhook] = field(default_factory=dict)
     mails: list[CapturedMail] = field(default_factory=list)
     by_id: dict[str, CapturedMail] = field(default_factory=dict)
     by_header: dict[tuple[str, str], list[CapturedMail]] = field(default_factory=lambda: defaultdict(list))
@@ -98,20 +98,20 @@ class Tenant:
     message_ids: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     groups: dict[str, int] = field(default_factory=dict)
-    numbers: Counter[str] = field(default_factory=Counter)
+    mail_counts: Counter[str] = field(default_factory=Counter)
     opted_out: set[str] = field(default_factory=set)
-    tries: Counter[str] = field(default_factory=Counter)
-    bulks: dict[int, Bulk] = field(default_factory=dict)
+    request_counts: Counter[str] = field(default_factory=Counter)
+    bulk_emails: dict[int, BulkEmail] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     inbound: dict[str, Any] | None = None
-    pending_people: int = 0
-    gone: bool = False
-    """Whether it was reset; what was planned for it then comes to nothing."""
-    held_back: int = 0
-    """Deliveries that are planned for later (out of order, duplicates)."""
+    pending_reactions: int = 0
+    is_reset: bool = False
+    """Whether it was reset; callbacks that are still scheduled for it then do nothing."""
+    delayed_count: int = 0
+    """The number of deliveries that a fault delayed (out of order, duplicates)."""
 
-    def keep(self, mail: CapturedMail) -> None:
-        """File a mail under everything it is looked up by."""
+    def add_mail(self, mail: CapturedMail) -> None:
+        """Add a mail to the list and to all indexes."""
         self.mails.append(mail)
         self.by_id[mail.transaction_id] = mail
         self.by_id[mail.legacy_id] = mail
@@ -121,25 +121,25 @@ class Tenant:
             for text in texts:
                 self.by_header[name.lower(), text].append(mail)
 
-    def record(self, event: Event) -> None:
-        """File an event, in order of time."""
+    def add_event(self, event: Event) -> None:
+        """Add an event, in order of time."""
         event.mail.events.append(event)
         if self.events and event.occurred_at < self.events[-1].occurred_at:
-            bisect.insort(self.events, event, key=lambda one: one.occurred_at)
+            bisect.insort(self.events, event, key=lambda other: other.occurred_at)
         else:
             self.events.append(event)
 
-    def group_id(self, name: str) -> int:
-        """The number of a transaction group, made on first use."""
+    def get_group_id(self, name: str) -> int:
+        """Return the number of a transaction group, created on first use."""
         return self.groups.setdefault(name, 360 + len(self.groups))
 
-    def find(self, name: str) -> CapturedMail | None:
-        """A mail by transaction id, legacy id or the caller's message id (the newest)."""
-        found = self.by_id.get(name)
-        return found or next((mail for mail in reversed(self.mails) if mail.message_id == name), None)
+    def find_mail(self, name: str) -> CapturedMail | None:
+        """Return a mail by transaction id, legacy id or the caller's message id; of several mails, the newest."""
+        mail = self.by_id.get(name)
+        return mail or next((mail for mail in reversed(self.mails) if mail.message_id == name), None)
 
-    def ledger(self) -> list[dict[str, Any]]:
-        """The truth per mail, oldest first."""
+    def build_ledger(self) -> list[dict[str, Any]]:
+        """Return every mail with its events, oldest first."""
         return [
             {
                 "message_id": mail.message_id,
@@ -149,16 +149,16 @@ class Tenant:
                 "to": mail.recipient,
                 "group": mail.group,
                 "accepted_at": mail.accepted_at,
-                "events": self._told(mail),
+                "events": self._group_events(mail),
             }
             for mail in self.mails
         ]
 
     @staticmethod
-    def _told(mail: CapturedMail) -> dict[str, list[dict[str, Any]]]:
-        told: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    def _group_events(mail: CapturedMail) -> dict[str, list[dict[str, Any]]]:
+        events: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for event in mail.events:
-            told[event.type].append(
+            events[event.type].append(
                 {
                     "id": event.id,
                     "occurred_at": event.occurred_at,
@@ -166,14 +166,14 @@ class Tenant:
                     "data": event.data,
                 }
             )
-        return told
+        return events
 
-    def truth(self) -> dict[str, dict[str, int]]:
-        """Per group, how many mails had each thing happen to them (unique per mail, not counts of events)."""
-        return {group: _totals(mails) for group, mails in self.by_group.items()}
+    def build_totals(self) -> dict[str, dict[str, int]]:
+        """Return per group the number of mails with each kind of event; a mail counts once per kind."""
+        return {group: _count_mails(mails) for group, mails in self.by_group.items()}
 
 
-def _totals(mails: list[CapturedMail]) -> dict[str, int]:
+def _count_mails(mails: list[CapturedMail]) -> dict[str, int]:
     totals: Counter[str] = Counter(
         dict.fromkeys(
             (
@@ -195,7 +195,7 @@ def _totals(mails: list[CapturedMail]) -> dict[str, int]:
     )
     for mail in mails:
         totals["accepted"] += 1
-        totals.update({one for event in mail.events for one in _facts(event)})
+        totals.update({kind for event in mail.events for kind in _list_kinds(event)})
     return dict(totals)
 
 
@@ -210,12 +210,12 @@ _NAMES = {
 }
 
 
-def _facts(event: Event) -> list[str]:
+def _list_kinds(event: Event) -> list[str]:
     if event.type == "reply":
         return ["auto_replied" if event.data.get("reply_kind") == "out_of_office" else "replied"]
-    facts = [_NAMES.get(event.type, event.type)]
+    kinds = [_NAMES.get(event.type, event.type)]
     if event.type == "bounce":
-        facts.append(f"bounced_{event.data.get('bounce_type', 'hard')}")
+        kinds.append(f"bounced_{event.data.get('bounce_type', 'hard')}")
     if event.type == "open" and not event.data.get("machine"):
-        facts.append("opened_human")
-    return facts
+        kinds.append("opened_human")
+    return kinds

@@ -1,4 +1,4 @@
-"""The v1 request schema, enforced strictly where it is documented; every violation is named with its place."""
+"""Validates v1 requests strictly against the documented schema and reports every problem with its location."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ Check = Callable[[object], bool]
 
 
 def is_text(value: object) -> bool:
-    """A string."""
+    """Return whether a value is a string."""
     return isinstance(value, str)
 
 
@@ -41,100 +41,108 @@ def _is_header_map(value: object) -> bool:
 
 def _is_unique_fields(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(one, dict) and len(one) == 1 and all(isinstance(fields, dict) for fields in one.values())
-        for one in value
+        isinstance(entry, dict) and len(entry) == 1 and all(isinstance(fields, dict) for fields in entry.values())
+        for entry in value
     )
 
 
-class Reader:
-    """Reads fields of nested objects and collects what is wrong with them."""
+class FieldReader:
+    """Reads fields of nested objects and collects their problems."""
 
     def __init__(self) -> None:
         self.problems: Problems = []
 
-    def refuse(self, place: str, reason: str, message: str) -> None:
-        """Note one problem."""
-        self.problems.append((place, reason, message))
+    def add_problem(self, path: str, reason: str, message: str) -> None:
+        """Add one problem."""
+        self.problems.append((path, reason, message))
 
-    def field(self, holder: dict[str, Any], place: str, check: Check, what: str, *, required: bool = False) -> Any:
-        """The last part of ``place`` in ``holder`` if it passes ``check``, else None and a problem."""
-        value = holder.get(place.rpartition(".")[2], _MISSING)
+    def read_field(
+        self, parent: dict[str, Any], path: str, check: Check, expected: str, *, required: bool = False
+    ) -> Any:
+        """Return the field of ``parent`` at the end of ``path`` if it passes ``check``; else add a problem."""
+        value = parent.get(path.rpartition(".")[2], _MISSING)
         if value is _MISSING or value is None or (required and value == ""):
             if required:
-                self.refuse(place, "required", f"The field {place} is required")
+                self.add_problem(path, "required", f"The field {path} is required")
             return None
         if not check(value):
-            self.refuse(place, "invalid", f"The field {place} must be {what}")
+            self.add_problem(path, "invalid", f"The field {path} must be {expected}")
             return None
         return value
 
-    def part(self, holder: dict[str, Any], place: str, *, required: bool = False) -> dict[str, Any]:
-        """An inner object; empty when absent or wrong."""
-        return self.field(holder, place, lambda one: isinstance(one, dict), "an object", required=required) or {}
+    def read_object(self, parent: dict[str, Any], path: str, *, required: bool = False) -> dict[str, Any]:
+        """Return an inner object, empty when it is absent or invalid."""
+        return (
+            self.read_field(parent, path, lambda value: isinstance(value, dict), "an object", required=required) or {}
+        )
 
-    def mailbox(self, holder: dict[str, Any], place: str, *, required: bool = False) -> tuple[str, str]:
-        """Address and name of one ``{email, name}`` object."""
-        inner = self.part(holder, place, required=required)
-        if not inner:
+    def read_mailbox(self, parent: dict[str, Any], path: str, *, required: bool = False) -> tuple[str, str]:
+        """Return the address and name of an ``{email, name}`` object."""
+        mailbox = self.read_object(parent, path, required=required)
+        if not mailbox:
             return "", ""
-        email = self.field(inner, f"{place}.email", _is_address, "an email address", required=True)
-        return email or "", self.field(inner, f"{place}.name", is_text, "a string") or ""
+        email = self.read_field(mailbox, f"{path}.email", _is_address, "an email address", required=True)
+        return email or "", self.read_field(mailbox, f"{path}.name", is_text, "a string") or ""
 
-    def mailboxes(self, holder: dict[str, Any], place: str, *, required: bool = False) -> list[tuple[str, str]]:
-        """The same for an array of them."""
-        listed = self.field(holder, place, lambda one: isinstance(one, list), "an array", required=required) or []
-        if required and listed == [] and not self.problems:
-            self.refuse(place, "required", f"The field {place} needs an address")
-        return [self.mailbox({str(n): one}, f"{place}.{n}", required=True) for n, one in enumerate(listed)]
+    def read_mailboxes(self, parent: dict[str, Any], path: str, *, required: bool = False) -> list[tuple[str, str]]:
+        """Return the addresses and names of an array of ``{email, name}`` objects."""
+        items = (
+            self.read_field(parent, path, lambda value: isinstance(value, list), "an array", required=required) or []
+        )
+        if required and items == [] and not self.problems:
+            self.add_problem(path, "required", f"The field {path} needs an address")
+        return [self.read_mailbox({str(n): item}, f"{path}.{n}", required=True) for n, item in enumerate(items)]
 
 
-def read_mail(value: dict[str, Any]) -> tuple[dict[str, Any], Problems]:
-    """The documented fields of a v1 send, flat, and what is wrong with it."""
-    read = Reader()
+def validate_mail(value: dict[str, Any]) -> tuple[dict[str, Any], Problems]:
+    """Return the documented fields of a v1 send, flat, and its problems."""
+    reader = FieldReader()
     headers, body, options = (
-        read.part(value, "headers", required=True),
-        read.part(value, "body"),
-        read.part(value, "options"),
+        reader.read_object(value, "headers", required=True),
+        reader.read_object(value, "body"),
+        reader.read_object(value, "options"),
     )
-    template_id = read.field(options, "options.template_id", is_text, "a string")
-    full = template_id is None
+    template_id = reader.read_field(options, "options.template_id", is_text, "a string")
+    has_content = template_id is None
     fields: dict[str, Any] = {
-        "to": read.mailboxes(headers, "headers.to", required=True),
-        "cc": read.mailboxes(headers, "headers.cc"),
-        "bcc": read.mailboxes(headers, "headers.bcc"),
-        "from": read.mailbox(headers, "headers.from", required=full)[0],
-        "reply_to": read.mailbox(headers, "headers.reply_to")[0],
-        "subject": read.field(headers, "headers.subject", is_text, "a string", required=full),
-        "message_id": read.field(headers, "headers.message_id", is_text, "a string"),
-        "custom_headers": read.field(
+        "to": reader.read_mailboxes(headers, "headers.to", required=True),
+        "cc": reader.read_mailboxes(headers, "headers.cc"),
+        "bcc": reader.read_mailboxes(headers, "headers.bcc"),
+        "from": reader.read_mailbox(headers, "headers.from", required=has_content)[0],
+        "reply_to": reader.read_mailbox(headers, "headers.reply_to")[0],
+        "subject": reader.read_field(headers, "headers.subject", is_text, "a string", required=has_content),
+        "message_id": reader.read_field(headers, "headers.message_id", is_text, "a string"),
+        "custom_headers": reader.read_field(
             headers, "headers.custom_headers", _is_header_map, "a map of names to arrays of strings"
         ),
-        "html": read.field(body, "body.html", is_text, "a string"),
-        "text": read.field(body, "body.text", is_text, "a string"),
-        "group_name": read.field(options, "options.group_name", is_text, "a string"),
+        "html": reader.read_field(body, "body.html", is_text, "a string"),
+        "text": reader.read_field(body, "body.text", is_text, "a string"),
+        "group_name": reader.read_field(options, "options.group_name", is_text, "a string"),
         "template_id": template_id,
-        "track_opens": read.field(options, "options.track_opens", _is_flag, "a boolean"),
-        "track_links": read.field(options, "options.track_links", _is_flag, "a boolean"),
+        "track_opens": reader.read_field(options, "options.track_opens", _is_flag, "a boolean"),
+        "track_links": reader.read_field(options, "options.track_links", _is_flag, "a boolean"),
     }
-    if full and not fields["html"] and not fields["text"]:
-        read.refuse("body.html", "required", "The body needs html or text")
-    personal = read.part(body, "body.personalisation_fields")
-    read.part(personal, "body.personalisation_fields.common_fields")
-    place = "body.personalisation_fields.unique_fields"
-    read.field(personal, place, _is_unique_fields, "an array of one-key objects")
-    _read_attachments(read, value)
-    return fields, read.problems
+    if has_content and not fields["html"] and not fields["text"]:
+        reader.add_problem("body.html", "required", "The body needs html or text")
+    personalisation = reader.read_object(body, "body.personalisation_fields")
+    reader.read_object(personalisation, "body.personalisation_fields.common_fields")
+    path = "body.personalisation_fields.unique_fields"
+    reader.read_field(personalisation, path, _is_unique_fields, "an array of one-key objects")
+    _read_attachments(reader, value)
+    return fields, reader.problems
 
 
-def _read_attachments(read: Reader, value: dict[str, Any]) -> None:
-    attachments = read.part(value, "attachments")
-    files = read.field(attachments, "attachments.data", lambda one: isinstance(one, list), "an array") or []
+def _read_attachments(reader: FieldReader, value: dict[str, Any]) -> None:
+    attachments = reader.read_object(value, "attachments")
+    files = reader.read_field(attachments, "attachments.data", lambda data: isinstance(data, list), "an array") or []
     for number, file in enumerate(files):
-        place = f"attachments.data.{number}"
-        inner = read.part({str(number): file}, place, required=True)
-        read.field(inner, f"{place}.filename", is_text, "a string", required=True)
-        read.field(inner, f"{place}.data", _is_base64, "base64 text")
-    read.field(read.part(attachments, "attachments.options"), "attachments.options.track", _is_flag, "a boolean")
+        path = f"attachments.data.{number}"
+        attachment = reader.read_object({str(number): file}, path, required=True)
+        reader.read_field(attachment, f"{path}.filename", is_text, "a string", required=True)
+        reader.read_field(attachment, f"{path}.data", _is_base64, "base64 text")
+    reader.read_field(
+        reader.read_object(attachments, "attachments.options"), "attachments.options.track", _is_flag, "a boolean"
+    )
 
 
 def _is_base64(value: object) -> bool:
@@ -144,23 +152,27 @@ def _is_base64(value: object) -> bool:
         return False
 
 
-def read_webhook(value: dict[str, Any]) -> tuple[dict[str, Any], Problems]:
-    """A webhook registration with its defaults, and what is wrong with it."""
-    read = Reader()
-    types = read.field(value, "event_types", _is_event_types, f"an array of {', '.join(EVENT_TYPES)}", required=True)
-    url = read.field(value, "url", is_url, "a valid URL", required=True)
-    verb = read.field(value, "verb", lambda one: one in VERBS, f"one of {', '.join(VERBS)}", required=True)
-    content_type = read.field(
-        value, "content_type", lambda one: one in CONTENT_TYPES, f"one of {', '.join(CONTENT_TYPES)}"
+def validate_webhook(value: dict[str, Any]) -> tuple[dict[str, Any], Problems]:
+    """Return a webhook registration with its defaults, and its problems."""
+    reader = FieldReader()
+    types = reader.read_field(
+        value, "event_types", _is_event_types, f"an array of {', '.join(EVENT_TYPES)}", required=True
     )
-    field_set = read.field(value, "field_set", lambda one: one in ("standard", "legacy"), "standard or legacy")
-    settings = read.part(value, "settings")
-    read.field(settings, "settings.include_html", _is_flag, "a boolean")
-    details = read.part(value, "auth_details")
+    url = reader.read_field(value, "url", is_url, "a valid URL", required=True)
+    verb = reader.read_field(value, "verb", lambda value: value in VERBS, f"one of {', '.join(VERBS)}", required=True)
+    content_type = reader.read_field(
+        value, "content_type", lambda value: value in CONTENT_TYPES, f"one of {', '.join(CONTENT_TYPES)}"
+    )
+    field_set = reader.read_field(
+        value, "field_set", lambda value: value in ("standard", "legacy"), "standard or legacy"
+    )
+    settings = reader.read_object(value, "settings")
+    reader.read_field(settings, "settings.include_html", _is_flag, "a boolean")
+    details = reader.read_object(value, "auth_details")
     if details:
-        read.field(details, "auth_details.username", is_text, "a string", required=True)
-        read.field(details, "auth_details.password", is_text, "a string", required=True)
-    auth_type = read.field(value, "auth_type", lambda one: one == "basic", "basic", required=bool(details))
+        reader.read_field(details, "auth_details.username", is_text, "a string", required=True)
+        reader.read_field(details, "auth_details.password", is_text, "a string", required=True)
+    auth_type = reader.read_field(value, "auth_type", lambda value: value == "basic", "basic", required=bool(details))
     registration = {
         "url": url,
         "verb": verb,
@@ -171,15 +183,15 @@ def read_webhook(value: dict[str, Any]) -> tuple[dict[str, Any], Problems]:
         "field_set": field_set or "standard",
         "settings": {"include_html": False, **settings},
     }
-    return registration, read.problems
+    return registration, reader.problems
 
 
 def _is_event_types(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(one in EVENT_TYPES for one in value)
+    return isinstance(value, list) and bool(value) and all(event_type in EVENT_TYPES for event_type in value)
 
 
 def is_url(value: object) -> bool:
-    """An http or https address with a host."""
+    """Return whether a value is an http or https URL with a host."""
     try:
         parts = urlsplit(value if isinstance(value, str) else "")
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0

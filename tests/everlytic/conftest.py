@@ -1,4 +1,4 @@
-"""A sandbox process, a receiver for what it posts, and an HTTP client on the test's loop."""
+"""Fixtures: a sandbox process, a receiver for its webhooks, and an HTTP client on the test's event loop."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,8 +12,8 @@ __all__ = ["http", "receiver", "sandbox"]
 
 
 @pytest.fixture(autouse=True)
-def _forgotten(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Leave nothing behind in the sandbox that could disturb the next test."""
+def _reset_sandbox(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Delete the data of the test's usernames in the sandbox."""
     yield
     if "sandbox" in request.fixturenames:
         request.getfixturevalue("sandbox").forget()
@@ -21,6 +21,6 @@ def _forgotten(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 async def http(anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The transport a client is given."""
-    async with httpx.AsyncClient(timeout=10) as opened:
-        yield opened
+    """Open an HTTP client."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        yield client

@@ -1,10 +1,10 @@
-"""Mails to send in tests."""
+"""Builds mails for tests."""
 
 from everlytic.models import Address, Mail
 
 
-def a_mail(address: str = "thandi@lead.example", **fields: object) -> Mail:
-    """A valid mail to one address; any field can be given."""
+def make_mail(address: str = "thandi@lead.example", **fields: object) -> Mail:
+    """Return a valid mail to one address; any field can be replaced."""
     return Mail.model_validate(
         {
             "to": [Address(email=address, name="Thandi")],

@@ -1,4 +1,4 @@
-"""What `before_call` is promised, against a server that keeps every byte it is given."""
+"""Tests `before_call` against a server that records every byte it receives."""
 
 import asyncio
 import socket
@@ -11,19 +11,19 @@ import pytest
 
 from everlytic import errors
 from everlytic.client import EverlyticClient
-from tests.everlytic.mails import a_mail
+from tests.everlytic.mails import make_mail
 
 pytestmark = pytest.mark.anyio
 
-ANSWER = b'HTTP/1.1 200 OK\r\ncontent-length: 33\r\n\r\n{"transactions": [{"id": "t-1"}]}'
+RESPONSE = b'HTTP/1.1 200 OK\r\ncontent-length: 33\r\n\r\n{"transactions": [{"id": "t-1"}]}'
 
 
 @dataclass(slots=True)
-class Tape:
-    """A raw server: how often it was connected to, all bytes it got; it answers what it is told to."""
+class RecordingServer:
+    """A raw server that records its connections and all received bytes, and sends a fixed response."""
 
     url: str = ""
-    answer: bytes = b""
+    response: bytes = b""
     connections: int = 0
     received: bytearray = field(default_factory=bytearray)
     connected: asyncio.Event = field(default_factory=asyncio.Event)
@@ -34,8 +34,8 @@ class Tape:
         self.connected.set()
         while chunk := await reader.read(65536):
             self.received += chunk
-            if self.received.endswith(b"}") and self.answer:
-                writer.write(self.answer)
+            if self.received.endswith(b"}") and self.response:
+                writer.write(self.response)
         writer.close()
         self.ended.set()
 
@@ -44,75 +44,75 @@ class Tape:
 
 
 @pytest.fixture
-async def tape() -> AsyncIterator[Tape]:
+async def recorder() -> AsyncIterator[RecordingServer]:
     """Listen on a free port."""
-    kept = Tape()
-    async with await asyncio.start_server(kept.serve, "127.0.0.1", 0) as server:
-        kept.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield kept
+    recorder = RecordingServer()
+    async with await asyncio.start_server(recorder.serve, "127.0.0.1", 0) as server:
+        recorder.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield recorder
 
 
-class Stopped(Exception):
-    """Somebody objects."""
+class CallRefusedError(Exception):
+    """The hook refused the call."""
 
 
-async def object_() -> None:
-    """Have somebody object."""
-    raise Stopped
+async def refuse_call() -> None:
+    """Refuse the call."""
+    raise CallRefusedError
 
 
-async def test_an_objection_leaves_not_a_byte(tape: Tape, http: httpx.AsyncClient) -> None:
-    """The connection stood, the objection comes out as it is, and the server has got nothing when it is closed."""
-    with pytest.raises(Stopped):
-        await tape.client(http).send(a_mail(), before_call=object_)
-    await tape.ended.wait()
-    assert tape.connections == 1
-    assert tape.received == b""
+async def test_a_refused_call_sends_no_byte(recorder: RecordingServer, http: httpx.AsyncClient) -> None:
+    """The hook's exception is propagated, and the server has a connection but no byte."""
+    with pytest.raises(CallRefusedError):
+        await recorder.client(http).send(make_mail(), before_call=refuse_call)
+    await recorder.ended.wait()
+    assert recorder.connections == 1
+    assert recorder.received == b""
 
 
-async def test_an_objection_that_looks_like_the_transports_comes_out_too(tape: Tape, http: httpx.AsyncClient) -> None:
-    """Whatever is raised: a time-out of the asker's own is not taken for one of the provider."""
+async def test_a_transport_error_of_the_hook_is_propagated(recorder: RecordingServer, http: httpx.AsyncClient) -> None:
+    """A timeout raised by the hook itself is not converted into a timeout of the provider."""
 
     async def time_out() -> None:
-        raise httpx.ReadTimeout("somebody else's")
+        raise httpx.ReadTimeout("of the hook")
 
-    with pytest.raises(httpx.ReadTimeout, match="somebody else's"):
-        await tape.client(http).send(a_mail(), before_call=time_out)
+    with pytest.raises(httpx.ReadTimeout, match="of the hook"):
+        await recorder.client(http).send(make_mail(), before_call=time_out)
 
 
-async def test_it_is_asked_once_when_the_connection_stands(tape: Tape, http: httpx.AsyncClient) -> None:
-    """It is asked after the connection was made and before any byte, for a kept connection as well."""
-    tape.answer = ANSWER
+async def test_the_hook_runs_after_the_connection_is_made(recorder: RecordingServer, http: httpx.AsyncClient) -> None:
+    """The hook runs after the connection is made and before any byte, also on a reused connection."""
+    recorder.response = RESPONSE
     seen: list[tuple[int, int]] = []
 
-    async def look() -> None:
-        await tape.connected.wait()
-        seen.append((tape.connections, len(tape.received)))
+    async def record() -> None:
+        await recorder.connected.wait()
+        seen.append((recorder.connections, len(recorder.received)))
 
-    client = tape.client(http)
-    await client.send(a_mail(), before_call=look)
-    sent = len(tape.received)
-    await client.send(a_mail(), before_call=look)
+    client = recorder.client(http)
+    await client.send(make_mail(), before_call=record)
+    sent = len(recorder.received)
+    await client.send(make_mail(), before_call=record)
     assert seen == [(1, 0), (1, sent)]
 
 
-async def test_the_pool_is_clean_after_an_objection(tape: Tape) -> None:
-    """With room for a single connection the next send goes through, and only its bytes arrive."""
-    tape.answer = ANSWER
+async def test_a_refused_call_frees_its_connection(recorder: RecordingServer) -> None:
+    """With a pool of one connection the next send succeeds, and the server receives only its bytes."""
+    recorder.response = RESPONSE
     async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), timeout=httpx.Timeout(10, pool=5)) as http:
         for _ in range(3):
-            with pytest.raises(Stopped):
-                await tape.client(http).send(a_mail(), before_call=object_)
-        assert (await tape.client(http).send(a_mail())).transaction_id == "t-1"
-    assert tape.received.count(b"POST ") == 1
+            with pytest.raises(CallRefusedError):
+                await recorder.client(http).send(make_mail(), before_call=refuse_call)
+        assert (await recorder.client(http).send(make_mail())).transaction_id == "t-1"
+    assert recorder.received.count(b"POST ") == 1
 
 
-async def test_through_a_proxy_it_is_asked_for_the_mail_alone() -> None:
-    """The CONNECT that a proxy is sent is not the call: a proxy that refuses it was asked nothing, nothing was sent."""
-    asked: list[int] = []
+async def test_the_connect_to_a_proxy_does_not_run_the_hook() -> None:
+    """A proxy that refuses the CONNECT proves that nothing was sent, and the hook has not run."""
+    calls: list[int] = []
 
     async def count() -> None:
-        asked.append(1)
+        calls.append(1)
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -126,13 +126,13 @@ async def test_through_a_proxy_it_is_asked_for_the_mail_alone() -> None:
             url = "https://api.everlytic.example"
             client = EverlyticClient(http, transactional_url=url, tenant_url=url, username="u", api_key="k")
             with pytest.raises(errors.Unreachable):
-                await client.send(a_mail(), before_call=count)
-    assert asked == []
+                await client.send(make_mail(), before_call=count)
+    assert calls == []
 
 
 @asynccontextmanager
 async def plain_text_server() -> AsyncIterator[int]:
-    """Serve what is no TLS, and yield the port."""
+    """Serve plain text instead of TLS, and yield the port."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 not what you expected\r\n")
@@ -143,8 +143,8 @@ async def plain_text_server() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def test_what_fails_before_the_first_byte_was_not_sent(http: httpx.AsyncClient) -> None:
-    """A host that does not resolve, or cannot, a closed port, and a TLS handshake that fails: all prove it."""
+async def test_a_failure_before_the_first_byte_proves_that_nothing_was_sent(http: httpx.AsyncClient) -> None:
+    """An unknown or invalid host, a closed port and a failed TLS handshake raise Unreachable."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = taken.getsockname()[1]
     async with plain_text_server() as no_tls:
@@ -152,11 +152,11 @@ async def test_what_fails_before_the_first_byte_was_not_sent(http: httpx.AsyncCl
         for url in [*hosts, f"http://127.0.0.1:{closed}", f"https://127.0.0.1:{no_tls}"]:
             client = EverlyticClient(http, transactional_url=url, tenant_url=url, username="u", api_key="k")
             with pytest.raises(errors.Unreachable):
-                await client.send(a_mail())
+                await client.send(make_mail())
 
 
-async def test_a_connection_that_ends_after_the_first_byte_is_unknown(http: httpx.AsyncClient) -> None:
-    """Once anything was written nothing is proved, even if no answer ever begins."""
+async def test_a_connection_lost_after_the_first_byte_is_an_unknown_outcome(http: httpx.AsyncClient) -> None:
+    """Once a byte was written, a lost connection raises ConnectionLost."""
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -166,4 +166,4 @@ async def test_a_connection_that_ends_after_the_first_byte_is_unknown(http: http
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         client = EverlyticClient(http, transactional_url=url, tenant_url=url, username="u", api_key="k")
         with pytest.raises(errors.ConnectionLost):
-            await client.send(a_mail())
+            await client.send(make_mail())

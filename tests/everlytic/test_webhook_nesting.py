@@ -1,4 +1,4 @@
-"""How deep a pushed body may nest, in each form in which it may come."""
+"""Tests the depth limits of webhook bodies in each format."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -13,8 +13,8 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize("inner", ["[%s]", '{"a":%s}'])
-def test_how_deep_json_may_nest(inner: str) -> None:
-    """A push of 256 levels is read, also in a field of a form, and one of 257 is refused with the limit."""
+def test_json_depth_is_limited(inner: str) -> None:
+    """A JSON body of 256 levels is parsed, also in a form field; one of 257 is refused with the limit."""
 
     def body(depth: int) -> str:
         value = "1"
@@ -32,8 +32,8 @@ def test_how_deep_json_may_nest(inner: str) -> None:
         parse_delivery(urlencode({"payload": body(257)}).encode(), FORM, RECEIVED)
 
 
-def test_how_deep_a_form_may_nest() -> None:
-    """Bracket names of 64 levels are read, and one of 65 is refused with the limit."""
+def test_form_depth_is_limited() -> None:
+    """Bracket names of 64 levels are parsed; 65 levels are refused with the limit."""
     for depth in (63, 64):
         name = "event" + "[a]" * (depth - 1)
         assert len(parse_delivery(f"event[event_type]=opened&{name}=1".encode(), FORM, RECEIVED)) == 1
@@ -43,8 +43,8 @@ def test_how_deep_a_form_may_nest() -> None:
             parse_delivery(f"event[event_type]=opened&{name}=1".encode(), FORM, RECEIVED)
 
 
-def test_how_deep_parts_may_nest() -> None:
-    """A field in 100 parts within each other is read, and in 101 the body is refused with the limit."""
+def test_part_depth_is_limited() -> None:
+    """A field inside of 100 nested parts is parsed; with 101 the body is refused with the limit."""
     field = b'Content-Disposition: form-data; name="event"\r\n\r\n{"event_type": "opened"}'
     level = b"--x\r\nContent-Type: message/rfc822\r\n\r\n"
     kind = "multipart/form-data; boundary=x"

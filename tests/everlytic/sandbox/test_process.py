@@ -1,4 +1,4 @@
-"""The sandbox as a process: its start, its end, its switches, and what it says about bad arguments."""
+"""Tests the sandbox as a process: start, shutdown, switches and invalid arguments."""
 
 import http.client
 import json
@@ -13,8 +13,8 @@ from everlytic.sandbox.scenarios import FAULTS, SWITCHES, Behaviour, Scenario, p
 from tests.sandbox import Sandbox, running_sandbox
 
 
-def test_it_ends_at_sigterm_while_a_caller_waits() -> None:
-    """SIGTERM ends it with 0 even while an answer is being held back."""
+def test_sigterm_ends_the_process_while_a_caller_waits() -> None:
+    """SIGTERM ends the process with 0 even while a response is delayed."""
     with running_sandbox("--scenario", "timeout_after_accept=1") as sandbox:
         host, port = sandbox.url.removeprefix("http://").split(":")
         caller = http.client.HTTPConnection(host, int(port))
@@ -28,8 +28,8 @@ def test_it_ends_at_sigterm_while_a_caller_waits() -> None:
         caller.close()
 
 
-def test_it_ends_with_the_process_that_started_it() -> None:
-    """When its standard input closes it ends by itself."""
+def test_the_process_ends_with_its_parent() -> None:
+    """The process exits when its standard input closes."""
     with running_sandbox() as sandbox:
         assert sandbox.process.stdin is not None
         sandbox.process.stdin.close()
@@ -37,11 +37,11 @@ def test_it_ends_with_the_process_that_started_it() -> None:
 
 
 def test_all_switches_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    """--list-switches shows every switch and scenario."""
+    """--list-switches prints every switch and scenario."""
     assert main(["--list-switches"]) == 0
-    shown = capsys.readouterr().out
-    assert all(f"{name}=" in shown for name in SWITCHES)
-    assert all(f"  {name} " in shown for name in FAULTS)
+    output = capsys.readouterr().out
+    assert all(f"{name}=" in output for name in SWITCHES)
+    assert all(f"  {name} " in output for name in FAULTS)
 
 
 @pytest.mark.parametrize(
@@ -53,27 +53,27 @@ def test_all_switches_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--scenario", "slow=2"], "probability from 0 to 1"),
         (["--scenario", "reset_after_accept@read"], "routes send"),
         (["--clock", "1,2026-01-01T00:00:00,5"], "ISO instant with offset"),
-        (["--clock", "soon"], "cannot be read"),
+        (["--clock", "soon"], "cannot be parsed"),
     ],
 )
-def test_a_bad_argument_is_one_sentence(
+def test_an_invalid_argument_is_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A wrong switch, scenario or clock ends with 2 and says in one line what is allowed."""
+    """An invalid switch, scenario or clock exits with 2 and one line that says what is allowed."""
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert sentence in output
+    assert output.count("\n") == 1
 
 
-def test_a_taken_port_is_one_sentence(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    """Starting on a port in use ends with 2 and names it."""
+def test_a_port_in_use_is_one_sentence(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """Starting on a port in use exits with 2 and a sentence."""
     assert main(["--port", sandbox.url.rpartition(":")[2]]) == 2
     assert "cannot listen" in capsys.readouterr().err
 
 
-def test_a_clock_from_outside_runs_and_cannot_be_pushed() -> None:
-    """With --clock virtual time runs at its speed, and advancing is refused."""
+def test_an_external_clock_runs_and_cannot_be_advanced() -> None:
+    """With --clock the virtual time runs at its speed, and advancing it is refused."""
     with running_sandbox("--clock", f"{time.time()},2030-01-01T00:00:00+00:00,100000") as sandbox:
         before = sandbox.ask("state")["now_epoch"]
         sandbox.wait_until(lambda: sandbox.ask("state")["now_epoch"] > before + 3600)
@@ -81,28 +81,28 @@ def test_a_clock_from_outside_runs_and_cannot_be_pushed() -> None:
 
 
 def test_the_clock_is_an_affine_transform() -> None:
-    """Now and waiting times follow speed and offset."""
+    """The virtual time and real waiting times follow the speed and the offset."""
     clock = Clock.parse(f"{time.time()},2030-01-01T02:00:00+02:00,60")
     assert clock.now() == pytest.approx(1893456000, abs=60)
     assert clock.real_seconds_until(clock.now() + 600) == pytest.approx(10, abs=0.5)
 
 
-def test_values_are_read_strictly() -> None:
-    """Switch values have the type of their default; scenarios have defaults."""
+def test_switches_and_scenarios_are_parsed() -> None:
+    """A switch value must have the type of its default; a scenario has a default probability and routes."""
     assert parse_switch("quota=5") == ("quota", 5)
     assert parse_switch("complaints=on") == ("complaints", True)
     with pytest.raises(ValueError, match="quota"):
-        SWITCHES["quota"].read(True)
+        SWITCHES["quota"].parse(True)
     assert Scenario.parse("slow") == Scenario("slow", 0.1, ("send",))
     assert Scenario.parse("rate_limited=0.5@read,send") == Scenario("rate_limited", 0.5, ("read", "send"))
 
 
-def test_faults_repeat_and_keep_their_share() -> None:
-    """The same seed and key draw the same fault, about as often as asked; a username's own scenario wins."""
-    everyone = Behaviour(3, scenarios={"server_error": Scenario.make("server_error", 0.2)})
-    drawn = [everyone.draw("send", n) for n in range(5000)]
-    assert drawn == [everyone.draw("send", n) for n in range(5000)]
-    assert 0.17 < sum(one == "server_error" for one in drawn) / 5000 < 0.23
-    own = Behaviour(3, scenarios={"server_error": Scenario.make("server_error", 0)}, parent=everyone)
-    assert own.draw("send", 1) is None
-    assert everyone.draw("read", 1) is None
+def test_faults_are_repeatable_and_have_their_probability() -> None:
+    """A seed and key always give the same fault, with the set probability; a username's scenario has precedence."""
+    all_usernames = Behaviour(3, scenarios={"server_error": Scenario.create("server_error", 0.2)})
+    faults = [all_usernames.pick_fault("send", n) for n in range(5000)]
+    assert faults == [all_usernames.pick_fault("send", n) for n in range(5000)]
+    assert 0.17 < sum(fault == "server_error" for fault in faults) / 5000 < 0.23
+    own = Behaviour(3, scenarios={"server_error": Scenario.create("server_error", 0)}, parent=all_usernames)
+    assert own.pick_fault("send", 1) is None
+    assert all_usernames.pick_fault("read", 1) is None

@@ -1,4 +1,4 @@
-"""The raw wire of both hosts: validation, envelopes, legacy sends, paging, and the switches on them."""
+"""Tests the HTTP APIs of the sandbox: validation, envelopes, legacy sends, paging and their switches."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from everlytic.sandbox.validation import read_mail, read_webhook
+from everlytic.sandbox.validation import validate_mail, validate_webhook
 from tests.sandbox import Sandbox
 
 MAIL: dict[str, Any] = {
@@ -23,7 +23,7 @@ LEGACY: dict[str, Any] = {
 
 
 class Account:
-    """A fresh username on the wire."""
+    """A new username and its requests."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.username = sandbox.new_username()
@@ -31,23 +31,23 @@ class Account:
         self.auth = (self.username, f"sandbox-key-{self.username}")
 
     def call(self, method: str, path: str, body: object = None, **query: Any) -> httpx.Response:
-        """One request."""
+        """Send one request."""
         content = None if body is None else json.dumps(body)
         return self.sandbox.control.request(method, path, content=content, params=query, auth=self.auth)
 
-    def switch(self, **switches: object) -> None:
-        """Turn switches for this username."""
+    def set_switches(self, **switches: object) -> None:
+        """Set switches for this username."""
         self.sandbox.tell("scenarios", username=self.username, switches=switches)
 
 
 @pytest.fixture
 def account(sandbox: Sandbox) -> Account:
-    """A fresh username."""
+    """Return a new username."""
     return Account(sandbox)
 
 
-def changed(path: str, value: object) -> dict[str, Any]:
-    """The valid mail with one place changed."""
+def changed_mail(path: str, value: object) -> dict[str, Any]:
+    """Return the valid mail with one field changed."""
     mail: dict[str, Any] = json.loads(json.dumps(MAIL))
     *outer, last = path.split(".")
     inner = mail
@@ -61,40 +61,40 @@ def changed(path: str, value: object) -> dict[str, Any]:
     ("mail", "location", "reason"),
     [
         ({}, "headers", "required"),
-        (changed("headers.to", []), "headers.to", "required"),
-        (changed("headers.to", "c@d.example"), "headers.to", "invalid"),
-        (changed("headers.to", [{"email": "nobody"}]), "headers.to.0.email", "invalid"),
-        (changed("headers.from", {"name": "x"}), "headers.from.email", "required"),
-        (changed("headers.subject", ""), "headers.subject", "required"),
-        (changed("headers.custom_headers", {"X": "text"}), "headers.custom_headers", "invalid"),
-        (changed("body.text", None), "body.html", "required"),
-        (changed("body.html", 3), "body.html", "invalid"),
-        (changed("options.track_opens", "yes"), "options.track_opens", "invalid"),
+        (changed_mail("headers.to", []), "headers.to", "required"),
+        (changed_mail("headers.to", "c@d.example"), "headers.to", "invalid"),
+        (changed_mail("headers.to", [{"email": "nobody"}]), "headers.to.0.email", "invalid"),
+        (changed_mail("headers.from", {"name": "x"}), "headers.from.email", "required"),
+        (changed_mail("headers.subject", ""), "headers.subject", "required"),
+        (changed_mail("headers.custom_headers", {"X": "text"}), "headers.custom_headers", "invalid"),
+        (changed_mail("body.text", None), "body.html", "required"),
+        (changed_mail("body.html", 3), "body.html", "invalid"),
+        (changed_mail("options.track_opens", "yes"), "options.track_opens", "invalid"),
         (
-            changed("body.personalisation_fields.unique_fields", {"a": {}}),
+            changed_mail("body.personalisation_fields.unique_fields", {"a": {}}),
             "body.personalisation_fields.unique_fields",
             "invalid",
         ),
-        (changed("attachments.data", [{"filename": "a", "data": "%%"}]), "attachments.data.0.data", "invalid"),
-        (changed("attachments.options.track", 1), "attachments.options.track", "invalid"),
+        (changed_mail("attachments.data", [{"filename": "a", "data": "%%"}]), "attachments.data.0.data", "invalid"),
+        (changed_mail("attachments.options.track", 1), "attachments.options.track", "invalid"),
     ],
 )
-def test_a_wrong_mail_is_refused_with_its_place(account: Account, mail: object, location: str, reason: str) -> None:
-    """Each violation of the documented schema is 400 with location and reason, and nothing is captured."""
-    answer = account.call("POST", "/transactional/email/v1/mail", mail)
-    assert answer.status_code == 400
-    named = {(one["location"], one["reason"]) for one in answer.json()["error"]["errors"]}
-    assert (location, reason) in named
+def test_an_invalid_mail_is_refused(account: Account, mail: object, location: str, reason: str) -> None:
+    """Each violation of the documented schema gives 400 with location and reason, and no mail is captured."""
+    response = account.call("POST", "/transactional/email/v1/mail", mail)
+    assert response.status_code == 400
+    problems = {(problem["location"], problem["reason"]) for problem in response.json()["error"]["errors"]}
+    assert (location, reason) in problems
     assert account.sandbox.ask("mails", username=account.username) == []
 
 
 def test_malformed_json_is_400(account: Account) -> None:
-    """A body that is not a JSON object is refused on both hosts, each in its envelope."""
+    """Both APIs refuse a body that is not a JSON object, each with its own error body."""
     v1 = account.call("POST", "/transactional/email/v1/mail", [1])
     assert (v1.status_code, v1.json()["code"]) == (400, 400)
     tenant = account.call("POST", "/api/2.0/trans_mails", [1])
     assert (tenant.status_code, tenant.json()["error"]["code"]) == (400, "400")
-    deep = account.call("POST", "/transactional/email/v1/mail", changed("x", json.loads("[" * 64 + "]" * 64)))
+    deep = account.call("POST", "/transactional/email/v1/mail", changed_mail("x", json.loads("[" * 64 + "]" * 64)))
     assert (deep.status_code, deep.json()["code"]) == (400, 400)
 
 
@@ -131,12 +131,12 @@ _JSON = st.recursive(
 @given(
     st.dictionaries(st.sampled_from(["headers", "body", "options", "attachments", "url", "event_types", "verb"]), _JSON)
 )
-def test_validation_never_breaks(value: dict[str, Any]) -> None:
-    """Any JSON object is either valid or refused with named problems; reading it never fails."""
-    for read in (read_mail, read_webhook):
-        fields, problems = read(value)
+def test_any_object_is_valid_or_has_problems(value: dict[str, Any]) -> None:
+    """Validating any JSON object gives fields and problems and never an exception."""
+    for validate in (validate_mail, validate_webhook):
+        fields, problems = validate(value)
         assert fields
-        assert all(place and reason in {"required", "invalid"} for place, reason, _ in problems)
+        assert all(path and reason in {"required", "invalid"} for path, reason, _ in problems)
 
 
 @pytest.mark.parametrize(
@@ -152,16 +152,16 @@ def test_validation_never_breaks(value: dict[str, Any]) -> None:
         ({"auth_details": {"username": "u", "password": "p"}}, "auth_type"),
     ],
 )
-def test_a_wrong_webhook_is_refused(account: Account, change: dict[str, object], location: str) -> None:
-    """Enums and conditional fields of a registration are enforced."""
-    hook = {"event_types": ["sent"], "url": "http://127.0.0.1:9/", "verb": "post", **change}
-    answer = account.call("POST", "/transactional/email/v1/webhooks", hook)
-    assert answer.status_code == 400
-    assert location in {one["location"] for one in answer.json()["error"]["errors"]}
+def test_an_invalid_webhook_is_refused(account: Account, change: dict[str, object], location: str) -> None:
+    """A registration with an invalid enum value or without a conditional field gives 400 with the location."""
+    webhook = {"event_types": ["sent"], "url": "http://127.0.0.1:9/", "verb": "post", **change}
+    response = account.call("POST", "/transactional/email/v1/webhooks", webhook)
+    assert response.status_code == 400
+    assert location in {problem["location"] for problem in response.json()["error"]["errors"]}
 
 
-def test_both_hosts_have_their_own_401(sandbox: Sandbox) -> None:
-    """v1 answers the documented body with an integer code, the tenant API one with a text code."""
+def test_both_apis_have_their_own_401(sandbox: Sandbox) -> None:
+    """A 401 of v1 has the documented body with an integer code, a 401 of the tenant API a text code."""
     v1 = sandbox.control.post("/transactional/email/v1/mail", json=MAIL)
     assert v1.status_code == 401
     assert v1.json() == {
@@ -177,25 +177,25 @@ def test_both_hosts_have_their_own_401(sandbox: Sandbox) -> None:
     assert sandbox.control.get("/api/2.0/trans_mails/").json()["error"]["code"] == "401"
 
 
-@pytest.mark.parametrize("plain", [False, True])
-def test_a_legacy_send_in_both_dialects(account: Account, plain: bool) -> None:
-    """Address maps and plain strings are both taken with 201, and the item can be read back."""
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_a_legacy_send_in_both_formats(account: Account, is_plain: bool) -> None:
+    """Address maps and plain strings are both accepted with 201, and the transaction can be read."""
     mail = json.loads(json.dumps(LEGACY))
-    if plain:
+    if is_plain:
         mail["headers"] |= {"from": "a@b.example", "to": "c@d.example", "reply_to": "r@b.example"}
         mail["attachments"] = []
-    answer = account.call("POST", "/api/2.0/trans_mails", mail)
-    assert answer.status_code == 201
-    found = account.call("GET", f"/api/2.0/trans_mails/{answer.json()['item']['id']}").json()["item"]
-    assert (found["send_email_to"], found["send_status"], len(found["id"])) == ("c@d.example", "queued", 24)
+    response = account.call("POST", "/api/2.0/trans_mails", mail)
+    assert response.status_code == 201
+    item = account.call("GET", f"/api/2.0/trans_mails/{response.json()['item']['id']}").json()["item"]
+    assert (item["send_email_to"], item["send_status"], len(item["id"])) == ("c@d.example", "queued", 24)
 
 
 def test_a_legacy_400_that_was_delivered(account: Account) -> None:
-    """The must-have case: 400 with code 10601 as text, and the mail is out."""
+    """With the fault a send gives 400 with code 10601 as text, and the mail is sent."""
     fault = {"name": "bad_request_but_delivered", "probability": 1}
     account.sandbox.tell("scenarios", username=account.username, scenarios=[fault])
-    answer = account.call("POST", "/api/2.0/trans_mails", LEGACY)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "10601")
+    response = account.call("POST", "/api/2.0/trans_mails", LEGACY)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "10601")
     assert len(account.sandbox.ask("mails", username=account.username)) == 1
 
 
@@ -208,16 +208,16 @@ def test_a_legacy_400_that_was_delivered(account: Account) -> None:
         {"headers": {**LEGACY["headers"], "bcc": {"x@y.example": "", "z@y.example": ""}}},
     ],
 )
-def test_a_wrong_legacy_send_is_refused(account: Account, change: dict[str, Any]) -> None:
-    """Missing fields, booleans in place of yes/no, and a second bcc are 400, and nothing is sent."""
+def test_an_invalid_legacy_send_is_refused(account: Account, change: dict[str, Any]) -> None:
+    """Missing fields, booleans instead of yes and no, and a second bcc give 400, and nothing is sent."""
     assert account.call("POST", "/api/2.0/trans_mails", {**LEGACY, **change}).status_code == 400
     assert account.sandbox.ask("mails", username=account.username) == []
 
 
-def test_paging_and_filters_of_the_read_back(account: Account) -> None:
-    """A count is honoured and clamped, next is there only while there is more, and both filter spellings work."""
+def test_paging_and_filters_of_transactions(account: Account) -> None:
+    """The count is used and limited, next exists only before the last page, and both filter forms work."""
     for n in range(5):
-        mail = changed("options.group_name", f"g{n % 2}")
+        mail = changed_mail("options.group_name", f"g{n % 2}")
         account.call("POST", "/transactional/email/v1/mail", mail)
     path = "/api/2.0/trans_mails/"
     first = account.call("GET", path, count=2).json()
@@ -231,55 +231,55 @@ def test_paging_and_filters_of_the_read_back(account: Account) -> None:
     assert account.call("GET", path, count=500).status_code == 200
     for page in ("x", "0", "9" * 5000):
         assert account.call("GET", path, page=page).status_code == 400
-    for spelling in ("trans_group_name", "filters[trans_group_name]"):
-        assert len(account.call("GET", path, **{spelling: "g1"}).json()["collection"]) == 2
-    account.switch(count_over_maximum="reject", filter_spelling="plain")
+    for parameter in ("trans_group_name", "filters[trans_group_name]"):
+        assert len(account.call("GET", path, **{parameter: "g1"}).json()["collection"]) == 2
+    account.set_switches(count_over_maximum="reject", filter_spelling="plain")
     assert account.call("GET", path, count=500).status_code == 400
     assert len(account.call("GET", path, **{"filters[trans_group_name]": "g1"}).json()["collection"]) == 5
 
 
 def test_switches_of_the_send(account: Account) -> None:
-    """Ids per request, quota, duplicates, copies, validation status and template status follow their switches."""
+    """Ids per request, quota, duplicates, copies, and the statuses of refusals follow their switches."""
     v1 = "/transactional/email/v1/mail"
-    two = changed("headers.to", [{"email": "a@x.example"}, {"email": "b@x.example"}])
-    account.switch(transactions_per="request")
-    assert len(account.call("POST", v1, two).json()["transactions"]) == 1
-    account.switch(transactions_per="recipient", copies_make_transactions=True)
-    copied = changed("headers.cc", [{"email": "cc@x.example"}])
-    assert len(account.call("POST", v1, copied).json()["transactions"]) == 2
-    account.switch(duplicate_message_id="reject", invalid_status=422, unknown_template_status=400)
-    named = changed("headers.message_id", "once")
-    assert [account.call("POST", v1, named).status_code for _ in range(2)] == [200, 422]
-    assert account.call("POST", v1, changed("options.template_id", "nope")).status_code == 400
-    account.switch(quota=1, quota_status=403)
+    two_recipients = changed_mail("headers.to", [{"email": "a@x.example"}, {"email": "b@x.example"}])
+    account.set_switches(transactions_per="request")
+    assert len(account.call("POST", v1, two_recipients).json()["transactions"]) == 1
+    account.set_switches(transactions_per="recipient", copies_make_transactions=True)
+    with_copy = changed_mail("headers.cc", [{"email": "cc@x.example"}])
+    assert len(account.call("POST", v1, with_copy).json()["transactions"]) == 2
+    account.set_switches(duplicate_message_id="reject", invalid_status=422, unknown_template_status=400)
+    with_id = changed_mail("headers.message_id", "once")
+    assert [account.call("POST", v1, with_id).status_code for _ in range(2)] == [200, 422]
+    assert account.call("POST", v1, changed_mail("options.template_id", "nope")).status_code == 400
+    account.set_switches(quota=1, quota_status=403)
     assert account.call("POST", v1, MAIL).status_code == 403
 
 
 def test_v1_mails_can_be_hidden_from_the_tenant_api(account: Account) -> None:
-    """With the switch off, neither list, item nor events of the tenant API know v1 mails."""
-    answer = account.call("POST", "/transactional/email/v1/mail", MAIL)
+    """With the switch off, lists, items and events of the tenant API do not include v1 mails."""
+    response = account.call("POST", "/transactional/email/v1/mail", MAIL)
     account.sandbox.advance(120)
     account.sandbox.settle()
-    account.switch(v1_visible_in_legacy=False)
+    account.set_switches(v1_visible_in_legacy=False)
     assert account.call("GET", "/api/2.0/trans_mails").json()["collection"] == []
     assert account.call("GET", "/api/2.0/trans_callback_events/").json()["collection"] == []
-    identity = answer.json()["transactions"][0]["id"]
-    assert account.call("GET", f"/api/2.0/trans_mails/{identity}").status_code == 404
+    transaction_id = response.json()["transactions"][0]["id"]
+    assert account.call("GET", f"/api/2.0/trans_mails/{transaction_id}").status_code == 404
 
 
-def test_data_is_kept_apart_by_username(sandbox: Sandbox) -> None:
-    """One username never sees another's mails, and a reset of one leaves the other."""
+def test_data_is_separate_per_username(sandbox: Sandbox) -> None:
+    """A username cannot read another's mails, and resetting one keeps the other's data."""
     ann, ben = Account(sandbox), Account(sandbox)
-    identity = ann.call("POST", "/transactional/email/v1/mail", MAIL).json()["transactions"][0]["id"]
-    assert ben.call("GET", f"/api/2.0/trans_mails/{identity}").status_code == 404
+    transaction_id = ann.call("POST", "/transactional/email/v1/mail", MAIL).json()["transactions"][0]["id"]
+    assert ben.call("GET", f"/api/2.0/trans_mails/{transaction_id}").status_code == 404
     sandbox.tell("reset", username=ben.username)
-    assert ann.call("GET", f"/api/2.0/trans_mails/{identity}").status_code == 200
+    assert ann.call("GET", f"/api/2.0/trans_mails/{transaction_id}").status_code == 200
     sandbox.tell("reset", username=ann.username)
-    assert ann.call("GET", f"/api/2.0/trans_mails/{identity}").status_code == 404
+    assert ann.call("GET", f"/api/2.0/trans_mails/{transaction_id}").status_code == 404
 
 
-def test_the_control_plane_says_what_is_wrong(account: Account) -> None:
-    """Unknown mails, scenarios, switches and missing usernames are refused with a sentence."""
+def test_the_control_plane_explains_errors(account: Account) -> None:
+    """Unknown mails, scenarios and switches and missing usernames are refused with a sentence."""
     control = account.sandbox.control
     for path, body, status in (
         ("events", {"username": account.username, "transaction_id": "x", "type": "open"}, 404),
@@ -289,6 +289,6 @@ def test_the_control_plane_says_what_is_wrong(account: Account) -> None:
         ("clock/advance", {"seconds": -1}, 422),
         ("credentials", {"username": ""}, 422),
     ):
-        answer = control.post(f"/__sandbox__/{path}", json=body)
-        assert (answer.status_code, bool(answer.json()["detail"])) == (status, True)
+        response = control.post(f"/__sandbox__/{path}", json=body)
+        assert (response.status_code, bool(response.json()["detail"])) == (status, True)
     assert control.get("/__sandbox__/ledger").status_code == 422

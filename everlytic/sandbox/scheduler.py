@@ -1,4 +1,4 @@
-"""What is going to happen and when: one heap of due virtual moments, worked off on the event loop."""
+"""Runs callbacks at virtual moments: one heap, processed on the event loop."""
 
 import asyncio
 import heapq
@@ -10,13 +10,13 @@ from typing import Any
 from everlytic.sandbox.clock import Clock
 
 _BATCH = 200
-_SHORTEST_WAIT = 0.001
+_MIN_WAIT = 0.001
 
 log = logging.getLogger(__name__)
 
 
-class Agenda:
-    """Runs plain functions at virtual moments, in their order. ``run_due`` is also called after a jump of the clock."""
+class Scheduler:
+    """Runs functions at virtual moments, in order. ``run_due`` is also called after the clock was advanced."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -28,28 +28,28 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._heap)
 
-    def overdue(self) -> bool:
-        """Whether something is due that has not happened yet."""
+    def is_overdue(self) -> bool:
+        """Return whether a due callback has not run yet."""
         return bool(self._heap) and self._heap[0][0] <= self._clock.now()
 
-    def at(self, moment: float, action: Callable[..., None], *arguments: object) -> None:
-        """Call ``action(*arguments)`` at the virtual ``moment``, or at once when it has passed."""
+    def schedule(self, moment: float, action: Callable[..., None], *arguments: object) -> None:
+        """Run ``action(*arguments)`` at the virtual ``moment``, or at once when it has passed."""
         heapq.heappush(self._heap, (moment, next(self._numbers), action, arguments))
         if self._heap[0][0] == moment:
-            self._arm()
+            self._set_timer()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all callbacks."""
         self._heap.clear()
 
     def stop(self) -> None:
-        """Run nothing more."""
+        """Run no more callbacks."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
 
     def run_due(self) -> None:
-        """Work off what is due, at most a batch at a time so that requests get their turn in between."""
+        """Run due callbacks, at most one batch at a time so that requests are served in between."""
         now = self._clock.now()
         for _ in range(_BATCH):
             if not self._heap or self._heap[0][0] > now:
@@ -58,13 +58,13 @@ class Agenda:
             try:
                 action(*arguments)
             except Exception:
-                log.exception("a planned event failed")
-        self._arm()
+                log.exception("a scheduled callback failed")
+        self._set_timer()
 
-    def _arm(self) -> None:
+    def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._heap and not self._stopped:
-            wait = max(self._clock.real_seconds_until(self._heap[0][0]), _SHORTEST_WAIT)
+            wait = max(self._clock.real_seconds_until(self._heap[0][0]), _MIN_WAIT)
             self._timer = asyncio.get_running_loop().call_later(min(wait, 3600.0), self.run_due)

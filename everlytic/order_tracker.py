@@ -1,15 +1,15 @@
-"""When a list that was asked for newest first need not be read on: only after it has shown that it is in that order."""
+"""Decides when reading a list that was requested newest first can stop: only once its order is confirmed."""
 
 import itertools
 from collections.abc import Sequence
 from datetime import datetime
 
 
-class NewestFirst:
-    """Watches the pages of one list go by; ``since`` is the oldest moment that matters, None for all.
+class OrderTracker:
+    """Tracks the order of a list page by page; ``since`` is the oldest moment of interest, None for all.
 
-    A provider that ignores the order asked for, or keeps to another, costs more pages and no item. Pages may overlap,
-    because the list moves while mail is being sent.
+    When the provider ignores the requested order, more pages are read but no item is lost. Pages may overlap, because
+    mail is sent while the list is read.
     """
 
     def __init__(self, since: datetime | None) -> None:
@@ -19,15 +19,15 @@ class NewestFirst:
         self._is_in_order = True
 
     def is_past(self, moments: Sequence[datetime | None]) -> bool:
-        """Whether the page with these moments, and so all that follow, lie wholly before ``since``."""
+        """Return whether the page with these moments, and so every later page, is entirely before ``since``."""
         known = [moment for moment in moments if moment is not None]
         if self._since is None or not known:
             return False
         newest = self._first or known[0]
         ordered = all(later >= earlier for later, earlier in itertools.pairwise(known))
         self._is_in_order = self._is_in_order and ordered and newest >= known[0]
-        # Many of one second show no order: they may be the beginning of a list that is oldest first.
+        # Equal moments show no order: they may be the start of a list that is sorted oldest first.
         self._descends = self._descends or newest > known[-1]
         self._first = known[0]
-        is_whole = len(known) == len(moments)
-        return is_whole and self._is_in_order and self._descends and known[0] < self._since
+        is_complete = len(known) == len(moments)
+        return is_complete and self._is_in_order and self._descends and known[0] < self._since
