@@ -1,1 +1,1 @@
-"""The clock: Dagster polls Everlytic, builds the marts through dbt, and checks that all sides count the same."""
+"""Dagster code location: polls Everlytic, builds the marts with dbt, and checks that all counts agree."""

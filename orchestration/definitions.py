@@ -1,6 +1,6 @@
-"""The code location: all assets, checks and schedules under defs/, with resources configured by the environment.
+"""Dagster definitions: all assets, checks, jobs and schedules, with resources configured by the environment.
 
-Rooms are listed and not discovered: Dagster's folder discovery needs the project's pyproject.toml beside the code,
+Modules are listed, not discovered: Dagster's folder discovery needs the project's pyproject.toml beside the code,
 which an installed package does not have.
 """
 
@@ -18,8 +18,8 @@ from orchestration.defs.operations.resources import BusinessClock, Database
 from orchestration.settings import OrchestrationSettings
 
 
-def build(settings: OrchestrationSettings, database_url: str, secret_key: str) -> dg.Definitions:
-    """Return all definitions; the URL and the key may be `EnvVar`s, which Dagster resolves when it runs."""
+def build_definitions(settings: OrchestrationSettings, database_url: str, secret_key: str) -> dg.Definitions:
+    """Return all definitions; the URL and the key may be `EnvVar`s, which Dagster resolves when a run starts."""
     project_dir, target_path = str(settings.dbt_project_dir), str(settings.dbt_target_path)
     return dg.Definitions(
         assets=[
@@ -29,7 +29,7 @@ def build(settings: OrchestrationSettings, database_url: str, secret_key: str) -
         asset_checks=dg.load_asset_checks_from_modules([checks, freshness]),
         jobs=[schedules.sync_and_build_job, schedules.build_job],
         schedules=[schedules.intraday, schedules.nightly],
-        # One process per run: a process per step would import Dagster, dbt and Polars eight times over.
+        # Run all steps in one process: a process per step would import Dagster, dbt and Polars eight times.
         executor=dg.in_process_executor,
         resources={
             "database": Database(url=database_url),
@@ -43,5 +43,5 @@ def build(settings: OrchestrationSettings, database_url: str, secret_key: str) -
 
 @dg.definitions
 def definitions() -> dg.Definitions:
-    """All that the webserver, the daemon and the runs load."""
-    return build(OrchestrationSettings(), dg.EnvVar("DATABASE_URL"), dg.EnvVar("SALESMATTER_SECRET_KEY"))
+    """Return the definitions that the webserver, the daemon and the runs load."""
+    return build_definitions(OrchestrationSettings(), dg.EnvVar("DATABASE_URL"), dg.EnvVar("SALESMATTER_SECRET_KEY"))

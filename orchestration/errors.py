@@ -1,12 +1,8 @@
-"""The errors of this room: full sentences that name what is wrong and what to do."""
+"""Errors of the orchestration package; each message says what is wrong and what to do."""
 
 
 class OrchestrationError(Exception):
-    """Base of all errors of this room."""
-
-
-class InvalidClock(OrchestrationError):
-    """SALESMATTER_CLOCK is not '<real epoch seconds>,<virtual ISO instant>,<speed>'."""
+    """Base of all errors of this package."""
 
 
 class DbtFailed(OrchestrationError):
@@ -14,4 +10,4 @@ class DbtFailed(OrchestrationError):
 
 
 class UnknownDay(OrchestrationError):
-    """A business day outside the partitions that are known."""
+    """A business day has no partition."""

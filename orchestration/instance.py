@@ -1,4 +1,4 @@
-"""Where Dagster keeps its runs and events: a schema of our own database, written down in DAGSTER_HOME/dagster.yaml."""
+"""Writes DAGSTER_HOME/dagster.yaml, which makes Dagster store runs and events in a schema of our database."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ from orchestration.defs.operations.storage import SCHEMA, ensure_schema
 
 
 def write_instance_config(home: Path, database_url: URL) -> None:
-    """Write `home`/dagster.yaml, readable by its owner only, and create the schema it names; repeatable.
+    """Write `home`/dagster.yaml, readable by its owner only, and create the schema it names; idempotent.
 
-    `database_url` must be direct: a pooler drops the search path. Raises DatabaseUnreachable.
+    `database_url` must not go through a pooler, which drops the search path. Raises DatabaseUnreachable.
     """
     ensure_schema(database_url)
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
     path.touch(mode=0o600)
-    path.write_text(json.dumps(instance_config(database_url), indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(build_instance_config(database_url), indent=2) + "\n", encoding="utf-8")
 
 
-def instance_config(database_url: URL) -> dict[str, object]:
-    """Return dagster.yaml as data (JSON is YAML): storage in Postgres, nothing that calls home, one dbt at a time."""
-    # dagster-postgres needs psycopg2: SQLAlchemy would take psycopg 3 for a bare postgresql://.
+def build_instance_config(database_url: URL) -> dict[str, object]:
+    """Return dagster.yaml as data (JSON is YAML): storage in Postgres, no telemetry, one dbt step at a time."""
+    # dagster-postgres needs psycopg2; for a bare postgresql:// SQLAlchemy would use psycopg 3.
     storage = database_url.set(drivername="postgresql+psycopg2").update_query_dict(
         {"options": f"-csearch_path={SCHEMA}"}
     )

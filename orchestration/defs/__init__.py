@@ -1,1 +1,1 @@
-"""What Dagster knows, one room per system."""
+"""Dagster definitions, one package per system: Everlytic, dbt and the operational database."""

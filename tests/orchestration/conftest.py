@@ -1,4 +1,4 @@
-"""A database per module, and tenants whose Everlytic account is a running sandbox."""
+"""Fixtures: a database per module, and tenants whose Everlytic account is a running sandbox."""
 
 import time
 import uuid
@@ -23,7 +23,7 @@ MORNING = datetime.combine(business_now().date(), clock_time(8), UTC)
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
-    """Give the module a fresh migrated database, as the owner."""
+    """Create a migrated database for the module, and return its URL as the owner."""
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=migrated_template)
     drop_database(postgres_url, name)
@@ -32,27 +32,27 @@ def module_database_url(postgres_url: str, migrated_template: str) -> Iterator[s
 @pytest.fixture(scope="module")
 def connection(module_database_url: str) -> Iterator[psycopg.Connection]:
     """Connect to the module's database as its owner."""
-    with connect(owner_url(module_database_url)) as opened:
-        yield opened
+    with connect(owner_url(module_database_url)) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")
 def history(connection: psycopg.Connection) -> History:
-    """Write history into the module's database."""
+    """Return a writer of test rows for the module's database."""
     return History(connection)
 
 
 @pytest.fixture(scope="module")
 def business_clock() -> str:
-    """Let the business be in the morning of the newest day that Dagster knows."""
+    """Return a business clock that starts on the morning of the newest day that Dagster knows."""
     return f"{time.time()},{MORNING.isoformat()},1"
 
 
 @pytest.fixture(scope="module")
 def provider(business_clock: str) -> Iterator[Sandbox]:
     """Start a sandbox on the business clock."""
-    with running_sandbox("--seed", "1", "--clock", business_clock) as started:
-        yield started
+    with running_sandbox("--seed", "1", "--clock", business_clock) as sandbox:
+        yield sandbox
 
 
 def connect_tenant(

@@ -1,4 +1,4 @@
-"""Where Dagster stores its runs."""
+"""Tests of dagster.yaml: where Dagster stores its runs."""
 
 import stat
 from pathlib import Path
@@ -17,8 +17,8 @@ def nothing() -> None:
     """Do nothing."""
 
 
-def test_runs_are_kept_in_a_schema_of_our_own_database(database_url: str, tmp_path: Path) -> None:
-    """The written instance keeps a run in schema dagster, calls nobody, and hides its password from other users."""
+def test_runs_are_stored_in_a_schema_of_our_database(database_url: str, tmp_path: Path) -> None:
+    """The instance stores a run in schema dagster, sends no telemetry, and only its owner can read the password."""
     url = owner_url(database_url)
     write_instance_config(tmp_path, url)
     write_instance_config(tmp_path, url)

@@ -1,1 +1,1 @@
-"""The dbt models as assets, and how dbt is run."""
+"""Runs dbt in this process and exposes its models, tests and sources to Dagster."""

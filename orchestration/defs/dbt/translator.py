@@ -1,4 +1,4 @@
-"""How a dbt node looks in Dagster: groups as the folders are, marts that must stay fresh."""
+"""Maps dbt nodes to Dagster assets: groups by folder, and a freshness policy for marts."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,7 +8,7 @@ import dagster as dg
 import dagster_dbt
 
 MARTS = "marts"
-FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=1), fail_window=timedelta(days=1))
+FRESHNESS_POLICY = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=1), fail_window=timedelta(days=1))
 
 
 class FolderTranslator(dagster_dbt.DagsterDbtTranslator):
@@ -23,6 +23,6 @@ class FolderTranslator(dagster_dbt.DagsterDbtTranslator):
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: dagster_dbt.DbtProject | None
     ) -> dg.AssetSpec:
-        """Return the asset a node stands for."""
+        """Return the asset of a dbt node."""
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.replace_attributes(freshness_policy=FRESH) if spec.group_name == MARTS else spec
+        return spec.replace_attributes(freshness_policy=FRESHNESS_POLICY) if spec.group_name == MARTS else spec

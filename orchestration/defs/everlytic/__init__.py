@@ -1,1 +1,1 @@
-"""Everlytic's record of what it did, polled into schema everlytic."""
+"""Polls Everlytic's own records into schema everlytic."""

@@ -1,4 +1,4 @@
-"""Everlytic's own record, polled per business day and landed by the provider's key."""
+"""Dagster assets of Everlytic's own records, polled by business day and stored by the provider's key."""
 
 import asyncio
 import warnings
@@ -7,55 +7,55 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from orchestration.defs.everlytic.batches import Batches
+from orchestration.defs.everlytic.batches import BatchWriter
 from orchestration.defs.everlytic.landing import (
     CALLBACK_EVENTS,
     CAMPAIGN_REPORTS,
     TRANSACTIONS,
-    Landing,
+    LandingTable,
     record_cursors,
 )
 from orchestration.defs.everlytic.partitions import business_days
-from orchestration.defs.everlytic.polling import Polled, poll
+from orchestration.defs.everlytic.polling import PollResult, poll_tenants
 from orchestration.defs.everlytic.records import (
-    Fetch,
-    Window,
+    FetchRows,
+    PollWindow,
     fetch_callback_events,
     fetch_campaign_reports,
     fetch_transactions,
 )
-from orchestration.defs.everlytic.reporting import sync_metadata, unreadable_table
+from orchestration.defs.everlytic.reporting import build_sync_metadata, format_unreadable_table
 from orchestration.defs.everlytic.resources import EverlyticAccounts
 from orchestration.defs.operations.resources import BusinessClock, Database
 
 GROUP = "everlytic"
-EVERY_TENANT = "every_tenant_synced"
-EVERY_RECORD = "every_record_read"
-FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=1), fail_window=timedelta(days=1))
+TENANT_CHECK = "every_tenant_synced"
+RECORD_CHECK = "every_record_read"
+FRESHNESS_POLICY = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=1), fail_window=timedelta(days=1))
 
 
-def _provider_asset(landing: Landing, fetch: Fetch, description: str) -> dg.AssetsDefinition:
-    """Return the asset that fills one table; assets differ in what they fetch and where it lands, in nothing else."""
-    key = dg.AssetKey([GROUP, landing.table])
+def _build_provider_asset(table: LandingTable, fetch: FetchRows, description: str) -> dg.AssetsDefinition:
+    """Return the asset that polls one kind of record into its table."""
+    key = dg.AssetKey([GROUP, table.name])
 
-    def synced(
+    def sync_table(
         context: dg.AssetExecutionContext, database: Database, everlytic: EverlyticAccounts, clock: BusinessClock
     ) -> Iterator[dg.MaterializeResult[None]]:
-        span, now = context.partition_time_window, clock.now()
-        window = Window(since=span.start, until=span.end, now=now)
+        partition, now = context.partition_time_window, clock.now()
+        window = PollWindow(since=partition.start, until=partition.end, now=now)
         with database.connect() as connection:
-            tenants = everlytic.tenants(connection)
-        batches = Batches(database.connect, landing, context.log.info)
-        polled = asyncio.run(poll(everlytic, tenants, fetch, window, batches, clock.now))
+            tenants = everlytic.load_tenants(connection)
+        batches = BatchWriter(database.connect, table, context.log.info)
+        results = asyncio.run(poll_tenants(everlytic, tenants, fetch, window, batches, clock.now))
         with database.connect() as connection, connection.transaction():
-            record_cursors(connection, [_cursor(landing, one, min(now, window.until)) for one in polled])
+            record_cursors(connection, [_build_cursor(table, result, min(now, window.until)) for result in results])
         yield dg.MaterializeResult(
-            metadata=sync_metadata(polled, batches.landed, window),
-            check_results=[_every_tenant(polled), _every_record(polled)],
+            metadata=build_sync_metadata(results, batches.counts, window),
+            check_results=[_check_every_tenant(results), _check_every_record(results)],
         )
 
     with warnings.catch_warnings():
-        # Backfill policies are in beta; a backfill of a year must still be one run.
+        # Backfill policies are in beta, but without one a backfill of a year would be hundreds of runs.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.asset(
             key=key,
@@ -64,60 +64,64 @@ def _provider_asset(landing: Landing, fetch: Fetch, description: str) -> dg.Asse
             kinds={"python", "polars", "postgres"},
             partitions_def=business_days,
             backfill_policy=dg.BackfillPolicy.single_run(),
-            freshness_policy=FRESH,
+            freshness_policy=FRESHNESS_POLICY,
             check_specs=[
                 dg.AssetCheckSpec(
-                    EVERY_TENANT,
+                    TENANT_CHECK,
                     asset=key,
-                    description="Every workspace with a live connection answered; those that failed are named.",
+                    description="Every workspace with an enabled Everlytic connection was polled without an error.",
                 ),
                 dg.AssetCheckSpec(
-                    EVERY_RECORD,
+                    RECORD_CHECK,
                     asset=key,
-                    description="Every record could be read; of one that could not, what could be read is kept.",
+                    description="Every polled record could be read in full; `records` counts those that could not.",
                 ),
             ],
-        )(synced)
+        )(sync_table)
 
 
-def _cursor(landing: Landing, polled: Polled, through: datetime) -> dict[str, object]:
+def _build_cursor(table: LandingTable, result: PollResult, through: datetime) -> dict[str, object]:
     return {
-        "workspace_id": polled.tenant.workspace_id,
-        "resource": landing.table,
-        "synced_through": None if polled.error else through,
-        "row_count": polled.fetched,
-        "error": polled.error,
+        "workspace_id": result.tenant.workspace_id,
+        "resource": table.name,
+        "synced_through": None if result.error else through,
+        "row_count": result.fetched,
+        "error": result.error,
     }
 
 
-def _every_tenant(polled: list[Polled]) -> dg.AssetCheckResult:
-    failed = {f"{one.tenant.name} ({one.tenant.workspace_id})": one.error for one in polled if one.error}
+def _check_every_tenant(results: list[PollResult]) -> dg.AssetCheckResult:
+    errors = {
+        f"{result.tenant.name} ({result.tenant.workspace_id})": result.error for result in results if result.error
+    }
     return dg.AssetCheckResult(
-        check_name=EVERY_TENANT,
-        passed=not failed,
+        check_name=TENANT_CHECK,
+        passed=not errors,
         severity=dg.AssetCheckSeverity.ERROR,
-        metadata={"workspaces": len(polled), "failed": len(failed), "errors": dg.MetadataValue.json(failed)},
+        metadata={"workspaces": len(results), "failed": len(errors), "errors": dg.MetadataValue.json(errors)},
     )
 
 
-def _every_record(polled: list[Polled]) -> dg.AssetCheckResult:
-    unreadable = sum(one.unreadable.total() for one in polled)
+def _check_every_record(results: list[PollResult]) -> dg.AssetCheckResult:
+    unreadable = sum(result.unreadable.total() for result in results)
     return dg.AssetCheckResult(
-        check_name=EVERY_RECORD,
+        check_name=RECORD_CHECK,
         passed=not unreadable,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"unreadable_records": unreadable, "records": dg.MetadataValue.md(unreadable_table(polled))},
+        metadata={"unreadable_records": unreadable, "records": dg.MetadataValue.md(format_unreadable_table(results))},
     )
 
 
-transactions = _provider_asset(
-    TRANSACTIONS, fetch_transactions, "Each transactional message as Everlytic's transaction list shows it."
+transactions = _build_provider_asset(
+    TRANSACTIONS, fetch_transactions, "Transactional messages from Everlytic's transaction list."
 )
-callback_events = _provider_asset(
-    CALLBACK_EVENTS, fetch_callback_events, "Each event in Everlytic's callback list, under the key its webhook has."
+callback_events = _build_provider_asset(
+    CALLBACK_EVENTS,
+    fetch_callback_events,
+    "Events from Everlytic's callback list, under the same key as in the webhook.",
 )
-campaign_reports = _provider_asset(
+campaign_reports = _build_provider_asset(
     CAMPAIGN_REPORTS,
     fetch_campaign_reports,
-    "The report of each bulk email, one snapshot a business day; days gone by stay as they were reported then.",
+    "Reports of Everlytic bulk emails, one snapshot per business day. Snapshots of past days do not change.",
 )

@@ -1,4 +1,4 @@
-"""Putting polled rows into schema everlytic: a batch is one COPY, and one INSERT that overwrites by provider key."""
+"""Writes polled rows to schema everlytic: one COPY per batch, then one INSERT that overwrites by provider key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,37 +12,37 @@ UTC_TIME = pl.Datetime("us", "UTC")
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
-    """A table of schema everlytic: its columns as polled, its key, and the column whose days the chart shows."""
+class LandingTable:
+    """A table of schema everlytic: its polled columns, its key, and the column whose days the chart shows."""
 
-    table: str
+    name: str
     columns: Mapping[str, pl.DataType | type[pl.DataType]]
     key: tuple[str, ...]
-    dated_by: str
-    immutable: bool = False
-    """What was said once is never said otherwise: rows that exist are left alone."""
+    date_column: str
+    is_immutable: bool = False
+    """True if the provider never changes a record; existing rows are then left as they are."""
 
-    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-        """Return the rows with one per key, the last told: a list that moves while it is read tells some rows twice."""
-        # By column: twice as fast as from_dicts, and half of what shaping costs.
-        shaped = pl.DataFrame({name: [row.get(name) for row in rows] for name in self.columns}, dict(self.columns))
-        return shaped.unique(subset=list(self.key), keep="last", maintain_order=True)
+    def to_frame(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+        """Return one row per key, the last one; a list that grows while it is read contains some rows twice."""
+        # Building the frame by column is twice as fast as from_dicts.
+        frame = pl.DataFrame({name: [row.get(name) for row in rows] for name in self.columns}, dict(self.columns))
+        return frame.unique(subset=list(self.key), keep="last", maintain_order=True)
 
-    def lines(self, frame: pl.DataFrame) -> str:
-        """Return the frame as `copy_into` takes it: every text in quotes, so that none can be taken for the null."""
+    def to_csv(self, frame: pl.DataFrame) -> str:
+        r"""Return the frame as CSV for `copy_statement`; all text is quoted, so the text \N is not read as null."""
         return frame.write_csv(include_header=False, null_value=r"\N", quote_style="non_numeric")
 
-    def copy_into(self, table: sql.Composable) -> sql.Composed:
-        """Return the COPY of such lines into a table that has the columns."""
-        return sql.SQL(r"COPY {} ({}) FROM STDIN (FORMAT csv, NULL '\N')").format(table, self.names)
+    def copy_statement(self, table: sql.Composable) -> sql.Composed:
+        """Return the COPY of that CSV into a table with the same columns."""
+        return sql.SQL(r"COPY {} ({}) FROM STDIN (FORMAT csv, NULL '\N')").format(table, self.column_list)
 
     @property
-    def names(self) -> sql.Composed:
-        """The columns, as a statement lists them."""
+    def column_list(self) -> sql.Composed:
+        """The columns, separated by commas."""
         return sql.SQL(", ").join(map(sql.Identifier, self.columns))
 
 
-TRANSACTIONS = Landing(
+TRANSACTIONS = LandingTable(
     "transactions",
     {
         "workspace_id": pl.String,
@@ -59,9 +59,9 @@ TRANSACTIONS = Landing(
         "raw": pl.String,
     },
     key=("workspace_id", "transaction_id"),
-    dated_by="sent_at",
+    date_column="sent_at",
 )
-CALLBACK_EVENTS = Landing(
+CALLBACK_EVENTS = LandingTable(
     "callback_events",
     {
         "workspace_id": pl.String,
@@ -75,10 +75,10 @@ CALLBACK_EVENTS = Landing(
         "raw": pl.String,
     },
     key=("workspace_id", "event_key"),
-    dated_by="occurred_at",
-    immutable=True,
+    date_column="occurred_at",
+    is_immutable=True,
 )
-CAMPAIGN_REPORTS = Landing(
+CAMPAIGN_REPORTS = LandingTable(
     "campaign_reports",
     {
         "workspace_id": pl.String,
@@ -88,10 +88,10 @@ CAMPAIGN_REPORTS = Landing(
         "raw": pl.String,
     },
     key=("workspace_id", "email_id", "reported_on"),
-    dated_by="reported_on",
+    date_column="reported_on",
 )
 
-_CURSOR = """
+_UPSERT_CURSOR = """
     INSERT INTO everlytic.sync_cursors AS c (workspace_id, resource, synced_through, row_count, error, synced_at)
     VALUES (%(workspace_id)s, %(resource)s, %(synced_through)s, %(row_count)s, %(error)s, now())
     ON CONFLICT (workspace_id, resource) DO UPDATE SET
@@ -102,48 +102,52 @@ _CURSOR = """
 """
 
 
-def land(connection: psycopg.Connection, landing: Landing, frame: pl.DataFrame) -> dict[str, tuple[int, int]]:
-    """Load the frame in the connection's transaction; returns (new, changed) rows per workspace id."""
+def land_frame(connection: psycopg.Connection, table: LandingTable, frame: pl.DataFrame) -> dict[str, tuple[int, int]]:
+    """Write the frame in the connection's transaction; returns (new, changed) row counts by workspace id."""
     connection.execute(
         sql.SQL(
             "CREATE TEMP TABLE landing ON COMMIT DROP AS SELECT {names} FROM everlytic.{table} WITH NO DATA"
-        ).format(names=landing.names, table=sql.Identifier(landing.table))
+        ).format(names=table.column_list, table=sql.Identifier(table.name))
     )
-    with connection.cursor().copy(landing.copy_into(sql.Identifier("landing"))) as stream:
-        stream.write(landing.lines(frame))
-    counted = connection.execute(_upsert(landing)).fetchall()
-    return {str(workspace_id): (new, changed) for workspace_id, new, changed in counted}
+    with connection.cursor().copy(table.copy_statement(sql.Identifier("landing"))) as stream:
+        stream.write(table.to_csv(frame))
+    counts = connection.execute(_upsert_statement(table)).fetchall()
+    return {str(workspace_id): (new, changed) for workspace_id, new, changed in counts}
 
 
 def record_cursors(connection: psycopg.Connection, cursors: Sequence[Mapping[str, Any]]) -> None:
-    """Write down how far each tenant's resource has been polled, or why it has not."""
-    connection.cursor().executemany(_CURSOR, cursors)
+    """Record how far each tenant's resource has been polled, or the error that stopped it."""
+    connection.cursor().executemany(_UPSERT_CURSOR, cursors)
 
 
-def _upsert(landing: Landing) -> sql.Composed:
-    # In order of the key: neighbours in its index are written together, and two runs at once cannot deadlock.
-    rest = [name for name in landing.columns if name not in landing.key]
-    # A row that was emptied is about somebody who was forgotten, and stays empty however often it is polled.
+def _upsert_statement(table: LandingTable) -> sql.Composed:
+    value_columns = [name for name in table.columns if name not in table.key]
+    # An erasure empties a lead's rows (raw = '{}'). They must stay empty when the same days are polled again.
     update = sql.SQL(
-        "DO UPDATE SET {assignments}, synced_at = now() WHERE ({old}) IS DISTINCT FROM ({new}) AND kept.raw <> '{{}}'"
+        "DO UPDATE SET {assignments}, synced_at = now() "
+        "WHERE ({old}) IS DISTINCT FROM ({new}) AND existing.raw <> '{{}}'"
     ).format(
-        assignments=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in rest),
-        old=sql.SQL(", ").join(sql.SQL("kept.{}").format(sql.Identifier(name)) for name in rest),
-        new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in rest),
+        assignments=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in value_columns
+        ),
+        old=sql.SQL(", ").join(sql.SQL("existing.{}").format(sql.Identifier(name)) for name in value_columns),
+        new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(sql.Identifier(name)) for name in value_columns),
     )
+    # Insert in key order: two concurrent runs then lock rows in the same order and cannot deadlock, and neighbouring
+    # index entries are written together.
     return sql.SQL(
         """
         WITH landed AS (
-            INSERT INTO everlytic.{table} AS kept ({names}) SELECT {names} FROM landing ORDER BY {key}
+            INSERT INTO everlytic.{table} AS existing ({names}) SELECT {names} FROM landing ORDER BY {key}
             ON CONFLICT ({key}) {action}
-            RETURNING kept.workspace_id, kept.xmax = 0 AS is_new
+            RETURNING existing.workspace_id, existing.xmax = 0 AS is_new
         )
         SELECT workspace_id, count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new)
         FROM landed GROUP BY workspace_id
         """
     ).format(
-        table=sql.Identifier(landing.table),
-        names=landing.names,
-        key=sql.SQL(", ").join(map(sql.Identifier, landing.key)),
-        action=sql.SQL("DO NOTHING") if landing.immutable else update,
+        table=sql.Identifier(table.name),
+        names=table.column_list,
+        key=sql.SQL(", ").join(map(sql.Identifier, table.key)),
+        action=sql.SQL("DO NOTHING") if table.is_immutable else update,
     )

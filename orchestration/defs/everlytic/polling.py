@@ -1,4 +1,4 @@
-"""Asking Everlytic, all tenants at once within bounds, and what becomes of a tenant that fails."""
+"""Polls the Everlytic accounts of all tenants, a bounded number at once, and records which tenants failed."""
 
 import asyncio
 from collections import Counter
@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 
 from database.secrets import UndecipherableSecret
 from everlytic.errors import EverlyticError
-from orchestration.defs.everlytic.batches import Batches
-from orchestration.defs.everlytic.records import Fetch, Window
+from orchestration.defs.everlytic.batches import BatchWriter
+from orchestration.defs.everlytic.records import FetchRows, PollWindow
 from orchestration.defs.everlytic.resources import EverlyticAccounts, Tenant
-from orchestration.defs.everlytic.transport import Hosts
+from orchestration.defs.everlytic.transport import HostThrottles
 
-TENANTS_AT_ONCE = 8
+MAX_CONCURRENT_TENANTS = 8
 
 
 @dataclass(slots=True)
-class Polled:
-    """One tenant's answer: how many rows came, what could not be read of them, and why it ended early if it did."""
+class PollResult:
+    """Result of polling one tenant: rows fetched, records that could not be read, and the error if it failed."""
 
     tenant: Tenant
     fetched: int = 0
@@ -26,46 +26,45 @@ class Polled:
     error: str | None = None
 
 
-async def poll(
+async def poll_tenants(
     accounts: EverlyticAccounts,
     tenants: Sequence[Tenant],
-    fetch: Fetch,
-    window: Window,
-    batches: Batches,
+    fetch: FetchRows,
+    window: PollWindow,
+    batches: BatchWriter,
     now: Callable[[], datetime],
-) -> list[Polled]:
-    """Ask every tenant's account and land what comes; a tenant that fails carries its error and keeps what came.
+) -> list[PollResult]:
+    """Poll every tenant and land its rows; a tenant that fails carries its error and keeps the rows it already landed.
 
-    What goes wrong on our side (the database is away) ends the whole.
+    An error on our side, such as an unreachable database, ends the whole poll.
     """
-    turn, hosts = asyncio.Semaphore(TENANTS_AT_ONCE), Hosts()
+    semaphore, throttles = asyncio.Semaphore(MAX_CONCURRENT_TENANTS), HostThrottles()
 
-    async def ask(tenant: Tenant) -> Polled:
-        polled = Polled(tenant)
-        async with turn:
+    async def poll_tenant(tenant: Tenant) -> PollResult:
+        result = PollResult(tenant)
+        async with semaphore:
             try:
-                async with accounts.client(tenant, hosts) as client:
-                    async for row in fetch(client, window, lambda told: polled.unreadable.update([told])):
+                async with accounts.open_client(tenant, throttles) as client:
+                    async for row in fetch(client, window, lambda problem: result.unreadable.update([problem])):
                         await batches.add({"workspace_id": str(tenant.workspace_id), **row})
-                        polled.fetched += 1
+                        result.fetched += 1
             except (EverlyticError, UndecipherableSecret) as error:
-                polled.error = _sentence(error, now())
-        return polled
+                result.error = _describe_error(error, now())
+        return result
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(tenant)) for tenant in tenants]
+            tasks = [group.create_task(poll_tenant(tenant)) for tenant in tenants]
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    await batches.finish()
+    await batches.flush()
     return [task.result() for task in tasks]
 
 
-def _sentence(error: Exception, now: datetime) -> str:
-    said = f"{type(error).__name__}: {error}"
+def _describe_error(error: Exception, now: datetime) -> str:
     seconds = error.retry_after if isinstance(error, EverlyticError) else None
     if seconds is None:
-        return said
-    # Within a year: a time further off is not meant, and may be no date at all.
-    again = now + timedelta(seconds=min(seconds, 366 * 86_400))
-    return f"{said} It may be asked again in {seconds:,.0f} s, at {again:%Y-%m-%d %H:%M:%S} UTC."
+        return str(error)
+    # Cap at a year: a later time is a mistake of the provider, and may lie outside the range of datetime.
+    retry_at = now + timedelta(seconds=min(seconds, 366 * 86_400))
+    return f"{error} It can be polled again in {seconds:,.0f} s, at {retry_at:%Y-%m-%d %H:%M:%S} UTC."

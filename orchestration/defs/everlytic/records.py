@@ -1,4 +1,4 @@
-"""The provider's records as rows of schema everlytic: what each is called there, and texts that Postgres takes."""
+"""Maps Everlytic's records to rows of schema everlytic, with text and JSON that Postgres can store."""
 
 import json
 import math
@@ -10,20 +10,20 @@ from typing import Any
 
 from everlytic.client import EverlyticClient
 from everlytic.errors import NotFound
-from everlytic.protocol import Complain
-from everlytic.webhooks import from_callback_event
+from everlytic.protocol import ReportUnreadable
+from everlytic.webhooks import parse_callback_event
 from orchestration.defs.everlytic.batches import Row
 
-LARGEST_COUNT = 2**31 - 1
-"""What a column of counts holds."""
+MAX_COUNT = 2**31 - 1
+"""The largest value of an integer column."""
 
-# A NUL as JSON writes it, after an even number of backslashes: else it is a backslash, and the text "u0000".
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+# JSON's escape for NUL: an even number of backslashes precedes it. After an odd number it is the text "u0000".
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What is asked for: `since <= time < until` (business time, UTC); `now` is the business time of the asking."""
+class PollWindow:
+    """The polled range `since <= time < until`, and `now`, the time of the poll; all in business time, UTC."""
 
     since: datetime
     until: datetime
@@ -31,65 +31,75 @@ class Window:
 
     @property
     def today(self) -> date:
-        """The business day it is now."""
+        """The current business day."""
         return self.now.date()
 
 
-Fetch = Callable[[EverlyticClient, Window, Complain], AsyncIterator[Row]]
-"""Asks one tenant's account for what lies in the window; complains of each record that it cannot wholly read."""
+FetchRows = Callable[[EverlyticClient, PollWindow, ReportUnreadable], AsyncIterator[Row]]
+"""Fetches one tenant's rows in the window, and reports each record that could not be read in full."""
 
 
-async def fetch_transactions(client: EverlyticClient, window: Window, complain: Complain) -> AsyncIterator[Row]:
-    """The messages that Everlytic sent within the window, with what it counted on them since."""
-    async for one in client.iter_transactions(since=window.since, until=window.until, complain=complain):
+async def fetch_transactions(
+    client: EverlyticClient, window: PollWindow, report_unreadable: ReportUnreadable
+) -> AsyncIterator[Row]:
+    """Fetch the messages that Everlytic sent in the window, with their current counts."""
+    async for transaction in client.iter_transactions(
+        since=window.since, until=window.until, report_unreadable=report_unreadable
+    ):
         yield {
-            "transaction_id": as_text(one.id),
-            "message_id": as_text(one.message_id),
-            "group_name": as_text(one.group_name),
-            "recipient": as_text(one.recipient),
-            "send_status": as_text(one.status),
-            "sent_at": one.sent_at,
-            "opens": _count(one.opens, complain),
-            "link_clicks": _count(one.clicks, complain),
-            "bounce_type": as_text(one.bounce_type),
-            "bounce_reason": as_text(one.bounce_reason),
-            "raw": as_json(one.raw),
+            "transaction_id": to_postgres_text(transaction.id),
+            "message_id": to_postgres_text(transaction.message_id),
+            "group_name": to_postgres_text(transaction.group_name),
+            "recipient": to_postgres_text(transaction.recipient),
+            "send_status": to_postgres_text(transaction.status),
+            "sent_at": transaction.sent_at,
+            "opens": _storable_count(transaction.opens, report_unreadable),
+            "link_clicks": _storable_count(transaction.clicks, report_unreadable),
+            "bounce_type": to_postgres_text(transaction.bounce_type),
+            "bounce_reason": to_postgres_text(transaction.bounce_reason),
+            "raw": to_postgres_json(transaction.raw),
         }
 
 
-async def fetch_callback_events(client: EverlyticClient, window: Window, complain: Complain) -> AsyncIterator[Row]:
-    """What happened within the window, under the key by which the same event is pushed."""
-    async for polled in client.iter_callback_events(since=window.since, until=window.until, complain=complain):
-        event = from_callback_event(polled)
+async def fetch_callback_events(
+    client: EverlyticClient, window: PollWindow, report_unreadable: ReportUnreadable
+) -> AsyncIterator[Row]:
+    """Fetch the events of the window, under the same key as in the webhook."""
+    async for callback_event in client.iter_callback_events(
+        since=window.since, until=window.until, report_unreadable=report_unreadable
+    ):
+        event = parse_callback_event(callback_event)
         yield {
             "event_key": event.key,
-            "type": as_text(str(event.type)),
-            "transaction_id": as_text(event.transaction_id),
-            "message_id": as_text(event.message_id),
-            "recipient": as_text(event.recipient),
-            "group_name": as_text(event.group_name),
-            # As for what is pushed: an event that does not say when it happened did so when we heard of it.
-            "occurred_at": polled.occurred_at or window.now,
-            "raw": as_json(polled.raw),
+            "type": to_postgres_text(str(event.type)),
+            "transaction_id": to_postgres_text(event.transaction_id),
+            "message_id": to_postgres_text(event.message_id),
+            "recipient": to_postgres_text(event.recipient),
+            "group_name": to_postgres_text(event.group_name),
+            # As for webhooks: an event without a time gets the time at which we received it.
+            "occurred_at": callback_event.occurred_at or window.now,
+            "raw": to_postgres_json(callback_event.raw),
         }
 
 
-async def fetch_campaign_reports(client: EverlyticClient, window: Window, complain: Complain) -> AsyncIterator[Row]:
-    """The report of every bulk email as it stands; a report knows no past, so other days than today have none."""
+async def fetch_campaign_reports(
+    client: EverlyticClient, window: PollWindow, report_unreadable: ReportUnreadable
+) -> AsyncIterator[Row]:
+    """Fetch the current report of every bulk email; Everlytic keeps no past reports, so other days have none."""
     if not window.since.date() <= window.today < window.until.date():
         return
-    async for email in client.iter_bulk_emails(complain=complain):
+    async for email in client.iter_bulk_emails(report_unreadable=report_unreadable):
         if email.status == "composing":
             continue
         try:
-            report = await client.campaign_report(email.id)
+            report = await client.get_campaign_report(email.id)
         except NotFound:
             continue
         yield {
-            "email_id": as_text(email.id),
+            "email_id": to_postgres_text(email.id),
             "reported_on": window.today,
-            "name": as_text(email.campaign_name or email.subject or f"Bulk email {email.id}"),
-            "raw": as_json(
+            "name": to_postgres_text(email.campaign_name or email.subject or f"Bulk email {email.id}"),
+            "raw": to_postgres_json(
                 {
                     "status": email.status,
                     "created_at": email.created_at and email.created_at.isoformat(),
@@ -102,33 +112,33 @@ async def fetch_campaign_reports(client: EverlyticClient, window: Window, compla
         }
 
 
-def as_text(text: str | None) -> str | None:
-    """Return a text that Postgres takes: it knows no NUL character and no half of a surrogate pair."""
+def to_postgres_text(text: str | None) -> str | None:
+    """Return the text without NUL characters and with lone surrogates replaced, which Postgres cannot store."""
     if text is None or (text.isascii() and "\0" not in text):
         return text
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def as_json(value: Mapping[str, Any]) -> str:
-    """Return what the provider said as JSON that Postgres takes; a number that is none, which JSON lacks, is null."""
+def to_postgres_json(value: Mapping[str, Any]) -> str:
+    """Return the value as JSON that Postgres can store; NaN and infinite numbers, which JSON lacks, become null."""
     try:
         text = json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), default=str, ensure_ascii=False)
-    text = _NUL.sub(r"\1", text) if "\\u0000" in text else text
+        text = json.dumps(_replace_non_finite(value), default=str, ensure_ascii=False)
+    text = _ESCAPED_NUL.sub(r"\1", text) if "\\u0000" in text else text
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _finite(value: object) -> object:
+def _replace_non_finite(value: object) -> object:
     if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
+        return {name: _replace_non_finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [_replace_non_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _count(value: int, complain: Complain) -> int | None:
-    if abs(value) <= LARGEST_COUNT:
+def _storable_count(value: int, report_unreadable: ReportUnreadable) -> int | None:
+    if abs(value) <= MAX_COUNT:
         return value
-    complain("An item was kept without what cannot be read: a count that is too large.")
+    report_unreadable("Kept an item without a count that is too large.")
     return None

@@ -1,4 +1,4 @@
-"""The tenants' accounts at Everlytic: read from their connections, opened as typed clients."""
+"""Dagster resource that loads the tenants' Everlytic connections and opens their API clients."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +11,9 @@ import psycopg
 
 from database.secrets import SecretBox
 from everlytic.client import EverlyticClient
-from orchestration.defs.everlytic.transport import Hosts, PatientTransport
+from orchestration.defs.everlytic.transport import HostThrottles, RetryingTransport
 
-_LIVE_CONNECTIONS = """
+_ENABLED_CONNECTIONS = """
     SELECT w.id, w.name, c.transactional_url, c.tenant_url, c.username, c.encrypted_key
     FROM app.everlytic_connections AS c
     JOIN app.workspaces AS w ON w.id = c.workspace_id
@@ -24,7 +24,7 @@ _LIVE_CONNECTIONS = """
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A workspace and its way to Everlytic."""
+    """A workspace with its Everlytic connection."""
 
     workspace_id: UUID
     name: str
@@ -35,31 +35,31 @@ class Tenant:
 
 
 class EverlyticAccounts(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster documents it subclassed bare
-    """Opens clients for tenants; `secret_key` is the key (or keys) their provider keys are encrypted under."""
+    """Opens clients for tenants; `secret_key` holds the key or keys that encrypt the tenants' Everlytic API keys."""
 
     secret_key: str
     timeout_seconds: float = 30.0
-    longest_wait_seconds: float = 30.0
-    """The longest Retry-After that is waited out; a tenant that is asked to wait longer is given up for this run."""
-    patience_seconds: float = 180.0
-    """The longest that one request may take, all its tries and waits included."""
+    max_wait_seconds: float = 30.0
+    """The longest Retry-After to wait for; with a longer one the tenant fails in this run."""
+    total_timeout_seconds: float = 180.0
+    """The longest time that one request may take, retries and waits included."""
 
-    def tenants(self, connection: psycopg.Connection) -> list[Tenant]:
+    def load_tenants(self, connection: psycopg.Connection) -> list[Tenant]:
         """Return every workspace whose connection is not disabled."""
-        return [Tenant(*row) for row in connection.execute(_LIVE_CONNECTIONS).fetchall()]
+        return [Tenant(*row) for row in connection.execute(_ENABLED_CONNECTIONS).fetchall()]
 
     @asynccontextmanager
-    async def client(self, tenant: Tenant, hosts: Hosts) -> AsyncIterator[EverlyticClient]:
-        """Open the tenant's client, which waits together with all others of `hosts`.
+    async def open_client(self, tenant: Tenant, throttles: HostThrottles) -> AsyncIterator[EverlyticClient]:
+        """Open the tenant's client, which shares `throttles` with the other clients of the run.
 
-        Raises UndecipherableSecret when the tenant's key was written under another secret.
+        Raises UndecipherableSecret if the tenant's API key was encrypted with another secret key.
         """
         api_key = SecretBox(self.secret_key).decrypt(tenant.encrypted_key)
-        transport = PatientTransport(
+        transport = RetryingTransport(
             httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=2)),
-            hosts,
-            longest_wait=self.longest_wait_seconds,
-            patience=self.patience_seconds,
+            throttles,
+            max_wait=self.max_wait_seconds,
+            total_timeout=self.total_timeout_seconds,
         )
         async with httpx.AsyncClient(transport=transport, timeout=self.timeout_seconds) as http:
             yield EverlyticClient(

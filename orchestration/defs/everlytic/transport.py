@@ -1,4 +1,4 @@
-"""Patience with the provider: reads that it turned away, broke off or garbled are tried again, within bounds."""
+"""HTTP transport that retries reads which Everlytic throttled, interrupted or answered with malformed content."""
 
 import asyncio
 from collections import defaultdict
@@ -7,117 +7,118 @@ from http import HTTPStatus
 import httpx
 
 from domain.bounded_json import parse_json
-from everlytic.protocol import MAX_DEPTH, retry_after_seconds
-from orchestration.defs.everlytic.brake import Brake
+from everlytic.protocol import MAX_DEPTH, parse_retry_after
+from orchestration.defs.everlytic.host_throttle import HostThrottle
 
-FAILED = frozenset({500, 502, 503, 504})
-FIRST_PAUSE = 0.25
-"""Seconds before the second try when the provider names no time; each further pause is twice as long."""
+RETRYABLE_STATUSES = frozenset({500, 502, 503, 504})
+FIRST_DELAY_SECONDS = 0.25
+"""Delay before the first retry when the provider sends no Retry-After; each further delay is twice as long."""
 
 
-class Hosts:
-    """The brakes of all hosts that one run asks: its tenants share what a host allows."""
+class HostThrottles:
+    """The throttles of all hosts that one run polls; tenants of the same host share one."""
 
     def __init__(self) -> None:
-        self._brakes: defaultdict[bytes, Brake] = defaultdict(Brake)
+        self._throttles: defaultdict[bytes, HostThrottle] = defaultdict(HostThrottle)
 
-    def brake(self, url: httpx.URL) -> Brake:
-        """Return the brake of the URL's host."""
-        return self._brakes[url.netloc]
+    def get_throttle(self, url: httpx.URL) -> HostThrottle:
+        """Return the throttle of the URL's host."""
+        return self._throttles[url.netloc]
 
 
-class PatientTransport(httpx.AsyncBaseTransport):
-    """Repeats GETs that broke off, were answered 429 or 5xx, or with something that is not JSON.
+class RetryingTransport(httpx.AsyncBaseTransport):
+    """Retries GETs that failed in transit, or were answered with 429, 5xx or something that is not JSON.
 
-    A Retry-After (seconds or a date) is waited out to the last second if it is at most `longest_wait` seconds; one that
-    asks for more is not waited for at all. No request takes longer than `patience` seconds, waits for others included.
-    Then, and after `tries`, the provider's last answer or the last break is handed on. Only GETs are repeated.
+    A Retry-After (seconds or a date) of at most `max_wait` seconds is waited out in full; for a longer one there is no
+    retry. A request takes at most `total_timeout` seconds, including the wait for the host's throttle. After that, or
+    after `max_attempts`, the last response is returned or the last transport error raised. Other methods are not
+    retried.
     """
 
     def __init__(
         self,
         inner: httpx.AsyncBaseTransport,
-        hosts: Hosts,
+        throttles: HostThrottles,
         *,
-        tries: int = 6,
-        longest_wait: float = 30.0,
-        patience: float = 180.0,
+        max_attempts: int = 6,
+        max_wait: float = 30.0,
+        total_timeout: float = 180.0,
     ) -> None:
         self._inner = inner
-        self._hosts = hosts
-        self._tries = tries
-        self._longest_wait = longest_wait
-        self._patience = patience
+        self._throttles = throttles
+        self._max_attempts = max_attempts
+        self._max_wait = max_wait
+        self._total_timeout = total_timeout
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer the request, after as many tries as it needs and may have."""
+        """Send the request, with retries if it is a GET."""
         if request.method != "GET":
             return await self._inner.handle_async_request(request)
-        brake, loop = self._hosts.brake(request.url), asyncio.get_running_loop()
-        deadline = loop.time() + self._patience
-        for attempt in range(1, self._tries + 1):
-            answer = await self._ask(request, brake, deadline)
-            pause = self._pause(answer, attempt)
-            if pause is None or attempt == self._tries or loop.time() + pause >= deadline:
+        throttle, loop = self._throttles.get_throttle(request.url), asyncio.get_running_loop()
+        deadline = loop.time() + self._total_timeout
+        for attempt in range(1, self._max_attempts + 1):
+            result = await self._send(request, throttle, deadline)
+            delay = self._retry_delay(result, attempt)
+            if delay is None or attempt == self._max_attempts or loop.time() + delay >= deadline:
                 break
-            if _is_turned_away(answer):
-                brake.close(pause)
-            await asyncio.sleep(pause)
-        if isinstance(answer, httpx.Response):
-            return answer
-        raise answer
+            if _is_throttled(result):
+                throttle.pause(delay)
+            await asyncio.sleep(delay)
+        if isinstance(result, httpx.Response):
+            return result
+        raise result
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._inner.aclose()
 
-    async def _ask(
-        self, request: httpx.Request, brake: Brake, deadline: float
+    async def _send(
+        self, request: httpx.Request, throttle: HostThrottle, deadline: float
     ) -> httpx.Response | httpx.TransportError:
         try:
-            async with asyncio.timeout_at(deadline), brake.turn() as asked_at:
+            async with asyncio.timeout_at(deadline), throttle.acquire() as requested_at:
                 response = await self._inner.handle_async_request(request)
                 try:
-                    # Here and not by the caller: an answer that breaks off in the middle is tried again, too.
+                    # Read the body here and not in the caller, so that a body that breaks off is retried too.
                     await response.aread()
                 finally:
                     await response.aclose()
         except httpx.TransportError as error:
             return error
         except TimeoutError:
-            return httpx.ReadTimeout(f"no answer after {self._patience:.0f} s of waiting", request=request)
-        if not _is_turned_away(response):
-            brake.open(asked_at)
+            return httpx.ReadTimeout(f"no answer within {self._total_timeout:.0f} s", request=request)
+        if not _is_throttled(response):
+            throttle.resume(requested_at)
         return response
 
-    def _pause(self, answer: httpx.Response | httpx.TransportError, attempt: int) -> float | None:
-        """Return the seconds to wait before the next try, None when there is to be none."""
-        by_itself: float = min(FIRST_PAUSE * 2 ** (attempt - 1), self._longest_wait)
-        if not isinstance(answer, httpx.Response):
-            return by_itself
-        if not (_is_turned_away(answer) or answer.status_code in FAILED or _is_garbled(answer)):
+    def _retry_delay(self, result: httpx.Response | httpx.TransportError, attempt: int) -> float | None:
+        """Return the seconds to wait before the next attempt, or None if there must be none."""
+        backoff: float = min(FIRST_DELAY_SECONDS * 2 ** (attempt - 1), self._max_wait)
+        if not isinstance(result, httpx.Response):
+            return backoff
+        if not (_is_throttled(result) or result.status_code in RETRYABLE_STATUSES or _is_malformed(result)):
             return None
-        said = retry_after_seconds(answer.headers)
-        if said is None:
-            return by_itself
-        return said if said <= self._longest_wait else None
+        retry_after = parse_retry_after(result.headers)
+        if retry_after is None:
+            return backoff
+        return retry_after if retry_after <= self._max_wait else None
 
 
-def _is_turned_away(answer: httpx.Response | httpx.TransportError) -> bool:
-    if not isinstance(answer, httpx.Response):
+def _is_throttled(result: httpx.Response | httpx.TransportError) -> bool:
+    if not isinstance(result, httpx.Response):
         return False
-    is_unavailable = answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in answer.headers
-    return is_unavailable or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    is_unavailable = result.status_code == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in result.headers
+    return is_unavailable or result.status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _is_garbled(answer: httpx.Response) -> bool:
-    """Say whether a success is no JSON (cut short, or a page), or a refusal is a page of a server in front."""
-    if answer.status_code == HTTPStatus.FORBIDDEN:
-        return answer.content.lstrip().startswith(b"<")
-    if not answer.is_success:
+def _is_malformed(response: httpx.Response) -> bool:
+    """Return whether a success is not JSON (truncated, or an HTML page), or a 403 is a page of a firewall."""
+    if response.status_code == HTTPStatus.FORBIDDEN:
+        return response.content.lstrip().startswith(b"<")
+    if not response.is_success:
         return False
     try:
-        parse_json(answer.content, max_depth=MAX_DEPTH)
+        parse_json(response.content, max_depth=MAX_DEPTH)
     except ValueError:
         return True
     return False

@@ -1,1 +1,1 @@
-"""What ties the pipeline to the operational side: the database, the jobs it asks for, and the checks across sides."""
+"""Connects the pipeline to the operational database: resources, jobs for the worker, cross checks and schedules."""

@@ -1,4 +1,4 @@
-"""What the pipeline asks of the operational side: per workspace, to apply what was polled and to take in the counts."""
+"""Dagster asset that queues the jobs which follow a sync in each workspace."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,20 +26,20 @@ JOB_TYPES = ("apply_provider_events", "sync_analytics")
 def requested_jobs(
     context: dg.AssetExecutionContext, database: Database, everlytic: EverlyticAccounts, clock: BusinessClock
 ) -> dg.MaterializeResult[None]:
-    """The jobs that follow a sync, once per run and workspace: the API's worker applies and announces what came."""
+    """Jobs queued after a sync, one of each type per run and workspace: the worker applies the polled records."""
     with database.connect() as connection:
-        workspaces = [tenant.workspace_id for tenant in everlytic.tenants(connection)]
-    queued = asyncio.run(_request(database.pool(), workspaces, context.run.run_id, clock.now()))
-    return dg.MaterializeResult(metadata={"workspaces": len(workspaces), "jobs": queued})
+        workspaces = [tenant.workspace_id for tenant in everlytic.load_tenants(connection)]
+    job_count = asyncio.run(_enqueue_jobs(database.open_pool(), workspaces, context.run.run_id, clock.now()))
+    return dg.MaterializeResult(metadata={"workspaces": len(workspaces), "jobs": job_count})
 
 
-async def _request(pool: AsyncEngine, workspaces: Sequence[UUID], run_id: str, due: datetime) -> int:
-    queued = 0
+async def _enqueue_jobs(pool: AsyncEngine, workspaces: Sequence[UUID], run_id: str, due: datetime) -> int:
+    job_count = 0
     try:
         for workspace_id in workspaces:
             async with transaction(pool, Scope(workspace_id=workspace_id)) as session:
                 for job_type in JOB_TYPES:
-                    queued += await enqueue(session, job_type, workspace_id, [Job(due, dedupe_key=run_id)])
+                    job_count += await enqueue(session, job_type, workspace_id, [Job(due, dedupe_key=run_id)])
     finally:
         await pool.dispose()
-    return queued
+    return job_count

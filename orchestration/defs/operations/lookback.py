@@ -1,24 +1,24 @@
-"""How far back checks and tests look: lately by the quarter of an hour, everything by night and by hand."""
+"""Dagster resource that limits checks and tests to recent rows: intraday runs do, nightly and manual runs do not."""
 
 import dagster as dg
 
 
 class Lookback(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's own documentation subclasses it bare
-    """The last `days` by the database's clock, in which rows arrived; 0 is all of history."""
+    """Rows that arrived in the last `days`, by the database's clock; 0 means all rows."""
 
     days: int = 0
     full_refresh: bool = False
-    """Whether dbt counts from the beginning, and not on from what it has counted; asked for by hand."""
+    """Whether dbt rebuilds incremental models from all rows; set in the Launchpad for a manual run."""
 
-    def sentence(self) -> str:
-        """Say in the metadata of a check what it has looked at."""
-        return f"what arrived in the last {self.days} days" if self.days else "all of history"
-
-
-LATELY = 3
-"""The days of an intraday check: more than a night and a weekend's morning, few enough to be read every time."""
+    def describe(self) -> str:
+        """Return which rows are checked, for the metadata of a check."""
+        return f"rows of the last {self.days} days" if self.days else "all rows"
 
 
-def lately() -> dict[str, object]:
-    """Return the run configuration of a run whose checks look at the last days alone."""
-    return {"resources": {"lookback": {"config": {"days": LATELY}}}}
+INTRADAY_DAYS = 3
+"""Covers a weekend without a run, and few enough days to be read every 15 minutes."""
+
+
+def build_intraday_config() -> dict[str, object]:
+    """Return the run configuration that limits checks to the last INTRADAY_DAYS days."""
+    return {"resources": {"lookback": {"config": {"days": INTRADAY_DAYS}}}}

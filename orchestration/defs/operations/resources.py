@@ -1,4 +1,4 @@
-"""What the assets of every room reach for: the database as its owner, and the business clock."""
+"""Dagster resources that assets share: the database, connected as its owner, and the business clock."""
 
 from datetime import date, datetime
 
@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import create_pool
 from database.roles import connect, owner_url
-from orchestration.clock import parse_clock
+from domain.clock import Clock
 
 
 class Database(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's own documentation subclasses it bare
-    """The database of DATABASE_URL, as its owner: row-level security does not bind what runs across tenants."""
+    """The database of DATABASE_URL, as its owner: row-level security does not apply, because runs cover all tenants."""
 
     url: str
 
@@ -20,20 +20,20 @@ class Database(dg.ConfigurableResource):  # type: ignore[type-arg] # Dagster's o
         """Open a connection in autocommit mode; raises DatabaseUnreachable."""
         return connect(owner_url(self.url))
 
-    def pool(self) -> AsyncEngine:
-        """Open a small pool for what the database room does through sessions."""
+    def open_pool(self) -> AsyncEngine:
+        """Open a pool of one connection, for code that needs a SQLAlchemy session."""
         return create_pool(owner_url(self.url), size=1, application_name="orchestration")
 
 
 class BusinessClock(dg.ConfigurableResource):  # type: ignore[type-arg] # as above
-    """The business time; empty text is real time."""
+    """The business clock; an empty text means real time."""
 
     text: str = ""
 
     def now(self) -> datetime:
-        """Return the business time now, in UTC."""
-        return parse_clock(self.text).now()
+        """Return the current business time in UTC."""
+        return Clock.parse(self.text).now()
 
     def today(self) -> date:
-        """Return the business day (UTC) that it is now."""
-        return parse_clock(self.text).today()
+        """Return the current business day in UTC."""
+        return Clock.parse(self.text).today()

@@ -1,4 +1,4 @@
-"""The schema of our database in which Dagster keeps its own tables; Dagster makes the tables, not the schema."""
+"""Creates the schema for Dagster's own tables; Dagster creates the tables, but not the schema."""
 
 from sqlalchemy.engine import URL
 
@@ -6,10 +6,10 @@ from database.roles import connect
 
 SCHEMA = "dagster"
 
-_CREATE = "CREATE SCHEMA IF NOT EXISTS dagster"
+_CREATE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS dagster"
 
 
 def ensure_schema(database_url: URL) -> None:
-    """Create the schema unless it is there; raises DatabaseUnreachable."""
+    """Create the schema if it does not exist; raises DatabaseUnreachable."""
     with connect(database_url) as connection:
-        connection.execute(_CREATE)
+        connection.execute(_CREATE_SCHEMA)

@@ -1,4 +1,4 @@
-"""One sync and build in process against a real sandbox, for the tests of a module to look at."""
+"""Fixture: one sync and build in process against a real sandbox, shared by the tests of a module."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from everlytic.models import Address, Mail
 from orchestration.defs.operations.lookback import Lookback
 from orchestration.defs.operations.resources import Database
-from orchestration.run import Report, sync_and_build
+from orchestration.run import RunReport, sync_and_build
 from tests.dbt_project.history import History
 from tests.orchestration.conftest import MORNING, SECRET_KEY, connect_tenant
 from tests.sandbox import Sandbox
@@ -24,8 +24,8 @@ from tests.sandbox import Sandbox
 SENT = MORNING - timedelta(hours=1)
 SINCE, UNTIL = SENT.date() - timedelta(days=1), SENT.date()
 MAILS = 4
-HAPPENED = ("sent", "delivered", "open")
-"""What happened to every mail; the first was clicked, too."""
+EVENT_TYPES = ("sent", "delivered", "open")
+"""The events of every mail; the first mail also has a click."""
 
 APPLY = """
     INSERT INTO app.email_events (workspace_id, draft_id, provider_event_key, type, verdict, occurred_at)
@@ -34,19 +34,19 @@ APPLY = """
            CASE WHEN type IN ('open', 'click') THEN 'human' END, occurred_at
     FROM everlytic.callback_events ON CONFLICT DO NOTHING
 """
-"""What the worker's apply_provider_events does, as far as the marts can tell."""
+"""The effect of the worker's apply_provider_events on the marts."""
 
 
 @dataclass(frozen=True)
-class Synced:
-    """Two tenants, one of them with a wrong key, after one run."""
+class SyncRun:
+    """Two tenants, one of them with a wrong API key, after one run."""
 
     good: UUID
     bad: UUID
     sequence: UUID
     username: str
     messages: list[UUID]
-    report: Report
+    report: RunReport
     instance: dg.DagsterInstance
 
     def metadata(self, resource: str) -> Any:
@@ -59,44 +59,44 @@ class Synced:
 
 @pytest.fixture(scope="module")
 def environment(business_clock: str) -> Iterator[None]:
-    """Show the definitions the business clock, as the command line does."""
+    """Set the business clock in the environment, as the command line does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALESMATTER_CLOCK", business_clock)
         yield
 
 
 @pytest.fixture(scope="module")
-def synced(
+def sync_run(
     history: History, connection: psycopg.Connection, provider: Sandbox, module_database_url: str, environment: None
-) -> Iterator[Synced]:
-    """Send through the sandbox what the history says was sent, let known things happen to it, and run once."""
-    good, bad = history.workspace("Good"), history.workspace("Bad")
+) -> Iterator[SyncRun]:
+    """Send the mails of the history through the sandbox, create their events there, and run once."""
+    good, bad = history.add_workspace("Good"), history.add_workspace("Bad")
     username = provider.new_username()
     connect_tenant(connection, good, provider, username)
-    connect_tenant(connection, bad, provider, "somebody", "not their key")
-    sequence = history.sequence(good)
-    messages = [history.sent(sequence, SENT) for _ in range(MAILS)]
+    connect_tenant(connection, bad, provider, "unknown-user", "wrong key")
+    sequence = history.add_sequence(good)
+    messages = [history.add_sent_message(sequence, SENT) for _ in range(MAILS)]
     provider.tell("scenarios", username=username, scenarios=[{"name": "accepted_no_events", "probability": 1}])
     asyncio.run(send(provider, username, sequence, messages))
     for message in messages:
-        for kind in HAPPENED:
+        for kind in EVENT_TYPES:
             provider.tell("events", username=username, message_id=str(message), type=kind)
     provider.tell("events", username=username, message_id=str(messages[0]), type="click")
     send_bulk_email(provider, username)
     with dg.DagsterInstance.ephemeral() as instance:
         report = run(module_database_url, instance)
-        yield Synced(good, bad, sequence, username, messages, report, instance)
+        yield SyncRun(good, bad, sequence, username, messages, report, instance)
 
 
-def run(database_url: str, instance: dg.DagsterInstance | None = None, *, poll: bool = True) -> Report:
-    """Run once over the days in which all happened."""
+def run(database_url: str, instance: dg.DagsterInstance | None = None, *, poll: bool = True) -> RunReport:
+    """Run once over the days of the mails and their events."""
     return sync_and_build(
         database_url=database_url, secret_key=SECRET_KEY, since=SINCE, until=UNTIL, instance=instance, poll=poll
     )
 
 
 async def send(provider: Sandbox, username: str, sequence: UUID, messages: list[UUID]) -> None:
-    """Hand the messages to the sandbox, as the product would."""
+    """Send the messages to the sandbox, as the product would."""
     async with httpx.AsyncClient(timeout=30) as http:
         client = provider.client(http, username)
         for number, message in enumerate(messages):
@@ -113,22 +113,22 @@ async def send(provider: Sandbox, username: str, sequence: UUID, messages: list[
 
 
 def send_bulk_email(provider: Sandbox, username: str) -> None:
-    """Send one bulk email, and leave another composing, as a person would in Everlytic's own pages."""
+    """Send one bulk email and leave another in status composing, as a user does in Everlytic's web pages."""
     with httpx.Client(base_url=f"{provider.url}/api/2.0", auth=(username, f"sandbox-key-{username}")) as http:
         for name in ("News", "Not yet"):
             email = {"campaign_name": name, "subject": name, "from_email": "rep@example.test"}
-            made = http.post("/emails", json=email).raise_for_status().json()["item"]["id"]
+            email_id = http.post("/emails", json=email).raise_for_status().json()["item"]["id"]
             if name == "News":
-                http.post(f"/email_actions/send/{made}").raise_for_status()
+                http.post(f"/email_actions/send/{email_id}").raise_for_status()
 
 
-def ask(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
+def fetch(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
     """Return the rows of a query by column name."""
     return connection.cursor(row_factory=dict_row).execute(query.encode(), values).fetchall()
 
 
-def judge(check: dg.AssetChecksDefinition, database: Database, days: int = 0) -> dg.AssetCheckResult:
-    """Evaluate one check outside a run, over all of history or over the last days."""
+def evaluate(check: dg.AssetChecksDefinition, database: Database, days: int = 0) -> dg.AssetCheckResult:
+    """Evaluate one check outside a run, over all rows or over the last days."""
     result = check(database, Lookback(days=days))
     assert isinstance(result, dg.AssetCheckResult)
     return result
