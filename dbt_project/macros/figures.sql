@@ -1,8 +1,8 @@
 {#
-  What can happen to a message: the day on which it counts, by its first time, and whether it counts. Expects the columns
-  of int_messages__engagement, and the workspace's timezone.
+  The events of a message: the day column of each event, its (first) time and the flag that says whether it counts.
+  Expects the columns of int_messages__engagement and the workspace's timezone.
 #}
-{% macro happenings() -%}
+{% macro message_events() -%}
     {{ return({
         'sent_on': ('sent_at', 'true'),
         'delivered_on': ('delivered_at', 'is_delivered'),
@@ -20,35 +20,37 @@
 {%- endmacro %}
 
 
-{% macro days_of_happening() -%}
-    {{ return(happenings().keys() | list) }}
+{# The day columns of the events. #}
+{% macro event_days() -%}
+    {{ return(message_events().keys() | list) }}
 {%- endmacro %}
 
 
-{# The times that count, to be compared. #}
-{% macro times_of_happening() -%}
-    {%- for at, counts in happenings().values() %}
-    case when {{ counts }} then {{ at }} end
+{# The times of the events that count; null for the others. #}
+{% macro event_times() -%}
+    {%- for time, is_counted in message_events().values() %}
+    case when {{ is_counted }} then {{ time }} end
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}
 
 
-{# The days of a message's happenings, in the workspace's timezone; null where it does not count. #}
-{% macro local_days() -%}
-    {%- for day, (at, counts) in happenings().items() %}
-    case when {{ counts }} then ({{ at }} at time zone timezone)::date end as {{ day }}
+{# The days of the events that count, in the workspace's timezone; null for the others. #}
+{% macro local_event_days() -%}
+    {%- for day, (time, is_counted) in message_events().items() %}
+    case when {{ is_counted }} then ({{ time }} at time zone timezone)::date end as {{ day }}
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}
 
 
 {#
-  Every figure of the product, defined here and nowhere else: what the happenings of `messages` on a day add up to.
-  `opened_on` counts as `opened`, and so on. Repeats count with the first time. Of a day they fit an integer, which is summed several times faster than a bigint.
+  All figures: counts of the events of `messages` on a day. They are defined only here. `opened_on` is counted as `opened`,
+  and so on. Repeated opens and clicks count on the day of the first one. The counts of a day fit an integer, which is
+  summed several times faster than a bigint.
 #}
-{% macro figures_of(day) -%}
-    {%- set repeated = {
+{% macro count_figures(day) -%}
+    {%- set repeats = {
         'opens': 'opened_on',
         'human_opens': 'human_opened_on',
         'machine_opens': 'machine_opened_on',
@@ -56,20 +58,20 @@
         'human_clicks': 'human_clicked_on',
         'machine_clicks': 'machine_clicked_on',
     } -%}
-    {%- for on in days_of_happening() %}
-    (count(*) filter (where messages.{{ on }} = {{ day }}))::integer as {{ on[:-3] }},
+    {%- for event_day in event_days() %}
+    (count(*) filter (where messages.{{ event_day }} = {{ day }}))::integer as {{ event_day[:-3] }},
     {%- endfor %}
     (count(*) filter (where messages.is_hard_bounced and messages.bounced_on = {{ day }}))::integer as hard_bounced,
     (count(*) filter (where messages.is_soft_bounced and messages.bounced_on = {{ day }}))::integer as soft_bounced,
-    {%- for figure, on in repeated.items() %}
-    coalesce(sum(messages.{{ figure }}) filter (where messages.{{ on }} = {{ day }}), 0)::integer as {{ figure }}
+    {%- for figure, event_day in repeats.items() %}
+    coalesce(sum(messages.{{ figure }}) filter (where messages.{{ event_day }} = {{ day }}), 0)::integer as {{ figure }}
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}
 
 
-{# What a set of days adds up to. #}
-{% macro sums(figures) -%}
+{# The sums of figures over several days. #}
+{% macro sum_figures(figures) -%}
     {%- for figure in figures %}
     sum({{ figure }})::bigint as {{ figure }}
     {%- if not loop.last %},{% endif %}
@@ -77,19 +79,20 @@
 {%- endmacro %}
 
 
-{# Everlytic reports no complaints on transactional mail, so none seen is "not known", never 0. #}
-{% macro leaving_sums() -%}
+{# Sums of unsubscribes and complaints. Everlytic reports no complaints on transactional mail, so 0 becomes null. #}
+{% macro unsubscribe_sums() -%}
     sum(unsubscribed)::bigint as unsubscribed,
     nullif(sum(complained), 0)::bigint as complained
 {%- endmacro %}
 
 
+{# The figures of deliveries and bounces. #}
 {% macro delivery_figures() -%}
     {{ return(['sent', 'delivered', 'bounced', 'hard_bounced', 'soft_bounced']) }}
 {%- endmacro %}
 
 
-{# How many messages were opened, clicked and answered; and how often. #}
+{# The figures of opens, clicks and replies: numbers of messages, and of opens and clicks with repeats. #}
 {% macro engagement_figures() -%}
     {{ return([
         'opened', 'human_opened', 'machine_opened', 'clicked', 'human_clicked', 'machine_clicked', 'replied',
@@ -98,7 +101,7 @@
 {%- endmacro %}
 
 
-{# What a timeline shows of a day. #}
+{# The figures of a day in a timeline. #}
 {% macro daily_figures() -%}
     {{ return([
         'sent', 'delivered', 'opened', 'human_opened', 'machine_opened', 'clicked', 'human_clicked', 'machine_clicked',
@@ -107,8 +110,8 @@
 {%- endmacro %}
 
 
-{# What a bulk email's report says of readers: it tells no people from machines, and knows no replies. #}
-{% macro reported(figures) -%}
+{# The figures that a bulk email's report contains; it has no human or machine verdicts and no replies. #}
+{% macro from_bulk_report(figures) -%}
     {%- for figure in figures %}
     {% if figure in ['opened', 'clicked', 'opens', 'clicks'] %}{{ figure }}{% else %}null as {{ figure }}{% endif %}
     {%- if not loop.last %},{% endif %}
@@ -116,13 +119,13 @@
 {%- endmacro %}
 
 
-{# What had arrived by the start of this run is counted. #}
+{# The start of this run; rows that arrived before it are counted. #}
 {% macro as_of() -%}
     '{{ run_started_at }}'::timestamptz as as_of
 {%- endmacro %}
 
 
-{# A sequence that sent nothing has zero of everything; of a bulk email we know what its report says. #}
-{% macro known(figure) -%}
-    case when listed.kind = 'sequence' then coalesce({{ figure }}, 0) else {{ figure }} end
+{# Returns 0 for a sequence without messages; a figure that a bulk email's report lacks stays null. #}
+{% macro zero_if_sequence(figure) -%}
+    case when all_campaigns.kind = 'sequence' then coalesce({{ figure }}, 0) else {{ figure }} end
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{# A model's schema is exactly the one its folder names, in every environment: the API reads them by name. #}
+{# A model's schema is the one of its folder in every environment, because the API reads the marts by schema name. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ (custom_schema_name or target.schema) | trim }}
 {%- endmacro %}

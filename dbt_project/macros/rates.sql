@@ -1,11 +1,11 @@
-{# A share as NUMERIC; null where there is nothing to divide by. #}
+{# A ratio as numeric; null if the denominator is 0. #}
 {% macro rate(numerator, denominator) -%}
     trim_scale({{ numerator }}::numeric / nullif({{ denominator }}, 0))
 {%- endmacro %}
 
 
 {#
-  Every rate of the product, defined here and nowhere else. Each one needs the counts it divides as columns in scope.
+  All rates, as (numerator, denominator). They are defined only here. Their counts must be columns in scope.
 #}
 {% macro rates(names) -%}
     {%- set definitions = {

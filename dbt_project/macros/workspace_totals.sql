@@ -1,6 +1,6 @@
 {#
-  The totals and rates of the current workspace over any range of send days. A rate over a range cannot be stored in
-  advance, and must not be defined a second time by whoever asks; so the function is made here, beside the mart it sums.
+  Creates the function that returns the totals and rates of the current workspace over a range of send days. A rate over
+  any range cannot be stored in advance, so the function computes it with the same definition as the mart.
 #}
 {% macro create_workspace_totals(relation) -%}
     {%- set counts = delivery_figures() + engagement_figures() + ['unsubscribed'] -%}
@@ -10,11 +10,11 @@
     ] -%}
     do $build$
     begin
-        -- Dropped only where its columns have changed: whoever is calling it meanwhile must find it.
-        {{ totals_function(relation, counts, rate_names, 'create or replace') | indent(8) }}
+        -- Drop the function only if its columns have changed, so that concurrent callers still find it.
+        {{ workspace_totals_statement(relation, counts, rate_names, 'create or replace') | indent(8) }}
     exception when invalid_function_definition then
         drop function {{ relation.schema }}.workspace_totals(date, date);
-        {{ totals_function(relation, counts, rate_names, 'create') | indent(8) }}
+        {{ workspace_totals_statement(relation, counts, rate_names, 'create') | indent(8) }}
     end
     $build$;
     revoke all on function {{ relation.schema }}.workspace_totals(date, date) from public;
@@ -22,7 +22,7 @@
 {%- endmacro %}
 
 
-{% macro totals_function(relation, counts, rate_names, create) -%}
+{% macro workspace_totals_statement(relation, counts, rate_names, create) -%}
     {{ create }} function {{ relation.schema }}.workspace_totals(starts_on date, ends_on date)
     returns table (
         {% for name in counts %}{{ name }} bigint, {% endfor %}

@@ -1,6 +1,6 @@
 {{ config(tags=['nightly']) }}
 
--- What was accepted of late is there, and the days add up to the messages that were counted of late.
+-- Each message accepted in the last day has a row, and the days counted in the last day add up to their messages.
 with
 missing as (
     select attempts.message_id
@@ -13,7 +13,7 @@ missing as (
         and messages.message_id is null
 ),
 
-counted as (
+day_counts as (
     select
         step_id,
         sent_on,
@@ -25,21 +25,21 @@ counted as (
 
 messages as (
     select
-        counted.step_id,
-        counted.sent_on,
+        day_counts.step_id,
+        day_counts.sent_on,
         count(*) as messages
-    from counted
+    from day_counts
     inner join {{ ref('int_messages__engagement') }} as messages
-        on counted.step_id = messages.step_id and counted.sent_on = messages.sent_on
-    group by counted.step_id, counted.sent_on
+        on day_counts.step_id = messages.step_id and day_counts.sent_on = messages.sent_on
+    group by day_counts.step_id, day_counts.sent_on
 )
 
-select 'not counted: ' || message_id as wrong
+select 'not counted: ' || message_id as problem
 from missing
 
 union all
 
-select 'step ' || counted.step_id || ' on ' || counted.sent_on || ': ' || counted.messages || ' counted' as wrong
-from counted
-left join messages on counted.step_id = messages.step_id and counted.sent_on = messages.sent_on
-where counted.messages is distinct from messages.messages
+select format('step %s on %s: %s counted', day_counts.step_id, day_counts.sent_on, day_counts.messages) as problem
+from day_counts
+left join messages on day_counts.step_id = messages.step_id and day_counts.sent_on = messages.sent_on
+where day_counts.messages is distinct from messages.messages

@@ -1,6 +1,6 @@
--- Campaigns, their days, days of sending and days of happening are sums of the same messages.
+-- Campaigns, their days, send days and timeline days are sums of the same messages, so their totals are equal.
 with
-counted as (
+totals as (
     {%- for mart in ['campaigns', 'campaign_days', 'workspace_aggregates', 'timeline_events'] %}
     select
         workspace_id,
@@ -17,7 +17,7 @@ counted as (
 )
 
 select workspace_id
-from counted
+from totals
 group by workspace_id
 having
     count(*) <> 4

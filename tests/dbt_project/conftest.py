@@ -1,4 +1,4 @@
-"""One database for all tests of the project, because dbt parses anew for each, and a target folder of its own."""
+"""Fixtures: one database and one target folder for all tests, because dbt parses the project again for each."""
 
 import uuid
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.postgres import create_database, drop_database
 
 @pytest.fixture(scope="session")
 def history_database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
-    """Give the run a fresh migrated database, as the owner."""
+    """Create a migrated database for the test run, and return its URL as the owner."""
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=migrated_template)
     drop_database(postgres_url, name)
@@ -24,17 +24,17 @@ def history_database_url(postgres_url: str, migrated_template: str) -> Iterator[
 @pytest.fixture(scope="session")
 def connection(history_database_url: str) -> Iterator[psycopg.Connection]:
     """Connect to the database as its owner."""
-    with connect(owner_url(history_database_url)) as opened:
-        yield opened
+    with connect(owner_url(history_database_url)) as connection:
+        yield connection
 
 
 @pytest.fixture(scope="session")
 def history(connection: psycopg.Connection) -> History:
-    """Write history into the database."""
+    """Return a writer of test rows for the database."""
     return History(connection)
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
-    """Give the run one target folder, so that dbt parses the project once."""
+    """Return the project with one target folder, so that dbt parses it once."""
     return DbtProject(ROOT / "dbt_project", tmp_path_factory.mktemp("dbt"))

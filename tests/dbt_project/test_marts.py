@@ -1,4 +1,4 @@
-"""The marts against figures worked out by hand, as the API's role sees them."""
+"""Tests of the marts against figures computed by hand, read with the API's role."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,128 +18,128 @@ from tests.dbt_project.history import History
 
 pytestmark = pytest.mark.filterwarnings("default")  # dbt's own deprecations are not ours to fail on
 
-MARTS = (
-    "campaigns",
-    "delivery_stats",
-    "engagement_stats",
-    "unsubscribe_stats",
-    "timeline_events",
-    "workspace_aggregates",
-)
+STEP_MARTS = ("delivery_stats", "engagement_stats", "unsubscribe_stats")
+MARTS = ("campaigns", *STEP_MARTS, "timeline_events", "workspace_aggregates")
 
 
 def at(day: int, hour: int, minute: int = 0) -> datetime:
-    """Return a moment of March 2026, UTC."""
+    """Return a time in March 2026, UTC."""
     return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Story:
-    """What was built: the workspaces and campaigns of the history, and dbt's results."""
+class BuiltHistory:
+    """The workspaces and campaigns of the history, and dbt's results."""
 
     here: UUID
     there: UUID
     spring: UUID
     empty: UUID
     other: UUID
-    edge: "Edge"
+    edge_cases: "EdgeCases"
     results: list[Any]
 
 
 @dataclass(frozen=True)
-class Edge:
-    """A workspace of messages that differ in little: the ids of its messages by what they are for."""
+class EdgeCases:
+    """A workspace with a message for each condition of the models: the ids of the messages by name."""
 
     workspace: UUID
-    ended: UUID
+    deleted: UUID
     """A deleted sequence that has sent a message of its first step."""
     messages: dict[str, UUID]
 
 
-def write_edge(history: History, connection: psycopg.Connection) -> Edge:
-    """Write messages each of which tells one condition of the models from another; minutes are those after 08:00."""
-    workspace = history.workspace("Edge")
-    sequence, ended, unsent = (history.sequence(workspace, name) for name in ("Edges", "Ended", "Unsent"))
+def write_edge_cases(history: History, connection: psycopg.Connection) -> EdgeCases:
+    """Write a message for each condition of the models; times are minutes after 08:00."""
+    workspace = history.add_workspace("Edge")
+    sequence, deleted, unsent = (history.add_sequence(workspace, name) for name in ("Edges", "Ended", "Unsent"))
     names = ("machine first", "person first", "soft after delivery", "soft with delivery", "soft before complaint",
-             "soft between replies", "unread", "left and bounced", "left")  # fmt: skip
-    messages = {name: history.sent(sequence, at(2, 8)) for name in names}
+             "soft between replies", "unread", "unsubscribed and bounced", "unsubscribed")  # fmt: skip
+    messages = {name: history.add_sent_message(sequence, at(2, 8)) for name in names}
 
-    def note(name: str, *kinds: str) -> None:
-        """Note what happens to a message minute by minute, each as `kind` or `kind verdict`."""
+    def add_events(name: str, *kinds: str) -> None:
+        """Add an event per minute to a message, each given as `kind` or `kind verdict`."""
         for minute, kind in enumerate(kinds, start=1):
             type_, _, verdict = kind.partition(" ")
-            moment = at(2, 8, minute)
+            occurred_at = at(2, 8, minute)
             if type_ == "bounced":
-                history.event(messages[name], type_, moment, bounce_type=verdict)
+                history.add_event(messages[name], type_, occurred_at, bounce_type=verdict)
             else:
-                history.event(messages[name], type_, moment, verdict or None)
+                history.add_event(messages[name], type_, occurred_at, verdict or None)
 
-    note("machine first", "delivered", "clicked machine", "clicked human", "opened machine", "opened human",
-         "opened human", "clicked machine", "clicked machine")  # fmt: skip
-    note("person first", "delivered", "opened human", "opened machine", "clicked human", "clicked machine")
-    note("soft after delivery", "delivered", "delivered", "bounced soft")
-    note("soft before complaint", "bounced soft", "complained")
-    note("soft between replies", "bounced soft", "bounced soft", "bounced soft", "bounced soft")
+    add_events("machine first", "delivered", "clicked machine", "clicked human", "opened machine", "opened human",
+               "opened human", "clicked machine", "clicked machine")  # fmt: skip
+    add_events("person first", "delivered", "opened human", "opened machine", "clicked human", "clicked machine")
+    add_events("soft after delivery", "delivered", "delivered", "bounced soft")
+    add_events("soft before complaint", "bounced soft", "complained")
+    add_events("soft between replies", "bounced soft", "bounced soft", "bounced soft", "bounced soft")
     for minute, is_automatic in ((1, True), (3, False), (6, True)):
-        history.reply(messages["soft between replies"], at(2, 8, minute), automatic=is_automatic)
-    note("soft with delivery", "delivered")
-    history.event(messages["soft with delivery"], "bounced", at(2, 8, 1), bounce_type="soft")
-    note("unread", "delivered")
-    note("left and bounced", "delivered", "opened human", "unsubscribed", "bounced hard")
-    note("left", "opened human", "unsubscribed", "delivered")
-    history.sent(ended, at(2, 8))
-    connection.execute("UPDATE app.sequences SET deleted_at = now() WHERE id = ANY(%s)", [[ended, unsent]])
-    # A bulk email with the id of another workspace's, whose report says nothing of bounces.
+        history.add_reply(messages["soft between replies"], at(2, 8, minute), automatic=is_automatic)
+    add_events("soft with delivery", "delivered")
+    history.add_event(messages["soft with delivery"], "bounced", at(2, 8, 1), bounce_type="soft")
+    add_events("unread", "delivered")
+    add_events("unsubscribed and bounced", "delivered", "opened human", "unsubscribed", "bounced hard")
+    add_events("unsubscribed", "opened human", "unsubscribed", "delivered")
+    history.add_sent_message(deleted, at(2, 8))
+    connection.execute("UPDATE app.sequences SET deleted_at = now() WHERE id = ANY(%s)", [[deleted, unsent]])
+    # A bulk email with the same id as one of another workspace, whose report has no bounces.
     connection.execute(
         "INSERT INTO everlytic.campaign_reports (workspace_id, email_id, reported_on, name, raw) "
         """VALUES (%s, '77', '2026-03-01', 'Ours', '{"status": "sent", "figures": {"sent": 5}}')""",
         [workspace],
     )
-    return Edge(workspace, ended, messages)
+    return EdgeCases(workspace, deleted, messages)
 
 
 @pytest.fixture(scope="module")
-def story(history: History, connection: psycopg.Connection, project: DbtProject, history_database_url: str) -> Story:
-    """Write a history of two tenants and build the whole project, all tests and unit tests included, over it."""
-    here, there = history.workspace("Here"), history.workspace("There", "America/New_York")
-    history.workspace("Newcomer")
-    spring, empty, other = history.sequence(here), history.sequence(here, "Empty"), history.sequence(there, "Other")
-    gone = history.sequence(here, "Gone")
+def built_history(
+    history: History, connection: psycopg.Connection, project: DbtProject, history_database_url: str
+) -> BuiltHistory:
+    """Write a history of two tenants, and build the whole project with all tests and unit tests."""
+    here, there = history.add_workspace("Here"), history.add_workspace("There", "America/New_York")
+    history.add_workspace("Newcomer")
+    spring, empty, other = (
+        history.add_sequence(here),
+        history.add_sequence(here, "Empty"),
+        history.add_sequence(there, "Other"),
+    )
+    gone = history.add_sequence(here, "Gone")
     connection.execute("UPDATE app.sequences SET deleted_at = now() WHERE id = %s", [gone])
 
-    # Step 1 on 2 March, four messages. One is opened by a machine and a person, clicked, and answered by a person.
-    read = history.sent(spring, at(2, 8))
-    history.event(read, "delivered", at(2, 8, 1))
-    history.event(read, "opened", at(2, 8, 1), "machine")
-    history.event(read, "opened", at(2, 9), "human")
-    history.event(read, "opened", at(3, 9), "human")
-    history.event(read, "clicked", at(2, 9, 5), "human")
-    history.reply(read, at(3, 10))
+    # Step 1 on 2 March, four messages. One is opened by a machine and a person, clicked, and gets a personal reply.
+    read = history.add_sent_message(spring, at(2, 8))
+    history.add_event(read, "delivered", at(2, 8, 1))
+    history.add_event(read, "opened", at(2, 8, 1), "machine")
+    history.add_event(read, "opened", at(2, 9), "human")
+    history.add_event(read, "opened", at(3, 9), "human")
+    history.add_event(read, "clicked", at(2, 9, 5), "human")
+    history.add_reply(read, at(3, 10))
     # One is sent in the evening, which is the next day in Johannesburg, and unsubscribed from three days later.
-    left = history.sent(spring, at(2, 22, 30))
-    history.event(left, "delivered", at(2, 22, 31))
-    history.event(left, "opened", at(5, 21), "machine")
-    history.event(left, "unsubscribed", at(5, 21, 30))
+    left = history.add_sent_message(spring, at(2, 22, 30))
+    history.add_event(left, "delivered", at(2, 22, 31))
+    history.add_event(left, "opened", at(5, 21), "machine")
+    history.add_event(left, "unsubscribed", at(5, 21, 30))
     # One is delivered, opened by a scanner, and bounces a day later.
-    bounced = history.sent(spring, at(2, 8))
-    history.event(bounced, "delivered", at(2, 8, 1))
-    history.event(bounced, "opened", at(2, 8, 1), "machine")
-    history.event(bounced, "bounced", at(3, 8), bounce_type="hard")
-    # One is delayed by a soft bounce; what comes back is an out-of-office notice.
-    delayed = history.sent(spring, at(2, 8))
-    history.event(delayed, "bounced", at(2, 8, 1), bounce_type="soft")
-    history.event(delayed, "delivered", at(2, 10))
-    history.reply(delayed, at(2, 10, 1), automatic=True)
-    # Step 2: one message that nothing is known of, one that the provider refused.
-    history.sent(spring, at(6, 8), step=2)
-    refused = history.draft(spring, step=2)
+    bounced = history.add_sent_message(spring, at(2, 8))
+    history.add_event(bounced, "delivered", at(2, 8, 1))
+    history.add_event(bounced, "opened", at(2, 8, 1), "machine")
+    history.add_event(bounced, "bounced", at(3, 8), bounce_type="hard")
+    # One is delayed by a soft bounce; its reply is an out-of-office notice.
+    delayed = history.add_sent_message(spring, at(2, 8))
+    history.add_event(delayed, "bounced", at(2, 8, 1), bounce_type="soft")
+    history.add_event(delayed, "delivered", at(2, 10))
+    history.add_reply(delayed, at(2, 10, 1), automatic=True)
+    # Step 2: one message without events, one that the provider rejected.
+    history.add_sent_message(spring, at(6, 8), step=2)
+    rejected = history.add_draft(spring, step=2)
     connection.execute(
         "INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at, outcome) "
         f"VALUES (%s, %s, {BUSINESS_NOW}, 'rejected')",
-        [here, refused],
+        [here, rejected],
     )
-    # The neighbour's one message, and a bulk email whose report says nothing of complaints.
-    history.sent(other, at(2, 3))
+    # One message of the other workspace, and a bulk email whose report has no complaints.
+    history.add_sent_message(other, at(2, 3))
     connection.execute(
         """
         INSERT INTO everlytic.campaign_reports (workspace_id, email_id, reported_on, name, raw) VALUES
@@ -150,36 +150,36 @@ def story(history: History, connection: psycopg.Connection, project: DbtProject,
         """,
         {"here": here},
     )
-    edge = write_edge(history, connection)
-    return Story(here, there, spring, empty, other, edge, project.build(owner_url(history_database_url)))
+    edge_cases = write_edge_cases(history, connection)
+    return BuiltHistory(here, there, spring, empty, other, edge_cases, project.build(owner_url(history_database_url)))
 
 
 @pytest.fixture
-def app(history_database_url: str, story: Story) -> Iterator[psycopg.Connection]:
+def app(history_database_url: str, built_history: BuiltHistory) -> Iterator[psycopg.Connection]:
     """Connect as the API does, in the workspace `here`."""
-    with connect(role_url(owner_url(history_database_url), APP_ROLE)) as opened:
-        opened.execute("SELECT set_config('app.workspace_id', %s, false)", [str(story.here)])
-        yield opened
+    with connect(role_url(owner_url(history_database_url), APP_ROLE)) as connection:
+        connection.execute("SELECT set_config('app.workspace_id', %s, false)", [str(built_history.here)])
+        yield connection
 
 
-def ask(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
+def fetch(connection: psycopg.Connection, query: str, *values: object) -> list[dict[str, Any]]:
     """Return the rows of a query by column name."""
     return connection.cursor(row_factory=dict_row).execute(query.encode(), values).fetchall()
 
 
-def test_every_model_test_and_unit_test_passes(story: Story) -> None:
-    """The whole project builds on a history with all kinds of outcomes, and no test finds fault with it."""
-    statuses = {result.node.unique_id: str(result.status) for result in story.results}
+def test_every_model_test_and_unit_test_passes(built_history: BuiltHistory) -> None:
+    """The whole project builds on a history with all kinds of outcomes, and all its tests pass."""
+    statuses = {result.node.unique_id: str(result.status) for result in built_history.results}
     kinds = {name.partition(".")[0] for name in statuses}
     assert {"model", "test", "unit_test"} <= kinds
     assert {name: status for name, status in statuses.items() if status not in {"success", "pass", "no-op"}} == {}
 
 
-def test_a_campaign_has_the_figures_worked_out_by_hand(app: psycopg.Connection, story: Story) -> None:
-    """Messages count once, a late bounce is no delivery, machines and people stand apart, notices are no replies."""
-    (row,) = ask(app, "SELECT * FROM analytics.campaigns WHERE campaign_id = %s", str(story.spring))
+def test_a_campaign_has_the_figures_computed_by_hand(app: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Messages count once, a late bounce is not a delivery, verdicts are separate, automatic replies do not count."""
+    (row,) = fetch(app, "SELECT * FROM analytics.campaigns WHERE campaign_id = %s", str(built_history.spring))
     expected = {
-        "kind": "sequence", "name": "Spring", "status": "Active", "sequence_id": story.spring,
+        "kind": "sequence", "name": "Spring", "status": "Active", "sequence_id": built_history.spring,
         "sent": 5, "delivered": 3, "bounced": 1, "hard_bounced": 1, "soft_bounced": 0,
         "opened": 2, "human_opened": 1, "machine_opened": 2, "clicked": 1, "human_clicked": 1, "machine_clicked": 0,
         "replied": 1, "unsubscribed": 1, "complained": None,
@@ -189,13 +189,15 @@ def test_a_campaign_has_the_figures_worked_out_by_hand(app: psycopg.Connection, 
         "first_sent_at": at(2, 8), "last_sent_at": at(6, 8), "last_activity_at": at(6, 8),
     }  # fmt: skip
     rounded = {name: round(value, 15) if isinstance(value, Decimal) else value for name, value in row.items()}
-    wanted = {name: round(value, 15) if isinstance(value, Decimal) else value for name, value in expected.items()}
-    assert {name: rounded[name] for name in wanted} == wanted
+    expected = {name: round(value, 15) if isinstance(value, Decimal) else value for name, value in expected.items()}
+    assert {name: rounded[name] for name in expected} == expected
 
 
-def test_campaigns_without_mail_and_bulk_emails_are_listed(app: psycopg.Connection, story: Story) -> None:
-    """An unsent sequence has zeros and null rates, a deleted unsent one is gone, a bulk email has its newest report."""
-    rows = {row["name"]: row for row in ask(app, "SELECT * FROM analytics.campaigns")}
+def test_campaigns_without_mail_and_bulk_emails_are_listed(
+    app: psycopg.Connection, built_history: BuiltHistory
+) -> None:
+    """An unsent sequence has zeros and null rates, or no row if deleted; a bulk email has its newest report."""
+    rows = {row["name"]: row for row in fetch(app, "SELECT * FROM analytics.campaigns")}
     assert set(rows) == {"Spring", "Empty", "News"}
     empty, news = rows["Empty"], rows["News"]
     assert (empty["sent"], empty["opened"], empty["replied"]) == (0, 0, 0)
@@ -205,12 +207,12 @@ def test_campaigns_without_mail_and_bulk_emails_are_listed(app: psycopg.Connecti
     assert [news[name] for name in ("clicked", "replied", "human_opened", "complained", "reply_rate")] == [None] * 5
 
 
-def test_figures_stand_per_step(app: psycopg.Connection, story: Story) -> None:
-    """Each step of a sequence has its own row, and a step of which nothing is known has no rates of deliveries."""
+def test_each_step_has_its_own_figures(app: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Each step of a sequence has its own row, and a step without deliveries has no rates."""
     query = "SELECT * FROM analytics.{} WHERE campaign_id = %s ORDER BY step_order"
-    delivery = ask(app, query.format("delivery_stats"), str(story.spring))
-    engagement = ask(app, query.format("engagement_stats"), str(story.spring))
-    leaving = ask(app, query.format("unsubscribe_stats"), str(story.spring))
+    delivery = fetch(app, query.format("delivery_stats"), str(built_history.spring))
+    engagement = fetch(app, query.format("engagement_stats"), str(built_history.spring))
+    unsubscribes = fetch(app, query.format("unsubscribe_stats"), str(built_history.spring))
     assert [(row["step_order"], row["sent"], row["delivered"], row["bounced"]) for row in delivery] == [
         (1, 4, 3, 1),
         (2, 1, 0, 0),
@@ -220,12 +222,15 @@ def test_figures_stand_per_step(app: psycopg.Connection, story: Story) -> None:
         (0, 0, 0, 0),
     ]
     assert [row["open_rate"] for row in engagement][1] is None
-    assert [(row["unsubscribed"], row["last_unsubscribed_at"]) for row in leaving] == [(1, at(5, 21, 30)), (0, None)]
+    assert [(row["unsubscribed"], row["last_unsubscribed_at"]) for row in unsubscribes] == [
+        (1, at(5, 21, 30)),
+        (0, None),
+    ]
 
 
-def test_the_timeline_counts_local_days_and_misses_none(app: psycopg.Connection, story: Story) -> None:
-    """Each thing counts on the Johannesburg day it happened; the quiet day between is there with zeros."""
-    rows = ask(app, "SELECT * FROM analytics.timeline_events ORDER BY day")
+def test_the_timeline_has_every_local_day(app: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Each event counts on its day in Johannesburg; a day without events has zeros."""
+    rows = fetch(app, "SELECT * FROM analytics.timeline_events ORDER BY day")
     figures = (
         "sent",
         "delivered",
@@ -246,10 +251,10 @@ def test_the_timeline_counts_local_days_and_misses_none(app: psycopg.Connection,
     ]
 
 
-def test_totals_of_a_period_follow_the_messages_sent_in_it(app: psycopg.Connection, story: Story) -> None:
-    """A period's totals and rates are of its messages, whenever they were read; open ends and empty periods work."""
+def test_totals_of_a_period_count_the_messages_sent_in_it(app: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Totals and rates cover the messages sent in the period, with events of any time; open and empty periods work."""
     totals = "SELECT * FROM analytics.workspace_totals(%s, %s)"
-    (second,) = ask(app, totals, date(2026, 3, 2), date(2026, 3, 2))
+    (second,) = fetch(app, totals, date(2026, 3, 2), date(2026, 3, 2))
     assert (second["sent"], second["delivered"], second["bounced"], second["opened"], second["replied"]) == (
         3,
         2,
@@ -258,16 +263,16 @@ def test_totals_of_a_period_follow_the_messages_sent_in_it(app: psycopg.Connecti
         1,
     )
     assert (second["open_rate"], round(second["bounce_rate"], 6)) == (Decimal("0.5"), Decimal("0.333333"))
-    (third,) = ask(app, totals, date(2026, 3, 3), None)
+    (third,) = fetch(app, totals, date(2026, 3, 3), None)
     assert (third["sent"], third["delivered"], third["opened"], third["unsubscribed"]) == (2, 1, 1, 1)
-    (whole,) = ask(app, totals, None, None)
+    (whole,) = fetch(app, totals, None, None)
     assert (whole["sent"], whole["complained"]) == (5, None)
-    (nothing,) = ask(app, totals, date(2027, 1, 1), None)
+    (nothing,) = fetch(app, totals, date(2027, 1, 1), None)
     assert (nothing["sent"], nothing["open_rate"]) == (0, None)
     assert nothing["as_of"] == whole["as_of"] is not None
 
 
-NOTED = """
+SELECT_TIMES = """
     SELECT message_id, delivered_at, first_opened_at, first_human_opened_at, first_machine_opened_at, first_clicked_at,
            first_human_clicked_at, first_machine_clicked_at, replied_at, bounced_at, unsubscribed_at, complained_at
       FROM intermediate.int_messages__engagement WHERE workspace_id = %s
@@ -278,13 +283,13 @@ FLAGS = (
 )
 
 
-def test_each_message_has_its_own_times(connection: psycopg.Connection, story: Story) -> None:
-    """Of each kind the first time counts, of people's and machines' each their own, whatever came before or after."""
-    of = {message: name for name, message in story.edge.messages.items()}
+def test_each_message_has_its_own_times(connection: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """The first time of each event type counts, separately for human and machine verdicts."""
+    names = {message: name for name, message in built_history.edge_cases.messages.items()}
     times = {
-        of[row.pop("message_id")]: {name: value.minute for name, value in row.items() if value is not None}
-        for row in ask(connection, NOTED, story.edge.workspace)
-        if row["message_id"] in of
+        names[row.pop("message_id")]: {name: value.minute for name, value in row.items() if value is not None}
+        for row in fetch(connection, SELECT_TIMES, built_history.edge_cases.workspace)
+        if row["message_id"] in names
     }
     assert times == {
         "machine first": {
@@ -300,30 +305,30 @@ def test_each_message_has_its_own_times(connection: psycopg.Connection, story: S
         "soft before complaint": {"bounced_at": 1, "complained_at": 2},
         "soft between replies": {"delivered_at": 3, "bounced_at": 1, "replied_at": 3},
         "unread": {"delivered_at": 1},
-        "left and bounced": {
+        "unsubscribed and bounced": {
             "delivered_at": 1, "first_opened_at": 2, "first_human_opened_at": 2, "unsubscribed_at": 3, "bounced_at": 4,
         },
-        "left": {"delivered_at": 3, "first_opened_at": 1, "first_human_opened_at": 1, "unsubscribed_at": 2},
+        "unsubscribed": {"delivered_at": 3, "first_opened_at": 1, "first_human_opened_at": 1, "unsubscribed_at": 2},
     }  # fmt: skip
 
 
-def test_each_message_counts_as_what_it_is(connection: psycopg.Connection, story: Story) -> None:
-    """Repeats, bounces that stand or were delays, and what is not counted behind a bounce, message by message."""
-    of = {message: name for name, message in story.edge.messages.items()}
+def test_each_message_has_its_flags_and_counts(connection: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Flags and counts of each message, with repeats, lasting and temporary bounces, and events before a bounce."""
+    names = {message: name for name, message in built_history.edge_cases.messages.items()}
     query = "SELECT * FROM intermediate.int_messages__engagement WHERE message_id = ANY(%s)"
-    rows = {of[row["message_id"]]: row for row in ask(connection, query, list(of))}
+    rows = {names[row["message_id"]]: row for row in fetch(connection, query, list(names))}
     flags = {name: {flag for flag in FLAGS if row[f"is_{flag}"]} for name, row in rows.items()}
-    read = set(FLAGS[3:9])
+    engagement = set(FLAGS[3:9])
     assert flags == {
-        "machine first": {"delivered"} | read,
-        "person first": {"delivered"} | read,
+        "machine first": {"delivered"} | engagement,
+        "person first": {"delivered"} | engagement,
         "soft after delivery": {"soft_bounced"},
         "soft with delivery": {"soft_bounced"},
         "soft before complaint": {"soft_bounced", "complained"},
         "soft between replies": {"soft_bounced"},
         "unread": {"delivered"},
-        "left and bounced": {"hard_bounced"},
-        "left": {"delivered", "opened", "human_opened", "unsubscribed"},
+        "unsubscribed and bounced": {"hard_bounced"},
+        "unsubscribed": {"delivered", "opened", "human_opened", "unsubscribed"},
     }
     counts = ("opens", "human_opens", "machine_opens", "clicks", "human_clicks", "machine_clicks")
     assert [rows["machine first"][name] for name in counts] == [3, 2, 1, 4, 1, 3]
@@ -331,60 +336,64 @@ def test_each_message_counts_as_what_it_is(connection: psycopg.Connection, story
     assert {day for row in rows.values() for day in row["active_on"]} == {date(2026, 3, 2)}
 
 
-def test_steps_and_totals_of_a_workspace_are_its_own(connection: psycopg.Connection, story: Story) -> None:
-    """A deleted sequence stays with the steps it sent; totals are of the workspace also without row-level security."""
-    edge = story.edge
-    steps = ask(connection, "SELECT * FROM analytics.delivery_stats WHERE workspace_id = %s", edge.workspace)
+def test_steps_and_totals_of_a_workspace_are_its_own(
+    connection: psycopg.Connection, built_history: BuiltHistory
+) -> None:
+    """A deleted sequence with messages is listed; totals cover one workspace, even without row-level security."""
+    edge_cases = built_history.edge_cases
+    steps = fetch(connection, "SELECT * FROM analytics.delivery_stats WHERE workspace_id = %s", edge_cases.workspace)
     assert sorted((row["step_order"], row["sent"], row["soft_bounced"], row["hard_bounced"]) for row in steps) == [
         (1, 1, 0, 0),
         (1, 5, None, None),
         (1, 9, 4, 1),
         (2, 0, 0, 0),
     ]
-    leaving = ask(connection, "SELECT * FROM analytics.unsubscribe_stats WHERE workspace_id = %s", edge.workspace)
-    assert {row["last_unsubscribed_at"] for row in leaving} == {at(2, 8, 2), None}
-    campaigns = ask(connection, "SELECT * FROM analytics.campaigns WHERE workspace_id = %s", edge.workspace)
+    unsubscribes = fetch(
+        connection, "SELECT * FROM analytics.unsubscribe_stats WHERE workspace_id = %s", edge_cases.workspace
+    )
+    assert {row["last_unsubscribed_at"] for row in unsubscribes} == {at(2, 8, 2), None}
+    campaigns = fetch(connection, "SELECT * FROM analytics.campaigns WHERE workspace_id = %s", edge_cases.workspace)
     figures = {row["name"]: (row["sent"], row["delivered"], row["bounced"], row["opens"]) for row in campaigns}
     assert figures == {"Edges": (9, 4, 5, 6), "Ended": (1, 0, 0, 0), "Ours": (5, 5, None, None)}
     with connection.transaction():
-        connection.execute("SELECT set_config('app.workspace_id', %s, true)", [str(edge.workspace)])
-        (totals,) = ask(connection, "SELECT * FROM analytics.workspace_totals(NULL, NULL)")
+        connection.execute("SELECT set_config('app.workspace_id', %s, true)", [str(edge_cases.workspace)])
+        (totals,) = fetch(connection, "SELECT * FROM analytics.workspace_totals(NULL, NULL)")
     assert (totals["sent"], totals["delivered"], totals["bounced"], totals["complained"]) == (10, 4, 5, 1)
 
 
-def test_the_api_sees_its_own_workspace_only(app: psycopg.Connection, story: Story) -> None:
-    """Row-level security holds on every freshly built mart, and what lies before the marts is closed."""
+def test_the_api_sees_its_own_workspace_only(app: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Row-level security applies to every rebuilt mart, and the API cannot read the intermediate models."""
     for mart in MARTS:
-        assert {row["workspace_id"] for row in ask(app, f"SELECT workspace_id FROM analytics.{mart}")} == {story.here}
-    app.execute("SELECT set_config('app.workspace_id', %s, false)", [str(story.there)])
-    assert [row["campaign_id"] for row in ask(app, "SELECT * FROM analytics.campaigns")] == [str(story.other)]
-    # 03:00 UTC is still the day before in New York.
-    assert [row["day"] for row in ask(app, "SELECT day FROM analytics.timeline_events")] == [date(2026, 3, 1)]
+        assert {row["workspace_id"] for row in fetch(app, f"SELECT workspace_id FROM analytics.{mart}")} == {
+            built_history.here
+        }
+    app.execute("SELECT set_config('app.workspace_id', %s, false)", [str(built_history.there)])
+    assert [row["campaign_id"] for row in fetch(app, "SELECT * FROM analytics.campaigns")] == [str(built_history.other)]
+    # 03:00 UTC is the day before in New York.
+    assert [row["day"] for row in fetch(app, "SELECT day FROM analytics.timeline_events")] == [date(2026, 3, 1)]
     app.execute("SELECT set_config('app.workspace_id', '', false)")
     for mart in MARTS:
-        assert ask(app, f"SELECT * FROM analytics.{mart}") == []
+        assert fetch(app, f"SELECT * FROM analytics.{mart}") == []
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         app.execute("SELECT * FROM intermediate.int_messages__engagement")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         app.execute("DELETE FROM analytics.campaigns")
 
 
-def test_live_queries_hear_of_a_build(connection: psycopg.Connection, story: Story) -> None:
-    """Each mart's build is in the change log for every workspace, because one may have lost its last row by it."""
-    logged = {(row["workspace_id"], row["table_name"]) for row in ask(connection, "SELECT * FROM app.changes")}
-    workspaces = [row["id"] for row in ask(connection, "SELECT id FROM app.workspaces")]
-    assert {story.here, story.there} < set(workspaces)
+def test_a_build_notifies_live_queries(connection: psycopg.Connection, built_history: BuiltHistory) -> None:
+    """Each mart's build is in the change log of every workspace, because a workspace may have lost its last row."""
+    logged = {(row["workspace_id"], row["table_name"]) for row in fetch(connection, "SELECT * FROM app.changes")}
+    workspaces = [row["id"] for row in fetch(connection, "SELECT id FROM app.workspaces")]
+    assert {built_history.here, built_history.there} < set(workspaces)
     assert {(workspace, mart) for workspace in workspaces for mart in MARTS} <= logged
 
 
-def test_every_column_of_the_marts_is_described_in_the_database(connection: psycopg.Connection, story: Story) -> None:
-    """Whoever opens a mart with psql reads what its columns mean."""
-    silent = ask(
-        connection,
-        """
+def test_every_column_of_the_marts_is_described_in_the_database(
+    connection: psycopg.Connection, built_history: BuiltHistory
+) -> None:
+    """Every column of a mart has a comment in the database, which psql shows."""
+    query = """
         SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
-          AND col_description(c.oid, a.attnum) IS NULL
-        """,
-    )
-    assert silent == []
+         WHERE c.relnamespace = 'analytics'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
+           AND col_description(c.oid, a.attnum) IS NULL"""
+    assert fetch(connection, query) == []

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
 with
-latest as (
+latest_reports as (
     select distinct on (workspace_id, email_id) *
     from {{ ref('stg_everlytic__campaign_reports') }}
     order by workspace_id asc, email_id asc, reported_on desc
@@ -15,7 +15,7 @@ select
     created_at,
     sent_at,
     coalesce(sent, 0) as sent,
-    -- Where the report does not say, what was sent and did not come back arrived.
+    -- If the report has no delivered count, use sent minus bounced.
     coalesce(delivered, sent - coalesce(hard_bounced, 0) - coalesce(soft_bounced, 0), 0) as delivered,
     case
         when num_nonnulls(hard_bounced, soft_bounced) > 0
@@ -30,4 +30,4 @@ select
     unsubscribed,
     complained,
     synced_at
-from latest
+from latest_reports

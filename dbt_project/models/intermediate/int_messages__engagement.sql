@@ -18,30 +18,31 @@
 
 with
 {% if is_incremental() %}
--- By arrival on the database's clock, each source against its own newest row: an event may be days old when it
--- comes, and business time may run faster than the clock. Sources are named again below, not imported once: a
--- common table expression that is used twice is materialised, and would read all of history.
-touched as (
+-- Select changed messages by the database time at which their rows arrived, each source from its own newest row on:
+-- an event may be days old when it arrives, and business time may run faster than real time. The sources are
+-- referenced again below instead of in one common table expression, because one that is used twice is materialised
+-- and would read the whole table.
+changed_messages as (
     select message_id
     from {{ ref('stg_app__send_attempts') }}
-    where recorded_at >= {{ newest('accepted_at', var('arrival_lookback')) }}
+    where recorded_at >= {{ incremental_cutoff('accepted_at', var('arrival_lookback')) }}
     union
     select message_id
     from {{ ref('stg_app__email_events') }}
-    where synced_at >= {{ newest('events_arrived_at', var('arrival_lookback')) }}
+    where synced_at >= {{ incremental_cutoff('events_arrived_at', var('arrival_lookback')) }}
     union
     select message_id
     from {{ ref('stg_app__replies') }}
-    where updated_at >= {{ newest('replies_arrived_at', var('arrival_lookback')) }}
-    {%- for workspace_id in moved_workspaces() %}
-    -- It has moved to another timezone, whose days are other days.
+    where updated_at >= {{ incremental_cutoff('replies_arrived_at', var('arrival_lookback')) }}
+    {%- for workspace_id in workspaces_with_new_timezone() %}
+    -- The workspace's timezone has changed, so all its messages get other days.
     union
     select message_id from {{ this }}
     where workspace_id = '{{ workspace_id }}'
     {%- endfor %}
 ),
 {% else %}
-touched as (
+changed_messages as (
     select message_id from {{ ref('stg_app__send_attempts') }}
 ),
 {% endif %}
@@ -58,8 +59,8 @@ messages as (
         coalesce(drafts.sent_at, attempts.claimed_at) as sent_at,
         attempts.recorded_at as accepted_at,
         workspaces.timezone
-    from touched
-    inner join {{ ref('stg_app__send_attempts') }} as attempts on touched.message_id = attempts.message_id
+    from changed_messages
+    inner join {{ ref('stg_app__send_attempts') }} as attempts on changed_messages.message_id = attempts.message_id
     inner join {{ ref('stg_app__email_drafts') }} as drafts on attempts.message_id = drafts.message_id
     inner join {{ ref('stg_app__workspaces') }} as workspaces on drafts.workspace_id = workspaces.workspace_id
     where attempts.outcome = 'accepted'
@@ -67,11 +68,11 @@ messages as (
 
 events as (
     select
-        touched.message_id,
+        changed_messages.message_id,
         min(log.occurred_at) filter (where log.type = 'delivered') as delivered_event_at,
         max(log.occurred_at) filter (
             where log.type in ('delivered', 'opened', 'clicked', 'unsubscribed')
-        ) as last_sign_at,
+        ) as last_delivery_proof_at,
         min(log.occurred_at) filter (where log.type = 'opened') as first_opened_at,
         min(log.occurred_at) filter (where log.type = 'opened' and log.verdict = 'human') as first_human_opened_at,
         min(log.occurred_at) filter (where log.type = 'opened' and log.verdict = 'machine') as first_machine_opened_at,
@@ -92,28 +93,28 @@ events as (
         min(log.occurred_at) filter (where log.type = 'complained') as complained_at,
         min(log.occurred_at) filter (where log.type = 'unsubscribed') as unsubscribed_at,
         max(log.synced_at) as events_arrived_at
-    from touched
-    inner join {{ ref('stg_app__email_events') }} as log on touched.message_id = log.message_id
-    group by touched.message_id
+    from changed_messages
+    inner join {{ ref('stg_app__email_events') }} as log on changed_messages.message_id = log.message_id
+    group by changed_messages.message_id
 ),
 
 replies as (
     select
-        touched.message_id,
+        changed_messages.message_id,
         min(log.received_at) filter (where not log.is_automatic) as replied_at,
         max(log.received_at) filter (where not log.is_automatic) as last_replied_at,
         max(log.updated_at) as replies_arrived_at
-    from touched
-    inner join {{ ref('stg_app__replies') }} as log on touched.message_id = log.message_id
-    group by touched.message_id
+    from changed_messages
+    inner join {{ ref('stg_app__replies') }} as log on changed_messages.message_id = log.message_id
+    group by changed_messages.message_id
 ),
 
-joined as (
+messages_with_events as (
     select
         messages.*,
         coalesce(
             events.delivered_event_at,
-            -- Who opens, clicks, answers or leaves has had the mail, even where its delivery was never reported.
+            -- An open, click, reply or unsubscribe proves the delivery, even if it was never reported.
             least(events.first_opened_at, events.first_clicked_at, events.unsubscribed_at, replies.replied_at)
         ) as delivered_at,
         events.first_opened_at,
@@ -133,11 +134,11 @@ joined as (
         events.unsubscribed_at,
         events.complained_at,
         events.hard_bounced_at is not null as is_hard_bounced,
-        -- A soft bounce that a later delivery overtook was a delay.
+        -- A soft bounce that a later delivery followed was only a delay.
         coalesce(
             events.hard_bounced_at is null
             and events.last_soft_bounced_at
-            >= coalesce(greatest(events.last_sign_at, replies.last_replied_at), '-infinity'),
+            >= coalesce(greatest(events.last_delivery_proof_at, replies.last_replied_at), '-infinity'),
             false
         ) as is_soft_bounced,
         events.events_arrived_at,
@@ -147,15 +148,15 @@ joined as (
     left join replies on messages.message_id = replies.message_id
 ),
 
-judged as (
+messages_with_outcome as (
     select
         *,
         is_hard_bounced or is_soft_bounced as is_bounced,
         delivered_at is not null and not is_hard_bounced and not is_soft_bounced as is_delivered
-    from joined
+    from messages_with_events
 ),
 
-flagged as (
+messages_with_flags as (
     select
         *,
         is_delivered and opens > 0 as is_opened,
@@ -167,14 +168,14 @@ flagged as (
         is_delivered and replied_at is not null as is_replied,
         is_delivered and unsubscribed_at is not null as is_unsubscribed,
         complained_at is not null as is_complained
-    from judged
+    from messages_with_outcome
 ),
 
-dated as (
+messages_with_days as (
     select
         *,
-        {{ local_days() }}
-    from flagged
+        {{ local_event_days() }}
+    from messages_with_flags
 )
 
 select
@@ -216,18 +217,18 @@ select
     is_replied,
     is_unsubscribed,
     is_complained,
-    greatest({{ times_of_happening() }}) as last_activity_at,
-    {{ days_of_happening() | join(', ') }},
+    greatest({{ event_times() }}) as last_activity_at,
+    {{ event_days() | join(', ') }},
     array(
-        select distinct one.day
-        from unnest(array[{{ days_of_happening() | join(', ') }}]) as one (day)
-        where one.day is not null
+        select distinct days.day
+        from unnest(array[{{ event_days() | join(', ') }}]) as days (day)
+        where days.day is not null
     ) as active_on,
     timezone,
     accepted_at,
     events_arrived_at,
     replies_arrived_at,
     '{{ run_started_at }}'::timestamptz as counted_at
-from dated
--- Messages of a step and a day are counted together: they lie together.
+from messages_with_days
+-- Store the messages of a step and a day together, because they are counted together.
 order by step_id asc, sent_on asc

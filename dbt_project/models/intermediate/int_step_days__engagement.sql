@@ -4,7 +4,7 @@
         incremental_strategy='delete+insert',
         unique_key=['step_id', 'sent_on'],
         on_schema_change='fail',
-        pre_hook="{{ forget_moved_days() }}",
+        pre_hook="{{ delete_days_of_old_timezone() }}",
         indexes=[
             {'columns': ['step_id', 'sent_on', 'happened_on'], 'unique': true},
             {'columns': ['counted_at']},
@@ -12,23 +12,23 @@
     )
 }}
 
--- The hook's: depends_on: {{ ref('stg_app__workspaces') }}
+-- Used by the pre-hook. depends_on: {{ ref('stg_app__workspaces') }}
 with
 {% if is_incremental() %}
--- A day is counted again, whole, when one of its messages has been.
-touched as (
+-- Count a whole send day again if one of its messages was counted again.
+changed_days as (
     select distinct
         step_id,
         sent_on
     from {{ ref('int_messages__engagement') }}
-    where counted_at > {{ newest('counted_at') }}
+    where counted_at > {{ incremental_cutoff('counted_at') }}
 ),
 
 messages as (
     select messages.*
-    from touched
+    from changed_days
     inner join {{ ref('int_messages__engagement') }} as messages
-        on touched.step_id = messages.step_id and touched.sent_on = messages.sent_on
+        on changed_days.step_id = messages.step_id and changed_days.sent_on = messages.sent_on
 ),
 {% else %}
 messages as (
@@ -40,8 +40,8 @@ days as (
     select
         messages.step_id,
         messages.sent_on,
-        active.day as happened_on,
-        {{ figures_of('active.day') }},
+        event_days.day as happened_on,
+        {{ count_figures('event_days.day') }},
         min(messages.sent_at) as first_sent_at,
         max(messages.sent_at) as last_sent_at,
         max(messages.unsubscribed_at) filter (where messages.is_unsubscribed) as last_unsubscribed_at,
@@ -49,8 +49,8 @@ days as (
         max(messages.timezone) as timezone,
         max(messages.counted_at) as counted_at
     from messages
-    cross join lateral unnest(messages.active_on) as active (day)
-    group by messages.step_id, messages.sent_on, active.day
+    cross join lateral unnest(messages.active_on) as event_days (day)
+    group by messages.step_id, messages.sent_on, event_days.day
 )
 
 select

@@ -1,5 +1,5 @@
 with
-listed as (
+all_campaigns as (
     select
         workspace_id,
         sequence_id::text as campaign_id,
@@ -25,12 +25,12 @@ listed as (
     from {{ ref('int_bulk_emails__latest_report') }}
 ),
 
-counted as (
+campaign_figures as (
     select
         workspace_id,
         campaign_id,
-        {{ sums(delivery_figures() + engagement_figures()) }},
-        {{ leaving_sums() }},
+        {{ sum_figures(delivery_figures() + engagement_figures()) }},
+        {{ unsubscribe_sums() }},
         min(first_sent_at) as first_sent_at,
         max(last_sent_at) as last_sent_at,
         max(last_activity_at) as last_activity_at
@@ -43,7 +43,7 @@ counted as (
         workspace_id,
         campaign_id,
         {{ delivery_figures() | join(', ') }},
-        {{ reported(engagement_figures()) }},
+        {{ from_bulk_report(engagement_figures()) }},
         unsubscribed,
         complained,
         sent_at as first_sent_at,
@@ -54,23 +54,26 @@ counted as (
 
 figures as (
     select
-        listed.workspace_id,
-        listed.campaign_id,
-        listed.kind,
-        listed.sequence_id,
-        listed.name,
-        listed.status,
+        all_campaigns.workspace_id,
+        all_campaigns.campaign_id,
+        all_campaigns.kind,
+        all_campaigns.sequence_id,
+        all_campaigns.name,
+        all_campaigns.status,
         {% for figure in delivery_figures() + engagement_figures() + ['unsubscribed'] -%}
-        {{ known('counted.' ~ figure) }} as {{ figure }},
+        {{ zero_if_sequence('campaign_figures.' ~ figure) }} as {{ figure }},
         {% endfor -%}
-        counted.complained,
-        listed.created_at,
-        counted.first_sent_at,
-        counted.last_sent_at,
-        counted.last_activity_at
-    from listed
-    left join counted on listed.workspace_id = counted.workspace_id and listed.campaign_id = counted.campaign_id
-    where not listed.is_deleted or counted.sent > 0
+        campaign_figures.complained,
+        all_campaigns.created_at,
+        campaign_figures.first_sent_at,
+        campaign_figures.last_sent_at,
+        campaign_figures.last_activity_at
+    from all_campaigns
+    left join campaign_figures
+        on
+            all_campaigns.workspace_id = campaign_figures.workspace_id
+            and all_campaigns.campaign_id = campaign_figures.campaign_id
+    where not all_campaigns.is_deleted or campaign_figures.sent > 0
 )
 
 select

@@ -19,7 +19,7 @@ figures as (
         null as step_id,
         1 as step_order,
         delivered,
-        {{ reported(engagement_figures()) }}
+        {{ from_bulk_report(engagement_figures()) }}
     from {{ ref('int_bulk_emails__latest_report') }}
 )
 

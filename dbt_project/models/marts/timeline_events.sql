@@ -1,39 +1,39 @@
 with
-happened as (
+day_figures as (
     select
         workspace_id,
         day,
-        {{ sums(daily_figures()) }},
-        {{ leaving_sums() }}
+        {{ sum_figures(daily_figures()) }},
+        {{ unsubscribe_sums() }}
     from {{ ref('campaign_days') }}
     group by workspace_id, day
 ),
 
-spans as (
+ranges as (
     select
         workspace_id,
         min(day) as first_day,
         max(day) as last_day
-    from happened
+    from day_figures
     group by workspace_id
 ),
 
 days as (
     select
-        spans.workspace_id,
+        ranges.workspace_id,
         generated.at::date as day
-    from spans
-    cross join lateral generate_series(spans.first_day::timestamp, spans.last_day, '1 day') as generated (at)
+    from ranges
+    cross join lateral generate_series(ranges.first_day::timestamp, ranges.last_day, '1 day') as generated (at)
 )
 
 select
     days.workspace_id,
     days.day,
     {% for figure in daily_figures() -%}
-    coalesce(happened.{{ figure }}, 0) as {{ figure }},
+    coalesce(day_figures.{{ figure }}, 0) as {{ figure }},
     {% endfor -%}
-    coalesce(happened.unsubscribed, 0) as unsubscribed,
-    happened.complained,
+    coalesce(day_figures.unsubscribed, 0) as unsubscribed,
+    day_figures.complained,
     {{ as_of() }}
 from days
-left join happened on days.workspace_id = happened.workspace_id and days.day = happened.day
+left join day_figures on days.workspace_id = day_figures.workspace_id and days.day = day_figures.day

@@ -5,8 +5,8 @@ figures as (
     select
         workspace_id,
         sent_on,
-        {{ sums(delivery_figures() + engagement_figures()) }},
-        {{ leaving_sums() }}
+        {{ sum_figures(delivery_figures() + engagement_figures()) }},
+        {{ unsubscribe_sums() }}
     from {{ ref('int_step_days__engagement') }}
     group by workspace_id, sent_on
 )

@@ -4,7 +4,7 @@ select
     draft_id as message_id,
     type,
     verdict,
-    -- A bounce that does not say soft is final.
+    -- A bounce without a type counts as hard.
     case when type = 'bounced' then coalesce(nullif(data ->> 'bounce_type', ''), 'hard') end as bounce_type,
     occurred_at,
     synced_at

@@ -1,5 +1,5 @@
-{# Per workspace, each day between the first and the last has its row. #}
-{% test no_day_missing(model, column_name) %}
+{# Each workspace has a row for every day between its first and its last. #}
+{% test no_missing_days(model, column_name) %}
 select workspace_id
 from {{ model }}
 group by workspace_id

@@ -1,5 +1,5 @@
-{# The columns together are the key. #}
-{% test one_row_per(model, columns) %}
+{# The combination of the columns is unique. #}
+{% test unique_combination_of_columns(model, columns) %}
 select {{ columns | join(', ') }}
 from {{ model }}
 group by {{ columns | join(', ') }}

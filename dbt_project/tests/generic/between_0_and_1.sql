@@ -1,5 +1,5 @@
-{# Each of the columns is a share: null, or from 0 to 1. #}
-{% test shares(model, columns) %}
+{# Each column is null, or from 0 to 1. #}
+{% test between_0_and_1(model, columns) %}
 select {{ columns | join(', ') }}
 from {{ model }}
 where not (true

@@ -1,9 +1,9 @@
 {#
-  Opens a freshly built mart to the API, in the transaction that builds it: a rebuilt table has neither the grants nor the
-  policies of the one it replaces, and must never be seen without them. The change log tells the live queries of every
-  workspace to look again: one whose last row is gone has none left to say so.
+  Grants the API read access to a rebuilt mart, in the transaction that builds it: the new table has no grants and no
+  row-level security policy, and must never be visible without them. The change log notifies the live queries of every
+  workspace, because a workspace whose last row is gone has no row that could notify them.
 #}
-{% macro serve(relation) -%}
+{% macro expose_to_api(relation) -%}
     {%- if execute and not flags.WHICH in ('test', 'compile', 'parse') -%}
     grant select on {{ relation }} to salesmatter_app;
     alter table {{ relation }} enable row level security;
