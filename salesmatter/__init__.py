@@ -1,1 +1,1 @@
-"""Starting things: the environment, the command line, the processes of one machine, and the demo."""
+"""Command line of SalesMatter: sets up the environment, starts processes, and runs the demo."""

@@ -1,4 +1,4 @@
-"""`python -m salesmatter`: the command line, as the children of `up` and `demo` start it."""
+"""Runs the command line with `python -m salesmatter`, as the child processes of `up` and `demo` do."""
 
 from salesmatter.cli import app
 

@@ -1,4 +1,4 @@
-"""Making the first thing of an installation: an account with a user and a key."""
+"""Creates an account with its first user and API key."""
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,14 +12,14 @@ from salesmatter.errors import StartError
 from salesmatter.stack import Database
 
 
-async def create(database: Database, *, name: str, email: str, user_name: str) -> NewAccount:
-    """Make an account with one admin and one API key; raises StartError for a name or address that cannot be one."""
+async def create_account(database: Database, *, name: str, email: str, user_name: str) -> NewAccount:
+    """Create an account with one admin and one API key; raises StartError for an invalid name or email address."""
     try:
         TypeAdapter(Name).validate_python(name)
         address = TypeAdapter(EmailAddress).validate_python(email)
     except ValidationError as error:
         raise StartError(
-            f"The account cannot be made: {error.errors()[0]['msg'].removeprefix('Value error, ').rstrip('.')}."
+            f"The account cannot be created: {error.errors()[0]['msg'].removeprefix('Value error, ').rstrip('.')}."
         ) from error
     pool = create_pool(role_url(database.owner, APP_ROLE), size=1, application_name="salesmatter-accounts")
     try:

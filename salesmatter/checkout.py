@@ -1,4 +1,4 @@
-"""Where things are: the folder this runs from, what it keeps there, and the key it keeps secrets under."""
+"""Paths of the checkout and its state folder, and the secret key of this installation."""
 
 import os
 import secrets
@@ -8,44 +8,44 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 
-def root() -> Path:
-    """Return the checkout this code runs from, or the working directory when it was installed without one."""
-    above = Path(__file__).resolve().parent.parent
-    return above if (above / "pyproject.toml").exists() else Path.cwd()
+def find_root() -> Path:
+    """Return the checkout that this code runs from, or the working directory if it was installed as a package."""
+    parent = Path(__file__).resolve().parent.parent
+    return parent if (parent / "pyproject.toml").exists() else Path.cwd()
 
 
-def state() -> Path:
-    """Return the folder for what is kept between runs: SALESMATTER_HOME, or one in the checkout; made when missing."""
-    folder = Path(os.environ.get("SALESMATTER_HOME") or root() / ".salesmatter").absolute()
+def ensure_state_dir() -> Path:
+    """Return the state folder, SALESMATTER_HOME or `.salesmatter` in the checkout, and create it if needed."""
+    folder = Path(os.environ.get("SALESMATTER_HOME") or find_root() / ".salesmatter").absolute()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def read_dotenv() -> None:
-    """Let `.env` fill in what the environment leaves open, for this process and all that it starts."""
-    load_dotenv(root() / ".env")
+    """Load `.env` into the environment of this process and its children; variables that are already set stay."""
+    load_dotenv(find_root() / ".env")
 
 
-def secret_key() -> str:
-    """Return SALESMATTER_SECRET_KEY, or the key that was made for this checkout the first time one was wanted."""
-    given = os.environ.get("SALESMATTER_SECRET_KEY", "").strip()
-    if given:
-        return given
-    path = state() / "secret.key"
+def load_secret_key() -> str:
+    """Return SALESMATTER_SECRET_KEY, or this checkout's own key, which is generated on first use."""
+    configured = os.environ.get("SALESMATTER_SECRET_KEY", "").strip()
+    if configured:
+        return configured
+    path = ensure_state_dir() / "secret.key"
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(32))
     return path.read_text(encoding="ascii").strip()
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Write a private file whole; when somebody else was first, their file stays."""
+    """Write a private file atomically; if another process wrote it first, that file stays."""
     handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    draft = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(text + "\n")
-        path.hardlink_to(draft)
+        path.hardlink_to(temporary)
     except FileExistsError:
         return
     finally:
-        draft.unlink()
+        temporary.unlink()

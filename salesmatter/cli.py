@@ -1,4 +1,4 @@
-"""The command line: each command starts one thing, and says in a sentence why it cannot."""
+"""The command line; an expected error is printed as one sentence."""
 
 import asyncio
 import sys
@@ -9,29 +9,31 @@ import typer
 
 from salesmatter import checkout
 from salesmatter.errors import StartError
-from salesmatter.failures import sentence_for
+from salesmatter.failures import describe_error
 
-# Commands import what they start when they start it: the list of commands must come at once.
+# Each command imports its own modules, so that `salesmatter --help` starts fast.
 # ruff: noqa: PLC0415
 
 commands = typer.Typer(
     name="salesmatter",
-    help="SalesMatter: automated B2B outreach. Everything that can be started is started here.",
+    help="SalesMatter: automated B2B sales outreach.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-accounts = typer.Typer(help="The customers of this installation.", no_args_is_help=True)
+accounts = typer.Typer(help="Manage the customer accounts of this installation.", no_args_is_help=True)
 commands.add_typer(accounts, name="accounts")
-prompts = typer.Typer(help="What the AI workflows tell a model.", no_args_is_help=True)
+prompts = typer.Typer(help="Manage the prompts of the AI workflows.", no_args_is_help=True)
 commands.add_typer(prompts, name="prompts")
 
 Host = Annotated[str, typer.Option(envvar="SALESMATTER_HOST", help="The address to listen on.")]
-ApiPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_API_PORT")]
-SandboxPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_SANDBOX_PORT")]
-DagsterPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_DAGSTER_PORT")]
-DocsPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_DOCS_PORT")]
+ApiPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_API_PORT", help="The API's port.")]
+SandboxPort = Annotated[
+    int, typer.Option(min=1, max=65535, envvar="SALESMATTER_SANDBOX_PORT", help="The Everlytic sandbox's port.")
+]
+DagsterPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_DAGSTER_PORT", help="Dagster's port.")]
+DocsPort = Annotated[int, typer.Option(min=1, max=65535, envvar="SALESMATTER_DOCS_PORT", help="The dbt docs' port.")]
 
 
 @commands.command()
@@ -41,66 +43,68 @@ def up(
     sandbox_port: SandboxPort = 8025,
     dagster_port: DagsterPort = 3000,
     docs_port: DocsPort = 8081,
-    dagster: Annotated[bool, typer.Option(help="Start Dagster too.")] = True,
-    docs: Annotated[bool, typer.Option(help="Generate and serve the dbt docs too.")] = True,
+    dagster: Annotated[bool, typer.Option(help="Also start Dagster.")] = True,
+    docs: Annotated[bool, typer.Option(help="Also generate and serve the dbt docs.")] = True,
 ) -> None:
-    """Start everything and keep it running until Ctrl-C."""
-    from salesmatter.up import Wanted, run
+    """Start all services and run them until Ctrl-C."""
+    from salesmatter.up import UpOptions, run
 
-    run(Wanted(host, api_port, sandbox_port, dagster_port if dagster else None, docs_port if docs else None))
+    run(UpOptions(host, api_port, sandbox_port, dagster_port if dagster else None, docs_port if docs else None))
 
 
 @commands.command()
 def demo(
-    file: Annotated[Path | None, typer.Option(help="A CSV file of leads; the repository's own by default.")] = None,
-    seed: Annotated[int, typer.Option(help="People in the sandbox behave the same for the same seed.")] = 7,
+    file: Annotated[
+        Path | None, typer.Option(help="A CSV file of leads. Default: data/leads-1000.csv.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the sandbox; the same seed gives the same behaviour.")] = 7,
 ) -> None:
-    """Run the main job from a CSV file to the campaign table, against the Everlytic sandbox."""
+    """Run a whole campaign from a CSV file of leads to the analytics tables, against the Everlytic sandbox."""
     from salesmatter.demo.run import run
 
-    raise typer.Exit(run(file or checkout.root() / "data" / "leads-1000.csv", seed))
+    raise typer.Exit(run(file or checkout.find_root() / "data" / "leads-1000.csv", seed))
 
 
 @commands.command()
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Migrate the database schema to the newest version."""
     from salesmatter.stack import open_migrated_database
 
     with open_migrated_database() as database:
-        where = database.direct
-        typer.echo(f"The schema of {where.host}:{where.port or 5432}/{where.database} is up to date.")
+        url = database.direct
+        typer.echo(f"The schema of {url.host}:{url.port or 5432}/{url.database} is up to date.")
 
 
 @commands.command()
 def api(host: Host = "127.0.0.1", port: ApiPort = 8000) -> None:
     """Serve the HTTP API."""
     from api.server import serve
-    from salesmatter.ports import require_free
-    from salesmatter.stack import database_in_environment, require_schema
+    from salesmatter.ports import require_free_port
+    from salesmatter.stack import open_database_for_settings, require_schema
 
-    require_free(host, port, "--port", "SALESMATTER_API_PORT")
-    with database_in_environment() as database:
+    require_free_port(host, port, "--port", "SALESMATTER_API_PORT")
+    with open_database_for_settings() as database:
         require_schema(database)
         serve(host, port)
 
 
 @commands.command()
 def worker() -> None:
-    """Do background work: drafts, sends, webhooks, replies."""
+    """Run the background worker: drafts, sends, webhooks, replies."""
     from ai.settings import AiSettings
     from api.http.logs import write_json_lines
     from api.settings import ApiSettings
     from api.worker import work
-    from salesmatter.stack import database_in_environment
+    from salesmatter.stack import open_database_for_settings
 
     write_json_lines()
-    with database_in_environment() as database:
+    with open_database_for_settings() as database:
         asyncio.run(work(ApiSettings(), AiSettings(), database.owner))
 
 
 @commands.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def sandbox(context: typer.Context) -> None:
-    """Run the Everlytic sandbox (its own options follow; see `salesmatter sandbox --help`)."""
+    """Run the Everlytic sandbox, a local Everlytic simulator. `salesmatter sandbox --help` lists its options."""
     from everlytic.sandbox.__main__ import main
 
     raise typer.Exit(main(context.args))
@@ -109,70 +113,70 @@ def sandbox(context: typer.Context) -> None:
 @commands.command()
 def docs(host: Host = "127.0.0.1", port: DocsPort = 8081) -> None:
     """Generate the dbt docs and serve them."""
-    from salesmatter.docs import generate, serve
-    from salesmatter.ports import require_free
-    from salesmatter.stack import database_in_environment, require_schema
+    from salesmatter.docs import generate_docs, serve_docs
+    from salesmatter.ports import require_free_port
+    from salesmatter.stack import open_database_for_settings, require_schema
 
-    require_free(host, port, "--port", "SALESMATTER_DOCS_PORT")
-    with database_in_environment() as database:
+    require_free_port(host, port, "--port", "SALESMATTER_DOCS_PORT")
+    with open_database_for_settings() as database:
         require_schema(database)
-        folder = generate(database)
-    serve(folder, host, port)
+        folder = generate_docs(database)
+    serve_docs(folder, host, port)
 
 
 @commands.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="Which one; a name that is none lists them.")],
-    size: Annotated[Literal["small", "full"], typer.Option(help="`small` ends within a minute.")] = "small",
+    name: Annotated[str, typer.Argument(help="The benchmark's name. An unknown name lists all benchmarks.")],
+    size: Annotated[Literal["small", "full"], typer.Option(help="`small` takes less than a minute.")] = "small",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
-    """Measure what something costs beside its baselines; ends with 1 when a target is missed (needs a checkout)."""
+    """Run a benchmark and compare it with its baselines; exits with 1 if a target is missed. Needs a checkout."""
     try:
         from benchmarks.registry import BENCHES
         from benchmarks.run import run
     except ModuleNotFoundError as error:
         if error.name != "benchmarks":
             raise
-        raise StartError("The benches are in the repository alone: run this from a checkout of it.") from error
+        raise StartError("Benchmarks are not part of the installed package. Run them in a checkout.") from error
 
     if name not in BENCHES:
-        raise typer.BadParameter(f"There is no bench '{name}'; there is: {', '.join(BENCHES)}.", param_hint="NAME")
+        raise typer.BadParameter(f"Unknown benchmark '{name}'. Choose from: {', '.join(BENCHES)}.", param_hint="NAME")
     raise typer.Exit(run(name, BENCHES[name], size, as_json=as_json))
 
 
 @accounts.command("create")
-def create_account(
+def create_account_command(
     name: Annotated[str, typer.Option(help="The customer's name.")],
-    email: Annotated[str, typer.Option(help="The address of its first user, an admin.")],
-    user_name: Annotated[str, typer.Option(help="The name of that user.")] = "",
+    email: Annotated[str, typer.Option(help="The email address of the account's first user, an admin.")],
+    user_name: Annotated[str, typer.Option(help="The name of the first user. Default: the email address.")] = "",
 ) -> None:
-    """Make an account with one admin, and print the API key; it is shown this once."""
-    from salesmatter.accounts import create
+    """Create an account with one admin and print its API key, which cannot be shown again."""
+    from salesmatter.accounts import create_account
     from salesmatter.stack import open_migrated_database
 
     with open_migrated_database() as database:
-        made = asyncio.run(create(database, name=name, email=email, user_name=user_name or email))
-    typer.echo(made.api_key)
+        account = asyncio.run(create_account(database, name=name, email=email, user_name=user_name or email))
+    typer.echo(account.api_key)
 
 
 @prompts.command("push")
 def push_prompts() -> None:
-    """Publish the prompts in Langfuse, under the numbers that their files give; what is there already stays."""
-    from ai.prompts import all_prompts
+    """Publish the prompts in Langfuse under the version numbers of their files; existing versions stay unchanged."""
+    from ai.prompts import list_prompts
     from ai.settings import AiSettings
-    from ai.tracing.langfuse_prompts import push
+    from ai.tracing.langfuse_prompts import push_prompts
 
-    for pushed in push(AiSettings(), all_prompts()):
+    for pushed in push_prompts(AiSettings(), list_prompts()):
         typer.echo(f"{pushed.prompt.name} {pushed.prompt.version}: {pushed.outcome}")
 
 
 def app() -> None:
-    """Run the command line; what cannot be done is said in a sentence, with exit status 1."""
+    """Run the command line; an expected error is printed as one sentence, with exit status 1."""
     try:
         checkout.read_dotenv()
         commands()
     except Exception as error:
-        sentence = sentence_for(error)
+        sentence = describe_error(error)
         if sentence is None:
             raise
         sys.stderr.write(sentence + "\n")

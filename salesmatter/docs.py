@@ -1,4 +1,4 @@
-"""The dbt docs: generated from the project and the database, then served as one page that loads nothing."""
+"""Generates the dbt docs from the project and the database, and serves them as one self-contained page."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ from salesmatter import checkout
 from salesmatter.stack import Database
 
 
-def generate(database: Database) -> Path:
-    """Build the models, so that a new database has marts to document and to serve; write the docs of the database.
+def generate_docs(database: Database) -> Path:
+    """Build the models, so that a new database has marts to document, and generate the docs.
 
     Returns the folder to serve; raises DbtFailed.
     """
@@ -22,15 +22,15 @@ def generate(database: Database) -> Path:
     project = DbtProject(settings.dbt_project_dir, settings.dbt_target_path)
     results = project.build(database.direct, ["--resource-type", "model"])
     if failed := [str(result.node.name) for result in results if result.status == "error"]:
-        raise DbtFailed(f"dbt could not build {', '.join(failed)}; the log above says why.")
-    page = project.docs(database.direct)
-    folder = checkout.state() / "dbt-docs"
+        raise DbtFailed(f"dbt could not build {', '.join(failed)}. See the log above.")
+    page = project.generate_docs(database.direct)
+    folder = checkout.ensure_state_dir() / "dbt-docs"
     folder.mkdir(exist_ok=True)
     shutil.copyfile(page, folder / "index.html")
     return folder
 
 
-def serve(folder: Path, host: str, port: int) -> NoReturn:
-    """Become a small web server over `folder`; dbt's hundreds of megabytes go."""
+def serve_docs(folder: Path, host: str, port: int) -> NoReturn:
+    """Replace this process by a web server for `folder`, which frees the hundreds of megabytes that dbt uses."""
     command = [sys.executable, "-m", "http.server", str(port), "--bind", host, "--directory", str(folder)]
-    os.execv(sys.executable, command)  # noqa: S606 - our own Python, no shell
+    os.execv(sys.executable, command)  # noqa: S606 - the current Python, no shell

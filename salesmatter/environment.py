@@ -1,7 +1,7 @@
-"""Makes `.venv` exactly as requirements.lock says; make runs it (`python3 -m salesmatter.environment`) before all else.
+"""Creates `.venv` from requirements.lock; every make target runs `python3 -m salesmatter.environment` first.
 
-A stamp in the finished environment says what it was made from. Without a fitting stamp it is made anew, so that a
-half-made one is never used. The machine's pip configuration decides where packages come from.
+A stamp in the finished environment records the files that it was created from. Without a matching stamp the environment
+is created again, so an incomplete one is never used. Packages come from the index in the machine's pip configuration.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from salesmatter.environment_maker import CannotMake, Checkout, Maker, say
+from salesmatter.environment_builder import Checkout, EnvironmentBuilder, SetupFailed, print_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,58 +26,58 @@ OLDEST, TOO_NEW = (3, 11), (3, 14)
 CANDIDATES = ("python3.13", "python3.12", "python3.11")
 
 
-def fitting_python(version: tuple[int, ...], executable: str, candidates: Sequence[str] = CANDIDATES) -> str:
-    """Return the Python to make the environment with: the running one, or one on PATH; raises CannotMake."""
+def find_python(version: tuple[int, ...], executable: str, candidates: Sequence[str] = CANDIDATES) -> str:
+    """Return the Python to create the environment with: the running one, or one on PATH; raises SetupFailed."""
     if OLDEST <= version[:2] < TOO_NEW:
         return executable
     for name in candidates:
-        found = shutil.which(name)
-        if found and _runs(found):
-            return found
-    raise CannotMake(
+        path = shutil.which(name)
+        if path and _is_supported(path):
+            return path
+    raise SetupFailed(
         f"SalesMatter needs Python 3.11, 3.12 or 3.13; python3 is {version[0]}.{version[1]}, and no "
         f"{' or '.join(candidates)} is on the PATH. Install one (on Debian: apt install python3.11 python3.11-venv)."
     )
 
 
-def _runs(python: str) -> bool:
-    """Whether it is a Python that fits; a launcher of that name may stand for one that is not installed."""
+def _is_supported(python: str) -> bool:
+    """Return whether this Python runs and is supported; the command may be a launcher for one that is not installed."""
     check = f"import sys; sys.exit(not {OLDEST} <= sys.version_info[:2] < {TOO_NEW})"
-    ran = subprocess.run([python, "-c", check], check=False, capture_output=True)  # noqa: S603 - a Python on PATH
-    return ran.returncode == 0
+    result = subprocess.run([python, "-c", check], check=False, capture_output=True)  # noqa: S603 - a Python on PATH
+    return result.returncode == 0
 
 
-def make(checkout: Checkout, python: str) -> None:
-    """Make the environment unless it is made; two that do so at once take turns. Raises CannotMake."""
-    checkout.made_from()
-    if checkout.is_made():
+def ensure_environment(checkout: Checkout, python: str) -> None:
+    """Create the environment unless it is current; concurrent calls wait for each other. Raises SetupFailed."""
+    checkout.read_fingerprint()
+    if checkout.is_current():
         return
-    with _turn(checkout) as turn:
-        if checkout.is_made():
+    with _lock_checkout(checkout) as lock:
+        if checkout.is_current():
             return
         started = time.monotonic()
-        maker = Maker(checkout, turn)
-        if checkout.needs_project_only():
-            maker.install_project()
+        builder = EnvironmentBuilder(checkout, lock)
+        if checkout.needs_project_install_only():
+            builder.install_project()
         else:
-            say(f"Making {checkout.venv} from {checkout.lock.name}; this happens once.")
-            maker.make_venv(python)
-            maker.install_packages()
-            maker.install_project()
-        checkout.stamp()
-        say(f"The environment is ready ({time.monotonic() - started:.0f} s).")
+            print_message(f"Creating {checkout.venv} from {checkout.lock.name}; this happens once.")
+            builder.create_venv(python)
+            builder.install_packages()
+            builder.install_project()
+        checkout.write_stamp()
+        print_message(f"The environment is ready ({time.monotonic() - started:.0f} s).")
 
 
 @contextlib.contextmanager
-def _turn(checkout: Checkout) -> Iterator[int]:
-    """Hold the checkout's lock; whatever is started meanwhile inherits it and holds it on if this process is killed."""
+def _lock_checkout(checkout: Checkout) -> Iterator[int]:
+    """Lock the checkout; child processes inherit the lock, so it stays locked until they end if this one is killed."""
     checkout.state.mkdir(exist_ok=True)
     handle = os.open(checkout.state / "environment.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another make is making the environment; waiting for it.")
+            print_message("Another make is creating the environment. Waiting for it to finish.")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield handle
     finally:
@@ -85,18 +85,18 @@ def _turn(checkout: Checkout) -> Iterator[int]:
 
 
 def main(root: Path) -> int:
-    """Make the environment of the checkout at `root`; returns the exit status."""
+    """Create the environment of the checkout at `root`; returns the exit status."""
     try:
-        python = fitting_python(sys.version_info[:3], getattr(sys, "_base_executable", "") or sys.executable)
-        make(Checkout(root), python)
-    except CannotMake as error:
-        say(str(error))
+        python = find_python(sys.version_info[:3], getattr(sys, "_base_executable", "") or sys.executable)
+        ensure_environment(Checkout(root), python)
+    except SetupFailed as error:
+        print_message(str(error))
         return 1
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            say(f"The environment could not be made: the disk of {root} is full.")
+            print_message(f"The environment could not be created: the disk of {root} is full.")
         else:
-            say(f"The environment could not be made: {error.filename or root}: {error.strerror or error}.")
+            print_message(f"The environment could not be created: {error.filename or root}: {error.strerror or error}.")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,16 +1,16 @@
-"""The errors of starting things: each names what is wrong and what to do."""
+"""Errors of the command line; each message says what is wrong and what to do."""
 
 
 class StartError(Exception):
-    """Something cannot be started, or did not go on."""
+    """A command cannot start, or a part of it has stopped."""
 
 
 class PortTaken(StartError):
-    """Another program listens on a port that is wanted."""
+    """Another program listens on the port."""
 
 
 class ProcessEnded(StartError):
-    """A process that was to go on has ended."""
+    """A process that should keep running has ended."""
 
 
 class NotReady(StartError):
@@ -18,4 +18,4 @@ class NotReady(StartError):
 
 
 class DemoFailed(StartError):
-    """The main job could not be shown to its end."""
+    """The demo could not be completed."""

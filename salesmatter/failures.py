@@ -1,29 +1,29 @@
-"""What to tell a person when a command cannot do its work: one sentence for each foreseen failure."""
+"""Turns expected errors into one sentence for the person who ran the command."""
 
 import errno
 
 from salesmatter.errors import StartError
 
-# Rooms are imported when something has failed, so that the command line itself comes at once.
+# Packages are imported only after a failure, so that the command line starts fast.
 # ruff: noqa: PLC0415
 
 
-def sentence_for(error: Exception) -> str | None:
-    """Return the sentence for a foreseen failure, or None for a mistake of ours, which deserves its traceback."""
+def describe_error(error: Exception) -> str | None:
+    """Return a sentence for an expected error, or None for a bug, which needs its traceback."""
     if isinstance(error, ExceptionGroup):
-        return next((sentence for one in error.exceptions if (sentence := sentence_for(one))), None)
+        return next((sentence for cause in error.exceptions if (sentence := describe_error(cause))), None)
     if isinstance(error, StartError):
         return str(error)
     if isinstance(error, OSError):
-        return _of_operating_system(error)
-    return _of_rooms(error) or _of_settings(error) or _of_database_driver(error)
+        return _describe_os_error(error)
+    return _describe_package_error(error) or _describe_settings_error(error) or _describe_database_error(error)
 
 
-def _of_rooms(error: Exception) -> str | None:
+def _describe_package_error(error: Exception) -> str | None:
     from ai.errors import AiError
-    from api.http.clock import InvalidClock
     from api.http.errors import ApiError
     from database.errors import DatabaseError
+    from domain.clock import InvalidClock
     from domain.errors import DomainError
     from everlytic.errors import EverlyticError
     from orchestration.errors import OrchestrationError
@@ -34,16 +34,16 @@ def _of_rooms(error: Exception) -> str | None:
     return None
 
 
-def _of_operating_system(error: OSError) -> str:
-    place = f" ({error.filename})" if error.filename else ""
+def _describe_os_error(error: OSError) -> str:
+    path = f" ({error.filename})" if error.filename else ""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"The disk is full{place}; nothing more can be written. Make room and start again."
+        return f"The disk is full{path}. Free some space and start again."
     if error.errno == errno.EADDRINUSE:
-        return "A port is taken by another program; end that program, or choose another port."
-    return f"{(error.strerror or str(error)).capitalize()}{place}."
+        return "A port is used by another program. Stop that program, or choose another port."
+    return f"{(error.strerror or str(error)).capitalize()}{path}."
 
 
-def _of_settings(error: Exception) -> str | None:
+def _describe_settings_error(error: Exception) -> str | None:
     from pydantic import ValidationError
 
     from ai.settings import AiSettings
@@ -58,18 +58,18 @@ def _of_settings(error: Exception) -> str | None:
             first = error.errors(include_input=False)[0]
             prefix = settings.model_config.get("env_prefix", "")
             variable = (prefix + "_".join(str(part) for part in first["loc"])).upper()
-            return f"The setting {variable} cannot be used: {first['msg'][:1].lower()}{first['msg'][1:]}."
+            return f"Invalid value for {variable}: {first['msg'][:1].lower()}{first['msg'][1:]}."
     return None
 
 
-def _of_database_driver(error: Exception) -> str | None:
+def _describe_database_error(error: Exception) -> str | None:
     import psycopg
     from sqlalchemy.exc import DBAPIError
 
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.errors.DiskFull):
-        return "The disk of the database is full; nothing more can be stored. Make room and start again."
+        return "The disk of the database is full. Free some space and start again."
     if isinstance(cause, psycopg.OperationalError):
-        words = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
-        return f"The connection to the database failed: {words}. Check DATABASE_URL, and that the server is running."
+        reason = (str(cause).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+        return f"The connection to the database failed: {reason}. Check DATABASE_URL, and that the server is running."
     return None

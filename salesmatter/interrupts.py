@@ -1,24 +1,24 @@
-"""Ending in good order, whoever asks for it."""
+"""Signal handlers that make SIGTERM and SIGHUP stop a command like Ctrl-C."""
 
 import signal
 from types import FrameType
 from typing import NoReturn
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def end_as_if_interrupted() -> None:
-    """Let SIGTERM and SIGHUP end this process as Ctrl-C does: everything that was opened is closed."""
-    for sign in ENDINGS:
-        signal.signal(sign, _interrupt)
+def interrupt_on_stop_signals() -> None:
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that context managers are closed."""
+    for sign in STOP_SIGNALS:
+        signal.signal(sign, _raise_interrupt)
 
 
-def end_undisturbed() -> None:
-    """Ignore further requests to end: what has begun to end must not leave half of itself behind."""
-    for sign in ENDINGS:
+def ignore_stop_signals() -> None:
+    """Ignore further stop signals, so that a shutdown that has begun is completed."""
+    for sign in STOP_SIGNALS:
         signal.signal(sign, signal.SIG_IGN)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    end_undisturbed()
+def _raise_interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    ignore_stop_signals()
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The child processes of one command: started together, heard in one stream, ended together, none left behind."""
+"""Starts and stops the child processes of a command, and passes on their output."""
 
 import collections
 import os
@@ -12,19 +12,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from salesmatter import tether
+from salesmatter import supervisor
 from salesmatter.errors import NotReady, ProcessEnded
 
 GRACE_SECONDS = 8.0
-"""How long a program may take to end when asked; then it is killed."""
-FORCE_SECONDS = 1.5
+"""How long a program may take to stop after SIGTERM; then it is killed."""
+KILL_SECONDS = 1.5
 POLL_SECONDS = 0.1
 LAST_LINES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run: `environment` is added to this process's own."""
+    """A program to run; `environment` is added to the environment of this process."""
 
     name: str
     command: Sequence[str]
@@ -37,17 +37,17 @@ class _Child:
     program: Program
     process: "subprocess.Popen[str]"
     reader: threading.Thread
-    last: "collections.deque[str]" = field(default_factory=lambda: collections.deque(maxlen=LAST_LINES))
+    last_lines: "collections.deque[str]" = field(default_factory=lambda: collections.deque(maxlen=LAST_LINES))
 
 
 class Processes:
-    """A family of child processes, as a context manager; leaving it ends them all.
+    """Context manager for child processes, which stops all of them at its end.
 
-    `hear(name, line)` gets every line they write, on threads of its own.
+    Every line of their output is passed to `on_line(name, line)`, in one thread per process.
     """
 
-    def __init__(self, hear: Callable[[str, str], None]) -> None:
-        self._hear = hear
+    def __init__(self, on_line: Callable[[str, str], None]) -> None:
+        self._on_line = on_line
         self._children: list[_Child] = []
 
     def __enter__(self) -> Self:
@@ -59,10 +59,10 @@ class Processes:
         self.stop()
 
     def start(self, program: Program) -> None:
-        """Start a program. It ends with this process, however that ends."""
-        # In a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then ends all.
+        """Start a program; it is stopped when this process ends, even if this process is killed."""
+        # Use a separate session, so that Ctrl-C in the terminal reaches only this process, which then stops all others.
         process = subprocess.Popen(  # noqa: S603 - our own programs
-            [sys.executable, "-I", "-S", tether.__file__, str(GRACE_SECONDS), *program.command],
+            [sys.executable, "-I", "-S", supervisor.__file__, str(GRACE_SECONDS), *program.command],
             cwd=program.directory,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment},
             stdin=subprocess.PIPE,
@@ -77,44 +77,44 @@ class Processes:
         self._children.append(child)
         child.reader.start()
 
-    def check(self) -> None:
-        """Raise ProcessEnded when one of them has ended."""
+    def require_running(self) -> None:
+        """Raise ProcessEnded if a process has ended."""
         for child in self._children:
             status = child.process.poll()
             if status is not None:
                 child.reader.join(1.0)
-                said = "\n".join(f"  {line}" for line in child.last)
+                output = "\n".join(f"  {line}" for line in child.last_lines)
                 raise ProcessEnded(
                     f"The {child.program.name} process ended with status {status}"
-                    + (f"; the last it said:\n{said}" if said else " and said nothing.")
+                    + (f". Its last output:\n{output}" if output else " and no output.")
                 )
 
     def wait_for(self, name: str, is_ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `is_ready`; raises ProcessEnded when any of them ends, NotReady when it takes too long."""
+        """Wait until `is_ready`; raises ProcessEnded if any process ends, and NotReady after the given seconds."""
         deadline = time.monotonic() + seconds
         while not is_ready():
-            self.check()
+            self.require_running()
             if time.monotonic() > deadline:
                 raise NotReady(f"The {name} process was not ready within {seconds:.0f} s.")
             time.sleep(POLL_SECONDS)
 
     def watch(self) -> None:
-        """Go on until one of them ends, then raise ProcessEnded."""
+        """Wait until one of the processes ends, then raise ProcessEnded."""
         while True:
-            self.check()
+            self.require_running()
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
-        """Ask all to end, at once, and wait; those that do not are killed."""
+        """Ask all processes to stop and wait for them; those that do not stop in time are killed."""
         for child in self._children:
             assert child.process.stdin is not None
             child.process.stdin.close()
-        deadline = time.monotonic() + GRACE_SECONDS + FORCE_SECONDS
+        deadline = time.monotonic() + GRACE_SECONDS + KILL_SECONDS
         for child in self._children:
             try:
                 child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                # The kernel ends the program with its tether.
+                # The kernel kills the program together with its supervisor.
                 child.process.kill()
                 child.process.wait()
             child.reader.join(1.0)
@@ -126,5 +126,5 @@ class Processes:
         assert child.process.stdout is not None
         for line in child.process.stdout:
             text = line.rstrip()
-            child.last.append(text)
-            self._hear(child.program.name, text)
+            child.last_lines.append(text)
+            self._on_line(child.program.name, text)

@@ -1,4 +1,4 @@
-"""What every command stands on: a database (given or embedded), its schema, and what child processes are told."""
+"""Opens the database of a command (external or embedded), and builds the environment of its child processes."""
 
 import asyncio
 import os
@@ -18,24 +18,24 @@ from salesmatter import checkout
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database that can be connected to; `direct` bypasses a pooler where there is one."""
+    """URLs of a running database; `direct` bypasses the pooler if there is one."""
 
     owner: URL
     direct: URL
 
-    def environment(self) -> dict[str, str]:
-        """Return what a process of ours needs to be told: the database, the key of its secrets, where dbt may write."""
+    def to_environment(self) -> dict[str, str]:
+        """Return the environment of our processes: the database URLs, the secret key and dbt's target folder."""
         return {
-            "DBT_TARGET_PATH": os.environ.get("DBT_TARGET_PATH") or str(checkout.state() / "dbt"),
+            "DBT_TARGET_PATH": os.environ.get("DBT_TARGET_PATH") or str(checkout.ensure_state_dir() / "dbt"),
             "DATABASE_URL": libpq_url(self.owner),
             "DATABASE_URL_UNPOOLED": libpq_url(self.direct),
-            "SALESMATTER_SECRET_KEY": checkout.secret_key(),
+            "SALESMATTER_SECRET_KEY": checkout.load_secret_key(),
         }
 
 
 @contextmanager
 def open_database() -> Iterator[Database]:
-    """Give the database of DATABASE_URL, or else the embedded one of this checkout, running until the context ends.
+    """Yield the database of DATABASE_URL, or start this checkout's embedded one until the block ends.
 
     Raises DatabaseError.
     """
@@ -43,34 +43,34 @@ def open_database() -> Iterator[Database]:
     if settings.database_url is not None:
         yield Database(owner_url(settings.owner_url()), owner_url(settings.direct_url()))
         return
-    with start(checkout.state() / "postgres", bin_dir=settings.salesmatter_postgres_bin) as server:
+    with start(checkout.ensure_state_dir() / "postgres", bin_dir=settings.salesmatter_postgres_bin) as server:
         yield Database(owner_url(server.url), owner_url(server.url))
 
 
 @contextmanager
 def open_migrated_database() -> Iterator[Database]:
-    """Give the database with its schema up to date; raises DatabaseError."""
+    """Yield the database after migrating its schema; raises DatabaseError."""
     with open_database() as database:
         migrate(database.direct)
         yield database
 
 
 @contextmanager
-def database_in_environment() -> Iterator[Database]:
-    """Give the database, and let this process's settings find it and the secret key; for the service's own doors."""
+def open_database_for_settings() -> Iterator[Database]:
+    """Yield the database, and set its environment in this process, so that settings classes read it."""
     with open_database() as database:
-        os.environ.update(database.environment())
+        os.environ.update(database.to_environment())
         yield database
 
 
 def require_schema(database: Database) -> None:
-    """Raise SchemaOutOfDate unless the schema is the one this code was written for."""
+    """Raise SchemaOutOfDate unless the schema has the version that this code needs."""
 
-    async def ask() -> None:
+    async def check() -> None:
         pool = create_pool(database.owner, size=1, application_name="salesmatter")
         try:
             await require_current_schema(pool)
         finally:
             await pool.dispose()
 
-    asyncio.run(ask())
+    asyncio.run(check())

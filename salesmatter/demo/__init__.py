@@ -1,1 +1,1 @@
-"""The main job, shown: from a CSV file to the campaign table, over real HTTP against the Everlytic sandbox."""
+"""The demo: runs a campaign from a CSV file to the analytics tables, over HTTP, against the Everlytic sandbox."""

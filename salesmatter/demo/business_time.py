@@ -1,4 +1,4 @@
-"""The demo's clock: business time runs fast, from a Friday evening some weeks ago over the weeks that followed."""
+"""The demo's accelerated business clock, which starts on a weekend some weeks ago."""
 
 import time
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class BusinessTime:
-    """Business time is `moment` at the real epoch second `real_moment`, and passes `speed` times as fast."""
+    """Business time that is `virtual_start` at the epoch second `real_start` and runs at `speed` times real time."""
 
-    real_moment: float
-    moment: datetime
+    real_start: float
+    virtual_start: datetime
     speed: float
 
     @classmethod
-    def reaching_monday(cls, at: clock_time, *, in_seconds: float, day_seconds: float) -> "BusinessTime":
-        """Return a clock that shows a Monday at `at` some real seconds from now, and whose days last `day_seconds`.
+    def starting_before_monday(cls, at: clock_time, *, in_seconds: float, day_seconds: float) -> "BusinessTime":
+        """Return a clock that reaches a Monday at time `at` in `in_seconds`, and whose days last `day_seconds`.
 
-        What the demo prepares before then falls on a weekend, when nothing is sent.
+        The demo's preparation before that falls on a weekend, when no mail is sent.
         """
         today = datetime.now(ZONE).date()
         monday = today - timedelta(days=today.weekday(), weeks=WEEKS_AGO)
         return cls(time.time() + in_seconds, datetime.combine(monday, at, ZONE), SECONDS_A_DAY / day_seconds)
 
     def __str__(self) -> str:
-        """Return it as SALESMATTER_CLOCK and the sandbox's --clock read it."""
-        return f"{self.real_moment},{self.moment.isoformat()},{self.speed}"
+        """Return the clock in the format of SALESMATTER_CLOCK and the sandbox's --clock."""
+        return f"{self.real_start},{self.virtual_start.isoformat()},{self.speed}"
 
     def now(self) -> datetime:
-        """Return the business time now, in the workspace's zone."""
-        return self.moment + timedelta(seconds=self.lasting(time.time() - self.real_moment))
+        """Return the current business time, in the workspace's timezone."""
+        return self.virtual_start + timedelta(seconds=self.to_business_seconds(time.time() - self.real_start))
 
-    def lasting(self, real_seconds: float) -> float:
+    def to_business_seconds(self, real_seconds: float) -> float:
         """Return how many business seconds pass in `real_seconds`."""
         return real_seconds * self.speed

@@ -1,11 +1,11 @@
-"""What the demo's people do: connect, import, write a sequence, enroll, and review drafts; all over HTTP."""
+"""Sets up the demo's workspace, Everlytic connection and sequence over HTTP."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from salesmatter.demo.business_time import ZONE
 from salesmatter.demo.http_client import HttpClient
-from salesmatter.demo.stage import Stage
+from salesmatter.demo.services import Services
 
 WINDOW = ("06:00", "20:00")
 
@@ -44,17 +44,17 @@ STEPS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What was set up: the workspace, its Everlytic user, the sequence, and how many leads go through it."""
+    """The demo's workspace, Everlytic user and sequence, and the number of enrolled leads."""
 
-    workspace: str
+    workspace_id: str
     username: str
-    sequence: str
-    leads: int
+    sequence_id: str
+    lead_count: int
 
 
-def connect(api: HttpClient, sandbox: HttpClient, stage: Stage) -> tuple[str, str]:
-    """Make a workspace, connect it to the sandbox, and have replies forwarded; returns its id and Everlytic user."""
-    workspace: str = api.post(
+def connect_workspace(api: HttpClient, sandbox: HttpClient, services: Services) -> tuple[str, str]:
+    """Create a workspace, connect it to the sandbox and forward replies; returns its id and Everlytic user."""
+    workspace_id: str = api.post(
         "/api/workspaces",
         {
             "name": "Demo",
@@ -64,29 +64,29 @@ def connect(api: HttpClient, sandbox: HttpClient, stage: Stage) -> tuple[str, st
             "timezone": ZONE.key,
             "windowStart": WINDOW[0],
             "windowEnd": WINDOW[1],
-            # The demo takes as long on any date: it may start in a week with a holiday.
+            # Ignore holidays, so that the demo takes the same time in every week.
             "holidaysCountry": None,
         },
     )["id"]
-    username = f"demo-{workspace}"
+    username = f"demo-{workspace_id}"
     connection = api.put(
-        f"/api/workspaces/{workspace}/everlytic-connection",
+        f"/api/workspaces/{workspace_id}/everlytic-connection",
         {
-            "transactionalUrl": f"{stage.sandbox_url}/transactional/email/v1",
-            "tenantUrl": f"{stage.sandbox_url}/api/2.0",
+            "transactionalUrl": f"{services.sandbox_url}/transactional/email/v1",
+            "tenantUrl": f"{services.sandbox_url}/api/2.0",
             "username": username,
             "apiKey": f"sandbox-key-{username}",
         },
     )
     sandbox.put(f"/__sandbox__/tenants/{username}/inbound", {"url": connection["inboundUrl"]})
-    return workspace, username
+    return workspace_id, username
 
 
-def write_sequence(api: HttpClient, workspace: str) -> str:
-    """Make a sequence of three steps and activate it; returns its id."""
-    place = f"/api/workspaces/{workspace}/sequences"
-    sequence: str = api.post(place, {"name": "Spring introduction"})["id"]
+def create_sequence(api: HttpClient, workspace_id: str) -> str:
+    """Create a sequence of three steps and activate it; returns its id."""
+    path = f"/api/workspaces/{workspace_id}/sequences"
+    sequence_id: str = api.post(path, {"name": "Spring introduction"})["id"]
     for step in STEPS:
-        api.post(f"{place}/{sequence}/steps", step)
-    api.post(f"{place}/{sequence}/activate")
-    return sequence
+        api.post(f"{path}/{sequence_id}/steps", step)
+    api.post(f"{path}/{sequence_id}/activate")
+    return sequence_id

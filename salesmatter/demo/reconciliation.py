@@ -1,4 +1,4 @@
-"""Whether all sides tell the same story: the sandbox's truth, the operational record, and the marts."""
+"""Compares the counts of the sandbox, the operational tables and the marts, and finds sends after a stop."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from salesmatter.demo.http_client import HttpClient
-from salesmatter.demo.judgement import FIGURES, Happening, count
+from salesmatter.demo.message_counts import FIGURES, MessageEvent, count_messages
 
 _SANDBOX_TYPES = {
     "delivered": "delivered",
@@ -18,108 +18,112 @@ _SANDBOX_TYPES = {
     "unsubscribe": "unsubscribed",
     "one_click": "unsubscribed",
 }
-ABSENCE = "out_of_office"
+OUT_OF_OFFICE = "out_of_office"
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The figures of each side, and the mails that went to people who had said stop."""
+    """The figures of each source, and the sends to people who had already stopped the campaign."""
 
     sandbox: Mapping[str, int]
     operational: Mapping[str, int]
     marts: Mapping[str, int]
-    mailed_after_stop: list[str]
+    sends_after_stop: list[str]
 
     @property
-    def agrees(self) -> bool:
-        """Whether the three sides count the same, and nobody was mailed after a stop."""
-        same = all(self.sandbox[one] == self.operational[one] == self.marts[one] for one in FIGURES)
-        return same and not self.mailed_after_stop
+    def is_consistent(self) -> bool:
+        """Whether the three sources have the same figures, and no mail was sent after a stop."""
+        agrees = all(self.sandbox[name] == self.operational[name] == self.marts[name] for name in FIGURES)
+        return agrees and not self.sends_after_stop
 
 
 def reconcile(
-    api: HttpClient, sandbox: HttpClient, *, workspace: str, sequence: str, username: str, in_flight: float
+    api: HttpClient, sandbox: HttpClient, *, workspace_id: str, sequence_id: str, username: str, in_flight: float
 ) -> Reconciliation:
-    """Ask all sides. `in_flight` is for how many business seconds after a stop was heard a mail may still arrive."""
+    """Read and compare all sources; `in_flight` is how many business seconds after a stop a mail may still arrive."""
     ledger = sandbox.get("/__sandbox__/ledger", username=username)
-    drafts = api.all(f"/api/workspaces/{workspace}/drafts", sequenceId=sequence, status="sent")
-    replies = api.all(f"/api/workspaces/{workspace}/replies")
-    events = api.all(f"/api/workspaces/{workspace}/events")
-    campaign = api.get(f"/api/metrics/{workspace}/campaigns/{sequence}")
+    drafts = api.list_all(f"/api/workspaces/{workspace_id}/drafts", sequenceId=sequence_id, status="sent")
+    replies = api.list_all(f"/api/workspaces/{workspace_id}/replies")
+    events = api.list_all(f"/api/workspaces/{workspace_id}/events")
+    campaign = api.get(f"/api/metrics/{workspace_id}/campaigns/{sequence_id}")
     return Reconciliation(
-        sandbox=count({mail["message_id"]: _truth_of(mail) for mail in ledger}),
-        operational=count(_recorded(drafts, events, replies)),
+        sandbox=count_messages({mail["message_id"]: _sandbox_events(mail) for mail in ledger}),
+        operational=count_messages(_recorded_events(drafts, events, replies)),
         marts={figure: campaign[figure] for figure in FIGURES},
-        mailed_after_stop=[*_told_and_mailed(ledger, in_flight), *_replied_and_mailed(drafts, replies, in_flight)],
+        sends_after_stop=[
+            *_find_sends_after_reported_stop(ledger, in_flight),
+            *_find_sends_after_reply(drafts, replies, in_flight),
+        ],
     )
 
 
-def _truth_of(mail: Mapping[str, Any]) -> Iterable[Happening]:
-    for kind, told in mail["events"].items():
-        for one in told:
+def _sandbox_events(mail: Mapping[str, Any]) -> Iterable[MessageEvent]:
+    for kind, events in mail["events"].items():
+        for event in events:
             if kind == "reply":
-                if one["data"].get("reply_kind") != ABSENCE:
-                    yield Happening("replied", one["occurred_at"])
+                if event["data"].get("reply_kind") != OUT_OF_OFFICE:
+                    yield MessageEvent("replied", event["occurred_at"])
             elif kind in _SANDBOX_TYPES:
-                is_soft = one["data"].get("bounce_type") == "soft"
-                yield Happening(_SANDBOX_TYPES[kind], one["occurred_at"], is_soft)
+                is_soft = event["data"].get("bounce_type") == "soft"
+                yield MessageEvent(_SANDBOX_TYPES[kind], event["occurred_at"], is_soft)
 
 
-def _recorded(
+def _recorded_events(
     drafts: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]], replies: Iterable[Mapping[str, Any]]
-) -> dict[str, list[Happening]]:
-    """Return what the operational record says happened to each message that was sent."""
-    messages: dict[str, list[Happening]] = {draft["id"]: [] for draft in drafts}
+) -> dict[str, list[MessageEvent]]:
+    """Return the recorded events and replies of each sent message."""
+    messages: dict[str, list[MessageEvent]] = {draft["id"]: [] for draft in drafts}
     for event in events:
         if event["draftId"] in messages:
             is_soft = event["data"].get("bounce_type") == "soft"
-            messages[event["draftId"]].append(Happening(event["type"], _epoch(event["occurredAt"]), is_soft))
+            messages[event["draftId"]].append(MessageEvent(event["type"], _to_epoch(event["occurredAt"]), is_soft))
     for reply in replies:
         if reply["draftId"] in messages and reply["isAutomatic"] is False:
-            messages[reply["draftId"]].append(Happening("replied", _epoch(reply["receivedAt"])))
+            messages[reply["draftId"]].append(MessageEvent("replied", _to_epoch(reply["receivedAt"])))
     return messages
 
 
-def _told_and_mailed(ledger: Iterable[Mapping[str, Any]], in_flight: float) -> list[str]:
-    """Return the mails the sandbox took for somebody whose stop it had told us of before."""
-    heard: dict[str, float] = {}
-    taken: dict[str, list[float]] = defaultdict(list)
+def _find_sends_after_reported_stop(ledger: Iterable[Mapping[str, Any]], in_flight: float) -> list[str]:
+    """Return the mails that the sandbox accepted after it had reported a stop of the recipient to us."""
+    reported_at: dict[str, float] = {}
+    accepted_at: dict[str, list[float]] = defaultdict(list)
     for mail in ledger:
         address = mail["to"].lower()
-        taken[address].append(mail["accepted_at"])
-        for kind, told in mail["events"].items():
-            for one in told:
-                if _is_stop(kind, one["data"]) and one["delivered_at"] is not None:
-                    heard[address] = min(heard.get(address, one["delivered_at"]), one["delivered_at"])
+        accepted_at[address].append(mail["accepted_at"])
+        for kind, events in mail["events"].items():
+            for event in events:
+                delivered_at = event["delivered_at"]
+                if _is_stop(kind, event["data"]) and delivered_at is not None:
+                    reported_at[address] = min(reported_at.get(address, delivered_at), delivered_at)
     return [
-        f"{address} was mailed {(at - heard[address]) / 3600:.1f} h after a stop that Everlytic had told us of"
-        for address in heard
-        for at in taken[address]
-        if at > heard[address] + in_flight
+        f"{address} was mailed {(at - reported_at[address]) / 3600:.1f} h after Everlytic had reported a stop"
+        for address in reported_at
+        for at in accepted_at[address]
+        if at > reported_at[address] + in_flight
     ]
 
 
 def _is_stop(kind: str, data: Mapping[str, Any]) -> bool:
     if kind == "reply":
-        return bool(data.get("reply_kind") != ABSENCE)
+        return bool(data.get("reply_kind") != OUT_OF_OFFICE)
     return kind in {"unsubscribe", "one_click", "complaint"} or (kind == "bounce" and data.get("bounce_type") == "hard")
 
 
-def _replied_and_mailed(
+def _find_sends_after_reply(
     drafts: Iterable[Mapping[str, Any]], replies: Iterable[Mapping[str, Any]], in_flight: float
 ) -> list[str]:
-    """Return the drafts that went to somebody whose answer was on our own record before."""
-    answered: dict[str, float] = {}
+    """Return the drafts that were sent after we had recorded a reply of the lead."""
+    replied_at: dict[str, float] = {}
     for reply in replies:
         if reply["leadId"] is not None and reply["isAutomatic"] is False:
-            at = _epoch(reply["receivedAt"])
-            answered[reply["leadId"]] = min(answered.get(reply["leadId"], at), at)
+            at = _to_epoch(reply["receivedAt"])
+            replied_at[reply["leadId"]] = min(replied_at.get(reply["leadId"], at), at)
     return [
         f"lead {draft['leadId']} was mailed after their reply"
         for draft in drafts
-        if draft["leadId"] in answered and _epoch(draft["sentAt"]) > answered[draft["leadId"]] + in_flight
+        if draft["leadId"] in replied_at and _to_epoch(draft["sentAt"]) > replied_at[draft["leadId"]] + in_flight
     ]
 
 
-def _epoch(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+def _to_epoch(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

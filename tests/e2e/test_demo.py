@@ -1,4 +1,4 @@
-"""`salesmatter demo`, whole, on part of its file and on files that are none."""
+"""End-to-end tests of `salesmatter demo`, with part of its file and with invalid files."""
 
 import os
 import subprocess
@@ -14,13 +14,13 @@ LEADS = 60
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400, func_only=True)]
 
 
-def demo(home: Path, file: Path, database_url: str) -> "subprocess.CompletedProcess[str]":
-    """Run the demo on a file."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SALESMATTER_", "DATABASE_"))}
+def run_demo(home: Path, file: Path, database_url: str) -> "subprocess.CompletedProcess[str]":
+    """Run the demo with a file."""
+    inherited = {n: value for n, value in os.environ.items() if not n.startswith(("SALESMATTER_", "DATABASE_"))}
     return subprocess.run(
         [sys.executable, "-m", "salesmatter", "demo", "--file", str(file)],
         cwd=ROOT,
-        env={**kept, "SALESMATTER_HOME": str(home), "DATABASE_URL": database_url, "COLUMNS": "160"},
+        env={**inherited, "SALESMATTER_HOME": str(home), "DATABASE_URL": database_url, "COLUMNS": "160"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -29,21 +29,21 @@ def demo(home: Path, file: Path, database_url: str) -> "subprocess.CompletedProc
     )
 
 
-def test_all_sides_agree(tmp_path: Path, database_url: str) -> None:
-    """From a CSV file to the marts: three sides count the same, and nobody is mailed after a stop."""
+def test_all_counts_agree(tmp_path: Path, database_url: str) -> None:
+    """From a CSV file to the marts, the three sources have the same counts, and no mail is sent after a stop."""
     lines = (ROOT / "data" / "leads-1000.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     file = tmp_path / "leads.csv"
     file.write_text("".join(lines[: LEADS + 1]), encoding="utf-8")
 
-    result = demo(tmp_path / "home", file, database_url)
+    result = run_demo(tmp_path / "home", file, database_url)
 
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr
     assert result.stderr == ""
     assert f"{LEADS} leads enrolled in 3 steps." in result.stdout
     assert "All asset checks passed." in result.stdout
-    assert "Mailed after a stop: nobody." in result.stdout
-    agree = next(line for line in result.stdout.splitlines() if line.strip().startswith("agree "))
-    assert agree.count("yes") == 7
+    assert "Mailed after a stop: 0." in result.stdout
+    agreements = next(line for line in result.stdout.splitlines() if line.strip().startswith("agree "))
+    assert agreements.count("yes") == 7
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_all_sides_agree(tmp_path: Path, database_url: str) -> None:
     ],
     ids=["empty", "picture", "prose"],
 )
-def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, database_url: str, name: str, content: bytes) -> None:
-    """A broken file ends the demo with one sentence from the API and a status of 1; nothing is imported."""
+def test_an_invalid_file_is_explained(tmp_path: Path, database_url: str, name: str, content: bytes) -> None:
+    """An invalid file ends the demo with one sentence from the API and exit status 1; nothing is imported."""
     (tmp_path / name).write_bytes(content)
 
-    result = demo(tmp_path / "home", tmp_path / name, database_url)
+    result = run_demo(tmp_path / "home", tmp_path / name, database_url)
 
     assert result.returncode == 1
     assert "Traceback" not in result.stdout + result.stderr

@@ -1,4 +1,4 @@
-"""A worker that is killed with SIGKILL in the middle of a block: another one goes on, as if nothing had happened."""
+"""End-to-end tests of a worker killed in the middle of an import block: another worker continues the import."""
 
 import os
 import subprocess
@@ -24,55 +24,55 @@ __all__ = ["tables"]
 
 KEY = "a key of the tests"
 SECONDS = 60.0
-BLOCKS, ROWS, UNHURT = 4, 300, 2
+BLOCKS, ROWS, COMPLETED = 4, 300, 2
 WORKSPACE = {"name": "Outbound", "defaultFromName": "Ann", "defaultFromEmail": "ann@acme.example"}
 PEOPLE = [[f"b{block}r{row}@example.com" for row in range(ROWS)] for block in range(BLOCKS)]
 FILE = in_blocks(
     "Email,First Name,Company,City",
-    *([f"{one},Ann,Acme {row},{'Ulm' if row % 2 else ''}" for row, one in enumerate(block)] for block in PEOPLE),
+    *([f"{email},Ann,Acme {row},{'Ulm' if row % 2 else ''}" for row, email in enumerate(block)] for block in PEOPLE),
 ).encode()
-KNOWN = [
-    {"email": one, "firstName": "" if row % 3 else "Zoe", "customFields": {"City": "Bonn"} if row % 2 else {}}
+EXISTING_LEADS = [
+    {"email": email, "firstName": "" if row % 3 else "Zoe", "customFields": {"City": "Bonn"} if row % 2 else {}}
     for block in PEOPLE
-    for row, one in enumerate(block[:20])
+    for row, email in enumerate(block[:20])
 ]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180, func_only=True)]
 
 
 class Workspace:
-    """One workspace with leads of its own and the uploaded file, spoken to over HTTP."""
+    """A workspace with existing leads and an uploaded file, used over HTTP."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
-        self.id: str = self._made(client.post("/api/workspaces", json=WORKSPACE))["id"]
+        self.id: str = self._json(client.post("/api/workspaces", json=WORKSPACE))["id"]
         self._base = f"/api/workspaces/{self.id}"
-        self._made(client.post(f"{self._base}/leads/bulk", json={"leads": KNOWN}))
+        self._json(client.post(f"{self._base}/leads/bulk", json={"leads": EXISTING_LEADS}))
         upload = client.post(f"{self._base}/imports", files={"file": ("people.csv", FILE)})
-        self._import = f"{self._base}/imports/{self._made(upload)['id']}"
+        self._import = f"{self._base}/imports/{self._json(upload)['id']}"
 
-    def _made(self, response: httpx.Response) -> Any:
+    def _json(self, response: httpx.Response) -> Any:
         assert response.is_success, response.text
         return response.json()
 
-    def ask(self, what: str) -> None:
-        """Ask for a commit or an undo."""
-        self._made(self.client.post(f"{self._import}/{what}"))
+    def request(self, action: str) -> None:
+        """Request a commit or an undo."""
+        self._json(self.client.post(f"{self._import}/{action}"))
 
-    def now(self) -> dict[str, Any]:
-        """Return the import as it is now."""
-        found: dict[str, Any] = self._made(self.client.get(self._import))
-        return found
+    def get_import(self) -> dict[str, Any]:
+        """Return the current state of the import."""
+        lead_import: dict[str, Any] = self._json(self.client.get(self._import))
+        return lead_import
 
     def counts(self) -> dict[str, int]:
-        """Return all that the import counts."""
+        """Return all counts of the import."""
         names = (*OUTCOMES, "processed", "removed", "restored", "kept")
-        return {name: self.now()[f"{name}Count"] for name in names}
+        return {name: self.get_import()[f"{name}Count"] for name in names}
 
 
 @pytest.fixture
 def client(database_url: str) -> Iterator[httpx.Client]:
-    """Speak to the API over real HTTP."""
+    """Return a client of the API over real HTTP."""
     with (
         serving(ApiSettings(secret_key=SecretStr(KEY), pool_size=5), database_url) as service,
         httpx.Client(base_url=service.url, headers=service.headers, timeout=SECONDS) as client,
@@ -82,9 +82,9 @@ def client(database_url: str) -> Iterator[httpx.Client]:
 
 @contextmanager
 def worker(database_url: str, home: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a worker in a process of its own; it is killed at the end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SALESMATTER_", "DATABASE_"))}
-    told = {
+    """Run a worker in a separate process, which is killed after the block."""
+    inherited = {n: value for n, value in os.environ.items() if not n.startswith(("SALESMATTER_", "DATABASE_"))}
+    settings = {
         "DATABASE_URL": database_url,
         "SALESMATTER_HOME": str(home),
         "SALESMATTER_SECRET_KEY": KEY,
@@ -96,7 +96,7 @@ def worker(database_url: str, home: Path) -> Iterator["subprocess.Popen[bytes]"]
         subprocess.Popen(
             [sys.executable, "-m", "salesmatter", "worker"],
             cwd=ROOT,
-            env=kept | BUSINESS_ENVIRONMENT | told,
+            env=inherited | BUSINESS_ENVIRONMENT | settings,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -108,68 +108,83 @@ def worker(database_url: str, home: Path) -> Iterator["subprocess.Popen[bytes]"]
             process.kill()
 
 
-def until(is_so: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    """Poll until something is so; fails when the worker ends before."""
+def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Poll until the condition is true; fail if the worker ends first."""
     deadline = time.monotonic() + SECONDS
-    while not is_so():
+    while not condition():
         assert process.poll() is None, "the worker has ended"
-        assert time.monotonic() < deadline, "not so in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
 def kill_within_a_block(
     workspace: Workspace, tables: Tables, database_url: str, process: "subprocess.Popen[bytes]"
 ) -> None:
-    """Kill the worker while its third block waits for a lead that somebody holds, and then let go of the lead."""
+    """Kill the worker while its third block waits for a locked lead, and then release the lock."""
     waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(database_url) as other:
-        held = "SELECT FROM app.leads WHERE workspace_id = %s AND email = %s AND deleted_at IS NULL FOR UPDATE"
-        assert other.execute(held, [workspace.id, PEOPLE[UNHURT][7]]).rowcount == 1
-        until(lambda: workspace.now()["processedCount"] == UNHURT * ROWS and tables.run(waiting) != [], process)
+        lock = "SELECT FROM app.leads WHERE workspace_id = %s AND email = %s AND deleted_at IS NULL FOR UPDATE"
+        assert other.execute(lock, [workspace.id, PEOPLE[COMPLETED][7]]).rowcount == 1
+        wait_until(
+            lambda: workspace.get_import()["processedCount"] == COMPLETED * ROWS and tables.run(waiting) != [], process
+        )
         process.kill()
         assert process.wait(SECONDS) == -9
-    assert 0 < workspace.now()["processedCount"] < BLOCKS * ROWS
+    assert 0 < workspace.get_import()["processedCount"] < BLOCKS * ROWS
 
 
 def fields(tables: Tables, workspace: Workspace) -> dict[str, Row]:
-    """Return the workspace's leads by address, without ids and times; and whether each is in a list."""
-    own = {"id", "workspace_id", "created_at", "list_id"}
+    """Return the workspace's leads by email address, without ids and times, and whether each is in a list."""
+    excluded = {"id", "workspace_id", "created_at", "list_id"}
     return {
-        email: {name: value for name, value in row.items() if name not in own} | {"listed": row["list_id"] is not None}
+        email: {name: value for name, value in row.items() if name not in excluded}
+        | {"listed": row["list_id"] is not None}
         for email, row in tables.leads(workspace.id).items()
     }
 
 
-def test_a_commit_goes_on(client: httpx.Client, tables: Tables, database_url: str, tmp_path: Path) -> None:
-    """After a kill in mid-commit leads, counts and list are those of an undisturbed import of the same file."""
-    hurt, spared = Workspace(client), Workspace(client)
-    hurt.ask("commit")
+def test_another_worker_continues_a_commit(
+    client: httpx.Client, tables: Tables, database_url: str, tmp_path: Path
+) -> None:
+    """After the kill the leads, counts and list equal those of an uninterrupted import of the same file."""
+    interrupted, reference = Workspace(client), Workspace(client)
+    interrupted.request("commit")
     with worker(database_url, tmp_path) as first:
-        kill_within_a_block(hurt, tables, database_url, first)
-    assert (hurt.now()["state"], hurt.now()["newCount"]) == ("committing", UNHURT * (ROWS - 20))
-    spared.ask("commit")
+        kill_within_a_block(interrupted, tables, database_url, first)
+    assert (interrupted.get_import()["state"], interrupted.get_import()["newCount"]) == (
+        "committing",
+        COMPLETED * (ROWS - 20),
+    )
+    reference.request("commit")
     with worker(database_url, tmp_path) as second:
-        until(lambda: {hurt.now()["state"], spared.now()["state"]} == {"committed"}, second)
-    assert hurt.counts() == spared.counts()
-    assert hurt.counts()["new"] == BLOCKS * (ROWS - 20)
-    assert fields(tables, hurt) == fields(tables, spared)
-    assert len(fields(tables, hurt)) == BLOCKS * ROWS
-    assert list(tables.lists(hurt.id).values()) == list(tables.lists(spared.id).values()) == [BLOCKS * ROWS]
+        wait_until(
+            lambda: {interrupted.get_import()["state"], reference.get_import()["state"]} == {"committed"}, second
+        )
+    assert interrupted.counts() == reference.counts()
+    assert interrupted.counts()["new"] == BLOCKS * (ROWS - 20)
+    assert fields(tables, interrupted) == fields(tables, reference)
+    assert len(fields(tables, interrupted)) == BLOCKS * ROWS
+    assert list(tables.lists(interrupted.id).values()) == list(tables.lists(reference.id).values()) == [BLOCKS * ROWS]
 
 
-def test_an_undo_goes_on(client: httpx.Client, tables: Tables, database_url: str, tmp_path: Path) -> None:
-    """After a kill in mid-undo every lead is as it was before the commit."""
+def test_another_worker_continues_an_undo(
+    client: httpx.Client, tables: Tables, database_url: str, tmp_path: Path
+) -> None:
+    """After the kill every lead is as it was before the commit."""
     workspace = Workspace(client)
     before = tables.leads(workspace.id)
     with worker(database_url, tmp_path) as first:
-        workspace.ask("commit")
-        until(lambda: workspace.now()["state"] == "committed", first)
+        workspace.request("commit")
+        wait_until(lambda: workspace.get_import()["state"] == "committed", first)
         assert tables.leads(workspace.id) != before
-        workspace.ask("undo")
+        workspace.request("undo")
         kill_within_a_block(workspace, tables, database_url, first)
-    assert (workspace.now()["state"], workspace.now()["removedCount"]) == ("undoing", UNHURT * (ROWS - 20))
+    assert (workspace.get_import()["state"], workspace.get_import()["removedCount"]) == (
+        "undoing",
+        COMPLETED * (ROWS - 20),
+    )
     with worker(database_url, tmp_path) as second:
-        until(lambda: workspace.now()["state"] == "undone", second)
+        wait_until(lambda: workspace.get_import()["state"] == "undone", second)
     assert tables.leads(workspace.id) == before
     assert tables.lists(workspace.id) == {}
     counts = workspace.counts()

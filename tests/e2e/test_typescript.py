@@ -1,4 +1,4 @@
-"""What a TypeScript front end needs compiles under --strict and works against the service: client and live queries."""
+"""End-to-end test of the generated TypeScript client and live queries: they compile with --strict and work."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 from api.settings import ApiSettings
 from tests.api.conftest import ai_settings, api_key, app, app_client, listener, served, services
 from tests.api.conftest import api_settings as usual_settings
+from tests.optional_programs import find_program, skip_reason
 
 __all__ = ["ai_settings", "api_key", "app", "app_client", "listener", "served", "services", "usual_settings"]
 
@@ -22,30 +23,30 @@ SECONDS = 300
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("npm") is None, reason="needs node and npm, which are not installed here"),
+    pytest.mark.skipif(find_program("npm") is None, reason=skip_reason("npm")),
 ]
 
 
 def run(folder: Path, *command: str) -> str:
-    """Run a program in a folder and return what it says; fails the test with it when it fails."""
-    # What the machine's own npm is set up with does not count, except where it fetches packages from.
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """Run a program in a folder and return its output; fail the test with the output if it fails."""
+    # The folder's .npmrc replaces the machine's npm settings, except for the registry.
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.fixture
 def api_settings(usual_settings: ApiSettings) -> ApiSettings:
-    """A small process whose streams end soon, so that clients must come back."""
+    """Settings with streams that end after half a second, so that clients must reconnect."""
     return usual_settings.model_copy(update={"live_stream_seconds": 0.5})
 
 
 async def test_a_generated_client_and_live_queries_compile_and_work(
     app_client: httpx.AsyncClient, served: str, api_key: str, tmp_path: Path
 ) -> None:
-    """The generated types say enough for a strict front end, and what they say is what the service does.
+    """The generated types compile with --strict and match the responses of the service.
 
-    The live query of the documentation ends up with the plain result on a line that is cut again and again.
+    The live query of the documentation gets the same result as the plain query, although its stream is cut repeatedly.
     """
     for name in FILES:
         shutil.copy(SOURCE / name, tmp_path / name)
@@ -58,6 +59,6 @@ async def test_a_generated_client_and_live_queries_compile_and_work(
         run(tmp_path, f"{node}/tsc", "-p", ".")
 
     await anyio.to_thread.run_sync(generate_and_compile)
-    for script, what in (("client.js", "typescript"), ("live.js", "live")):
-        said = await anyio.to_thread.run_sync(run, tmp_path, "node", f"built/{script}", served, api_key)
-        assert said == f"{what}: all of it holds\n"
+    for script, name in (("client.js", "typescript"), ("live.js", "live")):
+        output = await anyio.to_thread.run_sync(run, tmp_path, "node", f"built/{script}", served, api_key)
+        assert output == f"{name}: all of it holds\n"

@@ -1,4 +1,4 @@
-"""A worker that is told to stop while it sends: it is gone in time, and nothing it held waits for the reaper."""
+"""End-to-end tests of a worker that gets SIGTERM while it sends: it stops in time and releases its jobs."""
 
 import os
 import signal
@@ -26,8 +26,8 @@ __all__ = ["sandbox"]
 
 KEY = "a key of the tests"
 SECONDS = 60.0
-TOLD_SECONDS, STOP_SECONDS = 6.0, 20.0
-"""In what time the worker is told to stop, and in what time it has to be gone however busy the machine is."""
+STOP_SETTING_SECONDS, STOP_TIMEOUT_SECONDS = 6.0, 20.0
+"""The worker's stop time, and the time after which the test fails on a busy machine."""
 MAILS = 5
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
@@ -36,7 +36,7 @@ Worker = subprocess.Popen[bytes]
 
 
 class Outreach:
-    """A workspace whose mails the provider accepts and does not answer, and the database they are in."""
+    """A workspace whose mails the provider accepts without responding, and its database."""
 
     def __init__(self, client: httpx.Client, database_url: str, sandbox: Sandbox) -> None:
         self.database_url, self.sandbox, self.username = database_url, sandbox, sandbox.new_username()
@@ -51,7 +51,7 @@ class Outreach:
             "sendingWeekdays": [0, 1, 2, 3, 4, 5, 6],
             "holidaysCountry": None,
         }
-        self._path = f"/api/workspaces/{self._made('/api/workspaces', workspace)['id']}"
+        self._path = f"/api/workspaces/{self._post('/api/workspaces', workspace)['id']}"
         connection = {
             "transactionalUrl": f"{sandbox.url}/transactional/email/v1",
             "tenantUrl": f"{sandbox.url}/api/2.0",
@@ -59,46 +59,46 @@ class Outreach:
             "apiKey": f"sandbox-key-{self.username}",
         }
         client.put(f"{self._path}/everlytic-connection", json=connection).raise_for_status()
-        held = {"name": "timeout_after_accept", "probability": 1.0}
-        sandbox.tell("scenarios", username=self.username, scenarios=[held])
+        scenario = {"name": "timeout_after_accept", "probability": 1.0}
+        sandbox.tell("scenarios", username=self.username, scenarios=[scenario])
         self._enroll()
 
-    def _made(self, path: str, body: dict[str, Any]) -> Any:
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
         response = self._client.post(path, json=body)
         assert response.is_success, response.text
         return response.json()
 
     def _enroll(self) -> None:
-        sequence = self._made(f"{self._path}/sequences", {"name": "Spring", "autoApprove": True})["id"]
+        sequence = self._post(f"{self._path}/sequences", {"name": "Spring", "autoApprove": True})["id"]
         step = {"subject": "One", "bodyTemplate": "Hello {{ first_name }}, how are you?"}
-        self._made(f"{self._path}/sequences/{sequence}/steps", step)
+        self._post(f"{self._path}/sequences/{sequence}/steps", step)
         self._client.post(f"{self._path}/sequences/{sequence}/activate").raise_for_status()
         leads = [
-            self._made(f"{self._path}/leads", {"email": f"p{one}@lead{one}.example", "firstName": "Thandi"})["id"]
-            for one in range(MAILS)
+            self._post(f"{self._path}/leads", {"email": f"p{number}@lead{number}.example", "firstName": "Thandi"})["id"]
+            for number in range(MAILS)
         ]
-        self._made(f"{self._path}/enrollments", {"sequenceId": sequence, "leadIds": leads})
+        self._post(f"{self._path}/enrollments", {"sequenceId": sequence, "leadIds": leads})
 
-    def accepted(self) -> int:
-        """Return how many mails the provider has taken."""
+    def count_accepted(self) -> int:
+        """Return how many mails the provider has accepted."""
         return len(self.sandbox.ask("mails", username=self.username))
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+    def fetch(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
         with psycopg.connect(self.database_url) as connection:
             return connection.execute(query.encode()).fetchall()
 
     def sends(self) -> list[tuple[Any, ...]]:
-        """Return the sends, each with status, holder, and attempts that are left."""
+        """Return the send jobs, each with its status, its worker and its remaining attempts."""
         query = (
             "SELECT status, locked_by, max_attempts - attempts FROM app.scheduled_jobs WHERE job_type = 'send_email'"
         )
-        return self.rows(query)
+        return self.fetch(query)
 
 
 @pytest.fixture
 def outreach(database_url: str, sandbox: Sandbox) -> Iterator[Outreach]:
-    """A workspace with mails to be sent, over real HTTP."""
+    """A workspace with mails to send, used over real HTTP."""
     with (
         serving(ApiSettings(secret_key=SecretStr(KEY), pool_size=5), database_url) as service,
         httpx.Client(base_url=service.url, headers=service.headers, timeout=SECONDS) as client,
@@ -109,14 +109,14 @@ def outreach(database_url: str, sandbox: Sandbox) -> Iterator[Outreach]:
 
 @contextmanager
 def worker(database_url: str, home: Path) -> Iterator[Worker]:
-    """Run a worker in a process of its own; it is killed at the end."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SALESMATTER_", "DATABASE_"))}
-    told = {
+    """Run a worker in a separate process, which is killed after the block."""
+    inherited = {n: value for n, value in os.environ.items() if not n.startswith(("SALESMATTER_", "DATABASE_"))}
+    settings = {
         "DATABASE_URL": database_url,
         "SALESMATTER_HOME": str(home),
         "SALESMATTER_SECRET_KEY": KEY,
         "SALESMATTER_POLL_MILLISECONDS": "20",
-        "SALESMATTER_STOP_WITHIN_SECONDS": str(TOLD_SECONDS),
+        "SALESMATTER_STOP_WITHIN_SECONDS": str(STOP_SETTING_SECONDS),
     }
     command = [sys.executable, "-m", "salesmatter", "worker"]
     with (
@@ -124,7 +124,7 @@ def worker(database_url: str, home: Path) -> Iterator[Worker]:
         subprocess.Popen(
             command,
             cwd=ROOT,
-            env=kept | BUSINESS_ENVIRONMENT | told,
+            env=inherited | BUSINESS_ENVIRONMENT | settings,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -136,56 +136,56 @@ def worker(database_url: str, home: Path) -> Iterator[Worker]:
             process.kill()
 
 
-def until(is_so: Callable[[], bool], process: Worker) -> None:
-    """Poll until something is so; fails when the worker ends before."""
+def wait_until(condition: Callable[[], bool], process: Worker) -> None:
+    """Poll until the condition is true; fail if the worker ends first."""
     deadline = time.monotonic() + SECONDS
-    while not is_so():
+    while not condition():
         assert process.poll() is None, "the worker has ended"
-        assert time.monotonic() < deadline, "not so in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.02)
 
 
-def ends(process: Worker) -> None:
-    """See the worker end, well and in its time."""
-    assert process.wait(STOP_SECONDS) == 0
+def assert_stops(process: Worker) -> None:
+    """Assert that the worker stops in time with exit status 0."""
+    assert process.wait(STOP_TIMEOUT_SECONDS) == 0
 
 
-def test_unanswered_sends_are_given_back(outreach: Outreach, tmp_path: Path) -> None:
-    """With a provider that holds every answer back, a worker told to stop ends well and in time, and holds nothing."""
+def test_a_stopping_worker_releases_its_sends(outreach: Outreach, tmp_path: Path) -> None:
+    """If the provider does not respond, a stopped worker exits in time and has no locked job left."""
     with worker(outreach.database_url, tmp_path) as process:
-        until(lambda: outreach.accepted() == MAILS, process)
+        wait_until(lambda: outreach.count_accepted() == MAILS, process)
         process.send_signal(signal.SIGTERM)
-        ends(process)
+        assert_stops(process)
     sends = outreach.sends()
     assert len(sends) == MAILS
-    assert {(status, holder) for status, holder, _ in sends} == {("pending", None)}
-    assert all(left > 0 for *_, left in sends)
-    assert outreach.rows("SELECT FROM app.job_workers") == []
-    assert outreach.accepted() == MAILS
+    assert {(status, worker_id) for status, worker_id, _ in sends} == {("pending", None)}
+    assert all(remaining > 0 for *_, remaining in sends)
+    assert outreach.fetch("SELECT FROM app.job_workers") == []
+    assert outreach.count_accepted() == MAILS
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
-def test_a_database_that_is_away_holds_nobody_up(outreach: Outreach, tmp_path: Path, comes_back: bool) -> None:
-    """Cut off from the database the worker ends as well; if that comes back in time, nothing waits for the reaper."""
+def test_an_unreachable_database_does_not_delay_the_stop(outreach: Outreach, tmp_path: Path, comes_back: bool) -> None:
+    """Without the database the worker still stops in time; if the database comes back, the worker releases its jobs."""
     gate = Gate()
     with gate.standing(), worker(gate.url(outreach.database_url), tmp_path) as process:
-        until(lambda: outreach.accepted() == MAILS, process)
+        wait_until(lambda: outreach.count_accepted() == MAILS, process)
         gate.shut()
         process.send_signal(signal.SIGTERM)
         if comes_back:
             log = tmp_path / "worker.log"
-            until(lambda: "cannot sign off" in log.read_text(), process)
+            wait_until(lambda: "cannot sign off" in log.read_text(), process)
             gate.url(outreach.database_url)
-        ends(process)
+        assert_stops(process)
     assert {status for status, *_ in outreach.sends()} == {"pending" if comes_back else "running"}
-    assert (outreach.rows("SELECT FROM app.job_workers") == []) is comes_back
+    assert (outreach.fetch("SELECT FROM app.job_workers") == []) is comes_back
 
 
-def test_a_database_that_falls_silent_holds_nobody_up(outreach: Outreach, tmp_path: Path) -> None:
-    """A database that takes every question and answers none cannot keep the worker from ending in time."""
+def test_an_unresponsive_database_does_not_delay_the_stop(outreach: Outreach, tmp_path: Path) -> None:
+    """If the database accepts queries and does not answer, the worker still stops in time."""
     gate = Gate()
     with gate.standing(), worker(gate.url(outreach.database_url), tmp_path) as process:
-        until(lambda: outreach.accepted() == MAILS, process)
+        wait_until(lambda: outreach.count_accepted() == MAILS, process)
         gate.mute_on = b""
         process.send_signal(signal.SIGTERM)
-        ends(process)
+        assert_stops(process)

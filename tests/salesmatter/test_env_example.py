@@ -19,7 +19,7 @@ VALUES = dotenv_values(stream=io.StringIO(re.sub(r"^# (?=[A-Z_]+=)", "", TEXT, f
 def test_every_setting_is_listed_with_a_value_that_can_be_used(
     settings: type[BaseSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever takes the comment sign off a line has a setting that works."""
+    """Each line becomes a valid setting when its comment sign is removed."""
     prefix = settings.model_config.get("env_prefix", "")
     names = {f"{prefix}{field}".upper() for field in settings.model_fields}
     assert names <= VALUES.keys()
@@ -29,6 +29,6 @@ def test_every_setting_is_listed_with_a_value_that_can_be_used(
     settings()
 
 
-def test_all_is_commented_out() -> None:
-    """A copy of the file changes nothing before somebody edits it."""
+def test_all_settings_are_commented_out() -> None:
+    """An unedited copy of the file changes nothing."""
     assert dotenv_values(stream=io.StringIO(TEXT)) == {}

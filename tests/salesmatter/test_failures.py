@@ -8,7 +8,7 @@ from api.http.errors import NotFound
 from database.errors import SchemaOutOfDate
 from everlytic.errors import MalformedDelivery
 from salesmatter.errors import PortTaken
-from salesmatter.failures import sentence_for
+from salesmatter.failures import describe_error
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from salesmatter.failures import sentence_for
         (MalformedDelivery("Odd."), "Odd."),
         (
             OSError(errno.ENOSPC, "No space left on device", "/data/x"),
-            "The disk is full (/data/x); nothing more can be written. Make room and start again.",
+            "The disk is full (/data/x). Free some space and start again.",
         ),
         (
             OSError(errno.EDQUOT, "Disk quota exceeded"),
-            "The disk is full; nothing more can be written. Make room and start again.",
+            "The disk is full. Free some space and start again.",
         ),
         (OSError("odd"), "Odd."),
         (
@@ -37,7 +37,7 @@ from salesmatter.failures import sentence_for
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/x"), "No such file or directory (/x)."),
         (
             OSError(errno.EADDRINUSE, "in use"),
-            "A port is taken by another program; end that program, or choose another port.",
+            "A port is used by another program. Stop that program, or choose another port.",
         ),
         (
             OperationalError("SELECT 1", {}, psycopg.OperationalError("server closed the connection\nunexpectedly")),
@@ -48,14 +48,14 @@ from salesmatter.failures import sentence_for
         ),
         (
             psycopg.errors.DiskFull("could not extend file"),
-            "The disk of the database is full; nothing more can be stored. Make room and start again.",
+            "The disk of the database is full. Free some space and start again.",
         ),
         (ExceptionGroup("tasks", [ValueError("ours"), SchemaOutOfDate("Old.")]), "Old."),
     ],
 )
-def test_foreseen_failures_have_a_sentence(error: Exception, sentence: str) -> None:
-    """What a person can do something about is told in one sentence."""
-    assert sentence_for(error) == sentence
+def test_expected_errors_have_a_sentence(error: Exception, sentence: str) -> None:
+    """An error that a user can resolve is described in one sentence."""
+    assert describe_error(error) == sentence
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,6 @@ def test_foreseen_failures_have_a_sentence(error: Exception, sentence: str) -> N
         *(OperationalError("SELECT 1", {}, ValueError("ours")), ExceptionGroup("tasks", [ValueError("ours")])),
     ],
 )
-def test_a_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
-    """What nobody foresaw is not dressed up."""
-    assert sentence_for(error) is None
+def test_a_bug_keeps_its_traceback(error: Exception) -> None:
+    """An unexpected error has no sentence."""
+    assert describe_error(error) is None

@@ -2,18 +2,18 @@ import os
 import subprocess
 import sys
 
-from ai.prompts import all_prompts
+from ai.prompts import list_prompts
 from tests import ROOT
-from tests.ai.langfuse_receiver import receiving
+from tests.ai.langfuse_receiver import run_receiver
 
 
 def push(**environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `salesmatter prompts push` as a person would, with these settings for Langfuse."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LANGFUSE_")}
+    """Run `salesmatter prompts push` as a user would, with these settings for Langfuse."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LANGFUSE_")}
     return subprocess.run(
         [sys.executable, "-m", "salesmatter", "prompts", "push"],
         cwd=ROOT,
-        env={**kept, **environment},
+        env={**inherited, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -23,8 +23,8 @@ def push(**environment: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_prompt_of_the_repository_is_published() -> None:
-    """The command publishes each prompt under its own number and says so line by line; again, nothing changes."""
-    with receiving() as langfuse:
+    """The command publishes each prompt under its version and prints a line for it; a second run changes nothing."""
+    with run_receiver() as langfuse:
         keys = {
             "LANGFUSE_PUBLIC_KEY": langfuse.public_key,
             "LANGFUSE_SECRET_KEY": langfuse.secret_key,
@@ -32,7 +32,7 @@ def test_every_prompt_of_the_repository_is_published() -> None:
         }
         first, second = push(**keys), push(**keys)
 
-    prompts = all_prompts()
+    prompts = list_prompts()
     assert first.returncode == second.returncode == 0, first.stderr
     assert first.stdout.splitlines() == [f"{prompt.name} {prompt.version}: created" for prompt in prompts]
     assert second.stdout.splitlines() == [f"{prompt.name} {prompt.version}: unchanged" for prompt in prompts]
@@ -41,8 +41,8 @@ def test_every_prompt_of_the_repository_is_published() -> None:
     }
 
 
-def test_what_went_wrong_is_one_sentence() -> None:
-    """Without a Langfuse to push to, the command ends with 1 and a sentence that says what to do."""
+def test_an_error_is_one_sentence() -> None:
+    """If Langfuse cannot be reached, the command exits with 1 and prints one sentence."""
     result = push(LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY="sk", LANGFUSE_BASE_URL="http://127.0.0.1:9")
 
     assert (result.returncode, result.stdout) == (1, "")

@@ -1,4 +1,4 @@
-"""HTTP as the demo speaks it, against a server that gives answers of every kind."""
+"""Tests of the demo's HTTP client against a server with scripted responses."""
 
 import json
 from collections.abc import Iterator
@@ -13,21 +13,22 @@ from tests.ai.threaded import serving
 
 
 class Script:
-    """Raw answers by path, and the queries that were asked."""
+    """Raw responses by path, and the queries of the requests."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, bytes] = {}
+        self.responses: dict[str, bytes] = {}
         self.queries: list[dict[str, list[str]]] = []
 
-    def will(self, path: str, status: str, body: bytes, length: int | None = None) -> None:
-        """Answer a path with a status and a body; `length` is what the answer says of it."""
-        said = len(body) if length is None else length
-        self.answers[path] = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {said}\r\n\r\n".encode() + body
+    def respond(self, path: str, status: str, body: bytes, length: int | None = None) -> None:
+        """Set the response of a path; `length` replaces the content-length of the body."""
+        length = len(body) if length is None else length
+        headers = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        self.responses[path] = headers.encode() + body
 
 
 @pytest.fixture
 def script() -> Iterator[tuple[Script, HttpClient]]:
-    """A server that answers as scripted, and a client of it."""
+    """A server with scripted responses, and a client for it."""
     script = Script()
 
     class Handler(BaseHTTPRequestHandler):
@@ -35,7 +36,7 @@ def script() -> Iterator[tuple[Script, HttpClient]]:
             parts = urlsplit(self.path)
             script.queries.append(parse_qs(parts.query))
             cursor = script.queries[-1].get("cursor", [""])[0]
-            self.wfile.write(script.answers[parts.path + cursor])
+            self.wfile.write(script.responses[parts.path + cursor])
             self.close_connection = True
 
         do_DELETE = do_GET  # noqa: N815 - the base class looks for this name
@@ -48,14 +49,14 @@ def script() -> Iterator[tuple[Script, HttpClient]]:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "answer"),
+    ("status", "body", "result"),
     [("200 OK", b'{"a": 1}', {"a": 1}), ("201 Created", b"[]", []), ("204 No Content", b"", None), ("299 x", b"7", 7)],
 )
-def test_every_2xx_is_an_answer(script: tuple[Script, HttpClient], status: str, body: bytes, answer: object) -> None:
-    """The JSON of an answer is returned, and nothing for an empty one."""
+def test_every_2xx_is_a_success(script: tuple[Script, HttpClient], status: str, body: bytes, result: object) -> None:
+    """The JSON of the response is returned, and None for an empty body."""
     server, client = script
-    server.will("/thing", status, body)
-    assert client.get("/thing") == answer
+    server.respond("/thing", status, body)
+    assert client.get("/thing") == result
 
 
 @pytest.mark.parametrize(
@@ -71,32 +72,32 @@ def test_every_2xx_is_an_answer(script: tuple[Script, HttpClient], status: str, 
         ("502 x", b"", " (GET /thing answered 502)"),
     ],
 )
-def test_everything_else_is_a_sentence(
+def test_any_other_status_is_an_error(
     script: tuple[Script, HttpClient], status: str, body: bytes, sentence: str
 ) -> None:
-    """A refusal is said by its detail, or by the first 200 characters of what came instead."""
+    """The error contains the problem detail, or the first 200 characters of another body."""
     server, client = script
-    server.will("/thing", status, body)
+    server.respond("/thing", status, body)
     with pytest.raises(DemoFailed) as caught:
         client.get("/thing")
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize(("answer", "length"), [(b'{"a": 1', 8), (b"", 8)])
-def test_an_answer_that_is_cut_off_is_a_sentence(script: tuple[Script, HttpClient], answer: bytes, length: int) -> None:
-    """A body that ends before its length is no answer."""
+@pytest.mark.parametrize(("body", "length"), [(b'{"a": 1', 8), (b"", 8)])
+def test_a_truncated_response_is_an_error(script: tuple[Script, HttpClient], body: bytes, length: int) -> None:
+    """A body that ends before its content-length is an error."""
     server, client = script
-    server.will("/thing", "200 OK", answer, length)
-    with pytest.raises(DemoFailed, match=r"GET http.*/thing got no answer: "):
+    server.respond("/thing", "200 OK", body, length)
+    with pytest.raises(DemoFailed, match=r"GET http.*/thing failed: "):
         client.get("/thing")
 
 
-def test_a_list_is_read_page_by_page_to_its_last(script: tuple[Script, HttpClient]) -> None:
-    """Each page is asked for by the cursor of the one before, an empty page is passed, the last one has no cursor."""
+def test_a_list_is_read_to_its_last_page(script: tuple[Script, HttpClient]) -> None:
+    """Each page is requested with the cursor of the page before; an empty page does not end the list."""
     server, client = script
     pages = [([{"n": 1}, {"n": 2}], "b"), ([], "c"), ([{"n": 2}], None)]
     for name, (items, cursor) in zip(("", "b", "c"), pages, strict=True):
-        server.will(f"/list{name}", "200 OK", json.dumps({"items": items, "nextCursor": cursor}).encode())
-    assert client.all("/list", kind="x") == [{"n": 1}, {"n": 2}, {"n": 2}]
+        server.respond(f"/list{name}", "200 OK", json.dumps({"items": items, "nextCursor": cursor}).encode())
+    assert client.list_all("/list", kind="x") == [{"n": 1}, {"n": 2}, {"n": 2}]
     limit = {"limit": [str(PAGE_SIZE)], "kind": ["x"]}
     assert server.queries == [limit, limit | {"cursor": ["b"]}, limit | {"cursor": ["c"]}]

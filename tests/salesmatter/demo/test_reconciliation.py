@@ -1,4 +1,4 @@
-"""When the demo says that all sides agree and nobody was mailed after a stop, figure by figure and stop by stop."""
+"""Tests of the reconciliation: equal figures of all sources, and sends after each kind of stop."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from salesmatter.demo.http_client import HttpClient
-from salesmatter.demo.judgement import FIGURES
+from salesmatter.demo.message_counts import FIGURES
 from salesmatter.demo.reconciliation import Reconciliation, reconcile
 from tests.ai.threaded import serving
 
@@ -20,12 +20,12 @@ IN_FLIGHT = 100.0
 
 
 def iso(seconds: float) -> str:
-    """A moment after noon as the API writes it."""
+    """Return a time after noon in the API's format."""
     return datetime.fromtimestamp(NOON + seconds, UTC).isoformat()
 
 
-class Record:
-    """One mail to ada@example.test, sent at noon as the message `one`, and what each side says of it."""
+class Sources:
+    """One mail to ada@example.test, sent at noon as the message `one`, and the records of each source about it."""
 
     def __init__(self) -> None:
         self.ledger: list[dict[str, Any]] = [self.mail("one", 0)]
@@ -36,37 +36,37 @@ class Record:
 
     @staticmethod
     def mail(message_id: str, accepted: float, to: str = "ada@example.test") -> dict[str, Any]:
-        """A mail as the sandbox has taken it."""
+        """Return a mail as the sandbox has accepted it."""
         return {"message_id": message_id, "to": to, "accepted_at": NOON + accepted, "events": {}}
 
-    def heard(self, kind: str, delivered: float | None, **data: str) -> None:
-        """Let something happen to the first mail, and be told of at a second after noon, or not at all."""
+    def add_event(self, kind: str, delivered: float | None, **data: str) -> None:
+        """Add an event of the first mail, which is reported to us `delivered` seconds after noon, or never."""
         at = None if delivered is None else NOON + delivered
-        told = {"occurred_at": NOON + (delivered or 0), "delivered_at": at, "data": data}
-        self.ledger[0]["events"].setdefault(kind, []).append(told)
+        event = {"occurred_at": NOON + (delivered or 0), "delivered_at": at, "data": data}
+        self.ledger[0]["events"].setdefault(kind, []).append(event)
 
-    def reply(self, seconds: float, automatic: bool | None = False, lead: str | None = "lead") -> None:
-        """Let the recipient answer."""
+    def add_reply(self, seconds: float, automatic: bool | None = False, lead: str | None = "lead") -> None:
+        """Add a reply of the recipient."""
         self.replies.append(
             {"draftId": "one", "leadId": lead, "isAutomatic": automatic, "receivedAt": iso(seconds), "id": "r"}
         )
 
-    def reconciled(self) -> Reconciliation:
-        """Ask all sides."""
-        with self._served() as url, HttpClient(url) as client:
-            return reconcile(client, client, workspace="w", sequence="s", username="u", in_flight=IN_FLIGHT)
+    def reconcile(self) -> Reconciliation:
+        """Read and compare all sources."""
+        with self._serve() as url, HttpClient(url) as client:
+            return reconcile(client, client, workspace_id="w", sequence_id="s", username="u", in_flight=IN_FLIGHT)
 
     @contextmanager
-    def _served(self) -> Iterator[str]:
+    def _serve(self) -> Iterator[str]:
         lists = {"drafts": self.drafts, "replies": self.replies, "events": self.events}
-        answers: dict[str, object] = {
+        responses: dict[str, object] = {
             f"/api/workspaces/w/{name}": {"items": items, "nextCursor": None} for name, items in lists.items()
         }
-        answers |= {"/__sandbox__/ledger": self.ledger, "/api/metrics/w/campaigns/s": self.campaign}
+        responses |= {"/__sandbox__/ledger": self.ledger, "/api/metrics/w/campaigns/s": self.campaign}
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = json.dumps(answers[urlsplit(self.path).path]).encode()
+                body = json.dumps(responses[urlsplit(self.path).path]).encode()
                 self.send_response(200)
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
@@ -80,35 +80,35 @@ class Record:
 
 
 @pytest.fixture
-def record() -> Record:
-    """All sides agree on one mail that was sent."""
-    return Record()
+def sources() -> Sources:
+    """Sources that agree on one sent mail."""
+    return Sources()
 
 
-def test_sides_that_agree_agree(record: Record) -> None:
-    """One mail, sent on all sides and nothing more, agrees."""
-    assert record.reconciled().agrees
+def test_equal_sources_are_consistent(sources: Sources) -> None:
+    """One mail that was sent in all sources is consistent."""
+    assert sources.reconcile().is_consistent
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-@pytest.mark.parametrize("side", ["sandbox", "operational", "marts"])
-def test_one_figure_of_one_side_is_enough_to_differ(figure: str, side: str) -> None:
-    """Whichever figure differs on whichever side, the sides do not agree."""
-    sides = {name: dict.fromkeys(FIGURES, 3) for name in ("sandbox", "operational", "marts")}
-    assert Reconciliation(**sides, mailed_after_stop=[]).agrees
-    sides[side][figure] += 1
-    assert not Reconciliation(**sides, mailed_after_stop=[]).agrees
+@pytest.mark.parametrize("source", ["sandbox", "operational", "marts"])
+def test_one_different_figure_is_inconsistent(figure: str, source: str) -> None:
+    """If any figure of any source differs, the result is not consistent."""
+    figures = {name: dict.fromkeys(FIGURES, 3) for name in ("sandbox", "operational", "marts")}
+    assert Reconciliation(**figures, sends_after_stop=[]).is_consistent
+    figures[source][figure] += 1
+    assert not Reconciliation(**figures, sends_after_stop=[]).is_consistent
 
 
-def test_a_mail_after_a_stop_is_enough_to_differ() -> None:
-    """Equal figures do not outweigh a mail to somebody who had said stop."""
-    sides = {name: dict.fromkeys(FIGURES, 3) for name in ("sandbox", "operational", "marts")}
-    assert not Reconciliation(**sides, mailed_after_stop=["ada@example.test"]).agrees
+def test_a_send_after_a_stop_is_inconsistent() -> None:
+    """With equal figures, a mail to a recipient who had stopped the campaign is still a failure."""
+    figures = {name: dict.fromkeys(FIGURES, 3) for name in ("sandbox", "operational", "marts")}
+    assert not Reconciliation(**figures, sends_after_stop=["ada@example.test"]).is_consistent
 
 
-def test_each_side_counts_what_it_was_told(record: Record) -> None:
-    """What the sandbox did and what our record holds come to the same figures, in the words of either."""
-    for kind, ours, data in (
+def test_sandbox_and_operational_events_give_the_same_figures(sources: Sources) -> None:
+    """Each event type of the sandbox counts like the operational type that it becomes."""
+    for kind, operational_type, data in (
         ("delivered", "delivered", {}),
         ("open", "opened", {}),
         ("click", "clicked", {}),
@@ -117,19 +117,19 @@ def test_each_side_counts_what_it_was_told(record: Record) -> None:
         ("bounce", "bounced", {"bounce_type": "soft"}),
     ):
         second = 0 if kind == "bounce" else 9
-        record.heard(kind, second, **data)
-        if ours:
-            at = iso(second)
-            record.events.append({"id": kind, "draftId": "one", "type": ours, "occurredAt": at, "data": data})
-    record.events.append({"id": "x", "draftId": "another", "type": "bounced", "occurredAt": iso(9), "data": {}})
-    record.heard("reply", 9, reply_kind="question")
-    record.heard("reply", 9, reply_kind="out_of_office")
-    record.reply(9)
-    record.reply(9, automatic=True)
-    result = record.reconciled()
+        sources.add_event(kind, second, **data)
+        if operational_type:
+            event = {"id": kind, "draftId": "one", "type": operational_type, "occurredAt": iso(second), "data": data}
+            sources.events.append(event)
+    sources.events.append({"id": "x", "draftId": "another", "type": "bounced", "occurredAt": iso(9), "data": {}})
+    sources.add_event("reply", 9, reply_kind="question")
+    sources.add_event("reply", 9, reply_kind="out_of_office")
+    sources.add_reply(9)
+    sources.add_reply(9, automatic=True)
+    result = sources.reconcile()
     expected = dict.fromkeys(FIGURES, 1) | {"bounced": 0}
     assert result.sandbox == result.operational == expected
-    assert result.marts == record.campaign
+    assert result.marts == sources.campaign
 
 
 @pytest.mark.parametrize(
@@ -147,40 +147,40 @@ def test_each_side_counts_what_it_was_told(record: Record) -> None:
         ("reply", {"reply_kind": "out_of_office"}, False),
     ],
 )
-def test_a_mail_after_a_stop_that_we_were_told_of_is_found(
-    record: Record, kind: str, data: dict[str, str], is_stop: bool
+def test_a_mail_after_a_reported_stop_is_found(
+    sources: Sources, kind: str, data: dict[str, str], is_stop: bool
 ) -> None:
-    """A second mail, in flight for longer than it may be, is found after each kind of stop and after nothing else."""
-    record.heard(kind, 0, **data)
-    record.ledger.append(record.mail("two", IN_FLIGHT + 1, "ADA@example.test"))
-    record.ledger.append(record.mail("other", IN_FLIGHT + 1, "ben@example.test"))
-    said = ["ada@example.test was mailed 0.0 h after a stop that Everlytic had told us of"]
-    assert record.reconciled().mailed_after_stop == (said if is_stop else [])
+    """A second mail, later than the allowed time in flight, is found after each kind of stop and no other event."""
+    sources.add_event(kind, 0, **data)
+    sources.ledger.append(sources.mail("two", IN_FLIGHT + 1, "ADA@example.test"))
+    sources.ledger.append(sources.mail("other", IN_FLIGHT + 1, "ben@example.test"))
+    expected = ["ada@example.test was mailed 0.0 h after Everlytic had reported a stop"]
+    assert sources.reconcile().sends_after_stop == (expected if is_stop else [])
 
 
-@pytest.mark.parametrize(("after", "found"), [(-1, 0), (0, 0), (1, 1)])
-def test_a_mail_may_be_in_flight_when_a_stop_arrives(record: Record, after: int, found: int) -> None:
-    """A mail taken as long after a stop as a flight may last is not found; one taken a second later is.
+@pytest.mark.parametrize(("after", "count"), [(-1, 0), (0, 0), (1, 1)])
+def test_a_mail_in_flight_at_the_time_of_a_stop_is_allowed(sources: Sources, after: int, count: int) -> None:
+    """A mail accepted at the end of the allowed time in flight is not found; one accepted a second later is.
 
-    The earliest of several stops counts, and one that was never told of does not.
+    The earliest of several stops counts, and a stop that was never reported does not.
     """
-    record.heard("unsubscribe", 50)
-    record.heard("complaint", 10)
-    record.heard("one_click", None)
-    record.ledger.append(record.mail("two", 10 + IN_FLIGHT + after))
-    assert len(record.reconciled().mailed_after_stop) == found
+    sources.add_event("unsubscribe", 50)
+    sources.add_event("complaint", 10)
+    sources.add_event("one_click", None)
+    sources.ledger.append(sources.mail("two", 10 + IN_FLIGHT + after))
+    assert len(sources.reconcile().sends_after_stop) == count
 
 
-@pytest.mark.parametrize(("after", "found"), [(-1, []), (0, []), (1, ["lead lead was mailed after their reply"])])
-def test_a_draft_may_be_in_flight_when_a_reply_arrives(record: Record, after: int, found: list[str]) -> None:
-    """A draft sent as long after its lead's first reply as a flight may last is not found; a second later it is.
+@pytest.mark.parametrize(("after", "faults"), [(-1, []), (0, []), (1, ["lead lead was mailed after their reply"])])
+def test_a_draft_in_flight_at_the_time_of_a_reply_is_allowed(sources: Sources, after: int, faults: list[str]) -> None:
+    """A draft sent at the end of the allowed time after the lead's first reply is not found; a second later it is.
 
-    Automatic replies, replies that nobody has judged and replies of nobody we know stop nothing.
+    Automatic replies, replies without a verdict and replies of unknown leads are no stops.
     """
-    record.reply(50)
-    record.reply(10)
-    record.reply(-900, automatic=True)
-    record.reply(-900, automatic=None)
-    record.reply(-900, lead=None)
-    record.drafts.append({"id": "two", "leadId": "lead", "sentAt": iso(10 + IN_FLIGHT + after)})
-    assert record.reconciled().mailed_after_stop == found
+    sources.add_reply(50)
+    sources.add_reply(10)
+    sources.add_reply(-900, automatic=True)
+    sources.add_reply(-900, automatic=None)
+    sources.add_reply(-900, lead=None)
+    sources.drafts.append({"id": "two", "leadId": "lead", "sentAt": iso(10 + IN_FLIGHT + after)})
+    assert sources.reconcile().sends_after_stop == faults
