@@ -1,1 +1,1 @@
-"""Judgement as functions: typed state in, typed state out, no table and no mail inside."""
+"""AI workflows as functions with typed input and output, without access to the database or email."""

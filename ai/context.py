@@ -1,4 +1,4 @@
-"""What a run is given from outside: for whom it runs, the models it may ask and at what price, where it is traced."""
+"""The context of a workflow run: workspace, user, models, token budget and tracing."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,77 +20,77 @@ NO_MODEL = "No model is configured."
 
 
 @dataclass(slots=True)
-class Reading:
-    """What one question took, once it is known; `is_answered` when the answer was in the agreed form."""
+class UsageRecord:
+    """The usage of one model call, set when it is known; `is_answered` if the answer had the requested format."""
 
     usage: Usage = field(default_factory=Usage)
     is_answered: bool = False
 
 
 class Meter(Protocol):
-    """Counts what models take and knows how much they may."""
+    """Counts the tokens of model calls and enforces the budget."""
 
-    def metered(self, workflow: str, model: str, tokens: int) -> AbstractAsyncContextManager[Reading]:
-        """Enclose one question that takes at most about `tokens`; raises OverBudget when there are not so many left."""
+    def meter_call(self, workflow: str, model: str, tokens: int) -> AbstractAsyncContextManager[UsageRecord]:
+        """Enclose one model call of at most about `tokens` tokens; raises TokenBudgetExceeded above the budget."""
 
 
-class Unmetered:
-    """Counts nothing and allows everything: for evals and tests."""
+class NoMeter:
+    """Counts nothing and has no budget, for evals and tests."""
 
     @asynccontextmanager
-    async def metered(self, workflow: str, model: str, tokens: int) -> AsyncIterator[Reading]:
-        """Enclose one question."""
+    async def meter_call(self, workflow: str, model: str, tokens: int) -> AsyncIterator[UsageRecord]:
+        """Enclose one model call."""
         del workflow, model, tokens
-        yield Reading()
+        yield UsageRecord()
 
 
-UNMETERED = Unmetered()
+NO_METER = NoMeter()
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """For whom and with what a workflow runs. `actor` is a user's id, None when the engine acts by itself."""
+    """The context in which a workflow runs. `actor` is a user's id, or None when a job runs it."""
 
     workspace_id: UUID | str
     actor: str | None = None
     tags: tuple[str, ...] = ()
     models: ModelAccess | None = None
     tracing: Tracing = NO_TRACING
-    meter: Meter = UNMETERED
+    meter: Meter = NO_METER
 
 
 @dataclass(slots=True)
 class NodeContext:
-    """What the nodes of one run may use, and what their questions have taken so far."""
+    """What the nodes of a run may use, and the usage of their model calls so far."""
 
     workflow: str
     models: ModelAccess | None
     trace: RunTrace
-    meter: Meter = UNMETERED
+    meter: Meter = NO_METER
     usage: Usage = field(default_factory=Usage)
 
     async def ask(self, prompt: Prompt, data: str, answer: type[Answer]) -> ModelAnswer[Answer]:
-        """Ask the workflow's model, as one generation of the run's trace; ModelUnavailable if there is no answer."""
+        """Call the workflow's model, as a generation of the run's trace; raises ModelUnavailable without an answer."""
         if self.models is None:
             raise ModelUnavailable(NO_MODEL)
         model = self.models.model_for(self.workflow)
-        most = self.models.most_tokens(prompt.text, data)
-        async with self.meter.metered(self.workflow, model, most) as reading:
+        max_tokens = self.models.max_tokens(prompt.text, data)
+        async with self.meter.meter_call(self.workflow, model, max_tokens) as record:
             with self.trace.generation(model=model, prompt=prompt, data=data) as generation:
                 try:
-                    answered = await self.models.ask(self.workflow, instructions=prompt.text, data=data, answer=answer)
+                    result = await self.models.ask(self.workflow, instructions=prompt.text, data=data, answer=answer)
                 except ModelUnavailable as unavailable:
-                    reading.usage = unavailable.usage
+                    record.usage = unavailable.usage
                     self.usage += unavailable.usage
-                    generation.failed(str(unavailable), unavailable.usage)
+                    generation.record_failure(str(unavailable), unavailable.usage)
                     raise
-                reading.usage, reading.is_answered = answered.usage, True
-                self.usage += answered.usage
-                generation.answered(answered)
-        return answered
+                record.usage, record.is_answered = result.usage, True
+                self.usage += result.usage
+                generation.record_answer(result)
+        return result
 
     def generation(self, prompt: Prompt | None, fallback_reason: str | None) -> Generation:
-        """Return how the run's output came about: by the answer to `prompt`, or without a model where it is None."""
+        """Return how the run's output was generated: by the answer to `prompt`, or without a model if it is None."""
         return Generation(
             model=self.usage.model if prompt else None,
             prompt_name=prompt.name if prompt else None,

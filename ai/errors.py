@@ -1,16 +1,16 @@
-"""What can go wrong in this room, as one tree of named sentences."""
+"""Errors of the ai package."""
 
 from ai.usage import Usage
 
 
 class AiError(Exception):
-    """The base of every error this room raises on purpose; its text is a full sentence."""
+    """Base class of all errors of this package; the message is a sentence."""
 
 
 class ModelUnavailable(AiError):
-    """The model gave no usable answer: unreachable, refused, over its limits, too late, or not in the agreed form.
+    """The model gave no usable answer: it was unreachable, refused, over a limit, too slow, or in another format.
 
-    `usage` is what the useless answer took, as far as it is known.
+    `usage` is the usage of the unusable answer, if known.
     """
 
     def __init__(self, message: str, usage: Usage | None = None) -> None:
@@ -18,20 +18,20 @@ class ModelUnavailable(AiError):
         self.usage = usage or Usage()
 
 
-class OverBudget(ModelUnavailable):
-    """The model was not asked, because it would have taken more tokens than are left to take."""
+class TokenBudgetExceeded(ModelUnavailable):
+    """The model was not called, because the call could exceed the remaining token budget."""
 
 
 class PromptNotFound(AiError):
-    """A workflow asked for a prompt file that is missing or has no name and version."""
+    """A prompt file is missing or has no name and version."""
 
 
 class PromptsNotPushed(AiError):
-    """The prompts could not be published; nothing says that those before the one named were not."""
+    """A prompt could not be published; prompts before it may have been published."""
 
 
 class TemplateError(AiError):
-    """A template cannot be parsed or rendered; `names` are the variables concerned, possibly none."""
+    """A template cannot be parsed or rendered; `names` are the affected variables, if any."""
 
     def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -40,4 +40,4 @@ class TemplateError(AiError):
 
 
 class TracingMisconfigured(AiError):
-    """Langfuse has one of its two keys, not both."""
+    """Only one of the two Langfuse keys is set."""

@@ -1,4 +1,4 @@
-"""The workflows there are, as one flat list; a graph is imported and compiled at its first run."""
+"""The list of workflows; a graph is imported and compiled at its first run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Out = TypeVar("Out", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Workflow(Generic[In, Out]):
-    """A workflow by name: its graph stands in `ai/workflows/<name>/graph.py` and takes In to Out."""
+    """A workflow with input type In and output type Out; its graph is in `ai/workflows/<name>/graph.py`."""
 
     name: str
 
@@ -36,7 +36,7 @@ WORKFLOWS: Mapping[str, Workflow[Any, Any]] = {
 
 
 @cache
-def graph_of(name: str) -> "CompiledStateGraph[Any, Any, Any, Any]":
-    """Return a workflow's compiled graph; the first call imports LangGraph, which takes about two seconds."""
+def load_graph(name: str) -> "CompiledStateGraph[Any, Any, Any, Any]":
+    """Return the compiled graph of a workflow; the first call imports LangGraph, which takes about two seconds."""
     graph: CompiledStateGraph[Any, Any, Any, Any] = import_module(f"ai.workflows.{name}.graph").graph
     return graph

@@ -1,23 +1,23 @@
-"""The one way in: runs a workflow by its constant, typed input in, typed output out, one trace around it."""
+"""Runs a workflow with typed input and output, inside one trace."""
 
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from ai.context import NodeContext, RunContext
-from ai.registry import WORKFLOWS, Workflow, graph_of
+from ai.registry import WORKFLOWS, Workflow, load_graph
 
-__all__ = ["RunContext", "run", "warm"]
+__all__ = ["RunContext", "load_graphs", "run"]
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
 
 
 async def run(workflow: Workflow[In, Out], material: In, *, context: RunContext) -> Out:
-    """Run a workflow. It has an answer with or without a model; what the model failed at is in `fallback_reason`."""
-    graph = graph_of(workflow.name)
-    # LangGraph would report to LangSmith if its variables happen to be set for something else on this machine.
-    from langsmith import tracing_context  # noqa: PLC0415 - LangGraph has it loaded by now
+    """Run a workflow. It has an output with or without a model; `fallback_reason` says why no model was used."""
+    graph = load_graph(workflow.name)
+    # LangGraph would report to LangSmith if LangSmith's variables are set on this machine.
+    from langsmith import tracing_context  # noqa: PLC0415 - already loaded by LangGraph
 
     with (
         tracing_context(enabled=False),
@@ -32,11 +32,11 @@ async def run(workflow: Workflow[In, Out], material: In, *, context: RunContext)
         nodes = NodeContext(workflow.name, context.models, trace, context.meter)
         state = await graph.ainvoke({"request": material}, context=nodes)
         output: Out = state["result"]
-        trace.finished(output)
+        trace.record_output(output)
         return output
 
 
-def warm() -> None:
-    """Import and compile every graph now, so that the first run does not wait for it (about two seconds)."""
+def load_graphs() -> None:
+    """Import and compile all graphs now (about two seconds), so that the first run does not wait for it."""
     for name in WORKFLOWS:
-        graph_of(name)
+        load_graph(name)

@@ -1,4 +1,4 @@
-"""How a template sees values: what is blank is falsy, takes a `default`, and cannot be printed."""
+"""Values in templates: a blank variable is false in conditions, takes a `default`, and cannot be printed."""
 
 from typing import Any, NoReturn
 
@@ -9,7 +9,7 @@ from ai.cleaning import custom_key
 
 
 class _Nothing(str):
-    """What a blank variable is in a condition: false, and equal to nil, blank, empty and the empty string alike."""
+    """A blank variable in a condition: false, and equal to nil, blank, empty and the empty string."""
 
     __slots__ = ()
 
@@ -20,51 +20,51 @@ class _Nothing(str):
         return hash("")
 
 
-# Conditions count a value as false only if it is nil or "undefined", and compare it with `blank` only if it is text.
+# Conditions treat only nil and "undefined" as false, and compare only text with `blank`.
 Undefined.register(_Nothing)
 _NOTHING = _Nothing()
 
 
 class BlankVariable:
-    """A variable without a value, in place of Liquid's own undefined type; printing it is an error that names it."""
+    """A variable without a value, which replaces Liquid's undefined type; printing it is an error with its name."""
 
     __slots__ = ("name", "token")
     force_liquid_default = True
 
     def __init__(self, name: str, *, token: Token | None = None, obj: object = None, hint: str | None = None) -> None:
-        del obj, hint  # the engine offers them for messages; ours need the name alone
+        del obj, hint  # the engine passes them for messages; ours need only the name
         self.name = name
         self.token = token
 
     def __liquid__(self) -> object:
         return _NOTHING
 
-    def __str__(self) -> str:  # noqa: PLE0307 - it never returns
-        self._refuse()
+    def __str__(self) -> str:  # noqa: PLE0307 - never returns
+        self._raise_undefined()
 
     def __int__(self) -> int:
-        self._refuse()
+        self._raise_undefined()
 
     def __html__(self) -> str:
-        self._refuse()
+        self._raise_undefined()
 
     def __iter__(self) -> NoReturn:
-        self._refuse()
+        self._raise_undefined()
 
-    def _refuse(self) -> NoReturn:
+    def _raise_undefined(self) -> NoReturn:
         raise UndefinedError(self.name, token=self.token)
 
 
 class Namespace(dict[str, Any]):
-    """The values behind a dotted name, such as `custom.city`; also found by the field's own title in brackets."""
+    """The values of a dotted name, such as `custom.city`; a field's title in brackets works too."""
 
     def __init__(self, name: str, values: dict[str, object]) -> None:
         super().__init__(values)
         self.name = name
 
     def __missing__(self, key: object) -> object:
-        by_title = custom_key(str(key))
-        return self[by_title] if by_title != key and by_title in self else BlankVariable(f"{self.name}.{by_title}")
+        name = custom_key(str(key))
+        return self[name] if name != key and name in self else BlankVariable(f"{self.name}.{name}")
 
     def __str__(self) -> str:
-        raise ValueError(f"{self.name} is a group of fields; name one of them, such as {self.name}.name")
+        raise ValueError(f"{self.name} is a group of fields; use one of them, such as {self.name}.name")

@@ -1,11 +1,11 @@
-"""Renders a step's Liquid templates in a sandbox: a variable that would print as nothing is an error, never a gap."""
+"""Renders Liquid templates of steps in a sandbox; printing a blank variable is an error."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from ai.cleaning import custom_key, one_line, printable
+from ai.cleaning import custom_key, one_line, remove_control_characters
 from ai.errors import TemplateError
 
 if TYPE_CHECKING:
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 __all__ = [
     "VARIABLES",
     "TemplateError",
+    "build_lead_variables",
     "check_template",
     "custom_key",
+    "find_variables",
     "is_html",
-    "lead_variables",
     "render",
-    "variables_of",
 ]
 
 VARIABLES = frozenset({
@@ -39,23 +39,23 @@ MAX_TEMPLATE_CHARACTERS = 50_000
 MAX_OUTPUT_BYTES = 200_000
 MAX_LOOP_ITERATIONS = 1_000
 MAX_LOCAL_BYTES = 200_000
-PARSED_TEMPLATES = 1_024
+CACHE_SIZE = 1_024
 MAX_TAG_CHARACTERS = 2_000
 MAX_SPACES = 100
 MAX_OPERATORS = 50
-"""How many operators and brackets one tag may have: the engine calls itself for each."""
+"""The maximum number of operators and brackets in a tag, because the engine recurses for each."""
 MAX_DIGITS = 300
-"""How many digits a number may have. Python refuses to print longer ones, how long depends on its settings."""
+"""The maximum number of digits of a number: Python's limit for printing integers depends on its settings."""
 
-# What writing an email needs. Left out on purpose: `safe` (would undo escaping), `date` (reads a clock), the decoders
-# (would undo escaping too), and everything that works on arrays of objects.
+# The filters that emails need. Excluded on purpose: `safe` and the decoders (would undo escaping), `date` (reads the
+# clock), and all filters on arrays of objects.
 FILTERS = frozenset({
     "append", "capitalize", "default", "divided_by", "downcase", "escape", "first", "join", "last", "lstrip", "minus",
     "newline_to_br", "plus", "prepend", "remove", "replace", "round", "rstrip", "size", "slice", "split", "squish",
     "strip", "strip_html", "strip_newlines", "times", "truncate", "truncatewords", "upcase", "url_encode",
 })  # fmt: skip
-COUNTING = frozenset({"divided_by", "minus", "plus", "round", "times"})
-CUTTING = frozenset({"slice", "truncate", "truncatewords"})
+NUMBER_FILTERS = frozenset({"divided_by", "minus", "plus", "round", "times"})
+LENGTH_FILTERS = frozenset({"slice", "truncate", "truncatewords"})
 TAGS = frozenset({
     "content", "output", "illegal", "assign", "capture", "case", "comment", "if", "unless", "for", "break", "continue",
     "echo", "#",
@@ -74,31 +74,31 @@ _FIELDS = ("first_name", "last_name", "full_name", "email", "company", "role", "
 
 
 def render(template: str, variables: Mapping[str, object], *, html: bool = False) -> str:
-    """Return the template filled in; with `html` every value is escaped, the template's own markup is kept.
+    """Return the rendered template; with `html` all values are escaped, and the markup of the template is not.
 
-    `variables` is nested: {"first_name": "Ada", "custom": {"city": "Berlin"}, "sender": {"name": "Kim"}}. Values are
-    data: Liquid inside them is printed, never evaluated. Raises TemplateError where a blank or unknown variable would
-    be printed without a `default`, on bad syntax, and when the sandbox's limits are reached.
+    `variables` is nested: {"first_name": "Ada", "custom": {"city": "Berlin"}, "sender": {"name": "Kim"}}. Liquid inside
+    values is printed, never evaluated. Raises TemplateError when a blank or unknown variable would be printed without a
+    `default`, on invalid syntax, and at the limits of the sandbox.
     """
     parsed = _parse(template, html)
     try:
-        return parsed.render(**_namespaces(variables))
-    except Exception as error:  # noqa: BLE001 - filters meet arbitrary values and raise Python's own errors too
-        _explain(error)
+        return parsed.render(**_build_namespaces(variables))
+    except Exception as error:  # noqa: BLE001 - filters get arbitrary values and also raise Python errors
+        _raise_template_error(error)
 
 
-def variables_of(template: str) -> set[str]:
-    """Return the names a template asks for, such as `first_name` or `custom.deal_stage`; may raise TemplateError."""
-    return set(_variables_of(template))
+def find_variables(template: str) -> set[str]:
+    """Return the variables of a template, such as `first_name` or `custom.deal_stage`; may raise TemplateError."""
+    return set(_find_variables(template))
 
 
 def check_template(template: str, custom_names: Collection[str] | None = None) -> list[str]:
-    """Return one sentence per thing wrong with a template, none if it is fine.
+    """Return a sentence for each problem of a template.
 
-    `custom_names` are the custom fields that exist; None accepts any.
+    `custom_names` are the existing custom fields; None accepts any.
     """
     try:
-        names = _variables_of(template)
+        names = _find_variables(template)
     except TemplateError as error:
         return [error.message]
     known = None if custom_names is None else {custom_key(name) for name in custom_names}
@@ -110,11 +110,11 @@ def check_template(template: str, custom_names: Collection[str] | None = None) -
 
 
 def is_html(template: str) -> bool:
-    """Tell whether a body template is written in HTML rather than plain text."""
+    """Return whether a body template is HTML and not plain text."""
     return _HTML.search(template) is not None
 
 
-def lead_variables(
+def build_lead_variables(
     lead: Mapping[str, object],
     custom_fields: Mapping[str, object],
     *,
@@ -123,13 +123,15 @@ def lead_variables(
     workspace_name: str = "",
     unsubscribe_url: str = "",
 ) -> dict[str, object]:
-    """Return what `render` takes.
+    """Return the variables for `render`.
 
-    `lead` holds first_name, last_name, email, company, role, segment; full_name is made of the first two if missing.
+    `lead` has first_name, last_name, email, company, role and segment; full_name defaults to the first two.
     """
     values: dict[str, object] = {name: one_line(str(lead.get(name) or "")) for name in _FIELDS}
     values["full_name"] = values["full_name"] or f"{values['first_name']} {values['last_name']}".strip()
-    values["custom"] = {name: printable(str(value)) for name, value in custom_fields.items() if value is not None}
+    values["custom"] = {
+        name: remove_control_characters(str(value)) for name, value in custom_fields.items() if value is not None
+    }
     values["unsubscribe_url"] = one_line(unsubscribe_url)
     values["sender"] = {"name": one_line(sender_name), "email": one_line(sender_email)}
     values["workspace"] = {"name": one_line(workspace_name)}
@@ -142,8 +144,8 @@ def _is_known(name: str, custom: set[str] | None) -> bool:
     return name in VARIABLES
 
 
-@lru_cache(maxsize=PARSED_TEMPLATES)
-def _variables_of(template: str) -> frozenset[str]:
+@lru_cache(maxsize=CACHE_SIZE)
+def _find_variables(template: str) -> frozenset[str]:
     names: set[str] = set()
     analysis = _parse(template, False).analyze()
     if unknown := sorted(set(analysis.filters) - FILTERS):
@@ -155,35 +157,35 @@ def _variables_of(template: str) -> frozenset[str]:
     return frozenset(names)
 
 
-@lru_cache(maxsize=PARSED_TEMPLATES)
+@lru_cache(maxsize=CACHE_SIZE)
 def _parse(template: str, html: bool) -> "BoundTemplate":
     if len(template) > MAX_TEMPLATE_CHARACTERS:
-        raise TemplateError(f"The template is longer than {MAX_TEMPLATE_CHARACTERS} characters; shorten it.")
-    for tag in _tags(template):
+        raise TemplateError(f"The template is longer than {MAX_TEMPLATE_CHARACTERS} characters. Shorten it.")
+    for tag in _find_tags(template):
         expression = _STRING.sub("", tag)
         if sum(1 for _ in _OPERATOR.finditer(expression)) > MAX_OPERATORS:
-            raise TemplateError(f"A tag of the template has more than {MAX_OPERATORS} operators; split its condition.")
+            raise TemplateError(f"A tag of the template has more than {MAX_OPERATORS} operators. Split its condition.")
         if _LONG_NUMBER.search(expression):
             raise TemplateError(f"A number in the template has more than {MAX_DIGITS} digits.")
     try:
-        return _environment(html).from_string(template)
-    except Exception as error:  # noqa: BLE001 - the parser raises Python's own errors on odd input too
-        _explain(error)
+        return _create_environment(html).from_string(template)
+    except Exception as error:  # noqa: BLE001 - the parser also raises Python errors
+        _raise_template_error(error)
 
 
-def _tags(template: str) -> Iterator[str]:
-    """Yield what stands in each tag; raises TemplateError for one that is not closed or too long.
+def _find_tags(template: str) -> Iterator[str]:
+    """Yield the content of each tag; raises TemplateError for a tag that is not closed or too long.
 
-    The engine's own search for the end of a tag takes time that grows with the square of what it looks through.
+    The engine itself needs quadratic time to find the end of a tag.
     """
     position = 0
     while opening := _OPENING.search(template, position):
         start = opening.end()
         position = template.find("}}" if opening[0] == "{{" else "%}", start)
         if position < 0:
-            raise _unclosed(start)
+            raise _unclosed_tag_error(start)
         if position - start > MAX_TAG_CHARACTERS:
-            raise TemplateError(f"A tag of the template is longer than {MAX_TAG_CHARACTERS} characters; shorten it.")
+            raise TemplateError(f"A tag of the template is longer than {MAX_TAG_CHARACTERS} characters. Shorten it.")
         tag = template[start:position]
         if _MANY_SPACES.search(tag):
             raise TemplateError(f"A tag of the template has more than {MAX_SPACES} spaces in a row.")
@@ -191,17 +193,17 @@ def _tags(template: str) -> Iterator[str]:
             end = re.compile(rf"\{{%-?\s*end{verbatim[1]}\s*-?%\}}").search(template, position)
             position = end.end() if end else -1
         if position < 0:
-            raise _unclosed(start)
+            raise _unclosed_tag_error(start)
         yield tag
 
 
-def _unclosed(start: int) -> TemplateError:
+def _unclosed_tag_error(start: int) -> TemplateError:
     return TemplateError(f"The template is not valid Liquid at character {start - 1}: the tag is not closed.")
 
 
 @cache
-def _environment(html: bool) -> "Environment":
-    # Imported here: not everybody who imports this room renders.
+def _create_environment(html: bool) -> "Environment":
+    # Imported here, because most importers of this module do not render.
     from liquid import Environment  # noqa: PLC0415
 
     from ai.template_values import BlankVariable  # noqa: PLC0415
@@ -213,12 +215,12 @@ def _environment(html: bool) -> "Environment":
 
     environment = Sandbox(undefined=cast("type[Undefined]", BlankVariable), autoescape=html)
     environment.tags = {name: tag for name, tag in environment.tags.items() if name in TAGS}
-    environment.filters = {name: _guarded(name, environment.filters[name]) for name in FILTERS}
+    environment.filters = {name: _guard_filter(name, environment.filters[name]) for name in FILTERS}
     return environment
 
 
-def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a blank value pass through every filter up to `default`, and bound what one filter can make."""
+def _guard_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Pass a blank value through all filters up to `default`, and limit the size of the result of a filter."""
     from ai.template_values import BlankVariable  # noqa: PLC0415
 
     @wraps(function)
@@ -226,27 +228,27 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if name != "default" and isinstance(left, BlankVariable):
             return left
         if name == "replace" and len(str(left)) * max(len(str(arguments[-1])), 1) > MAX_OUTPUT_BYTES * 10:
-            raise ValueError("a replace would make too long a text")
-        _require_short_numbers(name, left, arguments)
-        made = function(left, *arguments, **options)
-        if isinstance(made, int):
-            _require_short_numbers(name, made, ())
-        if isinstance(made, str) and len(made) > MAX_OUTPUT_BYTES:
-            raise ValueError(f"the filter {name} made too long a text")
-        return made
+            raise ValueError("the result of a replace would be too long")
+        _check_numbers(name, left, arguments)
+        result = function(left, *arguments, **options)
+        if isinstance(result, int):
+            _check_numbers(name, result, ())
+        if isinstance(result, str) and len(result) > MAX_OUTPUT_BYTES:
+            raise ValueError(f"the result of the filter {name} is too long")
+        return result
 
     return filtered
 
 
-def _require_short_numbers(name: str, left: object, arguments: tuple[object, ...]) -> None:
-    """Raise ValueError for a number of too many digits, also as a text that the filter would read as a number."""
+def _check_numbers(name: str, left: object, arguments: tuple[object, ...]) -> None:
+    """Raise ValueError for a number with too many digits, also for a text that the filter would convert to a number."""
     for value in (left, *arguments):
-        is_text = isinstance(value, str) and (name in COUNTING or (name in CUTTING and value is not left))
+        is_text = isinstance(value, str) and (name in NUMBER_FILTERS or (name in LENGTH_FILTERS and value is not left))
         if (isinstance(value, int) and abs(value) >= 10**MAX_DIGITS) or (is_text and _LONG_NUMBER.search(str(value))):
-            raise ValueError(f"the filter {name} takes and makes numbers of at most {MAX_DIGITS} digits")
+            raise ValueError(f"the filter {name} supports numbers of at most {MAX_DIGITS} digits")
 
 
-def _namespaces(variables: Mapping[str, object]) -> dict[str, object]:
+def _build_namespaces(variables: Mapping[str, object]) -> dict[str, object]:
     from ai.template_values import Namespace  # noqa: PLC0415
 
     scope: dict[str, object] = {}
@@ -265,8 +267,8 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _explain(error: Exception) -> NoReturn:
-    """Raise any failure of the engine as a TemplateError whose sentence a template's author understands."""
+def _raise_template_error(error: Exception) -> NoReturn:
+    """Raise a failure of the engine as a TemplateError with a sentence for the author of the template."""
     from liquid.exceptions import LiquidError, ResourceLimitError, UndefinedError  # noqa: PLC0415
 
     if isinstance(error, TemplateError):
@@ -274,12 +276,15 @@ def _explain(error: Exception) -> NoReturn:
     if isinstance(error, UndefinedError):
         name = str(error.args[0])
         raise TemplateError(
-            f'The variable {name} is empty for this lead. Fill it, or write {{{{ {name} | default: "…" }}}}.', (name,)
+            f'The variable {name} is empty for this lead. Fill it in, or write {{{{ {name} | default: "…" }}}}.',
+            (name,),
         ) from error
     if isinstance(error, ResourceLimitError | MemoryError):
-        raise TemplateError("The template asks for too much work; make its loops and texts smaller.") from error
+        raise TemplateError(
+            "The template exceeds the limits of the sandbox. Make its loops and texts smaller."
+        ) from error
     if isinstance(error, LiquidError):
-        line = error.token.start_index if error.token else None
-        where = "" if line is None or line < 0 else f" at character {line + 1}"
-        raise TemplateError(f"The template is not valid Liquid{where}: {error.args[0]}.") from error
+        index = error.token.start_index if error.token else None
+        position = "" if index is None or index < 0 else f" at character {index + 1}"
+        raise TemplateError(f"The template is not valid Liquid{position}: {error.args[0]}.") from error
     raise TemplateError(f"The template cannot be rendered: {error}.") from error

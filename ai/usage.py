@@ -1,4 +1,4 @@
-"""What answers of a model took, and how a text or a judgement came about."""
+"""Token usage of model calls, and how an output was generated."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one or more answers took; `cost` is in USD, None where the model's price is not known."""
+    """The usage of one or more calls; `cost` is in USD, or None if the model's price is unknown."""
 
     model: str | None = None
     tokens_in: int = 0
@@ -16,7 +16,7 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """How many tokens were read and written."""
+        """The number of input and output tokens."""
         return self.tokens_in + self.tokens_out
 
     def __add__(self, later: "Usage") -> "Usage":
@@ -31,10 +31,10 @@ class Usage:
 
 
 class Generation(BaseModel):
-    """How an output came about.
+    """How an output was generated.
 
-    `model` and the prompt are those whose answer it is, None where rules or a template made it; tokens and `cost` (USD,
-    None if unknown) are of all that was asked on the way, answers that were refused included.
+    `model` and the prompt are None when rules or a template made it; tokens and `cost` (USD, None if unknown) include
+    all model calls of the run, also those whose answers were rejected.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())

@@ -1,6 +1,6 @@
-"""Leaves traces of runs, judgements on them and versions of prompts in Langfuse; without its keys, nowhere."""
+"""Sends traces of runs, their scores and prompt versions to Langfuse; without its keys it does nothing."""
 
-from ai.tracing.langfuse_traces import tracing
+from ai.tracing.langfuse_traces import create_tracing
 from ai.tracing.traces import NO_TRACING, Generation, RunTrace, Tracing
 
-__all__ = ["NO_TRACING", "Generation", "RunTrace", "Tracing", "tracing"]
+__all__ = ["NO_TRACING", "Generation", "RunTrace", "Tracing", "create_tracing"]

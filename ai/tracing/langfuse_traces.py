@@ -1,8 +1,8 @@
-"""Leaves one trace per run in Langfuse where it is configured.
+"""Sends one trace per run to Langfuse, if configured.
 
-Nothing here may fail or delay the work it watches: every call into Langfuse is guarded; spans and scores wait in queues
-of bounded length, the oldest spans giving way, and leave in the background. Inputs and outputs are handed over as the
-JSON that Langfuse would make of them: its own serializer looks for files in them first, and takes many times as long.
+Tracing must not fail or delay a run: every call to Langfuse is guarded, and spans and scores are sent in the background
+from bounded queues, which drop the oldest spans. Inputs and outputs are passed as JSON, because Langfuse's own
+serializer, which also searches for files, takes many times as long.
 """
 
 import json
@@ -25,25 +25,25 @@ from ai.usage import Usage
 logger = logging.getLogger(__name__)
 
 
-def tracing(settings: AiSettings) -> Tracing:
-    """Return tracing to Langfuse when both its keys are set, else one that does nothing.
+def create_tracing(settings: AiSettings) -> Tracing:
+    """Return tracing to Langfuse when both keys are set, otherwise tracing that does nothing.
 
-    Raises TracingMisconfigured when only one of the two keys is set.
+    Raises TracingMisconfigured when only one of the keys is set.
     """
     if bool(settings.langfuse_public_key) != bool(settings.langfuse_secret_key):
         raise TracingMisconfigured("Set both LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY, or neither.")
     return LangfuseTracing(settings) if settings.langfuse_public_key else NO_TRACING
 
 
-class _Guarded(ExitStack):
-    """Enters and leaves Langfuse's context managers; its failures are logged and go no further."""
+class _GuardedStack(ExitStack):
+    """Enters and exits Langfuse's context managers, and logs their failures instead of raising them."""
 
     def enter(self, manager: AbstractContextManager[Any]) -> Any:
-        """Enter a context manager and return what it gives."""
+        """Enter a context manager and return its value."""
         return self.enter_context(manager)
 
-    def leave(self, error: BaseException | None) -> None:
-        """Leave all that was entered."""
+    def exit_all(self, error: BaseException | None) -> None:
+        """Exit all entered context managers."""
         try:
             self.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
         except BaseException as raised:
@@ -51,17 +51,17 @@ class _Guarded(ExitStack):
                 return
             if not isinstance(raised, Exception):
                 raise
-            logger.warning("A trace could not be finished: %s", raised)
+            logger.warning("A trace could not be closed: %s", raised)
 
 
 class LangfuseTracing(Tracing):
-    """Traces in Langfuse: session is the workspace, user the actor, every question to a model a generation.
+    """Traces in Langfuse: the session is the workspace, the user is the actor, and each model call is a generation.
 
-    A process has one for each public key: Langfuse's client is shared by all of the same key, and closed once.
+    A process has one instance per public key: Langfuse shares its client between all instances of a key.
     """
 
     def __init__(self, settings: AiSettings) -> None:
-        # Imported here: it takes a second and must not load where no keys are set.
+        # Imported here, because it takes a second and is not needed without keys.
         from langfuse import Langfuse, propagate_attributes  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ class LangfuseTracing(Tracing):
         self._base_url = settings.langfuse_base_url.rstrip("/")
         self._project_id = settings.langfuse_project_id
         self._timeout = settings.langfuse_timeout_seconds
-        # The process's own provider would hand our spans to others, theirs to Langfuse, and at exit wait without limit.
+        # The global provider would mix our spans with those of other libraries, and wait without limit at exit.
         self._provider = TracerProvider(shutdown_on_exit=False)
         self._client = Langfuse(
             public_key=settings.langfuse_public_key,
@@ -85,8 +85,8 @@ class LangfuseTracing(Tracing):
     def run_trace(
         self, workflow: str, *, workspace_id: str, actor: str | None, tags: Sequence[str], material: BaseModel
     ) -> Iterator[RunTrace]:
-        """Enclose one run; session and user surround the root span, else Langfuse loses them."""
-        stack, trace = _Guarded(), NO_TRACE
+        """Enclose a run; session and user must enclose the root span, otherwise Langfuse loses them."""
+        stack, trace = _GuardedStack(), NO_TRACE
         try:
             stack.enter(
                 self._propagate(session_id=workspace_id, user_id=actor, tags=[*tags, workflow], trace_name=workflow)
@@ -96,14 +96,14 @@ class LangfuseTracing(Tracing):
                     as_type="chain", name=workflow, input=material.model_dump_json()
                 )
             )
-            trace = _LangfuseTrace(self._client, span, self._url_of(span.trace_id))
-        except Exception as error:  # noqa: BLE001 - whatever tracing raises, the work goes on
+            trace = _LangfuseTrace(self._client, span, self._build_url(span.trace_id))
+        except Exception as error:  # noqa: BLE001 - an error of tracing must not stop the run
             logger.warning("A trace could not be started: %s", error)
-        with _leaving(stack):
+        with _close_on_exit(stack):
             yield trace
 
     def score(self, trace_id: str, name: str, value: float | bool, *, key: str, comment: str | None = None) -> None:
-        """Put a judgement on the queue; Langfuse keeps one score for each id, so the key is the id."""
+        """Queue a score; Langfuse stores one score per id, so the key is the id."""
         try:
             self._client.create_score(
                 name=name,
@@ -114,23 +114,24 @@ class LangfuseTracing(Tracing):
                 comment=comment,
             )
         except Exception as error:  # noqa: BLE001 - as above
-            logger.warning("A trace could not be judged: %s", error)
+            logger.warning("A score could not be recorded: %s", error)
 
-    def _url_of(self, trace_id: str) -> str:
-        """Return the trace's page; without LANGFUSE_PROJECT_ID the one from which Langfuse finds the project itself."""
+    def _build_url(self, trace_id: str) -> str:
+        """Return the page of a trace; without LANGFUSE_PROJECT_ID, a page on which Langfuse finds the project."""
         project = f"/project/{self._project_id}/traces" if self._project_id else "/trace"
         return f"{self._base_url}{project}/{trace_id}"
 
     def close(self) -> None:
-        """Send what is still waiting and stop the background threads.
+        """Send queued data and stop the background threads.
 
-        Langfuse's own flush tries every batch for the whole time-out, one after the other; hence the thread.
+        Langfuse's flush applies the timeout to each batch, one after the other, so it runs in a thread with a time
+        limit.
         """
         closing = threading.Thread(target=self._shut_down, name="langfuse-close", daemon=True)
         closing.start()
         closing.join(self._timeout)
         if closing.is_alive():
-            logger.warning("Langfuse has not taken all traces within %d s; the rest is lost.", self._timeout)
+            logger.warning("Langfuse did not receive all traces within %d s; the rest is lost.", self._timeout)
 
     def _shut_down(self) -> None:
         try:
@@ -141,13 +142,13 @@ class LangfuseTracing(Tracing):
 
 
 @contextmanager
-def _leaving(stack: _Guarded) -> Iterator[None]:
+def _close_on_exit(stack: _GuardedStack) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        stack.leave(error)
+        stack.exit_all(error)
         raise
-    stack.leave(None)
+    stack.exit_all(None)
 
 
 class _LangfuseTrace(RunTrace):
@@ -158,58 +159,60 @@ class _LangfuseTrace(RunTrace):
 
     @contextmanager
     def generation(self, *, model: str, prompt: Prompt, data: str) -> Iterator[Generation]:
-        stack, generation = _Guarded(), Generation()
-        question = [{"role": "system", "content": prompt.text}, {"role": "user", "content": data}]
+        stack, generation = _GuardedStack(), Generation()
+        messages = [{"role": "system", "content": prompt.text}, {"role": "user", "content": data}]
         try:
             observation = stack.enter(
                 self._client.start_as_current_observation(
                     as_type="generation",
                     name=prompt.name,
                     model=model,
-                    input=json.dumps(question, ensure_ascii=False),
-                    prompt=_link_to(prompt),
-                    version=str(prompt.version),  # seen where the prompt was not pushed
+                    input=json.dumps(messages, ensure_ascii=False),
+                    prompt=_to_prompt_client(prompt),
+                    version=str(prompt.version),  # shown when the prompt was not pushed
                 )
             )
             generation = _LangfuseGeneration(observation)
-        except Exception as error:  # noqa: BLE001 - whatever tracing raises, the work goes on
+        except Exception as error:  # noqa: BLE001 - an error of tracing must not stop the run
             logger.warning("A generation could not be traced: %s", error)
-        with _leaving(stack):
+        with _close_on_exit(stack):
             yield generation
 
-    def finished(self, output: BaseModel) -> None:
+    def record_output(self, output: BaseModel) -> None:
         try:
             self._span.update(output=output.model_dump_json())
         except Exception as error:  # noqa: BLE001 - as above
-            logger.warning("A trace could not be completed: %s", error)
+            logger.warning("The output of a trace could not be recorded: %s", error)
 
 
 class _LangfuseGeneration(Generation):
     def __init__(self, observation: Any) -> None:
         self._observation = observation
 
-    def answered(self, answer: ModelAnswer[Any]) -> None:
+    def record_answer(self, answer: ModelAnswer[Any]) -> None:
         self._update(answer.usage, output=answer.parsed.model_dump_json())
 
-    def failed(self, reason: str, usage: Usage) -> None:
+    def record_failure(self, reason: str, usage: Usage) -> None:
         self._update(usage, level="ERROR", status_message=reason)
 
-    def _update(self, usage: Usage, **seen: Any) -> None:
+    def _update(self, usage: Usage, **fields: Any) -> None:
         try:
             self._observation.update(
                 usage_details={"input": usage.tokens_in, "output": usage.tokens_out} if usage.tokens else None,
                 cost_details=None if usage.cost is None else {"total": usage.cost},
-                **seen,
+                **fields,
             )
         except Exception as error:  # noqa: BLE001 - as above
-            logger.warning("A model's answer could not be traced: %s", error)
+            logger.warning("A model's answer could not be recorded: %s", error)
 
 
 @cache
-def _link_to(prompt: Prompt) -> Any:
-    """Return the prompt as Langfuse's client knows those it fetched: by name and number, nothing is asked."""
+def _to_prompt_client(prompt: Prompt) -> Any:
+    """Return the prompt in the format of Langfuse's client, by name and version, without a request."""
     from langfuse.api import Prompt_Text  # noqa: PLC0415
     from langfuse.model import TextPromptClient  # noqa: PLC0415
 
-    known = Prompt_Text(name=prompt.name, version=prompt.version, prompt=prompt.text, config={}, labels=[], tags=[])
-    return TextPromptClient(known)
+    text_prompt = Prompt_Text(
+        name=prompt.name, version=prompt.version, prompt=prompt.text, config={}, labels=[], tags=[]
+    )
+    return TextPromptClient(text_prompt)

@@ -1,4 +1,4 @@
-"""A model server on this machine and runs that use it, or none."""
+"""Fixtures for a local model server, and for runs with and without it."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -8,27 +8,27 @@ from pydantic import SecretStr
 from ai.models import ModelAccess
 from ai.run import RunContext
 from ai.settings import AiSettings, Price
-from tests.ai.stub_openai import StubOpenAI, running
+from tests.ai.stub_openai import StubOpenAI, run_stub
 
 
 @pytest.fixture(scope="session")
 def stub_server() -> Iterator[StubOpenAI]:
-    """Run one model server for the whole session."""
-    with running() as stub:
+    """A model server for the whole session."""
+    with run_stub() as stub:
         yield stub
 
 
 @pytest.fixture
 def stub(stub_server: StubOpenAI) -> StubOpenAI:
-    """Give the model server with an empty script."""
-    stub_server.will()
+    """The model server with an empty script."""
+    stub_server.set_replies()
     stub_server.answerer = None
     return stub_server
 
 
 @pytest.fixture
 def settings(stub: StubOpenAI) -> AiSettings:
-    """Settings that point to the local model server, with short times."""
+    """Settings for the local model server, with short timeouts."""
     return AiSettings(
         openai_api_key=SecretStr("test-key"),
         openai_base_url=stub.base_url,
@@ -50,11 +50,11 @@ async def models(settings: AiSettings) -> AsyncIterator[ModelAccess]:
 
 @pytest.fixture
 def by_rules() -> RunContext:
-    """A run without any model."""
+    """The context of a run without a model."""
     return RunContext(workspace_id="workspace-1")
 
 
 @pytest.fixture
 def by_model(models: ModelAccess) -> RunContext:
-    """A run with the local model server."""
+    """The context of a run with the local model server."""
     return RunContext(workspace_id="workspace-1", actor="user-1", models=models)

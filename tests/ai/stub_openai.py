@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's Responses and Chat Completions with structured output, and can misbehave."""
+"""A local server with OpenAI's Responses and Chat Completions APIs and structured output, which simulates failures."""
 
 import json
 import threading
@@ -37,7 +37,7 @@ Kind: TypeAlias = Literal[
 
 @dataclass
 class Reply:
-    """What the server does with one request: an answer, or one of its ways to misbehave."""
+    """The reaction of the server to one request: an answer or a failure."""
 
     answer: object = None
     kind: Kind = "answer"
@@ -46,7 +46,7 @@ class Reply:
 
 @dataclass
 class StubOpenAI:
-    """The script the server follows and the requests it saw; the last reply is repeated."""
+    """The script of replies and the received requests; the last reply is repeated."""
 
     replies: list[Reply] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -55,8 +55,8 @@ class StubOpenAI:
     answerer: Callable[[dict[str, Any]], Reply] | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
-    def will(self, *replies: Reply) -> None:
-        """Set what the next requests get, and forget the earlier ones."""
+    def set_replies(self, *replies: Reply) -> None:
+        """Set the replies to the next requests, and delete the earlier requests."""
         self.replies = list(replies)
         self.requests.clear()
         self.paths.clear()
@@ -79,8 +79,8 @@ BODIES = {
 
 
 @contextmanager
-def running() -> Iterator[StubOpenAI]:
-    """Run the server on a free port of this machine."""
+def run_stub() -> Iterator[StubOpenAI]:
+    """Run the server on a free local port."""
     stub = StubOpenAI()
     with serving(type("Handler", (_Handler,), {"stub": stub})) as origin:
         stub.base_url = f"{origin}/v1"
@@ -99,14 +99,14 @@ class _Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(length))
         self.stub.paths.append(self.path)
         assert self.path.removesuffix("/elsewhere") in {RESPONSES, CHAT}
-        self._play(self.stub.next_reply(request), request)
+        self._handle(self.stub.next_reply(request), request)
 
-    def _play(self, reply: Reply, request: dict[str, Any]) -> None:
+    def _handle(self, reply: Reply, request: dict[str, Any]) -> None:
         if reply.kind == "silent":
             self.stub.released.wait(30)
         elif reply.kind in ERRORS:
             headers = {"Retry-After": reply.retry_after} if reply.retry_after else {}
-            self._send(ERRORS[reply.kind], {"error": {"message": "told so", "code": reply.kind}}, headers)
+            self._send(ERRORS[reply.kind], {"error": {"message": "simulated error", "code": reply.kind}}, headers)
         elif reply.kind == "redirected_forever" or (reply.kind == "redirected" and self.path in {RESPONSES, CHAT}):
             self._send(307, {}, {"Location": self.path.removesuffix("/elsewhere") + "/elsewhere"})
         elif reply.kind == "cut":
@@ -133,8 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
-        """Stay quiet."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        """Log nothing."""
 
 
 def _response(reply: Reply, request: dict[str, Any]) -> dict[str, Any]:
@@ -174,8 +174,8 @@ def _completion(reply: Reply, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(reply: Reply) -> str:
-    whole = json.dumps(reply.answer)
-    return whole[: len(whole) // 2] if reply.kind in {"invalid_json", "incomplete", "filtered"} else whole
+    text = json.dumps(reply.answer)
+    return text[: len(text) // 2] if reply.kind in {"invalid_json", "incomplete", "filtered"} else text
 
 
 def _usage(reply: Reply, tokens_in: str, tokens_out: str) -> dict[str, Any]:

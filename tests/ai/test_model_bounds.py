@@ -1,4 +1,4 @@
-"""How often a model is asked, what of its answer is believed, and what it counts for, at each bound."""
+"""Tests the limits of retries, token counts, answer lengths and settings of model calls."""
 
 import json
 
@@ -6,86 +6,90 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ai.errors import ModelUnavailable
-from ai.models import MOST_AROUND, MOST_BYTES_PER_TOKEN, ModelAccess, _require_short, _Useless
+from ai.models import MAX_BYTES_PER_TOKEN, MAX_OVERHEAD_BYTES, ModelAccess, _check_length, _UnusableAnswer
 from ai.settings import AiSettings, Price
 from ai.usage import Usage
 from tests.ai.stub_openai import Reply, StubOpenAI
 
 
 class Colour(BaseModel):
-    """A form to answer in."""
+    """An answer format."""
 
     name: str
 
 
 def access(**changes: object) -> ModelAccess:
-    """Access to models that are not asked."""
+    """Return access to models without calls."""
     return ModelAccess(AiSettings(openai_api_key=SecretStr("k"), openai_model="m").model_copy(update=changes))
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("retries", [0, 1, 2])
-async def test_a_passing_fault_is_retried_as_often_as_set(stub: StubOpenAI, settings: AiSettings, retries: int) -> None:
-    """The model is asked once and as often again as retries are set; an answer to the last attempt is used."""
+async def test_a_temporary_failure_is_retried_as_often_as_set(
+    stub: StubOpenAI, settings: AiSettings, retries: int
+) -> None:
+    """The model is called once plus the set number of retries; the answer to the last attempt is used."""
     models = ModelAccess(settings.model_copy(update={"openai_max_retries": retries}))
     fault = Reply(kind="rate_limited", retry_after="0")
-    stub.will(fault)
+    stub.set_replies(fault)
     with pytest.raises(ModelUnavailable):
         await models.ask("csv_mapping", instructions="", data="", answer=Colour)
     assert len(stub.requests) == 1 + retries
-    stub.will(*[fault] * retries, Reply({"name": "blue"}))
+    stub.set_replies(*[fault] * retries, Reply({"name": "blue"}))
     answer = await models.ask("csv_mapping", instructions="", data="", answer=Colour)
     assert (answer.parsed.name, len(stub.requests)) == ("blue", 1 + retries)
     await models.close()
 
 
-MOST = 100_000_000
+LIMIT = 100_000_000
 
 
 @pytest.mark.parametrize(
     ("tokens", "counted"),
-    [(0, True), (1, True), (MOST - 1, True), (MOST, False), (-1, False), ("7", True), (None, False), ([], False)],
+    [(0, True), (1, True), (LIMIT - 1, True), (LIMIT, False), (-1, False), ("7", True), (None, False), ([], False)],
 )
 @pytest.mark.parametrize("names", [("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens")])
-def test_counts_are_believed_below_a_hundred_million(tokens: object, counted: bool, names: tuple[str, str]) -> None:
-    """Of either interface, 0 to 99,999,999 tokens each way are stored; a count beyond that makes both unknown."""
+def test_token_counts_are_plausible_below_a_hundred_million(
+    tokens: object, counted: bool, names: tuple[str, str]
+) -> None:
+    """Counts from 0 to 99,999,999 are stored, for both APIs; any other count makes both unknown."""
     models = access(openai_prices={"m": Price(input=2.0, output=8.0)})
-    for told in ((tokens, 5), (5, tokens)):
-        usage = models._usage({"usage": dict(zip(names, told, strict=True))}, "m")
+    for counts in ((tokens, 5), (5, tokens)):
+        usage = models._read_usage({"usage": dict(zip(names, counts, strict=True))}, "m")
         if not counted:
             assert usage == Usage("m")
             continue
-        tokens_in, tokens_out = (int(str(one)) for one in told)
+        tokens_in, tokens_out = (int(str(count)) for count in counts)
         assert (usage.tokens_in, usage.tokens_out) == (tokens_in, tokens_out)
         assert usage.cost == pytest.approx((tokens_in * 2.0 + tokens_out * 8.0) / 1_000_000)
 
 
 @pytest.mark.parametrize("body", [{}, {"usage": None}, {"usage": {}}, {"usage": {"input_tokens": 1}}, [], "x"])
-def test_an_answer_without_counts_took_an_unknown_amount(body: object) -> None:
-    """Where a body counts nothing, or one way alone, nothing is counted."""
-    assert access()._usage(body, "m") == Usage("m")
+def test_missing_token_counts_are_unknown(body: object) -> None:
+    """If a body lacks one of the counts, the usage is unknown."""
+    assert access()._read_usage(body, "m") == Usage("m")
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])
-def test_an_answer_is_read_up_to_its_length(over: int) -> None:
-    """A body as long as its tokens may be is read, one byte more is not."""
-    content = b"x" * (MOST_AROUND + 16 * MOST_BYTES_PER_TOKEN + over)
+def test_a_response_has_a_maximum_length(over: int) -> None:
+    """A response with the maximum number of bytes for its tokens is accepted; one more byte is not."""
+    content = b"x" * (MAX_OVERHEAD_BYTES + 16 * MAX_BYTES_PER_TOKEN + over)
     if over <= 0:
-        _require_short(content, 16, "m")
+        _check_length(content, 16, "m")
         return
-    with pytest.raises(_Useless, match="greater length"):
-        _require_short(content, 16, "m")
+    with pytest.raises(_UnusableAnswer, match="longer than allowed"):
+        _check_length(content, 16, "m")
 
 
 @pytest.mark.parametrize(("characters", "tokens"), [(0, 100), (2, 100), (3, 101), (5, 101), (6, 102)])
-def test_a_question_is_reckoned_at_three_characters_a_token(characters: int, tokens: int) -> None:
-    """Instructions and data together count a token for each three characters, and the answer its whole allowance."""
+def test_a_call_is_estimated_at_three_characters_per_token(characters: int, tokens: int) -> None:
+    """The estimate is a token per three characters of instructions and data, plus the maximum output tokens."""
     models = access(openai_max_output_tokens=100)
-    assert models.most_tokens("i" * (characters // 2), "d" * (characters - characters // 2)) == tokens
+    assert models.max_tokens("i" * (characters // 2), "d" * (characters - characters // 2)) == tokens
 
 
-def test_a_sum_knows_its_cost_if_each_part_with_tokens_does() -> None:
-    """A part that took nothing makes no sum unknown; one that took tokens at an unknown price does."""
+def test_a_sum_has_a_cost_if_each_part_with_tokens_has_one() -> None:
+    """A part without tokens does not make the sum unknown; a part with tokens at an unknown price does."""
     priced, free, unknown = Usage("m", 1, 2, 0.5), Usage("n", 0, 0, None), Usage("n", 0, 1, None)
     assert priced + free == Usage("n", 1, 2, 0.5)
     assert free + priced == Usage("m", 1, 2, 0.5)
@@ -96,7 +100,7 @@ def test_a_sum_knows_its_cost_if_each_part_with_tokens_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "refused", "taken"),
+    ("setting", "refused", "accepted"),
     [
         ("openai_timeout_seconds", [0, -1], [0.001]),
         ("openai_deadline_seconds", [0, -1], [0.001]),
@@ -106,9 +110,9 @@ def test_a_sum_knows_its_cost_if_each_part_with_tokens_does() -> None:
         ("langfuse_timeout_seconds", [0, -1], [1, 2]),
     ],
 )
-def test_settings_have_bounds(setting: str, refused: list[float], taken: list[float]) -> None:
-    """The last value that can be used is taken, the next is refused."""
-    for value in taken:
+def test_settings_have_bounds(setting: str, refused: list[float], accepted: list[float]) -> None:
+    """The last valid value is accepted, and the next one is refused."""
+    for value in accepted:
         assert getattr(AiSettings.model_validate({setting: value}), setting) == value
     for value in refused:
         with pytest.raises(ValidationError):
@@ -116,28 +120,28 @@ def test_settings_have_bounds(setting: str, refused: list[float], taken: list[fl
 
 
 @pytest.mark.parametrize(
-    ("ending", "sentence"),
+    ("finish_reason", "sentence"),
     [
-        ("length", "middle"),
-        ("max_output_tokens", "middle"),
-        ("incomplete", "middle"),
+        ("length", "cut off"),
+        ("max_output_tokens", "cut off"),
+        ("incomplete", "cut off"),
         ("content_filter", "declined"),
         ("failed", "failed"),
         ("cancelled", "failed"),
     ],
 )
 @pytest.mark.parametrize("interface", ["chat", "responses"])
-def test_each_ending_that_is_no_answer_is_told(ending: str, sentence: str, interface: str) -> None:
-    """Whatever either interface says of an answer that is none, it is told, although there is something to read."""
-    from ai.models import _parsed  # noqa: PLC0415 - used here alone
+def test_each_finish_reason_without_an_answer_is_an_error(finish_reason: str, sentence: str, interface: str) -> None:
+    """Each finish reason without an answer is an error, for both APIs, although an answer could be parsed."""
+    from ai.models import _read_answer  # noqa: PLC0415 - used only here
 
     bodies = {
-        "chat": {"choices": [{"finish_reason": ending}]},
-        "responses": {"status": "incomplete", "incomplete_details": {"reason": ending}},
+        "chat": {"choices": [{"finish_reason": finish_reason}]},
+        "responses": {"status": "incomplete", "incomplete_details": {"reason": finish_reason}},
     }
-    with pytest.raises(_Useless, match=sentence):
-        _parsed(json.loads(json.dumps(bodies[interface])), lambda: Colour(name="blue"), "m")
+    with pytest.raises(_UnusableAnswer, match=sentence):
+        _read_answer(json.loads(json.dumps(bodies[interface])), lambda: Colour(name="blue"), "m")
     for usable in ({"choices": [{"finish_reason": "stop"}]}, {"status": "completed"}, {}):
-        assert _parsed(usable, lambda: Colour(name="blue"), "m").name == "blue"
-    with pytest.raises(_Useless, match="declined"):
-        _parsed({"status": "completed"}, lambda: None, "m")
+        assert _read_answer(usable, lambda: Colour(name="blue"), "m").name == "blue"
+    with pytest.raises(_UnusableAnswer, match="declined"):
+        _read_answer({"status": "completed"}, lambda: None, "m")

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from ai.errors import ModelUnavailable
-from ai.models import ModelAccess, ModelAnswer, model_access
+from ai.models import ModelAccess, ModelAnswer, create_model_access
 from ai.settings import AiSettings
 from ai.usage import Usage
 from tests.ai.stub_openai import Reply, StubOpenAI
@@ -17,29 +17,29 @@ pytestmark = pytest.mark.anyio
 
 
 class Colour(BaseModel):
-    """A form to answer in."""
+    """An answer format."""
 
     name: str
 
 
 @pytest.fixture
 async def chat(settings: AiSettings) -> AsyncIterator[ModelAccess]:
-    """Access to a server that has chat completions alone."""
+    """Access to a server that has only chat completions."""
     access = ModelAccess(settings.model_copy(update={"openai_api": "chat"}))
     yield access
     await access.close()
 
 
 async def ask(models: ModelAccess) -> str:
-    """Ask for a colour and see that the answer was accounted for."""
+    """Ask for a colour, check the usage of the answer, and return the colour."""
     answer = await models.ask("csv_mapping", instructions="Name a colour.", data="<data>{}</data>", answer=Colour)
     assert answer.usage == Usage("small-model", 100, 20, 0.0003)
     return answer.parsed.name
 
 
-async def test_asks_for_a_form_and_gets_it(stub: StubOpenAI, models: ModelAccess) -> None:
-    """Instructions travel apart from data, with a strict schema, not to be stored; the answer has usage and cost."""
-    stub.will(Reply({"name": "blue"}))
+async def test_a_model_answers_in_the_requested_format(stub: StubOpenAI, models: ModelAccess) -> None:
+    """The request separates instructions and data, and has a strict schema and no storage; the answer has a cost."""
+    stub.set_replies(Reply({"name": "blue"}))
     assert await ask(models) == "blue"
     request = stub.requests[0]
     assert stub.paths == ["/v1/responses"]
@@ -50,9 +50,9 @@ async def test_asks_for_a_form_and_gets_it(stub: StubOpenAI, models: ModelAccess
     assert request["text"]["format"]["strict"] is True
 
 
-async def test_a_server_with_chat_alone_is_asked_there(stub: StubOpenAI, chat: ModelAccess) -> None:
-    """Chat completions carry the same question in the same form, and nothing that only OpenAI's own server knows."""
-    stub.will(Reply({"name": "blue"}))
+async def test_chat_completions_are_supported(stub: StubOpenAI, chat: ModelAccess) -> None:
+    """Chat completions get the same request and schema, without parameters that only OpenAI's server knows."""
+    stub.set_replies(Reply({"name": "blue"}))
     assert await ask(chat) == "blue"
     request = stub.requests[0]
     assert stub.paths == ["/v1/chat/completions"]
@@ -69,58 +69,58 @@ async def test_a_server_with_chat_alone_is_asked_there(stub: StubOpenAI, chat: M
 @pytest.mark.parametrize(
     ("reply", "sentence", "tokens"),
     [
-        (Reply({"name": "blue"}, kind="invalid_json"), "another form", 120),
-        (Reply({"colour": "blue"}), "another form", 120),
-        (Reply("blue"), "another form", 120),
-        (Reply({"name": "blue"}, kind="incomplete"), "middle", 120),
+        (Reply({"name": "blue"}, kind="invalid_json"), "an unexpected format", 120),
+        (Reply({"colour": "blue"}), "an unexpected format", 120),
+        (Reply("blue"), "an unexpected format", 120),
+        (Reply({"name": "blue"}, kind="incomplete"), "cut off", 120),
         (Reply({"name": "blue"}, kind="filtered"), "declined", 120),
-        (Reply({"name": "b" * 200_000}), "greater length", 120),
+        (Reply({"name": "b" * 200_000}), "longer than allowed", 120),
         (Reply(kind="refusal"), "declined", 120),
-        (Reply(kind="no_output"), "declined|another form", 120),
-        (Reply({"colour": "blue"}, kind="no_usage"), "another form", 0),
-        (Reply({"colour": "blue"}, kind="strange_usage"), "another form", 0),
-        (Reply(kind="empty"), "another form", 0),
-        (Reply(kind="page"), "another form", 0),
-        (Reply(kind="list"), "another form", 0),
-        (Reply(kind="deep"), "another form", 0),
+        (Reply(kind="no_output"), "declined|an unexpected format", 120),
+        (Reply({"colour": "blue"}, kind="no_usage"), "an unexpected format", 0),
+        (Reply({"colour": "blue"}, kind="strange_usage"), "an unexpected format", 0),
+        (Reply(kind="empty"), "an unexpected format", 0),
+        (Reply(kind="page"), "an unexpected format", 0),
+        (Reply(kind="list"), "an unexpected format", 0),
+        (Reply(kind="deep"), "an unexpected format", 0),
         (Reply(kind="rate_limited", retry_after="0"), "429", 0),
         (Reply(kind="rate_limited"), "429", 0),
         (Reply(kind="server_error"), "500", 0),
-        (Reply(kind="unauthorised"), "401: check OPENAI_API_KEY", 0),
+        (Reply(kind="unauthorised"), "401. Check OPENAI_API_KEY", 0),
         (Reply(kind="silent"), "in time", 0),
         (Reply(kind="cut"), "reached", 0),
         (Reply(kind="redirected_forever"), "reached|307", 0),
     ],
     ids=lambda value: value.kind if isinstance(value, Reply) else "",
 )
-async def test_every_misbehaviour_is_one_error(
+async def test_every_failure_of_the_server_is_the_same_error(
     stub: StubOpenAI, settings: AiSettings, interface: str, reply: Reply, sentence: str, tokens: int
 ) -> None:
-    """Whatever the server does wrong ends in ModelUnavailable that says what; what it says it took is counted."""
+    """Each failure of the server raises ModelUnavailable with the reason and the reported usage."""
     models = ModelAccess(settings.model_copy(update={"openai_api": interface}))
-    stub.will(reply)
+    stub.set_replies(reply)
     with pytest.raises(ModelUnavailable, match=sentence) as raised:
         await ask(models)
     assert raised.value.usage.tokens == tokens
     if reply.kind != "redirected_forever":
-        # One retry is set: what may pass is asked for once more, what stays is not.
+        # One retry is set: temporary failures are retried, and others are not.
         assert len(stub.requests) == (2 if reply.kind in {"rate_limited", "server_error", "silent", "cut"} else 1)
     await models.close()
 
 
-async def test_a_failed_response_is_told(stub: StubOpenAI, models: ModelAccess) -> None:
-    """A response that the server itself calls failed is no refusal."""
-    stub.will(Reply(kind="failed"))
-    with pytest.raises(ModelUnavailable, match="failed at its answer"):
+async def test_a_failed_response_is_an_error(stub: StubOpenAI, models: ModelAccess) -> None:
+    """A response with the status failed is an error and not a refusal."""
+    stub.set_replies(Reply(kind="failed"))
+    with pytest.raises(ModelUnavailable, match="failed to answer"):
         await ask(models)
 
 
-async def test_a_server_without_responses_is_told_what_to_set(
+async def test_a_server_without_responses_needs_a_setting(
     stub: StubOpenAI, models: ModelAccess, chat: ModelAccess
 ) -> None:
-    """Who points at a server that has chat completions alone learns the setting; in chat it is not the reason."""
-    stub.will(Reply(kind="not_found"))
-    with pytest.raises(ModelUnavailable, match=r"404: .*OPENAI_API=chat"):
+    """The error for a server without the Responses API names the setting; with chat completions it does not."""
+    stub.set_replies(Reply(kind="not_found"))
+    with pytest.raises(ModelUnavailable, match=r"404\. .*OPENAI_API=chat"):
         await ask(models)
     with pytest.raises(ModelUnavailable, match=r"404\.$"):
         await ask(chat)
@@ -130,80 +130,80 @@ async def test_a_server_without_responses_is_told_what_to_set(
 async def test_an_answer_without_usage_is_used(
     stub: StubOpenAI, models: ModelAccess, kind: Literal["no_usage", "strange_usage"]
 ) -> None:
-    """A server that does not count, or counts in its own way, is believed in what it says."""
-    stub.will(Reply({"name": "blue"}, kind=kind))
+    """The answer of a server with missing or implausible token counts is used."""
+    stub.set_replies(Reply({"name": "blue"}, kind=kind))
     answer = await models.ask("csv_mapping", instructions="Name a colour.", data="", answer=Colour)
     assert answer == ModelAnswer(Colour(name="blue"), Usage("small-model"))
 
 
-async def test_a_moved_server_is_followed(stub: StubOpenAI, models: ModelAccess) -> None:
-    """A redirect that keeps the method brings the question to where the server is now."""
-    stub.will(Reply({"name": "blue"}, kind="redirected"))
+async def test_a_redirect_is_followed(stub: StubOpenAI, models: ModelAccess) -> None:
+    """A redirect that keeps the method is followed."""
+    stub.set_replies(Reply({"name": "blue"}, kind="redirected"))
     assert await ask(models) == "blue"
     assert stub.paths == ["/v1/responses", "/v1/responses/elsewhere"]
 
 
-async def test_a_passing_fault_is_survived(stub: StubOpenAI, models: ModelAccess) -> None:
-    """One 429 is retried and the answer is used."""
-    stub.will(Reply(kind="rate_limited", retry_after="0"), Reply({"name": "green"}))
+async def test_a_rate_limited_call_is_retried(stub: StubOpenAI, models: ModelAccess) -> None:
+    """A 429 is retried, and the answer is used."""
+    stub.set_replies(Reply(kind="rate_limited", retry_after="0"), Reply({"name": "green"}))
     assert await ask(models) == "green"
     assert len(stub.requests) == 2
 
 
-async def test_a_long_retry_after_does_not_hold_the_work(stub: StubOpenAI, settings: AiSettings) -> None:
-    """The deadline counts pauses too: a server that asks for a minute's patience is given up on."""
+async def test_a_long_retry_after_is_limited_by_the_deadline(stub: StubOpenAI, settings: AiSettings) -> None:
+    """The deadline includes the pauses between attempts, so a long Retry-After raises an error."""
     models = ModelAccess(settings.model_copy(update={"openai_deadline_seconds": 0.5}))
-    stub.will(Reply(kind="rate_limited", retry_after="30"))
+    stub.set_replies(Reply(kind="rate_limited", retry_after="30"))
     with pytest.raises(ModelUnavailable, match="in time"):
         await ask(models)
     assert len(stub.requests) == 1
     await models.close()
 
 
-async def test_an_unreachable_server_is_told(settings: AiSettings) -> None:
-    """Nobody listening is ModelUnavailable, not a crash."""
+async def test_an_unreachable_server_is_an_error(settings: AiSettings) -> None:
+    """An unreachable server raises ModelUnavailable."""
     models = ModelAccess(settings.model_copy(update={"openai_base_url": "http://127.0.0.1:9/v1"}))
     with pytest.raises(ModelUnavailable, match="reached"):
         await ask(models)
     await models.close()
 
 
-async def test_no_more_than_the_set_number_at_once(stub: StubOpenAI, settings: AiSettings) -> None:
-    """With two places, six questions are never more than two at a time at the server."""
-    gate, lock = threading.Event(), threading.Lock()
-    inside, most = 0, 0
+async def test_concurrent_calls_are_limited(stub: StubOpenAI, settings: AiSettings) -> None:
+    """With a concurrency of two, the server gets at most two of six calls at a time."""
+    release, lock = threading.Event(), threading.Lock()
+    active, max_active = 0, 0
 
-    def hold(_: dict[str, object]) -> Reply:
-        nonlocal inside, most
+    def wait(_: dict[str, object]) -> Reply:
+        nonlocal active, max_active
         with lock:
-            inside += 1
-            most = max(most, inside)
-        gate.wait(5)
+            active += 1
+            max_active = max(max_active, active)
+        release.wait(5)
         with lock:
-            inside -= 1
+            active -= 1
         return Reply({"name": "red"})
 
-    stub.answerer = hold
+    stub.answerer = wait
     models = ModelAccess(settings.model_copy(update={"openai_concurrency": 2, "openai_timeout_seconds": 5}))
-    questions = asyncio.gather(*(ask(models) for _ in range(6)))
+    answers = asyncio.gather(*(ask(models) for _ in range(6)))
     deadline = time.monotonic() + 5
-    while inside < 2 and time.monotonic() < deadline:  # noqa: ASYNC110 - the server's threads set no event of this loop
+    while active < 2 and time.monotonic() < deadline:  # noqa: ASYNC110 - the server's threads set no event of this loop
         await asyncio.sleep(0.005)
-    gate.set()
-    assert await questions == ["red"] * 6
-    assert most == 2
+    release.set()
+    assert await answers == ["red"] * 6
+    assert max_active == 2
     await models.close()
 
 
-def test_no_key_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a key, or with an empty one, there is no model; each workflow may have its own model."""
+def test_without_a_key_there_is_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key or with an empty one there is no model; a workflow may have its own model."""
     monkeypatch.setenv("OPENAI_API_KEY", "")
-    assert model_access(AiSettings()) is None
-    own = AiSettings(openai_model="general", openai_model_csv_mapping="own")
-    assert (own.model_for("csv_mapping"), own.model_for("email_generation")) == ("own", "general")
+    assert create_model_access(AiSettings()) is None
+    settings = AiSettings(openai_model="general", openai_model_csv_mapping="own")
+    assert (settings.model_for("csv_mapping"), settings.model_for("email_generation")) == ("own", "general")
 
 
-def test_usage_adds_up() -> None:
+def test_usage_is_added() -> None:
     """Tokens and known costs add up; one unknown cost makes the sum unknown."""
     known, unknown = Usage("m", 1, 2, 0.5), Usage("m", 1, 2, None)
     assert Usage() + known == known

@@ -1,4 +1,4 @@
-"""Serves a handler over real HTTP in a thread, for the servers that stand at the wire."""
+"""Serves a handler over HTTP in a thread, for local test servers."""
 
 import threading
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Serve on a free port of this machine as long as the block runs; gives the server's origin."""
+    """Serve on a free local port until the block ends; yields the origin of the server."""
     server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -24,4 +24,4 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a caller that was held may have hung up."""
+        """Ignore errors: a client whose request was delayed may have disconnected."""

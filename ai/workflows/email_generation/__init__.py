@@ -1,1 +1,1 @@
-"""One email to one lead, from a step's template."""
+"""Generates an email to a lead from the template of a step."""

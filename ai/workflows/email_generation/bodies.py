@@ -1,4 +1,4 @@
-"""Makes the HTML of a plain text and the plain text of an HTML body."""
+"""Converts plain text to HTML and HTML to plain text."""
 
 import re
 from html import escape, unescape
@@ -9,60 +9,60 @@ _HREF = re.compile(r"\bhref\s*=\s*(?:\"(https?://[^\"]*)\"|'(https?://[^']*)')",
 _BLOCKS = frozenset(
     {"p", "div", "br", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote"}
 )
-_SILENT = frozenset({"style", "script", "head", "title"})
+_INVISIBLE_TAGS = frozenset({"style", "script", "head", "title"})
 
 
-def html_of(text: str) -> str:
-    """Return paragraphs of escaped text; web addresses become links."""
+def to_html(text: str) -> str:
+    """Return the text as escaped HTML paragraphs; URLs become links."""
     paragraphs = re.split(r"\n[ \t]*\n+", text.strip())
-    return "\n".join(f"<p>{_linked(paragraph)}</p>" for paragraph in paragraphs if paragraph.strip())
+    return "\n".join(f"<p>{_add_links(paragraph)}</p>" for paragraph in paragraphs if paragraph.strip())
 
 
-def text_of(html: str) -> str:
-    """Return what a person reads of an HTML body: blocks as lines, links with their addresses."""
-    # A scanner of our own: the standard library's parser takes quadratic time over unclosed tags.
+def to_text(html: str) -> str:
+    """Return the visible text of an HTML body: blocks as lines, links with their URLs."""
+    # A custom scanner, because the standard library's parser takes quadratic time for unclosed tags.
     pieces: list[str] = []
-    silent, address, end = "", "", 0
+    invisible_tag, url, end = "", "", 0
     for tag in _TAG.finditer(html):
-        if not silent:
-            pieces.append(_read(html[end : tag.start()]))
+        if not invisible_tag:
+            pieces.append(_unescape(html[end : tag.start()]))
         end = tag.end()
         name, closing = (tag["name"] or "").lower(), bool(tag["closing"])
-        if name in _SILENT:
-            silent = "" if closing else silent or name
+        if name in _INVISIBLE_TAGS:
+            invisible_tag = "" if closing else invisible_tag or name
         elif name in _BLOCKS:
             pieces.append("\n\n" if closing and name == "p" else "\n")
         elif name == "a" and not closing:
-            address = _address_in(tag["attributes"])
-        elif name == "a" and address:
-            if pieces[-1].strip() != address:
-                pieces.append(f" ({address})")
-            address = ""
-    if not silent:
-        pieces.append(_read(html[end:]))
+            url = _find_address(tag["attributes"])
+        elif name == "a" and url:
+            if pieces[-1].strip() != url:
+                pieces.append(f" ({url})")
+            url = ""
+    if not invisible_tag:
+        pieces.append(_unescape(html[end:]))
     lines = [" ".join(line.split()) for line in "".join(pieces).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def escaped(address: str) -> str:
-    """Return a web address as it stands in an attribute."""
+def escape_address(address: str) -> str:
+    """Return a URL escaped for an HTML attribute."""
     return escape(address)
 
 
-def _read(text: str) -> str:
+def _unescape(text: str) -> str:
     return unescape(text.replace("\n", " "))
 
 
-def _address_in(attributes: str) -> str:
-    found = _HREF.search(attributes)
-    return unescape(found[1] or found[2]) if found else ""
+def _find_address(attributes: str) -> str:
+    match = _HREF.search(attributes)
+    return unescape(match[1] or match[2]) if match else ""
 
 
-def _linked(paragraph: str) -> str:
+def _add_links(paragraph: str) -> str:
     pieces, end = [], 0
     for link in _LINK.finditer(paragraph):
-        address = escape(link[0])
-        pieces += [escape(paragraph[end : link.start()], quote=False), f'<a href="{address}">{address}</a>']
+        url = escape(link[0])
+        pieces += [escape(paragraph[end : link.start()], quote=False), f'<a href="{url}">{url}</a>']
         end = link.end()
     pieces.append(escape(paragraph[end:], quote=False))
     return "".join(pieces).replace("\n", "<br>\n")

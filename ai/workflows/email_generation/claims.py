@@ -1,186 +1,188 @@
-"""Checks that a written text says nothing of the lead that no input supports: each sentence against what it names."""
+"""Checks that a model's text claims nothing without support: each sentence is compared with the sources it names."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ai.workflows.email_generation import wording
-from ai.workflows.email_generation.figures import LINK, figures_in
-from ai.workflows.email_generation.names import known_words, strange_names
+from ai.workflows.email_generation.figures import LINK, find_figures
+from ai.workflows.email_generation.names import collect_known_words, find_unknown_names
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput, Sentence
-from ai.workflows.email_generation.wording import folded
+from ai.workflows.email_generation.wording import fold
 
-# What is the team's own word, or is plain to everybody, supports any sentence.
-_ALWAYS = frozenset({"template", "voice", "sender", "lead.first_name", "lead.last_name", "lead.company"})
-_OF_LEAD = ("lead.", "custom.")
-_STEM = 4
-"""How many letters two words share that say the same: close, closing, closed."""
-_MOST_STRANGE = 0.5
-_FEWEST_STRANGE = 2
-_FEWEST_TEMPLATE_WORDS = 12
-_LEAST_KEPT = 0.12
+# Sources that support any sentence: the team's own words and the lead's name and company.
+_ALWAYS_SUPPORTING = frozenset({"template", "voice", "sender", "lead.first_name", "lead.last_name", "lead.company"})
+_LEAD_PREFIXES = ("lead.", "custom.")
+_STEM_LENGTH = 4
+"""The number of letters that related words share: close, closing, closed."""
+_MAX_UNKNOWN_SHARE = 0.5
+_MIN_UNKNOWN_WORDS = 2
+_MIN_TEMPLATE_WORDS = 12
+_MIN_KEPT_SHARE = 0.12
 
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def claims_without_support(
+def find_unsupported_claims(
     candidate: Candidate, request: EmailGenerationInput, sources: Mapping[str, str]
 ) -> Iterator[str]:
-    """Give a problem for each sentence that says more than its sources do; `sources` are those of the request."""
-    template = folded(sources.get("template", ""))
-    language = wording.language_of(f"{candidate.text} {template}")
-    given = {name: _Read(text) for name, text in sources.items()}
-    yield from _of_subject(candidate.subject, [*given.values()], template, language)
+    """Yield a problem for each sentence that claims more than its sources; `sources` are those of the request."""
+    template = fold(sources.get("template", ""))
+    language = wording.detect_language(f"{candidate.text} {template}")
+    parsed_sources = {name: _Source(text) for name, text in sources.items()}
+    yield from _check_subject(candidate.subject, [*parsed_sources.values()], template, language)
     for sentence in candidate.sentences:
-        if unknown := sorted(set(sentence.sources) - given.keys()):
-            yield f"“{_short(sentence)}” rests on {unknown[0]}, which there is not for this lead."
+        if unknown := sorted(set(sentence.sources) - parsed_sources.keys()):
+            yield f"“{_shorten(sentence)}” names the source {unknown[0]}, which this lead does not have."
             continue
-        said = _Said(sentence, request, given, template, language)
-        yield from (f"The text {problem} (“{_short(sentence)}”)." for problem in said.problems())
-    yield from _offer_lost(candidate, template)
+        check = _SentenceCheck(sentence, request, parsed_sources, template, language)
+        yield from (f"The text {problem} (“{_shorten(sentence)}”)." for problem in check.problems())
+    yield from _check_offer(candidate, template)
 
 
-def _of_subject(subject: str, given: "Sequence[_Read]", template: str, language: str) -> Iterator[str]:
-    """Give the problems of a subject, which names no source: anything given may support a name or a figure in it."""
+def _check_subject(subject: str, sources: "Sequence[_Source]", template: str, language: str) -> Iterator[str]:
+    """Yield the problems of a subject, whose names and figures any source may support."""
     text = LINK.sub(" ", subject)
-    for name in strange_names("subject", text, _names(given), language):
-        yield f"The subject names {name}, which nothing that was given supports."
-    for figure in sorted(figures_in(text) - _figures(given)):
-        yield f"The subject gives the figure {figure}, which nothing that was given supports."
+    for name in find_unknown_names("subject", text, _collect_names(sources), language):
+        yield f"The subject names {name}, which is not in the input."
+    for figure in sorted(find_figures(text) - _collect_figures(sources)):
+        yield f"The subject has the figure {figure}, which is not in the input."
     for claim in ("congratulated", "observed"):
-        if wording.speaks_of(claim).search(folded(text)) and not wording.speaks_of(claim).search(template):
-            yield "The subject speaks of what was seen or achieved, which nothing that was given supports."
+        if wording.load_claim_pattern(claim).search(fold(text)) and not wording.load_claim_pattern(claim).search(
+            template
+        ):
+            yield "The subject claims an observation or an achievement that is not in the input."
 
 
-class _Read:
-    """What a text holds that may support a sentence."""
+class _Source:
+    """The words, names and figures of a source."""
 
     def __init__(self, text: str) -> None:
-        self.folded = folded(text)
-        self.names = known_words(text)
-        self.figures = figures_in(text)
-        self.stems = _stems(self.folded)
+        self.folded = fold(text)
+        self.names = collect_known_words(text)
+        self.figures = find_figures(text)
+        self.stems = _get_stems(self.folded)
 
 
-class _Said:
-    """One sentence beside what supports it: the sources that it names, and the team's own words."""
+class _SentenceCheck:
+    """A sentence and its support: the sources that it names, and those that support any sentence."""
 
     def __init__(
         self,
         sentence: Sentence,
         request: EmailGenerationInput,
-        given: "Mapping[str, _Read]",
+        sources: "Mapping[str, _Source]",
         template: str,
         language: str,
     ) -> None:
         self.template, self.language = template, language
-        self.support = [given[name] for name in given if name in _ALWAYS or name in sentence.sources]
-        self.facts = {name: given[name] for name in sentence.sources if name.startswith(_OF_LEAD)}
+        self.support = [sources[name] for name in sources if name in _ALWAYS_SUPPORTING or name in sentence.sources]
+        self.facts = {name: sources[name] for name in sentence.sources if name.startswith(_LEAD_PREFIXES)}
         self.named = frozenset(sentence.sources)
         self.text = LINK.sub(" ", sentence.text)
-        self.words = folded(self.text)
+        self.words = fold(self.text)
         self.directions = {message.direction for message in request.earlier_messages}
-        self.company = folded(request.lead.company).partition(" ")[0]
+        self.company = fold(request.lead.company).partition(" ")[0]
 
     def problems(self) -> Iterator[str]:
-        """Give what the sentence says without support, each the rest of a sentence."""
-        for name in strange_names("body", self.text, _names(self.support), self.language):
-            yield f"names {name}, which nothing that was given supports"
-        for figure in sorted(figures_in(self.text) - _figures(self.support)):
-            yield f"gives the figure {figure}, which nothing that was given supports"
-        yield from self._contact()
-        yield from self._presumed()
-        yield from self._said_of_lead()
+        """Yield the unsupported claims of the sentence, each as the end of a problem's sentence."""
+        for name in find_unknown_names("body", self.text, _collect_names(self.support), self.language):
+            yield f"names {name}, which is not in the input"
+        for figure in sorted(find_figures(self.text) - _collect_figures(self.support)):
+            yield f"has the figure {figure}, which is not in the input"
+        yield from self._check_contact()
+        yield from self._check_observations()
+        yield from self._check_lead_claims()
 
-    def _contact(self) -> Iterator[str]:
-        answers = "received" in self.directions and "earlier_messages" in self.named
-        noted = any(name.startswith("custom.") for name in self.facts) and self._touches()
-        if self._is_new("spoke") and not (answers or noted):
-            yield "speaks of a contact that nothing given tells of"
+    def _check_contact(self) -> Iterator[str]:
+        has_reply = "received" in self.directions and "earlier_messages" in self.named
+        has_note = any(name.startswith("custom.") for name in self.facts) and self._uses_facts()
+        if self._is_new("spoke") and not (has_reply or has_note):
+            yield "mentions a contact that is not in the input"
         if self._is_new("wrote") and "sent" not in self.directions:
-            yield "speaks of an earlier message that was not sent"
-        if self._is_new("introduced") and not noted:
-            yield "speaks of an introduction that nothing given tells of"
+            yield "mentions an earlier message that was not sent"
+        if self._is_new("introduced") and not has_note:
+            yield "mentions an introduction that is not in the input"
 
-    def _presumed(self) -> Iterator[str]:
-        if self.facts and self._is_borne_out():
+    def _check_observations(self) -> Iterator[str]:
+        if self.facts and self._is_supported():
             return
         if self._is_new("observed"):
-            yield "says that something was seen or heard, which nothing that was given supports"
+            yield "claims an observation that is not in the input"
         if self._is_new("congratulated"):
-            yield "congratulates, which nothing that was given supports"
-        if self._is_new("recent") and self._event():
-            yield "speaks of something recent, which nothing that was given supports"
+            yield "congratulates on something that is not in the input"
+        if self._is_new("recent") and self._find_event():
+            yield "mentions something recent that is not in the input"
 
-    def _said_of_lead(self) -> Iterator[str]:
-        if self.facts and self.named <= self.facts.keys() and not self._touches():
-            yield f"rests on {min(self.facts)} and says nothing of it"
-        if "?" in self.text or self._holds("hedged"):
+    def _check_lead_claims(self) -> Iterator[str]:
+        if self.facts and self.named <= self.facts.keys() and not self._uses_facts():
+            yield f"names the source {min(self.facts)} and does not use it"
+        if "?" in self.text or self._has_voice("hedged"):
             return
         begins_with_lead = self._begins_with_lead()
-        if (begins_with_lead or self._holds("you")) and (event := self._event()):
-            yield f"tells of {event}, which nothing that was given supports"
-        if begins_with_lead and not self._holds("us") and not self._is_borne_out():
-            yield "says of the lead what nothing that was given supports"
+        if (begins_with_lead or self._has_voice("you")) and (event := self._find_event()):
+            yield f"claims {event}, which is not in the input"
+        if begins_with_lead and not self._has_voice("us") and not self._is_supported():
+            yield "claims something about the lead that is not in the input"
 
     def _is_new(self, subject: str) -> bool:
-        """Tell whether the sentence speaks of something that the template does not speak of."""
-        pattern = wording.speaks_of(subject)
+        """Return whether the sentence makes a kind of claim that the template does not make."""
+        pattern = wording.load_claim_pattern(subject)
         return pattern.search(self.words) is not None and pattern.search(self.template) is None
 
-    def _holds(self, voice: str) -> bool:
-        return wording.voice(voice, self.language).search(self.words) is not None
+    def _has_voice(self, voice: str) -> bool:
+        return wording.load_voice_pattern(voice, self.language).search(self.words) is not None
 
-    def _event(self) -> str | None:
-        """Return the first class of event the sentence speaks of and its support does not."""
-        for name, pattern in wording.events().items():
-            if pattern.search(self.words) and not any(pattern.search(one.folded) for one in self.support):
+    def _find_event(self) -> str | None:
+        """Return the first kind of event that the sentence mentions and its support does not."""
+        for name, pattern in wording.load_event_patterns().items():
+            if pattern.search(self.words) and not any(pattern.search(source.folded) for source in self.support):
                 return name
         return None
 
     def _begins_with_lead(self) -> bool:
-        if wording.speaks_first_of_you().match(self.words):
+        if wording.load_addressing_pattern().match(self.words):
             return True
         return bool(self.company) and re.match(rf"\W*{re.escape(self.company)}\b", self.words) is not None
 
-    def _is_borne_out(self) -> bool:
-        """Tell whether at most half of the words that say something are foreign to what supports the sentence."""
-        said = _stems(self.words)
-        strange = said.difference(*(one.stems for one in self.support))
-        return len(strange) < _FEWEST_STRANGE or len(strange) <= _MOST_STRANGE * len(said)
+    def _is_supported(self) -> bool:
+        """Return whether at most half of the meaningful words are missing in the support of the sentence."""
+        stems = _get_stems(self.words)
+        unknown = stems.difference(*(source.stems for source in self.support))
+        return len(unknown) < _MIN_UNKNOWN_WORDS or len(unknown) <= _MAX_UNKNOWN_SHARE * len(stems)
 
-    def _touches(self) -> bool:
-        """Tell whether the sentence holds a word or a figure of the facts about the lead that it names."""
-        own = _beginnings(self.words) | figures_in(self.text)
-        return any(not own.isdisjoint(_beginnings(fact.folded) | fact.figures) for fact in self.facts.values())
+    def _uses_facts(self) -> bool:
+        """Return whether the sentence contains a word or figure of the lead's fields that it names as sources."""
+        starts = _get_word_starts(self.words) | find_figures(self.text)
+        return any(not starts.isdisjoint(_get_word_starts(fact.folded) | fact.figures) for fact in self.facts.values())
 
 
-def _offer_lost(candidate: Candidate, template: str) -> Iterator[str]:
-    """Give a problem where next to nothing of a template's words is left: what was written is another mail."""
-    offered = _stems(LINK.sub(" ", template))
-    if len(offered) < _FEWEST_TEMPLATE_WORDS:
+def _check_offer(candidate: Candidate, template: str) -> Iterator[str]:
+    """Yield a problem when the text has almost none of the template's words, so that it is another email."""
+    template_stems = _get_stems(LINK.sub(" ", template))
+    if len(template_stems) < _MIN_TEMPLATE_WORDS:
         return
-    kept = offered & _stems(folded(f"{candidate.subject}\n{candidate.text}"))
-    if len(kept) < _LEAST_KEPT * len(offered):
-        yield "The text says next to nothing of what the template says."
+    kept = template_stems & _get_stems(fold(f"{candidate.subject}\n{candidate.text}"))
+    if len(kept) < _MIN_KEPT_SHARE * len(template_stems):
+        yield "The text has almost nothing in common with the template."
 
 
-def _stems(words: str) -> set[str]:
-    """Return the beginnings of the words, folded, that say something."""
-    generic = wording.generic()
-    return {word[:_STEM] for word in _WORD.findall(words) if len(word) >= _STEM and word not in generic}
+def _get_stems(words: str) -> set[str]:
+    """Return the stems of the folded words, without generic words."""
+    generic = wording.load_generic_words()
+    return {word[:_STEM_LENGTH] for word in _WORD.findall(words) if len(word) >= _STEM_LENGTH and word not in generic}
 
 
-def _beginnings(words: str) -> set[str]:
-    return {word[:_STEM] for word in _WORD.findall(words) if len(word) > 1}
+def _get_word_starts(words: str) -> set[str]:
+    return {word[:_STEM_LENGTH] for word in _WORD.findall(words) if len(word) > 1}
 
 
-def _names(support: Sequence[_Read]) -> frozenset[str]:
-    return frozenset().union(*(one.names for one in support))
+def _collect_names(support: Sequence[_Source]) -> frozenset[str]:
+    return frozenset().union(*(source.names for source in support))
 
 
-def _figures(support: Sequence[_Read]) -> set[str]:
-    return set().union(*(one.figures for one in support))
+def _collect_figures(support: Sequence[_Source]) -> set[str]:
+    return set().union(*(source.figures for source in support))
 
 
-def _short(sentence: Sentence) -> str:
+def _shorten(sentence: Sentence) -> str:
     return " ".join(sentence.text.split())[:80]

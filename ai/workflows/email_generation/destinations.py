@@ -1,4 +1,4 @@
-"""Checks where a text leads its reader: to what the template links, and out of the list by the mail's own way."""
+"""Checks the links of a text: only links of the template, and a visible unsubscribe link."""
 
 import re
 from collections.abc import Iterator
@@ -8,53 +8,63 @@ from ai.errors import TemplateError
 from ai.workflows.email_generation import bodies, links
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
 
-_LEAVING = re.compile(
+_UNSUBSCRIBE_WORDS = re.compile(
     r"unsubscri|opt[-_]?out|abmeld|abbestell|austrag|desinscri|désinscri|desabonn|désabonn|afmeld|teken[-_]?af|uitskryf|uitschrijf|cancelar[-_]?suscrip",
     re.IGNORECASE,
 )
 
 
-def foreign_links(candidate: Candidate, request: EmailGenerationInput, rendered: Candidate | None) -> Iterator[str]:
-    """Give a problem for each link, address or number in a written text that the filled template does not have."""
-    allowed = _linked(rendered) if rendered else links.links_in(f"{request.subject_template}\n{request.body_template}")
-    named = f"{request.lead.company} {request.workspace_name} {request.voice}".casefold()
+def find_foreign_links(
+    candidate: Candidate, request: EmailGenerationInput, rendered: Candidate | None
+) -> Iterator[str]:
+    """Yield a problem for each link, address or number in a model's text that is not in the rendered template."""
+    allowed = (
+        _find_links(rendered) if rendered else links.find_links(f"{request.subject_template}\n{request.body_template}")
+    )
+    known_names = f"{request.lead.company} {request.workspace_name} {request.voice}".casefold()
     allowed = [*allowed, request.sender.email, request.unsubscribe_url]
-    hosts = {links.host_of(link) for link in allowed}
-    own = f"{rendered.text if rendered else request.body_template}\n{request.voice}"
+    hosts = {links.get_host(link) for link in allowed}
+    template_text = f"{rendered.text if rendered else request.body_template}\n{request.voice}"
     for part, text in (("subject", candidate.subject), ("body", candidate.text)):
-        for link in links.links_in(text):
-            if any(links.same(link, other) for other in allowed) or link.casefold() in {*hosts, *named.split()}:
+        for link in links.find_links(text):
+            if any(links.is_same_link(link, other) for other in allowed) or link.casefold() in {
+                *hosts,
+                *known_names.split(),
+            }:
                 continue
-            yield f"The {part} holds {link}, which is not in the template."
-        for trick in links.tricks_in(text):
-            if trick not in own:
-                yield f"The {part} holds “{trick}”: a link in disguise or a number that is not in the template."
+            yield f"The {part} contains {link}, which is not in the template."
+        for disguised in links.find_disguised_links(text):
+            if disguised not in template_text:
+                yield f"The {part} contains “{disguised}”, a disguised link or a number that is not in the template."
 
 
-def way_out(candidate: Candidate, request: EmailGenerationInput) -> Iterator[str]:
-    """Give a problem where a template places the mail's way out and the text does not show it, or shows another."""
-    if not request.unsubscribe_url or not _places_way_out(request.body_template):
+def check_unsubscribe_link(candidate: Candidate, request: EmailGenerationInput) -> Iterator[str]:
+    """Yield a problem when the text does not show the template's unsubscribe link, or shows another one."""
+    if not request.unsubscribe_url or not _has_unsubscribe_variable(request.body_template):
         return
-    if candidate.author == "model" and not links.holds(candidate.text, request.unsubscribe_url):
-        yield "The body does not hold the unsubscribe link that the template places."
-    html, raw = candidate.html, bodies.escaped(request.unsubscribe_url)
+    if candidate.author == "model" and not links.contains_link(candidate.text, request.unsubscribe_url):
+        yield "The body does not contain the unsubscribe link of the template."
+    html, escaped_url = candidate.html, bodies.escape_address(request.unsubscribe_url)
     if (
         html is not None
-        and (raw in html or request.unsubscribe_url in html)
-        and not links.shows(html, request.unsubscribe_url)
+        and (escaped_url in html or request.unsubscribe_url in html)
+        and not links.shows_link(html, request.unsubscribe_url)
     ):
-        yield "The HTML body holds the unsubscribe link where nobody can see it."
-    for link in _linked(candidate):
-        if _LEAVING.search(link) and not links.same(link, request.unsubscribe_url):
-            yield f"The body holds another unsubscribe link: {link}."
+        yield "The unsubscribe link in the HTML body is not visible."
+    for link in _find_links(candidate):
+        if _UNSUBSCRIBE_WORDS.search(link) and not links.is_same_link(link, request.unsubscribe_url):
+            yield f"The body contains another unsubscribe link: {link}."
 
 
-def _places_way_out(template: str) -> bool:
+def _has_unsubscribe_variable(template: str) -> bool:
     try:
-        return "unsubscribe_url" in templates.variables_of(template)
+        return "unsubscribe_url" in templates.find_variables(template)
     except TemplateError:
         return False
 
 
-def _linked(candidate: Candidate) -> list[str]:
-    return [*links.links_in(f"{candidate.subject}\n{candidate.text}"), *links.shown_in(candidate.html or "")]
+def _find_links(candidate: Candidate) -> list[str]:
+    return [
+        *links.find_links(f"{candidate.subject}\n{candidate.text}"),
+        *links.find_visible_links(candidate.html or ""),
+    ]

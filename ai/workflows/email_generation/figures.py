@@ -1,23 +1,23 @@
-"""Reads the figures of a text: in digits, however they are grouped, and in words, in en, af, de and fr."""
+"""Finds the numbers of a text, in digits with any grouping and in words of en, af, de and fr."""
 
 import re
 
-from ai.workflows.email_generation.wording import folded
+from ai.workflows.email_generation.wording import fold
 
 LINK = re.compile(r"\S{1,20}://\S+|[^\s@]{1,64}@\S+")
-"""What looks like a web or mail address; what stands in it is nobody's claim."""
+"""Matches URLs and email addresses; numbers in them are no claims."""
 
 _NUMBER = re.compile(r"\d+(?:[.,' ]\d{3})*(?:[.,]\d+)?")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def _numbered(*words: str) -> dict[str, str]:
-    """Return number words, given in the order of what they count."""
+def _number_words(*words: str) -> dict[str, str]:
+    """Return number words with their numbers; the words are in ascending order from 2."""
     return {form: str(number) for number, forms in enumerate(words, 2) for form in forms.split("/") if form}
 
 
 _NUMBER_WORDS = {
-    **_numbered(
+    **_number_words(
         "two/zwei/twee/deux", "three/drei/drie/trois", "four/vier/quatre", "five/funf/vyf/cinq", "six/sechs/ses",
         "seven/sieben/sewe/sept", "eight/acht/agt/huit", "nine/neun/nege", "ten/zehn/tien/dix", "eleven/elf/onze",
         "twelve/zwolf/twaalf/douze", "thirteen/dreizehn/dertien/treize", "fourteen/vierzehn/veertien/quatorze",
@@ -40,10 +40,10 @@ _NUMBER_PHRASES = (
 )
 
 
-def figures_in(text: str) -> set[str]:
-    """Return the figures of a text as digits without separators."""
-    words = folded(LINK.sub(" ", text))
+def find_figures(text: str) -> set[str]:
+    """Return the numbers of a text as digits without separators."""
+    words = fold(LINK.sub(" ", text))
     for phrase, figure in _NUMBER_PHRASES:
         words = phrase.sub(figure, words)
-    found = {re.sub(r"\D", "", number[0]) for number in _NUMBER.finditer(words)}
-    return found | {_NUMBER_WORDS[word] for word in _WORD.findall(words) if word in _NUMBER_WORDS}
+    numbers = {re.sub(r"\D", "", number[0]) for number in _NUMBER.finditer(words)}
+    return numbers | {_NUMBER_WORDS[word] for word in _WORD.findall(words) if word in _NUMBER_WORDS}

@@ -19,7 +19,7 @@ builder.add_conditional_edges("gather", nodes.choose_author)
 builder.add_edge("write", "check")
 builder.add_edge("rewrite", "check")
 builder.add_edge("render", "check")
-builder.add_conditional_edges("check", nodes.judge)
+builder.add_conditional_edges("check", nodes.choose_next_step)
 builder.add_edge("finish", END)
 
 graph = builder.compile(name="email_generation")

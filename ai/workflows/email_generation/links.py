@@ -1,11 +1,11 @@
-"""Finds the links of a text, disguised ones included, and those that a reader of an HTML body can see and follow."""
+"""Finds the links of a text, also disguised ones, and the visible links of an HTML body."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
 from html import unescape
 
-# Endings of hosts; those that are words as well count in small letters only: a space is forgotten more often.
+# Top-level domains; those that are also words count only in lower case, because a missing space is more likely.
 _ENDINGS = (
     r"(?:(?i:com|net|org|info|biz|xyz|top|shop|store|site|online|app|dev|page|link|click|news|blog|tech|cloud|agency|example"
     r"|test|invalid|local|io|co|ai|tv|cc|ly|gl|gg|uk|eu|fr|nl|za|ch|pl|dk|ru|cn|tk|br|ca|nz|jp|kr|zip|mov)"
@@ -15,13 +15,13 @@ _HOST = r"(?:[^\W_](?:[\w-]{0,62}[^\W_])?\.){1,8}"
 _LINK = re.compile(
     rf"""[A-Za-z][A-Za-z0-9+.-]{{1,15}}:[/\\]{{2}}[^\s<>"'`]+         # https://…, hxxps://…
     | \b(?:mailto|tel|sms|javascript|data|vbscript):[^\s<>"']+
-    | (?<![\w@])[^\s<>"'()\[\],;:@]{{1,64}}@{_HOST}[^\W\d_]{{2,24}}           # an address
+    | (?<![\w@])[^\s<>"'()\[\],;:@]{{1,64}}@{_HOST}[^\W\d_]{{2,24}}           # an email address
     | (?<![\w@./-])www\d?\.[^\s<>"']+
     | (?<![\w@./-]){_HOST}(?:{_ENDINGS}|xn--[a-z0-9-]+|\w*[^\W\x00-\x7f]\w*)\b(?:[:/?\#][^\s<>"']*)?
     | (?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?![\w.])(?:[:/][^\s<>"']*)?""",
     re.VERBOSE,
 )
-_WORDED = re.compile(
+_SPELLED_OUT = re.compile(
     r"\b[\w-]{1,63} (?:dot|punkt|point|punt) (?:com|net|org|info|io|co|app|dev|shop|example|test|invalid)\b"
     r"|\b[\w-]{1,63}\s?[(\[{]\s?(?:dot|punkt|point|punt|at|\.)\s?[)\]}]",
     re.IGNORECASE,
@@ -32,50 +32,52 @@ _MARKED_UP = re.compile(
 _PHONE = re.compile(r"(?<![\w./?=&-])(?:\+|00|0|\()?\d(?:[ \u00a0()/.\-]{0,3}\d){7,14}(?![\w%])")
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{4}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ \u00a0.,]\d{3})+")
-_TRAILING = ".,;:!?'\")]}»”’…"  # noqa: RUF001 - what may close a sentence
-_DOTS = str.maketrans({"。": ".", "․": ".", "．": ".", "｡": ".", "·": "."})  # noqa: RUF001 - look-alikes are the point
+_TRAILING = ".,;:!?'\")]}»”’…"  # noqa: RUF001 - characters that end a sentence
+_DOTS = str.maketrans({"。": ".", "․": ".", "．": ".", "｡": ".", "·": "."})  # noqa: RUF001 - look-alikes on purpose
 
 
-def plain(text: str) -> str:
-    """Return the text as a reader's program takes it: wide and joined signs as usual ones, invisible ones gone."""
+def normalize(text: str) -> str:
+    """Return the text as mail programs read it: with normalized characters and without invisible ones."""
     visible = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
     return unicodedata.normalize("NFKC", visible).translate(_DOTS)
 
 
-def links_in(text: str) -> list[str]:
-    """Return all that a mail program or a reader would take for a link or an address, as it stands in the text."""
-    return [found[0].rstrip(_TRAILING) for found in _LINK.finditer(plain(text))]
+def find_links(text: str) -> list[str]:
+    """Return everything that a mail program or a reader would take for a link or an address."""
+    return [match[0].rstrip(_TRAILING) for match in _LINK.finditer(normalize(text))]
 
 
-def tricks_in(text: str) -> list[str]:
-    """Return links in words (“example dot com”), in markup, and telephone numbers."""
-    read = plain(text)
-    found = [*_WORDED.finditer(read), *_MARKED_UP.finditer(read)]
-    found += [
-        one for one in _PHONE.finditer(read) if not _DATE.search(one[0]) and not _THOUSANDS.fullmatch(one[0].strip())
+def find_disguised_links(text: str) -> list[str]:
+    """Return spelled-out links (“example dot com”), links in markup, and telephone numbers."""
+    normalized = normalize(text)
+    matches = [*_SPELLED_OUT.finditer(normalized), *_MARKED_UP.finditer(normalized)]
+    matches += [
+        phone
+        for phone in _PHONE.finditer(normalized)
+        if not _DATE.search(phone[0]) and not _THOUSANDS.fullmatch(phone[0].strip())
     ]
-    return [one[0].strip() for one in found]
+    return [match[0].strip() for match in matches]
 
 
-def same(one: str, other: str) -> bool:
-    """Tell whether two links lead to the same: the case of the host and an empty path make no difference."""
-    return _key(one) == _key(other)
+def is_same_link(link: str, other: str) -> bool:
+    """Return whether two links are equal, ignoring the case of the host and an empty path."""
+    return _normalize_link(link) == _normalize_link(other)
 
 
-def _key(link: str) -> str:
-    scheme, parted, rest = link.rpartition("://")
+def _normalize_link(link: str) -> str:
+    scheme, separator, rest = link.rpartition("://")
     host, slash, path = rest.partition("/")
-    return f"{scheme.lower()}{parted}{host.lower()}{slash + path if path else ''}"
+    return f"{scheme.lower()}{separator}{host.lower()}{slash + path if path else ''}"
 
 
-def host_of(link: str) -> str:
+def get_host(link: str) -> str:
     """Return the host of a link or the domain of an address."""
     return re.split(r"[/?#:]", link.rpartition("://")[2].rpartition("@")[2], maxsplit=1)[0].lower()
 
 
-def holds(text: str, link: str) -> bool:
-    """Tell whether a plain text holds exactly this link."""
-    return any(same(found, link) for found in links_in(text))
+def contains_link(text: str, link: str) -> bool:
+    """Return whether a plain text contains exactly this link."""
+    return any(is_same_link(other, link) for other in find_links(text))
 
 
 _TAG = re.compile(
@@ -92,40 +94,40 @@ _HIDING = re.compile(
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "wbr"}
 )
-_SILENT = frozenset({"head", "style", "script", "title", "template", "noscript", "textarea", "select"})
+_INVISIBLE_TAGS = frozenset({"head", "style", "script", "title", "template", "noscript", "textarea", "select"})
 
 
-def shows(html: str, link: str) -> bool:
-    """Tell whether an HTML body shows a link to exactly this address; where its tags are in doubt, it does not."""
-    return any(same(address, link) for address in shown_in(html))
+def shows_link(html: str, link: str) -> bool:
+    """Return whether an HTML body shows exactly this link; with ambiguous tags the result is false."""
+    return any(is_same_link(address, link) for address in find_visible_links(html))
 
 
-def shown_in(html: str) -> Iterator[str]:
-    """Give the addresses of an HTML body's links that a reader can see: with something in them, not hidden."""
+def find_visible_links(html: str) -> Iterator[str]:
+    """Yield the URLs of the visible links of an HTML body: not hidden, and with a content."""
     open_tags: list[tuple[str, bool]] = []
-    address, end = "", 0
+    url, end = "", 0
     for tag in _TAG.finditer(html):
         hidden = bool(open_tags) and open_tags[-1][1]
-        if address and not hidden and (_is_text(html[end : tag.start()]) or (tag["name"] or "").lower() == "img"):
-            yield address
-            address = ""
+        if url and not hidden and (_is_text(html[end : tag.start()]) or (tag["name"] or "").lower() == "img"):
+            yield url
+            url = ""
         end = tag.end()
         name = (tag["name"] or "").lower()
         if not name:
             continue
         if tag["closing"]:
-            _close(open_tags, name)
-            address = "" if name == "a" else address
+            _close_tag(open_tags, name)
+            url = "" if name == "a" else url
         else:
-            hides = hidden or name in _SILENT or _HIDING.search(tag["attributes"]) is not None
+            is_hidden = hidden or name in _INVISIBLE_TAGS or _HIDING.search(tag["attributes"]) is not None
             if name not in _VOID and not tag["attributes"].rstrip().endswith("/"):
-                open_tags.append((name, hides))
+                open_tags.append((name, is_hidden))
             if name == "a":
-                address = "" if hides else _address(tag["attributes"])
+                url = "" if is_hidden else _find_address(tag["attributes"])
 
 
-def _close(open_tags: list[tuple[str, bool]], name: str) -> None:
-    """Take the tag and what was left open in it from the stack; one that was never opened closes nothing."""
+def _close_tag(open_tags: list[tuple[str, bool]], name: str) -> None:
+    """Remove the tag and all tags inside it from the stack; does nothing for a tag that was not opened."""
     for at in range(len(open_tags) - 1, max(len(open_tags) - 50, 0) - 1, -1):
         if open_tags[at][0] == name:
             del open_tags[at:]
@@ -133,9 +135,9 @@ def _close(open_tags: list[tuple[str, bool]], name: str) -> None:
 
 
 def _is_text(piece: str) -> bool:
-    return bool(plain(unescape(piece)).strip())
+    return bool(normalize(unescape(piece)).strip())
 
 
-def _address(attributes: str) -> str:
-    found = _HREF.search(attributes)
-    return unescape(next((value for value in found.groups() if value is not None), "")).strip() if found else ""
+def _find_address(attributes: str) -> str:
+    match = _HREF.search(attributes)
+    return unescape(next((value for value in match.groups() if value is not None), "")).strip() if match else ""

@@ -1,18 +1,18 @@
-"""What an email may draw on: the fields that can be believed, as the model is shown them and as sentences cite them."""
+"""Prepares the input of an email: removes implausible fields, and builds the model's input and the sources."""
 
 import re
 
 from ai import templates
-from ai.cleaning import custom_key, one_line, printable
+from ai.cleaning import custom_key, one_line, remove_control_characters
 from ai.errors import TemplateError
-from ai.workflows.email_generation.orders import speaks_to_a_model
-from ai.workflows.email_generation.plausible import Kind, why_implausible
-from ai.workflows.email_generation.state import Believed, EarlierMessage, EmailGenerationInput, LeadFacts
+from ai.workflows.email_generation.plausibility import Kind, explain_implausible
+from ai.workflows.email_generation.prompt_injection import is_prompt_injection
+from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, PlausibleRequest
 
-MOST_SHOWN_CHARACTERS = 3_000
-"""Of one earlier message's text."""
-MOST_SHOWN_SUBJECT = 300
-MOST_SHOWN_MESSAGES = 10
+MAX_MESSAGE_CHARACTERS = 3_000
+"""The limit of the text of an earlier message."""
+MAX_MESSAGE_SUBJECT_CHARACTERS = 300
+MAX_MESSAGES = 10
 
 _KINDS: dict[str, Kind] = {
     "first_name": "person",
@@ -26,64 +26,65 @@ _LIQUID = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 _LITERAL = re.compile(r"\"([^\"]*)\"|'([^']*)'")
 
 
-def believed(request: EmailGenerationInput) -> Believed:
-    """Return the request without the fields that hold something else: they count as blank from here on.
+def remove_implausible_fields(request: EmailGenerationInput) -> PlausibleRequest:
+    """Return the request without implausible fields, which count as blank from here on.
 
-    `withheld` is by variable, such as `company` or `custom.note`. An earlier message that gives orders loses its words.
+    `withheld` has the reasons by variable, such as `company` or `custom.note`. A received message with a prompt
+    injection loses its subject and text.
     """
     withheld: dict[str, str] = {}
-    lead, kept = request.lead, dict[str, str]()
+    lead, changes = request.lead, dict[str, str]()
     for name, kind in _KINDS.items():
-        if reason := why_implausible(getattr(lead, name), kind):
+        if reason := explain_implausible(getattr(lead, name), kind):
             withheld[name] = reason
-            kept[name] = ""
-    if lead.email and not (_ADDRESS.fullmatch(lead.email.strip()) and not speaks_to_a_model(lead.email)):
-        withheld["email"] = "it is no email address"
-        kept["email"] = ""
+            changes[name] = ""
+    if lead.email and not (_ADDRESS.fullmatch(lead.email.strip()) and not is_prompt_injection(lead.email)):
+        withheld["email"] = "it is not an email address"
+        changes["email"] = ""
     custom = dict(lead.custom_fields)
     for title, value in lead.custom_fields.items():
-        if reason := why_implausible(value, "note"):
+        if reason := explain_implausible(value, "note"):
             withheld[f"custom.{custom_key(title)}"] = reason
             del custom[title]
-    messages = [_without_orders(message) for message in request.earlier_messages]
+    messages = [_remove_injection(message) for message in request.earlier_messages]
     if not withheld and messages == request.earlier_messages:
-        return Believed(request, withheld)
-    facts: LeadFacts = lead.model_copy(update={**kept, "custom_fields": custom})
-    return Believed(request.model_copy(update={"lead": facts, "earlier_messages": messages}), withheld)
+        return PlausibleRequest(request, withheld)
+    facts: LeadFacts = lead.model_copy(update={**changes, "custom_fields": custom})
+    return PlausibleRequest(request.model_copy(update={"lead": facts, "earlier_messages": messages}), withheld)
 
 
-def _without_orders(message: EarlierMessage) -> EarlierMessage:
-    if message.direction == "received" and speaks_to_a_model(f"{message.subject}\n{message.text}"):
+def _remove_injection(message: EarlierMessage) -> EarlierMessage:
+    if message.direction == "received" and is_prompt_injection(f"{message.subject}\n{message.text}"):
         return message.model_copy(update={"subject": "", "text": ""})
     return message
 
 
-def shown(request: EmailGenerationInput) -> dict[str, object]:
-    """Return what the model is given of a believed request; its keys are the sources that sentences name."""
+def build_model_input(request: EmailGenerationInput) -> dict[str, object]:
+    """Return the model's input; its keys are the sources that sentences name."""
     lead = request.lead
     return {
         "template": {"subject": request.subject_template, "body": request.body_template},
         "lead": {name: value for name in _FIELDS if (value := one_line(getattr(lead, name)))},
         "custom": {
-            custom_key(title): printable(value)
+            custom_key(title): remove_control_characters(value)
             for title, value in lead.custom_fields.items()
-            if value.strip() and not speaks_to_a_model(title)
+            if value.strip() and not is_prompt_injection(title)
         },
         "sender": {**request.sender.model_dump(), "workspace": request.workspace_name},
         "voice": request.voice,
         "earlier_messages": [
             {
                 "direction": message.direction,
-                "subject": one_line(message.subject)[:MOST_SHOWN_SUBJECT],
-                "text": printable(message.text)[:MOST_SHOWN_CHARACTERS],
+                "subject": one_line(message.subject)[:MAX_MESSAGE_SUBJECT_CHARACTERS],
+                "text": remove_control_characters(message.text)[:MAX_MESSAGE_CHARACTERS],
             }
-            for message in request.earlier_messages[-MOST_SHOWN_MESSAGES:]
+            for message in request.earlier_messages[-MAX_MESSAGES:]
         ],
     }
 
 
-def sources_of(request: EmailGenerationInput) -> dict[str, str]:
-    """Return the text behind each source that a sentence may name; blank ones are left out."""
+def build_sources(request: EmailGenerationInput) -> dict[str, str]:
+    """Return the text of each source that a sentence may name, without blank sources."""
     lead = request.lead
     texts = {f"lead.{name}": getattr(lead, name) for name in _FIELDS}
     texts |= {
@@ -91,28 +92,30 @@ def sources_of(request: EmailGenerationInput) -> dict[str, str]:
         for title, value in lead.custom_fields.items()
         if value.strip()
     }
-    shown_messages = request.earlier_messages[-MOST_SHOWN_MESSAGES:]
+    messages = request.earlier_messages[-MAX_MESSAGES:]
     texts["earlier_messages"] = "\n".join(
-        f"{one.subject}\n{one.text[:MOST_SHOWN_CHARACTERS]}" for one in shown_messages
+        f"{message.subject}\n{message.text[:MAX_MESSAGE_CHARACTERS]}" for message in messages
     )
     texts["voice"] = request.voice
     texts["sender"] = f"{request.sender.name} {request.sender.email} {request.workspace_name}"
-    texts["template"] = "\n".join(_said(part, texts) for part in (request.subject_template, request.body_template))
+    texts["template"] = "\n".join(
+        _build_template_source(part, texts) for part in (request.subject_template, request.body_template)
+    )
     return {name: text for name, text in texts.items() if text.strip()}
 
 
-def _said(template: str, texts: dict[str, str]) -> str:
-    """Return what a template says of its own, branches and defaults included, and the fields it asks for."""
-    own = _LIQUID.sub(lambda tag: " ".join(a or b for a, b in _LITERAL.findall(tag[0])).join("  "), template)
+def _build_template_source(template: str, texts: dict[str, str]) -> str:
+    """Return the text of a template, with all branches and defaults, and the fields it uses."""
+    text = _LIQUID.sub(lambda tag: " ".join(a or b for a, b in _LITERAL.findall(tag[0])).join("  "), template)
     if templates.is_html(template):
-        own = re.sub(r"<[^<>]*>", " ", own)
+        text = re.sub(r"<[^<>]*>", " ", text)
     try:
-        asked = templates.variables_of(template)
+        variables = templates.find_variables(template)
     except TemplateError:
-        asked = set()
-    if "full_name" in asked:
-        asked |= {"first_name", "last_name"}
-    return "\n".join([own, *(texts.get(name, texts.get(f"lead.{name}", "")) for name in sorted(asked))])
+        variables = set()
+    if "full_name" in variables:
+        variables |= {"first_name", "last_name"}
+    return "\n".join([text, *(texts.get(name, texts.get(f"lead.{name}", "")) for name in sorted(variables))])
 
 
 _FIELDS = (*_KINDS, "email")

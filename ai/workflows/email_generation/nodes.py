@@ -1,6 +1,6 @@
-"""The steps of writing one email: gather, write or render, check, rewrite, finish.
+"""The nodes of email generation: gather, write or render, check, rewrite, finish.
 
-All are coroutines: LangGraph hands plain functions to a thread each, which costs more than most of them do.
+All nodes are coroutines, because LangGraph runs plain functions in threads, which takes longer than most nodes.
 """
 
 from typing import Literal, TypedDict
@@ -13,25 +13,25 @@ from ai.errors import ModelUnavailable, TemplateError
 from ai.prompts import Prompt
 from ai.workflows.email_generation import answers, bodies, checks, material, rendering
 from ai.workflows.email_generation.state import (
-    Believed,
     Candidate,
     DraftFailed,
     EmailDraft,
     InputState,
     OutputState,
+    PlausibleRequest,
     State,
     WrittenEmail,
 )
 
 MAX_REWRITES = 2
-MOST_REFUSED = 6_000
-"""Characters of a refused text that are shown when it is to be rewritten."""
+MAX_REFUSED_CHARACTERS = 6_000
+"""The limit of a rejected text in the input of a rewrite."""
 
 
 class Update(TypedDict, total=False):
-    """What a node may change."""
+    """The state changes of a node."""
 
-    believed: Believed
+    plausible: PlausibleRequest
     variables: dict[str, object]
     candidate: Candidate | None
     problems: list[str]
@@ -41,17 +41,17 @@ class Update(TypedDict, total=False):
 
 
 async def gather(state: InputState) -> Update:
-    """Collect what can be believed, and see that the templates ask for nothing that does not exist."""
+    """Remove implausible fields, and check that all variables of the templates exist."""
     request = state["request"]
     problems = [
         f"{part} template: {problem}"
         for part, template in (("Subject", request.subject_template), ("Body", request.body_template))
         for problem in templates.check_template(template)
     ]
-    believed = material.believed(request)
+    plausible = material.remove_implausible_fields(request)
     return {
-        "believed": believed,
-        "variables": rendering.variables_of(believed.request),
+        "plausible": plausible,
+        "variables": rendering.build_variables(plausible.request),
         "problems": problems,
         "candidate": None,
         "writings": 0,
@@ -59,7 +59,7 @@ async def gather(state: InputState) -> Update:
 
 
 async def choose_author(state: State, runtime: Runtime[NodeContext]) -> Literal["write", "render", "finish"]:
-    """A broken template serves neither author; a model writes where there is one."""
+    """Finish if a template is invalid, otherwise let a model write if there is one, else render."""
     if state["problems"]:
         return "finish"
     return "write" if runtime.context.models else "render"
@@ -67,42 +67,42 @@ async def choose_author(state: State, runtime: Runtime[NodeContext]) -> Literal[
 
 async def write(state: State, runtime: Runtime[NodeContext]) -> Update:
     """Let the model write the email from the step's template and the lead's facts."""
-    return await _ask(state, runtime, "write", material.shown(state["believed"].request))
+    return await _ask(state, runtime, "write", material.build_model_input(state["plausible"].request))
 
 
 async def rewrite(state: State, runtime: Runtime[NodeContext]) -> Update:
-    """Let the model write again, told what was wrong."""
+    """Let the model rewrite a rejected text, with the problems in its input."""
     candidate = state["candidate"]
     assert candidate is not None
-    refused = {"subject": candidate.subject[:MOST_REFUSED], "body": candidate.text[:MOST_REFUSED]}
-    given = material.shown(state["believed"].request)
-    return await _ask(state, runtime, "rewrite", {**given, "refused": refused, "problems": state["problems"]})
+    rejected = {"subject": candidate.subject[:MAX_REFUSED_CHARACTERS], "body": candidate.text[:MAX_REFUSED_CHARACTERS]}
+    model_input = material.build_model_input(state["plausible"].request)
+    return await _ask(state, runtime, "rewrite", {**model_input, "refused": rejected, "problems": state["problems"]})
 
 
 async def render(state: State) -> Update:
-    """Fill the template with the lead's fields; what the model may have left behind is replaced."""
-    believed = state["believed"]
+    """Render the template with the lead's fields, which replaces a text of the model."""
+    plausible = state["plausible"]
     try:
-        return {"candidate": rendering.render(believed.request, state["variables"])}
+        return {"candidate": rendering.render(plausible.request, state["variables"])}
     except TemplateError as error:
-        return {"candidate": None, "problems": [error.message, *_withheld(believed, error)]}
+        return {"candidate": None, "problems": [error.message, *_explain_withheld_fields(plausible, error)]}
 
 
 async def check(state: State) -> Update:
-    """Look for what forbids the text; without a text the reasons stand as they are."""
+    """Check the text; without a text the problems do not change."""
     candidate = state["candidate"]
     if candidate is None:
         return {}
-    request = state["believed"].request
-    rendered = rendering.rendered(request, state["variables"]) if candidate.author == "model" else None
-    problems = checks.problems_of(candidate, request, rendered)
+    request = state["plausible"].request
+    rendered = rendering.try_render(request, state["variables"]) if candidate.author == "model" else None
+    problems = checks.find_problems(candidate, request, rendered)
     if problems and candidate.author == "model" and state["writings"] > MAX_REWRITES:
         return {"problems": problems, "fallback_reason": f"The model's text failed the checks: {problems[0]}"}
     return {"problems": problems}
 
 
-async def judge(state: State) -> Literal["rewrite", "render", "finish"]:
-    """A refused text is rewritten while attempts remain; after them, or without any text, the template is rendered."""
+async def choose_next_step(state: State) -> Literal["rewrite", "render", "finish"]:
+    """Rewrite a rejected text while attempts remain; after them, or without any text, render the template."""
     candidate = state["candidate"]
     if candidate is None:
         return "render" if state.get("fallback_reason") and not state["problems"] else "finish"
@@ -112,7 +112,7 @@ async def judge(state: State) -> Literal["rewrite", "render", "finish"]:
 
 
 async def finish(state: State, runtime: Runtime[NodeContext]) -> OutputState:
-    """Hand back the draft, or the reasons why there is none, with how it came about."""
+    """Return the draft, or the reasons for the failure, with how it was generated."""
     candidate, reason = state["candidate"], state.get("fallback_reason")
     by_model = candidate is not None and candidate.author == "model"
     if reason is None and not by_model and not runtime.context.models:
@@ -120,25 +120,25 @@ async def finish(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     generation = runtime.context.generation(state.get("prompt") if by_model else None, reason)
     if candidate is None or state["problems"]:
         return {"result": DraftFailed(reasons=state["problems"], generation=generation)}
-    html = candidate.html if candidate.html is not None else bodies.html_of(candidate.text)
+    html = candidate.html if candidate.html is not None else bodies.to_html(candidate.text)
     return {"result": EmailDraft(subject=candidate.subject, text=candidate.text, html=html, generation=generation)}
 
 
-async def _ask(state: State, runtime: Runtime[NodeContext], name: str, given: dict[str, object]) -> Update:
+async def _ask(state: State, runtime: Runtime[NodeContext], name: str, model_input: dict[str, object]) -> Update:
     prompt = prompts.load("email_generation", name)
     writings = state["writings"] + 1
     try:
-        answer = await runtime.context.ask(prompt, prompts.fence(given), WrittenEmail)
+        answer = await runtime.context.ask(prompt, prompts.fence(model_input), WrittenEmail)
     except ModelUnavailable as unavailable:
         return {"candidate": None, "problems": [], "writings": writings, "fallback_reason": str(unavailable)}
-    candidate = answers.written(answer.parsed, state["believed"].request.unsubscribe_url)
+    candidate = answers.to_candidate(answer.parsed, state["plausible"].request.unsubscribe_url)
     return {"candidate": candidate, "writings": writings, "prompt": prompt}
 
 
-def _withheld(believed: Believed, error: TemplateError) -> list[str]:
-    """Return why fields that the lead has were as good as empty for a template."""
+def _explain_withheld_fields(plausible: PlausibleRequest, error: TemplateError) -> list[str]:
+    """Return why fields of the lead were treated as empty."""
     names = {*error.names} | ({"first_name", "last_name"} if "full_name" in error.names else set())
     return [
-        f"The lead's {name} counts as empty, because {believed.withheld[name]}."
-        for name in sorted(names & believed.withheld.keys())
+        f"The lead's {name} counts as empty, because {plausible.withheld[name]}."
+        for name in sorted(names & plausible.withheld.keys())
     ]

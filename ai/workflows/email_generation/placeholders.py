@@ -1,4 +1,4 @@
-"""Knows what stands for a value that was to be filled in, in the forms of the usual mail programs and by hand."""
+"""Matches unfilled placeholders in the syntax of common mail programs and written by hand."""
 
 import re
 

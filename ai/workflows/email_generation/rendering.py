@@ -1,4 +1,4 @@
-"""Fills a step's templates with a lead's values: for a draft, where nothing may be blank, and for a preview."""
+"""Renders a step's templates with a lead's fields: for drafts, in which no variable may be blank, and for previews."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,17 @@ from ai import templates
 from ai.cleaning import one_line
 from ai.errors import TemplateError
 from ai.workflows.email_generation import bodies
-from ai.workflows.email_generation.material import believed
+from ai.workflows.email_generation.material import remove_implausible_fields
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
 
-MOST_MISSING = 100
-SHOWN_WAY_OUT = "https://unsubscribe.invalid/"
-"""What a preview shows where each mail has a way out of its own."""
+MAX_MISSING = 100
+PREVIEW_UNSUBSCRIBE_URL = "https://unsubscribe.invalid/"
+"""The unsubscribe link in previews; each email has its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A step as a lead would get it; each of the `missing` variables is shown by its name in brackets."""
+    """A rendered step; each of the `missing` variables is shown as its name in brackets."""
 
     subject: str
     text: str
@@ -24,11 +24,11 @@ class Preview:
     missing: list[str]
 
 
-def variables_of(request: EmailGenerationInput) -> dict[str, object]:
-    """Return what the templates of a request may ask for."""
+def build_variables(request: EmailGenerationInput) -> dict[str, object]:
+    """Return the variables for the templates of a request."""
     lead = request.lead
     fields = {name: getattr(lead, name) for name in ("first_name", "last_name", "email", "company", "role", "segment")}
-    return templates.lead_variables(
+    return templates.build_lead_variables(
         fields,
         lead.custom_fields,
         sender_name=request.sender.name,
@@ -39,52 +39,52 @@ def variables_of(request: EmailGenerationInput) -> dict[str, object]:
 
 
 def render(request: EmailGenerationInput, variables: dict[str, object]) -> Candidate:
-    """Return the templates filled in; raises TemplateError for a blank variable, as `templates.render` does."""
+    """Return the rendered templates; raises TemplateError for a blank variable, as `templates.render` does."""
     subject = one_line(templates.render(request.subject_template, variables))
     if templates.is_html(request.body_template):
         html = templates.render(request.body_template, variables, html=True)
-        text = bodies.text_of(html)
+        text = bodies.to_text(html)
     else:
         text, html = templates.render(request.body_template, variables).strip(), None
     return Candidate.model_construct(subject=subject, text=text, html=html, author="template")
 
 
-def rendered(request: EmailGenerationInput, variables: dict[str, object]) -> Candidate | None:
-    """Return the templates filled in, None where they cannot be for this lead."""
+def try_render(request: EmailGenerationInput, variables: dict[str, object]) -> Candidate | None:
+    """Return the rendered templates, or None if they cannot be rendered for this lead."""
     try:
         return render(request, variables)
     except TemplateError:
         return None
 
 
-def preview(request: EmailGenerationInput) -> Preview:
-    """Return what a draft from the templates would say, whatever the lead has no value for.
+def render_preview(request: EmailGenerationInput) -> Preview:
+    """Return the rendered templates with placeholders for the missing variables.
 
-    Raises TemplateError for a template that cannot be rendered for anybody.
+    Raises TemplateError for a template that cannot be rendered for any lead.
     """
     if not request.unsubscribe_url:
-        request = request.model_copy(update={"unsubscribe_url": SHOWN_WAY_OUT})
-    variables, missing = variables_of(believed(request).request), list[str]()
+        request = request.model_copy(update={"unsubscribe_url": PREVIEW_UNSUBSCRIBE_URL})
+    variables, missing = build_variables(remove_implausible_fields(request).request), list[str]()
     while True:
         try:
-            made = render(request, variables)
+            candidate = render(request, variables)
         except TemplateError as error:
-            fresh = [name for name in error.names if name not in missing]
-            if not fresh or len(missing) >= MOST_MISSING:
+            new_names = [name for name in error.names if name not in missing]
+            if not new_names or len(missing) >= MAX_MISSING:
                 raise
-            for name in fresh:
-                _fill(variables, name)
-            missing += fresh
+            for name in new_names:
+                _set_placeholder(variables, name)
+            missing += new_names
         else:
-            html = made.html if made.html is not None else bodies.html_of(made.text)
-            return Preview(made.subject, made.text, html, missing)
+            html = candidate.html if candidate.html is not None else bodies.to_html(candidate.text)
+            return Preview(candidate.subject, candidate.text, html, missing)
 
 
-def _fill(variables: dict[str, object], name: str) -> None:
-    """Give a variable without a value one that shows which it is."""
+def _set_placeholder(variables: dict[str, object], name: str) -> None:
+    """Set a missing variable to its name in brackets."""
     group, _, field = name.rpartition(".")
     if not group:
         variables[name] = f"[{name}]"
         return
-    held = variables.get(group)
-    variables[group] = {**(held if isinstance(held, dict) else {}), field: f"[{name}]"}
+    values = variables.get(group)
+    variables[group] = {**(values if isinstance(values, dict) else {}), field: f"[{name}]"}

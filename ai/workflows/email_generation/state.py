@@ -1,10 +1,10 @@
-"""What email generation is given, what it hands back, and what its nodes pass on."""
+"""The input, output and state of email generation."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict  # pydantic reads schemas of typing's own only from Python 3.12
+from typing_extensions import TypedDict  # pydantic supports typing.TypedDict only from Python 3.12
 
 from ai.prompts import Prompt
 from ai.usage import Generation
@@ -15,7 +15,7 @@ class _Frozen(BaseModel):
 
 
 class LeadFacts(_Frozen):
-    """What is known of the lead. All of it is outside text: data, never instructions."""
+    """The fields of a lead. All of them are external data, never instructions."""
 
     first_name: str = ""
     last_name: str = ""
@@ -27,14 +27,14 @@ class LeadFacts(_Frozen):
 
 
 class Sender(_Frozen):
-    """Who the email is from."""
+    """The sender of the email."""
 
     name: str = ""
     email: str = ""
 
 
 class EarlierMessage(_Frozen):
-    """A message already in the thread, as seen from us."""
+    """An earlier message of the thread; `direction` is from our side."""
 
     direction: Literal["sent", "received"]
     subject: str
@@ -42,9 +42,9 @@ class EarlierMessage(_Frozen):
 
 
 class EmailGenerationInput(_Frozen):
-    """A step's templates and everything the email may draw on.
+    """The templates of a step and the data for the email.
 
-    `unsubscribe_url` is the mail's own way out, for templates that place it; `earlier_messages` are oldest first.
+    `unsubscribe_url` is the link of this email, for templates that contain it; `earlier_messages` are oldest first.
     """
 
     subject_template: str
@@ -68,7 +68,7 @@ class EmailDraft(_Frozen):
 
 
 class DraftFailed(_Frozen):
-    """No text passed the checks, the rendered template included; `reasons` are sentences for a person."""
+    """No text passed the checks, not even the rendered template; `reasons` are sentences for users."""
 
     kind: Literal["failed"] = "failed"
     reasons: list[str]
@@ -79,7 +79,7 @@ EmailGenerationOutput: TypeAlias = EmailDraft | DraftFailed
 
 
 class Sentence(BaseModel):
-    """One sentence and where what it says stands."""
+    """A sentence and its sources."""
 
     text: Annotated[str, Field(description="One sentence, greeting or closing, as plain text without markup.")]
     sources: Annotated[
@@ -92,7 +92,7 @@ class Sentence(BaseModel):
 
 
 class WrittenEmail(BaseModel):
-    """The form in which the model answers."""
+    """The format of the model's answer."""
 
     subject: Annotated[str, Field(description="One line, without line breaks.")]
     paragraphs: Annotated[
@@ -102,9 +102,9 @@ class WrittenEmail(BaseModel):
 
 
 class Candidate(_Frozen):
-    """A text that has still to pass the checks.
+    """A text before the checks.
 
-    `sentences` are those of a model's text; `html` is None where it is to be made of the text.
+    `sentences` are those of a model's text; `html` is None when it must be generated from the text.
     """
 
     subject: str
@@ -115,32 +115,32 @@ class Candidate(_Frozen):
 
 
 class InputState(TypedDict):
-    """What the graph takes."""
+    """The input of the graph."""
 
     request: EmailGenerationInput
 
 
 class OutputState(TypedDict):
-    """What the graph gives."""
+    """The output of the graph."""
 
     result: EmailGenerationOutput
 
 
 @dataclass(frozen=True, slots=True)
-class Believed:
-    """A request whose lead has only fields that can be what they are called; `withheld` says of the others why."""
+class PlausibleRequest:
+    """A request without implausible fields; `withheld` has the reasons for the removed fields."""
 
     request: EmailGenerationInput
     withheld: dict[str, str]
 
 
 class State(InputState, OutputState, total=False):
-    """What the nodes pass on."""
+    """The state between the nodes."""
 
-    believed: Believed
+    plausible: PlausibleRequest
     variables: dict[str, object]
     candidate: Candidate | None
     problems: list[str]
-    writings: int  # how often the model has written, refused attempts included
+    writings: int  # the number of texts the model wrote, with rejected ones
     prompt: Prompt
     fallback_reason: str | None

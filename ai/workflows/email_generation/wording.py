@@ -1,6 +1,6 @@
-"""Knows by their words what a sentence speaks of, of whom, how surely, and in which of en, af, de and fr.
+"""Loads the word patterns of claims, voices, spam and languages (en, af, de and fr) from `words/*.toml`.
 
-The words stand in `words/*.toml`, as patterns over `folded` text that begin where a word does.
+The patterns match text that `fold` returns, from the start of a word.
 """
 
 import re
@@ -12,70 +12,70 @@ from importlib.resources import files
 from typing import Any
 
 CURLY_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
-FAKED_ANSWER = re.compile(
+FAKE_REPLY_PREFIX = re.compile(
     r"^\s*(?:\[[^\]]*\]\s*)?(?:re|fwd?|aw|wg|tr|antw|vs|rv|sv|antwoord|antwort|réponse)\s?(?:\[\d+\])?\s?:",
     re.IGNORECASE,
 )
 
 
-def folded(text: str) -> str:
-    """Return the text in small letters without accents, ß as ss, apostrophes and spaces of one kind."""
+def fold(text: str) -> str:
+    """Return the text in lower case without accents, with ß as ss, and with uniform apostrophes and spaces."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
     return " ".join(letters.replace(CURLY_APOSTROPHE, "'").split())
 
 
 @cache
-def words(name: str) -> dict[str, Any]:
-    """Return what one of the files in `words/` says."""
+def load_words(name: str) -> dict[str, Any]:
+    """Return the content of a file in `words/`."""
     file = files("ai.workflows.email_generation") / "words" / f"{name}.toml"
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 @cache
-def speaks_of(subject: str) -> re.Pattern[str]:
-    """Return the pattern of what may only be said where an input supports it, such as `observed` or `spoke`."""
-    return _any(words("claims")[subject])
+def load_claim_pattern(subject: str) -> re.Pattern[str]:
+    """Return the pattern of a kind of claim that needs support, such as `observed` or `spoke`."""
+    return _join_patterns(load_words("claims")[subject])
 
 
 @cache
-def events() -> dict[str, re.Pattern[str]]:
-    """Return the patterns of what happens to companies, by what it is called."""
-    return {name: _any(patterns) for name, patterns in words("claims")["events"].items()}
+def load_event_patterns() -> dict[str, re.Pattern[str]]:
+    """Return the patterns of company events by name."""
+    return {name: _join_patterns(patterns) for name, patterns in load_words("claims")["events"].items()}
 
 
 @cache
-def voice(name: str, language: str) -> re.Pattern[str]:
-    """Return the pattern by which a language says `you`, `us`, or that something is `hedged`."""
-    return _any(words("voices")[name][language])
+def load_voice_pattern(name: str, language: str) -> re.Pattern[str]:
+    """Return the pattern of a voice in a language: `you`, `us` or `hedged`."""
+    return _join_patterns(load_words("voices")[name][language])
 
 
 @cache
-def speaks_first_of_you() -> re.Pattern[str]:
-    """Return the pattern of a sentence that begins with whom it is written to."""
-    you = "|".join(pattern for patterns in words("voices")["you"].values() for pattern in patterns)
-    before = "|".join(words("voices")["before"])
+def load_addressing_pattern() -> re.Pattern[str]:
+    """Return the pattern of a sentence that begins by addressing the reader."""
+    you = "|".join(pattern for patterns in load_words("voices")["you"].values() for pattern in patterns)
+    before = "|".join(load_words("voices")["before"])
     return re.compile(rf"^\W*(?:(?:{before})[ ,]+)*(?:{you})")
 
 
 @cache
-def spam() -> re.Pattern[str]:
-    """Return the pattern of what filters and people take for spam."""
-    return _any(words("spam")["phrases"])
+def load_spam_pattern() -> re.Pattern[str]:
+    """Return the pattern of spam phrases."""
+    return _join_patterns(load_words("spam")["phrases"])
 
 
 @cache
-def generic() -> frozenset[str]:
-    """Return the words that say nothing of anybody in particular."""
-    return frozenset(words("voices")["generic"])
+def load_generic_words() -> frozenset[str]:
+    """Return the generic words, which support no claim."""
+    return frozenset(load_words("voices")["generic"])
 
 
-def language_of(text: str) -> str:
-    """Return which of en, af, de and fr a text is most likely in."""
-    counted = Counter(re.findall(r"'?[^\W\d_]+", folded(text)))
-    common: dict[str, list[str]] = words("voices")["common"]
-    return max(common, key=lambda language: sum(counted[word] for word in common[language]))
+def detect_language(text: str) -> str:
+    """Return the most likely language of a text: en, af, de or fr."""
+    counts = Counter(re.findall(r"'?[^\W\d_]+", fold(text)))
+    common: dict[str, list[str]] = load_words("voices")["common"]
+    return max(common, key=lambda language: sum(counts[word] for word in common[language]))
 
 
-def _any(patterns: list[str]) -> re.Pattern[str]:
+def _join_patterns(patterns: list[str]) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(f'(?:{pattern})' for pattern in patterns)})")

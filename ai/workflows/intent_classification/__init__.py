@@ -1,1 +1,1 @@
-"""What a reply means and whether a person wrote it."""
+"""Classifies the intent of a reply, and whether a person wrote it."""

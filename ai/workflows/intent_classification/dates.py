@@ -1,4 +1,4 @@
-"""Finds the day on which somebody who is away says to be back."""
+"""Finds the return date in an out-of-office message."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -71,10 +71,10 @@ _SINCE = re.compile(
     r"\b(?:since|from|seit|vom|depuis|du|sedert|sinds|vanaf|van|desde|del)\s+(?:\w+\s+)?$", re.IGNORECASE
 )
 _SENTENCE_END = re.compile(r"\n\s*\n|[!?]|(?<!\d)\.\s+(?=[A-ZÀ-Þ])|(?<=\d{4})\.\s")
-SENTENCES = 60  # an honest message has fewer
-LONGEST = 400  # characters of a sentence that are read
-FARTHEST = timedelta(days=366)
-BESIDE = 8  # characters between a weekday and its date: "Montag, dem 30. November"
+MAX_SENTENCES = 60  # a genuine message has fewer
+MAX_SENTENCE_CHARACTERS = 400  # more characters of a sentence are ignored
+MAX_AHEAD = timedelta(days=366)
+MAX_WEEKDAY_GAP = 8  # the maximum number of characters between a weekday and its date: "Montag, dem 30. November"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,63 +86,68 @@ class _Mention:
     ends_range: bool = False
 
 
-def return_date(text: str, received: date) -> date | None:
-    """Return the day of return that a text names, reckoned from the day it was received; None if it names none.
+def find_return_date(text: str, received: date) -> date | None:
+    """Return the return date in a text that was received on a given day, or None.
 
-    The day somebody is back is preferred to the day until which they are away.
+    The day of the return is preferred to the last day of the absence.
     """
-    sentences = [(one[:LONGEST], _mentions(one[:LONGEST], received)) for one in _SENTENCE_END.split(text)[:SENTENCES]]
-    for reading in (_after_back, _before_back, _end_of_range, _after_until):
+    parts = [part[:MAX_SENTENCE_CHARACTERS] for part in _SENTENCE_END.split(text)[:MAX_SENTENCES]]
+    sentences = [(part, _find_dates(part, received)) for part in parts]
+    for find_candidates in (_dates_after_return, _dates_before_return, _ends_of_ranges, _dates_after_until):
         for sentence, mentions in sentences:
-            for mention in reading(sentence, mentions):
-                if received <= mention.day <= received + FARTHEST:
+            for mention in find_candidates(sentence, mentions):
+                if received <= mention.day <= received + MAX_AHEAD:
                     return mention.day
     return None
 
 
-def _after_back(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
+def _dates_after_return(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
     for word in _BACK.finditer(sentence):
-        yield from (one for one in mentions if one.start >= word.end())
+        yield from (mention for mention in mentions if mention.start >= word.end())
 
 
-def _before_back(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
+def _dates_before_return(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
     for word in _BACK.finditer(sentence):
-        before = [one for one in mentions if one.end <= word.start() and not _SINCE.search(sentence[: one.start])]
+        before = [
+            mention
+            for mention in mentions
+            if mention.end <= word.start() and not _SINCE.search(sentence[: mention.start])
+        ]
         yield from reversed(before)
 
 
-def _end_of_range(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
+def _ends_of_ranges(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
     del sentence
-    yield from (one for one in mentions if one.ends_range)
+    yield from (mention for mention in mentions if mention.ends_range)
 
 
-def _after_until(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
+def _dates_after_until(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
     for word in _UNTIL.finditer(sentence):
-        yield from (one for one in mentions if one.start >= word.end())
+        yield from (mention for mention in mentions if mention.start >= word.end())
 
 
-def _mentions(sentence: str, received: date) -> list[_Mention]:
-    """Return the days a sentence names, in order.
+def _find_dates(sentence: str, received: date) -> list[_Mention]:
+    """Return the dates in a sentence, in order.
 
-    A weekday that stands before its date is that date; of a range only the end counts, for who is away leaves first.
+    A weekday directly before a date is part of that date; of a range only the end is returned.
     """
     mentions: list[_Mention] = []
-    for found in _DATE.finditer(sentence):
+    for match in _DATE.finditer(sentence):
         try:
-            parts = {name: value for name, value in found.groupdict().items() if value}
-            one = _Mention(found.start(), found.end(), _date_of(parts, received), "weekday" in parts)
+            parts = {name: value for name, value in match.groupdict().items() if value}
+            mention = _Mention(match.start(), match.end(), _to_date(parts, received), "weekday" in parts)
         except ValueError:
-            continue  # 31 February, or a number that is no date
-        if mentions and mentions[-1].is_weekday and one.start - mentions[-1].end <= BESIDE:
-            one = replace(one, ends_range=mentions.pop().ends_range)
-        elif mentions and _RANGE.fullmatch(sentence[mentions[-1].end : one.start]):
+            continue  # 31 February, or another invalid date
+        if mentions and mentions[-1].is_weekday and mention.start - mentions[-1].end <= MAX_WEEKDAY_GAP:
+            mention = replace(mention, ends_range=mentions.pop().ends_range)
+        elif mentions and _RANGE.fullmatch(sentence[mentions[-1].end : mention.start]):
             mentions.pop()
-            one = replace(one, ends_range=True)
-        mentions.append(one)
+            mention = replace(mention, ends_range=True)
+        mentions.append(mention)
     return mentions
 
 
-def _date_of(parts: dict[str, str], received: date) -> date:
+def _to_date(parts: dict[str, str], received: date) -> date:
     if iso := parts.get("iso"):
         return date.fromisoformat(iso)
     if "tomorrow" in parts:
@@ -152,7 +157,7 @@ def _date_of(parts: dict[str, str], received: date) -> date:
         return received + timedelta(days=ahead)
     if "first" in parts:
         day, month = int(parts["first"]), int(parts["second"])
-        if month > 12:  # noqa: PLR2004 - written month first
+        if month > 12:  # noqa: PLR2004 - the month is first
             day, month = month, day
         year = parts.get("year3")
     else:

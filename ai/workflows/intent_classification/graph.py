@@ -1,4 +1,4 @@
-"""The graph of intent classification: read headers, strip quotes, match rules, ask the model if open, decide."""
+"""The graph of intent classification: read headers, strip quotes, match rules, ask the model if unclear, decide."""
 
 from langgraph.graph import END, START, StateGraph
 
@@ -14,9 +14,9 @@ builder.add_node("ask_model", nodes.ask_model)
 builder.add_node("decide", nodes.decide)
 
 builder.add_edge(START, "read_headers")
-builder.add_conditional_edges("read_headers", nodes.is_settled)
+builder.add_conditional_edges("read_headers", nodes.choose_after_headers)
 builder.add_edge("strip_quotes", "match_rules")
-builder.add_conditional_edges("match_rules", nodes.choose_judge)
+builder.add_conditional_edges("match_rules", nodes.choose_after_rules)
 builder.add_edge("ask_model", "decide")
 builder.add_edge("decide", END)
 

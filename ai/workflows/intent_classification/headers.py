@@ -1,4 +1,4 @@
-"""Reads from a reply's headers whether a machine wrote it, or it is a bounce (RFC 3834, RFC 3464, RFC 2919)."""
+"""Detects automatic replies and bounces by the headers of a message (RFC 3834, RFC 3464, RFC 2919)."""
 
 import re
 from collections.abc import Iterable
@@ -25,34 +25,35 @@ _AUTOMATIC_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _DELAYED = re.compile(r"\b(?:delayed|delay\b|action: delayed|will retry|verzögert|retardé|vertraag)", re.IGNORECASE)
-_AUTO_MARKS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply")
+_AUTO_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply")
 _OFF = {"no", "false", "0"}
 
-MAX_TEXT = 20_000  # characters that are searched for the marks of a bounce
+MAX_TEXT = 20_000  # the number of characters searched for signs of a bounce
 
 Kind = Literal["person", "auto_reply", "automatic", "list", "bounce", "notice"]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the envelope says: `kind` is who wrote it, `certain` whether headers say so or only subject and text.
+    """The origin of a message; `certain` is true if headers show it, and false if only subject and text do.
 
-    An `auto_reply` answers a message, an `automatic` one may, `list` mail goes to many; a `notice` needs no reading.
+    An `auto_reply` answers a message, an `automatic` message may answer one, a `list` message goes to many recipients,
+    and a `notice` needs no classification.
     """
 
     kind: Kind
     certain: bool
 
 
-def origin_of(pairs: Iterable[tuple[str, str]], subject: str, text: str) -> Origin:
-    """Return who wrote a message as far as its headers and subject tell; a person where nothing speaks against it."""
+def detect_origin(pairs: Iterable[tuple[str, str]], subject: str, text: str) -> Origin:
+    """Return the origin of a message by its headers and subject; the default is a person."""
     headers: dict[str, list[str]] = {}
     for name, value in pairs:
         headers.setdefault(name.strip().casefold(), []).append(value.strip().casefold())
-    return _report(headers, subject, text) or _automatic(headers, subject)
+    return _detect_report(headers, subject, text) or _detect_automatic(headers, subject)
 
 
-def _report(headers: dict[str, list[str]], subject: str, text: str) -> Origin | None:
+def _detect_report(headers: dict[str, list[str]], subject: str, text: str) -> Origin | None:
     content = " ".join(headers.get("content-type", []))
     if "multipart/report" in content and "disposition-notification" in content:
         return Origin("notice", certain=True)
@@ -70,18 +71,18 @@ def _report(headers: dict[str, list[str]], subject: str, text: str) -> Origin | 
     return Origin("notice", certain=True)
 
 
-def _automatic(headers: dict[str, list[str]], subject: str) -> Origin:
+def _detect_automatic(headers: dict[str, list[str]], subject: str) -> Origin:
     submitted = " ".join(headers.get("auto-submitted", [])).split(";")[0].split("(")[0].strip()
     precedence = set(headers.get("precedence", []))
     if submitted.startswith("auto-replied") or precedence & {"auto_reply", "auto-reply"}:
         return Origin("auto_reply", certain=True)
-    if any(mark in headers and headers[mark][0] not in _OFF for mark in _AUTO_MARKS):
+    if any(mark in headers and headers[mark][0] not in _OFF for mark in _AUTO_HEADERS):
         return Origin("auto_reply", certain=True)
     if _AUTOMATIC_SUBJECT.search(subject):
         return Origin("auto_reply", certain=bool(submitted and submitted != "no"))
     if submitted and submitted != "no":
         return Origin("automatic", certain=True)
-    # Where the mailbox we write from is itself a list, a person's answer carries the list's headers too.
+    # If our own address is a mailing list, a person's reply has list headers too.
     is_answer = headers.keys() & {"in-reply-to", "references"}
     if not is_answer and (
         "list-id" in headers or "list-unsubscribe" in headers or precedence & {"bulk", "list", "junk"}

@@ -1,6 +1,6 @@
-"""The steps of reading one reply: headers, quotes, rules, the model for what is open, the decision.
+"""The nodes of intent classification: headers, quotes, rules, the model for unclear replies, the decision.
 
-All are coroutines: LangGraph hands plain functions to a thread each, which costs more than most of them do.
+All nodes are coroutines, because LangGraph runs plain functions in threads, which takes longer than most nodes.
 """
 
 from typing import Literal, TypedDict
@@ -8,14 +8,14 @@ from typing import Literal, TypedDict
 from langgraph.runtime import Runtime
 
 from ai import prompts
-from ai.cleaning import printable
+from ai.cleaning import remove_control_characters
 from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable
 from ai.prompts import Prompt
 from ai.workflows.intent_classification import rules
-from ai.workflows.intent_classification.dates import return_date
-from ai.workflows.intent_classification.headers import Kind, origin_of
-from ai.workflows.intent_classification.quotes import written_part
+from ai.workflows.intent_classification.dates import find_return_date
+from ai.workflows.intent_classification.headers import Kind, detect_origin
+from ai.workflows.intent_classification.quotes import extract_reply
 from ai.workflows.intent_classification.state import (
     InputState,
     Intent,
@@ -26,16 +26,16 @@ from ai.workflows.intent_classification.state import (
     Verdict,
 )
 
-SURE = 0.7  # below it the model is asked
-ENOUGH = 0.55  # below it a person is asked
-DOUBTED = 0.5
-BY_MACHINES = frozenset({Intent.OUT_OF_OFFICE, Intent.BOUNCE})
-MAX_TEXT_ASKED = 6_000
+MODEL_THRESHOLD = 0.7  # below this confidence the model is asked
+REVIEW_THRESHOLD = 0.55  # below this confidence a user must review the reply
+MAX_MACHINE_CONFIDENCE = 0.5
+MACHINE_INTENTS = frozenset({Intent.OUT_OF_OFFICE, Intent.BOUNCE})
+MAX_MODEL_CHARACTERS = 6_000
 CURLY_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
 
 class Update(TypedDict, total=False):
-    """What a node may change."""
+    """The state changes of a node."""
 
     kind: Kind
     is_automatic: bool
@@ -46,9 +46,9 @@ class Update(TypedDict, total=False):
 
 
 async def read_headers(state: InputState) -> Update:
-    """See whether a machine wrote the reply, and settle bounces and notices at once."""
+    """Detect the origin of the reply, and classify bounces and notices."""
     request = state["request"]
-    origin = origin_of(request.headers, request.subject, request.text)
+    origin = detect_origin(request.headers, request.subject, request.text)
     verdict = None
     if origin.kind == "bounce":
         by: Literal["headers", "rules"] = "headers" if origin.certain else "rules"
@@ -58,70 +58,73 @@ async def read_headers(state: InputState) -> Update:
     return {"kind": origin.kind, "is_automatic": origin.kind != "person", "verdict": verdict, "fallback_reason": None}
 
 
-async def is_settled(state: State) -> Literal["decide", "strip_quotes"]:
-    """Headers that say it all leave nothing to read."""
+async def choose_after_headers(state: State) -> Literal["decide", "strip_quotes"]:
+    """Decide at once if the headers are sufficient."""
     return "decide" if state["verdict"] else "strip_quotes"
 
 
 async def strip_quotes(state: State) -> Update:
-    """Keep what the sender wrote."""
-    return {"text": printable(written_part(state["request"].text.replace(CURLY_APOSTROPHE, "'")))}
+    """Remove quotes and signature from the text."""
+    return {"text": remove_control_characters(extract_reply(state["request"].text.replace(CURLY_APOSTROPHE, "'")))}
 
 
 async def match_rules(state: State) -> Update:
-    """Read the words: those of a machine for what kind of answer it is, those of a person for what they want."""
+    """Classify the text by rules, separately for automatic and personal replies."""
     subject = state["request"].subject
     received = state["request"].received_at.date()
     if state["is_automatic"]:
-        return {"verdict": rules.judge_automatic(state["text"], subject, state["kind"], received)}
-    verdict, is_automatic = rules.judge_person(state["text"], subject, received)
+        return {"verdict": rules.classify_automatic(state["text"], subject, state["kind"], received)}
+    verdict, is_automatic = rules.classify_personal(state["text"], subject, received)
     return {"verdict": verdict, "is_automatic": is_automatic}
 
 
-async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "decide"]:
-    """Ask the model where the words leave it open, if there is a model and a text."""
+async def choose_after_rules(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "decide"]:
+    """Ask the model if the rules are not confident enough and there is a model and a text."""
     verdict = state["verdict"]
-    is_open = verdict is None or verdict.confidence < SURE
-    return "ask_model" if is_open and state["text"] and runtime.context.models else "decide"
+    is_unclear = verdict is None or verdict.confidence < MODEL_THRESHOLD
+    return "ask_model" if is_unclear and state["text"] and runtime.context.models else "decide"
 
 
 async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
-    """Let the model label the reply; its failure leaves the rules' answer standing."""
+    """Let the model classify the reply; after a failure the verdict of the rules stays."""
     prompt = prompts.load("intent_classification", "label_reply")
-    material: dict[str, object] = {"subject": state["request"].subject, "reply": state["text"][:MAX_TEXT_ASKED]}
+    material: dict[str, object] = {"subject": state["request"].subject, "reply": state["text"][:MAX_MODEL_CHARACTERS]}
     try:
         answer = await runtime.context.ask(prompt, prompts.fence(material), IntentAnswer)
     except ModelUnavailable as unavailable:
         return {"fallback_reason": str(unavailable)}
-    heard, ruled = _heard(answer.parsed), state["verdict"]
-    if ruled and ruled.confidence > heard.confidence:
+    model_verdict, rule_verdict = _to_verdict(answer.parsed), state["verdict"]
+    if rule_verdict and rule_verdict.confidence > model_verdict.confidence:
         return {}
-    return {"verdict": heard, "prompt": prompt}
+    return {"verdict": model_verdict, "prompt": prompt}
 
 
-def _heard(answer: IntentAnswer) -> Verdict:
-    """Take an answer for what it is worth: a confidence that is none counts for nothing, and a reply in which neither
-    headers nor words show a machine is not silenced because a model calls it one."""
+def _to_verdict(answer: IntentAnswer) -> Verdict:
+    """Convert the model's answer to a verdict.
+
+    An invalid confidence counts as 0. A machine intent that neither headers nor rules support gets at most
+    MAX_MACHINE_CONFIDENCE, so that a user reviews the reply.
+    """
     confidence = answer.confidence if 0 <= answer.confidence <= 1 else 0.0
-    if answer.label in BY_MACHINES:
-        confidence = min(confidence, DOUBTED)
+    if answer.label in MACHINE_INTENTS:
+        confidence = min(confidence, MAX_MACHINE_CONFIDENCE)
     return Verdict(label=answer.label, confidence=confidence, decided_by="model")
 
 
 async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
-    """Hand back the label, or abstain so that a person looks; the label is then the best guess."""
+    """Return the intent, or abstain so that a user reviews it; the label is then the best guess."""
     request, reason = state["request"], state.get("fallback_reason")
     verdict = state["verdict"] or Verdict(label=Intent.OTHER, confidence=0.0, decided_by="rules")
-    if reason is None and verdict.confidence < SURE and not runtime.context.models:
+    if reason is None and verdict.confidence < MODEL_THRESHOLD and not runtime.context.models:
         reason = NO_MODEL
-    abstained = verdict.confidence < ENOUGH
+    abstained = verdict.confidence < REVIEW_THRESHOLD
     is_away = verdict.label is Intent.OUT_OF_OFFICE and not abstained
-    spoken = f"{request.subject}\n\n{state.get('text', '')}"
+    text = f"{request.subject}\n\n{state.get('text', '')}"
     return {
         "result": IntentOutput(
             label=verdict.label,
             confidence=verdict.confidence,
-            return_date=return_date(spoken, request.received_at.date()) if is_away else None,
+            return_date=find_return_date(text, request.received_at.date()) if is_away else None,
             is_automatic=state["is_automatic"],
             decided_by="abstain" if abstained else verdict.decided_by,
             abstained=abstained,

@@ -1,14 +1,14 @@
-"""Leaves of a reply what its sender wrote: without quoted messages, signature, mobile footer and disclaimer."""
+"""Extracts the sender's own text of a reply, without quotes, signature, mobile footer and disclaimer."""
 
 import re
 
 import quotequail
 
-from ai.workflows.intent_classification.signatures import unsigned
+from ai.workflows.intent_classification.signatures import strip_signature
 
-MAX_LINES = 400  # what stands below is hardly ever the answer; also bounds the time that a hostile text takes
-MAX_LINE = 600  # characters
-# What quotequail does not know, to be said in a way that it does.
+MAX_LINES = 400  # more lines are hardly ever the reply; this also limits the time for a hostile text
+MAX_LINE_CHARACTERS = 600  # more characters of a line are ignored
+# Quote headers that quotequail does not know; they are replaced with headers that it knows.
 _ATTRIBUTION = re.compile(
     r"^(?P<marks>[ \t>]*)(?:On|Am|Le|Op|El|Em|Il)\b[^\n]{4,200}?(?:\n[^\n]{1,160}){0,2}?"
     r"(?:wrote|schrieb|a écrit|schreef|geskryf|skryf|escribió|escreveu|ha scritto)"
@@ -28,19 +28,19 @@ _HEADERS = re.compile(
 )
 
 
-def written_part(text: str) -> str:
-    """Return what the sender of a reply wrote. Answers between or below quoted lines are kept."""
+def extract_reply(text: str) -> str:
+    """Return the text that the sender of a reply wrote, also between and below quoted lines."""
     body = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").replace("\u202f", " ")
-    body = "\n".join(line[:MAX_LINE] for line in body.split("\n", MAX_LINES)[:MAX_LINES])
+    body = "\n".join(line[:MAX_LINE_CHARACTERS] for line in body.split("\n", MAX_LINES)[:MAX_LINES])
     body = _ATTRIBUTION.sub(r"\g<marks>On a day, somebody wrote:", body)
     body = _DIVIDER.sub("-----Original Message-----", body)
-    if found := _HEADERS.search(body):
-        body = f"{body[: found.start()]}-----Original Message-----\n{body[found.start() :]}"
-    return re.sub(r"\n{3,}", "\n\n", unsigned(_unquoted(body)))
+    if match := _HEADERS.search(body):
+        body = f"{body[: match.start()]}-----Original Message-----\n{body[match.start() :]}"
+    return re.sub(r"\n{3,}", "\n\n", strip_signature(_remove_quotes(body)))
 
 
-def _unquoted(body: str) -> str:
-    """Leave out what quotequail finds to be another's message, and single marked lines that it leaves."""
-    if found := quotequail.unwrap(body):
-        body = "\n".join(filter(None, (found.get("text_top"), found.get("text_bottom"))))
+def _remove_quotes(body: str) -> str:
+    """Remove the messages that quotequail detects, and remaining lines with a quote mark."""
+    if parts := quotequail.unwrap(body):
+        body = "\n".join(filter(None, (parts.get("text_top"), parts.get("text_bottom"))))
     return "\n".join(line for line in body.split("\n") if not line.lstrip().startswith(">"))

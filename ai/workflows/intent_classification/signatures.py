@@ -1,4 +1,4 @@
-"""Leaves out of a message what stands below its words: closing and signature, mobile footer and disclaimer."""
+"""Removes the closing, signature, mobile footer and disclaimer of a message."""
 
 import re
 
@@ -17,13 +17,13 @@ _CLOSING = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 _POSTSCRIPT = re.compile(r"^[ \t]*(?:p\.?[ ]?p?\.?s\b|n\.?b\b)", re.IGNORECASE)
-_FROM_A_PHONE = re.compile(
+_MOBILE_FOOTER = re.compile(
     r"^[ \t]*(?:sent (?:from|with|via)|get outlook for|(?:diese \S+ wurde )?von meine[mr]\b.*gesendet"
     r"|gesendet (?:von|mit|aus|über)|envoyé (?:de|depuis|à partir|avec)|gestuur (?:vanaf|van|uit)"
     r"|(?:verzonden|verstuurd) (?:vanaf|met|via)|enviad[oa] (?:desde|do|de|pelo|a partir))\b[^\n]{0,80}$",
     re.IGNORECASE | re.MULTILINE,
 )
-_DISCLAIMS = re.compile(
+_DISCLAIMER = re.compile(
     r"intended (?:recipient|addressee|only|solely|for the)|if (?:you are|that'?s) not (?:the|you)\b"
     r"|received .{0,40}in error|\bconfidential|\bprivileged\b|\bdisclaimer\b|before printing"
     r"|vertraulich|irrtümlich erhalten|nicht der .{0,20}(?:adressat|empfänger)|auf viren"
@@ -32,23 +32,32 @@ _DISCLAIMS = re.compile(
     r"|\bconfidencial|recib\w+ .{0,40}por error|receb\w+ .{0,40}por engano",
     re.IGNORECASE | re.DOTALL,
 )
-_A_MESSAGE = re.compile(
+_MESSAGE_WORD = re.compile(
     r"\b(?:e-?mails?|messages?|nachrichten?|mitteilung|e-?pos|boodskap|bericht|courriels?|mensaje|mensagem|correo)\b",
     re.IGNORECASE,
 )
 
 
-def unsigned(body: str) -> str:
-    """Return a message without what its sender did not write for it; a postscript is kept."""
-    body = _FROM_A_PHONE.sub("", body)
+def strip_signature(body: str) -> str:
+    """Return a message without signature, footer and disclaimer; a postscript is kept."""
+    body = _MOBILE_FOOTER.sub("", body)
     for end in (_DASHES, _CLOSING):
-        if (found := end.search(body)) and body[: found.start()].strip():
-            below = re.split(r"\n[ \t]*\n", body[found.end() :])
-            body = "\n\n".join([body[: found.start()].rstrip(), *filter(_POSTSCRIPT.match, below)])
-    return _without_small_print(body).strip()
+        if (match := end.search(body)) and body[: match.start()].strip():
+            paragraphs = re.split(r"\n[ \t]*\n", body[match.end() :])
+            body = "\n\n".join([body[: match.start()].rstrip(), *filter(_POSTSCRIPT.match, paragraphs)])
+    return _remove_disclaimers(body).strip()
 
 
-def _without_small_print(body: str) -> str:
-    """Leave out paragraphs after the first that call the message itself confidential or misdirected."""
+def _remove_disclaimers(body: str) -> str:
+    """Remove paragraphs, except the first, that call the message confidential or misdirected."""
     first, *others = re.split(r"\n[ \t]*\n", body)
-    return "\n\n".join([first, *(one for one in others if not (_DISCLAIMS.search(one) and _A_MESSAGE.search(one)))])
+    return "\n\n".join(
+        [
+            first,
+            *(
+                paragraph
+                for paragraph in others
+                if not (_DISCLAIMER.search(paragraph) and _MESSAGE_WORD.search(paragraph))
+            ),
+        ]
+    )

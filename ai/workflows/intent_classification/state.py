@@ -1,4 +1,4 @@
-"""What intent classification is given, what it hands back, and what its nodes pass on."""
+"""The input, output and state of intent classification."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
-from typing_extensions import TypedDict  # pydantic reads schemas of typing's own only from Python 3.12
+from typing_extensions import TypedDict  # pydantic supports typing.TypedDict only from Python 3.12
 
 from ai.prompts import Prompt
 from ai.usage import Generation
@@ -14,7 +14,7 @@ from ai.workflows.intent_classification.headers import Kind
 
 
 class Intent(StrEnum):
-    """What a reply means."""
+    """The intent of a reply."""
 
     INTERESTED = "interested"
     MEETING_REQUEST = "meeting_request"
@@ -34,7 +34,7 @@ class _Frozen(BaseModel):
 
 
 class IntentInput(_Frozen):
-    """A reply as it came in: header pairs (a mapping is taken too), subject, plain text, and when it arrived."""
+    """A received reply: header pairs (or a mapping), subject, plain text, and time of arrival."""
 
     headers: list[tuple[str, str]] = []
     subject: str = ""
@@ -48,7 +48,7 @@ class IntentInput(_Frozen):
 
 
 class IntentOutput(_Frozen):
-    """What the reply means; `abstained` asks a person, `return_date` is known for some out-of-office replies."""
+    """The intent of a reply; if `abstained`, a user must review it; `return_date` is for out-of-office replies."""
 
     label: Intent
     confidence: Annotated[float, Field(ge=0, le=1)]
@@ -60,7 +60,7 @@ class IntentOutput(_Frozen):
 
 
 class Verdict(_Frozen):
-    """What one step of the graph makes of the reply."""
+    """The intent according to one step of the graph."""
 
     label: Intent
     confidence: float
@@ -68,30 +68,30 @@ class Verdict(_Frozen):
 
 
 class IntentAnswer(BaseModel):
-    """The form in which the model answers."""
+    """The format of the model's answer."""
 
     label: Intent
     confidence: Annotated[float, Field(description="From 0 (a guess) to 1 (certain).")]
 
 
 class InputState(TypedDict):
-    """What the graph takes."""
+    """The input of the graph."""
 
     request: IntentInput
 
 
 class OutputState(TypedDict):
-    """What the graph gives."""
+    """The output of the graph."""
 
     result: IntentOutput
 
 
 class State(InputState, OutputState, total=False):
-    """What the nodes pass on."""
+    """The state between the nodes."""
 
-    kind: Kind  # who wrote it, by its headers
+    kind: Kind  # the origin, by the headers
     is_automatic: bool
-    text: str  # what the sender wrote, without quotes and signature
+    text: str  # without quotes and signature
     verdict: Verdict | None
     prompt: Prompt
     fallback_reason: str | None

@@ -1,4 +1,4 @@
-"""Each bound of the workflows, one below, at it and one above; days equal to today; the first and the last."""
+"""Tests each limit of the workflows below, at and above its value."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -10,13 +10,13 @@ from ai.registry import CSV_MAPPING, INTENT_CLASSIFICATION
 from ai.run import RunContext, run
 from ai.templates import TemplateError, render
 from ai.workflows.csv_mapping.columns import columns_of
-from ai.workflows.csv_mapping.samples import convincing
+from ai.workflows.csv_mapping.scoring import convincing_values
 from ai.workflows.csv_mapping.state import CsvMappingInput, Target
 from ai.workflows.email_generation import material
-from ai.workflows.email_generation.checks import problems_of
+from ai.workflows.email_generation.checks import find_problems
 from ai.workflows.email_generation.state import Candidate, EarlierMessage, EmailGenerationInput, LeadFacts
-from ai.workflows.intent_classification.dates import return_date
-from ai.workflows.intent_classification.rules import judge_person
+from ai.workflows.intent_classification.dates import find_return_date
+from ai.workflows.intent_classification.rules import classify_personal
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
 from tests.ai.stub_openai import Reply, StubOpenAI
 
@@ -28,7 +28,7 @@ NEW_YEARS_EVE = date(2026, 12, 31)
 @pytest.mark.parametrize(
     ("text", "received", "day"),
     [
-        # Today, in each form that names a day; the day before it without a year is next year's.
+        # Today, in each format; a date before it without a year is in the next year.
         ("back on 20 November", FRIDAY, FRIDAY),
         ("back on November 20", FRIDAY, FRIDAY),
         ("back on 20.11.", FRIDAY, FRIDAY),
@@ -37,15 +37,15 @@ NEW_YEARS_EVE = date(2026, 12, 31)
         ("back on 19 November", FRIDAY, date(2027, 11, 19)),
         ("back on 21 November", FRIDAY, date(2026, 11, 21)),
         ("back on 2026-11-19", FRIDAY, None),
-        # The farthest day is 366 days ahead.
+        # The last accepted date is 366 days ahead.
         ("back on 2027-11-20", FRIDAY, date(2027, 11, 20)),
         ("back on 2027-11-21", FRIDAY, date(2027, 11, 21)),
         ("back on 2027-11-22", FRIDAY, None),
-        # A weekday is one of the next seven days, never today.
+        # A weekday is one of the next seven days, and never today.
         ("back on Thursday", FRIDAY, date(2026, 11, 26)),
         ("back on Friday", FRIDAY, date(2026, 11, 27)),
         ("back on Saturday", FRIDAY, date(2026, 11, 21)),
-        # Ends of months and years.
+        # The ends of months and years.
         ("back tomorrow", NEW_YEARS_EVE, date(2027, 1, 1)),
         ("back on 31 December", NEW_YEARS_EVE, NEW_YEARS_EVE),
         ("back on 1 January", NEW_YEARS_EVE, date(2027, 1, 1)),
@@ -54,36 +54,38 @@ NEW_YEARS_EVE = date(2026, 12, 31)
         ("back on 28 February", LEAP_DAY, date(2029, 2, 28)),
         ("back tomorrow", LEAP_DAY, date(2028, 3, 1)),
         ("back on 29 February 2027", FRIDAY, None),
-        # A second number above 12 is no month, so the first one is.
+        # If the second number is above 12, the first is the month.
         ("back on 12/12/2026", FRIDAY, date(2026, 12, 12)),
         ("back on 12/13/2026", FRIDAY, date(2026, 12, 13)),
         ("back on 13/12/2026", FRIDAY, date(2026, 12, 13)),
         ("back on 13/13/2026", FRIDAY, None),
     ],
 )
-def test_a_day_of_return_at_each_bound(text: str, received: date, day: date | None) -> None:
-    """The day of receipt counts as a day of return, the day before does not, nor one more than 366 days ahead."""
-    assert return_date(text, received) == day
+def test_the_limits_of_a_return_date(text: str, received: date, day: date | None) -> None:
+    """The day of receipt is a return date; the day before and a day more than 366 days ahead are not."""
+    assert find_return_date(text, received) == day
 
 
 @pytest.mark.parametrize(("between", "day"), [(8, date(2026, 11, 30)), (9, date(2026, 11, 27))])
-def test_a_weekday_names_its_date_within_eight_characters(between: int, day: date) -> None:
-    """A weekday up to eight characters before a date is that date; one farther away is a day of its own."""
-    assert return_date(f"back on Friday{',' * (between - 1)} 30 November", FRIDAY) == day
+def test_a_weekday_belongs_to_a_date_within_eight_characters(between: int, day: date) -> None:
+    """A weekday up to eight characters before a date belongs to it; a weekday farther away is a separate date."""
+    assert find_return_date(f"back on Friday{',' * (between - 1)} 30 November", FRIDAY) == day
 
 
 @pytest.mark.parametrize(("sentence", "is_read"), [(59, True), (60, True), (61, False)])
-def test_sixty_sentences_are_read(sentence: int, is_read: bool) -> None:
-    """A day in the sixtieth sentence is found, one in the sentence after it is not."""
+def test_only_sixty_sentences_are_read(sentence: int, is_read: bool) -> None:
+    """A date in the sixtieth sentence is found; a date in the next one is not."""
     text = "Hm! " * (sentence - 1) + "Back on 1 December"
-    assert return_date(text, FRIDAY) == (date(2026, 12, 1) if is_read else None)
+    assert find_return_date(text, FRIDAY) == (date(2026, 12, 1) if is_read else None)
 
 
 @pytest.mark.parametrize(("end", "is_read"), [(399, True), (400, True), (401, False)])
-def test_four_hundred_characters_of_a_sentence_are_read(end: int, is_read: bool) -> None:
-    """A day that ends with the four hundredth character is found, one that ends after it is not."""
-    said = "back 2026-12-01"
-    assert return_date("x" * (end - len(said) - 1) + f" {said}", FRIDAY) == (date(2026, 12, 1) if is_read else None)
+def test_only_four_hundred_characters_of_a_sentence_are_read(end: int, is_read: bool) -> None:
+    """A date that ends at character 400 is found; a date that ends after it is not."""
+    phrase = "back 2026-12-01"
+    assert find_return_date("x" * (end - len(phrase) - 1) + f" {phrase}", FRIDAY) == (
+        date(2026, 12, 1) if is_read else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,17 +97,17 @@ def test_four_hundred_characters_of_a_sentence_are_read(end: int, is_read: bool)
         ("unsubscribe", "one two three four five", True),
     ],
 )
-def test_a_subject_that_was_answered_counts_beside_four_words(subject: str, body: str, is_unsubscribe: bool) -> None:
-    """An answered subject counts beside a body of up to four words; a subject of the sender's own always counts."""
-    verdict, _ = judge_person(body, subject, FRIDAY)
+def test_the_subject_of_a_reply_counts_with_a_short_body(subject: str, body: str, is_unsubscribe: bool) -> None:
+    """The subject of a reply counts with a body of up to four words; another subject always counts."""
+    verdict, _ = classify_personal(body, subject, FRIDAY)
     assert (verdict is not None and verdict.label is Intent.UNSUBSCRIBE) is is_unsubscribe
 
 
-OPEN, HALF_OPEN = "Hmm. Well, well.", "Where would that be?"
+UNCLEAR, UNCERTAIN = "Hmm. Well, well.", "Where would that be?"
 
 
-async def classified(context: RunContext, text: str) -> IntentOutput:
-    """Classify a reply of a person."""
+async def classify(context: RunContext, text: str) -> IntentOutput:
+    """Classify a personal reply."""
     received = datetime(2026, 11, 20, 9, tzinfo=UTC)
     request = IntentInput(headers={}, subject="Re: A question", text=text, received_at=received)
     return await run(INTENT_CLASSIFICATION, request, context=context)
@@ -113,7 +115,7 @@ async def classified(context: RunContext, text: str) -> IntentOutput:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("label", "confidence", "abstained", "believed"),
+    ("label", "confidence", "abstained", "expected"),
     [
         *(("interested", 0.54, True, 0.54), ("interested", 0.55, False, 0.55), ("interested", 0.56, False, 0.56)),
         *(("interested", 1.0, False, 1.0), ("interested", 1.01, True, 0.0), ("interested", -0.01, True, 0.0)),
@@ -121,32 +123,32 @@ async def classified(context: RunContext, text: str) -> IntentOutput:
         ("bounce", 1.0, True, 0.5),
     ],
 )
-async def test_an_answer_counts_from_fifty_five_hundredths(
-    stub: StubOpenAI, by_model: RunContext, label: str, confidence: float, abstained: bool, believed: float
+async def test_an_answer_needs_a_confidence_of_0_55(
+    stub: StubOpenAI, by_model: RunContext, label: str, confidence: float, abstained: bool, expected: float
 ) -> None:
-    """Below 0.55 a person is asked; a confidence outside 0 to 1 is 0; that a machine wrote counts 0.5 at most."""
-    stub.will(Reply({"label": label, "confidence": confidence}))
-    result = await classified(by_model, OPEN)
-    assert (result.abstained, result.confidence) == (abstained, believed)
+    """Below 0.55 a user reviews the reply; a confidence outside 0 to 1 is 0; a machine intent gets at most 0.5."""
+    stub.set_replies(Reply({"label": label, "confidence": confidence}))
+    result = await classify(by_model, UNCLEAR)
+    assert (result.abstained, result.confidence) == (abstained, expected)
     assert result.decided_by == ("abstain" if abstained else "model")
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("confidence", "decided_by"), [(0.64, "rules"), (0.65, "model"), (0.66, "model")])
-async def test_the_rules_stand_only_where_they_are_surer(
+async def test_the_rules_win_only_with_a_higher_confidence(
     stub: StubOpenAI, by_model: RunContext, confidence: float, decided_by: str
 ) -> None:
-    """Where the rules are sure to 0.65, an answer as sure as they are replaces theirs; one less sure does not."""
-    stub.will(Reply({"label": "interested", "confidence": confidence}))
-    result = await classified(by_model, HALF_OPEN)
+    """An answer replaces the result of the rules with confidence 0.65 if its own confidence is at least the same."""
+    stub.set_replies(Reply({"label": "interested", "confidence": confidence}))
+    result = await classify(by_model, UNCERTAIN)
     assert (result.decided_by, result.confidence) == (decided_by, max(confidence, 0.65))
 
 
 @pytest.mark.anyio
-async def test_a_model_is_shown_six_thousand_characters(stub: StubOpenAI, by_model: RunContext) -> None:
-    """Of a longer reply the model is asked about its first 6,000 characters."""
-    stub.will(Reply({"label": "other", "confidence": 0.9}))
-    await classified(by_model, "\n".join("y" * 99 for _ in range(61)))
+async def test_a_model_gets_six_thousand_characters(stub: StubOpenAI, by_model: RunContext) -> None:
+    """The model gets the first 6,000 characters of a longer reply."""
+    stub.set_replies(Reply({"label": "other", "confidence": 0.9}))
+    await classify(by_model, "\n".join("y" * 99 for _ in range(61)))
     assert stub.requests[0]["input"].count("y") == 5_940 + stub.requests[0]["input"].count("reply")
     assert "y" * 99 in stub.requests[0]["input"]
 
@@ -156,43 +158,43 @@ REQUEST = EmailGenerationInput(
 )
 
 
-def said_of(subject: str, text: str, author: str) -> str:
-    """What the checks say of a text."""
+def check(subject: str, text: str, author: str) -> str:
+    """Return the problems of a text."""
     candidate = Candidate.model_validate({"subject": subject, "text": text, "author": author})
-    return " ".join(problems_of(candidate, REQUEST))
+    return " ".join(find_problems(candidate, REQUEST))
 
 
 @pytest.mark.parametrize(
-    ("author", "part", "most"),
+    ("author", "part", "limit"),
     [("model", "subject", 100), ("template", "subject", 150), ("model", "body", 4_000), ("template", "body", 50_000)],
 )
-def test_a_text_is_as_long_as_it_may_be(author: str, part: str, most: int) -> None:
-    """One character less than the most and the most pass; one more is said with both numbers."""
-    for length in (most - 1, most, most + 1):
+def test_subject_and_body_have_a_maximum_length(author: str, part: str, limit: int) -> None:
+    """A text with the maximum length passes; one more character is a problem that names both numbers."""
+    for length in (limit - 1, limit, limit + 1):
         text = "x" * length
-        said = said_of(text, "Hello", author) if part == "subject" else said_of("Hello", text, author)
-        sentence = f"The {part} has {length} characters; at most {most} are allowed."
-        assert (sentence in said) is (length > most)
+        problems = check(text, "Hello", author) if part == "subject" else check("Hello", text, author)
+        sentence = f"The {part} has {length} characters; at most {limit} are allowed."
+        assert (sentence in problems) is (length > limit)
 
 
 @pytest.mark.parametrize(("words", "author", "is_refused"), [
     (259, "model", False), (260, "model", False), (261, "model", True), (261, "template", False),
 ])  # fmt: skip
-def test_a_model_writes_up_to_260_words(words: int, author: str, is_refused: bool) -> None:
-    """The 261st word is one too many for a model, and none of the checks' business in a template."""
+def test_a_model_may_write_260_words(words: int, author: str, is_refused: bool) -> None:
+    """A model may write 260 words; a template may have more."""
     sentence = f"The body has {words} words; at most 260 are allowed."
-    assert (sentence in said_of("Hello", "we " * words, author)) is is_refused
+    assert (sentence in check("Hello", "we " * words, author)) is is_refused
 
 
 @pytest.mark.parametrize(("words", "is_leaked"), [(5, False), (6, True), (7, True)])
 @pytest.mark.parametrize("prompt", ["write", "rewrite"])
 @pytest.mark.parametrize("first", [True, False])
 def test_six_words_of_the_instructions_are_a_leak(words: int, is_leaked: bool, prompt: str, first: bool) -> None:
-    """Six words in a row, the first or the last of either prompt, are found at the end of a text; five are not."""
+    """The first or last six words of a prompt are found at the end of a text; five words are not."""
     instructions = re.findall(r"[^\W_]+", prompts.load("email_generation", prompt).text)
-    run_of_words = instructions[:words] if first else instructions[-words:]
-    said = said_of("Hello", " ".join(["zebra", *run_of_words]), "model")
-    assert ("repeats the instructions" in said) is is_leaked
+    copied_words = instructions[:words] if first else instructions[-words:]
+    problems = check("Hello", " ".join(["zebra", *copied_words]), "model")
+    assert ("repeats the instructions" in problems) is is_leaked
 
 
 @pytest.mark.parametrize(
@@ -209,10 +211,10 @@ def test_six_words_of_the_instructions_are_a_leak(words: int, is_leaked: bool, p
         ("We say ABCD E.", False),
     ],
 )
-def test_brackets_and_capitals_at_each_length(text: str, is_refused: bool) -> None:
-    """Two to sixty characters in brackets look like a placeholder; seven capitals, or four and two, shout."""
-    said = said_of("Hello", text, "model")
-    assert ("looks like a placeholder" in said or "shouts" in said) is is_refused
+def test_the_limits_of_brackets_and_capitals(text: str, is_refused: bool) -> None:
+    """Two to sixty characters in brackets look like a placeholder; seven capitals, or four and two, are a problem."""
+    problems = check("Hello", text, "model")
+    assert ("looks like a placeholder" in problems or "in capitals" in problems) is is_refused
 
 
 @pytest.mark.parametrize(
@@ -235,8 +237,8 @@ def test_brackets_and_capitals_at_each_length(text: str, is_refused: bool) -> No
         ("{{ role | replace: 'q', 'abcdefghijk' | slice: 0 }}", {"role": "x" * 199_999}, False),
     ],
 )
-def test_a_template_at_each_bound(template: str, values: dict[str, object], is_rendered: bool) -> None:
-    """Characters, loops, bytes of the output and of what a filter makes: the most is rendered, one more is not."""
+def test_the_limits_of_a_template(template: str, values: dict[str, object], is_rendered: bool) -> None:
+    """Characters, iterations, output bytes and the results of filters have limits; a template above one is refused."""
     if is_rendered:
         assert render(template, values)
         return
@@ -245,65 +247,67 @@ def test_a_template_at_each_bound(template: str, values: dict[str, object], is_r
 
 
 @pytest.mark.parametrize("count", [9, 10, 11])
-def test_a_model_is_shown_the_last_ten_messages(count: int) -> None:
-    """Of eleven earlier messages the oldest is left out; subjects and texts are cut at 300 and 3,000 characters."""
+def test_a_model_gets_the_last_ten_messages(count: int) -> None:
+    """The oldest of eleven messages is left out; subjects and texts are cut at 300 and 3,000 characters."""
     messages = [
         EarlierMessage(direction="sent", subject=f"{number}" + "s" * 300, text=f"{number}" + "t" * 3_000)
         for number in range(count)
     ]
-    shown = material.shown(REQUEST.model_copy(update={"earlier_messages": messages}))["earlier_messages"]
-    assert isinstance(shown, list)
+    model_messages = material.build_model_input(REQUEST.model_copy(update={"earlier_messages": messages}))[
+        "earlier_messages"
+    ]
+    assert isinstance(model_messages, list)
     expected = [f"{number}" for number in range(count)][-10:]
-    assert [one["subject"] for one in shown] == [(name + "s" * 300)[:300] for name in expected]
-    assert [one["text"] for one in shown] == [(name + "t" * 3_000)[:3_000] for name in expected]
+    assert [message["subject"] for message in model_messages] == [(name + "s" * 300)[:300] for name in expected]
+    assert [message["text"] for message in model_messages] == [(name + "t" * 3_000)[:3_000] for name in expected]
 
 
 @pytest.mark.parametrize(
     ("columns", "rows"), [(1, 200), (99, 200), (100, 200), (101, 198), (499, 40), (500, 40), (501, 40)]
 )
-def test_a_wide_file_shows_fewer_rows(columns: int, rows: int) -> None:
-    """Up to 100 columns show 200 rows; wider ones as many as make 20,000 cells, and never fewer than 40."""
+def test_a_wide_file_has_fewer_sample_rows(columns: int, rows: int) -> None:
+    """Up to 100 columns have 200 sample rows; wider files have 20,000 cells, and at least 40 rows."""
     (first, *_) = columns_of(["h"] * columns, [["v"] * columns for _ in range(250)])
     assert len(first.cells) == rows
     assert [len(cell.cells[0]) for cell in columns_of(["h"], [["v" * 201]])] == [200]
 
 
 @pytest.mark.parametrize("values", [2, 3, 4])
-def test_three_values_are_shown(values: int) -> None:
-    """The first three different values are shown, a repeated one once."""
+def test_a_column_shows_three_values(values: int) -> None:
+    """A column shows its first three different values."""
     cells = [f"v{number}" for number in range(values)]
     (column,) = columns_of(["h"], [[cell] for cell in [cells[0], *cells]])
-    assert convincing(column, Target.CUSTOM) == tuple(cells[:3])
+    assert convincing_values(column, Target.CUSTOM) == tuple(cells[:3])
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("confidence", "believed"), [(-0.5, 0.0), (0.0, 0.0), (0.89, 0.89), (0.9, 0.9), (0.91, 0.9)])
-async def test_a_model_is_never_surer_than_nine_tenths(
-    stub: StubOpenAI, by_model: RunContext, confidence: float, believed: float
+@pytest.mark.parametrize(("confidence", "expected"), [(-0.5, 0.0), (0.0, 0.0), (0.89, 0.89), (0.9, 0.9), (0.91, 0.9)])
+async def test_the_confidence_of_a_model_is_limited(
+    stub: StubOpenAI, by_model: RunContext, confidence: float, expected: float
 ) -> None:
-    """The model's confidence in a column is taken between 0 and 0.9."""
-    stub.will(Reply({"columns": [{"position": 1, "target": "role", "confidence": confidence}]}))
+    """The model's confidence in a column is limited to 0 to 0.9."""
+    stub.set_replies(Reply({"columns": [{"position": 1, "target": "role", "confidence": confidence}]}))
     file = CsvMappingInput(headers=["Email", "Zzz"], samples=[["a@x-co.de", "Einkauf"]])
     output = await run(CSV_MAPPING, file, context=by_model)
-    assert output.columns[1].confidence == believed
+    assert output.columns[1].confidence == expected
 
 
 @pytest.mark.anyio
-async def test_a_model_is_shown_eight_short_values_of_a_column(stub: StubOpenAI, by_model: RunContext) -> None:
-    """Of nine different values the first eight are shown, of each value and header the first 80 characters."""
-    stub.will(Reply({"columns": []}))
+async def test_a_model_gets_eight_short_values_of_a_column(stub: StubOpenAI, by_model: RunContext) -> None:
+    """The model gets the first eight different values, and the first 80 characters of each value and header."""
+    stub.set_replies(Reply({"columns": []}))
     words = ["q" * 81, "red", "blue", "green", "mauve", "teal", "pink", "ochre", "lilac"]
     rows = [["a@x-co.de", word] for word in [words[1], *words]]
     await run(CSV_MAPPING, CsvMappingInput(headers=["Email", "Z" * 81], samples=rows), context=by_model)
-    shown = stub.requests[0]["input"]
-    assert [word for word in words[1:] if f'"{word}"' in shown] == words[1:8]
-    assert re.findall("qq+", shown) == ["q" * 80]
-    assert re.findall("ZZ+", shown) == ["Z" * 80]
+    model_input = stub.requests[0]["input"]
+    assert [word for word in words[1:] if f'"{word}"' in model_input] == words[1:8]
+    assert re.findall("qq+", model_input) == ["q" * 80]
+    assert re.findall("ZZ+", model_input) == ["Z" * 80]
 
 
-def test_a_year_from_today_is_within_reach_in_every_month() -> None:
-    """From each day of a year, a year ahead is found and 367 days ahead are not."""
+def test_a_return_date_is_at_most_366_days_ahead_in_every_month() -> None:
+    """From days in each month, a date 366 days ahead is found and one 367 days ahead is not."""
     for ahead in range(0, 366, 29):
         received = FRIDAY + timedelta(days=ahead)
-        assert return_date(f"back on {received + timedelta(days=366)}", received) == received + timedelta(days=366)
-        assert return_date(f"back on {received + timedelta(days=367)}", received) is None
+        assert find_return_date(f"back on {received + timedelta(days=366)}", received) == received + timedelta(days=366)
+        assert find_return_date(f"back on {received + timedelta(days=367)}", received) is None

@@ -1,11 +1,11 @@
-"""What the checks refuse in a model's text, sentence by sentence, and what they let pass."""
+"""Tests which texts of a model pass the checks and which do not."""
 
 import pytest
 
 from ai.workflows.email_generation import rendering
-from ai.workflows.email_generation.answers import written
-from ai.workflows.email_generation.checks import problems_of
-from ai.workflows.email_generation.links import links_in, shows, tricks_in
+from ai.workflows.email_generation.answers import to_candidate
+from ai.workflows.email_generation.checks import find_problems
+from ai.workflows.email_generation.links import find_disguised_links, find_links, shows_link
 from ai.workflows.email_generation.state import (
     EarlierMessage,
     EmailGenerationInput,
@@ -40,13 +40,14 @@ def request(*directions: str, **changes: object) -> EmailGenerationInput:
     return EmailGenerationInput.model_validate({**values, **changes})
 
 
-def problems(
-    text: str, *sources: str, of: EmailGenerationInput | None = None, subject: str = "Quieter engines"
+def check_text(
+    text: str, *sources: str, email_request: EmailGenerationInput | None = None, subject: str = "Quieter engines"
 ) -> list[str]:
-    """Return what the checks find in an answer of one sentence."""
-    asked = of or request()
+    """Return the problems of an answer with one sentence."""
+    email_request = email_request or request()
     answer = WrittenEmail(subject=subject, paragraphs=[[Sentence(text=text, sources=list(sources))]])
-    return problems_of(written(answer, ""), asked, rendering.rendered(asked, rendering.variables_of(asked)))
+    rendered = rendering.try_render(email_request, rendering.build_variables(email_request))
+    return find_problems(to_candidate(answer, ""), email_request, rendered)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +71,9 @@ def problems(
         ("Call +27 (21) 555-0199", ["template"]),
     ],
 )
-def test_links_that_the_template_does_not_have(text: str, sources: list[str]) -> None:
-    """Another query, host, address, number or alphabet is another link; words and markup do not hide one."""
-    assert any("not in the template" in problem for problem in problems(text, *sources))
+def test_a_link_that_is_not_in_the_template_is_a_problem(text: str, sources: list[str]) -> None:
+    """A link with another query, host, address, number or alphabet is found, also in words and markup."""
+    assert any("not in the template" in problem for problem in check_text(text, *sources))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +87,9 @@ def test_links_that_the_template_does_not_have(text: str, sources: list[str]) ->
         ("Engines run quieter.Really.", ["template"]),
     ],
 )
-def test_links_that_the_template_has(text: str, sources: list[str]) -> None:
-    """The template's own links and numbers, the sender's address and host, and ordinary points pass."""
-    assert problems(text, *sources) == []
+def test_a_link_of_the_template_passes(text: str, sources: list[str]) -> None:
+    """The links and numbers of the template, the address and host of the sender, and ordinary full stops pass."""
+    assert check_text(text, *sources) == []
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,9 @@ def test_links_that_the_template_has(text: str, sources: list[str]) -> None:
         ("If you are hiring or growing, noise may be the least of your worries.", [], []),
     ],
 )
-def test_what_is_supported_passes(text: str, sources: list[str], directions: list[str]) -> None:
-    """News that a field holds, contact that was, offers, hedges and the template's figures may be written."""
-    assert problems(text, *sources, of=request(*directions)) == []
+def test_a_supported_claim_passes(text: str, sources: list[str], directions: list[str]) -> None:
+    """News from a field, earlier contact, offers, hedged sentences and figures of the template pass."""
+    assert check_text(text, *sources, email_request=request(*directions)) == []
 
 
 @pytest.mark.parametrize(
@@ -134,15 +135,15 @@ def test_what_is_supported_passes(text: str, sources: list[str], directions: lis
         ("Félicitations pour votre levée de fonds.", [], []),
     ],
 )
-def test_what_is_not_supported_is_refused(text: str, sources: list[str], directions: list[str]) -> None:
-    """News without its field, wrong or strange figures, contact that was not, and customers of the model's own."""
-    assert problems(text, *sources, of=request(*directions)) != []
+def test_an_unsupported_claim_is_a_problem(text: str, sources: list[str], directions: list[str]) -> None:
+    """News without a field, wrong figures, contact that did not happen and invented customers are problems."""
+    assert check_text(text, *sources, email_request=request(*directions)) != []
 
 
 @pytest.mark.parametrize("source", ["lead.segment", "custom.city", "earlier_messages", "internet"])
 def test_a_source_must_exist(source: str) -> None:
-    """A blank field, one that the lead does not have, and a source that there never was support nothing."""
-    assert any(source in problem for problem in problems("Our engines are quiet.", source))
+    """A blank field, a field that the lead does not have, and an unknown source are problems."""
+    assert any(source in problem for problem in check_text("Our engines are quiet.", source))
 
 
 @pytest.mark.parametrize(
@@ -159,22 +160,24 @@ def test_a_source_must_exist(source: str) -> None:
         ("Quieter engines", "Dépêchez-vous, cliquez ici."),
     ],
 )
-def test_spam_is_refused(subject: str, text: str) -> None:
-    """Faked answers, shouting, piled marks and advertisers' cries, in four languages."""
-    assert problems(text, "template", subject=subject) != []
+def test_spam_is_a_problem(subject: str, text: str) -> None:
+    """Fake replies, capitals, repeated marks and advertising phrases in four languages are problems."""
+    assert check_text(text, "template", subject=subject) != []
 
 
-def test_what_the_author_wrote_is_no_spam() -> None:
-    """Phrases and capitals of the template are its author's choice; an answer within a thread may say so."""
-    asked = request("sent", body_template="Hi {{ first_name }}, our ENGINES ARE QUIET: guaranteed.")
-    assert problems("Our ENGINES ARE QUIET, guaranteed.", "template", of=asked, subject="Re: engines") == []
+def test_phrases_of_the_template_are_not_spam() -> None:
+    """Phrases and capitals of the template pass, and so does the subject of a reply in a thread."""
+    thread = request("sent", body_template="Hi {{ first_name }}, our ENGINES ARE QUIET: guaranteed.")
+    assert (
+        check_text("Our ENGINES ARE QUIET, guaranteed.", "template", email_request=thread, subject="Re: engines") == []
+    )
 
 
-def test_links_are_seen_as_a_program_sees_them() -> None:
-    """Wide letters and invisible signs do not hide a link; dates, sums and abbreviations are none."""
-    assert links_in("\uff45vil\u200b.com and x.example") == ["evil.com", "x.example"]
-    assert links_in("e.g. z.B. U.S. 3.5 v2.0 Dr.med. a.m. ready.It") == []
-    assert tricks_in("on 2026-11-23, 23.11.2026 or 1 000 000 000 for 3.500.000 Euro") == []
+def test_disguised_links_are_found() -> None:
+    """Full-width letters and invisible characters do not hide a link; dates, amounts and abbreviations are no links."""
+    assert find_links("\uff45vil\u200b.com and x.example") == ["evil.com", "x.example"]
+    assert find_links("e.g. z.B. U.S. 3.5 v2.0 Dr.med. a.m. ready.It") == []
+    assert find_disguised_links("on 2026-11-23, 23.11.2026 or 1 000 000 000 for 3.500.000 Euro") == []
 
 
 @pytest.mark.parametrize(
@@ -190,8 +193,8 @@ def test_links_are_seen_as_a_program_sees_them() -> None:
         "[" * 9_000,
     ],
 )
-def test_junk_holds_no_link(junk: str) -> None:
-    """Unclosed tags and endless hosts are read to their end and lead nowhere."""
-    assert not shows(junk, LINK)
-    assert LINK not in links_in(junk)
-    assert LINK not in tricks_in(junk)
+def test_junk_contains_no_link(junk: str) -> None:
+    """Unclosed tags and very long hosts are read to the end and contain no link."""
+    assert not shows_link(junk, LINK)
+    assert LINK not in find_links(junk)
+    assert LINK not in find_disguised_links(junk)

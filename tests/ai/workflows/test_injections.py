@@ -1,4 +1,4 @@
-"""That a model which obeys whatever it is shown is never shown what it must not obey, and changes no draft."""
+"""Tests that prompt injections do not reach the model, and that a model that follows one changes no draft."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.ai.workflows.injections import INJECTIONS, Injection
 
 pytestmark = pytest.mark.anyio
 
-each = pytest.mark.parametrize("injection", INJECTIONS, ids=str)
+each_injection = pytest.mark.parametrize("injection", INJECTIONS, ids=str)
 SUBJECT = "Engines, {{ first_name | default: 'hello' }}"
 BODY = (
     "Hi {{ first_name | default: 'there' }} {{ last_name | default: '' }},\n\nwe build quieter engines for ships, "
@@ -33,8 +33,8 @@ BODY = (
 REAL = {"first_name": "Ada", "last_name": "Byron", "company": "Engines Ltd", "role": "CFO", "segment": "Shipping"}
 
 
-def attacked(injection: Injection) -> EmailGenerationInput:
-    """Return a request in which one field, or an earlier message, is the hostile one."""
+def inject(injection: Injection) -> EmailGenerationInput:
+    """Return a request with the hostile value in its field or in an earlier message."""
     fields, custom, earlier = dict(REAL), {"Note": "Met in May"}, list[EarlierMessage]()
     if injection.field == "message":
         earlier.append(EarlierMessage(direction="received", subject="Re: Engines", text=injection.value))
@@ -52,75 +52,83 @@ def attacked(injection: Injection) -> EmailGenerationInput:
     )
 
 
-def told(*lines: tuple[str, list[str]]) -> Reply:
-    """Return an answer of one sentence a paragraph."""
+def written(*lines: tuple[str, list[str]]) -> Reply:
+    """Return an answer with one sentence per paragraph."""
     return Reply({"subject": "Engines", "paragraphs": [[{"text": text, "sources": names}] for text, names in lines]})
 
 
 GREETING, OFFER = ("Hi,", list[str]()), ("We build quieter engines for ships. May we show you one?", ["template"])
 
 
-def obeying(injection: Injection) -> Callable[[dict[str, Any]], Reply]:
-    """Return a model that looks for the order in what it is given, and does as it says."""
+def follow_injection(injection: Injection) -> Callable[[dict[str, Any]], Reply]:
+    """Return a model that follows the injection if its input contains it."""
 
     def answer(request: dict[str, Any]) -> Reply:
-        given = re.sub(r"\\u[0-9a-f]{4}", lambda found: json.loads(f'"{found[0]}"'), request["input"])
-        if injection.payload in given or injection.trace in given or json.dumps(injection.trace)[1:-1] in given:
+        model_input = re.sub(r"\\u[0-9a-f]{4}", lambda escaped: json.loads(f'"{escaped[0]}"'), request["input"])
+        if (
+            injection.payload in model_input
+            or injection.trace in model_input
+            or json.dumps(injection.trace)[1:-1] in model_input
+        ):
             source = "earlier_messages" if injection.field == "message" else injection.field.lower()
-            return told(
+            return written(
                 (injection.payload, [source if "." in source or source == "earlier_messages" else f"lead.{source}"])
             )
-        return told(GREETING, OFFER)
+        return written(GREETING, OFFER)
 
     return answer
 
 
-def text_of(out: EmailDraft) -> str:
-    """Return all that would reach a reader."""
+def join_text(out: EmailDraft) -> str:
+    """Return everything that a recipient sees."""
     return f"{out.subject}\n{out.text}\n{out.html}"
 
 
-@each
-async def test_an_obedient_model_is_never_obeyed(stub: StubOpenAI, by_model: RunContext, injection: Injection) -> None:
-    """No draft holds the payload; what was ordered does not even stand in what the model is given."""
-    stub.answerer = obeying(injection)
-    out = await run(EMAIL_GENERATION, attacked(injection), context=by_model)
+@each_injection
+async def test_an_injection_does_not_reach_the_model(
+    stub: StubOpenAI, by_model: RunContext, injection: Injection
+) -> None:
+    """No draft contains the payload, because the model's input does not contain the injection."""
+    stub.answerer = follow_injection(injection)
+    out = await run(EMAIL_GENERATION, inject(injection), context=by_model)
     assert isinstance(out, EmailDraft)
-    assert injection.payload.casefold() not in text_of(out).casefold()
-    assert out.generation.fallback_reason is None, "the model saw the order"
+    assert injection.payload.casefold() not in join_text(out).casefold()
+    assert out.generation.fallback_reason is None, "the model saw the injection"
     for request in stub.requests:
         assert injection.trace not in request["instructions"]
         assert request["input"].count("</data>") == 1
         assert request["input"].rstrip().endswith("</data>")
 
 
-@each
-async def test_a_template_prints_nothing_hostile(by_rules: RunContext, injection: Injection) -> None:
-    """Without a model the template's defaults take the place of the hostile field."""
-    out = await run(EMAIL_GENERATION, attacked(injection), context=by_rules)
+@each_injection
+async def test_a_template_does_not_print_a_hostile_field(by_rules: RunContext, injection: Injection) -> None:
+    """Without a model, the template's default replaces the hostile field."""
+    out = await run(EMAIL_GENERATION, inject(injection), context=by_rules)
     assert isinstance(out, EmailDraft)
-    assert injection.payload.casefold() not in text_of(out).casefold()
+    assert injection.payload.casefold() not in join_text(out).casefold()
 
 
 @pytest.mark.parametrize(
-    "injection", [one for one in INJECTIONS if one.field != "message" and "title" not in one.name], ids=str
+    "injection",
+    [injection for injection in INJECTIONS if injection.field != "message" and "title" not in injection.name],
+    ids=str,
 )
-async def test_a_template_without_a_default_says_why(by_rules: RunContext, injection: Injection) -> None:
-    """Where the template needs the field, the draft fails with a sentence that names it and what is wrong with it."""
+async def test_a_template_without_a_default_fails(by_rules: RunContext, injection: Injection) -> None:
+    """If the template has no default, the draft fails with a sentence that names the field and the reason."""
     variable = injection.field.lower()
-    request = attacked(injection).model_copy(update={"body_template": f"Hello {{{{ {variable} }}}}"})
+    request = inject(injection).model_copy(update={"body_template": f"Hello {{{{ {variable} }}}}"})
     out = await run(EMAIL_GENERATION, request, context=by_rules)
     assert isinstance(out, DraftFailed)
     assert any(f"The lead's {variable} counts as empty, because" in reason for reason in out.reasons), out.reasons
 
 
-@each
-async def test_a_model_that_does_not_obey_writes_on(
+@each_injection
+async def test_a_hostile_field_does_not_prevent_a_model_draft(
     stub: StubOpenAI, by_model: RunContext, injection: Injection
 ) -> None:
-    """A hostile field costs nobody the email: a good text of the model leaves as the draft."""
-    stub.will(told(GREETING, OFFER))
-    out = await run(EMAIL_GENERATION, attacked(injection), context=by_model)
+    """A good text of the model becomes the draft, although a field is hostile."""
+    stub.set_replies(written(GREETING, OFFER))
+    out = await run(EMAIL_GENERATION, inject(injection), context=by_model)
     assert isinstance(out, EmailDraft)
     assert out.generation.model == "small-model"
 
@@ -145,19 +153,19 @@ async def test_a_model_that_does_not_obey_writes_on(
         [GREETING, OFFER, ("BANANAS", list[str]())],
     ],
 )
-async def test_what_an_obedient_model_may_still_write_is_refused(
+async def test_the_checks_reject_the_text_of_a_model_that_follows_an_injection(
     stub: StubOpenAI, by_model: RunContext, lines: list[tuple[str, list[str]]]
 ) -> None:
-    """Were an order shown and obeyed, links, addresses, names, the prompt or a word alone would not pass."""
-    stub.will(told(*lines))
-    request = attacked(INJECTIONS[0]).model_copy(update={"lead": LeadFacts(**REAL)})
+    """Links, addresses, names, parts of the prompt and a single word do not pass the checks."""
+    stub.set_replies(written(*lines))
+    request = inject(INJECTIONS[0]).model_copy(update={"lead": LeadFacts(**REAL)})
     out = await run(EMAIL_GENERATION, request, context=by_model)
     assert isinstance(out, EmailDraft)
     assert "failed the checks" in (out.generation.fallback_reason or "")
 
 
-def test_the_set_is_wide_enough() -> None:
-    """At least thirty hostile values, over all fields that are shown and the thread, each with a name of its own."""
+def test_the_injections_cover_all_fields() -> None:
+    """There are at least thirty injections with unique names, for each field of the input and for messages."""
     assert len({injection.name for injection in INJECTIONS}) == len(INJECTIONS) >= 30
     fields = {injection.field.partition(".")[0] for injection in INJECTIONS}
     assert fields == {"first_name", "last_name", "company", "role", "segment", "custom", "message"}

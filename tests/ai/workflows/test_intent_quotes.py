@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.workflows.intent_classification.quotes import MAX_LINE, MAX_LINES, written_part
+from ai.workflows.intent_classification.quotes import MAX_LINE_CHARACTERS, MAX_LINES, extract_reply
 
 ATTRIBUTIONS = [
     "On Fri, 20 Nov 2026 at 08:00, Kim Roe <kim@x.example> wrote:",
@@ -59,23 +59,23 @@ FOOTERS = [
 
 
 @pytest.mark.parametrize("attribution", ATTRIBUTIONS)
-def test_what_another_wrote_is_left_out(attribution: str) -> None:
-    """Attributions and dividers of mail programs in seven languages begin what is not the sender's own."""
-    assert written_part(f"Yes, go on.\n\n{attribution}\n\n> old\n> older") == "Yes, go on."
-    assert written_part(f"Yes, go on.\r\n\r\n{attribution}\r\nold").splitlines() == ["Yes, go on."]
+def test_quoted_messages_are_removed(attribution: str) -> None:
+    """Attributions and dividers of email clients in seven languages begin a quoted message."""
+    assert extract_reply(f"Yes, go on.\n\n{attribution}\n\n> old\n> older") == "Yes, go on."
+    assert extract_reply(f"Yes, go on.\r\n\r\n{attribution}\r\nold").splitlines() == ["Yes, go on."]
 
 
 @pytest.mark.parametrize(("sender", "day", "to"), OUTLOOK)
 def test_outlooks_header_block_begins_a_quote(sender: str, day: str, to: str) -> None:
-    """Outlook marks a quote by nothing but the headers of the quoted message."""
+    """Outlook begins a quote only with the headers of the quoted message."""
     block = f"{sender}: Kim Roe <kim@x.example>\n{day}: 20 November 2026 08:00\n{to}: Ada"
-    assert written_part(f"Yes, go on.\n\n{block}\n\nold") == "Yes, go on."
+    assert extract_reply(f"Yes, go on.\n\n{block}\n\nold") == "Yes, go on."
 
 
 @pytest.mark.parametrize("footer", FOOTERS)
-def test_what_programs_and_lawyers_add_is_left_out(footer: str) -> None:
-    """Signatures, the footers of phones and disclaimers are not what the sender says."""
-    assert written_part(f"Yes, go on.\n\n{footer}") == "Yes, go on."
+def test_signatures_and_disclaimers_are_removed(footer: str) -> None:
+    """Signatures, footers of phones and disclaimers are not part of the reply."""
+    assert extract_reply(f"Yes, go on.\n\n{footer}") == "Yes, go on."
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_what_programs_and_lawyers_add_is_left_out(footer: str) -> None:
         ("", ""),
     ],
 )
-def test_what_the_sender_wrote_is_kept(text: str, expected: str) -> None:
-    """Answers between and below quoted lines, lists, postscripts and words that only look like marks stay."""
-    assert written_part(text) == expected
+def test_the_text_of_the_sender_is_kept(text: str, expected: str) -> None:
+    """Answers between and below quoted lines, lists, postscripts and text that resembles a divider are kept."""
+    assert extract_reply(text) == expected
 
 
-def test_only_the_first_part_is_looked_at() -> None:
-    """What a message holds beyond the bounds changes nothing, so a hostile one takes no longer than a long one."""
-    line = "x" * MAX_LINE
-    assert written_part(line + "y" * 100_000) == line
+def test_only_the_first_part_is_read() -> None:
+    """Text beyond the limits is ignored, so a hostile message takes no longer than a long one."""
+    line = "x" * MAX_LINE_CHARACTERS
+    assert extract_reply(line + "y" * 100_000) == line
     lines = "\n".join(["x"] * MAX_LINES)
-    assert written_part(lines + "\ny" * 100_000) == lines
+    assert extract_reply(lines + "\ny" * 100_000) == lines
 
 
 PIECES = [
@@ -133,6 +133,6 @@ PIECES += [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join) | st.text(max_size=300))
-def test_nothing_is_added(text: str) -> None:
-    """Any junk is read without an error, and no word comes out that the sender did not write."""
-    assert set(written_part(text).split()) <= set(text.replace("\xa0", " ").split())
+def test_no_words_are_added(text: str) -> None:
+    """Any text is parsed without an error, and the reply has only words of the text."""
+    assert set(extract_reply(text).split()) <= set(text.replace("\xa0", " ").split())

@@ -3,9 +3,9 @@ from importlib.resources import files
 
 import pytest
 
-from ai.workflows.intent_classification.phrases import STRENGTHS, found, has, languages_of
+from ai.workflows.intent_classification.phrases import STRENGTHS, count_phrases, detect_languages, has_phrase
 from ai.workflows.intent_classification.state import Intent
-from ai.workflows.intent_classification.wording import MAX_READ, compiled, words_of
+from ai.workflows.intent_classification.wording import MAX_CHARACTERS, compile_phrases, normalize
 
 WORDS = {"me": "(me|us)"}
 CUES = {"keep", "automatic", "away", "human", "left", "receipt"}
@@ -36,14 +36,14 @@ CUES = {"keep", "automatic", "away", "human", "left", "receipt"}
         ("ask <name>", "ask me", False),
     ],
 )
-def test_a_phrase_is_found_as_people_write_it(phrase: str, text: str, *, is_found: bool) -> None:
-    """Case, accents, apostrophes, hyphens and line ends do not matter; the edges of words and clauses do."""
-    assert (compiled([phrase], WORDS).search(words_of(text)) is not None) is is_found
+def test_a_phrase_is_found_in_common_spellings(phrase: str, text: str, *, is_found: bool) -> None:
+    """Case, accents, apostrophes, hyphens and line breaks do not matter; word and clause boundaries do."""
+    assert (compile_phrases([phrase], WORDS).search(normalize(text)) is not None) is is_found
 
 
 @pytest.mark.parametrize("language", ["af", "de", "en", "es", "fr", "nl", "pt"])
-def test_a_language_is_written_rightly(language: str) -> None:
-    """Every file has the classes it uses, knows each label but the bounce, and nothing that no rule asks for."""
+def test_the_file_of_a_language_is_complete(language: str) -> None:
+    """The file defines the word classes that it uses, has each label except bounce, and only labels and cues."""
     file = files("ai.workflows.intent_classification") / "words" / f"{language}.toml"
     wording = tomllib.loads(file.read_text(encoding="utf-8"))
     words, common = wording.pop("words"), wording.pop("common")
@@ -53,25 +53,27 @@ def test_a_language_is_written_rightly(language: str) -> None:
     for cue, strengths in wording.items():
         assert strengths.keys() <= {*STRENGTHS, "spelt"}, cue
         for phrases in strengths.values():
-            assert "<" not in compiled(phrases, words).pattern.replace("(?<", "").replace("(?P<", ""), cue
+            assert "<" not in compile_phrases(phrases, words).pattern.replace("(?<", "").replace("(?P<", ""), cue
 
 
-def test_false_friends_are_not_read() -> None:
-    """In a text that is plainly English, what is a refusal in Spanish says nothing."""
-    text = words_of("The no and the yes of it: you are right, and that is what we have for you.")
-    assert languages_of(text) == ("en",)
-    assert not has("not_interested", text)
+def test_phrases_of_other_languages_are_ignored() -> None:
+    """In an English text, a Spanish refusal has no meaning."""
+    text = normalize("The no and the yes of it: you are right, and that is what we have for you.")
+    assert detect_languages(text) == ("en",)
+    assert not has_phrase("not_interested", text)
 
 
-def test_what_is_mixed_is_read_in_both() -> None:
-    """A text in two languages is read in both, and one too short to tell in all."""
+def test_a_mixed_text_has_several_languages() -> None:
+    """A text in two languages has both, and a very short text has several."""
     assert {"af", "en"} <= set(
-        languages_of(words_of("Hi, ja dis iets vir ons en ek sal kyk. Please send the invite, thank you for that."))
+        detect_languages(
+            normalize("Hi, ja dis iets vir ons en ek sal kyk. Please send the invite, thank you for that.")
+        )
     )
-    assert len(languages_of(words_of("Nee dankie"))) > 1
+    assert len(detect_languages(normalize("Nee dankie"))) > 1
 
 
 def test_only_the_first_part_is_read() -> None:
-    """Beyond the bound nothing is looked at, also where letters unfold into many."""
-    assert len(words_of("\ufdfa" * 50_000)) <= MAX_READ
-    assert found("unsubscribe", words_of("x " * MAX_READ + "unsubscribe")) == {}
+    """Text beyond the limit is ignored, also when a letter is normalized to several."""
+    assert len(normalize("\ufdfa" * 50_000)) <= MAX_CHARACTERS
+    assert count_phrases("unsubscribe", normalize("x " * MAX_CHARACTERS + "unsubscribe")) == {}

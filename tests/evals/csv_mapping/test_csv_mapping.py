@@ -3,7 +3,7 @@
 import pytest
 
 from ai.workflows.csv_mapping.state import Target
-from tests.evals.baseline import below, outdated, read_baseline
+from tests.evals.baseline import find_changes, find_regressions, read_baseline
 from tests.evals.csv_mapping.layouts import HALVES, Layout, layouts
 from tests.evals.csv_mapping.score import BASELINE, Judged, by_layout, judge, share_right
 
@@ -22,14 +22,14 @@ def judged() -> list[Judged]:
 
 def test_no_layout_falls_below_its_baseline(judged: list[Judged]) -> None:
     """A change of the rules costs no layout a column that was right; the message names layout and columns."""
-    worse = below(by_layout(judged), read_baseline(BASELINE))
+    worse = find_regressions(by_layout(judged), read_baseline(BASELINE))
     wrong = [str(one) for one in judged if not one.is_right and f"{one.layout.half}/{one.layout.name}" in worse]
     assert wrong == [], "\n".join(["Below the baseline:", *wrong])
 
 
 def test_the_baseline_is_that_of_the_rules(judged: list[Judged]) -> None:
     """A better score, or another set of layouts, is written down, so that it is held from then on."""
-    newer = outdated(by_layout(judged), read_baseline(BASELINE))
+    newer = find_changes(by_layout(judged), read_baseline(BASELINE))
     assert newer == {}, f"Outdated: {newer}; {REWRITE}"
 
 

@@ -1,1 +1,1 @@
-"""How many faulty texts of a model the checks of `email_generation` catch, and how many sound ones they refuse."""
+"""Measures how many faulty texts the checks of `email_generation` reject, and how many good texts they pass."""

@@ -1,4 +1,4 @@
-"""Scores the checks by the labelled texts: what is faulty is to be refused, what is sound is not."""
+"""Scores the checks with labelled texts: faulty texts must be rejected, and good ones must pass."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,42 +10,46 @@ BASELINE = FOLDER / "baseline.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A case and the problems that the checks found in it."""
+class CaseResult:
+    """A case and the problems that the checks found."""
 
     case: Case
     problems: list[str]
 
     @property
     def is_right(self) -> bool:
-        """Tell whether a sound text passes, or a faulty one does not."""
+        """Whether a good text passes, or a faulty one does not."""
         return bool(self.problems) != (self.case.label == GOOD)
 
     def __str__(self) -> str:
         return f"{self.case}: {' '.join(self.problems) or 'passes'}"
 
 
-def judge(cases: Sequence[Case]) -> list[Judged]:
-    """Run the checks over each case as the graph does."""
-    return [Judged(case, _problems(case)) for case in cases]
+def check_cases(cases: Sequence[Case]) -> list[CaseResult]:
+    """Check each case as the graph does."""
+    return [CaseResult(case, _find_problems(case)) for case in cases]
 
 
-def _problems(case: Case) -> list[str]:
-    request = material.believed(case.request).request
-    rendered = rendering.rendered(request, rendering.variables_of(request))
-    return checks.problems_of(answers.written(case.answer, request.unsubscribe_url), request, rendered)
+def _find_problems(case: Case) -> list[str]:
+    request = material.remove_implausible_fields(case.request).request
+    rendered = rendering.try_render(request, rendering.build_variables(request))
+    return checks.find_problems(answers.to_candidate(case.answer, request.unsubscribe_url), request, rendered)
 
 
-def scores(judged: Sequence[Judged], group: Callable[[Judged], str]) -> dict[str, list[int]]:
-    """Return by group how many cases are right, and how many there are."""
-    counted: dict[str, list[int]] = {}
-    for one in judged:
-        score = counted.setdefault(group(one), [0, 0])
-        score[0] += one.is_right
+def count_right(results: Sequence[CaseResult], group: Callable[[CaseResult], str]) -> dict[str, list[int]]:
+    """Return by group the number of right cases and of all cases."""
+    scores: dict[str, list[int]] = {}
+    for result in results:
+        score = scores.setdefault(group(result), [0, 0])
+        score[0] += result.is_right
         score[1] += 1
-    return counted
+    return scores
 
 
-def by_file(judged: Sequence[Judged]) -> dict[str, list[int]]:
-    """Return the scores to be held: by file, apart for sound texts and faulty ones."""
-    return scores(judged, lambda one: f"{one.case.half}/{one.case.file} {'sound' if one.case.is_good else 'faulty'}")
+def score_files(results: Sequence[CaseResult]) -> dict[str, list[int]]:
+    """Return the scores of the baseline, by file and separately for good and faulty texts."""
+    return count_right(results, _name_score)
+
+
+def _name_score(result: CaseResult) -> str:
+    return f"{result.case.half}/{result.case.file} {'sound' if result.case.is_good else 'faulty'}"

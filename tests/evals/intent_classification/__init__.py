@@ -1,1 +1,1 @@
-"""How many labelled replies the workflow `intent_classification` reads as a careful salesperson would."""
+"""Measures how many labelled replies the workflow `intent_classification` labels correctly."""

@@ -1,4 +1,4 @@
-"""The labelled replies: one TOML file per half and language, one table `[[reply]]` each."""
+"""Reads the labelled replies: one TOML file per half and language, with a table `[[reply]]` for each reply."""
 
 import tomllib
 from datetime import UTC, date, datetime
@@ -10,11 +10,11 @@ from ai.workflows.intent_classification.state import Intent, IntentInput
 
 FOLDER = Path(__file__).parent
 HALVES = ("tuned", "held_out")
-A_FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
 class LabelledReply(BaseModel):
-    """One reply; more than one label where careful people would differ. `name` begins with the language."""
+    """A reply; it has two labels when both are acceptable. `name` begins with the language."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,29 +23,29 @@ class LabelledReply(BaseModel):
     labels: frozenset[Intent] = Field(min_length=1, max_length=2)
     subject: str
     headers: dict[str, str] = {}
-    received: AwareDatetime = A_FRIDAY
+    received: AwareDatetime = FRIDAY
     return_date: date | None = None
     text: str
 
     @property
     def language(self) -> str:
-        """The language it is written in, as its code."""
+        """The code of the reply's language."""
         return self.name.partition("-")[0]
 
     @property
     def material(self) -> IntentInput:
-        """The reply as the workflow takes it."""
+        """The reply as the workflow's input."""
         return IntentInput(
             headers=list(self.headers.items()), subject=self.subject, text=self.text, received_at=self.received
         )
 
 
 def read_replies(path: Path) -> list[LabelledReply]:
-    """Return the replies of a file; raises ValidationError for one that is not in the agreed form."""
+    """Return the replies of a file; raises ValidationError for an invalid one."""
     tables = tomllib.loads(path.read_text(encoding="utf-8"))["reply"]
     return [LabelledReply.model_validate({"half": path.parent.name, **table}) for table in tables]
 
 
-def replies() -> list[LabelledReply]:
+def load_replies() -> list[LabelledReply]:
     """Return all labelled replies, by half and language."""
-    return [one for half in HALVES for path in sorted((FOLDER / half).glob("*.toml")) for one in read_replies(path)]
+    return [reply for half in HALVES for path in sorted((FOLDER / half).glob("*.toml")) for reply in read_replies(path)]

@@ -1,7 +1,7 @@
-"""Scores the reading of labelled replies: by label and language, and for what must not happen."""
+"""Scores the classification of labelled replies by label and language, and counts lost replies."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai.models import ModelAccess
@@ -11,91 +11,92 @@ from ai.workflows.intent_classification.state import Intent, IntentOutput
 from tests.evals.intent_classification.replies import FOLDER, LabelledReply
 
 BASELINE = FOLDER / "baseline.json"
-BY_MACHINES = frozenset({Intent.OUT_OF_OFFICE, Intent.BOUNCE, Intent.OTHER})
-ALSO_BY_MACHINES = frozenset({Intent.WRONG_PERSON, Intent.REFERRAL})  # "has left us, ask …" is often automatic
-AT_A_TIME = 8
+AUTOMATIC_LABELS = frozenset({Intent.OUT_OF_OFFICE, Intent.BOUNCE, Intent.OTHER})
+SOMETIMES_AUTOMATIC_LABELS = frozenset({Intent.WRONG_PERSON, Intent.REFERRAL})  # such as "Anna has left, ask Ben"
+CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One reply: what it may be taken for and what it was taken for."""
+class ReplyResult:
+    """A labelled reply and the output of the workflow."""
 
     reply: LabelledReply
     output: IntentOutput
 
     @property
     def is_right(self) -> bool:
-        """Tell whether it got a label of its own; an abstention counts by the label it would have had."""
+        """Whether the output has a label of the reply; the label of an abstention counts too."""
         return self.output.label in self.reply.labels
 
     @property
-    def is_by_a_person(self) -> bool:
-        """Tell whether nothing but a person writes such a reply, whom nobody may leave without an answer."""
-        return not self.reply.labels & BY_MACHINES
+    def is_personal(self) -> bool:
+        """Whether only a person writes such a reply, so that a user must see it."""
+        return not self.reply.labels & AUTOMATIC_LABELS
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether a person's reply counts as a machine's, or as an unsubscribe that it is not."""
-        silenced = {Intent.OUT_OF_OFFICE, Intent.BOUNCE, Intent.UNSUBSCRIBE} - self.reply.labels
-        taken_for_a_machine = self.output.is_automatic and not self.reply.labels & ALSO_BY_MACHINES
-        return self.is_by_a_person and (self.output.label in silenced or taken_for_a_machine)
+        """Whether a personal reply is wrongly classified as automatic or as an unsubscribe."""
+        hiding_labels = {Intent.OUT_OF_OFFICE, Intent.BOUNCE, Intent.UNSUBSCRIBE} - self.reply.labels
+        is_marked_automatic = self.output.is_automatic and not self.reply.labels & SOMETIMES_AUTOMATIC_LABELS
+        return self.is_personal and (self.output.label in hiding_labels or is_marked_automatic)
 
     @property
-    def has_right_day(self) -> bool:
-        """Tell whether the day of return, or that there is none, is as labelled."""
+    def has_right_date(self) -> bool:
+        """Whether the return date, or None, is as labelled."""
         return self.output.return_date == self.reply.return_date
 
     def __str__(self) -> str:
-        wanted = " or ".join(sorted(self.reply.labels))
-        told = f"{self.output.label} ({self.output.confidence:.0%}, {self.output.decided_by})"
-        days = "" if self.has_right_day else f"; back {self.output.return_date} instead of {self.reply.return_date}"
-        return f"{self.reply.half}, {self.reply.name}: {told} for {wanted}{days}{'; LOST' if self.is_lost else ''}"
+        expected = " or ".join(sorted(self.reply.labels))
+        actual = f"{self.output.label} ({self.output.confidence:.0%}, {self.output.decided_by})"
+        dates = "" if self.has_right_date else f"; back {self.output.return_date} instead of {self.reply.return_date}"
+        lost = "; LOST" if self.is_lost else ""
+        return f"{self.reply.half}, {self.reply.name}: {actual} instead of {expected}{dates}{lost}"
 
 
-def judge(labelled: Sequence[LabelledReply], models: ModelAccess | None = None) -> list[Judged]:
-    """Read replies, by rules alone unless a model is given."""
-    return asyncio.run(_judge(labelled, models))
+def classify_replies(replies: Sequence[LabelledReply], models: ModelAccess | None = None) -> list[ReplyResult]:
+    """Classify replies by rules, and with the model if there is one."""
+    return asyncio.run(_classify_replies(replies, models))
 
 
-async def _judge(labelled: Sequence[LabelledReply], models: ModelAccess | None) -> list[Judged]:
-    context, places = RunContext(workspace_id="eval", models=models), asyncio.Semaphore(AT_A_TIME)
+async def _classify_replies(replies: Sequence[LabelledReply], models: ModelAccess | None) -> list[ReplyResult]:
+    context, semaphore = RunContext(workspace_id="eval", models=models), asyncio.Semaphore(CONCURRENCY)
 
-    async def one(reply: LabelledReply) -> Judged:
-        async with places:
-            return Judged(reply, await run(INTENT_CLASSIFICATION, reply.material, context=context))
+    async def classify(reply: LabelledReply) -> ReplyResult:
+        async with semaphore:
+            return ReplyResult(reply, await run(INTENT_CLASSIFICATION, reply.material, context=context))
 
     try:
-        return list(await asyncio.gather(*(one(reply) for reply in labelled)))
+        return list(await asyncio.gather(*(classify(reply) for reply in replies)))
     finally:
         if models:
             await models.close()
 
 
-def share(judged: Sequence[Judged], is_right: Callable[[Judged], bool] = lambda one: one.is_right) -> float:
-    """Return which share (0 to 1) of the replies is right."""
-    return sum(map(is_right, judged)) / len(judged)
+def compute_share(results: Sequence[ReplyResult]) -> float:
+    """Return the share (0 to 1) of right results."""
+    return sum(result.is_right for result in results) / len(results)
 
 
-def recall_of(intent: Intent, judged: Sequence[Judged]) -> float:
-    """Return which share (0 to 1) of the replies that are nothing but `intent` was found to be it."""
-    return share([one for one in judged if one.reply.labels == {intent}])
+def compute_recall(intent: Intent, results: Sequence[ReplyResult]) -> float:
+    """Return the share (0 to 1) of right results of the replies whose only label is `intent`."""
+    return compute_share([result for result in results if result.reply.labels == {intent}])
 
 
-def scores(judged: Sequence[Judged]) -> dict[str, list[int]]:
-    """Return how many are right, of how many: by half and language, half and label, days of return, replies kept."""
-    counted: dict[str, list[int]] = {}
+def count_right(results: Sequence[ReplyResult]) -> dict[str, list[int]]:
+    """Return the numbers of right and of all results by half and language, label, return date and lost replies."""
+    scores: dict[str, list[int]] = {}
 
     def count(name: str, *, is_right: bool) -> None:
-        score = counted.setdefault(name, [0, 0])
+        score = scores.setdefault(name, [0, 0])
         score[0] += is_right
         score[1] += 1
 
-    for one in judged:
-        half, reply = one.reply.half, one.reply
-        count(f"{half}/language {reply.language}", is_right=one.is_right)
-        count(f"{half}/label {' or '.join(sorted(reply.labels))}", is_right=one.is_right)
+    for result in results:
+        half, reply = result.reply.half, result.reply
+        count(f"{half}/language {reply.language}", is_right=result.is_right)
+        count(f"{half}/label {' or '.join(sorted(reply.labels))}", is_right=result.is_right)
         if Intent.OUT_OF_OFFICE in reply.labels:
-            count(f"{half}/days of return", is_right=one.has_right_day)
-        if one.is_by_a_person:
-            count(f"{half}/replies of people kept", is_right=not one.is_lost)
-    return counted
+            count(f"{half}/days of return", is_right=result.has_right_date)
+        if result.is_personal:
+            count(f"{half}/replies of people kept", is_right=not result.is_lost)
+    return scores
