@@ -1,1 +1,1 @@
-"""The tables: their shape, their tenancy, and the server they live on."""
+"""Database models, migrations, row-level security, and the embedded Postgres server."""

@@ -1,4 +1,4 @@
-"""What all tables share: ids, times, names of constraints, and status columns checked against the domain's enums."""
+"""Base class, mixins and constraint names that all tables share."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,7 @@ ANALYTICS_SCHEMA = "analytics"
 
 
 class Xid8(UserDefinedType[int]):
-    """Postgres' 64-bit transaction id, which never wraps."""
+    """The 64-bit transaction id of Postgres, which never wraps around."""
 
     cache_ok = True
 
@@ -27,7 +27,7 @@ class Xid8(UserDefinedType[int]):
 
 
 class Base(DeclarativeBase):
-    """Every table of ours; those of the app live in schema `app` unless they say otherwise."""
+    """Base class of all tables; the schema is `app` unless the table sets another."""
 
     metadata = MetaData(
         schema=APP_SCHEMA,
@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         },
     )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute as it is
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this class attribute
         datetime: DateTime(timezone=True),
         str: Text(),
         UUID: PG_UUID(as_uuid=True),
@@ -49,31 +49,31 @@ class Base(DeclarativeBase):
     }
 
 
-class Identified:
-    """A UUIDv7 id, made by the database so that set-based inserts need no round trip."""
+class IdMixin:
+    """Adds a UUIDv7 id that the database generates, so that set-based inserts need no round trip."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("app.uuidv7()"), sort_order=-100)
 
 
-class Created:
-    """When the row was written, by the database's clock."""
+class CreatedAtMixin:
+    """Adds the insert time, by the database clock."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"), sort_order=100)
 
 
-class Timestamped(Created):
-    """When the row was written and last changed, by the database's clock; a trigger keeps `updated_at`."""
+class TimestampMixin(CreatedAtMixin):
+    """Adds the insert time and the last update time, by the database clock; a trigger sets `updated_at`."""
 
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"), sort_order=101)
 
 
-class SoftDeleted:
-    """Rows that people delete and may want back."""
+class SoftDeleteMixin:
+    """Adds the time of a deletion that users can undo."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=102)
 
 
-def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    """Return the check that keeps a text column within an enum; its name is the column's."""
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
+def enum_check(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """Return a check constraint that limits a text column to the values of an enum; it is named after the column."""
+    allowed_values = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed_values})", name=column)

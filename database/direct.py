@@ -1,4 +1,4 @@
-"""One statement straight to the driver, inside a session's transaction: for what every request pays, or asks most."""
+"""Runs statements on the driver connection of a session's transaction, for the statements that run most often."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,49 +10,50 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import SessionTransaction
 
-from database.statements import note
+from database.statements import record_statement
 
-Named = dict[str, Any]
-"""A row by the names of its columns."""
+Record = dict[str, Any]
+"""A row as a mapping from column names to values."""
 
 
-async def fetch(session: AsyncSession, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Named]:
-    """Return the rows of a statement with `%s` or `%(name)s` for parameters; raises the errors SQLAlchemy would raise.
+async def fetch(session: AsyncSession, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Record]:
+    """Return the rows of a statement whose parameters are `%s` or `%(name)s`; raises the errors SQLAlchemy would raise.
 
-    It takes half the time of a statement that SQLAlchemy builds, caches and reads the rows of.
+    This takes half the time of the same statement through SQLAlchemy.
     """
-    held = await _held(session)
-    note(statement, held.memory)
+    current = await _get_driver_connection(session)
+    record_statement(statement, current.info)
     try:
-        cursor = held.driver.cursor(row_factory=dict_row)
+        cursor = current.driver.cursor(row_factory=dict_row)
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()
     except psycopg.Error as error:
-        if held.driver.closed or held.driver.broken:
-            await held.connection.invalidate(error)
-        dialect = held.connection.dialect
+        if current.driver.closed or current.driver.broken:
+            await current.connection.invalidate(error)
+        dialect = current.connection.dialect
         raise DBAPIError.instance(statement, None, error, psycopg.Error, dialect=dialect) from error
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """The connection that a session holds for the time of a transaction."""
+class _DriverConnection:
+    """The connection that a session uses during a transaction."""
 
     transaction: SessionTransaction | None
     connection: AsyncConnection
     driver: psycopg.AsyncConnection[Any]
-    memory: dict[str, Any]
-    """What the pool remembers of the connection."""
+    info: dict[str, Any]
+    """The pool's info dictionary of the connection."""
 
 
-async def _held(session: AsyncSession) -> _Held:
-    """Return the connection of the session's transaction, asked for once in a transaction."""
-    held: _Held | None = session.info.get(_Held)
-    if held is not None and held.transaction is session.sync_session.get_transaction():
-        return held
+async def _get_driver_connection(session: AsyncSession) -> _DriverConnection:
+    """Return the connection of the session's transaction, cached for the transaction."""
+    cached: _DriverConnection | None = session.info.get(_DriverConnection)
+    if cached is not None and cached.transaction is session.sync_session.get_transaction():
+        return cached
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, psycopg.AsyncConnection)
-    session.info[_Held] = held = _Held(session.sync_session.get_transaction(), connection, driver, raw.info)
-    return held
+    current = _DriverConnection(session.sync_session.get_transaction(), connection, driver, raw.info)
+    session.info[_DriverConnection] = current
+    return current

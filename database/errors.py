@@ -1,21 +1,21 @@
-"""The errors of the database room: each names what is wrong and what to do."""
+"""Errors of the database package; each message says what is wrong and what to do."""
 
 
 class DatabaseError(Exception):
-    """Something about the database stops the work."""
+    """Base class of all database errors."""
 
 
 class InvalidDatabaseUrl(DatabaseError):
-    """DATABASE_URL cannot be used as it is."""
+    """DATABASE_URL is not usable."""
 
 
 class DatabaseUnreachable(DatabaseError):
-    """No connection to the database could be made."""
+    """The database cannot be reached."""
 
 
 class SchemaOutOfDate(DatabaseError):
-    """The schema in the database is not the one this code was written for."""
+    """The database schema does not match this code."""
 
 
 class MissingPrivilege(DatabaseError):
-    """The owner role may not do what migrating needs."""
+    """The owner role lacks a privilege that migrations need."""

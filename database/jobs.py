@@ -1,4 +1,4 @@
-"""Putting work on the queue, by name, within the caller's transaction; its workers; and what leaves it."""
+"""Enqueues jobs in the caller's transaction, tracks workers, and archives ended jobs."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database.direct import fetch
-from database.models.jobs import SHOWN, JobWorker, ScheduledJob
+from database.models.jobs import PUBLIC_PAYLOAD_FIELDS, JobWorker, ScheduledJob
 
 DEFAULT_MAX_ATTEMPTS = 5
 
@@ -24,7 +24,7 @@ SELECT %s, %s, job.payload, job.due, job.due, job.dedupe_key, %s
 ON CONFLICT (workspace_id, job_type, dedupe_key) DO NOTHING
 RETURNING 1 AS made
 """
-# One job is by far the most frequent, and needs no plan over a list.
+# Most calls enqueue a single job, which needs no plan over arrays.
 _ENQUEUE_ONE = """
 INSERT INTO app.scheduled_jobs (workspace_id, job_type, payload, scheduled_for, run_at, dedupe_key, max_attempts)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -34,11 +34,12 @@ RETURNING 1 AS made
 
 _ENQUEUE_SLOT = text("SELECT app.enqueue_slot(:job_type, :slot)")
 
-# Ids begin with the millisecond in which they were made: nothing younger can have ended so long ago, and no index is
-# needed. A key keeps its work from being asked for again, so its row stays; a slot is never asked for again.
+# Ids begin with the millisecond of their creation. Only jobs created before the age limit can have ended before it, so
+# a scan of the primary key is enough. A job with a dedupe key stays, because the key prevents a second job; a slot is
+# never enqueued twice, so its job can go.
 _ARCHIVE = text(
     """
-    WITH walked AS MATERIALIZED (
+    WITH scanned AS MATERIALIZED (
       SELECT id FROM app.scheduled_jobs
        WHERE id > CAST(:after AS uuid)
          AND id < CAST(rpad(lpad(to_hex(CAST(
@@ -49,32 +50,32 @@ _ARCHIVE = text(
     ),
     ended AS (
       SELECT id FROM app.scheduled_jobs
-       WHERE id IN (SELECT id FROM walked)
+       WHERE id IN (SELECT id FROM scanned)
          AND status IN ('completed', 'cancelled') AND completed_at < :before
          AND (dedupe_key IS NULL OR starts_with(dedupe_key, 'slot:') AND scheduled_for < :slots_before)
          FOR UPDATE SKIP LOCKED
     ),
-    gone AS (DELETE FROM app.scheduled_jobs AS job USING ended WHERE job.id = ended.id RETURNING job.*),
-    kept AS (
+    deleted AS (DELETE FROM app.scheduled_jobs AS job USING ended WHERE job.id = ended.id RETURNING job.*),
+    archived AS (
       INSERT INTO app.archived_jobs (workspace_id, id, job_type, payload, scheduled_for, run_at, status, attempts,
                                      max_attempts, last_error, started_at, created_at, completed_at)
       SELECT workspace_id, id, job_type,
              (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(payload)
-               WHERE key = ANY(CAST(:shown AS text[]))),
+               WHERE key = ANY(CAST(:public_fields AS text[]))),
              scheduled_for, run_at, status, attempts, max_attempts, last_error, started_at, created_at, completed_at
-        FROM gone
+        FROM deleted
     )
-    SELECT coalesce((SELECT id FROM walked ORDER BY id DESC LIMIT 1), CAST(:after AS uuid)) AS last,
-           (SELECT count(*) FROM walked) AS walked
+    SELECT coalesce((SELECT id FROM scanned ORDER BY id DESC LIMIT 1), CAST(:after AS uuid)) AS last,
+           (SELECT count(*) FROM scanned) AS scanned
     """
 )
 
 
-_GIVE_BACK_UNKNOWN = text(
+_RELEASE_UNKNOWN = text(
     """
     UPDATE app.scheduled_jobs
        SET status = 'pending', paced = false, run_at = :now, locked_by = NULL, max_attempts = max_attempts + 1,
-           last_error = 'The worker did not hear that it was to do this.'
+           last_error = 'The worker did not receive this job.'
      WHERE status = 'running' AND locked_by = :worker AND job_type = :job_type
        AND id <> ALL(CAST(:known AS uuid[]))
     """
@@ -82,20 +83,20 @@ _GIVE_BACK_UNKNOWN = text(
 
 _RETIRE = text(
     """
-    WITH given_back AS (
+    WITH released AS (
       UPDATE app.scheduled_jobs
          SET status = 'pending', paced = false, run_at = :now, locked_by = NULL, max_attempts = max_attempts + 1,
-             last_error = 'The worker stopped before this ended.'
+             last_error = 'The worker stopped before the job ended.'
        WHERE status = 'running' AND locked_by = :worker
     )
     DELETE FROM app.job_workers WHERE id = :worker
     """
 )
 
-# A job is lost when no beating worker holds it, so a worker that never beat cannot keep one either. Whose it was is
-# compared again when its row is locked: who has claimed it since is not looked up anew in the list of workers. The
-# first status finds the running ones by their index.
-_REAP = text(
+# A job is lost when its worker has sent no heartbeat in time. The outer condition compares `locked_by` again when the
+# row is locked: another worker may have claimed the job since, and Postgres does not run the subquery on workers again.
+# The condition on `status` in the CTE selects the index of running jobs.
+_REQUEUE_LOST = text(
     """
     WITH lost AS MATERIALIZED (
       SELECT id, locked_by FROM app.scheduled_jobs AS job
@@ -108,7 +109,7 @@ _REAP = text(
        SET status = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
                          THEN 'pending' ELSE 'failed' END,
            paced = false,
-           last_error = 'The worker that ran this was lost.',
+           last_error = 'The worker that ran this job was lost.',
            completed_at = CASE WHEN job.attempts < job.max_attempts OR job.job_type = ANY(CAST(:verified AS text[]))
                                THEN NULL ELSE CAST(:now AS timestamptz) END,
            locked_by = NULL
@@ -118,16 +119,16 @@ _REAP = text(
     """
 )
 
-_FORGET_WORKERS = text("DELETE FROM app.job_workers WHERE beat_at < now() - interval '1 day'")
+_DELETE_LOST_WORKERS = text("DELETE FROM app.job_workers WHERE beat_at < now() - interval '1 day'")
 
-_BEAT = text("UPDATE app.job_workers SET beat_at = now() WHERE id = :worker")
+_RECORD_HEARTBEAT = text("UPDATE app.job_workers SET beat_at = now() WHERE id = :worker")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One piece of work to be done at or after `due`; with a `dedupe_key` it is put on the queue once, ever.
+    """A job that runs at or after `due`; a job with a `dedupe_key` is enqueued only once.
 
-    Keys that begin with `slot:` are those of `enqueue_slot`.
+    Keys that begin with `slot:` are reserved for `enqueue_slot`.
     """
 
     due: datetime
@@ -143,10 +144,10 @@ async def enqueue(
     *,
     max_attempts: int = DEFAULT_MAX_ATTEMPTS,
 ) -> int:
-    """Put `jobs` on the queue in the session's transaction and return how many were new; one statement for all."""
+    """Enqueue `jobs` with one statement in the session's transaction, and return how many were new."""
     if not jobs:
         return 0
-    # What the jobs are about may still wait in the session.
+    # The session may hold unflushed rows that the jobs refer to.
     await session.flush()
     if len(jobs) == 1:
         (job,) = jobs
@@ -156,7 +157,7 @@ async def enqueue(
     return len(await fetch(session, _ENQUEUE, [workspace_id, job_type, max_attempts, *columns]))
 
 
-async def enqueue_each(
+async def enqueue_from_select(
     session: AsyncSession,
     job_type: str,
     workspace_id: UUID,
@@ -164,7 +165,7 @@ async def enqueue_each(
     *,
     max_attempts: int = DEFAULT_MAX_ATTEMPTS,
 ) -> None:
-    """Put one job on the queue for each row of `work`, a select of (payload, due), without leaving the database."""
+    """Enqueue one job for each row of `work`, a select of (payload, due), within the database."""
     due = work.subquery("due")
     columns = list(due.c)
     source = select(literal(workspace_id), literal(job_type), columns[0], columns[1], columns[1], literal(max_attempts))
@@ -173,57 +174,58 @@ async def enqueue_each(
 
 
 async def enqueue_slot(session: AsyncSession, job_type: str, slot: datetime) -> int:
-    """Put one job on the queue for each live workspace that has none of this type and slot; returns how many.
+    """Enqueue a job for each workspace that has no job of this type and slot; returns how many.
 
-    For the engine's role alone.
+    Deleted workspaces get none. Only the engine's role may call this.
     """
     return int((await session.execute(_ENQUEUE_SLOT, {"job_type": job_type, "slot": slot})).scalar_one())
 
 
 async def register_worker(session: AsyncSession, host: str) -> UUID:
-    """Insert a worker and return its id."""
+    """Register a worker and return its id."""
     return (await session.scalars(insert(JobWorker).values(host=host).returning(JobWorker.id))).one()
 
 
-async def beat(session: AsyncSession, worker: UUID) -> None:
-    """Say that the worker lives, by the database's clock."""
-    await session.execute(_BEAT, {"worker": worker})
+async def record_heartbeat(session: AsyncSession, worker: UUID) -> None:
+    """Record a heartbeat of the worker, by the database clock."""
+    await session.execute(_RECORD_HEARTBEAT, {"worker": worker})
 
 
 async def retire_worker(session: AsyncSession, worker: UUID, now: datetime) -> None:
-    """Take a worker that stops out of the list, and put all that it still holds back on the queue."""
+    """Delete a worker that stops, and put the jobs that it still has back on the queue."""
     await session.execute(_RETIRE, {"worker": worker, "now": now})
 
 
-async def give_back_unknown(
+async def release_unknown_claims(
     session: AsyncSession, *, job_type: str, worker: UUID, known: Collection[UUID], now: datetime
 ) -> None:
-    """Put back what the worker holds of a type without knowing it: a claim whose answer was lost on the way."""
+    """Put jobs of a type that the worker claimed but does not know back on the queue: the claim's response was lost."""
     parameters = {"job_type": job_type, "worker": worker, "known": list(known), "now": now}
-    await session.execute(_GIVE_BACK_UNKNOWN, parameters)
+    await session.execute(_RELEASE_UNKNOWN, parameters)
 
 
-async def reap(
+async def requeue_lost_jobs(
     session: AsyncSession, *, lost_after: float, now: datetime, verified: Sequence[str]
 ) -> Sequence[Row[Any]]:
-    """Give back the jobs of lost workers and return their `job_type`, `status` and `started_at`.
+    """Put the jobs of lost workers back on the queue and return their `job_type`, `status` and `started_at`.
 
-    Types in `verified` run again whatever their attempts, to find out.
+    A job without attempts left fails, unless its type is in `verified`: those jobs check first what was done.
     """
     parameters = {"lost_after": lost_after, "now": now, "verified": list(verified)}
-    reaped = (await session.execute(_REAP, parameters)).all()
-    await session.execute(_FORGET_WORKERS)
-    return reaped
+    lost = (await session.execute(_REQUEUE_LOST, parameters)).all()
+    await session.execute(_DELETE_LOST_WORKERS)
+    return lost
 
 
-async def archive(
+async def archive_jobs(
     session: AsyncSession, *, after: UUID, age_seconds: float, before: datetime, slots_before: datetime, most: int
 ) -> tuple[UUID, bool]:
-    """Look at up to `most` jobs behind `after` and move those that ended well before `before` off the queue.
+    """Scan up to `most` jobs after the id `after`, and archive those that completed or were cancelled before `before`.
 
-    Only jobs made `age_seconds` ago, by the database's clock, are looked at; those of slots must be of slots before
-    `slots_before`. Returns the last one looked at, and whether there may be more. For the engine's role alone.
+    Only jobs created at least `age_seconds` ago, by the database clock, are scanned; a slot's job must be of a slot
+    before `slots_before`. Returns the last scanned id, and whether there may be more. Only the engine's role may call
+    this.
     """
     limits = {"after": after, "age_seconds": age_seconds, "before": before, "slots_before": slots_before, "most": most}
-    row = (await session.execute(_ARCHIVE, {**limits, "shown": list(SHOWN)})).one()
-    return row.last, row.walked == most
+    row = (await session.execute(_ARCHIVE, {**limits, "public_fields": list(PUBLIC_PAYLOAD_FIELDS)})).one()
+    return row.last, row.scanned == most

@@ -1,4 +1,4 @@
-"""Many rows at once: copied in beside the tables, because Postgres takes no COPY into one under row-level security."""
+"""Loads many rows with COPY into a temporary table: Postgres allows no COPY FROM with row-level security."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-LONG_STATEMENT = "15min"
-"""How long one statement over a whole file may take."""
+LONG_STATEMENT_TIMEOUT = "15min"
+"""The time limit of a statement on a whole file."""
 WORK_MEM = "64MB"
-"""What one step of such a statement may hold in memory."""
+"""The memory of one operation of such a statement."""
 
 _ALLOW_LONG = text(
     """
@@ -19,35 +19,37 @@ _ALLOW_LONG = text(
 
 
 async def allow_long_statements(session: AsyncSession) -> None:
-    """Let the statements of this transaction take as long as a file of a million rows needs."""
-    await session.execute(_ALLOW_LONG, {"timeout": LONG_STATEMENT, "work_mem": WORK_MEM})
+    """Raise the statement timeout of this transaction to what a file of a million rows needs."""
+    await session.execute(_ALLOW_LONG, {"timeout": LONG_STATEMENT_TIMEOUT, "work_mem": WORK_MEM})
 
 
-async def open_landing(session: AsyncSession, columns: str) -> None:
-    """Make the temporary table `landing` of these columns (as in DDL), gone with the transaction; at most one."""
+async def create_landing_table(session: AsyncSession, columns: str) -> None:
+    """Create the temporary table `landing` with these columns (as in DDL); it exists until the transaction ends."""
     await session.execute(text(f"CREATE TEMPORARY TABLE landing ({columns}) ON COMMIT DROP"))
 
 
-async def copy_in(session: AsyncSession, blocks: AsyncIterator[bytes]) -> None:
-    """Bring CSV blocks into the table `landing` that this transaction has opened."""
-    async with (await _driver(session)).cursor() as cursor, cursor.copy("COPY landing FROM STDIN (FORMAT csv)") as copy:
+async def copy_into_landing(session: AsyncSession, blocks: AsyncIterator[bytes]) -> None:
+    """Copy CSV blocks into the table `landing` of this transaction."""
+    connection = await _get_driver_connection(session)
+    async with connection.cursor() as cursor, cursor.copy("COPY landing FROM STDIN (FORMAT csv)") as copy:
         async for block in blocks:
             await copy.write(block)
 
 
-async def land(session: AsyncSession, columns: str, blocks: AsyncIterator[bytes]) -> None:
-    """Open the table `landing` and bring CSV blocks into it."""
-    await open_landing(session, columns)
-    await copy_in(session, blocks)
+async def load_landing_table(session: AsyncSession, columns: str, blocks: AsyncIterator[bytes]) -> None:
+    """Create the table `landing` and copy CSV blocks into it."""
+    await create_landing_table(session, columns)
+    await copy_into_landing(session, blocks)
 
 
-async def copy_out(session: AsyncSession, statement: str, parameters: dict[str, Any]) -> AsyncIterator[bytes]:
-    """Yield what a SELECT finds as CSV, a piece at a time; `parameters` are written %(name)s."""
-    copied = f"COPY ({statement}) TO STDOUT (FORMAT csv)"
-    async with (await _driver(session)).cursor() as cursor, cursor.copy(copied, parameters) as copy:
-        async for piece in copy:
-            yield bytes(piece)
+async def copy_select(session: AsyncSession, statement: str, parameters: dict[str, Any]) -> AsyncIterator[bytes]:
+    """Yield the rows of a SELECT as CSV, in chunks; placeholders of `parameters` are %(name)s."""
+    copy_statement = f"COPY ({statement}) TO STDOUT (FORMAT csv)"
+    connection = await _get_driver_connection(session)
+    async with connection.cursor() as cursor, cursor.copy(copy_statement, parameters) as copy:
+        async for chunk in copy:
+            yield bytes(chunk)
 
 
-async def _driver(session: AsyncSession) -> Any:
+async def _get_driver_connection(session: AsyncSession) -> Any:
     return (await (await session.connection()).get_raw_connection()).driver_connection

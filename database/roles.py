@@ -1,4 +1,4 @@
-"""The three roles: the owner of DATABASE_URL, the app that row-level security binds, the engine that claims jobs."""
+"""Defines the database roles: the owner of DATABASE_URL, the app with row-level security, and the job engine."""
 
 import hashlib
 import hmac
@@ -23,60 +23,60 @@ DRIVER = "postgresql+psycopg"
 
 
 def owner_url(text: str) -> URL:
-    """Return a DATABASE_URL in the form SQLAlchemy and psycopg 3 take; raises InvalidDatabaseUrl with what is wrong."""
+    """Parse a DATABASE_URL for SQLAlchemy and psycopg 3; raises InvalidDatabaseUrl, which says what is wrong."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise InvalidDatabaseUrl(
-            "DATABASE_URL is not a URL; it should look like postgresql://user:password@host:5432/database."
+            "DATABASE_URL is not a URL. Use the form postgresql://user:password@host:5432/database."
         ) from error
     if url.get_backend_name() not in {"postgresql", "postgres"}:
-        raise InvalidDatabaseUrl(f"DATABASE_URL starts with '{url.drivername}://'; only postgresql:// is supported.")
+        raise InvalidDatabaseUrl(f"DATABASE_URL starts with '{url.drivername}://'. Only postgresql:// is supported.")
     missing = [name for name in ("username", "password", "host", "database") if not getattr(url, name)]
     if missing:
         raise InvalidDatabaseUrl(
-            f"DATABASE_URL has no {' and no '.join(missing)}; "
-            "it should look like postgresql://user:password@host:5432/database."
+            f"DATABASE_URL has no {' and no '.join(missing)}. "
+            "Use the form postgresql://user:password@host:5432/database."
         )
     return url.set(drivername=DRIVER)
 
 
 def role_url(owner: URL, role: str) -> URL:
-    """Return the URL by which `role` logs in to the owner's database."""
+    """Return the URL with which `role` logs in to the owner's database."""
     return owner.set(username=role, password=_derived_password(owner, role))
 
 
 def libpq_url(url: URL) -> str:
-    """Return a URL as psycopg and other libpq programs take it, password included."""
+    """Return a URL for psycopg and other libpq programs, with the password."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def connect(url: URL) -> psycopg.Connection:
-    """Return a plain autocommit connection; raises DatabaseUnreachable with the server's own words."""
+    """Open a psycopg connection in autocommit; raises DatabaseUnreachable with the server's message."""
     try:
         return psycopg.connect(libpq_url(url), autocommit=True, connect_timeout=10, prepare_threshold=None)
     except psycopg.OperationalError as error:
-        raise unreachable(url, error) from error
+        raise explain_connection_error(url, error) from error
 
 
-def unreachable(url: URL, error: BaseException) -> DatabaseError:
-    """Return what a failed connection means, in the server's own words and with what to do."""
-    # The driver's own hints are indented below the reason.
+def explain_connection_error(url: URL, error: BaseException) -> DatabaseError:
+    """Return the error for a failed connection: the server's message and what to do."""
+    # The driver indents its hints below the reason.
     reasons = [line for line in str(error).strip().splitlines() if not line.startswith((" ", "\t"))]
     reason = reasons[-1].removeprefix("connection failed: ").rstrip(".")
     if url.username in {APP_ROLE, ENGINE_ROLE} and "authentication failed" in reason:
         return SchemaOutOfDate(
             f"The role {url.username} cannot log in to {url.database}. "
-            "Run `salesmatter migrate` first: it makes the role."
+            "Run `salesmatter migrate`, which creates the role."
         )
     return DatabaseUnreachable(
         f"The database at {url.host}:{url.port or 5432}/{url.database} cannot be reached: {reason}. "
-        "Check DATABASE_URL, and that the server is running."
+        "Check DATABASE_URL and that the server is running."
     )
 
 
 def ensure_roles(owner: URL) -> None:
-    """Create the app's and the engine's roles, or bring their passwords in line with the owner's.
+    """Create the app's and the engine's roles, or update their passwords, which derive from the owner's.
 
     Raises MissingPrivilege when the owner may not create roles.
     """
@@ -96,11 +96,11 @@ def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> No
     try:
         connection.execute(statement)
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        return  # another migration of the same server made it a moment ago
+        return  # another migration on the same server has just created it
     except psycopg.errors.InsufficientPrivilege as error:
         raise MissingPrivilege(
-            f"The user of DATABASE_URL may not create the role {role}; grant it CREATEROLE, "
-            f"or create {APP_ROLE} and {ENGINE_ROLE} beforehand."
+            f"The user of DATABASE_URL may not create the role {role}. Grant it CREATEROLE, "
+            f"or create the roles {APP_ROLE} and {ENGINE_ROLE} yourself."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a statement touches, read off its text: the tables it names, and whether it writes."""
+"""Finds in the text of a statement which relations it names and whether it writes."""
 
 import re
 from collections.abc import Iterator
@@ -8,42 +8,42 @@ from functools import lru_cache
 from typing import Any
 
 WROTE = "wrote"
-"""In what a connection remembers: its transaction may have changed rows."""
+"""The key in a connection's info dictionary that is set when its transaction may have changed rows."""
 
 SCHEMAS = ("app", "everlytic", "analytics")
 STATEMENTS_REMEMBERED = 4_096
 
-_NAMED = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.\"?([a-z_][a-z0-9_]*)")
+_RELATION = re.compile(rf"\b(?:{'|'.join(SCHEMAS)})\.\"?([a-z_][a-z0-9_]*)")
 _WRITES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|COPY)\b", re.IGNORECASE)
-_asked: ContextVar[set[str] | None] = ContextVar("asked", default=None)
+_captured: ContextVar[set[str] | None] = ContextVar("captured", default=None)
 
 
 @contextmanager
-def noting_names() -> Iterator[set[str]]:
-    """Gather the names of all that the statements of the block ask, tables and functions, without their schema."""
+def capture_relations() -> Iterator[set[str]]:
+    """Collect the names, without schema, of all tables and functions that the statements of the block use."""
     names: set[str] = set()
-    token = _asked.set(names)
+    token = _captured.set(names)
     try:
         yield names
     finally:
-        _asked.reset(token)
+        _captured.reset(token)
 
 
-def note(statement: str, memory: dict[str, Any]) -> None:
-    """Take down what a statement is about to touch: its names for whoever gathers them, a write with its connection."""
-    if (names := _asked.get()) is not None:
-        names |= names_in(statement)
+def record_statement(statement: str, info: dict[str, Any]) -> None:
+    """Add a statement's relations to `capture_relations`, and mark its connection when it may write."""
+    if (names := _captured.get()) is not None:
+        names |= find_relations(statement)
     if may_write(statement):
-        memory[WROTE] = True
+        info[WROTE] = True
 
 
 @lru_cache(maxsize=STATEMENTS_REMEMBERED)
-def names_in(statement: str) -> frozenset[str]:
-    """Return the tables and functions of ours that a statement names: all are written with their schema."""
-    return frozenset(_NAMED.findall(statement))
+def find_relations(statement: str) -> frozenset[str]:
+    """Return the tables and functions that a statement names; in our SQL all of them are qualified with the schema."""
+    return frozenset(_RELATION.findall(statement))
 
 
 @lru_cache(maxsize=STATEMENTS_REMEMBERED)
 def may_write(statement: str) -> bool:
-    """Tell whether a statement may change a row; a lock taken to change one later counts too."""
+    """Return whether a statement may change rows; FOR UPDATE counts too."""
     return _WRITES.search(statement) is not None

@@ -1,4 +1,4 @@
-"""Who sees which rows: the settings of a transaction that row-level security reads, and the policies themselves."""
+"""Settings of a transaction that row-level security reads: who may see which rows."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 STATEMENT_TIMEOUT = "60s"
 RANDOM_PAGE_COST = "1.1"
-"""What an index costs on solid-state storage; by Postgres' default it would rather walk other tenants' rows."""
+"""The cost of an index read on SSDs; with the default of 4 the planner prefers to scan the rows of other tenants."""
 
 _ENTER = text(
     """
@@ -26,17 +26,17 @@ _ENTER = text(
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """On whose behalf a transaction runs; what is left out is not visible."""
+    """The account and workspace whose rows a transaction may see; omitted fields show no rows."""
 
     account_id: UUID | None = None
     workspace_id: UUID | None = None
     credential_hash: str | None = None
-    """The hash of an API key or webhook token: makes the one row it belongs to visible, before its tenant is known."""
+    """The hash of an API key or webhook token: shows the row that it belongs to, before the tenant is known."""
     verified_email: str | None = None
-    """An address that somebody has proved to be theirs: makes the users who have it visible, of any account."""
+    """A verified email address: shows the users with this address, of any account."""
 
 
-async def enter(session: AsyncSession, scope: Scope) -> None:
+async def enter_scope(session: AsyncSession, scope: Scope) -> None:
     """Set the scope for the transaction that `session` is in."""
     await session.execute(
         _ENTER,
@@ -55,61 +55,19 @@ async def enter(session: AsyncSession, scope: Scope) -> None:
 async def transaction(engine: AsyncEngine, scope: Scope) -> AsyncIterator[AsyncSession]:
     """Open one transaction in `scope`; it commits at the end of the block and rolls back on an error."""
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        await enter(session, scope)
+        await enter_scope(session, scope)
         yield session
 
 
 @asynccontextmanager
-async def unscoped(engine: AsyncEngine, *, isolation_level: str | None = None) -> AsyncIterator[AsyncSession]:
-    """Open a session that sees nothing until its transaction enters a scope; the end of the block commits it.
+async def open_unscoped_session(
+    engine: AsyncEngine, *, isolation_level: str | None = None
+) -> AsyncIterator[AsyncSession]:
+    """Open a session that sees no rows until its transaction enters a scope; the end of the block commits it.
 
-    A transaction may be rolled back on the way and the next one entered; an error rolls the last one back.
+    The caller may roll back a transaction and enter a scope in the next one; an error rolls the last one back.
     """
-    bound = engine if isolation_level is None else engine.execution_options(isolation_level=isolation_level)
-    async with AsyncSession(bound, expire_on_commit=False) as session:
+    bind = engine if isolation_level is None else engine.execution_options(isolation_level=isolation_level)
+    async with AsyncSession(bind, expire_on_commit=False) as session:
         yield session
         await session.commit()
-
-
-def workspace_policy(table: str, column: str = "workspace_id") -> list[str]:
-    """Return the statements that let the app see only the current workspace's rows of `table` (schema-qualified)."""
-    return [
-        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-        _policy("workspace", table, f"{column} = (SELECT app.current_workspace())"),
-    ]
-
-
-def account_policy(table: str, column: str = "account_id") -> list[str]:
-    """Return the statements that let the app see only the current account's rows of `table` (schema-qualified)."""
-    return [
-        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
-        _policy("account", table, f"{column} = (SELECT app.current_account())"),
-    ]
-
-
-def credential_policy(table: str, column: str) -> str:
-    """Return the statement that makes the row of `table` visible whose secret's hash is the transaction's."""
-    return (
-        f"CREATE POLICY credential ON {table} FOR SELECT TO salesmatter_app "
-        f"USING ({column} = (SELECT app.current_credential_hash()))"
-    )
-
-
-def change_triggers(table: str, column: str = "workspace_id", *, name: str = "log") -> list[str]:
-    """Return the statements that log each changing statement on `table` (schema-qualified) for live queries.
-
-    `column` has whose change it is; the triggers' names begin with `name`.
-    """
-    return [
-        f"CREATE TRIGGER {name}_{event.lower()} AFTER {event} ON {table} REFERENCING {images} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION app.log_change('{table.rpartition('.')[2]}', '{column}')"
-        for event, images in (
-            ("INSERT", "NEW TABLE AS changed"),
-            ("UPDATE", "NEW TABLE AS changed"),
-            ("DELETE", "OLD TABLE AS changed"),
-        )
-    ]
-
-
-def _policy(name: str, table: str, condition: str) -> str:
-    return f"CREATE POLICY {name} ON {table} TO salesmatter_app USING ({condition}) WITH CHECK ({condition})"

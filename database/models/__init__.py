@@ -1,4 +1,4 @@
-"""The tables, one file per noun."""
+"""The SQLAlchemy models of all tables."""
 
 from database.models.accounts import Account, ApiKey, IdempotencyKey, User, UserRole
 from database.models.ai import AiReservation, AiUsage

@@ -1,4 +1,4 @@
-"""Who may come in: accounts, their users and their API keys."""
+"""Accounts, users, API keys and idempotency keys."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,30 +8,30 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Created, Identified, Timestamped, one_of
+from database.base import Base, CreatedAtMixin, IdMixin, TimestampMixin, enum_check
 
 
 class UserRole(StrEnum):
-    """What a user may do: admins also manage users, keys, connections and the deletion of workspaces."""
+    """The permissions of a user; admins also manage users, keys and connections, and delete workspaces."""
 
     ADMIN = "admin"
     MEMBER = "member"
 
 
-class Account(Identified, Timestamped, Base):
-    """A customer: the owner of users, keys and workspaces."""
+class Account(IdMixin, TimestampMixin, Base):
+    """A customer, which owns users, keys and workspaces."""
 
     __tablename__ = "accounts"
 
     name: Mapped[str]
 
 
-class User(Identified, Timestamped, Base):
-    """A person of an account."""
+class User(IdMixin, TimestampMixin, Base):
+    """A user of an account."""
 
     __tablename__ = "users"
     __table_args__ = (
-        one_of("role", UserRole),
+        enum_check("role", UserRole),
         Index("uq_users_account_id_email", "account_id", text("lower(email)"), unique=True),
     )
 
@@ -40,11 +40,11 @@ class User(Identified, Timestamped, Base):
     name: Mapped[str]
     role: Mapped[str]
     subject_hash: Mapped[str | None] = mapped_column(unique=True)
-    """Whom an OpenID Connect issuer's token stands for, hashed with the issuer's name; set at the first login."""
+    """The hash of the OpenID Connect issuer and subject; set at the first login."""
 
 
-class ApiKey(Identified, Created, Base):
-    """A key a program comes in with: shown once, stored as its SHA-256."""
+class ApiKey(IdMixin, CreatedAtMixin, Base):
+    """An API key: shown once, stored as its SHA-256."""
 
     __tablename__ = "api_keys"
     __table_args__ = (Index(None, "account_id"),)
@@ -58,8 +58,8 @@ class ApiKey(Identified, Created, Base):
     revoked_at: Mapped[datetime | None]
 
 
-class IdempotencyKey(Identified, Created, Base):
-    """A POST that a user made under an Idempotency-Key, and the answer it had; kept for a day."""
+class IdempotencyKey(IdMixin, CreatedAtMixin, Base):
+    """A POST request with an Idempotency-Key and its response; deleted after a day."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (
@@ -71,7 +71,7 @@ class IdempotencyKey(Identified, Created, Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("app.users.id", ondelete="CASCADE"))
     key: Mapped[str]
     fingerprint: Mapped[str]
-    """The digest of what was asked: method, path, query and body."""
+    """The digest of the request: method, path, query and body."""
     status: Mapped[int | None]
     headers: Mapped[dict[str, Any] | None]
     encrypted_body: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""What models were asked for, and what that took."""
+"""Requests to language models: usage per day, and reserved tokens."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, Numeric
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Identified
+from database.base import Base, IdMixin
 
 
 class AiUsage(Base):
-    """What one workflow asked of one model on one day of the workspace's zone."""
+    """The requests of a workflow to a model on one day in the workspace's time zone."""
 
     __tablename__ = "ai_usage"
 
@@ -21,19 +21,19 @@ class AiUsage(Base):
     model: Mapped[str] = mapped_column(primary_key=True)
     asked: Mapped[int] = mapped_column(BigInteger, server_default="0")
     answered: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """How many of those asked gave an answer in the agreed form."""
+    """How many requests got an answer in the requested format."""
     refused: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """How many were not asked, because the day's budget was used up."""
+    """How many requests were not sent, because the day's token budget was used up."""
     tokens_in: Mapped[int] = mapped_column(BigInteger, server_default="0")
     tokens_out: Mapped[int] = mapped_column(BigInteger, server_default="0")
     unpriced: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """How many of those asked took tokens at a price that is not known."""
+    """How many requests used tokens whose price is unknown."""
     cost: Mapped[Decimal] = mapped_column(Numeric, server_default="0")
-    """In USD, of what has a known price."""
+    """In USD, for requests whose price is known."""
 
 
-class AiReservation(Identified, Base):
-    """What a question under way may still take of a day's budget; one that nobody settles stops counting."""
+class AiReservation(IdMixin, Base):
+    """Tokens reserved from the day's budget for a running request; a reservation counts until it expires."""
 
     __tablename__ = "ai_reservations"
     __table_args__ = (Index(None, "workspace_id"),)
@@ -41,4 +41,4 @@ class AiReservation(Identified, Base):
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
     tokens: Mapped[int]
     expires_at: Mapped[datetime]
-    """By the database's clock."""
+    """By the database clock."""

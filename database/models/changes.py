@@ -10,7 +10,7 @@ from database.base import Base, Xid8
 
 
 class Change(Base):
-    """A statement of some transaction changed a table for a workspace; written by triggers, pruned by age."""
+    """A statement changed a table for a workspace; triggers insert these rows, and old rows are deleted."""
 
     __tablename__ = "changes"
     __table_args__ = (Index(None, "transaction_id", "id"), Index(None, "changed_at"))

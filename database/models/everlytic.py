@@ -1,4 +1,4 @@
-"""The provider record: what Everlytic told us, as it told us."""
+"""Data received from Everlytic, stored unchanged."""
 
 from datetime import date, datetime
 from typing import Any
@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import PROVIDER_SCHEMA, Base, Identified
+from database.base import PROVIDER_SCHEMA, Base, IdMixin
 
 
-class WebhookDelivery(Identified, Base):
-    """One pushed request, stored before it is answered and applied afterwards."""
+class WebhookDelivery(IdMixin, Base):
+    """A webhook request, stored before the response and applied later."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -28,7 +28,7 @@ class WebhookDelivery(Identified, Base):
 
 
 class ProviderTransaction(Base):
-    """A message as Everlytic's transaction list last showed it, by its own id."""
+    """A message from Everlytic's transaction list, by Everlytic's id."""
 
     __tablename__ = "transactions"
     __table_args__ = (
@@ -53,12 +53,12 @@ class ProviderTransaction(Base):
 
 
 class CallbackEventRecord(Base):
-    """An event as Everlytic's callback list shows it, under the key its webhook also has."""
+    """An event from Everlytic's callback list; its webhook has the same key."""
 
     __tablename__ = "callback_events"
     __table_args__ = (
         Index("ix_callback_events_unapplied", "workspace_id", postgresql_where=text("applied_at IS NULL")),
-        # What arrived lately is counted every few minutes.
+        # Recent arrivals are counted every few minutes.
         Index("ix_callback_events_synced_at", "synced_at", postgresql_using="brin"),
         {"schema": PROVIDER_SCHEMA},
     )
@@ -78,7 +78,7 @@ class CallbackEventRecord(Base):
 
 
 class CampaignReportRecord(Base):
-    """A snapshot of one bulk email's report; a later sync of the same day replaces it."""
+    """The report of a bulk email; a later sync on the same day replaces it."""
 
     __tablename__ = "campaign_reports"
     __table_args__ = ({"schema": PROVIDER_SCHEMA},)
@@ -92,7 +92,7 @@ class CampaignReportRecord(Base):
 
 
 class SyncCursor(Base):
-    """How far a resource of one workspace has been polled, and how the last attempt ended."""
+    """The polling progress of a workspace's resource, and the result of the last attempt."""
 
     __tablename__ = "sync_cursors"
     __table_args__ = ({"schema": PROVIDER_SCHEMA},)

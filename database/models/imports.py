@@ -1,4 +1,4 @@
-"""Files on their way to becoming leads."""
+"""Lead imports: uploaded files, their rows, and what a commit changed."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,46 +8,46 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Identified, Timestamped, one_of
+from database.base import Base, IdMixin, TimestampMixin, enum_check
 from domain.lead_import import ImportState
 
 
 class DuplicatePolicy(StrEnum):
-    """What to do with a row whose address is already a lead."""
+    """How an import treats a row whose address belongs to an existing lead."""
 
     SKIP = "skip"
     FILL = "fill"
     OVERWRITE = "overwrite"
 
 
-class LeadImport(Identified, Timestamped, Base):
-    """One uploaded file, what its columns are taken for, and what came of its rows."""
+class LeadImport(IdMixin, TimestampMixin, Base):
+    """An uploaded file, the mapping of its columns, and the results of its rows."""
 
     __tablename__ = "lead_imports"
     __table_args__ = (
-        one_of("state", ImportState),
-        one_of("duplicate_policy", DuplicatePolicy),
+        enum_check("state", ImportState),
+        enum_check("duplicate_policy", DuplicatePolicy),
         Index(None, "workspace_id", "id"),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
     list_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.lead_lists.id", ondelete="SET NULL"))
-    """The list that its leads join, made when the commit begins."""
+    """The list of the imported leads, created when the commit starts."""
     list_name: Mapped[str]
     file_name: Mapped[str]
     state: Mapped[str]
     headers: Mapped[list[str]]
     mapping: Mapped[list[dict[str, Any]]]
     fallback_reason: Mapped[str | None]
-    """Why no model was heard on the columns that the rules left open."""
+    """Why no model mapped the columns that the rules did not map."""
     duplicate_policy: Mapped[str] = mapped_column(server_default=DuplicatePolicy.FILL)
     row_count: Mapped[int] = mapped_column(server_default="0")
     processed_count: Mapped[int] = mapped_column(server_default="0")
-    """How many rows the commit, or the undo, has dealt with."""
+    """How many rows the commit or the undo has processed."""
     next_block: Mapped[int] = mapped_column(server_default="0")
-    """Where the commit, or the undo, goes on."""
+    """The block at which the commit or the undo continues."""
     first_lead_id: Mapped[UUID | None]
-    """The id of the lead that line 0 would become; those of all lines follow from it."""
+    """The lead id of line 0; the ids of all lines are computed from it."""
     new_count: Mapped[int | None]
     updated_count: Mapped[int | None]
     duplicate_in_file_count: Mapped[int | None]
@@ -61,11 +61,11 @@ class LeadImport(Identified, Timestamped, Base):
     committed_at: Mapped[datetime | None]
     undone_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
-    """Until when the file is kept and its commit can be undone."""
+    """Until when the file is stored and the commit can be undone."""
 
 
 class LeadImportBlock(Base):
-    """Some thousand rows of a file as they were read, packed; `api.imports.packing` says how."""
+    """A few thousand parsed rows of a file, compressed; see `api.imports.packing`."""
 
     __tablename__ = "lead_import_blocks"
 
@@ -78,12 +78,12 @@ class LeadImportBlock(Base):
     content: Mapped[bytes]
 
 
-# Rows and changes have no foreign key to their import: to check it for each of a million rows takes longer than to
-# write them. A trigger takes them away with the import instead.
+# Rows and changes have no foreign key to their import: checking it for each of a million rows takes longer than
+# inserting them. A trigger deletes them together with the import.
 
 
 class LeadImportRow(Base):
-    """One row of an uploaded file: whom it is about, or why it cannot be used."""
+    """A row of an uploaded file: its address, or the reason why it is invalid."""
 
     __tablename__ = "lead_import_rows"
     __table_args__ = (
@@ -94,15 +94,15 @@ class LeadImportRow(Base):
     workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
     import_id: Mapped[UUID] = mapped_column(primary_key=True)
     line_number: Mapped[int] = mapped_column(primary_key=True)
-    """Where the row begins in the file, from 1."""
+    """The line on which the row begins, from 1."""
     email: Mapped[str | None]
     problem: Mapped[str | None]
     first_line: Mapped[int | None]
-    """The line on which the file has this address already."""
+    """The line of an earlier row with the same address."""
 
 
 class LeadImportChange(Base):
-    """What a commit changed in a lead that was there before; or a lead that an undo left as it found it, and why."""
+    """A change that a commit made to an existing lead, or a lead that an undo did not change and the reason."""
 
     __tablename__ = "lead_import_changes"
     __table_args__ = (CheckConstraint("kept_because IN ('changed', 'mailed')", name="kept_because"),)
@@ -112,14 +112,14 @@ class LeadImportChange(Base):
     line_number: Mapped[int] = mapped_column(primary_key=True)
     lead_id: Mapped[UUID]
     before: Mapped[dict[str, Any] | None]
-    """The lead's fields as they were; null for a lead that the import made."""
+    """The lead's fields before the commit; null for a lead that the import created."""
     changed_at: Mapped[datetime]
-    """The lead's `updated_at` since the commit, as long as nobody else has changed it."""
+    """The lead's `updated_at` after the commit; a different value means that it was changed since."""
     kept_because: Mapped[str | None]
 
 
-class LeadImportMapping(Timestamped, Base):
-    """What a person said the columns of a file are, for the next file with the same headers."""
+class LeadImportMapping(TimestampMixin, Base):
+    """A column mapping that a user chose, for the next file with the same headers."""
 
     __tablename__ = "lead_import_mappings"
 

@@ -1,4 +1,4 @@
-"""Background work: the queue that is also its public record, what left it, the workers' heartbeats, and the rates."""
+"""Background jobs: the queue, archived jobs, workers, and rate limits."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Interval, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Created, Identified, one_of
+from database.base import Base, CreatedAtMixin, IdMixin, enum_check
 from domain.job import JobStatus
 
-SHOWN = {
+PUBLIC_PAYLOAD_FIELDS = {
     "draftId": "draft_id",
     "enrollmentId": "enrollment_id",
     "importId": "import_id",
@@ -18,18 +18,18 @@ SHOWN = {
     "replyId": "reply_id",
     "sequenceId": "sequence_id",
 }
-"""What of a payload people may see, and what it is called: ids of their own things. The rest may be a secret."""
+"""The payload fields that the API shows, with their API names; other fields may contain secrets."""
 
 
-class ScheduledJob(Identified, Created, Base):
-    """One piece of background work; this row is the queue entry and what people are shown of it."""
+class ScheduledJob(IdMixin, CreatedAtMixin, Base):
+    """A background job; the row is both the queue entry and the job that the API shows."""
 
     __tablename__ = "scheduled_jobs"
     __table_args__ = (
-        one_of("status", JobStatus),
+        enum_check("status", JobStatus),
         CheckConstraint("max_attempts > 0", name="max_attempts"),
         Index("ix_scheduled_jobs_due", "job_type", "run_at", "id", postgresql_where=text("status = 'pending'")),
-        # Each workspace's own line, for turns when many jobs are due.
+        # The queue of each workspace, for the rotation when many jobs are due.
         Index(
             "ix_scheduled_jobs_lines",
             "job_type",
@@ -38,12 +38,12 @@ class ScheduledJob(Identified, Created, Base):
             "id",
             postgresql_where=text("status = 'pending'"),
         ),
-        # Not on locked_by: completing by an index on the locker made the plan quadratic.
+        # Not on locked_by: with that index the plan for completing jobs took quadratic time.
         Index("ix_scheduled_jobs_running", "id", postgresql_where=text("status = 'running'")),
         Index("uq_scheduled_jobs_dedupe_key", "workspace_id", "job_type", "dedupe_key", unique=True),
         Index("ix_scheduled_jobs_workspace_id_id", "workspace_id", "id"),
         Index("ix_scheduled_jobs_failed", "completed_at", postgresql_where=text("status = 'failed'")),
-        # Few among very many, and what people ask for to try it again.
+        # Few rows of very many, which users list to retry them.
         Index(
             "ix_scheduled_jobs_ended_badly",
             "workspace_id",
@@ -65,7 +65,7 @@ class ScheduledJob(Identified, Created, Base):
     scheduled_for: Mapped[datetime]
     run_at: Mapped[datetime]
     paced: Mapped[bool] = mapped_column(server_default=text("false"))
-    """Whether its start is counted against the workspace's rate already: `run_at` is its slot."""
+    """Whether its start already counts against the workspace's rate limit; `run_at` is then its slot."""
     status: Mapped[str] = mapped_column(server_default=JobStatus.PENDING)
     attempts: Mapped[int] = mapped_column(server_default="0")
     max_attempts: Mapped[int] = mapped_column(server_default="5")
@@ -77,12 +77,16 @@ class ScheduledJob(Identified, Created, Base):
 
     @property
     def about(self) -> dict[str, str]:
-        """The ids of what the job is about, by their names."""
-        return {SHOWN[name]: value for name, value in self.payload.items() if name in SHOWN and value is not None}
+        """The ids in the payload that the API shows, by their API names."""
+        return {
+            PUBLIC_PAYLOAD_FIELDS[name]: value
+            for name, value in self.payload.items()
+            if name in PUBLIC_PAYLOAD_FIELDS and value is not None
+        }
 
 
 class ArchivedJob(Base):
-    """What people could see of a job that was completed or cancelled, after it has left the queue."""
+    """A completed or cancelled job after it was removed from the queue, with the data that the API shows."""
 
     __tablename__ = "archived_jobs"
     __table_args__ = (CheckConstraint("status IN ('completed', 'cancelled')", name="status"),)
@@ -91,7 +95,7 @@ class ArchivedJob(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_type: Mapped[str]
     payload: Mapped[dict[str, Any]]
-    """The ids of what it was about, and nothing else."""
+    """Only the ids that the API shows."""
     scheduled_for: Mapped[datetime]
     run_at: Mapped[datetime]
     status: Mapped[str]
@@ -103,8 +107,8 @@ class ArchivedJob(Base):
     completed_at: Mapped[datetime]
 
 
-class JobWorker(Identified, Base):
-    """A worker process that says it lives."""
+class JobWorker(IdMixin, Base):
+    """A worker process and its last heartbeat."""
 
     __tablename__ = "job_workers"
 
@@ -114,7 +118,7 @@ class JobWorker(Identified, Base):
 
 
 class WorkspaceLimit(Base):
-    """How often jobs of one type may start for one workspace: one each `interval`, `burst` at once (GCRA)."""
+    """The rate limit of a job type in a workspace: one start per `interval`, up to `burst` at once (GCRA)."""
 
     __tablename__ = "workspace_limits"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""The people to write to: lists, leads, the history of their status, and whom never to mail."""
+"""Lead lists, leads, status history and suppressions."""
 
 from datetime import datetime
 from typing import Any
@@ -7,15 +7,15 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Created, Identified, SoftDeleted, Timestamped, one_of
+from database.base import Base, CreatedAtMixin, IdMixin, SoftDeleteMixin, TimestampMixin, enum_check
 from domain.lead import LeadEvent, LeadSegment, LeadStatus
 from domain.suppression import SuppressionReason
 
-LIVE = text("deleted_at IS NULL")
+NOT_DELETED = text("deleted_at IS NULL")
 
 
-class LeadList(Identified, Timestamped, SoftDeleted, Base):
-    """A named set of leads, usually one imported file."""
+class LeadList(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
+    """A named set of leads, usually one import."""
 
     __tablename__ = "lead_lists"
     __table_args__ = (Index(None, "workspace_id", "id"),)
@@ -26,27 +26,27 @@ class LeadList(Identified, Timestamped, SoftDeleted, Base):
     lead_count: Mapped[int] = mapped_column(server_default="0")
 
 
-class Lead(Identified, Timestamped, SoftDeleted, Base):
-    """A person who may be written to; the address is unique among the workspace's live leads."""
+class Lead(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
+    """A person to email; the address is unique among the workspace's leads that are not deleted."""
 
     __tablename__ = "leads"
     __table_args__ = (
-        one_of("status", LeadStatus),
-        one_of("segment", LeadSegment),
-        Index(None, "workspace_id", "id", postgresql_where=LIVE),
-        Index(None, "workspace_id", "list_id", "id", postgresql_where=LIVE),
+        enum_check("status", LeadStatus),
+        enum_check("segment", LeadSegment),
+        Index(None, "workspace_id", "id", postgresql_where=NOT_DELETED),
+        Index(None, "workspace_id", "list_id", "id", postgresql_where=NOT_DELETED),
         Index("ix_leads_deleted", "workspace_id", "email", postgresql_where=text("deleted_at IS NOT NULL")),
-        # One for each order that people may ask for, and for the filter that leaves few.
+        # One index for each sort order of the API, and one for the filter on the segment.
         *(
-            Index(None, "workspace_id", column, "id", postgresql_where=LIVE)
+            Index(None, "workspace_id", column, "id", postgresql_where=NOT_DELETED)
             for column in ("status", "updated_at", "last_name", "company")
         ),
         Index(
             None, "workspace_id", "segment", "id", postgresql_where=text("deleted_at IS NULL AND segment IS NOT NULL")
         ),
-        # On the column itself: row-level security lets no index on lower(email) be used, because lower() may leak.
+        # On the plain column: with row-level security Postgres uses no index on lower(email), which is not leakproof.
         CheckConstraint("email = lower(email)", name="email"),
-        Index("uq_leads_workspace_id_email", "workspace_id", "email", unique=True, postgresql_where=LIVE),
+        Index("uq_leads_workspace_id_email", "workspace_id", "email", unique=True, postgresql_where=NOT_DELETED),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
@@ -62,14 +62,14 @@ class Lead(Identified, Timestamped, SoftDeleted, Base):
     custom_fields: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     last_activity_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
-    """When all that says who this was has been taken away, for good."""
+    """When all personal data of the lead was permanently deleted."""
 
 
-class LeadEventRecord(Identified, Created, Base):
-    """One move of a lead's status, written in the transaction that made it."""
+class LeadEventRecord(IdMixin, CreatedAtMixin, Base):
+    """A status change of a lead, inserted in the transaction that made it."""
 
     __tablename__ = "lead_events"
-    __table_args__ = (one_of("event", LeadEvent), Index(None, "workspace_id", "lead_id", "occurred_at"))
+    __table_args__ = (enum_check("event", LeadEvent), Index(None, "workspace_id", "lead_id", "occurred_at"))
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
     lead_id: Mapped[UUID] = mapped_column(ForeignKey("app.leads.id", ondelete="CASCADE"))
@@ -80,12 +80,12 @@ class LeadEventRecord(Identified, Created, Base):
     occurred_at: Mapped[datetime]
 
 
-class Suppression(Identified, Created, Base):
-    """An address, or a whole domain, that must not be mailed; the hash outlives the plain value."""
+class Suppression(IdMixin, CreatedAtMixin, Base):
+    """An address or domain that must not be emailed; the hash remains after the plain value is erased."""
 
     __tablename__ = "suppressions"
     __table_args__ = (
-        one_of("reason", SuppressionReason),
+        enum_check("reason", SuppressionReason),
         CheckConstraint("(reason = 'domain') = (kind = 'domain')", name="kind_of_reason"),
         CheckConstraint("kind IN ('email', 'domain')", name="kind"),
         Index("uq_suppressions_workspace_id_value_hash", "workspace_id", "value_hash", unique=True),
@@ -102,12 +102,12 @@ class Suppression(Identified, Created, Base):
     suppressed_at: Mapped[datetime]
 
 
-class SuppressionRemoval(Identified, Base):
-    """A suppression that somebody took back: what it was, who removed it, and why."""
+class SuppressionRemoval(IdMixin, Base):
+    """A removed suppression: its values, the user who removed it, and the reason."""
 
     __tablename__ = "suppression_removals"
     __table_args__ = (
-        one_of("reason", SuppressionReason),
+        enum_check("reason", SuppressionReason),
         Index(None, "workspace_id", "id"),
         Index(None, "workspace_id", "value_hash"),
     )
@@ -121,5 +121,5 @@ class SuppressionRemoval(Identified, Base):
     suppressed_at: Mapped[datetime]
     removed_because: Mapped[str]
     removed_by: Mapped[UUID]
-    """The user; no foreign key, because the record outlives them."""
+    """The user; no foreign key, because this record remains after the user is deleted."""
     removed_at: Mapped[datetime]

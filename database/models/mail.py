@@ -1,4 +1,4 @@
-"""What is written, sent and heard back: drafts, send attempts, events and replies."""
+"""Drafts, send attempts, send slots, email events and replies."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,12 +9,12 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Created, Identified, Timestamped, one_of
+from database.base import Base, CreatedAtMixin, IdMixin, TimestampMixin, enum_check
 from domain.draft import DraftStatus
 
 
 class SendOutcome(StrEnum):
-    """What is known of the one call to the provider."""
+    """The known outcome of the call to the provider."""
 
     CLAIMED = "claimed"
     ACCEPTED = "accepted"
@@ -23,7 +23,7 @@ class SendOutcome(StrEnum):
 
 
 class EmailEventType(StrEnum):
-    """What the provider can tell of a message, in our words."""
+    """The type of a provider event."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -34,12 +34,12 @@ class EmailEventType(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
-class EmailDraft(Identified, Timestamped, Base):
-    """One email to one lead: a step of the sequence, written, reviewed, sent."""
+class EmailDraft(IdMixin, TimestampMixin, Base):
+    """An email of a sequence step to a lead, from draft to sent."""
 
     __tablename__ = "email_drafts"
     __table_args__ = (
-        one_of("status", DraftStatus),
+        enum_check("status", DraftStatus),
         Index("uq_email_drafts_enrollment_id_step_id", "enrollment_id", "step_id", unique=True),
         Index(None, "workspace_id", "status", "id"),
         Index(None, "workspace_id", "sequence_id", "status"),
@@ -47,7 +47,7 @@ class EmailDraft(Identified, Timestamped, Base):
         Index(None, "lead_id"),
     )
 
-    # Whose these three are, the enrollment says: keys of their own would make enrolling many a third slower.
+    # The enrollment has foreign keys for these three; more keys would make bulk enrollment a third slower.
     workspace_id: Mapped[UUID]
     lead_id: Mapped[UUID]
     sequence_id: Mapped[UUID]
@@ -62,23 +62,24 @@ class EmailDraft(Identified, Timestamped, Base):
     error_reason: Mapped[str | None]
     generation: Mapped[dict[str, Any] | None]
     written: Mapped[dict[str, Any] | None]
-    """Subject and body as they were before the first edit by a person."""
+    """Subject and body before the first edit by a user."""
     send_at: Mapped[datetime | None]
-    """When the schedule wants it to leave; the queue row may run later."""
+    """The scheduled send time; the job may run later."""
     sent_at: Mapped[datetime | None]
 
 
-class SendAttempt(Identified, Created, Base):
-    """The one permission to call the provider for a draft, committed before the call."""
+class SendAttempt(IdMixin, CreatedAtMixin, Base):
+    """The permission to call the provider once for a draft, committed before the call."""
 
     __tablename__ = "send_attempts"
     __table_args__ = (
-        one_of("outcome", SendOutcome),
+        enum_check("outcome", SendOutcome),
         Index("uq_send_attempts_draft_id", "draft_id", unique=True),
         Index(None, "workspace_id", "claimed_at"),
         Index(None, "recorded_at"),
         Index("ix_send_attempts_unknown", "claimed_at", postgresql_where=sql("outcome = 'unknown'")),
-        # Who speaks of a mail may know it by this name alone; a name that fits in no index is nobody's.
+        # Some provider events identify an email only by this id. A longer value does not fit into an index and is never
+        # an id of ours.
         Index(
             "ix_send_attempts_transactions",
             "workspace_id",
@@ -91,19 +92,19 @@ class SendAttempt(Identified, Created, Base):
     draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
     claimed_at: Mapped[datetime]
     job_id: Mapped[UUID | None]
-    """Whose claim it is: when that job runs again, the run that claimed was lost."""
+    """The job that claimed the send; when that job runs again, the run that claimed was lost."""
     outcome: Mapped[str] = mapped_column(server_default=SendOutcome.CLAIMED)
     everlytic_transaction_id: Mapped[str | None]
     error: Mapped[str | None]
     recorded_at: Mapped[datetime | None]
-    """When the outcome became known, by the database's clock."""
+    """When the outcome became known, by the database clock."""
     look_ups: Mapped[int] = mapped_column(server_default="0")
-    """How often Everlytic's transaction list was asked for a send of unknown outcome, without finding it."""
+    """How often Everlytic's transaction list was searched for a send of unknown outcome without a match."""
     looked_up_at: Mapped[datetime | None]
 
 
-class SendSettlement(Identified, Base):
-    """What a person decided about a send whose outcome nobody could find out, and what was known then."""
+class SendSettlement(IdMixin, Base):
+    """A user's decision about a send of unknown outcome, and the evidence at that time."""
 
     __tablename__ = "send_settlements"
     __table_args__ = (
@@ -121,7 +122,7 @@ class SendSettlement(Identified, Base):
 
 
 class SendSlot(Base):
-    """The turn a mail of a workspace with a cap, a rate or a gap has taken: kept for it, or made use of."""
+    """The send slot of an email in a workspace with a daily cap, a rate or a domain gap: reserved or used."""
 
     __tablename__ = "send_slots"
     __table_args__ = (Index(None, "workspace_id", "at"),)
@@ -129,23 +130,23 @@ class SendSlot(Base):
     draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"), primary_key=True)
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
     domain: Mapped[str]
-    """The recipient's, lower case."""
+    """The recipient's domain, in lower case."""
     at: Mapped[datetime]
-    """When it is to leave; or left, where it is `made`."""
+    """The reserved send time, or the actual one when `made` is true."""
     made: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
-class EmailEvent(Identified, Base):
-    """One thing the provider told us of a message, taken once."""
+class EmailEvent(IdMixin, Base):
+    """A provider event of an email, stored once."""
 
     __tablename__ = "email_events"
     __table_args__ = (
-        one_of("type", EmailEventType),
+        enum_check("type", EmailEventType),
         CheckConstraint("verdict IN ('human', 'machine')", name="verdict"),
         Index("uq_email_events_provider_event_key", "workspace_id", "provider_event_key", unique=True),
         Index(None, "workspace_id", "id"),
         Index(None, "workspace_id", "occurred_at", "id"),
-        # What is rare and what people look for; the others are found soon enough in the order they came.
+        # Rare types that users filter by; the other types are found quickly by the index on id.
         Index(
             "ix_email_events_stops",
             "workspace_id",
@@ -169,8 +170,8 @@ class EmailEvent(Identified, Base):
     synced_at: Mapped[datetime] = mapped_column(server_default=sql("now()"))
 
 
-class Reply(Identified, Timestamped, Base):
-    """A message somebody sent back, taken once by its Message-ID, with its intent."""
+class Reply(IdMixin, TimestampMixin, Base):
+    """A reply, stored once by its Message-ID, with its intent."""
 
     __tablename__ = "replies"
     __table_args__ = (
@@ -198,15 +199,15 @@ class Reply(Identified, Timestamped, Base):
     confidence: Mapped[float | None]
     decided_by: Mapped[str | None]
     return_date: Mapped[date | None]
-    """The day on which somebody who is away says to be back."""
+    """The day of return in an out-of-office reply."""
     needs_review: Mapped[bool] = mapped_column(server_default=sql("false"))
-    """Whether neither rules nor a model were sure, so that a person is asked."""
+    """Whether a user must review the intent, because neither the rules nor a model were confident."""
     generation: Mapped[dict[str, Any] | None]
     received_at: Mapped[datetime]
 
 
-class ReplyCorrection(Identified, Base):
-    """What a person made of a reply's label, and what had been made of it before."""
+class ReplyCorrection(IdMixin, Base):
+    """A user's correction of a reply's intent, with the previous values."""
 
     __tablename__ = "reply_corrections"
     __table_args__ = (Index(None, "workspace_id", "id"), Index(None, "reply_id"))

@@ -1,4 +1,4 @@
-"""The mailboxes that answers are read from."""
+"""The IMAP mailboxes from which replies are read."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -7,23 +7,23 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Identified, Timestamped, one_of
+from database.base import Base, IdMixin, TimestampMixin, enum_check
 
 
 class MailboxSecurity(StrEnum):
-    """How the connection to an IMAP server is protected."""
+    """The encryption of the connection to an IMAP server."""
 
     TLS = "tls"
     STARTTLS = "starttls"
     NONE = "none"
 
 
-class Mailbox(Identified, Timestamped, Base):
-    """A workspace's IMAP folder, and how far it was read."""
+class Mailbox(IdMixin, TimestampMixin, Base):
+    """A workspace's IMAP folder and the position up to which it was read."""
 
     __tablename__ = "mailboxes"
     __table_args__ = (
-        one_of("security", MailboxSecurity),
+        enum_check("security", MailboxSecurity),
         CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     )
 
@@ -35,16 +35,16 @@ class Mailbox(Identified, Timestamped, Base):
     encrypted_password: Mapped[str]
     folder: Mapped[str] = mapped_column(server_default="INBOX")
     uid_validity: Mapped[int | None] = mapped_column(BigInteger)
-    """The server's word for which numbering `last_uid` belongs to (RFC 3501); another one means to look anew."""
+    """The UIDVALIDITY of `last_uid` (RFC 3501); when it changes, the folder is read from the start."""
     last_uid: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    """Up to which message everything was taken."""
+    """The UID up to which all messages were processed."""
     read_since: Mapped[date]
     """Messages that arrived before this day are never read."""
     polled_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(server_default="0")
-    """How many polls in a row went wrong."""
+    """How many polls in a row failed."""
     refusals: Mapped[int] = mapped_column(server_default="0")
-    """How many polls in a row the server refused the credentials or the folder."""
+    """How many polls in a row failed because the server refused the credentials or the folder."""
     last_error: Mapped[str | None]
     disabled_at: Mapped[datetime | None]
-    """Since when it is not read any more, because the server refuses the credentials or the folder."""
+    """When polling stopped because the server refused the credentials or the folder."""

@@ -1,4 +1,4 @@
-"""Where a team works: workspaces with their sending settings, and their connection to Everlytic."""
+"""Workspaces with their sending settings, and their Everlytic connections."""
 
 from datetime import date, datetime, time
 from uuid import UUID
@@ -6,12 +6,12 @@ from uuid import UUID
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, Identified, SoftDeleted, Timestamped, one_of
+from database.base import Base, IdMixin, SoftDeleteMixin, TimestampMixin, enum_check
 from domain.lead import LeadSegment
 
 
-class Workspace(Identified, Timestamped, SoftDeleted, Base):
-    """A tenant: all that a team imports, writes and sends, and the settings it sends by."""
+class Workspace(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
+    """A tenant, and its sending settings."""
 
     __tablename__ = "workspaces"
     __table_args__ = (
@@ -30,7 +30,7 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
         CheckConstraint("max_complaint_rate BETWEEN 0 AND 1", name="max_complaint_rate"),
         CheckConstraint("0 < mid_market_from AND mid_market_from < enterprise_from", name="segments"),
         CheckConstraint("daily_token_budget >= 0", name="daily_token_budget"),
-        one_of("default_segment", LeadSegment),
+        enum_check("default_segment", LeadSegment),
     )
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
@@ -45,33 +45,33 @@ class Workspace(Identified, Timestamped, SoftDeleted, Base):
     holidays_country: Mapped[str | None] = mapped_column(server_default="ZA")
     daily_cap: Mapped[int | None]
     ramp_start: Mapped[date | None]
-    """The first day of a ramp-up, which sends `ramp_from` mails, and each sending day after it `ramp_step` more."""
+    """The first day of a ramp-up: its cap is `ramp_from` emails, and it rises by `ramp_step` on each sending day."""
     ramp_from: Mapped[int | None]
     ramp_step: Mapped[int | None]
     sends_per_minute: Mapped[int | None]
     domain_gap_seconds: Mapped[int | None]
-    """How far two mails to one recipient domain are apart at least."""
+    """The least number of seconds between two emails to the same recipient domain."""
     unknown_wait_hours: Mapped[int] = mapped_column(server_default="24")
-    """How long a send of unknown outcome is looked for before a person is asked."""
+    """How long a send of unknown outcome is searched for before a user must decide."""
     guard_sample: Mapped[int] = mapped_column(server_default="200")
-    """Of how many of a sequence's last mails the rates are taken that pause it."""
+    """How many of a sequence's latest emails count for the bounce and complaint rates that pause it."""
     max_bounce_rate: Mapped[float | None] = mapped_column(server_default="0.08")
     max_complaint_rate: Mapped[float | None] = mapped_column(server_default="0.01")
     enterprise_from: Mapped[int] = mapped_column(server_default="1000")
-    """How many employees make a company an enterprise."""
+    """The number of employees from which a company is an enterprise."""
     mid_market_from: Mapped[int] = mapped_column(server_default="100")
     default_segment: Mapped[str | None]
-    """The segment of imported leads whose file tells none."""
+    """The segment of imported leads whose file has none."""
     voice: Mapped[str] = mapped_column(server_default="")
-    """How the team sounds, in its own words; what a model writes follows it."""
+    """The team's description of its tone, which a model follows."""
     reply_to_email: Mapped[str | None]
-    """Where answers go instead of to the sender; each mail gets an address of its own below it."""
+    """The address for replies instead of the sender's; each email gets its own subaddress of it."""
     daily_token_budget: Mapped[int | None]
-    """How many tokens models may take in a day of the workspace's zone; beyond it rules and templates do the work."""
+    """The number of tokens per day in the workspace's time zone; above it, rules and templates replace the model."""
 
 
-class EverlyticConnection(Identified, Timestamped, Base):
-    """How a workspace reaches Everlytic, and how Everlytic's webhooks prove that they are meant for it."""
+class EverlyticConnection(IdMixin, TimestampMixin, Base):
+    """A workspace's Everlytic credentials, and the credentials of its webhook."""
 
     __tablename__ = "everlytic_connections"
 
@@ -86,7 +86,7 @@ class EverlyticConnection(Identified, Timestamped, Base):
     disabled_at: Mapped[datetime | None]
     disabled_reason: Mapped[str | None]
     failures: Mapped[int] = mapped_column(server_default="0")
-    """How many calls in a row Everlytic did not serve."""
+    """How many calls to Everlytic in a row failed."""
     blocked_until: Mapped[datetime | None]
-    """Before this (business time) nothing is sent through it."""
+    """Nothing is sent before this time (business clock)."""
     blocked_reason: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""The harness of lock tests can fail: it sees a lock that is missing, too weak, too strong or out of order."""
+"""The harness of the lock tests detects locks that are missing, too weak, too strong or in the wrong order."""
 
 import pytest
 from sqlalchemy import text
@@ -11,13 +11,13 @@ pytestmark = pytest.mark.anyio
 LEADS = "app.leads"
 
 
-@pytest.mark.parametrize("taken", [*(f"FOR {mode}" for mode in MODES), ""])
-async def test_a_mode_is_proved_only_by_itself(blocking: Blocking, taken: str) -> None:
-    """Of the four modes of row locks exactly that is proved which the statement takes, and without a lock none."""
+@pytest.mark.parametrize("clause", [*(f"FOR {mode}" for mode in MODES), ""])
+async def test_only_the_mode_of_the_statement_is_proved(blocking: Blocking, clause: str) -> None:
+    """The harness proves exactly the row lock mode that the statement takes, and none without a lock."""
     ids = blocking.add_lower(LEADS, email="another@lead.example")
 
     async def lock(session: AsyncSession) -> None:
-        await session.execute(text(f"SELECT id FROM app.leads ORDER BY id {taken}"))
+        await session.execute(text(f"SELECT id FROM app.leads ORDER BY id {clause}"))
 
     proved = []
     for mode in MODES:
@@ -26,11 +26,11 @@ async def test_a_mode_is_proved_only_by_itself(blocking: Blocking, taken: str) -
         except pytest.fail.Exception:
             continue
         proved.append(f"FOR {mode}")
-    assert proved == ([taken] if taken else [])
+    assert proved == ([clause] if clause else [])
 
 
-async def test_an_order_is_proved(blocking: Blocking) -> None:
-    """A statement that locks the higher id first, or in no order, is not taken for one that sorts."""
+async def test_a_wrong_lock_order_fails(blocking: Blocking) -> None:
+    """A statement that locks ids in descending or undefined order fails the proof."""
     ids = blocking.add_lower(LEADS, email="another@lead.example")
     for order in ("ORDER BY id DESC", ""):
 
@@ -41,8 +41,8 @@ async def test_an_order_is_proved(blocking: Blocking) -> None:
             await blocking.prove_row_lock("UPDATE", LEADS, ids, lock)
 
 
-async def test_a_call_that_waits_is_not_taken_for_free(blocking: Blocking) -> None:
-    """A call that has to wait where it should not is ended, and the failure names the backend it waits for."""
+async def test_a_call_that_waits_unexpectedly_fails(blocking: Blocking) -> None:
+    """A call that waits unexpectedly is stopped, and the failure names the backend that blocks it."""
 
     async def lock(session: AsyncSession) -> None:
         await session.execute(text("SELECT id FROM app.leads FOR UPDATE"))

@@ -1,15 +1,15 @@
-"""What is written to a table is noted in the change log, for whoever it belongs to."""
+"""Each write to a table is recorded in the change log under its tenant."""
 
 from uuid import UUID
 
 import pytest
 from psycopg import sql
 
-from tests.database.rows import TABLES, named
+from tests.database.rows import TABLES, quote_table_name
 from tests.two_workspaces import TwoWorkspaces
 
 OF_ACCOUNTS = frozenset({"app.accounts", "app.api_keys", "app.users"})
-"""Noted under the account's id."""
+"""Recorded under the account's id."""
 OF_WORKSPACES = frozenset(
     {
         *("app.ai_usage", "app.email_drafts", "app.email_events", "app.enrollment_events"),
@@ -20,27 +20,27 @@ OF_WORKSPACES = frozenset(
         *("app.suppressions", "everlytic.campaign_reports", "everlytic.sync_cursors"),
     }
 )
-"""Noted under the workspace's id."""
+"""Recorded under the workspace's id."""
 LOGGED = OF_ACCOUNTS | OF_WORKSPACES | {"app.workspaces"}
 
 
 def owners(world: TwoWorkspaces, table: str, *, is_neighbour: bool = False) -> set[UUID]:
-    """Return under whose ids a change of a row is noted."""
+    """Return the ids under which a change of a row is recorded."""
     ids = world.neighbour if is_neighbour else world.ids
     account, workspace = {ids["app.accounts"]}, {ids["app.workspaces"]}
     return account if table in OF_ACCOUNTS else workspace if table in OF_WORKSPACES else account | workspace
 
 
-def noted(world: TwoWorkspaces) -> set[tuple[UUID, str]]:
-    """Return the (owner, table) pairs of the change log and empty it."""
+def take_changes(world: TwoWorkspaces) -> set[tuple[UUID, str]]:
+    """Return the (owner, table) pairs of the change log, and truncate it."""
     rows = world.owner.execute("SELECT workspace_id, table_name FROM app.changes").fetchall()
     world.owner.execute("TRUNCATE app.changes")
     return set(rows)
 
 
-def test_every_insert_is_noted(two_workspaces: TwoWorkspaces) -> None:
-    """A row that is added to any table that people read is noted under its workspace, its account, or both."""
-    assert noted(two_workspaces) == {
+def test_every_insert_is_recorded(two_workspaces: TwoWorkspaces) -> None:
+    """An insert into any table that the API reads is recorded under its workspace, its account, or both."""
+    assert take_changes(two_workspaces) == {
         (owner, table.partition(".")[2])
         for table in LOGGED
         for is_neighbour in (False, True)
@@ -48,12 +48,12 @@ def test_every_insert_is_noted(two_workspaces: TwoWorkspaces) -> None:
     }
 
 
-@pytest.mark.parametrize("act", ["UPDATE {} SET {} = {} WHERE {} = %s", "DELETE FROM {} WHERE {} = %s"])
-def test_every_change_and_removal_is_noted(two_workspaces: TwoWorkspaces, act: str) -> None:
-    """A row that is changed or removed is noted under its own tenant, and nothing is noted under another."""
-    missing, others = [], set()
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {} WHERE {} = %s", "DELETE FROM {} WHERE {} = %s"])
+def test_every_update_and_delete_is_recorded(two_workspaces: TwoWorkspaces, statement: str) -> None:
+    """An update or delete is recorded under its own tenant, and not under another."""
+    missing, other_tenants = [], set()
     neighbour = {two_workspaces.neighbour["app.accounts"], two_workspaces.neighbour["app.workspaces"]}
-    noted(two_workspaces)
+    take_changes(two_workspaces)
     for table in reversed([table for table in TABLES if str(table) in LOGGED]):
         is_account = str(table) in OF_ACCOUNTS
         key = {"app.accounts": "id", "app.workspaces": "id"}.get(
@@ -61,11 +61,13 @@ def test_every_change_and_removal_is_noted(two_workspaces: TwoWorkspaces, act: s
         )
         column = sql.Identifier("name" if str(table) == "app.api_keys" else key)
         value = sql.Literal("renamed") if str(table) == "app.api_keys" else column
-        parts = [named(table), column, value] if act.startswith("UPDATE") else [named(table)]
+        parts = (
+            [quote_table_name(table), column, value] if statement.startswith("UPDATE") else [quote_table_name(table)]
+        )
         tenant = two_workspaces.ids["app.accounts" if is_account else "app.workspaces"]
-        changed = two_workspaces.owner.execute(sql.SQL(act).format(*parts, sql.Identifier(key)), [tenant])
+        changed = two_workspaces.owner.execute(sql.SQL(statement).format(*parts, sql.Identifier(key)), [tenant])
         assert changed.rowcount == 1, f"in {table}"
-        seen = noted(two_workspaces)
-        missing += [str(table) for owner in owners(two_workspaces, str(table)) if (owner, table.name) not in seen]
-        others |= {name for owner, name in seen if owner in neighbour}
-    assert (missing, others) == ([], set())
+        changes = take_changes(two_workspaces)
+        missing += [str(table) for owner in owners(two_workspaces, str(table)) if (owner, table.name) not in changes]
+        other_tenants |= {name for owner, name in changes if owner in neighbour}
+    assert (missing, other_tenants) == ([], set())

@@ -25,16 +25,16 @@ def add_running(workspaces: TwoWorkspaces, **values: Any) -> UUID:
 
 
 def moved_and_running(workspaces: TwoWorkspaces) -> tuple[dict[UUID, dict[str, Any]], set[UUID]]:
-    """Insert running jobs; return those that are to be moved, or taken by another worker, and the one that stays."""
+    """Insert running jobs; return those that another transaction changes, with the changes, and the one that stays."""
     moved, running = rows_in_each(
         lambda **values: add_running(workspaces, **values), "status", {JobStatus.RUNNING}, JobStatus
     )
     return {**moved, add_running(workspaces): {"locked_by": workspaces.neighbour[WORKERS]}}, running
 
 
-@pytest.mark.fences("database.jobs:_GIVE_BACK_UNKNOWN")
-async def test_a_worker_gives_back_only_what_it_holds_unknowingly(two_workspaces: TwoWorkspaces) -> None:
-    """A job that a worker runs without knowing goes back; none that it knows, nor one moved or taken meanwhile."""
+@pytest.mark.fences("database.jobs:_RELEASE_UNKNOWN")
+async def test_only_unknown_claims_of_the_worker_are_released(two_workspaces: TwoWorkspaces) -> None:
+    """A claim that the worker does not know is released; a known job and one changed or claimed meanwhile are not."""
     moved, running = moved_and_running(two_workspaces)
     known = add_running(two_workspaces)
     add_running(two_workspaces, job_type="other")
@@ -42,15 +42,15 @@ async def test_a_worker_gives_back_only_what_it_holds_unknowingly(two_workspaces
     overtaking = await overtaken(
         two_workspaces,
         setting(JOBS, moved),
-        lambda session: jobs.give_back_unknown(session, job_type=SEND, worker=worker, known=[known], now=NOW),
+        lambda session: jobs.release_unknown_claims(session, job_type=SEND, worker=worker, known=[known], now=NOW),
         role=ENGINE_ROLE,
     )
     assert overtaking.rows == {JOBS: running}
 
 
 @pytest.mark.fences("database.jobs:_RETIRE")
-async def test_a_worker_that_stops_gives_back_only_what_it_holds(two_workspaces: TwoWorkspaces) -> None:
-    """What a stopping worker runs still goes back on the queue; what was moved or taken from it meanwhile stays."""
+async def test_retiring_a_worker_releases_only_its_running_jobs(two_workspaces: TwoWorkspaces) -> None:
+    """The running jobs of a stopping worker go back to the queue; jobs changed or claimed meanwhile do not."""
     moved, running = moved_and_running(two_workspaces)
     worker = two_workspaces.ids[WORKERS]
     overtaking = await overtaken(
@@ -62,8 +62,8 @@ async def test_a_worker_that_stops_gives_back_only_what_it_holds(two_workspaces:
     assert overtaking.rows == {JOBS: running, WORKERS: {worker}}
 
 
-def beat(workspaces: TwoWorkspaces, connection: psycopg.Connection, **seconds_ago: float) -> None:
-    """Let workers have beaten so many seconds ago by the database's clock."""
+def set_heartbeats(workspaces: TwoWorkspaces, connection: psycopg.Connection, **seconds_ago: float) -> None:
+    """Set the last heartbeat of workers to some seconds ago, by the database clock."""
     for worker, seconds in seconds_ago.items():
         connection.execute(
             "UPDATE app.job_workers SET beat_at = now() - make_interval(secs => %s) WHERE id = %s",
@@ -71,11 +71,11 @@ def beat(workspaces: TwoWorkspaces, connection: psycopg.Connection, **seconds_ag
         )
 
 
-@pytest.mark.fences("database.jobs:_REAP")
-async def test_only_running_jobs_are_reaped(two_workspaces: TwoWorkspaces) -> None:
-    """What a lost worker runs still goes back on the queue, and what was moved meanwhile stays."""
+@pytest.mark.fences("database.jobs:_REQUEUE_LOST")
+async def test_only_running_jobs_are_requeued(two_workspaces: TwoWorkspaces) -> None:
+    """The running jobs of a lost worker go back to the queue, and jobs changed meanwhile do not."""
     lost, worker = two_workspaces.ids[WORKERS], two_workspaces.neighbour[WORKERS]
-    beat(two_workspaces, two_workspaces.owner, **{str(lost): 120})
+    set_heartbeats(two_workspaces, two_workspaces.owner, **{str(lost): 120})
     moved, running = rows_in_each(
         lambda **values: add_running(two_workspaces, **values), "status", {JobStatus.RUNNING}, JobStatus
     )
@@ -83,40 +83,41 @@ async def test_only_running_jobs_are_reaped(two_workspaces: TwoWorkspaces) -> No
     overtaking = await overtaken(
         two_workspaces,
         setting(JOBS, {**moved, **taken}),
-        lambda session: jobs.reap(session, lost_after=60, now=NOW, verified=[]),
+        lambda session: jobs.requeue_lost_jobs(session, lost_after=60, now=NOW, verified=[]),
         role=ENGINE_ROLE,
     )
     assert [row.status for row in overtaking.result] == ["pending"]
     assert overtaking.rows == {JOBS: running}
 
 
-@pytest.mark.fences("database.jobs:_REAP", "database.jobs:_FORGET_WORKERS")
-async def test_a_worker_that_has_just_beaten_keeps_its_jobs(two_workspaces: TwoWorkspaces) -> None:
-    """A worker that seemed lost and beat a moment ago keeps its job; one that was lost for a day is forgotten."""
+@pytest.mark.fences("database.jobs:_REQUEUE_LOST", "database.jobs:_DELETE_LOST_WORKERS")
+async def test_a_worker_with_a_recent_heartbeat_keeps_its_jobs(two_workspaces: TwoWorkspaces) -> None:
+    """A worker that seemed lost and sent a heartbeat keeps its job; a worker lost for a day is deleted."""
     day = 24 * 60 * 60
     workers = {name: two_workspaces.add(WORKERS) for name in ("late", "lost", "gone")}
-    held = {name: add_running(two_workspaces, locked_by=worker) for name, worker in workers.items()}
-    beat(two_workspaces, two_workspaces.owner, **{str(worker): 2 * day for worker in workers.values()})
+    job_ids = {name: add_running(two_workspaces, locked_by=worker) for name, worker in workers.items()}
+    set_heartbeats(two_workspaces, two_workspaces.owner, **{str(worker): 2 * day for worker in workers.values()})
     late, lost, gone = map(str, workers.values())
     overtaking = await overtaken(
         two_workspaces,
-        lambda other: beat(two_workspaces, other, **{late: 30, lost: day - 60, gone: day + 60}),
-        lambda session: jobs.reap(session, lost_after=60, now=NOW, verified=[]),
+        lambda other: set_heartbeats(two_workspaces, other, **{late: 30, lost: day - 60, gone: day + 60}),
+        lambda session: jobs.requeue_lost_jobs(session, lost_after=60, now=NOW, verified=[]),
         commits_first=True,
         role=ENGINE_ROLE,
     )
-    assert overtaking.rows == {JOBS: {held["lost"], held["gone"]}, WORKERS: {workers["gone"]}}
+    assert overtaking.rows == {JOBS: {job_ids["lost"], job_ids["gone"]}, WORKERS: {workers["gone"]}}
 
 
-@pytest.mark.fences("database.jobs:_FORGET_WORKERS")
-async def test_a_worker_that_beats_is_not_forgotten(two_workspaces: TwoWorkspaces) -> None:
-    """A worker that was silent for two days and beats while it is being forgotten stays in the list."""
+@pytest.mark.fences("database.jobs:_DELETE_LOST_WORKERS")
+async def test_a_worker_that_sends_a_heartbeat_is_not_deleted(two_workspaces: TwoWorkspaces) -> None:
+    """A worker without a heartbeat for two days that sends one during the deletion is not deleted."""
     silent, gone = (two_workspaces.add(WORKERS) for _ in range(2))
-    beat(two_workspaces, two_workspaces.owner, **{str(worker): 2 * 24 * 60 * 60 for worker in (silent, gone)})
+    two_days = 2 * 24 * 60 * 60
+    set_heartbeats(two_workspaces, two_workspaces.owner, **{str(worker): two_days for worker in (silent, gone)})
     overtaking = await overtaken(
         two_workspaces,
-        lambda other: beat(two_workspaces, other, **{str(silent): 0}),
-        lambda session: jobs.reap(session, lost_after=60, now=NOW, verified=[]),
+        lambda other: set_heartbeats(two_workspaces, other, **{str(silent): 0}),
+        lambda session: jobs.requeue_lost_jobs(session, lost_after=60, now=NOW, verified=[]),
         role=ENGINE_ROLE,
     )
     assert overtaking.rows == {WORKERS: {gone}}
@@ -124,7 +125,7 @@ async def test_a_worker_that_beats_is_not_forgotten(two_workspaces: TwoWorkspace
 
 @pytest.mark.fences("database.jobs:_ARCHIVE")
 async def test_only_jobs_that_ended_long_ago_are_archived(two_workspaces: TwoWorkspaces) -> None:
-    """Jobs that ended before a time leave the queue; those tried again or ended later meanwhile, and keys, stay."""
+    """Jobs that ended before a time are archived; jobs retried or ended later meanwhile, and jobs with a key, stay."""
     before, slots_before = NOW, NOW - timedelta(days=1)
 
     def add_ended(**values: Any) -> UUID:
@@ -141,8 +142,8 @@ async def test_only_jobs_that_ended_long_ago_are_archived(two_workspaces: TwoWor
     overtaking = await overtaken(
         two_workspaces,
         setting(JOBS, {**moved, **overtaken_jobs}),
-        lambda session: jobs.archive(
-            # Made up to a minute from now: all of them.
+        lambda session: jobs.archive_jobs(
+            # Jobs created up to a minute from now, so all of them.
             session,
             after=UUID(int=0),
             age_seconds=-60,

@@ -1,4 +1,4 @@
-"""What the functions of the database do, asked as the owner, for whom no policy narrows what they look at."""
+"""The SQL functions of the database, called as the owner, whom no policy restricts."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,21 +18,21 @@ LOGGED_ALONE = frozenset({"app.changes"})
 def enter(
     connection: psycopg.Connection[Any], credential: str, workspace_id: UUID
 ) -> list[tuple[UUID, UUID, str | None]]:
-    """Come in by a credential; returns (account, user, name of the workspace)."""
+    """Authenticate with a credential, and return (account, user, name of the workspace)."""
     statement = "SELECT account_id, user_id, (workspace).name FROM app.enter_by_credential(%s, %s, '5s', '1.1')"
     return connection.execute(statement, [credential, workspace_id]).fetchall()
 
 
 def set_credentials(world: TwoWorkspaces) -> None:
-    """Give the key and the user of each of the two tenants secrets of their own, and each workspace its name."""
+    """Set the API key, subject and workspace name of each of the two tenants."""
     for ids, label in ((world.ids, "acme"), (world.neighbour, "bolt")):
         world.set("app.api_keys", ids["app.api_keys"], secret_hash=f"key of {label}")
         world.set("app.users", ids["app.users"], subject_hash=f"subject of {label}")
         world.set("app.workspaces", ids["app.workspaces"], name=label)
 
 
-def test_a_credential_enters_its_own_account(two_workspaces: TwoWorkspaces) -> None:
-    """A key enters the account of its user, a subject its own; what is revoked or unknown enters none."""
+def test_a_credential_authenticates_for_its_own_account(two_workspaces: TwoWorkspaces) -> None:
+    """A key and a subject authenticate for the account of their user; revoked and unknown credentials for none."""
     set_credentials(two_workspaces)
     owner = two_workspaces.owner
     for ids, label in ((two_workspaces.ids, "acme"), (two_workspaces.neighbour, "bolt")):
@@ -44,7 +44,7 @@ def test_a_credential_enters_its_own_account(two_workspaces: TwoWorkspaces) -> N
 
 
 def test_a_deleted_workspace_is_not_entered(two_workspaces: TwoWorkspaces) -> None:
-    """Who names a workspace that is deleted, or none that there is, is in the account and in no workspace."""
+    """With a deleted or unknown workspace, the caller is authenticated for the account and no workspace."""
     set_credentials(two_workspaces)
     two_workspaces.set("app.workspaces", two_workspaces.id, deleted_at=NOW)
     row = (two_workspaces.ids["app.accounts"], two_workspaces.ids["app.users"], None)
@@ -53,13 +53,13 @@ def test_a_deleted_workspace_is_not_entered(two_workspaces: TwoWorkspaces) -> No
 
 
 @pytest.mark.parametrize(
-    ("before", "is_noted"),
+    ("before", "is_recorded"),
     [(None, True), (timedelta(minutes=1), False), (timedelta(minutes=1, microseconds=1), True), (timedelta(0), False)],
 )
-def test_the_use_of_a_key_is_noted_once_a_minute(
-    two_workspaces: TwoWorkspaces, before: timedelta | None, is_noted: bool
+def test_the_use_of_a_key_is_recorded_once_a_minute(
+    two_workspaces: TwoWorkspaces, before: timedelta | None, is_recorded: bool
 ) -> None:
-    """A key that was used more than a minute ago, or never, is noted as used now; no other key is."""
+    """`last_used_at` of a key that was used more than a minute ago, or never, is set to now; no other key changes."""
     set_credentials(two_workspaces)
     ids, owner = two_workspaces.ids, two_workspaces.owner
     with owner.transaction():
@@ -69,11 +69,11 @@ def test_the_use_of_a_key_is_noted_once_a_minute(
         enter(owner, "key of acme", two_workspaces.id)
         used: dict[UUID, datetime | None] = dict(owner.execute("SELECT id, last_used_at FROM app.api_keys").fetchall())
     own, other = ids["app.api_keys"], two_workspaces.neighbour["app.api_keys"]
-    assert used == {own: now if is_noted else last, other: last}
+    assert used == {own: now if is_recorded else last, other: last}
 
 
-def test_a_removed_import_takes_its_own_rows_along(two_workspaces: TwoWorkspaces) -> None:
-    """With an import go its lines and what it changed, and those of no other import or workspace."""
+def test_deleting_an_import_deletes_its_rows(two_workspaces: TwoWorkspaces) -> None:
+    """The rows and changes of a deleted import are deleted, and those of other imports and workspaces are not."""
     own, other = two_workspaces.ids["app.lead_imports"], uuid4()
     rows = {}
     for table in ("app.lead_import_rows", "app.lead_import_changes"):
@@ -91,8 +91,8 @@ def test_a_removed_import_takes_its_own_rows_along(two_workspaces: TwoWorkspaces
         assert removed[table][key]["line_number"] == (7, ABSENT)
 
 
-def test_a_slot_is_for_every_workspace_that_is_there(two_workspaces: TwoWorkspaces) -> None:
-    """Each workspace that is not deleted has one job of a slot, however often it is asked for."""
+def test_a_slot_is_enqueued_once_for_every_workspace(two_workspaces: TwoWorkspaces) -> None:
+    """Each workspace that is not deleted gets one job per slot, however often the slot is enqueued."""
     two_workspaces.set("app.workspaces", two_workspaces.neighbour["app.workspaces"], deleted_at=NOW)
     owner = two_workspaces.owner
     made = [owner.execute("SELECT app.enqueue_slot('sweep', %s)", [NOW]).fetchone() for _ in range(2)]
@@ -101,8 +101,8 @@ def test_a_slot_is_for_every_workspace_that_is_there(two_workspaces: TwoWorkspac
     assert jobs.fetchall() == [(two_workspaces.id, NOW, "slot:2026-03-04T10:00:00.000000Z")]
 
 
-def test_the_use_of_many_keys_is_no_change(two_workspaces: TwoWorkspaces) -> None:
-    """That keys were used is not in the change log; a change of one of them is there under its account alone."""
+def test_the_use_of_keys_is_not_logged(two_workspaces: TwoWorkspaces) -> None:
+    """The change log has no entry for the use of keys; another change of a key is logged under its account only."""
     owner = two_workspaces.owner
     owner.execute("TRUNCATE app.changes")
     owner.execute("UPDATE app.api_keys SET last_used_at = now()")
@@ -112,12 +112,12 @@ def test_the_use_of_many_keys_is_no_change(two_workspaces: TwoWorkspaces) -> Non
         " revoked_at = CASE WHEN id = %s THEN now() END",
         [two_workspaces.ids["app.api_keys"]],
     )
-    noted = owner.execute("SELECT workspace_id, table_name FROM app.changes").fetchall()
-    assert noted == [(two_workspaces.ids["app.accounts"], "api_keys")]
+    changes_logged = owner.execute("SELECT workspace_id, table_name FROM app.changes").fetchall()
+    assert changes_logged == [(two_workspaces.ids["app.accounts"], "api_keys")]
 
 
 def test_sends_of_unknown_outcome_are_counted(two_workspaces: TwoWorkspaces) -> None:
-    """All sends of unknown outcome are counted, whosever they are, from the oldest on; no others are."""
+    """The sends of unknown outcome of all workspaces are counted, with the time of the oldest; other sends are not."""
     owner = two_workspaces.owner
     owner.execute("DELETE FROM app.send_attempts")
     ages = {"claimed": 5, "accepted": 4, "rejected": 3, "unknown": 2}

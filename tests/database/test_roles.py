@@ -8,7 +8,7 @@ from psycopg.errors import InsufficientPrivilege
 from database.errors import DatabaseUnreachable, InvalidDatabaseUrl, MissingPrivilege
 from database.roles import APP_ROLE, ENGINE_ROLE, connect, ensure_roles, libpq_url, owner_url, role_url
 
-ENGINE_MAY = {
+ENGINE_PRIVILEGES = {
     "app.archived_jobs": {"INSERT"},
     "app.scheduled_jobs": {"SELECT", "UPDATE", "DELETE"},
     "app.workspace_limits": {"SELECT", "UPDATE"},
@@ -18,8 +18,8 @@ ENGINE_MAY = {
 }
 
 
-def test_neither_role_is_above_the_rules(database_url: str) -> None:
-    """Both may log in, and neither is superuser, bypasses row-level security, owns anything or is in another role."""
+def test_the_roles_have_no_special_privileges(database_url: str) -> None:
+    """Both roles may log in; neither is a superuser, bypasses row-level security, owns a relation or has a role."""
     with connect(owner_url(database_url)) as owner:
         rows = owner.execute(
             """
@@ -33,8 +33,8 @@ def test_neither_role_is_above_the_rules(database_url: str) -> None:
     assert rows == [(APP_ROLE, True, False, False), (ENGINE_ROLE, True, False, False)]
 
 
-def test_the_engine_reaches_its_tables_alone(database_url: str) -> None:
-    """The engine's privileges are the queue's and the change log's, table by table, and none elsewhere."""
+def test_the_engine_has_access_only_to_its_tables(database_url: str) -> None:
+    """The engine has the listed privileges on the tables of the queue and the change log, and no others."""
     with connect(owner_url(database_url)) as owner:
         rows = owner.execute(
             """
@@ -47,21 +47,21 @@ def test_the_engine_reaches_its_tables_alone(database_url: str) -> None:
                AND has_table_privilege('salesmatter_engine', c.oid, p.privilege)
             """
         ).fetchall()
-    found: dict[str, set[str]] = {}
+    privileges: dict[str, set[str]] = {}
     for name, privilege in rows:
-        found.setdefault(name, set()).add(privilege)
-    assert found == ENGINE_MAY
+        privileges.setdefault(name, set()).add(privilege)
+    assert privileges == ENGINE_PRIVILEGES
 
 
 @pytest.mark.parametrize("table", ["app.leads", "app.email_drafts", "app.api_keys", "everlytic.transactions"])
 def test_the_engine_cannot_read_a_tenants_data(database_url: str, table: str) -> None:
-    """What people wrote and sent is closed to the engine."""
+    """The engine cannot read tables with user data."""
     with connect(role_url(owner_url(database_url), ENGINE_ROLE)) as engine, pytest.raises(InsufficientPrivilege):
         engine.execute(sql.SQL("SELECT 1 FROM {}").format(sql.Identifier(*table.split("."))))
 
 
-def test_roles_log_in_with_what_the_owners_password_implies(database_url: str) -> None:
-    """Both roles come in with their derived passwords, which differ from each other and from the owner's."""
+def test_roles_log_in_with_derived_passwords(database_url: str) -> None:
+    """Both roles log in with their derived passwords, which differ from each other and from the owner's."""
     owner = owner_url(database_url)
     urls = {role: role_url(owner, role) for role in (APP_ROLE, ENGINE_ROLE)}
     for role, url in urls.items():
@@ -70,8 +70,8 @@ def test_roles_log_in_with_what_the_owners_password_implies(database_url: str) -
     assert len({owner.password, *(url.password for url in urls.values())}) == 3
 
 
-def test_making_the_roles_again_changes_nothing(database_url: str) -> None:
-    """A second run finds roles that log in and touches nothing, so that running services stay in."""
+def test_creating_the_roles_again_changes_nothing(database_url: str) -> None:
+    """A second run does not change roles that can log in, so that running services stay connected."""
     owner = owner_url(database_url)
     with connect(owner) as connection:
         before = connection.execute("SELECT rolname, rolpassword FROM pg_authid ORDER BY rolname").fetchall()
@@ -81,7 +81,7 @@ def test_making_the_roles_again_changes_nothing(database_url: str) -> None:
 
 @pytest.fixture
 def plain_user(database_url: str) -> Iterator[str]:
-    """A user who may connect and nothing more; returns the URL."""
+    """The URL of a user who may only connect."""
     name = f"plain_{uuid.uuid4().hex[:12]}"
     owner = owner_url(database_url)
     with connect(owner) as connection:
@@ -90,41 +90,41 @@ def plain_user(database_url: str) -> Iterator[str]:
         connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
-def test_an_owner_who_may_not_make_roles_is_told_so(plain_user: str) -> None:
-    """The sentence names the missing privilege and what to do instead."""
+def test_an_owner_without_createrole_gets_a_clear_error(plain_user: str) -> None:
+    """The error names the missing privilege and the alternative."""
     with pytest.raises(MissingPrivilege, match="CREATEROLE"):
         ensure_roles(owner_url(plain_user))
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("nonsense", "not a URL"),
-        ("mysql://a:b@c/d", "only postgresql://"),
+        ("mysql://a:b@c/d", "Only postgresql://"),
         ("postgresql://a@c/d", "no password"),
         ("postgresql://a:b@c", "no database"),
         ("postgresql:///d", "no username"),
         ("postgresql://a:b@c:port/d", "not a URL"),
     ],
 )
-def test_a_url_that_cannot_work_is_refused_with_the_reason(text: str, says: str) -> None:
-    """A wrong DATABASE_URL is one sentence that says what is wrong and never repeats the password."""
-    with pytest.raises(InvalidDatabaseUrl, match=says) as raised:
+def test_an_invalid_url_is_refused_with_the_reason(text: str, message: str) -> None:
+    """The error for an invalid DATABASE_URL says what is wrong and never contains the password."""
+    with pytest.raises(InvalidDatabaseUrl, match=message) as raised:
         owner_url(text)
     assert ":b@" not in str(raised.value)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"])
-def test_any_usual_spelling_is_taken(scheme: str) -> None:
-    """Whatever driver a URL was written for, ours is used, and libpq programs get a plain one."""
+def test_any_usual_scheme_is_accepted(scheme: str) -> None:
+    """A URL for any Postgres driver is accepted; we use psycopg, and libpq programs get a plain URL."""
     url = owner_url(f"{scheme}://a:p%40ss@host:5433/d?sslmode=require")
     assert url.drivername == "postgresql+psycopg"
     assert url.password == "p@ss"
     assert libpq_url(url) == "postgresql://a:p%40ss@host:5433/d?sslmode=require"
 
 
-def test_a_server_that_is_not_there_is_one_sentence(database_url: str) -> None:
-    """An unreachable server and a missing database are said in the server's words, without the password."""
+def test_an_unreachable_server_is_a_one_line_error(database_url: str) -> None:
+    """The error for an unreachable server or a missing database has the server's message and no password."""
     owner = owner_url(database_url)
     for url in (owner.set(port=1), owner.set(database="no_such_database")):
         with pytest.raises(DatabaseUnreachable, match="cannot be reached") as raised:
@@ -133,7 +133,7 @@ def test_a_server_that_is_not_there_is_one_sentence(database_url: str) -> None:
         assert "\n" not in str(raised.value)
 
 
-def test_a_wrong_password_is_one_sentence(database_url: str) -> None:
-    """A wrong password is said in the server's words too."""
+def test_a_wrong_password_has_the_servers_message(database_url: str) -> None:
+    """The error for a wrong password has the server's message."""
     with pytest.raises(DatabaseUnreachable, match="password authentication failed"):
         connect(owner_url(database_url).set(password="wrong"))

@@ -1,10 +1,10 @@
-"""What is read off the text of a statement: the names it asks, and whether it may write."""
+"""Which relations a statement names, and whether it may write."""
 
 import contextlib
 
 import pytest
 
-from database.statements import WROTE, may_write, names_in, note, noting_names
+from database.statements import WROTE, capture_relations, find_relations, may_write, record_statement
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ from database.statements import WROTE, may_write, names_in, note, noting_names
     ],
 )
 def test_the_names_of_a_statement(statement: str, names: set[str]) -> None:
-    """All that stands in a schema of ours is found, the first word and the last included, and nothing else."""
-    assert names_in(statement) == names
+    """All names in one of our schemas are found, also the first and last word, and no other names."""
+    assert find_relations(statement) == names
 
 
 @pytest.mark.parametrize(
@@ -40,29 +40,29 @@ def test_the_names_of_a_statement(statement: str, names: set[str]) -> None:
         ("SELECT copy_of FROM app.merged", False),
     ],
 )
-def test_what_may_write(statement: str, writes: bool) -> None:
-    """Each kind of write is one, in any case and anywhere; words that only contain its name are none."""
+def test_writing_statements_are_detected(statement: str, writes: bool) -> None:
+    """Each kind of write is detected in any case and position; words that only contain a keyword are not."""
     assert may_write(statement) is writes
 
 
-def test_a_write_is_remembered_until_it_is_taken() -> None:
-    """A connection remembers that its transaction wrote, also when it reads afterwards."""
-    memory: dict[str, object] = {}
-    note("SELECT 1", memory)
-    assert memory == {}
-    note("DELETE FROM app.leads", memory)
-    note("SELECT 1", memory)
-    assert memory == {WROTE: True}
+def test_a_write_marks_the_connection() -> None:
+    """A connection stays marked after a write, also when it reads afterwards."""
+    info: dict[str, object] = {}
+    record_statement("SELECT 1", info)
+    assert info == {}
+    record_statement("DELETE FROM app.leads", info)
+    record_statement("SELECT 1", info)
+    assert info == {WROTE: True}
 
 
-def test_names_are_gathered_by_the_innermost_block() -> None:
-    """Outside a block nothing is gathered; a block within a block gathers for itself alone, also after an error."""
-    note("SELECT * FROM app.before", {})
-    with noting_names() as outer:
-        note("SELECT * FROM app.one", {})
-        with contextlib.suppress(ZeroDivisionError), noting_names() as inner:
-            note("SELECT * FROM app.two", {})
+def test_relations_are_captured_by_the_innermost_block() -> None:
+    """Nothing is captured outside a block; a nested block captures only its own statements, also after an error."""
+    record_statement("SELECT * FROM app.before", {})
+    with capture_relations() as outer:
+        record_statement("SELECT * FROM app.one", {})
+        with contextlib.suppress(ZeroDivisionError), capture_relations() as inner:
+            record_statement("SELECT * FROM app.two", {})
             _ = 1 / 0
-        note("SELECT * FROM app.three", {})
-    note("SELECT * FROM app.after", {})
+        record_statement("SELECT * FROM app.three", {})
+    record_statement("SELECT * FROM app.after", {})
     assert (outer, inner) == ({"one", "three"}, {"two"})

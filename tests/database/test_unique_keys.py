@@ -1,4 +1,4 @@
-"""Each unique key refuses a second row of the same key, and nothing else."""
+"""Each unique index refuses a second row with the same key, and no other row."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +11,14 @@ from tests.two_workspaces import NOW, TwoWorkspaces
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A unique index with values of its columns; a row with one of `others` beside them is another."""
+    """A unique index with values of its columns; a row with one of `others` has another key."""
 
     index: str
     table: str
     values: dict[str, Any]
     others: tuple[dict[str, Any], ...]
     is_of_tenant: bool
-    """Whether another tenant may have the same values."""
+    """Whether another tenant may use the same values."""
 
 
 KEYS = (
@@ -78,8 +78,8 @@ KEYS = (
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.index)
-def test_a_key_is_there_once(two_workspaces: TwoWorkspaces, key: Key) -> None:
-    """A second row of a key is refused, one that differs in one column is not; another tenant has keys of its own."""
+def test_a_key_is_unique(two_workspaces: TwoWorkspaces, key: Key) -> None:
+    """A second row with the same key is refused; a row that differs in one column, or of another tenant, is not."""
     others = {name: f"{name} 2" for name in ("email",) if key.table == "app.users" and name not in key.values}
     two_workspaces.add(key.table, **key.values, **others)
     neighbour = two_workspaces.neighbour
@@ -92,15 +92,15 @@ def test_a_key_is_there_once(two_workspaces: TwoWorkspaces, key: Key) -> None:
         two_workspaces.add(key.table, neighbour, **key.values)
 
 
-def test_an_address_is_one_users_however_it_is_spelt(two_workspaces: TwoWorkspaces) -> None:
-    """Two users of an account cannot have one address in two spellings."""
+def test_an_address_is_unique_in_any_case(two_workspaces: TwoWorkspaces) -> None:
+    """Two users of an account cannot have the same address in upper and lower case."""
     two_workspaces.add("app.users", email="Ann@acme.example")
     with pytest.raises(UniqueViolation, match='"uq_users_account_id_email"'):
         two_workspaces.add("app.users", email="ann@ACME.example")
 
 
-def test_a_lead_is_once_in_a_sequence_while_it_moves(two_workspaces: TwoWorkspaces) -> None:
-    """A lead has one active, paused or replied enrollment in a sequence, and any number that have ended."""
+def test_a_lead_has_one_live_enrollment_in_a_sequence(two_workspaces: TwoWorkspaces) -> None:
+    """A lead has at most one active, paused or replied enrollment in a sequence, and any number of ended ones."""
     lead_id = two_workspaces.add("app.leads")
     enrollment_id = two_workspaces.add("app.lead_enrollments", lead_id=lead_id, status="active")
     for own in ("active", "paused", "replied"):
@@ -114,18 +114,18 @@ def test_a_lead_is_once_in_a_sequence_while_it_moves(two_workspaces: TwoWorkspac
     two_workspaces.add("app.lead_enrollments", lead_id=lead_id, sequence_id=another, status="active")
 
 
-def test_a_step_of_an_enrollment_has_one_draft_and_that_one_attempt(two_workspaces: TwoWorkspaces) -> None:
-    """An enrollment has one draft of a step, and may have one of another; a draft has one attempt to send it."""
+def test_a_step_of_an_enrollment_has_one_draft_with_one_attempt(two_workspaces: TwoWorkspaces) -> None:
+    """An enrollment has one draft per step, and a draft has one send attempt."""
     draft_id = two_workspaces.add_draft()
     row = two_workspaces.owner.execute(
         "SELECT lead_id, enrollment_id, step_id FROM app.email_drafts WHERE id = %s", [draft_id]
     ).fetchone()
     assert row is not None
-    place = dict(zip(("lead_id", "enrollment_id", "step_id"), row, strict=True))
+    values = dict(zip(("lead_id", "enrollment_id", "step_id"), row, strict=True))
     with pytest.raises(UniqueViolation, match='"uq_email_drafts_enrollment_id_step_id"'):
-        two_workspaces.add("app.email_drafts", **place)
+        two_workspaces.add("app.email_drafts", **values)
     step_id = two_workspaces.add("app.sequence_steps", step_order=7)
-    two_workspaces.add("app.email_drafts", **place | {"step_id": step_id})
+    two_workspaces.add("app.email_drafts", **values | {"step_id": step_id})
 
     two_workspaces.add("app.send_attempts", draft_id=draft_id)
     with pytest.raises(UniqueViolation, match='"uq_send_attempts_draft_id"'):
@@ -133,7 +133,7 @@ def test_a_step_of_an_enrollment_has_one_draft_and_that_one_attempt(two_workspac
 
 
 def test_a_workspace_has_one_mailbox_and_one_connection(two_workspaces: TwoWorkspaces) -> None:
-    """A second mailbox or connection of a workspace is refused, and a webhook token that another one has."""
+    """A second mailbox or connection of a workspace is refused, and so is the webhook token of another connection."""
     for table, index in (
         ("app.mailboxes", "uq_mailboxes_workspace_id"),
         ("app.everlytic_connections", "uq_everlytic_connections_workspace_id"),

@@ -1,4 +1,4 @@
-"""Homes for embedded servers."""
+"""Home directories for embedded servers."""
 
 import shutil
 import subprocess
@@ -13,15 +13,15 @@ from tests.postgres import new_home, remove_home
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """An empty home for one server."""
+    """An empty home."""
     home = new_home()
     yield home
     remove_home(home)
 
 
 @pytest.fixture(scope="session")
-def pattern() -> Iterator[Path]:
-    """A home whose data is made, to be copied."""
+def initialized_home() -> Iterator[Path]:
+    """A home with a data directory, to be copied."""
     home = new_home()
     start(home, durable=False).stop()
     yield home
@@ -29,18 +29,18 @@ def pattern() -> Iterator[Path]:
 
 
 @pytest.fixture
-def made(home: Path, pattern: Path) -> Path:
-    """A home of its own whose data is made."""
-    subprocess.run(["cp", "-a", f"{pattern}/.", str(home)], check=True)
+def home_with_data(home: Path, initialized_home: Path) -> Path:
+    """A home with a data directory."""
+    subprocess.run(["cp", "-a", f"{initialized_home}/.", str(home)], check=True)
     return home
 
 
 @pytest.fixture
-def hidden() -> Iterator[Path]:
-    """A directory that nobody but its owner can enter, and a home name in it."""
+def hidden_home() -> Iterator[Path]:
+    """The path of a home in a directory that only its owner can enter."""
     outer = new_home()
     outer.chmod(0o700)
     yield outer / "home"
-    for note in outer.glob("*/place"):
-        remove_home(note.parent)
+    for location in outer.glob("*/place"):
+        remove_home(location.parent)
     shutil.rmtree(outer)

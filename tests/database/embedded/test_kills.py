@@ -7,46 +7,46 @@ import psycopg
 import pytest
 
 from database.embedded import start
-from database.embedded_process import server_processes
+from database.embedded_process import find_server_processes
 from tests.database.embedded.processes import (
-    accepts,
-    another_process,
+    accepts_connections,
     commit_rows,
-    eventually,
+    count_rows,
+    fetch_value,
     has_ended,
-    kept_rows,
-    on_linux,
-    one,
-    parent_of,
-    postmaster_of,
+    needs_linux,
+    read_parent_id,
+    read_postmaster_id,
+    start_in_another_process,
+    wait_until,
 )
 
 
-@on_linux
-def test_killed_owner(made: Path) -> None:
-    """A killed owner leaves no process behind, and what it committed is there for the next one."""
-    with another_process(made) as (owner, url, owned):
+@needs_linux
+def test_killed_owner(home_with_data: Path) -> None:
+    """A killed owner leaves no process behind, and the next owner finds all committed rows."""
+    with start_in_another_process(home_with_data) as (owner, url, owned):
         assert owned
         commit_rows(url)
-        supervisor = parent_of(postmaster_of(made / "data"))
+        supervisor = read_parent_id(read_postmaster_id(home_with_data / "data"))
         os.kill(owner, signal.SIGKILL)
-        assert eventually(lambda: not server_processes(str(made / "data")) and has_ended(supervisor))
-    with start(made) as server:
-        assert server.owned
-        assert kept_rows(server.url) == 1000
+        assert wait_until(lambda: not find_server_processes(str(home_with_data / "data")) and has_ended(supervisor))
+    with start(home_with_data) as server:
+        assert server.is_owned
+        assert count_rows(server.url) == 1000
 
 
-@on_linux
-def test_killed_postgres(made: Path) -> None:
-    """A killed Postgres comes back under the same URL with all that was committed, though a backend was at work."""
-    with start(made) as server:
+@needs_linux
+def test_killed_postgres(home_with_data: Path) -> None:
+    """A Postgres that is killed while a backend is busy restarts with the same URL and all committed rows."""
+    with start(home_with_data) as server:
         commit_rows(server.url)
         endless = "DO 'BEGIN LOOP END LOOP; END'"
         running = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $${endless}$$"
 
         def kill_when_busy() -> None:
-            if eventually(lambda: one(server.url, running) == 1):
-                os.kill(postmaster_of(made / "data"), signal.SIGKILL)
+            if wait_until(lambda: fetch_value(server.url, running) == 1):
+                os.kill(read_postmaster_id(home_with_data / "data"), signal.SIGKILL)
 
         with psycopg.connect(server.url, autocommit=True) as busy:
             killer = threading.Thread(target=kill_when_busy)
@@ -54,55 +54,57 @@ def test_killed_postgres(made: Path) -> None:
             with pytest.raises(psycopg.OperationalError):
                 busy.execute(endless)
             killer.join()
-        assert eventually(lambda: accepts(server.url))
-        assert kept_rows(server.url) == 1000
+        assert wait_until(lambda: accepts_connections(server.url))
+        assert count_rows(server.url) == 1000
 
 
-@on_linux
-def test_killed_supervisor(made: Path) -> None:
-    """A killed supervisor is replaced by its owner under the same URL."""
-    with start(made) as server:
+@needs_linux
+def test_killed_supervisor(home_with_data: Path) -> None:
+    """The owner replaces a killed supervisor, and the URL stays the same."""
+    with start(home_with_data) as server:
         commit_rows(server.url)
-        postmaster = postmaster_of(made / "data")
-        os.kill(parent_of(postmaster), signal.SIGKILL)
-        assert eventually(lambda: accepts(server.url) and postmaster_of(made / "data") != postmaster)
-        assert kept_rows(server.url) == 1000
-    assert not server_processes(str(made / "data"))
+        postmaster = read_postmaster_id(home_with_data / "data")
+        os.kill(read_parent_id(postmaster), signal.SIGKILL)
+        assert wait_until(
+            lambda: accepts_connections(server.url) and read_postmaster_id(home_with_data / "data") != postmaster
+        )
+        assert count_rows(server.url) == 1000
+    assert not find_server_processes(str(home_with_data / "data"))
 
 
-@on_linux
-def test_all_killed(made: Path) -> None:
-    """With owner, supervisor and Postgres killed at once, the next start recovers every committed row."""
-    with another_process(made) as (owner, url, _):
+@needs_linux
+def test_all_killed(home_with_data: Path) -> None:
+    """After owner, supervisor and Postgres are killed at once, the next start recovers all committed rows."""
+    with start_in_another_process(home_with_data) as (owner, url, _):
         commit_rows(url)
-        postmaster = postmaster_of(made / "data")
-        for process in (owner, parent_of(postmaster), postmaster):
+        postmaster = read_postmaster_id(home_with_data / "data")
+        for process in (owner, read_parent_id(postmaster), postmaster):
             os.kill(process, signal.SIGKILL)
-    with start(made) as server:
-        assert kept_rows(server.url) == 1000
+    with start(home_with_data) as server:
+        assert count_rows(server.url) == 1000
 
 
-@on_linux
-def test_killed_supervisor_without_owner(made: Path) -> None:
-    """The kernel ends Postgres when nobody is left who could."""
-    with another_process(made) as (owner, _, _):
-        supervisor = parent_of(postmaster_of(made / "data"))
+@needs_linux
+def test_killed_supervisor_without_owner(home_with_data: Path) -> None:
+    """The kernel ends Postgres when the supervisor is killed and the owner is stopped."""
+    with start_in_another_process(home_with_data) as (owner, _, _):
+        supervisor = read_parent_id(read_postmaster_id(home_with_data / "data"))
         os.kill(owner, signal.SIGSTOP)
         os.kill(supervisor, signal.SIGKILL)
-        assert eventually(lambda: not server_processes(str(made / "data")))
+        assert wait_until(lambda: not find_server_processes(str(home_with_data / "data")))
         os.kill(owner, signal.SIGKILL)
 
 
-@on_linux
-def test_postgres_that_was_shut_down(made: Path) -> None:
-    """A Postgres that somebody shut down in good order stays down, and its home is free for the next start."""
-    with start(made) as server:
+@needs_linux
+def test_postgres_that_was_shut_down(home_with_data: Path) -> None:
+    """A Postgres that was shut down regularly is not restarted, and its home is free for the next start."""
+    with start(home_with_data) as server:
         commit_rows(server.url)
-        supervisor = parent_of(postmaster_of(made / "data"))
-        os.kill(postmaster_of(made / "data"), signal.SIGINT)
-        assert eventually(lambda: has_ended(supervisor))
-        assert not accepts(server.url)
-        assert not (made / "server.json").exists()
-        with start(made) as again:
-            assert again.owned
-            assert kept_rows(again.url) == 1000
+        supervisor = read_parent_id(read_postmaster_id(home_with_data / "data"))
+        os.kill(read_postmaster_id(home_with_data / "data"), signal.SIGINT)
+        assert wait_until(lambda: has_ended(supervisor))
+        assert not accepts_connections(server.url)
+        assert not (home_with_data / "server.json").exists()
+        with start(home_with_data) as again:
+            assert again.is_owned
+            assert count_rows(again.url) == 1000

@@ -1,4 +1,4 @@
-"""How the supervisor of Postgres starts it and what it makes of each end, with a shell script in Postgres' place."""
+"""How the supervisor starts Postgres and reacts to each kind of exit, with a shell script instead of Postgres."""
 
 import os
 import signal
@@ -16,39 +16,39 @@ from database import embedded_process
 from database.embedded_binaries import EmbeddedPostgresError
 from database.embedded_cluster import Cluster
 from database.embedded_launch import PortTakenError, close_pipes, launch
-from database.embedded_process import LOG_LIMIT_BYTES, READY, Order, Supervisor
-from tests.database.embedded.processes import eventually, postmaster_of
+from database.embedded_process import LOG_LIMIT_BYTES, READY, LaunchSpec, Supervisor
+from tests.database.embedded.processes import read_postmaster_id, wait_until
 
 IS_READY = "printf '%s\\n' $$ 2 3 4 5 6 7 ready > data/postmaster.pid"
-UNTIL_TOLD = "while [ ! -e go ]; do sleep 0.01; done"
+WAIT_FOR_GO = "while [ ! -e go ]; do sleep 0.01; done"
 COUNT = "echo run >> runs"
 
 
 class Home:
-    """A folder with a data directory, a program called postgres, and a count of its runs."""
+    """A directory with a data directory, a program called postgres, and a count of its runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "data").mkdir()
         (folder / "bin").mkdir()
 
-    def program(self, *lines: str) -> str:
-        """Write the program."""
+    def write_program(self, *lines: str) -> str:
+        """Write the program, and return its path."""
         path = self.folder / "bin" / "postgres"
         path.write_text("\n".join(["#!/bin/sh", f"cd '{self.folder}'", COUNT, *lines, ""]))
         path.chmod(0o755)
         return str(path)
 
-    def runs(self) -> int:
-        """How often the program was run."""
+    def count_runs(self) -> int:
+        """Return how often the program was run."""
         runs = self.folder / "runs"
         return len(runs.read_text().splitlines()) if runs.exists() else 0
 
     @contextmanager
     def supervised(self, *lines: str) -> Iterator["subprocess.Popen[bytes]"]:
         """Run the program under a supervisor whose owner is this process."""
-        order = Order(
-            command=[self.program(*lines)],
+        spec = LaunchSpec(
+            command=[self.write_program(*lines)],
             data=str(self.folder / "data"),
             log=str(self.folder / "postgres.log"),
             announcement=str(self.folder / "server.json"),
@@ -57,15 +57,15 @@ class Home:
             group=None,
         )
         (self.folder / "server.json").write_text("{}")
-        command = [sys.executable, "-I", "-S", embedded_process.__file__, order.to_text()]
+        command = [sys.executable, "-I", "-S", embedded_process.__file__, spec.to_json()]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             try:
                 yield process
             finally:
                 process.kill()
 
-    def launched(self, seconds: float = 30.0) -> "tuple[subprocess.Popen[bytes], int]":
-        """Start the program as the embedded Postgres is started."""
+    def launch(self, seconds: float = 30.0) -> "tuple[subprocess.Popen[bytes], int]":
+        """Start the program as the embedded Postgres."""
         cluster = Cluster(self.folder, self.folder, self.folder / "bin", 18, None)
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -75,137 +75,137 @@ class Home:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Home:
-    """A folder of the test's own."""
+def home_dir(tmp_path: Path) -> Home:
+    """An empty home."""
     return Home(tmp_path)
 
 
-def become_ready(place: Home, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the supervisor says that Postgres is ready, and let the program go on."""
+def wait_until_ready(home_dir: Home, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the supervisor reports that Postgres is ready, and let the program continue."""
     assert process.stdout is not None
     assert process.stdout.read(len(READY)) == READY
-    (place.folder / "go").touch()
+    (home_dir.folder / "go").touch()
 
 
-def test_an_orderly_end_ends_all(place: Home) -> None:
-    """A Postgres that somebody shut down, with 0, is not started again, and its announcement goes."""
-    with place.supervised(IS_READY, UNTIL_TOLD, "exit 0") as process:
-        become_ready(place, process)
+def test_a_regular_shutdown_is_final(home_dir: Home) -> None:
+    """A Postgres that exits with 0 is not started again, and its announcement is deleted."""
+    with home_dir.supervised(IS_READY, WAIT_FOR_GO, "exit 0") as process:
+        wait_until_ready(home_dir, process)
         assert process.wait(30) == 0
-    assert place.runs() == 1
-    assert not (place.folder / "server.json").exists()
+    assert home_dir.count_runs() == 1
+    assert not (home_dir.folder / "server.json").exists()
 
 
 @pytest.mark.parametrize("end", ["exit 1", "exit 2", "kill -KILL $$", "kill -TERM $$", "kill -INT $$"])
-def test_every_other_end_is_a_crash(place: Home, end: str) -> None:
-    """A Postgres that ended with another status, or by a signal, is started again."""
+def test_every_other_exit_is_a_crash(home_dir: Home, end: str) -> None:
+    """A Postgres that exits with another status, or by a signal, is started again."""
     crash = f"[ $(wc -l < runs) -gt 1 ] || {{ {end}; }}"
-    with place.supervised(IS_READY, UNTIL_TOLD, crash, "exit 0") as process:
-        become_ready(place, process)
+    with home_dir.supervised(IS_READY, WAIT_FOR_GO, crash, "exit 0") as process:
+        wait_until_ready(home_dir, process)
         assert process.wait(30) == 0
-    assert place.runs() == 2
+    assert home_dir.count_runs() == 2
 
 
 @pytest.mark.parametrize(("end", "status"), [("exit 0", 0), ("exit 1", 1), ("kill -KILL $$", 1)])
-def test_an_end_before_it_was_ready_is_not_tried_again(place: Home, end: str, status: int) -> None:
-    """What never became ready would not become so: one run, and nothing is announced."""
-    with place.supervised(end) as process:
+def test_an_exit_before_it_was_ready_is_not_retried(home_dir: Home, end: str, status: int) -> None:
+    """A Postgres that exits before it is ready runs once, and nothing is announced."""
+    with home_dir.supervised(end) as process:
         assert process.wait(30) == status
         assert process.stdout is not None
         assert process.stdout.read() == b""
-    assert place.runs() == 1
+    assert home_dir.count_runs() == 1
 
 
-def test_the_ninth_crash_in_a_minute_is_the_last(place: Home) -> None:
-    """Eight crashes are survived; with the ninth the supervisor gives up with 1."""
-    with place.supervised(IS_READY, UNTIL_TOLD, "exit 1") as process:
-        become_ready(place, process)
+def test_the_supervisor_stops_at_the_ninth_crash_in_a_minute(home_dir: Home) -> None:
+    """The supervisor restarts Postgres after eight crashes, and exits with 1 at the ninth."""
+    with home_dir.supervised(IS_READY, WAIT_FOR_GO, "exit 1") as process:
+        wait_until_ready(home_dir, process)
         assert process.wait(30) == 1
-    assert place.runs() == 9
+    assert home_dir.count_runs() == 9
 
 
-@pytest.mark.parametrize("ask", ["close", "HUP", "INT", "TERM"])
+@pytest.mark.parametrize("trigger", ["close", "HUP", "INT", "TERM"])
 @pytest.mark.parametrize("status", [0, 1])
-def test_the_owners_end_shuts_postgres_down(place: Home, ask: str, status: int) -> None:
-    """When the owner lets go, or a signal asks for it, Postgres gets SIGINT once, and its status is no crash."""
-    trapped = f"trap 'echo INT >> asked; exit {status}' INT"
-    with place.supervised(trapped, IS_READY, "while :; do sleep 0.01; done") as process:
-        become_ready(place, process)
+def test_the_end_of_the_owner_shuts_postgres_down(home_dir: Home, trigger: str, status: int) -> None:
+    """When the owner closes its pipe or a signal arrives, Postgres gets SIGINT once, and its exit is no crash."""
+    trap = f"trap 'echo INT >> signals; exit {status}' INT"
+    with home_dir.supervised(trap, IS_READY, "while :; do sleep 0.01; done") as process:
+        wait_until_ready(home_dir, process)
         assert process.stdin is not None
-        if ask == "close":
+        if trigger == "close":
             process.stdin.close()
         else:
-            process.send_signal(signal.Signals[f"SIG{ask}"])
+            process.send_signal(signal.Signals[f"SIG{trigger}"])
         assert process.wait(30) == 0
-    assert (place.folder / "asked").read_text() == "INT\n"
-    assert place.runs() == 1
+    assert (home_dir.folder / "signals").read_text() == "INT\n"
+    assert home_dir.count_runs() == 1
 
 
-def test_words_of_the_owner_end_nothing(place: Home) -> None:
-    """Bytes on its input are no end of file: a crash after them is survived as before."""
-    with place.supervised(IS_READY, "while :; do sleep 0.01; done") as process:
-        become_ready(place, process)
+def test_input_of_the_owner_stops_nothing(home_dir: Home) -> None:
+    """Bytes on standard input are no end of file: Postgres is restarted after a later crash."""
+    with home_dir.supervised(IS_READY, "while :; do sleep 0.01; done") as process:
+        wait_until_ready(home_dir, process)
         assert process.stdin is not None
         process.stdin.write(b"go on\n")
         process.stdin.flush()
-        os.kill(postmaster_of(place.folder / "data"), signal.SIGKILL)
-        assert eventually(lambda: place.runs() == 2, 30.0)
+        os.kill(read_postmaster_id(home_dir.folder / "data"), signal.SIGKILL)
+        assert wait_until(lambda: home_dir.count_runs() == 2, 30.0)
 
 
-@pytest.mark.parametrize(("over", "is_cut"), [(-1, False), (0, False), (1, True)])
-def test_a_log_is_cut_above_its_limit(tmp_path: Path, over: int, is_cut: bool) -> None:
-    """A log as large as the limit stays; one byte more, and it goes on empty beside its copy."""
+@pytest.mark.parametrize(("over", "is_truncated"), [(-1, False), (0, False), (1, True)])
+def test_a_log_is_truncated_above_its_limit(tmp_path: Path, over: int, is_truncated: bool) -> None:
+    """A log at the limit is kept; one byte more, and it is copied and truncated."""
     log = tmp_path / "postgres.log"
     log.touch()
     os.truncate(log, LOG_LIMIT_BYTES + over)
-    Supervisor._bound_log(SimpleNamespace(order=SimpleNamespace(log=str(log))))  # type: ignore[arg-type] # it asks for no more
-    assert log.stat().st_size == (0 if is_cut else LOG_LIMIT_BYTES + over)
+    Supervisor._truncate_log(SimpleNamespace(spec=SimpleNamespace(log=str(log))))  # type: ignore[arg-type] # it uses no other attribute
+    assert log.stat().st_size == (0 if is_truncated else LOG_LIMIT_BYTES + over)
     copy = tmp_path / "postgres.log.1"
-    assert copy.exists() is is_cut
-    assert not is_cut or copy.stat().st_size == LOG_LIMIT_BYTES + over
+    assert copy.exists() is is_truncated
+    assert not is_truncated or copy.stat().st_size == LOG_LIMIT_BYTES + over
 
 
-@pytest.mark.parametrize("taken", [1, 4, 5])
-def test_five_ports_are_tried(place: Home, taken: int) -> None:
-    """Four ports that another program takes first are survived; the fifth is told."""
-    place.program(
-        f"[ $(wc -l < runs) -gt {taken} ] || {{ echo 'FATAL:  could not bind IPv4 address'; exit 1; }}",
+@pytest.mark.parametrize("taken_ports", [1, 4, 5])
+def test_five_ports_are_tried(home_dir: Home, taken_ports: int) -> None:
+    """Four ports that another program opens first are skipped; the fifth is an error."""
+    home_dir.write_program(
+        f"[ $(wc -l < runs) -gt {taken_ports} ] || {{ echo 'FATAL:  could not bind IPv4 address'; exit 1; }}",
         IS_READY,
         "trap 'exit 0' INT",
         "while :; do sleep 0.01; done",
     )
-    if taken == 5:
+    if taken_ports == 5:
         with pytest.raises(PortTakenError, match="found no free port"):
-            place.launched()
-        assert place.runs() == 5
+            home_dir.launch()
+        assert home_dir.count_runs() == 5
         return
-    supervisor, _ = place.launched()
+    supervisor, _ = home_dir.launch()
     close_pipes(supervisor)
     assert supervisor.wait(30) == 0
-    assert place.runs() == taken + 1
+    assert home_dir.count_runs() == taken_ports + 1
 
 
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["exit 0"], "does not start: its log is empty"),
-        (["exit 1"], "does not start: its log is empty"),
-        (["kill -KILL $$"], "does not start: its log is empty"),
-        (["echo 'FATAL:  no such thing'", "exit 1"], "does not start: no such thing"),
+        (["exit 0"], "did not start: its log is empty"),
+        (["exit 1"], "did not start: its log is empty"),
+        (["kill -KILL $$"], "did not start: its log is empty"),
+        (["echo 'FATAL:  no such thing'", "exit 1"], "did not start: no such thing"),
         (["echo 'PANIC:  No space left on device'", "exit 1"], "is full, so Postgres cannot start"),
     ],
 )
-def test_each_end_of_a_start_is_a_sentence(place: Home, lines: list[str], sentence: str) -> None:
-    """A Postgres that ends before it is ready is told in its own words, whatever its status, after a single run."""
-    place.program(*lines)
+def test_a_failed_start_is_reported_with_its_reason(home_dir: Home, lines: list[str], sentence: str) -> None:
+    """When Postgres exits before it is ready, the error has its message, whatever its status, after a single run."""
+    home_dir.write_program(*lines)
     with pytest.raises(EmbeddedPostgresError, match=sentence):
-        place.launched()
-    assert place.runs() == 1
+        home_dir.launch()
+    assert home_dir.count_runs() == 1
 
 
-def test_a_start_that_takes_too_long_is_a_sentence(place: Home) -> None:
-    """A Postgres that does not become ready in time is ended and told."""
-    place.program("trap 'exit 0' INT", "while :; do sleep 0.01; done")
-    with pytest.raises(EmbeddedPostgresError, match="did not become ready in time"):
-        place.launched(0.2)
-    assert place.runs() <= 1
+def test_a_start_that_takes_too_long_is_an_error(home_dir: Home) -> None:
+    """A Postgres that does not become ready in time is stopped, and the error says so."""
+    home_dir.write_program("trap 'exit 0' INT", "while :; do sleep 0.01; done")
+    with pytest.raises(EmbeddedPostgresError, match="was not ready in time"):
+        home_dir.launch(0.2)
+    assert home_dir.count_runs() <= 1
