@@ -1,1 +1,1 @@
-"""What the service costs beside the least it could cost: one file for each bench, on a frame they share."""
+"""Benchmarks: each measures one part of the service beside a baseline."""

@@ -1,24 +1,25 @@
-"""`salesmatter bench analytics`: from the provider's rows to the figures, each part beside the least it could cost.
+"""`salesmatter bench analytics`: measures the path of provider data from import to the analytics endpoints.
 
-Provider rows landed beside a bare COPY of them; pushed events taken in beside a bare batched insert; a run of the day
-on a long history beside one on a short history; each analytics endpoint beside its own SQL, over the long history.
+It compares landing provider rows with a COPY of them, webhook intake with a batched insert, a daily build on a long
+history with one on a short history, and each analytics endpoint with its own SQL on the long history.
 """
 
 from benchmarks import endpoint_reads, landing_rows, mart_builds, webhook_intake
 from benchmarks.figures import Figure
-from benchmarks.registry import Say, Size
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 from salesmatter.stack import open_database
 
 
-def run(size: Size, say: Say) -> list[Figure]:
-    """Measure on databases that are made for it; raises StartError."""
-    found = [*landing_rows.measure(size, say), *webhook_intake.measure(size, say)]
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Measure on temporary databases; raises StartError."""
+    figures = [*landing_rows.measure(size, progress), *webhook_intake.measure(size, progress)]
     events = mart_builds.EVENTS[size]
     with (
         open_database() as server,
-        mart_builds.counted(server, events, say) as short,
-        mart_builds.counted(server, events * mart_builds.LONGER, say) as long,
+        mart_builds.build_history(server, events, progress) as short,
+        mart_builds.build_history(server, events * mart_builds.LONG_FACTOR, progress) as long,
     ):
-        found += mart_builds.measure(short, long, size, say)
-        shown = f"{events * mart_builds.LONGER:,} events"
-        return found + endpoint_reads.measure_on(long, endpoint_reads.PLANS[size], shown, say)
+        figures += mart_builds.measure(short, long, size, progress)
+        history_size = f"{events * mart_builds.LONG_FACTOR:,} events"
+        return figures + endpoint_reads.measure_on(long, endpoint_reads.PLANS[size], history_size, progress)

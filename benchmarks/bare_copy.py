@@ -1,4 +1,4 @@
-"""A baseline: the rows that an import made, copied in by the owner, and nothing else done with them."""
+"""Baseline of imports: COPY of the imported leads by the owner."""
 
 import time
 from contextlib import suppress
@@ -6,18 +6,18 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from database.roles import connect
 from salesmatter.stack import Database
 
-READ_AT_ONCE = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 _EMPTY = "TRUNCATE app.leads CASCADE"
-_MAKE = "DROP TABLE IF EXISTS app.unindexed; CREATE TABLE app.unindexed (LIKE app.leads INCLUDING DEFAULTS)"
+_CREATE_UNINDEXED = "DROP TABLE IF EXISTS app.unindexed; CREATE TABLE app.unindexed (LIKE app.leads INCLUDING DEFAULTS)"
 
 
-def keep_leads(database: Database, path: Path) -> int:
-    """Write all leads to a file, every column, in the order in which they lie; returns how many they are."""
+def export_leads(database: Database, path: Path) -> int:
+    """Write all columns of all leads to a file in table order, and return the number of leads."""
     with connect(database.direct) as connection, path.open("wb") as file:
         cursor = connection.cursor()
         with cursor.copy("COPY app.leads TO STDOUT") as copy:
@@ -26,38 +26,38 @@ def keep_leads(database: Database, path: Path) -> int:
 
 
 def copy_into_leads(database: Database, path: Path, rows: int) -> float:
-    """Return how many seconds it takes to copy a file into the emptied `leads`, with all that its rows set off."""
-    return _seconds(database, _EMPTY, "COPY app.leads FROM STDIN", path, rows)
+    """Return how many seconds it takes to copy a file into the empty `leads`, with its indexes, keys and triggers."""
+    return _measure_copy(database, _EMPTY, "COPY app.leads FROM STDIN", path, rows)
 
 
 def copy_into_unindexed(database: Database, path: Path, rows: int) -> float:
-    """Return how many seconds it takes to copy a file into a table like `leads` without indexes, keys and triggers."""
-    return _seconds(database, _MAKE, "COPY app.unindexed FROM STDIN", path, rows)
+    """Return how many seconds it takes to copy a file into a copy of `leads` without indexes, keys and triggers."""
+    return _measure_copy(database, _CREATE_UNINDEXED, "COPY app.unindexed FROM STDIN", path, rows)
 
 
-def _seconds(database: Database, prepare: str, copy_in: str, path: Path, rows: int) -> float:
+def _measure_copy(database: Database, prepare: str, copy_in: str, path: Path, rows: int) -> float:
     with connect(database.direct) as connection, path.open("rb") as file:
         connection.execute(prepare.encode())
-        write_out(database)
+        checkpoint(database)
         cursor = connection.cursor()
         started = time.perf_counter()
         with cursor.copy(copy_in.encode()) as copy:
-            while piece := file.read(READ_AT_ONCE):
-                copy.write(piece)
+            while chunk := file.read(CHUNK_BYTES):
+                copy.write(chunk)
         seconds = time.perf_counter() - started
     if cursor.rowcount != rows:
-        raise BenchFailed(f"COPY brought in {cursor.rowcount:,} rows of {rows:,}.")
+        raise BenchmarkError(f"COPY inserted {cursor.rowcount:,} of {rows:,} rows.")
     return seconds
 
 
-def settle(database: Database) -> None:
-    """Have the server do now what it would do by and by, while the next thing is measured."""
+def vacuum_and_checkpoint(database: Database) -> None:
+    """Run VACUUM, ANALYZE and a checkpoint now, so that they do not run during the next measurement."""
     with connect(database.direct) as connection:
         connection.execute("VACUUM (ANALYZE)")
-    write_out(database)
+    checkpoint(database)
 
 
-def write_out(database: Database) -> None:
-    """Have the server write to disk what it holds in memory, where it lets us, so that nobody pays for another."""
+def checkpoint(database: Database) -> None:
+    """Run a checkpoint if permitted, so that a measurement does not include the writes of an earlier one."""
     with connect(database.direct) as connection, suppress(psycopg.errors.InsufficientPrivilege):
         connection.execute("CHECKPOINT")

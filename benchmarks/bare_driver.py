@@ -1,4 +1,4 @@
-"""A baseline: the driver by itself, on a connection that is held in the scope of one workspace."""
+"""Baseline: psycopg on an open connection in the scope of a workspace."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,27 +8,27 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from benchmarks.recording import Statement
-from benchmarks.rounds import Act
+from benchmarks.rounds import Operation
 
-CONNECTING: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
-"""Nothing is prepared, as in the app, because a pooler may stand between; no transaction is put around a statement."""
+CONNECT_OPTIONS: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
+"""No prepared statements, as in the app, which may connect through a pooler; each statement commits by itself."""
 
 
-async def enter_for_good(connection: AsyncConnection[Any], workspace_id: UUID) -> None:
-    """Let a connection see a workspace's rows until it is closed."""
+async def enter_workspace(connection: AsyncConnection[Any], workspace_id: UUID) -> None:
+    """Set the workspace of a connection until it is closed."""
     await connection.execute("SELECT set_config('app.workspace_id', %s, false)", [str(workspace_id)])
 
 
 @asynccontextmanager
-async def bare_connection(url: str, workspace_id: UUID) -> AsyncIterator[AsyncConnection[Any]]:
-    """Open a connection that has entered a workspace."""
-    async with await AsyncConnection.connect(url, **CONNECTING) as connection:
-        await enter_for_good(connection, workspace_id)
+async def connect_in_workspace(url: str, workspace_id: UUID) -> AsyncIterator[AsyncConnection[Any]]:
+    """Open a connection in the scope of a workspace."""
+    async with await AsyncConnection.connect(url, **CONNECT_OPTIONS) as connection:
+        await enter_workspace(connection, workspace_id)
         yield connection
 
 
-def running(connection: AsyncConnection[Any], statement: Statement) -> Act:
-    """Return the act of running a statement and fetching its rows."""
+def make_query(connection: AsyncConnection[Any], statement: Statement) -> Operation:
+    """Return an operation that runs a statement and fetches its rows."""
 
     async def run() -> None:
         cursor = await connection.execute(statement.text, statement.parameters)

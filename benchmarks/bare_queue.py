@@ -1,4 +1,4 @@
-"""Baselines of the job engine: a bare loop over the very same table, and a bare INSERT of the very same row."""
+"""Baselines of the job engine: a loop that claims and completes jobs, and a plain INSERT of a job."""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.engine import URL
 
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from database.roles import ENGINE_ROLE, connect, role_url
 
 BATCH = 100
@@ -16,7 +16,7 @@ INSERT INTO app.scheduled_jobs (workspace_id, job_type, payload, scheduled_for, 
 VALUES (%(workspace)s, %(job_type)s, '{}', %(due)s, %(due)s, 5)
 RETURNING id
 """
-"""One job, as the driver takes it: its workspace, its job_type, and when it is due."""
+"""Inserts one job; the parameters are its workspace, job type and due time."""
 
 _CLAIM = """
 WITH due AS (
@@ -33,10 +33,10 @@ UPDATE app.scheduled_jobs AS job SET status = 'completed', completed_at = now()
 """
 
 
-def work_off(owner: URL, job_type: str, jobs: int) -> float:
-    """Claim and complete all due jobs of a type, so many, in batches of BATCH; returns the seconds it takes.
+def process_jobs(owner: URL, job_type: str, jobs: int) -> float:
+    """Claim and complete the due jobs of a type in batches of BATCH, and return the seconds it takes.
 
-    Neither attempts nor who holds what is kept, nothing beats, and nobody could take over.
+    It records no attempts, owners or heartbeats, so another worker could not take over.
     """
     done = 0
     with connect(role_url(owner, ENGINE_ROLE)) as connection:
@@ -45,9 +45,9 @@ def work_off(owner: URL, job_type: str, jobs: int) -> float:
             done += connection.execute(_COMPLETE, [ids]).rowcount
         seconds = time.perf_counter() - started
     if done != jobs:
-        raise BenchFailed(f"The bare loop completed {done:,} jobs of {jobs:,}.")
+        raise BenchmarkError(f"The loop completed {done:,} of {jobs:,} jobs.")
     return seconds
 
 
 def _ids(rows: Sequence[tuple[UUID]]) -> list[UUID]:
-    return [one for (one,) in rows]
+    return [job_id for (job_id,) in rows]

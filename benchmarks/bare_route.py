@@ -1,10 +1,9 @@
-"""A baseline: a FastAPI route that answers a list of leads and does nothing else of what the service does.
+"""Baseline of the API: a minimal FastAPI route that returns a list of leads.
 
-It fetches the same rows by the same statement with the same parameters, as the same role, and answers them through the
-same response model, from the same kind of server in a process of its own. It authenticates nobody, logs nothing, tags
-nothing, and has no middleware and no Python objects for rows. Its connections enter the workspace once, when they are
-opened, and each request is one statement on one of them, without a transaction around it: the least that an
-answer from the database can cost in FastAPI.
+It runs the same SQL with the same parameters as the same role, and returns the rows through the same response model
+from the same server. It has no authentication, logs, ETags, middleware or ORM objects. Its connections set the
+workspace once, when they are opened, and each request is one statement in autocommit: the least that a response with
+database rows can cost in FastAPI.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from psycopg_pool import AsyncConnectionPool
 from api.http.pagination import Page
 from api.people.leads.schemas import LeadOut
 from api.server import Server
-from benchmarks.bare_driver import CONNECTING, enter_for_good
+from benchmarks.bare_driver import CONNECT_OPTIONS, enter_workspace
 from benchmarks.recording import Statement
 
 VARIABLE = "SALESMATTER_BENCH_ROUTE"
@@ -31,32 +30,32 @@ POOL_SIZE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to serve: where the rows are, whose they are, and the statement for each page size."""
+class RouteConfig:
+    """The database, the workspace, and the statement of each page size."""
 
     url: str
     workspace_id: UUID
     statements: Mapping[int, Statement]
 
-    def environment(self) -> dict[str, str]:
-        """Return what the route's process is told."""
+    def to_environment(self) -> dict[str, str]:
+        """Return the environment variables that pass the configuration to the route's process."""
         return {VARIABLE: base64.b64encode(pickle.dumps((self.url, self.workspace_id, self.statements))).decode()}
 
     @classmethod
-    def of_environment(cls) -> "Order":
-        """Return what this process was told."""
-        # Written by the process that started this one, for it alone.
+    def from_environment(cls) -> "RouteConfig":
+        """Return the configuration from the environment of this process."""
+        # The parent process set the variable.
         return cls(*pickle.loads(base64.b64decode(os.environ[VARIABLE])))  # noqa: S301
 
 
-def create_app(order: Order) -> FastAPI:
-    """Return the app of one route."""
+def create_app(config: RouteConfig) -> FastAPI:
+    """Return an app with one route."""
     pool = AsyncConnectionPool(
-        order.url,
+        config.url,
         min_size=POOL_SIZE,
         open=False,
-        kwargs={**CONNECTING, "row_factory": namedtuple_row},
-        configure=lambda connection: enter_for_good(connection, order.workspace_id),
+        kwargs={**CONNECT_OPTIONS, "row_factory": namedtuple_row},
+        configure=lambda connection: enter_workspace(connection, config.workspace_id),
     )
 
     @asynccontextmanager
@@ -70,7 +69,7 @@ def create_app(order: Order) -> FastAPI:
     @app.get("/leads")
     async def list_leads(limit: int) -> Page[LeadOut]:
         """Return the rows."""
-        statement = order.statements[limit]
+        statement = config.statements[limit]
         async with pool.connection() as connection:
             cursor = await connection.execute(statement.text, statement.parameters)
             rows = await cursor.fetchall()
@@ -78,7 +77,7 @@ def create_app(order: Order) -> FastAPI:
 
     @app.get("/ready")
     async def ready() -> None:
-        """Answer."""
+        """Return an empty response."""
 
     return app
 
@@ -86,4 +85,4 @@ def create_app(order: Order) -> FastAPI:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    Server(create_app(Order.of_environment()), host="127.0.0.1", port=parser.parse_args().port).run()
+    Server(create_app(RouteConfig.from_environment()), host="127.0.0.1", port=parser.parse_args().port).run()

@@ -1,4 +1,4 @@
-"""A campaign on a virtual clock: when each mail leaves, worked out by the rules alone, as the engine would do it."""
+"""Simulates a campaign: computes when each email is sent, by the same rules as the engine."""
 
 import heapq
 from collections.abc import Sequence
@@ -7,24 +7,24 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from api.delivery.slots.service import Places, pace_of
-from api.outreach.enrollments.service import hours_of, sending_hours
+from api.delivery.schedule import find_step_time, get_sending_hours
+from api.delivery.slots.service import SlotLedger, get_send_limits
 from database.models import Workspace
-from domain.pace import Turns
-from domain.schedule import StepDelay, sending_time
+from domain.schedule import StepDelay, find_sending_time
+from domain.send_limits import SlotUsage
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who is written to: the domain of the address, and the zone where that is known."""
+    """The domain of a recipient's address, and the time zone if known."""
 
     domain: str
     zone: str | None
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Departure:
-    """One mail that leaves: when (UTC), which step (from 0), and to whom, by the place in the list of recipients."""
+class ScheduledSend:
+    """A simulated send: its time (UTC), its step (from 0), and the index of its recipient."""
 
     at: datetime
     step: int
@@ -33,35 +33,35 @@ class Departure:
 
 def simulate(
     workspace: Workspace, delays: Sequence[StepDelay], recipients: Sequence[Recipient], start: datetime
-) -> list[Departure]:
-    """Return all departures of a campaign whose recipients are enrolled at `start`, in the order in which they leave.
+) -> list[ScheduledSend]:
+    """Return all sends, in order, of a campaign whose recipients are enrolled at `start`.
 
-    Nobody answers, nothing bounces and nothing fails, each draft is approved the moment it is written, and whoever was
-    put on the queue first is asked first.
+    There are no replies, bounces or failures, each draft is approved at once, and jobs run in the order in which they
+    were enqueued.
     """
-    pace = pace_of(workspace)
-    places, numbers = Places(pace, {}, Turns(pace), Turns(pace)), count()
+    pace = get_send_limits(workspace)
+    slots, numbers = SlotLedger(pace, {}, SlotUsage(pace), SlotUsage(pace)), count()
     queue: list[tuple[datetime, int, int, int]] = []
-    left: list[Departure] = []
+    sends: list[ScheduledSend] = []
 
-    def set_on(recipient: int, step: int, now: datetime, previous: datetime | None) -> None:
+    def schedule_step(recipient: int, step: int, now: datetime, previous: datetime | None) -> None:
         zone = recipients[recipient].zone
-        due = sending_hours(workspace, zone, now=now, previous=previous, delay=delays[step]).at
+        due = find_step_time(workspace, zone, now=now, previous=previous, delay=delays[step]).at
         heapq.heappush(queue, (due, next(numbers), recipient, step))
 
     for recipient in range(len(recipients)):
-        set_on(recipient, 0, start, None)
+        schedule_step(recipient, 0, start, None)
     while queue:
         now, number, recipient, step = heapq.heappop(queue)
-        mail, to = UUID(int=number), recipients[recipient]
-        rules = [hours_of(workspace, to.zone), *places.rules_for(mail, to.domain)]
-        at = sending_time(max(places.turn_of(mail) or now, now), rules).at
+        draft_id, address = UUID(int=number), recipients[recipient]
+        rules = [get_sending_hours(workspace, address.zone), *slots.get_rules(draft_id, address.domain)]
+        at = find_sending_time(max(slots.get_reserved_time(draft_id) or now, now), rules).at
         if at > now:
-            places.keep(mail, to.domain, at)
+            slots.reserve(draft_id, address.domain, at)
             heapq.heappush(queue, (at, number, recipient, step))
             continue
-        places.use(mail, to.domain, now)
-        left.append(Departure(now, step, recipient))
+        slots.use(draft_id, address.domain, now)
+        sends.append(ScheduledSend(now, step, recipient))
         if step + 1 < len(delays):
-            set_on(recipient, step + 1, now, now)
-    return left
+            schedule_step(recipient, step + 1, now, now)
+    return sends

@@ -1,4 +1,4 @@
-"""A migrated database for one run, on the environment's server, and none left behind."""
+"""Creates a migrated temporary database for a benchmark run."""
 
 import secrets
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL
 
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from database.migrate import migrate
 from database.roles import connect
 from salesmatter.stack import Database
 
 PREFIX = "salesmatter_bench_"
 _LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
-# The lock of a database is held for as long as its bench lives.
+# A benchmark locks the name of its database until it ends.
 _ORPHANS = """
 SELECT datname FROM pg_database
  WHERE starts_with(datname, %s) AND pg_has_role(datdba, 'MEMBER')
@@ -25,28 +25,28 @@ SELECT datname FROM pg_database
 
 @contextmanager
 def fresh_database(server: Database) -> Iterator[Database]:
-    """Make a database beside that of `server`, and drop it however the block ends.
+    """Create a migrated database on `server` for the block, and drop it afterwards.
 
-    What a killed run left behind is dropped first. Raises BenchFailed where no database may be made, and DatabaseError.
+    Databases of killed runs are dropped first. Raises BenchmarkError without the CREATEDB privilege, and DatabaseError.
     """
     name = PREFIX + secrets.token_hex(6)
-    with connect(server.direct) as keeper:
-        for (orphan,) in keeper.execute(_ORPHANS, [PREFIX]).fetchall():
+    with connect(server.direct) as connection:
+        for (orphan,) in connection.execute(_ORPHANS, [PREFIX]).fetchall():
             _drop(server.direct, orphan)
-        keeper.execute(_LOCK, [name])
+        connection.execute(_LOCK, [name])
         try:
             try:
-                keeper.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
             except psycopg.errors.InsufficientPrivilege as error:
-                raise BenchFailed(
-                    "A bench makes a database of its own, which the user of DATABASE_URL may not; grant it CREATEDB, "
+                raise BenchmarkError(
+                    "A benchmark creates a database, which the user of DATABASE_URL may not. Grant it CREATEDB, "
                     "or unset DATABASE_URL to use the embedded server."
                 ) from error
             database = Database(server.owner.set(database=name), server.direct.set(database=name))
             migrate(database.direct)
             yield database
         finally:
-            # By a connection of its own: the other may have been interrupted in the middle of something.
+            # On a new connection: the other one may have been interrupted during a statement.
             _drop(server.direct, name)
 
 

@@ -1,7 +1,7 @@
-"""A process that writes drafts when asked to, as a worker does, by its environment's settings for model and traces.
+"""A process that writes drafts on request, as a worker does, with the model and tracing settings of its environment.
 
-`GET /write?by=model&seconds=2&at_once=32` writes for so long, and gives how long that and each draft took (in ms);
-`by=template` asks no model. `GET /close` ends tracing and gives how many seconds that took.
+`GET /write?by=model&seconds=2&concurrency=32` writes drafts for that time, and returns the seconds it took and the
+milliseconds of each draft; `by=template` uses no model. `GET /close` ends tracing and returns the seconds it took.
 """
 
 import argparse
@@ -12,13 +12,13 @@ from typing import Any, Literal
 import uvicorn
 from fastapi import FastAPI
 
-from ai.models import model_access
+from ai.models import create_model_access
 from ai.registry import EMAIL_GENERATION
-from ai.run import RunContext, run, warm
+from ai.run import RunContext, load_graphs, run
 from ai.settings import AiSettings
-from ai.tracing import tracing
+from ai.tracing import create_tracing
 from ai.workflows.email_generation.state import EmailDraft, EmailGenerationInput, LeadFacts
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 
 REQUEST = EmailGenerationInput(
     subject_template="Hello {{ first_name }}",
@@ -29,27 +29,30 @@ ANSWER: dict[str, Any] = {
     "subject": "Hello Ann",
     "paragraphs": [[{"text": "Hi Ann,", "sources": []}], [{"text": "how are you?", "sources": []}]],
 }
-"""What a model may answer, so that every check is passed at once."""
+"""A model's answer that passes every check."""
 
 
-def writer(settings: AiSettings) -> FastAPI:
-    """Return the app that writes by these settings."""
+def create_app(settings: AiSettings) -> FastAPI:
+    """Return an app that writes drafts with these settings."""
     app = FastAPI()
-    models, traces = model_access(settings), tracing(settings)
+    models, traces = create_model_access(settings), create_tracing(settings)
 
     @app.get("/ready")
     def ready() -> bool:
-        warm()
+        load_graphs()
         return True
 
     @app.get("/write")
-    async def write(by: Literal["model", "template"], seconds: float, at_once: int) -> dict[str, Any]:
+    async def write(by: Literal["model", "template"], seconds: float, concurrency: int) -> dict[str, Any]:
         context = RunContext(
             "workspace", actor="user", tags=("bench",), models=models if by == "model" else None, tracing=traces
         )
         started = time.perf_counter()
-        taken = await asyncio.gather(*(_write_on(context, started + seconds) for _ in range(at_once)))
-        return {"seconds": time.perf_counter() - started, "milliseconds": [one for some in taken for one in some]}
+        durations = await asyncio.gather(*(_write_drafts(context, started + seconds) for _ in range(concurrency)))
+        return {
+            "seconds": time.perf_counter() - started,
+            "milliseconds": [duration for writer in durations for duration in writer],
+        }
 
     @app.get("/close")
     def close() -> float:
@@ -60,18 +63,18 @@ def writer(settings: AiSettings) -> FastAPI:
     return app
 
 
-async def _write_on(context: RunContext, until: float) -> list[float]:
-    """Write one draft after the other and return how long each took; raises BenchFailed for one that is none."""
-    taken = []
-    while (begun := time.perf_counter()) < until:
+async def _write_drafts(context: RunContext, until: float) -> list[float]:
+    """Write drafts one after the other, and return the duration of each in ms; raises BenchmarkError for a failure."""
+    durations = []
+    while (started := time.perf_counter()) < until:
         output = await run(EMAIL_GENERATION, REQUEST, context=context)
         if not isinstance(output, EmailDraft) or (output.generation.model is None) != (context.models is None):
-            raise BenchFailed(f"A draft was not written as it should be: {output}")
-        taken.append((time.perf_counter() - begun) * 1000)
-    return taken
+            raise BenchmarkError(f"A draft was not written as expected: {output}")
+        durations.append((time.perf_counter() - started) * 1000)
+    return durations
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    uvicorn.run(writer(AiSettings()), port=parser.parse_args().port, log_level="warning")
+    uvicorn.run(create_app(AiSettings()), port=parser.parse_args().port, log_level="warning")

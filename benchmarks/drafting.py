@@ -1,8 +1,8 @@
-"""`salesmatter bench drafting`: drafts a second without traces, and with a Langfuse that is up, slow or gone.
+"""`salesmatter bench drafting`: measures drafts per second without tracing, and with Langfuse up, slow or gone.
 
-Each way of tracing has a process of its own, which writes drafts as a worker does. From the template nothing but our
-own work is in the figures: the most that tracing can cost. By a model that answers sooner than any real one they show
-what drafting notices of it. The processes take turns, and who begins changes.
+Each variant has its own process, which writes drafts as a worker does. Drafts from the template consist only of our own
+work, so they show the greatest possible cost of tracing. Drafts by a model, which responds faster than real models,
+show the cost in practice. The processes alternate, and the order rotates.
 """
 
 import json
@@ -15,37 +15,38 @@ import httpx
 from ai.settings import AiSettings
 from api.settings import ApiSettings
 from benchmarks.draft_writer import ANSWER
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.registry import Say, Size
-from benchmarks.servers import Server, serving
-from salesmatter.ports import free_port
+from benchmarks.progress import Progress
+from benchmarks.servers import Server, run_servers
+from benchmarks.sizes import Size
+from salesmatter.ports import find_free_port
 
-AT_ONCE: dict[str, int] = {
+CONCURRENCY: dict[str, int] = {
     "template": ApiSettings.model_fields["draft_concurrency"].default,
     "model": AiSettings.model_fields["openai_concurrency"].default,
 }
-"""Drafts a worker writes at once unless it is told otherwise; by a model so many that none waits for another's call."""
+"""The default number of concurrent drafts of a worker; for a model, the default number of concurrent calls."""
 CLOSING_SECONDS: int = AiSettings.model_fields["langfuse_timeout_seconds"].default
 SLOW_SECONDS = 5.0
-"""Longer than a batch of traces is waited for."""
-MODEL_SECONDS, UNSENT_SECONDS = 0.25, 2.0
-LEAST, MOST_OVER_CLOSING = 0.9, 0.5
-WAYS = {"template": "from the template", "model": "by a model"}
-ANSWERER = "benchmarks.bare_answerer"
+"""Longer than the timeout of a batch of traces."""
+MODEL_SECONDS, QUEUE_SECONDS = 0.25, 2.0
+MIN_RATIO, MAX_EXTRA_CLOSING_SECONDS = 0.9, 0.5
+SOURCES = {"template": "from the template", "model": "by a model"}
+SERVER_MODULE = "benchmarks.fixed_response_server"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many rounds of turns of so many seconds."""
+    """The number of rounds, and the seconds of each measurement."""
 
     rounds: int
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What one turn came to: how long it took, and how long each of its drafts."""
+class Measurement:
+    """The seconds of a measurement, and the milliseconds of each draft."""
 
     seconds: float
     milliseconds: list[float]
@@ -57,30 +58,32 @@ LOADS: dict[Size, dict[str, Load]] = {
 }
 
 
-def run(size: Size, say: Say) -> list[Figure]:
-    """Measure with servers of its own; raises StartError."""
-    return measure(LOADS[size], say)
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Measure with temporary servers; raises StartError."""
+    return measure(LOADS[size], progress)
 
 
-def measure(loads: Mapping[str, Load], say: Say) -> list[Figure]:
-    """Measure so much; raises StartError."""
-    say("Starting a model, two Langfuses, and four processes that write.")
-    answers = [
-        Server("model", [ANSWERER, "--body", json.dumps(_response()), "--after", str(MODEL_SECONDS)], "/", {}),
-        Server("langfuse-up", [ANSWERER], "/", {}),
-        Server("langfuse-slow", [ANSWERER, "--after", str(SLOW_SECONDS)], "/", {}),
+def measure(loads: Mapping[str, Load], progress: Progress) -> list[Figure]:
+    """Measure with the given loads; raises StartError."""
+    progress("Starting a model server, two Langfuse servers and four writer processes.")
+    servers = [
+        Server("model", [SERVER_MODULE, "--body", json.dumps(_response()), "--delay", str(MODEL_SECONDS)], "/", {}),
+        Server("langfuse-up", [SERVER_MODULE], "/", {}),
+        Server("langfuse-slow", [SERVER_MODULE, "--delay", str(SLOW_SECONDS)], "/", {}),
     ]
-    with serving(*answers) as (model, up, slow):
-        langfuses = {"off": None, "up": up, "slow": slow, "gone": free_port()}
-        writers = [_writer(name, model, langfuse) for name, langfuse in langfuses.items()]
-        with serving(*writers) as ports, httpx.Client(timeout=60, trust_env=False) as http:
+    with run_servers(*servers) as (model, up, slow):
+        langfuses = {"off": None, "up": up, "slow": slow, "gone": find_free_port()}
+        writers = [_writer_server(name, model, langfuse) for name, langfuse in langfuses.items()]
+        with run_servers(*writers) as ports, httpx.Client(timeout=60, trust_env=False) as http:
             urls = {name: f"http://127.0.0.1:{port}" for name, port in zip(langfuses, ports, strict=True)}
-            found = [figure for by in WAYS for figure in _figures(by, _turns(http, urls, by, loads[by], say))]
-            say("Closing.")
-            return [*found, *(_closing(http, urls[name], name) for name in ("slow", "gone"))]
+            figures = [
+                figure for by in SOURCES for figure in _figures(by, _measure_all(http, urls, by, loads[by], progress))
+            ]
+            progress("Closing the tracing.")
+            return [*figures, *(_measure_closing(http, urls[name], name) for name in ("slow", "gone"))]
 
 
-def _writer(name: str, model: int, langfuse: int | None) -> Server:
+def _writer_server(name: str, model: int, langfuse: int | None) -> Server:
     environment = {"OPENAI_API_KEY": "sk-bench", "OPENAI_BASE_URL": f"http://127.0.0.1:{model}/v1"}
     if langfuse is not None:
         environment |= {
@@ -91,56 +94,63 @@ def _writer(name: str, model: int, langfuse: int | None) -> Server:
     return Server(f"drafts-{name}", ["benchmarks.draft_writer"], "/ready", environment)
 
 
-def _turns(http: httpx.Client, urls: Mapping[str, str], by: str, load: Load, say: Say) -> dict[str, list[Turn]]:
-    say(f"Writing drafts {WAYS[by]}, {load.rounds} rounds of {load.seconds:g} s each.")
+def _measure_all(
+    http: httpx.Client, urls: Mapping[str, str], by: str, load: Load, progress: Progress
+) -> dict[str, list[Measurement]]:
+    progress(f"Writing drafts {SOURCES[by]}, {load.rounds} rounds of {load.seconds:g} s each.")
     names = list(urls)
-    turns: dict[str, list[Turn]] = {name: [] for name in names}
+    measurements: dict[str, list[Measurement]] = {name: [] for name in names}
     for name in names:
-        _turn(http, urls[name], by, load.seconds / 2)
+        _measure(http, urls[name], by, load.seconds / 2)
     for number in range(load.rounds):
         first = number % len(names)
         for name in (*names[first:], *names[:first]):
-            turns[name].append(_turn(http, urls[name], by, load.seconds))
-    return turns
+            measurements[name].append(_measure(http, urls[name], by, load.seconds))
+    return measurements
 
 
-def _turn(http: httpx.Client, url: str, by: str, seconds: float) -> Turn:
-    response = http.get(f"{url}/write", params={"by": by, "seconds": seconds, "at_once": AT_ONCE[by]})
+def _measure(http: httpx.Client, url: str, by: str, seconds: float) -> Measurement:
+    response = http.get(f"{url}/write", params={"by": by, "seconds": seconds, "concurrency": CONCURRENCY[by]})
     if not response.is_success:
-        raise BenchFailed(f"A draft {WAYS[by]} failed; the reason is in .salesmatter/logs/bench-drafts-*.log.")
+        raise BenchmarkError(f"A draft {SOURCES[by]} failed. See .salesmatter/logs/bench-drafts-*.log.")
     written = response.json()
-    return Turn(written["seconds"], written["milliseconds"])
+    return Measurement(written["seconds"], written["milliseconds"])
 
 
-def _figures(by: str, turns: Mapping[str, Sequence[Turn]]) -> Iterator[Figure]:
+def _figures(by: str, measurements: Mapping[str, Sequence[Measurement]]) -> Iterator[Figure]:
     rates = {
-        name: sum(len(turn.milliseconds) for turn in found) / sum(turn.seconds for turn in found)
-        for name, found in turns.items()
+        name: sum(len(run.milliseconds) for run in runs) / sum(run.seconds for run in runs)
+        for name, runs in measurements.items()
     }
     for name in ("up", "slow", "gone"):
         base = "off" if by == "model" or name == "up" else "up"
-        beside = "no traces" if base == "off" else "up"
-        target = LEAST if by == "model" or name != "up" else None
+        base_name = "no traces" if base == "off" else "up"
+        target = MIN_RATIO if by == "model" or name != "up" else None
         yield Figure(
-            f"drafts {WAYS[by]}, Langfuse {name}, beside {beside}", rates[name], "/s", rates[base], at_least=target
+            f"drafts {SOURCES[by]}, Langfuse {name}, beside {base_name}",
+            rates[name],
+            "/s",
+            rates[base],
+            at_least=target,
         )
     tails = {
-        name: quantiles((one for turn in found for one in turn.milliseconds), n=20) for name, found in turns.items()
+        name: quantiles((duration for run in runs for duration in run.milliseconds), n=20)
+        for name, runs in measurements.items()
     }
     for name in ("up", "slow", "gone"):
-        yield Figure(f"a draft {WAYS[by]}, Langfuse {name}, p50", tails[name][9], "ms", tails["off"][9])
-        yield Figure(f"a draft {WAYS[by]}, Langfuse {name}, p95", tails[name][18], "ms", tails["off"][18])
+        yield Figure(f"a draft {SOURCES[by]}, Langfuse {name}, p50", tails[name][9], "ms", tails["off"][9])
+        yield Figure(f"a draft {SOURCES[by]}, Langfuse {name}, p95", tails[name][18], "ms", tails["off"][18])
 
 
-def _closing(http: httpx.Client, url: str, name: str) -> Figure:
-    """Close with many traces waiting."""
-    _turn(http, url, "template", UNSENT_SECONDS)
+def _measure_closing(http: httpx.Client, url: str, name: str) -> Figure:
+    """Close the tracing with many traces in its queue."""
+    _measure(http, url, "template", QUEUE_SECONDS)
     seconds = http.get(f"{url}/close").raise_for_status().json()
-    return Figure(f"closing, Langfuse {name}", seconds, "s", at_most=CLOSING_SECONDS + MOST_OVER_CLOSING)
+    return Figure(f"closing, Langfuse {name}", seconds, "s", at_most=CLOSING_SECONDS + MAX_EXTRA_CLOSING_SECONDS)
 
 
 def _response() -> dict[str, object]:
-    """Return what OpenAI's Responses API says when the model answers with `ANSWER`."""
+    """Return the response of OpenAI's Responses API with the answer `ANSWER`."""
     content = {"type": "output_text", "text": json.dumps(ANSWER), "annotations": []}
     message = {"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": [content]}
     return {

@@ -1,7 +1,7 @@
-"""The errors of measuring."""
+"""Errors of benchmarks."""
 
 from salesmatter.errors import StartError
 
 
-class BenchFailed(StartError):
-    """What was to be measured did not do what it is measured at."""
+class BenchmarkError(StartError):
+    """The measured system did not behave as the benchmark expects."""

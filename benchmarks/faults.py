@@ -1,7 +1,8 @@
-"""`salesmatter bench faults`: workers killed at every line of the send path, and stops raced against the sender.
+"""`salesmatter bench faults`: kills workers at every line of the send path, and races stops against the sender.
 
-While workers die, the provider fails at random and Postgres is crashed; then one worker finishes what is left. What
-the provider took, by its own record, is held against what we say was sent. The race is in `race.py`.
+While workers are killed, the provider fails at random and Postgres crashes; then one worker sends the rest. The emails
+that the provider accepted, by its own record, are compared with those that our records call sent. The race is in
+`race.py`.
 """
 
 import json
@@ -16,23 +17,24 @@ from typing import Any
 import httpx
 
 from benchmarks import race
-from benchmarks.errors import BenchFailed
+from benchmarks.delivery_audit import DeliveryAudit, audit_deliveries, has_open_work
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.outreach import Outreach, Stage, Steps, staged
-from benchmarks.registry import Say, Size
+from benchmarks.outreach import Outreach, SequenceSteps, Testbed, start_testbed
+from benchmarks.progress import Progress
 from benchmarks.scratch_server import ScratchServer, scratch_server
-from benchmarks.verdict import Verdict, open_work, verdict
+from benchmarks.sizes import Size
 from salesmatter.processes import Processes, Program
 
 SPEED = 600
-"""How many times as fast business time passes: waits of ten minutes take a second."""
+"""The speed of the business clock: a wait of ten minutes takes a second."""
 UNKNOWN_WAIT_HOURS = 2
 STEPS = 2
-AT_ONCE = 3
-LIFE_SECONDS = 1.0
-SILENT_SECONDS = 60.0
-DRY_SECONDS = 240.0
-LOOK_SECONDS = 0.5
+WORKERS = 3
+RUN_SECONDS = 1.0
+MAX_SECONDS_BETWEEN_KILLS = 60.0
+FINISH_SECONDS = 240.0
+POLL_SECONDS = 0.5
 
 FAULTS: Mapping[str, float] = {
     "rate_limited": 0.01,
@@ -51,26 +53,26 @@ FAULTS: Mapping[str, float] = {
     "duplicate_webhooks": 0.2,
     "out_of_order_webhooks": 0.1,
 }
-"""How likely each fault of the provider is, for each call or event."""
+"""The probability of each fault of the provider per call or event."""
 WORKER = {
     "SALESMATTER_LOST_AFTER_SECONDS": "1",
     "SALESMATTER_POLL_MILLISECONDS": "50",
     "SALESMATTER_PROVIDER_TIMEOUT_SECONDS": "0.7",
     "SALESMATTER_POOL_SIZE": "10",
 }
-# A killed worker costs the mails it has claimed their certainty: few at once, so that there are many deaths for all.
-SHORT_LIVED = {**WORKER, "SALESMATTER_SEND_CONCURRENCY": "6"}
+# The outcome of emails that a killed worker had claimed is unknown, so it claims few at once.
+CRASHING_WORKER = {**WORKER, "SALESMATTER_SEND_CONCURRENCY": "6"}
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many deaths, crashes and leads (put in so many waves), how many tries of the race, and what must be seen."""
+    """The numbers of kills, crashes, leads (added in waves) and race attempts, and the least results."""
 
-    deaths: int
+    kills: int
     crashes: int
     leads: int
     waves: int
-    tries: int
+    attempts: int
     least_emails: int
     least_covered: float | None
 
@@ -81,121 +83,133 @@ LOADS: dict[Size, Load] = {
 }
 
 
-def run(size: Size, say: Say) -> list[Figure]:
-    """Measure on servers made for it; raises StartError."""
-    return measure(LOADS[size], say)
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Measure on temporary servers; raises StartError."""
+    return measure(LOADS[size], progress)
 
 
-def measure(load: Load, say: Say) -> list[Figure]:
-    """Kill and race so much; raises StartError."""
+def measure(load: Load, progress: Progress) -> list[Figure]:
+    """Measure with a load; raises StartError."""
     with scratch_server() as server:
-        figures = list(kill_workers(server, load, say))
+        figures = list(kill_workers(server, load, progress))
     with scratch_server() as server:
-        return [*figures, *race.measure(server.database, load.tries, say)]
+        return [*figures, *race.measure(server.database, load.attempts, progress)]
 
 
-def kill_workers(server: ScratchServer, load: Load, say: Say) -> Iterator[Figure]:
-    """Yield what came of mails whose workers were killed; raises StartError."""
+def kill_workers(server: ScratchServer, load: Load, progress: Progress) -> Iterator[Figure]:
+    """Yield the results of emails whose workers were killed; raises StartError."""
     clock = f"{time.time()},{datetime.now(UTC).isoformat()},{SPEED}"
     sandbox = ["everlytic.sandbox", "--seed", "1", "--clock", clock, "--switch", "hold_seconds=3"]
     for name, probability in FAULTS.items():
         sandbox += ["--scenario", f"{name}={probability}"]
-    with staged(server.database, sandbox, SALESMATTER_CLOCK=clock) as stage:
-        outreach = stage.outreach(unknownWaitHours=UNKNOWN_WAIT_HOURS)
-        outreach.connect(stage.provider)
+    with start_testbed(server.database, sandbox, SALESMATTER_CLOCK=clock) as testbed:
+        outreach = testbed.create_outreach(unknownWaitHours=UNKNOWN_WAIT_HOURS)
+        outreach.connect(testbed.provider)
         sequence = outreach.write_sequence(STEPS)
-        say(f"Killing workers {load.deaths:,} times, Postgres {load.crashes} times, on {load.leads:,} leads.")
-        told = _Killing(server, stage, outreach, sequence, load, say).run()
-        say(f"Working off what is left; {told['died']} deaths at {told['died_at']} of {told['reached']} lines reached.")
-        stage.start_worker(**WORKER)
-        _run_dry(stage, outreach)
-        found = verdict(server.database, outreach, _ledger(stage, outreach), STEPS)
-    for line in found.explained():
-        say(line)
-    yield from _figures(load, told, found)
+        progress(f"Killing workers {load.kills:,} times and Postgres {load.crashes} times, with {load.leads:,} leads.")
+        result = _CrashLoop(server, testbed, outreach, sequence, load, progress).run()
+        progress(
+            f"Sending the rest; {result['killed']} kills at {result['killed_at']} of {result['reached']} reached lines."
+        )
+        testbed.start_worker(**WORKER)
+        _wait_until_done(testbed, outreach)
+        audit = audit_deliveries(server.database, outreach, _read_ledger(testbed, outreach), STEPS)
+    for line in audit.describe_errors():
+        progress(line)
+    yield from _figures(load, result, audit)
 
 
-class _Killing:
-    """The time in which workers die: crashes and waves of leads come when so many have."""
+class _CrashLoop:
+    """Runs the workers to kill; adds waves of leads and crashes Postgres in proportion to the kills."""
 
     def __init__(
-        self, server: ScratchServer, stage: Stage, outreach: Outreach, sequence: Steps, load: Load, say: Say
+        self,
+        server: ScratchServer,
+        testbed: Testbed,
+        outreach: Outreach,
+        sequence: SequenceSteps,
+        load: Load,
+        progress: Progress,
     ) -> None:
-        self._server, self._stage, self._load, self._say = server, stage, load, say
+        self._server, self._testbed, self._load, self._progress = server, testbed, load, progress
         self._outreach, self._sequence = outreach, sequence
-        self._heard: queue.Queue[str] = queue.Queue()
+        self._lines: queue.Queue[str] = queue.Queue()
 
     def run(self) -> dict[str, Any]:
-        """Return what the lives said at their end, and how many `died`."""
-        load, died, waves, crashes = self._load, 0, 0, 0
-        with Processes(lambda _name, line: self._heard.put(line)) as processes:
+        """Return the summary of the crash runs, with the numbers `killed` and `crashes`."""
+        load, killed, waves, crashes = self._load, 0, 0, 0
+        with Processes(lambda _name, line: self._lines.put(line)) as processes:
             processes.start(self._program())
             while True:
-                while waves < load.waves and waves * load.deaths <= died * load.waves:
-                    self._put(waves)
+                while waves < load.waves and waves * load.kills <= killed * load.waves:
+                    self._add_wave(waves)
                     waves += 1
-                if crashes < load.crashes and died * (load.crashes + 1) >= (crashes + 1) * load.deaths:
+                if crashes < load.crashes and killed * (load.crashes + 1) >= (crashes + 1) * load.kills:
                     self._server.crash()
                     crashes += 1
-                    self._say(f"{died:,} deaths; Postgres was killed and is back.")
-                told = self._next()
-                if "reached" in told:
-                    return {**told, "died": died, "crashes": crashes}
-                died = told["died"]
+                    self._progress(f"{killed:,} kills; Postgres crashed and has recovered.")
+                message = self._next_message()
+                if "reached" in message:
+                    return {**message, "killed": killed, "crashes": crashes}
+                killed = message["killed"]
 
-    def _put(self, wave: int) -> None:
+    def _add_wave(self, wave: int) -> None:
         leads, waves = self._load.leads, self._load.waves
         number = leads * (wave + 1) // waves - leads * wave // waves
-        self._outreach.put(number, self._sequence, 0, datetime.now(UTC))
+        self._outreach.add_leads(number, self._sequence, 0, datetime.now(UTC))
 
-    def _next(self) -> dict[str, Any]:
+    def _next_message(self) -> dict[str, Any]:
         try:
-            told: dict[str, Any] = json.loads(self._heard.get(timeout=SILENT_SECONDS))
+            message: dict[str, Any] = json.loads(self._lines.get(timeout=MAX_SECONDS_BETWEEN_KILLS))
         except queue.Empty:
-            raise BenchFailed(f"No worker died for {SILENT_SECONDS:.0f} s; see bench-lives.log.") from None
-        return told
+            raise BenchmarkError(
+                f"No worker was killed for {MAX_SECONDS_BETWEEN_KILLS:.0f} s. See bench-crash-runs.log."
+            ) from None
+        return message
 
     def _program(self) -> Program:
-        whole = self._stage.program(
-            "lives", ["-m", "benchmarks.lives", str(self._load.deaths), str(AT_ONCE), str(LIFE_SECONDS)], **SHORT_LIVED
+        program = self._testbed.program(
+            "crash-runs",
+            ["-m", "benchmarks.crash_runs", str(self._load.kills), str(WORKERS), str(RUN_SECONDS)],
+            **CRASHING_WORKER,
         )
-        shell, option, _, log, python, *arguments = whole.command
-        # What they say is heard; what goes wrong in them is kept.
+        shell, option, _, log, python, *arguments = program.command
+        # Standard output is read here; standard error goes to the log.
         command = [shell, option, 'exec "$@" 2>"$0"', log, python or sys.executable, *arguments]
-        return Program(whole.name, command, whole.environment, whole.directory)
+        return Program(program.name, command, program.environment, program.directory)
 
 
-def _run_dry(stage: Stage, outreach: Outreach) -> None:
-    """Wait until nothing is due, called or looked up any more; what is open after a while the verdict will tell."""
-    deadline = time.monotonic() + DRY_SECONDS
+def _wait_until_done(testbed: Testbed, outreach: Outreach) -> None:
+    """Wait until no send, event or search is pending, up to a time limit; the audit reports the rest."""
+    deadline = time.monotonic() + FINISH_SECONDS
     while time.monotonic() < deadline:
-        stage.processes.check()
-        busy = httpx.get(f"{stage.provider}/__sandbox__/state", trust_env=False).json()["due_now"]
-        if not busy and not open_work(stage.database, outreach):
+        testbed.processes.require_running()
+        busy = httpx.get(f"{testbed.provider}/__sandbox__/state", trust_env=False).json()["due_now"]
+        if not busy and not has_open_work(testbed.database, outreach):
             return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def _ledger(stage: Stage, outreach: Outreach) -> list[str]:
-    """Return the message id of each mail that the provider took, as often as it took it."""
-    url = f"{stage.provider}/__sandbox__/ledger"
-    answer = httpx.get(url, params={"username": outreach.username}, timeout=60.0, trust_env=False)
-    return [mail["message_id"] for mail in answer.raise_for_status().json()]
+def _read_ledger(testbed: Testbed, outreach: Outreach) -> list[str]:
+    """Return the message id of each email that the provider accepted, once per acceptance."""
+    url = f"{testbed.provider}/__sandbox__/ledger"
+    response = httpx.get(url, params={"username": outreach.username}, timeout=60.0, trust_env=False)
+    return [mail["message_id"] for mail in response.raise_for_status().json()]
 
 
-def _figures(load: Load, told: Mapping[str, Any], found: Verdict) -> Iterator[Figure]:
-    yield Figure("workers killed", told["died"], "", at_least=load.deaths)
+def _figures(load: Load, result: Mapping[str, Any], audit: DeliveryAudit) -> Iterator[Figure]:
+    yield Figure("workers killed", result["killed"], "", at_least=load.kills)
     yield Figure(
-        "lines of the send path they died at, beside those they came to",
-        told["died_at"],
+        "lines of the send path they were killed at, beside those they reached",
+        result["killed_at"],
         "",
-        told["reached"],
+        result["reached"],
         at_least=load.least_covered,
     )
-    yield Figure("crashes of Postgres meanwhile", told["crashes"], "", at_least=load.crashes)
-    yield Figure("emails", found.emails, "", at_least=load.least_emails)
-    yield Figure("accepted by the provider", found.accepted, "")
-    for name, number in found.outcomes.items():
+    yield Figure("crashes of Postgres meanwhile", result["crashes"], "", at_least=load.crashes)
+    yield Figure("emails", audit.emails, "", at_least=load.least_emails)
+    yield Figure("accepted by the provider", audit.accepted, "")
+    for name, number in audit.outcomes.items():
         yield Figure(f"of them {name}", number, "")
-    for name, wrong in found.wrong.items():
+    for name, wrong in audit.wrong.items():
         yield Figure(name, len(wrong), "", at_most=0)

@@ -1,16 +1,16 @@
-"""What a bench finds: figures, beside a baseline where there is one, and held against a target where there is one."""
+"""The results of a benchmark: figures with an optional baseline and target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 DIGITS = 4
-"""How many digits of a figure say something."""
+"""The number of significant digits of a figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One thing measured. A target is for the ratio to the baseline, or for the value where there is no baseline."""
+    """One result. The target applies to the ratio to the baseline, or to the value when there is no baseline."""
 
     figure: str
     value: float
@@ -26,17 +26,18 @@ class Figure:
 
     @property
     def target(self) -> float | None:
-        """The limit that the figure is held against."""
+        """The limit of the figure."""
         return self.at_least if self.at_most is None else self.at_most
 
     @property
     def ok(self) -> bool:
-        """Whether the figure is within its target; true for one that has none."""
-        held = self.value if self.ratio is None else self.ratio
-        return (self.at_most is None or held <= self.at_most) and (self.at_least is None or held >= self.at_least)
+        """Whether the figure meets its target; true without a target."""
+        compared = self.value if self.ratio is None else self.ratio
+        meets_maximum = self.at_most is None or compared <= self.at_most
+        return meets_maximum and (self.at_least is None or compared >= self.at_least)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the figure as it stands in the JSON of a report."""
+        """Return the figure as JSON data."""
         return {
             "figure": self.figure,
             "value": _rounded(self.value),
@@ -50,7 +51,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures of one run of a bench."""
+    """All figures of a benchmark run."""
 
     bench: str
     size: str
@@ -62,7 +63,7 @@ class Report:
         return all(figure.ok for figure in self.figures)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as one JSON object."""
+        """Return the report as JSON data."""
         return {"bench": self.bench, "size": self.size, "figures": [figure.as_json() for figure in self.figures]}
 
 

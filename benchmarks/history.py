@@ -1,7 +1,7 @@
-"""A history of sent mail, written by set-based statements: tenants, sequences, messages, and what became of them.
+"""Writes a history of sent emails with set-based statements: tenants, sequences, emails, events and replies.
 
-More events are more tenants and not denser days: a tenant's daily cap bounds a day, nothing bounds how many join. Each
-tenant has 60 days of ten sequences of three steps; a message has 2.7 events, most of them within hours.
+More events mean more tenants, not more emails per day, because a tenant's daily cap limits those. Each tenant has 60
+days of ten sequences with three steps; an email has 2.7 events, most of them within hours.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg import sql
 
-from benchmarks.registry import Say
+from benchmarks.progress import Progress
 
 DAYS, SEQUENCES, STEPS, EVENTS_PER_MESSAGE = 60, 10, 3, 2.65
 EVENTS_PER_TENANT = 500_000
@@ -34,14 +34,14 @@ WITH account AS (INSERT INTO app.accounts (name) VALUES (%(name)s) RETURNING id)
 )
 SELECT id FROM workspace
 """
-_ENROLL = """
+_ADD_ENROLLMENTS = """
 INSERT INTO app.lead_enrollments (workspace_id, lead_id, sequence_id, current_step_order, status, enrolled_at)
 SELECT lead.workspace_id, lead.id, sequence.id, %(steps)s, 'completed',
        %(starts)s + random() * %(days)s * interval '1 day'
   FROM app.leads AS lead JOIN app.sequences AS sequence USING (workspace_id)
  WHERE lead.workspace_id = ANY(%(workspaces)s)
 """
-_DRAFT = """
+_ADD_DRAFTS = """
 INSERT INTO app.email_drafts
        (workspace_id, lead_id, enrollment_id, sequence_id, step_id, step_order, subject, status, sent_at)
 SELECT enrollment.workspace_id, lead_id, enrollment.id, sequence_id, step.id, step_order, 'Hello', 'sent', sent.at
@@ -50,12 +50,12 @@ SELECT enrollment.workspace_id, lead_id, enrollment.id, sequence_id, step.id, st
  WHERE enrollment.workspace_id = ANY(%(workspaces)s) AND sent.at < %(ends)s
  ORDER BY sent.at
 """
-_ATTEMPT = """
+_ADD_ATTEMPTS = """
 INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at, outcome, everlytic_transaction_id, recorded_at)
 SELECT workspace_id, id, sent_at, 'accepted', id::text, sent_at FROM app.email_drafts
  WHERE workspace_id = ANY(%(workspaces)s) ORDER BY sent_at
 """
-_HAPPEN = """
+_ADD_EVENTS = """
 WITH drawn AS (
   SELECT id, workspace_id, sent_at, random() AS fate, random() AS machine, random() AS human, random() AS click,
          random() ^ 3 * interval '10 days' AS later
@@ -78,15 +78,15 @@ INSERT INTO app.email_events
 SELECT workspace_id, id, md5(id::text || type || at), type, verdict, data, at, at FROM happened
  ORDER BY at LIMIT %(events)s
 """
-_REPLY = """
+_ADD_REPLIES = """
 INSERT INTO app.replies (workspace_id, lead_id, enrollment_id, draft_id, message_id, from_email, is_automatic,
                          received_at, updated_at)
 SELECT workspace_id, lead_id, enrollment_id, id, id::text, 'lead@bench.example', false, at, at
   FROM app.email_drafts CROSS JOIN LATERAL (SELECT sent_at + random() * interval '3 days' AS at) AS answered
  WHERE workspace_id = ANY(%(workspaces)s) AND at < %(ends)s AND random() < 0.02
 """
-# Half of what is new concerns mail of the last two days, three tenths that of the last week, the rest any mail.
-_NEWS = """
+# Of the new events, 50 % belong to emails of the last two days, 30 % to emails of the last week, and 20 % to any email.
+_ADD_RECENT_EVENTS = """
 WITH edges AS (SELECT max(sent_at) AS newest FROM app.email_drafts), picked AS (
   SELECT id, workspace_id, sent_at FROM (
     (SELECT id, workspace_id, sent_at FROM app.email_drafts, edges
@@ -112,19 +112,19 @@ SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s
 """
 
 
-def write_history(connection: psycopg.Connection, events: int, ends: datetime, say: Say) -> Sequence[object]:
-    """Write so many events of 60 days up to `ends` (aware) into an empty database, as its owner.
+def write_history(connection: psycopg.Connection, events: int, ends: datetime, progress: Progress) -> Sequence[object]:
+    """Write `events` events of 60 days up to `ends` (aware) into an empty database, as its owner.
 
-    Returns the ids of the workspaces: one for each half million events. Every row arrived when it happened.
+    Returns the ids of the workspaces, one for each half million events. Events arrived at the time of their occurrence.
     """
     tenants = max(events // EVENTS_PER_TENANT, 1)
     messages = events / EVENTS_PER_MESSAGE / tenants
-    # What the last days enrolled has not had all its steps yet.
+    # Leads enrolled in the last days have not received all steps yet.
     share_sent = 1 - 3 * (STEPS - 1) / 2 / DAYS
     leads = round(messages / SEQUENCES / STEPS / share_sent)
-    say(f"Writing a history of {events:,} events in {tenants} workspaces.")
-    workspaces = [_tenant(connection, number, leads) for number in range(tenants)]
-    given = {
+    progress(f"Writing a history of {events:,} events in {tenants} workspaces.")
+    workspaces = [_add_tenant(connection, number, leads) for number in range(tenants)]
+    parameters = {
         "workspaces": workspaces,
         "steps": STEPS,
         "days": DAYS,
@@ -132,34 +132,34 @@ def write_history(connection: psycopg.Connection, events: int, ends: datetime, s
         "ends": ends,
         "events": events,
     }
-    with _bare(connection, TABLES):
-        for statement in (_ENROLL, _DRAFT, _ATTEMPT, _HAPPEN, _REPLY):
-            connection.execute(statement.encode(), given)
+    with _without_indexes(connection, TABLES):
+        for statement in (_ADD_ENROLLMENTS, _ADD_DRAFTS, _ADD_ATTEMPTS, _ADD_EVENTS, _ADD_REPLIES):
+            connection.execute(statement.encode(), parameters)
     connection.execute("VACUUM (ANALYZE)")
     return workspaces
 
 
-def add_news(connection: psycopg.Connection, events: int) -> None:
-    """Let so many opens and clicks arrive now, most of them of recent mail and a fifth of mail of any age."""
-    connection.execute(_NEWS.encode(), {"events": events})
+def add_recent_events(connection: psycopg.Connection, events: int) -> None:
+    """Add opens and clicks that arrive now: most for recent emails, a fifth for emails of any age."""
+    connection.execute(_ADD_RECENT_EVENTS.encode(), {"events": events})
 
 
-def _tenant(connection: psycopg.Connection, number: int, leads: int) -> object:
-    given = {
+def _add_tenant(connection: psycopg.Connection, number: int, leads: int) -> object:
+    parameters = {
         "name": f"Tenant {number}",
         "timezone": ("Africa/Johannesburg", "Europe/London", "America/New_York", "Asia/Kolkata")[number % 4],
         "sequences": SEQUENCES,
         "steps": STEPS,
         "leads": leads,
     }
-    row = connection.execute(_ADD_TENANT.encode(), given).fetchone()
+    row = connection.execute(_ADD_TENANT.encode(), parameters).fetchone()
     assert row is not None
     return row[0]
 
 
 @contextmanager
-def _bare(connection: psycopg.Connection, tables: Sequence[str]) -> Iterator[None]:
-    """Take the tables' indexes and foreign keys away while they are filled: row by row they cost ten times as much."""
+def _without_indexes(connection: psycopg.Connection, tables: Sequence[str]) -> Iterator[None]:
+    """Drop the indexes and foreign keys of tables while they are filled, which makes the inserts ten times as fast."""
     indexes: list[str] = []
     for table in tables:
         name = f"app.{table}"

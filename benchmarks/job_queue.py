@@ -1,4 +1,4 @@
-"""A queue to be measured: jobs put into it by the owner, workers in processes of their own, and what came of them."""
+"""A job queue for measurements: adds jobs as the owner, runs worker processes, and reads the results."""
 
 import sys
 import time
@@ -11,29 +11,29 @@ from uuid import UUID
 import psycopg
 
 from benchmarks.databases import fresh_database
-from benchmarks.errors import BenchFailed
-from benchmarks.servers import NOBODY_ELSE, READY_SECONDS
+from benchmarks.errors import BenchmarkError
+from benchmarks.servers import ISOLATED_ENVIRONMENT, READY_SECONDS
 from database.roles import connect
 from salesmatter import checkout
 from salesmatter.processes import Processes, Program
 from salesmatter.stack import Database
 
-LOOK_SECONDS = 0.2
-LONGEST_SECONDS = 300.0
-"""What jobs may take at most before the bench gives up."""
+POLL_SECONDS = 0.2
+TIMEOUT_SECONDS = 300.0
+"""The time limit of the jobs."""
 
-_WORKSPACES = """
+_ADD_WORKSPACES = """
 WITH account AS (INSERT INTO app.accounts (name) VALUES ('Bench') RETURNING id)
 INSERT INTO app.workspaces (account_id, name, default_from_name, default_from_email)
 SELECT id, 'Bench', 'Ann', 'ann@bench.example' FROM account, generate_series(1, %s) RETURNING id
 """
-_PUT = """
+_ADD_JOBS = """
 INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at)
 SELECT workspace, %s, due, due
   FROM unnest(%s::uuid[]) AS workspace, generate_series(0, %s - 1) AS number,
        LATERAL (SELECT %s + number * %s) AS slot (due)
 """
-_LIMIT = """
+_ADD_LIMITS = """
 INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst) SELECT unnest(%s::uuid[]), %s, %s, %s
 """
 _ENDED = """
@@ -46,21 +46,21 @@ SELECT count(*) FILTER (WHERE started_at <= first + %s)
           FROM app.scheduled_jobs WHERE workspace_id = ANY(%s)) AS job
  GROUP BY workspace_id
 """
-_ALIVE = "SELECT count(*) FROM app.job_workers WHERE beat_at > now() - interval '10 s'"
+_LIVE_WORKERS = "SELECT count(*) FROM app.job_workers WHERE beat_at > now() - interval '10 s'"
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The queue of one migrated database, and a connection of its owner that commits each statement."""
+    """The queue of a migrated database, and an autocommit connection of its owner."""
 
     database: Database
     connection: psycopg.Connection
 
     def add_workspaces(self, number: int) -> list[UUID]:
-        """Make workspaces that have no jobs and no limits yet."""
-        return [one for (one,) in self.connection.execute(_WORKSPACES, [number]).fetchall()]
+        """Create workspaces without jobs and rate limits."""
+        return [workspace_id for (workspace_id,) in self.connection.execute(_ADD_WORKSPACES, [number]).fetchall()]
 
-    def put(
+    def add_jobs(
         self,
         workspaces: Sequence[UUID],
         job_type: str,
@@ -68,72 +68,74 @@ class Queue:
         first: datetime,
         apart: timedelta = timedelta(0),
     ) -> None:
-        """Put so many jobs of each workspace on the queue in one statement, due from `first` on, so far apart."""
-        self.connection.execute(_PUT, [job_type, list(workspaces), each, first, apart])
+        """Add `each` jobs per workspace in one statement, the first due at `first` and the next each `apart` later."""
+        self.connection.execute(_ADD_JOBS, [job_type, list(workspaces), each, first, apart])
 
-    def limit(self, workspaces: Sequence[UUID], job_type: str, interval: timedelta, burst: int) -> None:
-        """Let jobs of a type start for each of the workspaces once in an interval, `burst` at once."""
-        self.connection.execute(_LIMIT, [list(workspaces), job_type, interval, burst])
+    def add_limits(self, workspaces: Sequence[UUID], job_type: str, interval: timedelta, burst: int) -> None:
+        """Limit the starts of a job type in each workspace to one per interval, with up to `burst` at once."""
+        self.connection.execute(_ADD_LIMITS, [list(workspaces), job_type, interval, burst])
 
-    def wait_for(self, workspaces: Sequence[UUID], jobs: int, processes: Processes) -> tuple[datetime, datetime]:
-        """Wait until all jobs of the workspaces, so many, are completed; returns the first start and the last end."""
-        deadline = time.monotonic() + LONGEST_SECONDS
+    def wait_until_completed(
+        self, workspaces: Sequence[UUID], jobs: int, processes: Processes
+    ) -> tuple[datetime, datetime]:
+        """Wait until all `jobs` jobs of the workspaces are completed; returns the first start and the last end."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             row = self.connection.execute(_ENDED, [list(workspaces)]).fetchone()
             assert row is not None
             done, first, last = row
             if done == jobs:
                 return first, last
-            processes.check()
+            processes.require_running()
             if time.monotonic() > deadline:
-                raise BenchFailed(f"After {LONGEST_SECONDS:.0f} s {done:,} jobs of {jobs:,} are completed.")
-            time.sleep(LOOK_SECONDS)
+                raise BenchmarkError(f"Only {done:,} of {jobs:,} jobs were completed in {TIMEOUT_SECONDS:.0f} s.")
+            time.sleep(POLL_SECONDS)
 
-    def starts_within(self, workspaces: Sequence[UUID], period: timedelta) -> list[int]:
-        """Return how many jobs each workspace started within a period from its first start on."""
-        return [one for (one,) in self.connection.execute(_STARTED, [period, list(workspaces)]).fetchall()]
+    def count_starts(self, workspaces: Sequence[UUID], period: timedelta) -> list[int]:
+        """Return how many jobs each workspace started within a period after its first start."""
+        return [count for (count,) in self.connection.execute(_STARTED, [period, list(workspaces)]).fetchall()]
 
-    def clear(self, job_type: str, before: datetime) -> None:
-        """Delete the jobs of a type that were due before a moment, done or not; no worker may run."""
-        gone = "DELETE FROM app.scheduled_jobs WHERE job_type = %s AND scheduled_for < %s"
-        self.connection.execute(gone, [job_type, before])
-        self.settle()
+    def delete_jobs(self, job_type: str, before: datetime) -> None:
+        """Delete the jobs of a type that were due before a time, whatever their status; no worker may run."""
+        statement = "DELETE FROM app.scheduled_jobs WHERE job_type = %s AND scheduled_for < %s"
+        self.connection.execute(statement, [job_type, before])
+        self.vacuum()
 
-    def settle(self) -> None:
-        """Have the server do now what it would do by and by, while the next thing is measured."""
+    def vacuum(self) -> None:
+        """Run VACUUM and ANALYZE now, so that they do not run during the next measurement."""
         self.connection.execute("VACUUM (ANALYZE) app.scheduled_jobs")
 
 
 @contextmanager
 def fresh_queue(server: Database) -> Iterator[Queue]:
-    """Make an empty queue in a database of its own, gone after the block; raises StartError and DatabaseError."""
+    """Create an empty queue in a temporary database; raises StartError and DatabaseError."""
     with fresh_database(server) as database, connect(database.direct) as connection:
         yield Queue(database, connection)
 
 
-def ignore(_name: str, _line: str) -> None:
-    """Hear nothing of what processes write."""
+def ignore_line(_name: str, _line: str) -> None:
+    """Ignore a line of a process's output."""
 
 
 @contextmanager
-def workers(queue: Queue, number: int, hear: Callable[[str, str], None] = ignore) -> Iterator[Processes]:
-    """Run workers until the block ends; raises StartError."""
+def run_workers(queue: Queue, number: int, on_line: Callable[[str, str], None] = ignore_line) -> Iterator[Processes]:
+    """Run workers until the block ends; calls `on_line` with each line of their output. Raises StartError."""
     command = [sys.executable, "-m", "benchmarks.job_worker"]
-    environment = {**NOBODY_ELSE, **queue.database.environment()}
-    with Processes(hear) as processes:
-        for one in range(number):
-            processes.start(Program(f"worker {one + 1}", command, environment, checkout.root()))
-        processes.wait_for("worker", lambda: _alive(queue) == number, READY_SECONDS)
+    environment = {**ISOLATED_ENVIRONMENT, **queue.database.to_environment()}
+    with Processes(on_line) as processes:
+        for index in range(number):
+            processes.start(Program(f"worker {index + 1}", command, environment, checkout.find_root()))
+        processes.wait_for("worker", lambda: _count_live_workers(queue) == number, READY_SECONDS)
         yield processes
-        processes.check()
+        processes.require_running()
 
 
-def _alive(queue: Queue) -> int:
-    row = queue.connection.execute(_ALIVE).fetchone()
+def _count_live_workers(queue: Queue) -> int:
+    row = queue.connection.execute(_LIVE_WORKERS).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def now() -> datetime:
-    """Return the time by which workers of this machine decide what is due, in UTC."""
+def current_time() -> datetime:
+    """Return the time that workers compare due times with, in UTC."""
     return datetime.now(UTC)

@@ -1,9 +1,9 @@
-"""What it costs to land polled provider rows, beside a bare COPY of the same rows into a table of the same shape.
+"""Measures landing polled provider rows, beside a COPY of the same rows into an identical table.
 
-Rows are made as the poller hands them on, and go the poller's way: shaped, copied, inserted by key, a batch a
-transaction. The baseline is one COPY of the very same lines into an empty table with the same columns, keys and
-indexes. They take turns, each in an emptied table, and the last landing is repeated when all of it is known. Memory is
-that of a process of its own, which makes its rows as it goes.
+The rows have the format of the poller and take its path: converted, copied and inserted by key, one transaction per
+batch. The baseline is one COPY of the same lines into an empty table with the same columns, keys and indexes. The two
+alternate, each with an empty table, and the last landing runs again with rows that are all known. The peak memory is
+that of a separate process, which generates its rows one by one.
 """
 
 import asyncio
@@ -23,22 +23,23 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL
 
-from benchmarks.bare_copy import write_out
+from benchmarks.bare_copy import checkpoint
 from benchmarks.databases import fresh_database
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.registry import Say, Size
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 from database.roles import connect
-from orchestration.defs.everlytic.batches import BATCH_ROWS, Batches, Row
-from orchestration.defs.everlytic.landing import CALLBACK_EVENTS, TRANSACTIONS, Landing
-from orchestration.defs.everlytic.records import as_json
+from orchestration.defs.everlytic.batches import BATCH_ROWS, BatchWriter, Row
+from orchestration.defs.everlytic.landing import CALLBACK_EVENTS, TRANSACTIONS, LandingTable
+from orchestration.defs.everlytic.records import to_postgres_json
 from salesmatter.stack import Database, open_database
 
 ROWS: dict[Size, int] = {"small": 20_000, "full": 500_000}
 ROUNDS: dict[Size, int] = {"small": 1, "full": 3}
-FEWER = 10
-"""Memory is compared with what so many times fewer rows take, where there are many."""
-MOST_OF_COPY = 2.0
+SMALL_DIVISOR = 10
+"""Memory is compared with that of this many times fewer rows, in the size `full`."""
+MAX_RATIO_TO_COPY = 2.0
 NEWEST = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 _ADD_WORKSPACE = """
@@ -54,59 +55,61 @@ ALTER TABLE everlytic.bare ADD FOREIGN KEY (workspace_id) REFERENCES app.workspa
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The seconds of each turn, and of landing what is known already."""
+    """The seconds of each repetition, and of landing known rows."""
 
     bare: Sequence[float]
     landed: Sequence[float]
     again: float
 
 
-def measure(size: Size, say: Say) -> Sequence[Figure]:
-    """Measure on a database that is made for it; raises StartError and DatabaseError."""
+def measure(size: Size, progress: Progress) -> Sequence[Figure]:
+    """Measure on a temporary database; raises StartError and DatabaseError."""
     figures: list[Figure] = []
     rows = ROWS[size]
     with open_database() as server, fresh_database(server) as database:
         workspace = _add_workspace(database)
         for landing in (TRANSACTIONS, CALLBACK_EVENTS):
-            say(f"Landing {rows:,} rows of {landing.table}, in turns with a bare COPY.")
-            polled = list(_polled(landing, workspace, rows))
-            figures += _figures(landing, _take_turns(database, landing, polled, ROUNDS[size], say))
+            progress(f"Landing {rows:,} rows of {landing.name}, alternating with a COPY.")
+            polled = list(_make_rows(landing, workspace, rows))
+            figures += _figures(landing, _measure_alternately(database, landing, polled, ROUNDS[size], progress))
         if size == "small":
             return figures
         if not Path("/proc/self/status").exists():
-            say("This system does not tell how much memory a process takes.")
+            progress("This system does not provide the memory of processes.")
             return figures
-        say("Landing them again in processes of their own, for their memory.")
-        few, many = (_peak_memory(database, workspace, number) for number in (rows // FEWER, rows))
+        progress("Landing them again in separate processes to measure their memory.")
+        few, many = (_measure_peak_memory(database, workspace, number) for number in (rows // SMALL_DIVISOR, rows))
         figures.append(Figure("landing, peak memory of its process, beside a tenth of the rows", many, "MB", few))
     return figures
 
 
-def _figures(landing: Landing, times: Times) -> Iterator[Figure]:
-    bare, what = median(times.bare), f"landing of {landing.table}"
-    yield Figure(f"{what}, beside a bare COPY", median(times.landed), "s", bare, at_most=MOST_OF_COPY)
-    yield Figure(f"{what} that are known already, beside a bare COPY", times.again, "s", bare)
+def _figures(landing: LandingTable, times: Times) -> Iterator[Figure]:
+    baseline, name = median(times.bare), f"landing of {landing.name}"
+    yield Figure(f"{name}, beside a bare COPY", median(times.landed), "s", baseline, at_most=MAX_RATIO_TO_COPY)
+    yield Figure(f"{name} that are known already, beside a bare COPY", times.again, "s", baseline)
 
 
-def _take_turns(database: Database, landing: Landing, rows: Sequence[Row], rounds: int, say: Say) -> Times:
+def _measure_alternately(
+    database: Database, landing: LandingTable, rows: Sequence[Row], rounds: int, progress: Progress
+) -> Times:
     lines = [
-        landing.lines(landing.frame(rows[first : first + BATCH_ROWS])) for first in range(0, len(rows), BATCH_ROWS)
+        landing.to_csv(landing.to_frame(rows[first : first + BATCH_ROWS])) for first in range(0, len(rows), BATCH_ROWS)
     ]
     bare, landed = [], []
     with connect(database.direct) as connection:
-        connection.execute(_ADD_BARE.format(table=landing.table).encode())
+        connection.execute(_ADD_BARE.format(table=landing.name).encode())
         for _ in range(rounds):
             _empty(connection, "bare")
-            write_out(database)
+            checkpoint(database)
             bare.append(_copy(connection, landing, lines))
-            _empty(connection, landing.table)
-            write_out(database)
+            _empty(connection, landing.name)
+            checkpoint(database)
             landed.append(_land(database, landing, rows, new=len(rows)))
-            say(f"{bare[-1]:.2f} s copied, {landed[-1]:.2f} s landed.")
-        write_out(database)
+            progress(f"{bare[-1]:.2f} s copied, {landed[-1]:.2f} s landed.")
+        checkpoint(database)
         again = _land(database, landing, rows, new=0)
         connection.execute("DROP TABLE everlytic.bare")
-        _empty(connection, landing.table)
+        _empty(connection, landing.name)
     return Times(bare, landed, again)
 
 
@@ -114,60 +117,62 @@ def _empty(connection: psycopg.Connection, table: str) -> None:
     connection.execute(sql.SQL("TRUNCATE everlytic.{}").format(sql.Identifier(table)))
 
 
-def _copy(connection: psycopg.Connection, landing: Landing, lines: Sequence[str]) -> float:
+def _copy(connection: psycopg.Connection, landing: LandingTable, lines: Sequence[str]) -> float:
     cursor = connection.cursor()
     started = time.perf_counter()
-    with cursor.copy(landing.copy_into(sql.SQL("everlytic.bare"))) as stream:
+    with cursor.copy(landing.copy_statement(sql.SQL("everlytic.bare"))) as stream:
         for batch in lines:
             stream.write(batch)
     return time.perf_counter() - started
 
 
-def _land(database: Database, landing: Landing, rows: Sequence[Row], *, new: int) -> float:
-    batches = Batches(partial(connect, database.direct), landing, lambda _said: None)
+def _land(database: Database, landing: LandingTable, rows: Sequence[Row], *, new: int) -> float:
+    batches = BatchWriter(partial(connect, database.direct), landing, lambda _message: None)
 
-    async def put() -> None:
+    async def add_rows() -> None:
         for row in rows:
             await batches.add(row)
-        await batches.finish()
+        await batches.flush()
 
     started = time.perf_counter()
-    asyncio.run(put())
+    asyncio.run(add_rows())
     seconds = time.perf_counter() - started
-    if (batches.landed.rows, batches.landed.new) != (len(rows), new):
-        raise BenchFailed(f"Of {len(rows):,} rows {batches.landed.rows:,} landed, {batches.landed.new:,} of them new.")
+    if (batches.counts.rows, batches.counts.new_rows) != (len(rows), new):
+        raise BenchmarkError(
+            f"{batches.counts.rows:,} of {len(rows):,} rows landed, {batches.counts.new_rows:,} of them new."
+        )
     return seconds
 
 
-def _peak_memory(database: Database, workspace: str, rows: int) -> float:
-    """Return the peak memory in MB of a process that lands so many rows which nobody holds."""
+def _measure_peak_memory(database: Database, workspace: str, rows: int) -> float:
+    """Return the peak memory in MB of a process that lands `rows` generated rows."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    child = context.Process(target=_land_apart, args=(database.direct, workspace, rows, theirs))
+    child = context.Process(target=_load_in_child, args=(database.direct, workspace, rows, theirs))
     child.start()
     theirs.close()
     try:
         return float(ours.recv())
     except EOFError as error:
-        raise BenchFailed("The process that lands rows for their memory ended without a figure.") from error
+        raise BenchmarkError("The process that measures the memory of landing ended without a result.") from error
     finally:
         child.join()
 
 
-def _land_apart(url: URL, workspace: str, rows: int, answer: Connection) -> None:
-    batches = Batches(partial(connect, url), CALLBACK_EVENTS, lambda _said: None)
+def _load_in_child(url: URL, workspace: str, rows: int, connection: Connection) -> None:
+    batches = BatchWriter(partial(connect, url), CALLBACK_EVENTS, lambda _message: None)
 
-    async def put() -> None:
-        for row in _polled(CALLBACK_EVENTS, workspace, rows):
+    async def add_rows() -> None:
+        for row in _make_rows(CALLBACK_EVENTS, workspace, rows):
             await batches.add(row)
-        await batches.finish()
+        await batches.flush()
 
-    asyncio.run(put())
-    answer.send(_peak())
+    asyncio.run(add_rows())
+    connection.send(_read_peak_memory())
 
 
-def _peak() -> float:
-    """Return this process's own peak in MB; `ru_maxrss` would begin with what its parent held when it was made."""
+def _read_peak_memory() -> float:
+    """Return the peak memory of this process in MB; `ru_maxrss` would include the memory of the parent at the fork."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024 / 1e6
 
@@ -179,9 +184,9 @@ def _add_workspace(database: Database) -> str:
     return str(row[0])
 
 
-def _polled(landing: Landing, workspace: str, rows: int) -> Iterator[Row]:
-    """Yield rows as the poller hands them on, newest first, the same ones every time."""
-    random = Random(1)  # noqa: S311 - ids that look like any, not secrets
+def _make_rows(landing: LandingTable, workspace: str, rows: int) -> Iterator[Row]:
+    """Yield the same rows each time, newest first, in the format of the poller."""
+    random = Random(1)  # noqa: S311 - ids, not secrets
     for number in range(rows):
         mail = {
             "transaction": str(UUID(int=random.getrandbits(128))),
@@ -219,7 +224,7 @@ def _transaction(mail: Row) -> Row:
         "link_clicks": 0,
         "bounce_type": None,
         "bounce_reason": None,
-        "raw": as_json(raw),
+        "raw": to_postgres_json(raw),
     }
 
 
@@ -242,5 +247,5 @@ def _event(mail: Row) -> Row:
         "recipient": mail["recipient"],
         "group_name": mail["group"],
         "occurred_at": mail["at"],
-        "raw": as_json(raw),
+        "raw": to_postgres_json(raw),
     }

@@ -1,4 +1,4 @@
-"""A workspace of many leads, written by set-based statements, with a smaller neighbour in the same tables."""
+"""Creates a workspace with many leads, and a smaller second one, with set-based statements."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,13 +9,13 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from benchmarks.registry import Say
+from benchmarks.progress import Progress
 from database.roles import connect
 from salesmatter.stack import Database
 
-ROWS_AT_ONCE = 100_000
+BATCH_ROWS = 100_000
 NEIGHBOUR_SHARE = 10
-"""The neighbour has a lead for so many of ours: other tenants' rows lie between, as they do in life."""
+"""The second workspace has one lead for this many of the first, so that rows of both tenants alternate in the table."""
 
 _ADD_WORKSPACE = """
 INSERT INTO app.workspaces (account_id, name, default_from_name, default_from_email)
@@ -23,8 +23,8 @@ VALUES (%s, %s, 'Ann Bell', 'ann@bench.example') RETURNING id
 """
 _ADD_LISTS = "INSERT INTO app.lead_lists (workspace_id, name) SELECT %s, 'List ' || i FROM generate_series(1, 5) AS i"
 
-# Ids tell the time of creation (RFC 9562), two minutes apart up to now; changes came at any time since. The order of
-# last change has therefore nothing to do with the order in the table, as in a workspace that is worked in.
+# Ids contain the creation time (RFC 9562), two minutes apart up to now; the update times are random after it, so the
+# order of updates differs from the order in the table, as in a workspace in use.
 _ADD_LEADS = """
 WITH words AS (
   SELECT string_to_array('Thandi Johan Lerato Pieter Ayesha Sipho Emma Liam Naledi Ruan Zanele Daniel Fatima Werner '
@@ -81,46 +81,47 @@ UPDATE app.lead_lists AS lists SET lead_count = counted.leads
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Between two leads of a list: what the list is sorted by, of the last one before, and the id of the one after."""
+class Position:
+    """A position in a sorted list: the sort values of the lead before it, and the id of the lead after it."""
 
     last: Sequence[Any]
     next_id: UUID
 
 
-def fill(database: Database, account_id: UUID, leads: int, say: Say) -> UUID:
-    """Make a workspace of so many leads, and a neighbour with fewer, and return its id; statistics are up to date."""
+def create_leads(database: Database, account_id: UUID, leads: int, progress: Progress) -> UUID:
+    """Create a workspace with `leads` leads and a smaller second one, run ANALYZE, and return the workspace id."""
     with connect(database.direct) as connection:
-        ours, neighbour = (_add_workspace(connection, account_id, name) for name in ("Outbound", "Neighbour"))
-        for first in range(1, leads + 1, ROWS_AT_ONCE):
-            last = min(first + ROWS_AT_ONCE - 1, leads)
-            _add_leads(connection, ours, first, last, leads)
+        workspace_id, neighbour = (_add_workspace(connection, account_id, name) for name in ("Outbound", "Neighbour"))
+        for first in range(1, leads + 1, BATCH_ROWS):
+            last = min(first + BATCH_ROWS - 1, leads)
+            _add_leads(connection, workspace_id, first, last, leads)
             _add_leads(connection, neighbour, first // NEIGHBOUR_SHARE + 1, last // NEIGHBOUR_SHARE, leads)
             if last < leads:
-                say(f"{last:,} leads written.")
+                progress(f"{last:,} leads written.")
         connection.execute(_COUNT_LISTS)
-        # All that the server would do by and by, and during the measurement.
+        # Otherwise the server would do this during the measurement.
         connection.execute("VACUUM (ANALYZE) app.leads, app.lead_lists, app.changes")
         with suppress(psycopg.errors.InsufficientPrivilege):
             connection.execute("CHECKPOINT")
-    return ours
+    return workspace_id
 
 
-def place_in(database: Database, workspace_id: UUID, columns: Sequence[str], offset: int) -> Place:
-    """Return the place at an offset of the list in descending order of columns, without paging all the way to it."""
-    named = [sql.Identifier(column) for column in columns]
+def find_position(database: Database, workspace_id: UUID, columns: Sequence[str], offset: int) -> Position:
+    """Return the position at an offset of the list in descending order of the columns."""
+    identifiers = [sql.Identifier(column) for column in columns]
     query = sql.SQL(_AT_OFFSET).format(
-        columns=sql.SQL(", ").join(named), order=sql.SQL(", ").join(sql.SQL("{} DESC").format(name) for name in named)
+        columns=sql.SQL(", ").join(identifiers),
+        order=sql.SQL(", ").join(sql.SQL("{} DESC").format(name) for name in identifiers),
     )
     with connect(database.direct) as connection:
         last, (*_, next_id) = connection.execute(query, [workspace_id, offset]).fetchall()
-    return Place(last, next_id)
+    return Position(last, next_id)
 
 
 def _add_workspace(connection: psycopg.Connection, account_id: UUID, name: str) -> UUID:
-    made = connection.execute(_ADD_WORKSPACE, [account_id, name]).fetchone()
-    assert made is not None
-    workspace_id: UUID = made[0]
+    row = connection.execute(_ADD_WORKSPACE, [account_id, name]).fetchone()
+    assert row is not None
+    workspace_id: UUID = row[0]
     connection.execute(_ADD_LISTS, [workspace_id])
     return workspace_id
 

@@ -1,9 +1,9 @@
-"""`salesmatter bench live`: how soon a commit is with who subscribes, and what subscriptions and the change log cost.
+"""`salesmatter bench live`: measures how soon subscribers receive a commit, and the cost of subscriptions and the log.
 
-The API runs as `salesmatter api` does. Subscribers hold real connections to it, all in one process of their own, and
-notice of an event no more than that it is whole and which commit it brings; another process commits. The target of 30
-ms is for the largest crowd: of 50 queries each is of a workspace of its own, so that a commit changes one of them, as
-when many teams work at once. That all 50 are of one workspace and each commit changes them all is measured besides.
+The API runs as `salesmatter api`. Subscribers have real connections to it from one separate process, and only check
+that an event is complete and which commit it contains; another process commits. The target of 30 ms is for the largest
+number of subscribers. They use 50 queries, each of another workspace, so that a commit changes one query, as when many
+teams work at once. It also measures 50 queries of one workspace, which each commit changes.
 """
 
 import resource
@@ -14,66 +14,67 @@ from benchmarks import change_log, live_latency
 from benchmarks.databases import fresh_database
 from benchmarks.figures import Figure
 from benchmarks.live_latency import QUERIES
-from benchmarks.live_stage import LEADS, Stage, staged
-from benchmarks.registry import Say, Size
+from benchmarks.live_testbed import LEADS, LiveTestbed, start_live_testbed
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 from salesmatter.stack import Database, open_database
 
-MOST_MEGABYTES = 500
+MAX_MEGABYTES = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """How many subscribe, for how many seconds each crowd is written to, and how often and how long writers write."""
+    """The numbers of subscribers, the seconds of each measurement, and how often and how long writers write."""
 
-    crowds: Sequence[int]
+    subscribers: Sequence[int]
     seconds: float
     idle: int
-    turns: int
-    turn_seconds: float
+    repetitions: int
+    repetition_seconds: float
 
 
 VOLUMES: dict[Size, Volume] = {
-    "small": Volume((1, 20, 100), 1.5, 500, turns=1, turn_seconds=0.5),
-    "full": Volume((1, 100, 1_000), 15.0, 5_000, turns=5, turn_seconds=2.0),
+    "small": Volume((1, 20, 100), 1.5, 500, repetitions=1, repetition_seconds=0.5),
+    "full": Volume((1, 100, 1_000), 15.0, 5_000, repetitions=5, repetition_seconds=2.0),
 }
 
 
-def run(size: Size, say: Say) -> list[Figure]:
-    """Measure on a database that is made for it; raises StartError, and BenchFailed when events do not come."""
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Measure on temporary databases; raises StartError, and BenchmarkError when no events arrive."""
     _allow_many_connections()
     with open_database() as server:
-        return measured(server, VOLUMES[size], say)
+        return measure(server, VOLUMES[size], progress)
 
 
-def measured(server: Database, volume: Volume, say: Say) -> list[Figure]:
-    """Measure so much on databases beside that of `server`; raises as `run` does."""
+def measure(server: Database, volume: Volume, progress: Progress) -> list[Figure]:
+    """Measure with a volume on temporary databases of `server`; raises the errors of `run`."""
     with fresh_database(server) as database:
-        with staged(database) as stage:
-            figures = [*live_latency.measure(stage, volume.crowds, volume.seconds, say)]
-            figures += change_log.measure(stage, volume.turns, volume.turn_seconds, say)
-        # What a process that has done nothing else takes.
-        with fresh_database(server) as other, staged(other) as stage:
-            return [*figures, *_idle(stage, volume.idle, say)]
+        with start_live_testbed(database) as testbed:
+            figures = [*live_latency.measure(testbed, volume.subscribers, volume.seconds, progress)]
+            figures += change_log.measure(testbed, volume.repetitions, volume.repetition_seconds, progress)
+        # In a new process, because earlier measurements use memory.
+        with fresh_database(server) as other, start_live_testbed(other) as testbed:
+            return [*figures, *_measure_idle_subscriptions(testbed, volume.idle, progress)]
 
 
-def _idle(stage: Stage, number: int, say: Say) -> Iterator[Figure]:
-    """Yield the memory of the API with so many subscriptions, each of a query of its own, and beside none."""
-    say(f"{number:,} subscriptions that nothing happens to, of as many queries.")
-    queries = stage.queries(lists=QUERIES)
-    paths = [queries[one % QUERIES].path(LEADS + one // QUERIES) for one in range(number)]
-    before = stage.service.memory()
-    with stage.subscribed(paths) as subscribers:
-        after = stage.service.memory()
+def _measure_idle_subscriptions(testbed: LiveTestbed, number: int, progress: Progress) -> Iterator[Figure]:
+    """Yield the memory of the API with `number` subscriptions to different queries, in total and per subscription."""
+    progress(f"{number:,} idle subscriptions to as many queries.")
+    queries = testbed.create_queries(lists=QUERIES)
+    paths = [queries[index % QUERIES].path(LEADS + index // QUERIES) for index in range(number)]
+    before = testbed.service.memory()
+    with testbed.subscribe(paths) as subscribers:
+        after = testbed.service.memory()
         rate = number / subscribers.connected_seconds
-    stage.service.processes.check()
+    testbed.service.processes.require_running()
     yield Figure(f"subscriptions opened, {number:,} of as many queries", rate, "/s")
-    for name, held in after.items():
-        each = (held - before[name]) * 1024 / number
-        yield Figure(f"memory of the {name} with {number:,} idle subscriptions", held, "MB", at_most=MOST_MEGABYTES)
-        yield Figure("memory of a subscription", each, "kB")
+    for name, megabytes in after.items():
+        kilobytes = (megabytes - before[name]) * 1024 / number
+        yield Figure(f"memory of the {name} with {number:,} idle subscriptions", megabytes, "MB", at_most=MAX_MEGABYTES)
+        yield Figure("memory of a subscription", kilobytes, "kB")
 
 
 def _allow_many_connections() -> None:
-    """Let this process and those it starts open as many files as the system permits them."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files of this process and its children to the permitted maximum."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))

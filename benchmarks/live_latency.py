@@ -1,4 +1,4 @@
-"""How long after a commit began its event is with a subscriber, beside a bare notification in turn with it."""
+"""Measures the time from the start of a commit to its event at a subscriber, beside a plain NOTIFY."""
 
 import math
 import random
@@ -11,26 +11,26 @@ from itertools import cycle, islice
 from statistics import quantiles
 from uuid import UUID
 
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.live_stage import Query, Stage
-from benchmarks.registry import Say
+from benchmarks.live_testbed import LiveTestbed, Query
+from benchmarks.progress import Progress
 from database.roles import APP_ROLE, connect
 
 QUERIES = 50
-MOST_P95_MS, MOST_RUNS = 30.0, 1.0
-PINGING, SILENT = "pinging", "silent"
+MAX_P95_MS, MAX_RUNS_RATIO = 30.0, 1.0
+NOTIFYING, SILENT = "notifying", "silent"
 PERCENTS = (50, 95, 99)
-GAP_SECONDS, AGAIN_SECONDS = 0.04, 0.16
-"""The least between two commits, and between two of one workspace: longer than a stream's pace holds back."""
-UNMEASURED = 5
-"""So many commits come first: what is done for the first time is not what is asked for."""
-QUIET_SECONDS, LAST_SECONDS = 0.5, 1.0
-"""What passes before, so that everybody has seen what was set up, and what the last events may take to arrive."""
+GAP_SECONDS, WORKSPACE_GAP_SECONDS = 0.04, 0.16
+"""The least seconds between two commits, and between two of one workspace: longer than the stream's rate limit."""
+WARM_UP_COMMITS = 5
+"""The number of first commits that are not measured."""
+SETTLE_SECONDS, DRAIN_SECONDS = 0.5, 1.0
+"""The wait before the first commit, so that all earlier events have arrived, and the wait for the last events."""
 
-# Whoever comes in is looked up by their key: as often as queries are asked, and by nobody else here. That it was used
-# would be noted once a minute, which looks it up again.
-_COUNT_RUNS = f"""
+# Each run of a query authenticates with the API key once, and nothing else here does, so the lookups of the key count
+# the runs. `last_used_at` lies in the future, because updating it once a minute would be another lookup.
+_START_COUNTING = f"""
 UPDATE app.api_keys SET last_used_at = now() + interval '1 day';
 CREATE SCHEMA bench;
 CREATE SEQUENCE bench.runs;
@@ -39,80 +39,89 @@ GRANT USAGE ON SEQUENCE bench.runs TO {APP_ROLE};
 CREATE POLICY bench ON app.api_keys AS RESTRICTIVE FOR SELECT TO {APP_ROLE}
   USING ((SELECT nextval('bench.runs')) > 0)
 """  # noqa: S608 - our own role
-_UNCOUNT = "DROP POLICY bench ON app.api_keys; DROP SCHEMA bench CASCADE"
+_STOP_COUNTING = "DROP POLICY bench ON app.api_keys; DROP SCHEMA bench CASCADE"
 _RUNS = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM bench.runs"
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """How many subscribe, one after the other each to the next of some queries, and how their data is written."""
+class Scenario:
+    """The queries, the number of subscribers, who get the queries in rotation, and how the data is written."""
 
     queries: Sequence[Query]
     subscribers: int
     seconds: float
-    kind: str = PINGING
+    kind: str = NOTIFYING
     gap_seconds: float = GAP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What came of a crowd: milliseconds from commit to event, and of bare notifications."""
+class Observation:
+    """The result of a scenario: milliseconds from commit to event, and of plain notifications."""
 
     events: Sequence[float]
-    bare: Sequence[float]
+    notifications: Sequence[float]
     missed: int
-    """Events that did not come by themselves, or came twice."""
+    """The number of events that did not arrive exactly once."""
     commits: int
     runs: int
     client_cpu: float
-    """Seconds of a processor that the subscribers' process took for each event."""
+    """CPU seconds of the subscribers' process per event."""
 
 
-def measure(stage: Stage, crowds: Sequence[int], seconds: float, say: Say) -> Iterator[Figure]:
-    """Yield the figures for so many subscribers each, for so long each, and further ones for the largest crowd."""
-    apart = stage.queries(workspaces=QUERIES)
-    largest, told = crowds[-1], f"of {QUERIES} queries"
-    for number in crowds:
-        say(f"{_crowd(number)} {told}, of a workspace each.")
-        seen = observe(stage, Crowd(apart, number, seconds))
-        name = f"commit to event, {_crowd(number)}"
+def measure(
+    testbed: LiveTestbed, subscriber_counts: Sequence[int], seconds: float, progress: Progress
+) -> Iterator[Figure]:
+    """Yield the figures for each number of subscribers, and more figures for the largest."""
+    queries = testbed.create_queries(workspaces=QUERIES)
+    largest, scope = subscriber_counts[-1], f"of {QUERIES} queries"
+    for number in subscriber_counts:
+        progress(f"{_count_subscribers(number)} {scope}, each in its own workspace.")
+        observation = observe(testbed, Scenario(queries, number, seconds))
+        name = f"commit to event, {_count_subscribers(number)}"
         for percent in PERCENTS:
-            ours, bare = _percentile(seen.events, percent), _percentile(seen.bare, percent)
-            yield Figure(f"{name}, p{percent}, beside a bare NOTIFY", ours, "ms", bare)
+            milliseconds, baseline = (
+                _percentile(observation.events, percent),
+                _percentile(observation.notifications, percent),
+            )
+            yield Figure(f"{name}, p{percent}, beside a bare NOTIFY", milliseconds, "ms", baseline)
         if number == largest:
-            yield Figure(f"{name}, p95", _percentile(seen.events, 95), "ms", at_most=MOST_P95_MS)
-            yield Figure(f"{name}: missed or sent twice", seen.missed, "", at_most=0)
-            yield Figure("the subscribers' own process, for each event", seen.client_cpu * 1e6, "µs of CPU")
-    say(f"The same written by psql: {_crowd(largest)} {told}, of a workspace each.")
-    yield from _spread("written by psql", largest, observe(stage, Crowd(apart, largest, seconds, SILENT)))
-    say(f"{_crowd(largest)} {told}, all of one workspace, all changed by each commit.")
-    together = Crowd(stage.queries(lists=QUERIES), largest, seconds, gap_seconds=0.4 + largest / 2000)
-    yield from _spread(f"{QUERIES} queries changed at once", largest, observe(stage, together))
-    yield from _identical(stage, largest, seconds, say)
+            yield Figure(f"{name}, p95", _percentile(observation.events, 95), "ms", at_most=MAX_P95_MS)
+            yield Figure(f"{name}: missed or sent twice", observation.missed, "", at_most=0)
+            yield Figure("the subscribers' own process, for each event", observation.client_cpu * 1e6, "µs of CPU")
+    progress(f"The same written by psql: {_count_subscribers(largest)} {scope}, each in its own workspace.")
+    yield from _latency_figures(
+        "written by psql", largest, observe(testbed, Scenario(queries, largest, seconds, SILENT))
+    )
+    progress(f"{_count_subscribers(largest)} {scope}, all in one workspace, all changed by each commit.")
+    scenario = Scenario(testbed.create_queries(lists=QUERIES), largest, seconds, gap_seconds=0.4 + largest / 2000)
+    yield from _latency_figures(f"{QUERIES} queries changed at once", largest, observe(testbed, scenario))
+    yield from _compare_identical_queries(testbed, largest, seconds, progress)
 
 
-def _spread(how: str, subscribers: int, seen: Seen) -> Iterator[Figure]:
+def _latency_figures(prefix: str, subscribers: int, observation: Observation) -> Iterator[Figure]:
     for percent in PERCENTS[:2]:
-        name = f"{how}, {_crowd(subscribers)}, p{percent}"
-        yield Figure(name, _percentile(seen.events, percent), "ms")
+        name = f"{prefix}, {_count_subscribers(subscribers)}, p{percent}"
+        yield Figure(name, _percentile(observation.events, percent), "ms")
 
 
-def _identical(stage: Stage, subscribers: int, seconds: float, say: Say) -> Iterator[Figure]:
-    """Yield how often a query is asked for each commit when many subscribe to it, beside one subscriber."""
-    say(f"{_crowd(subscribers)} of one query.")
-    queries = stage.queries()
-    with _counting(stage) as count:
-        one, many = (observe(stage, Crowd(queries, number, seconds / 2), count) for number in (1, subscribers))
-    name = f"asked for each commit, {subscribers:,} identical subscribers, beside one"
-    yield Figure(name, many.runs / many.commits, "queries", one.runs / one.commits, at_most=MOST_RUNS)
-    yield from _spread("one query", subscribers, many)
+def _compare_identical_queries(
+    testbed: LiveTestbed, subscribers: int, seconds: float, progress: Progress
+) -> Iterator[Figure]:
+    """Yield how often a query runs per commit with many subscribers, beside one subscriber."""
+    progress(f"{_count_subscribers(subscribers)} of one query.")
+    queries = testbed.create_queries()
+    with _count_query_runs(testbed) as count:
+        single, many = (observe(testbed, Scenario(queries, number, seconds / 2), count) for number in (1, subscribers))
+    name = f"query runs per commit, {subscribers:,} identical subscribers, beside one"
+    yield Figure(name, many.runs / many.commits, "queries", single.runs / single.commits, at_most=MAX_RUNS_RATIO)
+    yield from _latency_figures("one query", subscribers, many)
 
 
 @contextmanager
-def _counting(stage: Stage) -> Iterator[Callable[[], int]]:
-    """Give what counts the queries that were asked so far."""
-    with connect(stage.database.direct) as connection:
-        connection.execute(_COUNT_RUNS)
+def _count_query_runs(testbed: LiveTestbed) -> Iterator[Callable[[], int]]:
+    """Count the runs of queries; yields a function that returns the number so far."""
+    with connect(testbed.database.direct) as connection:
+        connection.execute(_START_COUNTING)
 
         def count() -> int:
             (runs,) = connection.execute(_RUNS).fetchone() or (0,)
@@ -121,53 +130,55 @@ def _counting(stage: Stage) -> Iterator[Callable[[], int]]:
         try:
             yield count
         finally:
-            connection.execute(_UNCOUNT)
+            connection.execute(_STOP_COUNTING)
 
 
-def observe(stage: Stage, crowd: Crowd, count: Callable[[], int] = lambda: 0) -> Seen:
-    """Subscribe, write in turn with bare notifications, and return what came; `count` is asked before and after."""
-    queries = [*islice(cycle(crowd.queries), crowd.subscribers)]
-    readers = Counter(query.workspace for query in queries)
-    acts, gaps = _plan(crowd, list(readers))
-    with stage.subscribed([query.path() for query in queries], listen=True) as subscribers:
-        time.sleep(QUIET_SECONDS)
+def observe(testbed: LiveTestbed, scenario: Scenario, count: Callable[[], int] = lambda: 0) -> Observation:
+    """Subscribe, commit alternating with plain notifications, and return the result; `count` runs before and after."""
+    queries = [*islice(cycle(scenario.queries), scenario.subscribers)]
+    subscribers_by_workspace = Counter(query.workspace for query in queries)
+    commits, gaps = _plan_commits(scenario, list(subscribers_by_workspace))
+    with testbed.subscribe([query.path() for query in queries], listen=True) as subscribers:
+        time.sleep(SETTLE_SECONDS)
         before = count()
-        begun = stage.write(crowd.kind, acts, gaps)
-        time.sleep(LAST_SECONDS)
+        started = testbed.write(scenario.kind, commits, gaps)
+        time.sleep(DRAIN_SECONDS)
         runs = count() - before
-        noted = subscribers.end()
-    stage.service.processes.check()
-    measured = {number: workspace for number, workspace in acts if number >= 2 * UNMEASURED}
-    events = [(number, (at - begun[number]) / 1e6) for number, at in noted["events"] if number in measured]
-    came = Counter(number for number, _ in events)
-    wanted = {number: readers[workspace] for number, workspace in measured.items() if workspace is not None}
-    bare = [(at - begun[number]) / 1e6 for number, at in noted["heard"] if number in measured]
-    if not events or not bare:
-        raise BenchFailed("No event came of what was committed.")
-    return Seen(
-        events=[taken for _, taken in events],
-        bare=bare,
-        missed=sum(abs(number - came[one]) for one, number in wanted.items()),
-        commits=sum(1 for _, workspace in acts if workspace is not None),
+        recorded = subscribers.end()
+    testbed.service.processes.require_running()
+    measured = {number: workspace for number, workspace in commits if number >= 2 * WARM_UP_COMMITS}
+    events = [(number, (at - started[number]) / 1e6) for number, at in recorded["events"] if number in measured]
+    received = Counter(number for number, _ in events)
+    expected = {
+        number: subscribers_by_workspace[workspace] for number, workspace in measured.items() if workspace is not None
+    }
+    notifications = [(at - started[number]) / 1e6 for number, at in recorded["notifications"] if number in measured]
+    if not events or not notifications:
+        raise BenchmarkError("No events arrived.")
+    return Observation(
+        events=[milliseconds for _, milliseconds in events],
+        notifications=notifications,
+        missed=sum(abs(times - received[number]) for number, times in expected.items()),
+        commits=sum(1 for _, workspace in commits if workspace is not None),
         runs=runs,
-        client_cpu=noted["cpu_seconds"] / len(noted["events"]),
+        client_cpu=recorded["cpu_seconds"] / len(recorded["events"]),
     )
 
 
-def _plan(crowd: Crowd, workspaces: Sequence[UUID]) -> tuple[list[tuple[int, UUID | None]], list[float]]:
-    """Return commits, each followed by a bare notification, and how long to wait after each.
+def _plan_commits(scenario: Scenario, workspaces: Sequence[UUID]) -> tuple[list[tuple[int, UUID | None]], list[float]]:
+    """Return commits, each followed by a plain notification, and the seconds to wait after each.
 
-    The waits differ, so that commits keep no step with whatever looks for them at regular times.
+    The waits are random, so that commits do not coincide with regular polling.
     """
-    least = max(crowd.gap_seconds, AGAIN_SECONDS / len(workspaces)) / 2
-    commits = UNMEASURED + math.ceil(crowd.seconds / (3 * least))
-    acts: list[tuple[int, UUID | None]] = []
-    for workspace in islice(cycle(workspaces), commits):
-        acts += [(len(acts), workspace), (len(acts) + 1, None)]
-    return acts, [random.uniform(least, 2 * least) for _ in acts]  # noqa: S311 - no secret
+    min_gap = max(scenario.gap_seconds, WORKSPACE_GAP_SECONDS / len(workspaces)) / 2
+    count = WARM_UP_COMMITS + math.ceil(scenario.seconds / (3 * min_gap))
+    commits: list[tuple[int, UUID | None]] = []
+    for workspace in islice(cycle(workspaces), count):
+        commits += [(len(commits), workspace), (len(commits) + 1, None)]
+    return commits, [random.uniform(min_gap, 2 * min_gap) for _ in commits]  # noqa: S311 - no secret
 
 
-def _crowd(subscribers: int) -> str:
+def _count_subscribers(subscribers: int) -> str:
     return f"{subscribers:,} subscriber{'s' if subscribers > 1 else ''}"
 
 

@@ -1,23 +1,23 @@
-"""How a commit is known again in what a subscriber is sent: by a number in the company of the leads that it changed."""
+"""Marks commits with a number in the company of the changed leads, so that subscribers recognize them."""
 
 CHANNEL = "bench_marks"
-"""Where bare notifications go."""
-MARKED = "Marked"
-"""The role of leads that are written again and again."""
+"""The channel of plain notifications."""
+MARKED_ROLE = "Marked"
+"""The role of the leads that commits change."""
 
-_WORD = "commit "
-_FOUND = f'"company":"{_WORD}'.encode()
-
-
-def mark(number: int) -> str:
-    """Return what is written with the commit of this number."""
-    return f"{_WORD}{number}"
+_PREFIX = "commit "
+_PATTERN = f'"company":"{_PREFIX}'.encode()
 
 
-def number_in(event: bytes) -> int | None:
-    """Return the number of the commit that an event brings, None where it brings none."""
-    start = event.find(_FOUND)
+def make_mark(number: int) -> str:
+    """Return the company that the commit with this number writes."""
+    return f"{_PREFIX}{number}"
+
+
+def find_number(event: bytes) -> int | None:
+    """Return the number of the commit in an event, or None."""
+    start = event.find(_PATTERN)
     if start < 0:
         return None
-    start += len(_FOUND)
+    start += len(_PATTERN)
     return int(event[start : event.index(b'"', start)])

@@ -1,6 +1,6 @@
-"""What a run of the day costs when 10,000 events are new, on a history and on one ten times as long, in turn.
+"""Measures a daily build with 10,000 new events on a history and on one ten times as long.
 
-A run is `dbt build` as Dagster runs it every quarter of an hour: all models, and all tests but the nightly ones.
+A daily build is the `dbt build` that Dagster runs every 15 minutes: all models, and all tests except the nightly ones.
 """
 
 import tempfile
@@ -15,91 +15,93 @@ from statistics import median
 from psycopg import sql
 
 from benchmarks.databases import fresh_database
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.history import add_news, write_history
-from benchmarks.registry import Say, Size
+from benchmarks.history import add_recent_events, write_history
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 from database.roles import connect
-from orchestration.defs.dbt.project import OF_THE_DAY, DbtProject
+from orchestration.defs.dbt.project import EXCLUDE_NIGHTLY, DbtProject
 from orchestration.settings import ROOT
 from salesmatter.stack import Database
 
 EVENTS: dict[Size, int] = {"small": 10_000, "full": 1_000_000}
-NEWS: dict[Size, int] = {"small": 1_000, "full": 10_000}
+RECENT_EVENTS: dict[Size, int] = {"small": 1_000, "full": 10_000}
 ROUNDS: dict[Size, int] = {"small": 1, "full": 5}
-LONGER = 10
-MOST_OF_SHORT = 1.5
-QUIET_SINCE = timedelta(hours=2)
-"""How long ago the history ends: what arrived a moment ago is looked at twice, and is not what is asked for."""
-_ARRIVED_LONG_AGO = """
+FAILURES = {"error", "fail"}
+LONG_FACTOR = 10
+MAX_RATIO_TO_SHORT = 1.5
+HISTORY_AGE = timedelta(hours=2)
+"""The time since the end of the history: recent events are processed twice, which must not be measured."""
+_BACKDATE_EVENTS = """
 UPDATE app.email_events SET synced_at = synced_at - interval '1 hour' WHERE synced_at > now() - interval '1 hour'
 """
-# In a history that was counted as it happened, what was counted of late is little; tests look at that.
-_COUNTED_LONG_AGO = "UPDATE intermediate.{} SET counted_at = counted_at - interval '2 days'"
-COUNTED = ("int_messages__engagement", "int_step_days__engagement")
-RUN = ["--exclude-resource-type", "unit_test", *OF_THE_DAY]
+# Tests check recently counted rows, which are few in a history that was counted as it happened.
+_BACKDATE_COUNTS = "UPDATE intermediate.{} SET counted_at = counted_at - interval '2 days'"
+COUNTED_TABLES = ("int_messages__engagement", "int_step_days__engagement")
+DAILY_BUILD = ["--exclude-resource-type", "unit_test", *EXCLUDE_NIGHTLY]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The seconds of a run: all of it, and the statements of its models and tests added up."""
+class BuildTimes:
+    """The seconds of a build: in total, and the sum of the statements of its models and tests."""
 
     run: float
     statements: float
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A database whose history is counted, and the project with a target folder for it alone."""
+class BuiltHistory:
+    """A database with a built history, and the dbt project with its own target directory."""
 
     database: Database
     project: DbtProject
 
-    def build(self, arguments: Sequence[str]) -> Taken:
-        """Build; raises BenchFailed when a model or a test fails."""
+    def build(self, arguments: Sequence[str]) -> BuildTimes:
+        """Build; raises BenchmarkError when a model or a test fails."""
         started = time.monotonic()
         results = self.project.build(self.database.direct, arguments)
         seconds = time.monotonic() - started
-        if failed := [f"{one.node.name}: {one.message}" for one in results if one.status in {"error", "fail"}]:
-            raise BenchFailed(f"dbt failed on {'; '.join(failed)}.")
-        return Taken(seconds, sum(one.execution_time for one in results))
+        if failed := [f"{result.node.name}: {result.message}" for result in results if result.status in FAILURES]:
+            raise BenchmarkError(f"dbt failed on {'; '.join(failed)}.")
+        return BuildTimes(seconds, sum(result.execution_time for result in results))
 
-    def hear_and_build(self, news: int) -> Taken:
-        """Let so many events arrive, long after those before, and build as a run of the day does."""
+    def add_events_and_build(self, events: int) -> BuildTimes:
+        """Add new events, make the earlier ones old, and run a daily build."""
         with connect(self.database.direct) as connection:
-            connection.execute(_ARRIVED_LONG_AGO)
-            add_news(connection, news)
-        return self.build(RUN)
+            connection.execute(_BACKDATE_EVENTS)
+            add_recent_events(connection, events)
+        return self.build(DAILY_BUILD)
 
 
-def measure(short: Counted, long: Counted, size: Size, say: Say) -> list[Figure]:
-    """Measure on two histories of which the second is `LONGER` times as long; raises BenchFailed."""
-    events, news = EVENTS[size], NEWS[size]
-    say(f"Building {ROUNDS[size]} times with {news:,} new events, on each history in turn.")
-    taken: dict[str, list[Taken]] = {"short": [], "long": []}
+def measure(short: BuiltHistory, long: BuiltHistory, size: Size, progress: Progress) -> list[Figure]:
+    """Measure on two histories, the second `LONG_FACTOR` times as long; raises BenchmarkError."""
+    events, new_events = EVENTS[size], RECENT_EVENTS[size]
+    progress(f"Building {ROUNDS[size]} times with {new_events:,} new events, on each history in turn.")
+    times: dict[str, list[BuildTimes]] = {"short": [], "long": []}
     for _ in range(ROUNDS[size]):
-        taken["short"].append(short.hear_and_build(news))
-        taken["long"].append(long.hear_and_build(news))
-    run = {name: median(one.run for one in builds) for name, builds in taken.items()}
-    statements = {name: median(one.statements for one in builds) for name, builds in taken.items()}
-    named = f"{news:,} new events on {events * LONGER:,}, beside {events:,}"
+        times["short"].append(short.add_events_and_build(new_events))
+        times["long"].append(long.add_events_and_build(new_events))
+    run = {name: median(build.run for build in builds) for name, builds in times.items()}
+    statements = {name: median(build.statements for build in builds) for name, builds in times.items()}
+    description = f"{new_events:,} new events on {events * LONG_FACTOR:,}, beside {events:,}"
     return [
-        Figure(f"incremental build, {named}", run["long"], "s", run["short"], at_most=MOST_OF_SHORT),
+        Figure(f"incremental build, {description}", run["long"], "s", run["short"], at_most=MAX_RATIO_TO_SHORT),
         Figure("of it in models and tests, added up", statements["long"], "s", statements["short"]),
     ]
 
 
 @contextmanager
-def counted(server: Database, events: int, say: Say) -> Iterator[Counted]:
-    """Make a database with a history of so many events, its marts built, and drop it however the block ends."""
+def build_history(server: Database, events: int, progress: Progress) -> Iterator[BuiltHistory]:
+    """Create a temporary database with a history of `events` events and built marts."""
     with fresh_database(server) as database, tempfile.TemporaryDirectory() as target:
         with connect(database.direct) as connection:
-            write_history(connection, events, datetime.now(UTC) - QUIET_SINCE, say)
-        history = Counted(database, DbtProject(ROOT / "dbt_project", Path(target)))
-        say("Building its marts from nothing.")
+            write_history(connection, events, datetime.now(UTC) - HISTORY_AGE, progress)
+        history = BuiltHistory(database, DbtProject(ROOT / "dbt_project", Path(target)))
+        progress("Building its marts from scratch.")
         history.build(["--resource-type", "model"])
         with connect(database.direct) as connection:
-            for table in COUNTED:
-                connection.execute(sql.SQL(_COUNTED_LONG_AGO).format(sql.Identifier(table)))
+            for table in COUNTED_TABLES:
+                connection.execute(sql.SQL(_BACKDATE_COUNTS).format(sql.Identifier(table)))
             connection.execute("VACUUM (ANALYZE)")
         yield history

@@ -1,8 +1,8 @@
-"""Workspaces that send, to be measured: the service and who takes its mails in processes of their own, mails put in."""
+"""The test bed of sending: an API and a provider process, workspaces, and emails that are ready to send."""
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from uuid import UUID
 
 import httpx
 
-from benchmarks.errors import BenchFailed
-from benchmarks.servers import NOBODY_ELSE, READY_SECONDS, answers
+from benchmarks.errors import BenchmarkError
+from benchmarks.servers import ISOLATED_ENVIRONMENT, READY_SECONDS, is_ready
 from database.roles import connect
 from salesmatter import accounts, checkout
-from salesmatter.ports import free_port
+from salesmatter.ports import find_free_port
 from salesmatter.processes import Processes, Program
 from salesmatter.stack import Database
 
-ANY_HOUR = {
+UNRESTRICTED_SETTINGS = {
     "name": "Bench",
     "defaultFromName": "Ann",
     "defaultFromEmail": "ann@bench.example",
@@ -32,12 +32,12 @@ ANY_HOUR = {
     "maxBounceRate": None,
     "maxComplaintRate": None,
 }
-"""A workspace that may send at any time, whatever becomes of its mails."""
+"""Settings of a workspace that may send at any time, whatever its bounce and complaint rates."""
 STEP = {"subject": "Hello", "bodyTemplate": "<p>Hello {{ first_name }},</p><p>how are <b>you</b>?</p>"}
-SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
-# Every lead has a domain of its own. `earlier` counts the steps that they had before the one that is due.
-_PUT = """
+# Every lead has its own domain. Drafts of the steps before the due one are already sent.
+_ADD_LEADS = """
 WITH person AS MATERIALIZED (
   INSERT INTO app.leads (workspace_id, first_name, email)
   SELECT %(workspace)s, 'Thandi', 'p' || n || '@' || %(prefix)s || n || '.example'
@@ -74,8 +74,8 @@ SELECT drafted.id, enrollment_id, lead_id, email
 """
 
 
-class Mail(NamedTuple):
-    """A reviewed draft with a job that sends it, and whose it is."""
+class ReadyEmail(NamedTuple):
+    """A reviewed draft with a send job, and its enrollment and lead."""
 
     draft: UUID
     enrollment: UUID
@@ -84,58 +84,60 @@ class Mail(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """The steps of an active sequence, in order, by id."""
+class SequenceSteps:
+    """The id of an active sequence, and the ids of its steps in order."""
 
     sequence: str
     ids: Sequence[str]
 
 
 class Outreach:
-    """One workspace, spoken to over HTTP; what no person would do by hand goes straight into its tables."""
+    """A workspace, used over HTTP; bulk data is inserted directly into its tables."""
 
     def __init__(self, api: httpx.Client, database: Database, settings: Mapping[str, object]) -> None:
         self.api, self._database = api, database
-        self.id: str = self._made(api.post("/api/workspaces", json={**ANY_HOUR, **settings}))["id"]
+        self.id: str = self._parse(api.post("/api/workspaces", json={**UNRESTRICTED_SETTINGS, **settings}))["id"]
         self.base = f"/api/workspaces/{self.id}"
         self.username = f"bench-{self.id}"
-        self._puts = 0
+        self._batches = 0
 
     @property
     def uuid(self) -> UUID:
-        """Its id, as more than text."""
+        """The workspace id as a UUID."""
         return UUID(self.id)
 
     def connect(self, url: str) -> dict[str, Any]:
-        """Connect it to who speaks Everlytic's wire at `url`; returns the connection as it was answered."""
+        """Connect the workspace to a provider with Everlytic's API at `url`; returns the API's response."""
         body = {
             "transactionalUrl": f"{url}/transactional/email/v1",
             "tenantUrl": f"{url}/api/2.0",
             "username": self.username,
             "apiKey": f"sandbox-key-{self.username}",
         }
-        connected: dict[str, Any] = self._made(self.api.put(f"{self.base}/everlytic-connection", json=body))
+        connected: dict[str, Any] = self._parse(self.api.put(f"{self.base}/everlytic-connection", json=body))
         return connected
 
-    def write_sequence(self, steps: int, days: Sequence[int] = ()) -> Steps:
-        """Make an active sequence without review, whose steps follow each other after so many days, else at once."""
+    def write_sequence(self, steps: int, days: Sequence[int] = ()) -> SequenceSteps:
+        """Create and activate a sequence with automatic approval; `days` are the delays of its steps, 0 by default."""
         body = {"name": "Bench", "autoApprove": True}
-        sequence: str = self._made(self.api.post(f"{self.base}/sequences", json=body))["id"]
-        place = f"{self.base}/sequences/{sequence}"
+        sequence: str = self._parse(self.api.post(f"{self.base}/sequences", json=body))["id"]
+        path = f"{self.base}/sequences/{sequence}"
         delays = [{"delayDays": days[step] if days else 0} for step in range(steps)]
-        made = [self._made(self.api.post(f"{place}/steps", json={**STEP, **delay}))["id"] for delay in delays]
-        self._made(self.api.post(f"{place}/activate"))
-        return Steps(sequence, made)
+        step_ids = [self._parse(self.api.post(f"{path}/steps", json={**STEP, **delay}))["id"] for delay in delays]
+        self._parse(self.api.post(f"{path}/activate"))
+        return SequenceSteps(sequence, step_ids)
 
-    def put(self, number: int, steps: Steps, step: int, due: datetime, apart: timedelta = timedelta(0)) -> list[Mail]:
-        """Put so many new leads before a step of a sequence (from 0), reviewed and due from a time on, so far apart.
+    def add_leads(
+        self, number: int, steps: SequenceSteps, step: int, due: datetime, apart: timedelta = timedelta(0)
+    ) -> list[ReadyEmail]:
+        """Add `number` leads with a reviewed draft of a step (from 0), due at `due` and then in intervals of `apart`.
 
-        What the steps before it mailed was sent.
+        The drafts of the earlier steps are already sent.
         """
-        self._puts += 1
+        self._batches += 1
         values = {
             "workspace": self.id,
-            "prefix": f"x{self._puts}n",
+            "prefix": f"x{self._batches}n",
             "number": number,
             "sequence": steps.sequence,
             "step": steps.ids[step],
@@ -143,18 +145,18 @@ class Outreach:
             "apart": apart,
         }
         with connect(self._database.direct) as connection:
-            return [Mail(*row) for row in connection.execute(_PUT, values).fetchall()]
+            return [ReadyEmail(*row) for row in connection.execute(_ADD_LEADS, values).fetchall()]
 
     @staticmethod
-    def _made(response: httpx.Response) -> Any:
+    def _parse(response: httpx.Response) -> Any:
         if not response.is_success:
-            raise BenchFailed(f"{response.request.url.path} was answered {response.status_code}: {response.text[:300]}")
+            raise BenchmarkError(f"{response.request.url.path} returned {response.status_code}: {response.text[:300]}")
         return response.json()
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A running service, and who takes its mails at `provider`; `processes` also runs what is started later."""
+class Testbed:
+    """A running API and the provider at the URL `provider`; `processes` also runs workers that are started later."""
 
     database: Database
     processes: Processes
@@ -162,66 +164,67 @@ class Stage:
     provider: str
     api: httpx.Client
 
-    def start_worker(self, name: str = "worker", **told: str) -> None:
-        """Start a worker as it ships, told so much more, and wait until it works; raises StartError."""
-        known = self._workers()
-        self.processes.start(self.program(name, ["-m", "salesmatter", "worker"], **told))
-        self.processes.wait_for(name, lambda: bool(self._workers() - known), READY_SECONDS)
+    def start_worker(self, name: str = "worker", **variables: str) -> None:
+        """Start a worker with additional environment variables, and wait until it is registered; raises StartError."""
+        known = self._find_workers()
+        self.processes.start(self.program(name, ["-m", "salesmatter", "worker"], **variables))
+        self.processes.wait_for(name, lambda: bool(self._find_workers() - known), READY_SECONDS)
 
-    def program(self, name: str, module: Sequence[str], **told: str) -> Program:
-        """Return a Python program in the service's environment, whose words go to a file."""
-        return _program(name, module, {**self.environment, **told})
+    def program(self, name: str, module: Sequence[str], **variables: str) -> Program:
+        """Return a Python program in the environment of the service; its output goes to a log file."""
+        return _program(name, module, {**self.environment, **variables})
 
-    def _workers(self) -> set[UUID]:
+    def _find_workers(self) -> set[UUID]:
         with connect(self.database.direct) as connection:
-            return {one for (one,) in connection.execute("SELECT id FROM app.job_workers").fetchall()}
+            return {worker_id for (worker_id,) in connection.execute("SELECT id FROM app.job_workers").fetchall()}
 
-    def outreach(self, **settings: object) -> Outreach:
-        """Make a workspace that may send at any time, with settings of its own."""
+    def create_outreach(self, **settings: object) -> Outreach:
+        """Create a workspace that may send at any time, with additional settings."""
         return Outreach(self.api, self.database, settings)
 
 
-def ignore(_name: str, _line: str) -> None:
-    """Hear nothing of what processes write."""
+def ignore_line(_name: str, _line: str) -> None:
+    """Ignore a line of a process's output."""
 
 
 @contextmanager
-def staged(
+def start_testbed(
     database: Database,
     provider: Sequence[str],
     *,
-    ready: str = "/__sandbox__/state",
-    hear: Callable[[str, str], None] = ignore,
-    **told: str,
-) -> Iterator[Stage]:
-    """Run the API on a migrated database, and a module that takes `--port` as its provider; raises StartError."""
-    api_port, provider_port = free_port(), free_port()
-    url, at = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{provider_port}"
+    ready_path: str = "/__sandbox__/state",
+    **variables: str,
+) -> Iterator[Testbed]:
+    """Run the API on a migrated database, and a module with the option `--port` as its provider; raises StartError."""
+    api_port, provider_port = find_free_port(), find_free_port()
+    url, provider_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{provider_port}"
     environment = {
-        **NOBODY_ELSE,
-        **database.environment(),
+        **ISOLATED_ENVIRONMENT,
+        **database.to_environment(),
         "SALESMATTER_PUBLIC_URL": url,
         "SALESMATTER_RATE_LIMIT": "off",
-        **told,
+        **variables,
     }
-    with Processes(hear) as processes:
+    with Processes(ignore_line) as processes:
         processes.start(_program("provider", ["-m", *provider, "--port", str(provider_port)], environment))
         processes.start(_program("api", ["-m", "salesmatter", "api", "--port", str(api_port)], environment))
-        account = asyncio.run(accounts.create(database, name="Bench", email="ann@bench.example", user_name="Ann"))
-        processes.wait_for("provider", lambda: answers(at + ready), READY_SECONDS)
-        processes.wait_for("api", lambda: answers(f"{url}/health/ready"), READY_SECONDS)
+        account = asyncio.run(
+            accounts.create_account(database, name="Bench", email="ann@bench.example", user_name="Ann")
+        )
+        processes.wait_for("provider", lambda: is_ready(provider_url + ready_path), READY_SECONDS)
+        processes.wait_for("api", lambda: is_ready(f"{url}/health/ready"), READY_SECONDS)
         headers = {"Authorization": f"Bearer {account.api_key}"}
-        with httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False) as api:
-            yield Stage(database, processes, environment, at, api)
-            processes.check()
+        with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False) as api:
+            yield Testbed(database, processes, environment, provider_url, api)
+            processes.require_running()
 
 
 _INTO_FILE = 'exec "$@" >"$0" 2>&1'
 
 
 def _program(name: str, module: Sequence[str], environment: Mapping[str, str]) -> Program:
-    logs = checkout.state() / "logs"
+    logs = checkout.ensure_state_dir() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = Path(logs, f"bench-{name}.log")
     command = ["/bin/sh", "-c", _INTO_FILE, str(log), sys.executable, *module]
-    return Program(name, command, environment, checkout.root())
+    return Program(name, command, environment, checkout.find_root())

@@ -1,7 +1,8 @@
-"""Stops raced against the sender: what was claimed after somebody had said no, and what was called after it.
+"""Races stops against the sender, and counts claims and provider calls after a stop.
 
-In volleys: some mails come due at one moment, and each of their leads is stopped, in one of five ways over HTTP, at a
-random time around it. When a claim or a stop committed, Postgres itself says; when a call began, who received it says.
+In each volley several emails become due at the same time, and each lead is stopped over HTTP in one of five ways, at a
+random time around it. Postgres provides the commit times of claims and stops, and the provider the start times of
+calls.
 """
 
 import asyncio
@@ -16,27 +17,27 @@ from urllib.parse import urlsplit
 import httpx
 
 from api.people.suppressions.tokens import unsubscribe_token
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.outreach import Mail, Outreach, Stage, Steps, staged
-from benchmarks.registry import Say
+from benchmarks.outreach import Outreach, ReadyEmail, SequenceSteps, Testbed, start_testbed
+from benchmarks.progress import Progress
 from database.roles import connect
 from salesmatter.stack import Database
 
 VOLLEY = 40
 AHEAD_SECONDS = 0.1
-"""How long before its mails are due a volley is put on the queue."""
+"""How long before its due time a volley is enqueued."""
 SPREAD_SECONDS = 0.08
-"""Within what time the stops of a volley are sent."""
+"""The time within which the stops of a volley are sent."""
 AIM_SECONDS = 0.01
-"""By how much the next volley's stops come later when most of one came before the claims, or else earlier."""
-QUIET_SECONDS = 60.0
-LOOK_SECONDS = 0.2
-MOST_WINDOW_MS = 50
+"""The shift of the next volley's stops: later when most of them came before the claims, otherwise earlier."""
+FINISH_SECONDS = 60.0
+POLL_SECONDS = 0.2
+MAX_WINDOW_MS = 50
 
-# A claim is a row that is written again when it is recorded, and deleted when it is withdrawn: its first version is
-# what is asked for.
-_NOTE_CLAIMS = """
+# The row of a claim is updated when its outcome is recorded and deleted when it is withdrawn, so a trigger stores the
+# transaction of its insert.
+_RECORD_CLAIMS = """
 CREATE SCHEMA bench;
 CREATE TABLE bench.claims (draft_id uuid);
 CREATE FUNCTION bench.note_claim() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -48,8 +49,8 @@ SELECT EXISTS (SELECT FROM app.scheduled_jobs WHERE workspace_id = %(workspace)s
                   AND job_type IN ('send_email', 'classify_reply'))
     OR EXISTS (SELECT FROM app.send_attempts WHERE workspace_id = %(workspace)s AND outcome = 'claimed')
 """
-# Whatever says no to a lead, in rows that are written once.
-_FOUND = """
+# All rows that stop a lead; they are never updated, so their xmin is the transaction of the stop.
+_RESULTS = """
 WITH stop AS (
   SELECT draft.id AS draft_id, pg_xact_commit_timestamp(event.xmin) AS at
     FROM app.enrollment_events AS event JOIN app.email_drafts AS draft USING (enrollment_id)
@@ -73,93 +74,93 @@ SELECT draft.id::text, extract(epoch FROM (SELECT min(at) FROM stop WHERE stop.d
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """One mail whose lead was stopped; times are epoch seconds, None for what never was."""
+class RaceResult:
+    """The result for one email whose lead was stopped; times are epoch seconds, None if it never happened."""
 
     draft: str
     stopped: float | None
     is_claimed: bool
-    """Whether there is a claim at the end."""
+    """Whether a claim exists at the end."""
     claimed: float | None
-    """When the last claim committed, whether it was withdrawn or not."""
+    """When the last claim committed, even if it was withdrawn."""
     called: float | None
 
 
-def measure(database: Database, tries: int, say: Say) -> Iterator[Figure]:
-    """Race so many stops on a migrated database that stamps commits; raises StartError."""
-    say(f"Racing {tries:,} stops against the sender.")
+def measure(database: Database, attempts: int, progress: Progress) -> Iterator[Figure]:
+    """Race `attempts` stops on a migrated database with track_commit_timestamp; raises StartError."""
+    progress(f"Racing {attempts:,} stops against the sender.")
     with connect(database.direct) as connection:
-        connection.execute(_NOTE_CLAIMS)
-    with staged(database, ["benchmarks.bare_receiver"], ready="/calls") as stage:
-        outreach = stage.outreach()
-        stops = _Stops(stage, outreach, outreach.connect(stage.provider)["inboundUrl"])
+        connection.execute(_RECORD_CLAIMS)
+    with start_testbed(database, ["benchmarks.recording_provider"], ready_path="/calls") as testbed:
+        outreach = testbed.create_outreach()
+        stops = _StopSender(testbed, outreach, outreach.connect(testbed.provider)["inboundUrl"])
         sequence = outreach.write_sequence(2)
-        stage.start_worker()
-        mails = asyncio.run(stops.run(sequence, tries))
-        _wait_until_quiet(stage, outreach)
-        found = list(_found(stage, outreach, mails))
-    yield from figures(found)
+        testbed.start_worker()
+        emails = asyncio.run(stops.run(sequence, attempts))
+        _wait_until_done(testbed, outreach)
+        results = list(_read_results(testbed, outreach, emails))
+    yield from summarize(results)
 
 
-class _Stops:
-    """The five ways to say no, over HTTP."""
+class _StopSender:
+    """Sends the five kinds of stops over HTTP."""
 
-    def __init__(self, stage: Stage, outreach: Outreach, inbound_url: str) -> None:
-        self._stage, self._outreach, self._inbound = stage, outreach, urlsplit(inbound_url).path
-        self._keys = stage.environment["SALESMATTER_SECRET_KEY"]
-        self._ways = (self._unsubscribe, self._link, self._suppress, self._pause, self._reply)
+    def __init__(self, testbed: Testbed, outreach: Outreach, inbound_url: str) -> None:
+        self._testbed, self._outreach, self._inbound = testbed, outreach, urlsplit(inbound_url).path
+        self._keys = testbed.environment["SALESMATTER_SECRET_KEY"]
+        self._stops = (self._unsubscribe, self._unsubscribe_by_link, self._suppress, self._pause, self._reply)
 
-    async def run(self, sequence: Steps, tries: int) -> list[Mail]:
-        """Send volleys until there were so many tries, the next when all of one are answered; returns their mails."""
-        api = self._stage.api
-        done: list[Mail] = []
-        aim = 0.0
+    async def run(self, sequence: SequenceSteps, attempts: int) -> list[ReadyEmail]:
+        """Send `attempts` stops in volleys, each after the responses to the previous one; returns the emails."""
+        api = self._testbed.api
+        emails: list[ReadyEmail] = []
+        offset = 0.0
         async with httpx.AsyncClient(
             base_url=api.base_url, headers=api.headers, timeout=60.0, trust_env=False
         ) as client:
-            while len(done) < tries:
+            while len(emails) < attempts:
                 due = time.time() + AHEAD_SECONDS
-                number = min(VOLLEY, tries - len(done))
-                mails = self._outreach.put(number, sequence, 1, datetime.fromtimestamp(due, UTC))
-                await asyncio.gather(*(self._stop(client, mail, due + aim) for mail in mails))
-                aim += AIM_SECONDS if self._claimed(mails) * 2 < len(mails) else -AIM_SECONDS
-                done += mails
-                self._stage.processes.check()
-        return done
+                number = min(VOLLEY, attempts - len(emails))
+                volley = self._outreach.add_leads(number, sequence, 1, datetime.fromtimestamp(due, UTC))
+                await asyncio.gather(*(self._send_stop(client, mail, due + offset) for mail in volley))
+                offset += AIM_SECONDS if self._count_claimed(volley) * 2 < len(volley) else -AIM_SECONDS
+                emails += volley
+                self._testbed.processes.require_running()
+        return emails
 
-    def _claimed(self, mails: Sequence[Mail]) -> int:
-        """Return how many of these mails were claimed, for good or not."""
-        with connect(self._stage.database.direct) as connection:
-            asked = "SELECT count(DISTINCT draft_id) FROM bench.claims WHERE draft_id = ANY(%s)"
-            row = connection.execute(asked, [[mail.draft for mail in mails]]).fetchone()
+    def _count_claimed(self, emails: Sequence[ReadyEmail]) -> int:
+        """Return how many of these emails were ever claimed."""
+        with connect(self._testbed.database.direct) as connection:
+            statement = "SELECT count(DISTINCT draft_id) FROM bench.claims WHERE draft_id = ANY(%s)"
+            row = connection.execute(statement, [[email.draft for email in emails]]).fetchone()
         assert row is not None
         return int(row[0])
 
-    async def _stop(self, client: httpx.AsyncClient, mail: Mail, aimed: float) -> None:
-        moment = aimed + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
-        way = random.choice(self._ways)  # noqa: S311 - no secret
-        await asyncio.sleep(max(0.0, moment - time.time()))
-        response = await way(client, mail)
+    async def _send_stop(self, client: httpx.AsyncClient, mail: ReadyEmail, target_time: float) -> None:
+        send_time = target_time + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
+        stop = random.choice(self._stops)  # noqa: S311 - no secret
+        await asyncio.sleep(max(0.0, send_time - time.time()))
+        response = await stop(client, mail)
         if not response.is_success:
-            raise BenchFailed(f"A stop was answered {response.status_code}: {response.text[:200]}")
+            raise BenchmarkError(f"A stop returned {response.status_code}: {response.text[:200]}")
 
-    async def _unsubscribe(self, client: httpx.AsyncClient, mail: Mail) -> httpx.Response:
+    async def _unsubscribe(self, client: httpx.AsyncClient, mail: ReadyEmail) -> httpx.Response:
         return await client.post(f"{self._outreach.base}/leads/{mail.lead}/unsubscribe")
 
-    async def _link(self, client: httpx.AsyncClient, mail: Mail) -> httpx.Response:
+    async def _unsubscribe_by_link(self, client: httpx.AsyncClient, mail: ReadyEmail) -> httpx.Response:
         token = unsubscribe_token(self._keys, self._outreach.uuid, mail.lead, mail.draft)
         return await client.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"})
 
-    async def _suppress(self, client: httpx.AsyncClient, mail: Mail) -> httpx.Response:
+    async def _suppress(self, client: httpx.AsyncClient, mail: ReadyEmail) -> httpx.Response:
         domain = mail.email.rpartition("@")[2]
         return await client.post(f"{self._outreach.base}/suppressions", json={"domain": domain})
 
-    async def _pause(self, client: httpx.AsyncClient, mail: Mail) -> httpx.Response:
+    async def _pause(self, client: httpx.AsyncClient, mail: ReadyEmail) -> httpx.Response:
         response = await client.post(f"{self._outreach.base}/enrollments/{mail.enrollment}/pause")
-        # When its last mail was sent there is nothing to pause, and nothing left to stop.
+        # After its last email an enrollment is completed, so there is nothing to pause.
         return httpx.Response(200) if response.status_code == httpx.codes.CONFLICT else response
 
-    async def _reply(self, client: httpx.AsyncClient, mail: Mail) -> httpx.Response:
+    async def _reply(self, client: httpx.AsyncClient, mail: ReadyEmail) -> httpx.Response:
         message = (
             f"From: {mail.email}\r\nTo: ann@bench.example\r\nSubject: Re: Hello\r\nMessage-ID: <{mail.draft}@x.example>"
             f"\r\nDate: {datetime.now(UTC):%a, %d %b %Y %H:%M:%S} +0000\r\n\r\nYes, call me tomorrow.\r\n"
@@ -167,47 +168,45 @@ class _Stops:
         return await client.post(self._inbound, content=message, headers={"Content-Type": "message/rfc822"})
 
 
-def _wait_until_quiet(stage: Stage, outreach: Outreach) -> None:
-    deadline = time.monotonic() + QUIET_SECONDS
-    with connect(stage.database.direct) as connection:
+def _wait_until_done(testbed: Testbed, outreach: Outreach) -> None:
+    deadline = time.monotonic() + FINISH_SECONDS
+    with connect(testbed.database.direct) as connection:
         while connection.execute(_BUSY, {"workspace": outreach.id}).fetchone() != (False,):
-            stage.processes.check()
+            testbed.processes.require_running()
             if time.monotonic() > deadline:
-                raise BenchFailed(f"The sender was not done {QUIET_SECONDS:.0f} s after the last stop.")
-            time.sleep(LOOK_SECONDS)
+                raise BenchmarkError(f"The sender was still working {FINISH_SECONDS:.0f} s after the last stop.")
+            time.sleep(POLL_SECONDS)
 
 
-def _found(stage: Stage, outreach: Outreach, mails: Sequence[Mail]) -> Iterator[Try]:
-    """Yield what came of each mail, by Postgres and by who was called."""
-    answer = httpx.get(f"{stage.provider}/calls", timeout=60.0, trust_env=False)
-    called = {message_id: began for message_id, began, _ in answer.json()}
-    with connect(stage.database.direct) as connection:
+def _read_results(testbed: Testbed, outreach: Outreach, emails: Sequence[ReadyEmail]) -> Iterator[RaceResult]:
+    """Yield the result of each email from Postgres and the provider."""
+    response = httpx.get(f"{testbed.provider}/calls", timeout=60.0, trust_env=False)
+    call_times = {message_id: began for message_id, began, _ in response.json()}
+    with connect(testbed.database.direct) as connection:
         for draft, stopped, is_claimed, claimed in connection.execute(
-            _FOUND, [outreach.id, [mail.draft for mail in mails]]
+            _RESULTS, [outreach.id, [mail.draft for mail in emails]]
         ).fetchall():
-            yield Try(draft, stopped, is_claimed, claimed, called.get(draft))
+            yield RaceResult(draft, stopped, is_claimed, claimed, call_times.get(draft))
 
 
-def figures(tries: Sequence[Try]) -> Iterator[Figure]:
-    """Yield how the tries ended, and how long after its lead's stop the latest call began."""
-    ends: Counter[str] = Counter({"sent before": 0, "stopped before any claim": 0, "withdrawn before the call": 0})
+def summarize(results: Sequence[RaceResult]) -> Iterator[Figure]:
+    """Yield the number of results by kind, and the longest time from a stop to the start of a call."""
+    outcomes: Counter[str] = Counter({"sent before": 0, "stopped before any claim": 0, "withdrawn before the call": 0})
     late, windows, unclaimed = 0, [0.0], 0
-    for one in tries:
-        if one.stopped is None:
-            ends["sent before"] += 1
+    for result in results:
+        if result.stopped is None:
+            outcomes["sent before"] += 1
             continue
-        late += one.claimed is not None and one.claimed > one.stopped
-        if one.called is None:
-            ends["stopped before any claim" if one.claimed is None else "withdrawn before the call"] += 1
+        late += result.claimed is not None and result.claimed > result.stopped
+        if result.called is None:
+            outcomes["stopped before any claim" if result.claimed is None else "withdrawn before the call"] += 1
         else:
-            unclaimed += not one.is_claimed
-            windows.append(one.called - one.stopped)
-            ends["sent before" if one.called <= one.stopped else "called after the stop"] += 1
-    yield Figure("stops raced against the sender", len(tries), "")
-    for name, number in ends.items():
+            unclaimed += not result.is_claimed
+            windows.append(result.called - result.stopped)
+            outcomes["sent before" if result.called <= result.stopped else "called after the stop"] += 1
+    yield Figure("stops raced against the sender", len(results), "")
+    for name, number in outcomes.items():
         yield Figure(f"of them {name}", number, "")
     yield Figure("claims that committed after the stop", late, "", at_most=0)
     yield Figure("calls without a claim", unclaimed, "", at_most=0)
-    yield Figure(
-        "from a stop's commit to the latest start of a call", max(windows) * 1000, "ms", at_most=MOST_WINDOW_MS
-    )
+    yield Figure("from a stop's commit to the latest start of a call", max(windows) * 1000, "ms", at_most=MAX_WINDOW_MS)

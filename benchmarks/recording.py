@@ -1,4 +1,4 @@
-"""What the app says to its database: recorded at the driver, so that a baseline runs the very same statements."""
+"""Records the SQL statements of the app at the driver, so that a baseline can run the same statements."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,26 +14,26 @@ from sqlalchemy.engine import Engine
 from ai.settings import AiSettings
 from api.app import create_app
 from api.settings import ApiSettings
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from salesmatter.stack import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement and its parameters, as the driver gets them."""
+    """A statement and its parameters, as passed to the driver."""
 
     text: bytes
     parameters: Any
 
 
-async def statements_of(database: Database, api_key: str, paths: Sequence[str]) -> list[list[Statement]]:
-    """Return what the app, run in this process, sends for a GET of each path; raises BenchFailed for a path it refuses.
+async def record_statements(database: Database, api_key: str, paths: Sequence[str]) -> list[list[Statement]]:
+    """Run the app in this process, and return its statements for a GET of each path; may raise BenchmarkError.
 
-    Each path is asked for twice and the second time is recorded: what is only done now and then is left out.
+    Each path is requested twice and the second request is recorded, because the first may run additional statements.
     """
-    key = SecretStr(database.environment()["SALESMATTER_SECRET_KEY"])
-    nobody = AiSettings(openai_api_key=None, langfuse_public_key=None, langfuse_secret_key=None)
-    app = create_app(ApiSettings(secret_key=key, rate_limit="off", clock=None), nobody, database.owner)
+    key = SecretStr(database.to_environment()["SALESMATTER_SECRET_KEY"])
+    ai_settings = AiSettings(openai_api_key=None, langfuse_public_key=None, langfuse_secret_key=None)
+    app = create_app(ApiSettings(secret_key=key, rate_limit="off", clock=None), ai_settings, database.owner)
     recorded = []
     async with (
         app.router.lifespan_context(app),
@@ -45,16 +45,16 @@ async def statements_of(database: Database, api_key: str, paths: Sequence[str]) 
     ):
         for path in paths:
             await client.get(path)
-            with _recorded(app.state.services.pool.sync_engine) as statements:
+            with _record(app.state.services.pool.sync_engine) as statements:
                 response = await client.get(path)
             if not response.is_success:
-                raise BenchFailed(f"GET {path} answered {response.status_code}: {response.text[:300]}")
+                raise BenchmarkError(f"GET {path} returned {response.status_code}: {response.text[:300]}")
             recorded.append(statements)
     return recorded
 
 
 @contextmanager
-def _recorded(engine: Engine) -> Iterator[list[Statement]]:
+def _record(engine: Engine) -> Iterator[list[Statement]]:
     statements: list[Statement] = []
 
     class Recording(psycopg.AsyncCursor[Any]):

@@ -1,86 +1,81 @@
-"""The benches by name: a new one is a file of its own, and an entry here."""
+"""The list of benchmarks by name; a new benchmark is a new file and an entry here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from benchmarks.figures import Figure
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 
-# A bench is imported when it runs: the list of benches must come at once.
+# A benchmark is imported when it runs, so that listing the benchmarks is fast.
 # ruff: noqa: PLC0415
-
-Size: TypeAlias = Literal["small", "full"]
-"""`small` ends within a minute, with all that it sets up; `full` is what the targets are meant for."""
-Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What it measures, in a few words, and how; `run` sets up what it needs and takes it down. Raises StartError."""
+    """A benchmark with a short description; `run` creates and removes what it needs, and may raise StartError."""
 
-    about: str
-    run: Callable[[Size, Say], Sequence[Figure]]
+    description: str
+    run: Callable[[Size, Progress], Sequence[Figure]]
 
 
-def _api(size: Size, say: Say) -> Sequence[Figure]:
+def _api(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.api import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _import(size: Size, say: Say) -> Sequence[Figure]:
+def _import(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.imports import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _jobs(size: Size, say: Say) -> Sequence[Figure]:
+def _jobs(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.jobs import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _analytics(size: Size, say: Say) -> Sequence[Figure]:
+def _analytics(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.analytics import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _drafting(size: Size, say: Say) -> Sequence[Figure]:
+def _drafting(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.drafting import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _faults(size: Size, say: Say) -> Sequence[Figure]:
+def _faults(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.faults import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _send(size: Size, say: Say) -> Sequence[Figure]:
+def _send(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.send import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
-def _live(size: Size, say: Say) -> Sequence[Figure]:
+def _live(size: Size, progress: Progress) -> Sequence[Figure]:
     from benchmarks.live import run
 
-    return run(size, say)
+    return run(size, progress)
 
 
 BENCHES = {
-    "api": Bench("a list request over HTTP, beside the bare driver and a bare route", _api),
-    "import": Bench("a file from upload to committed leads, beside a bare COPY of the same rows", _import),
-    "jobs": Bench("the job engine: its pace beside a bare loop, its times, turns and rates", _jobs),
+    "api": Bench("list requests over HTTP, beside their SQL and a minimal route", _api),
+    "import": Bench("an import from upload to commit, beside a COPY of the same rows", _import),
+    "jobs": Bench("the job engine: throughput beside a simple loop, lateness, fairness and rate limits", _jobs),
     "analytics": Bench(
-        "provider rows, pushed events, builds and figures, each beside the least it could cost", _analytics
+        "provider rows, webhooks, daily builds and analytics endpoints, each beside a baseline", _analytics
     ),
-    "drafting": Bench("drafts without traces, and with a Langfuse that is up, slow or gone", _drafting),
+    "drafting": Bench("drafts without tracing, and with Langfuse up, slow or gone", _drafting),
     "faults": Bench("workers killed at every line of the send path, and stops raced against the sender", _faults),
-    "send": Bench(
-        "emails through the whole engine, beside a bare loop to the same sandbox, and how late they leave", _send
-    ),
-    "live": Bench("from a commit to those who subscribe, beside a bare NOTIFY, and what live queries cost", _live),
+    "send": Bench("emails through the engine, beside a simple loop to the same sandbox, and their lateness", _send),
+    "live": Bench("from a commit to its subscribers, beside a plain NOTIFY, and the cost of live queries", _live),
 }

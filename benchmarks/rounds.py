@@ -1,4 +1,4 @@
-"""Measuring things in turn with each other, so that a passing load does not fall on one of them alone."""
+"""Measures operations alternately, so that a temporary load affects all of them."""
 
 import asyncio
 import time
@@ -7,78 +7,80 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
-TURN_SECONDS = 120.0
-"""What one turn may take at most before the bench gives up."""
+BATCH_TIMEOUT_SECONDS = 120.0
+"""The time limit of one batch."""
 
-Act: TypeAlias = Callable[[], Awaitable[object]]
+Operation: TypeAlias = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How often to measure: `rounds` rounds of `each` acts, or fewer when `seconds` are over."""
+    """How often to measure: `rounds` rounds of `each` operations, or fewer rounds when `seconds` have passed."""
 
     rounds: int
     each: int
     seconds: float
 
 
-async def medians(acts: Mapping[str, Act], plan: Plan) -> dict[str, float]:
-    """Return the median duration of each act in milliseconds; see `durations`."""
-    return {name: median(found) for name, found in (await durations(acts, plan)).items()}
+async def measure_medians(operations: Mapping[str, Operation], plan: Plan) -> dict[str, float]:
+    """Return the median duration of each operation in milliseconds; see `measure_durations`."""
+    return {name: median(durations) for name, durations in (await measure_durations(operations, plan)).items()}
 
 
-async def durations(acts: Mapping[str, Act], plan: Plan) -> dict[str, list[float]]:
-    """Return how long each act took, each time, in milliseconds.
+async def measure_durations(operations: Mapping[str, Operation], plan: Plan) -> dict[str, list[float]]:
+    """Return all durations of each operation in milliseconds.
 
-    The acts take turns, and who begins changes from round to round. Before each turn, and in a whole round before the
-    first, an act runs unmeasured: what has slept, or is done for the first time, is not what is asked for.
+    The operations alternate, and their order rotates with each round. A whole warm-up round runs before the first
+    round, and each batch begins with one operation that is not measured, because the first one after a pause is slower.
     """
-    names = list(acts)
-    taken: dict[str, list[int]] = {name: [] for name in names}
-    for act in acts.values():
-        await _turn(act, plan.each)
+    names = list(operations)
+    nanoseconds_by_name: dict[str, list[int]] = {name: [] for name in names}
+    for operation in operations.values():
+        await _measure_batch(operation, plan.each)
     deadline = time.monotonic() + plan.seconds
     for number in range(plan.rounds):
         if number and time.monotonic() > deadline:
             break
         first = number % len(names)
         for name in (*names[first:], *names[:first]):
-            taken[name] += await _turn(acts[name], plan.each)
-    return {name: [nanoseconds / 1e6 for nanoseconds in found] for name, found in taken.items()}
+            nanoseconds_by_name[name] += await _measure_batch(operations[name], plan.each)
+    return {name: [nanoseconds / 1e6 for nanoseconds in measured] for name, measured in nanoseconds_by_name.items()}
 
 
-async def _turn(act: Act, times: int) -> list[int]:
-    """Return how long an act takes, each of so many times in a row, in nanoseconds."""
-    taken = []
-    async with asyncio.timeout(TURN_SECONDS):
-        await act()
-        for _ in range(times):
+async def _measure_batch(operation: Operation, count: int) -> list[int]:
+    """Return the durations of consecutive calls of an operation, in nanoseconds."""
+    durations = []
+    async with asyncio.timeout(BATCH_TIMEOUT_SECONDS):
+        await operation()
+        for _ in range(count):
             started = time.perf_counter_ns()
-            await act()
-            taken.append(time.perf_counter_ns() - started)
-    return taken
+            await operation()
+            durations.append(time.perf_counter_ns() - started)
+    return durations
 
 
-async def rates(crowds: Mapping[str, Sequence[Act]], *, turns: int, seconds: float) -> dict[str, float]:
-    """Return how often a second each crowd acts, all of its members at once; the median of turns of some seconds."""
-    counted: dict[str, list[float]] = {name: [] for name in crowds}
-    for _ in range(turns):
-        for name, crowd in crowds.items():
-            counted[name].append(await _rate(crowd, seconds))
-    return {name: median(found) for name, found in counted.items()}
+async def measure_rates(
+    groups: Mapping[str, Sequence[Operation]], *, repetitions: int, seconds: float
+) -> dict[str, float]:
+    """Return the operations per second of each group, whose members run concurrently: the median of the repetitions."""
+    rates: dict[str, list[float]] = {name: [] for name in groups}
+    for _ in range(repetitions):
+        for name, group in groups.items():
+            rates[name].append(await _measure_rate(group, seconds))
+    return {name: median(measured) for name, measured in rates.items()}
 
 
-async def _rate(crowd: Sequence[Act], seconds: float) -> float:
+async def _measure_rate(group: Sequence[Operation], seconds: float) -> float:
     started = time.monotonic()
     deadline = started + seconds
 
-    async def go_on(act: Act) -> int:
-        times = 0
+    async def repeat(operation: Operation) -> int:
+        count = 0
         while time.monotonic() < deadline:
-            await act()
-            times += 1
-        return times
+            await operation()
+            count += 1
+        return count
 
-    async with asyncio.timeout(TURN_SECONDS):
-        done = sum(await asyncio.gather(*(go_on(act) for act in crowd)))
+    async with asyncio.timeout(BATCH_TIMEOUT_SECONDS):
+        done = sum(await asyncio.gather(*(repeat(operation) for operation in group)))
     return done / (time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""Running one bench and showing what it found."""
+"""Runs a benchmark and prints its figures."""
 
 import json
 import logging
@@ -9,47 +9,48 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import Figure, Report
-from benchmarks.registry import Bench, Size
-from salesmatter.interrupts import end_as_if_interrupted
+from benchmarks.registry import Bench
+from benchmarks.sizes import Size
+from salesmatter.interrupts import interrupt_on_stop_signals
 
 TABLE_WIDTH = 120
-"""Where the output is no terminal, that nobody's log breaks the table."""
+"""The width when the output is not a terminal, so that logs do not wrap the table."""
 
 
 def run(name: str, bench: Bench, size: Size, *, as_json: bool) -> int:
-    """Run a bench for the command line: whoever ends it, what it opened is closed. Raises StartError."""
-    end_as_if_interrupted()
-    # A statement that an interrupt cut off cannot be rolled back in words; its database goes away whole.
+    """Run a benchmark for the command line; it also cleans up when it is interrupted. Raises StartError."""
+    interrupt_on_stop_signals()
+    # psycopg warns about statements that an interrupt cancels; their database is dropped anyway.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     return measure_and_print(name, bench, size, as_json=as_json)
 
 
 def measure_and_print(name: str, bench: Bench, size: Size, *, as_json: bool) -> int:
-    """Print a bench's figures, as a table or as one JSON object; what it does meanwhile goes to standard error.
+    """Print the figures of a benchmark as a table or as one JSON object; its progress goes to standard error.
 
     Returns 0, or 1 when a target is missed. Raises StartError.
     """
-    progress = Console(stderr=True)
+    console = Console(stderr=True)
     started, load = time.monotonic(), os.getloadavg()[0]
 
-    def say(sentence: str) -> None:
-        progress.print(f"{time.monotonic() - started:6.1f} s  {sentence}", style="dim", highlight=False)
+    def progress(sentence: str) -> None:
+        console.print(f"{time.monotonic() - started:6.1f} s  {sentence}", style="dim", highlight=False)
 
-    report = Report(name, size, bench.run(size, say))
-    say("Done.")
+    report = Report(name, size, bench.run(size, progress))
+    progress("Done.")
     if as_json:
-        print(json.dumps(report.as_json(), ensure_ascii=False))  # noqa: T201 - the one object that was asked for
+        print(json.dumps(report.as_json(), ensure_ascii=False))  # noqa: T201 - the requested JSON
     else:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=TABLE_WIDTH)
-        console.print(_table(report, bench.about))
-        console.print(f"{os.cpu_count()} processors, load {load:.2f} before the start.", style="dim", highlight=False)
+        output = Console()
+        if not output.is_terminal:
+            output = Console(width=TABLE_WIDTH)
+        output.print(_table(report, bench.description))
+        output.print(f"{os.cpu_count()} processors, load {load:.2f} before the start.", style="dim", highlight=False)
     return 0 if report.ok else 1
 
 
-def _table(report: Report, about: str) -> Table:
-    table = Table(title=f"{report.bench}, {report.size}: {about}", title_justify="left")
+def _table(report: Report, description: str) -> Table:
+    table = Table(title=f"{report.bench}, {report.size}: {description}", title_justify="left")
     table.add_column("figure")
     for name in ("value", "baseline", "ratio", "target", ""):
         table.add_column(name, justify="right", no_wrap=True)

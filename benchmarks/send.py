@@ -1,8 +1,7 @@
-"""`salesmatter bench send`: emails a second through the whole engine beside a bare loop, and how late mails leave.
+"""`salesmatter bench send`: measures the throughput of the engine beside a simple loop, and the lateness of emails.
 
-The engine has reviewed drafts and jobs that are due; the bare loop has the bodies of the same mails, and posts them
-with as many connections to the same sandbox. They take turns. The sandbox, a process of its own, is told that nothing
-ever happens to a mail, so that neither pays for what comes after.
+The engine has reviewed drafts with due jobs; the loop posts the bodies of the same emails to the same sandbox with the
+same number of connections. They alternate. The sandbox, a separate process, generates no events.
 """
 
 import asyncio
@@ -17,23 +16,23 @@ from typing import Any
 import httpx
 
 from api.settings import ApiSettings
+from benchmarks.campaign_replay import Campaign, compare_with_engine
 from benchmarks.databases import fresh_database
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.outreach import Mail, Outreach, Stage, staged
-from benchmarks.played import Campaign
-from benchmarks.played import figures as campaigns
-from benchmarks.registry import Say, Size
+from benchmarks.outreach import Outreach, ReadyEmail, Testbed, start_testbed
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 from database.roles import connect
 from everlytic.requests import RequestBuilder
 from salesmatter.stack import Database, open_database
 
 SANDBOX = ["everlytic.sandbox", "--seed", "1", "--scenario", "accepted_no_events=1"]
 CONCURRENCY: int = ApiSettings.model_fields["send_concurrency"].default
-"""Emails a worker sends at once unless it is told otherwise."""
-AHEAD = timedelta(seconds=1)
-LONGEST_SECONDS, LOOK_SECONDS = 120.0, 0.1
-LEAST_OF_LOOP, MOST_OF_P50_SECONDS, MOST_OF_P95_SECONDS = 0.7, 0.5, 2.0
+"""The default number of concurrent emails of a worker."""
+START_DELAY = timedelta(seconds=1)
+TIMEOUT_SECONDS, POLL_SECONDS = 120.0, 0.1
+MIN_RATIO_TO_LOOP, MAX_P50_SECONDS, MAX_P95_SECONDS = 0.7, 0.5, 2.0
 
 _DONE = """
 SELECT count(DISTINCT draft.id) FILTER (WHERE job.status = 'completed' AND draft.status = 'sent'),
@@ -45,10 +44,10 @@ SELECT count(DISTINCT draft.id) FILTER (WHERE job.status = 'completed' AND draft
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many turns of so many mails, how many mails come one by one within so many seconds, and what is played."""
+    """The repetitions and emails of the throughput, the emails and seconds of the lateness, and the campaign."""
 
-    turns: int
-    mails: int
+    repetitions: int
+    emails: int
     trickle: int
     trickle_seconds: float
     campaign: Campaign
@@ -60,133 +59,136 @@ LOADS: dict[Size, Load] = {
 }
 
 
-def run(size: Size, say: Say) -> list[Figure]:
-    """Measure on a database that is made for it; raises StartError."""
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Measure on temporary databases; raises StartError."""
     with open_database() as server:
-        return measure(server, LOADS[size], say)
+        return measure(server, LOADS[size], progress)
 
 
-def measure(server: Database, load: Load, say: Say) -> list[Figure]:
-    """Measure so much; raises StartError."""
-    with fresh_database(server) as database, staged(database, SANDBOX) as stage:
-        outreach = stage.outreach()
-        outreach.connect(stage.provider)
-        stage.start_worker()
-        found = [*_rates(stage, outreach, load, say), *_trickle(stage, outreach, load, say)]
-    # Where no worker is, whose clock would be another.
-    with fresh_database(server) as database, staged(database, SANDBOX) as stage:
-        return [*found, *campaigns(stage, load.campaign, say)]
+def measure(server: Database, load: Load, progress: Progress) -> list[Figure]:
+    """Measure with a load; raises StartError."""
+    with fresh_database(server) as database, start_testbed(database, SANDBOX) as testbed:
+        outreach = testbed.create_outreach()
+        outreach.connect(testbed.provider)
+        testbed.start_worker()
+        figures = [
+            *_measure_rates(testbed, outreach, load, progress),
+            *_measure_lateness(testbed, outreach, load, progress),
+        ]
+    # In another database without a worker, because workers use the real clock.
+    with fresh_database(server) as database, start_testbed(database, SANDBOX) as testbed:
+        return [*figures, *compare_with_engine(testbed, load.campaign, progress)]
 
 
-def _rates(stage: Stage, outreach: Outreach, load: Load, say: Say) -> Iterator[Figure]:
-    """Yield how many mails a second leave."""
-    say(f"Sending {load.mails:,} mails {load.turns} times, by the engine and by a bare loop.")
+def _measure_rates(testbed: Testbed, outreach: Outreach, load: Load, progress: Progress) -> Iterator[Figure]:
+    """Yield how many emails per second are sent."""
+    progress(f"Sending {load.emails:,} emails {load.repetitions} times, with the engine and with a loop.")
     sequence = outreach.write_sequence(1)
-    _send(stage, outreach, outreach.put(CONCURRENCY, sequence, 0, datetime.now(UTC)))
-    engine: list[float] = []
-    bare: list[float] = []
-    for _ in range(load.turns):
-        mails = outreach.put(load.mails, sequence, 0, datetime.now(UTC) + AHEAD)
-        first, last = _send(stage, outreach, mails)
-        engine.append(load.mails / (last - first).total_seconds())
-        bodies = _bodies(stage, outreach, mails)
-        bare.append(load.mails / asyncio.run(_post(stage, outreach, bodies)))
+    _wait_until_sent(testbed, outreach, outreach.add_leads(CONCURRENCY, sequence, 0, datetime.now(UTC)))
+    engine_rates: list[float] = []
+    loop_rates: list[float] = []
+    for _ in range(load.repetitions):
+        emails = outreach.add_leads(load.emails, sequence, 0, datetime.now(UTC) + START_DELAY)
+        first, last = _wait_until_sent(testbed, outreach, emails)
+        engine_rates.append(load.emails / (last - first).total_seconds())
+        bodies = _read_bodies(testbed, outreach, emails)
+        loop_rates.append(load.emails / asyncio.run(_post(testbed, outreach, bodies)))
     yield Figure(
         f"emails by one worker, beside a bare loop, {CONCURRENCY} at once",
-        median(engine),
+        median(engine_rates),
         "/s",
-        median(bare),
-        at_least=LEAST_OF_LOOP,
+        median(loop_rates),
+        at_least=MIN_RATIO_TO_LOOP,
     )
 
 
-def _send(stage: Stage, outreach: Outreach, mails: Sequence[Mail]) -> tuple[datetime, datetime]:
-    """Wait until all of these mails are sent and recorded; returns when the first job started and the last ended."""
-    deadline = time.monotonic() + LONGEST_SECONDS
-    with connect(stage.database.direct) as connection:
+def _wait_until_sent(testbed: Testbed, outreach: Outreach, emails: Sequence[ReadyEmail]) -> tuple[datetime, datetime]:
+    """Wait until these emails are sent and recorded; returns the start of the first job and the end of the last."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    with connect(testbed.database.direct) as connection:
         while True:
-            row = connection.execute(_DONE, [outreach.id, [mail.draft for mail in mails]]).fetchone()
+            row = connection.execute(_DONE, [outreach.id, [mail.draft for mail in emails]]).fetchone()
             assert row is not None
             done, first, last = row
-            if done == len(mails):
+            if done == len(emails):
                 return first, last
-            stage.processes.check()
+            testbed.processes.require_running()
             if time.monotonic() > deadline:
-                raise BenchFailed(f"After {LONGEST_SECONDS:.0f} s {done:,} mails of {len(mails):,} are sent.")
-            time.sleep(LOOK_SECONDS)
+                raise BenchmarkError(f"Only {done:,} of {len(emails):,} emails were sent in {TIMEOUT_SECONDS:.0f} s.")
+            time.sleep(POLL_SECONDS)
 
 
-def _bodies(stage: Stage, outreach: Outreach, mails: Sequence[Mail]) -> list[bytes]:
-    """Return what the engine posted for these mails, by the sandbox's record."""
-    wanted = {str(mail.draft) for mail in mails}
-    found = {}
-    for mail in _asked(stage, "mails", outreach):
-        if mail["message_id"] in wanted:
-            found[mail["message_id"]] = json.dumps(
+def _read_bodies(testbed: Testbed, outreach: Outreach, emails: Sequence[ReadyEmail]) -> list[bytes]:
+    """Return the bodies that the engine posted for these emails, by the sandbox's record."""
+    draft_ids = {str(email.draft) for email in emails}
+    bodies = {}
+    for email in _query_sandbox(testbed, "mails", outreach):
+        if email["message_id"] in draft_ids:
+            bodies[email["message_id"]] = json.dumps(
                 {
                     "headers": {
-                        "subject": mail["subject"],
-                        "message_id": mail["message_id"],
-                        "to": [{"email": mail["recipient"], "name": "Thandi"}],
-                        "from": {"email": mail["sender"], "name": "Ann"},
-                        "reply_to": {"email": mail["sender"], "name": "Ann"},
-                        "custom_headers": mail["custom_headers"],
+                        "subject": email["subject"],
+                        "message_id": email["message_id"],
+                        "to": [{"email": email["recipient"], "name": "Thandi"}],
+                        "from": {"email": email["sender"], "name": "Ann"},
+                        "reply_to": {"email": email["sender"], "name": "Ann"},
+                        "custom_headers": email["custom_headers"],
                     },
-                    "body": {"html": mail["html"], "text": mail["text"]},
-                    "options": {"group_name": mail["group"], "track_opens": True, "track_links": True},
+                    "body": {"html": email["html"], "text": email["text"]},
+                    "options": {"group_name": email["group"], "track_opens": True, "track_links": True},
                 }
             ).encode()
-    if found.keys() != wanted:
-        raise BenchFailed(f"The sandbox knows {len(found):,} mails of {len(wanted):,}.")
-    return list(found.values())
+    if bodies.keys() != draft_ids:
+        raise BenchmarkError(f"The sandbox has {len(bodies):,} of {len(draft_ids):,} emails.")
+    return list(bodies.values())
 
 
-async def _post(stage: Stage, outreach: Outreach, bodies: Sequence[bytes]) -> float:
-    """Post bodies with httpx, so many at once; returns the seconds it takes."""
-    waiting = iter(bodies)
+async def _post(testbed: Testbed, outreach: Outreach, bodies: Sequence[bytes]) -> float:
+    """Post the bodies concurrently with httpx, and return the seconds it takes."""
+    remaining = iter(bodies)
     request = RequestBuilder(
-        transactional_url=f"{stage.provider}/transactional/email/v1",
-        tenant_url=f"{stage.provider}/api/2.0",
+        transactional_url=f"{testbed.provider}/transactional/email/v1",
+        tenant_url=f"{testbed.provider}/api/2.0",
         username=outreach.username,
         api_key=f"sandbox-key-{outreach.username}",
     ).v1("POST", "mail", body={})
     limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
     async with httpx.AsyncClient(headers=dict(request.headers), limits=limits, timeout=60.0, trust_env=False) as client:
 
-        async def go_on() -> None:
-            for body in waiting:
+        async def post_bodies() -> None:
+            for body in remaining:
                 (await client.post(request.url, content=body)).raise_for_status()
 
         started = time.perf_counter()
-        await asyncio.gather(*(go_on() for _ in range(CONCURRENCY)))
+        await asyncio.gather(*(post_bodies() for _ in range(CONCURRENCY)))
         return time.perf_counter() - started
 
 
-def _trickle(stage: Stage, outreach: Outreach, load: Load, say: Say) -> Iterator[Figure]:
-    """Yield how long after it was due the provider took a mail that came by itself."""
-    say(f"{load.trickle} mails come due one by one within {load.trickle_seconds:g} s.")
+def _measure_lateness(testbed: Testbed, outreach: Outreach, load: Load, progress: Progress) -> Iterator[Figure]:
+    """Yield how late the provider receives single emails."""
+    progress(f"{load.trickle} emails become due one by one within {load.trickle_seconds:g} s.")
     sequence = outreach.write_sequence(1)
     apart = timedelta(seconds=load.trickle_seconds) / load.trickle
-    first = datetime.now(UTC) + AHEAD
-    mails = outreach.put(load.trickle, sequence, 0, first, apart)
-    _send(stage, outreach, mails)
-    with connect(stage.database.direct) as connection:
-        asked = "SELECT payload ->> 'draftId', scheduled_for FROM app.scheduled_jobs WHERE job_type = 'send_email'"
-        due = {draft: at.timestamp() for draft, at in connection.execute(asked).fetchall()}
-    wanted = {str(mail.draft) for mail in mails}
-    late = [
-        mail["accepted_at"] - due[mail["message_id"]]
-        for mail in _asked(stage, "ledger", outreach)
-        if mail["message_id"] in wanted
+    first = datetime.now(UTC) + START_DELAY
+    emails = outreach.add_leads(load.trickle, sequence, 0, first, apart)
+    _wait_until_sent(testbed, outreach, emails)
+    with connect(testbed.database.direct) as connection:
+        statement = "SELECT payload ->> 'draftId', scheduled_for FROM app.scheduled_jobs WHERE job_type = 'send_email'"
+        due = {draft: at.timestamp() for draft, at in connection.execute(statement).fetchall()}
+    draft_ids = {str(email.draft) for email in emails}
+    lateness = [
+        email["accepted_at"] - due[email["message_id"]]
+        for email in _query_sandbox(testbed, "ledger", outreach)
+        if email["message_id"] in draft_ids
     ]
-    percents = quantiles(late, n=100, method="inclusive")
-    yield Figure("from due to the provider's call, p50", percents[49], "s", at_most=MOST_OF_P50_SECONDS)
-    yield Figure("from due to the provider's call, p95", percents[94], "s", at_most=MOST_OF_P95_SECONDS)
+    percentiles = quantiles(lateness, n=100, method="inclusive")
+    yield Figure("from due to the provider's call, p50", percentiles[49], "s", at_most=MAX_P50_SECONDS)
+    yield Figure("from due to the provider's call, p95", percentiles[94], "s", at_most=MAX_P95_SECONDS)
 
 
-def _asked(stage: Stage, what: str, outreach: Outreach) -> list[dict[str, Any]]:
-    """Return what the sandbox's control plane knows of the workspace's mails."""
-    url = f"{stage.provider}/__sandbox__/{what}"
-    answer = httpx.get(url, params={"username": outreach.username}, timeout=60.0, trust_env=False)
-    found: list[dict[str, Any]] = answer.raise_for_status().json()
-    return found
+def _query_sandbox(testbed: Testbed, resource: str, outreach: Outreach) -> list[dict[str, Any]]:
+    """Return the workspace's emails from the sandbox's control API."""
+    url = f"{testbed.provider}/__sandbox__/{resource}"
+    response = httpx.get(url, params={"username": outreach.username}, timeout=60.0, trust_env=False)
+    emails: list[dict[str, Any]] = response.raise_for_status().json()
+    return emails

@@ -1,7 +1,7 @@
-"""Posts webhooks as fast as they are answered, from a process of its own: many connections, each one call at a time.
+"""A process that posts webhooks as fast as possible on many connections, each with one call at a time.
 
-Its standard input is one JSON object: `port`, `connections`, `seconds`, and `requests`, whole HTTP requests in base64
-that are sent in turn. It writes {"calls", "seconds"}; an answer other than 200 ends it with status 1.
+Its standard input is one JSON object: `port`, `connections`, `seconds`, and `requests`, complete HTTP requests in
+base64 that are sent in rotation. It writes {"calls", "seconds"}; a response other than 200 ends it with status 1.
 """
 
 import asyncio
@@ -13,38 +13,38 @@ import time
 from collections.abc import Iterator
 
 HEAD_END, LENGTH = b"\r\n\r\n", b"content-length: "
-LONGEST_SECONDS = 60.0
-"""What the last answers may take."""
+TIMEOUT_SECONDS = 60.0
+"""The time limit of the last responses."""
 
 
-class Caller(asyncio.Protocol):
-    """One connection; `done` is set when it has its last answer, or its first bad one."""
+class WebhookClient(asyncio.Protocol):
+    """A connection; the future `done` ends with the last response or the first failure."""
 
     def __init__(self, requests: Iterator[bytes], deadline: float) -> None:
         self._requests, self._deadline = requests, deadline
-        self._came = b""
+        self._received = b""
         self._transport: asyncio.WriteTransport | None = None
         self.calls = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Make the first call."""
+        """Send the first request."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
         transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
-        """Count an answer that is whole, and make the next call while there is time."""
-        self._came += data
-        head, _, body = self._came.partition(HEAD_END)
+        """Count a complete response, and send the next request until the deadline."""
+        self._received += data
+        head, _, body = self._received.partition(HEAD_END)
         start = head.lower().find(LENGTH) + len(LENGTH)
         if not body or len(body) < int(head[start:].partition(b"\r\n")[0]):
             return
         if head[9:12] != b"200":
-            self._end(RuntimeError(self._came[:500].decode(errors="replace")))
+            self._end(RuntimeError(self._received[:500].decode(errors="replace")))
             return
         self.calls += 1
-        self._came = b""
+        self._received = b""
         if time.monotonic() < self._deadline:
             assert self._transport is not None
             self._transport.write(next(self._requests))
@@ -52,7 +52,7 @@ class Caller(asyncio.Protocol):
             self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Say so, if more was to come."""
+        """Fail, unless the last response has arrived."""
         self._end(exc or ConnectionError("The server closed the connection."))
 
     def _end(self, error: Exception | None) -> None:
@@ -64,20 +64,20 @@ class Caller(asyncio.Protocol):
             self.done.set_exception(error)
 
 
-async def call(port: int, connections: int, seconds: float, requests: list[bytes]) -> tuple[int, float]:
-    """Return how many calls were answered 200, and in how many seconds from the first to the last."""
-    loop, turns = asyncio.get_running_loop(), itertools.cycle(requests)
+async def post_webhooks(port: int, connections: int, seconds: float, requests: list[bytes]) -> tuple[int, float]:
+    """Return the number of 200 responses, and the seconds from the first request to the last response."""
+    loop, rotation = asyncio.get_running_loop(), itertools.cycle(requests)
     started = time.monotonic()
     callers = []
     for _ in range(connections):
-        _, caller = await loop.create_connection(lambda: Caller(turns, started + seconds), "127.0.0.1", port)
+        _, caller = await loop.create_connection(lambda: WebhookClient(rotation, started + seconds), "127.0.0.1", port)
         callers.append(caller)
-    await asyncio.wait_for(asyncio.gather(*(caller.done for caller in callers)), seconds + LONGEST_SECONDS)
+    await asyncio.wait_for(asyncio.gather(*(caller.done for caller in callers)), seconds + TIMEOUT_SECONDS)
     return sum(caller.calls for caller in callers), time.monotonic() - started
 
 
 if __name__ == "__main__":
-    told = json.load(sys.stdin)
-    bodies = [base64.b64decode(one) for one in told["requests"]]
-    calls, took = asyncio.run(call(told["port"], told["connections"], told["seconds"], bodies))
-    sys.stdout.write(json.dumps({"calls": calls, "seconds": took}))
+    config = json.load(sys.stdin)
+    requests = [base64.b64decode(request) for request in config["requests"]]
+    calls, seconds = asyncio.run(post_webhooks(config["port"], config["connections"], config["seconds"], requests))
+    sys.stdout.write(json.dumps({"calls": calls, "seconds": seconds}))

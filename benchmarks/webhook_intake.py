@@ -1,8 +1,8 @@
-"""What pushed events cost: taken in over HTTP and stored, beside a bare batched insert, and applied by one worker.
+"""Measures the webhook intake beside a batched insert, and how fast a worker applies the events.
 
-Everlytic's calls come from a process of its own to the API as `salesmatter api` runs it. In turn with it the same
-bodies go into the same table from one connection that does nothing else, in batches of the size that the intake has
-just made, each committed. Both begin with an empty table, and what was answered is counted in it.
+A separate process posts webhooks to `salesmatter api`. The baseline, which alternates with it, inserts the same bodies
+into the same table from one connection, in committed batches of the size that the intake used. Both begin with an empty
+table, and the stored rows are compared with the responses.
 """
 
 import asyncio
@@ -20,31 +20,32 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from benchmarks.bare_driver import bare_connection
+from benchmarks.bare_driver import connect_in_workspace
 from benchmarks.databases import fresh_database
-from benchmarks.errors import BenchFailed
+from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
-from benchmarks.outreach import Outreach, Stage, staged
-from benchmarks.registry import Say, Size
+from benchmarks.outreach import Outreach, Testbed, start_testbed
+from benchmarks.progress import Progress
+from benchmarks.sizes import Size
 from database.roles import APP_ROLE, connect, libpq_url, role_url
 from database.secrets import SecretBox
 from salesmatter import checkout
 from salesmatter.stack import Database, open_database
 
 SHAPES = (1, 10, 100)
-"""How many records a call carries."""
+"""The numbers of records per call."""
 PER_SECOND, SHARE_OF_BARE = 5_000, 0.5
 CONNECTIONS = 256
-MOST_BODIES = 500
-"""Different ones; then they come again."""
-WARM_SECONDS = 0.5
-LOOK_SECONDS, LONGEST_SECONDS = 0.1, 300.0
+MAX_BODIES = 500
+"""The number of different bodies, which are sent in rotation."""
+WARM_UP_SECONDS = 0.5
+POLL_SECONDS, TIMEOUT_SECONDS = 0.1, 300.0
 JOB_TYPE = "apply_provider_events"
-STORY = ("sent", "delivered", "open", "click", "open")
+EVENT_TYPES = ("sent", "delivered", "open", "click", "open")
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 
-# Mails that were sent and accepted, each to a lead of its own.
-_SENT = """
+# Sent and accepted emails, each to another lead.
+_ADD_SENT_EMAILS = """
 WITH person AS (
   INSERT INTO app.leads (workspace_id, first_name, email, status)
   SELECT %(workspace)s, 'Thandi', 'p' || n || '@bench' || n || '.example', 'Contacted'
@@ -72,8 +73,8 @@ INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, rece
 SELECT %s, 'application/json', body, now() FROM unnest(%b::bytea[]) AS body
 """
 _EMPTY = ("TRUNCATE everlytic.webhook_deliveries", "DELETE FROM app.scheduled_jobs")
-_TAKEN = "SELECT count(*), count(DISTINCT xmin::text) FROM everlytic.webhook_deliveries"
-_WAITING = "SELECT count(*) FROM app.scheduled_jobs WHERE job_type = %s AND status = 'pending'"
+_COUNT_STORED = "SELECT count(*), count(DISTINCT xmin::text) FROM everlytic.webhook_deliveries"
+_COUNT_PENDING = "SELECT count(*) FROM app.scheduled_jobs WHERE job_type = %s AND status = 'pending'"
 _ENQUEUE = """
 INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at) VALUES (%s, %s, now(), now())
 RETURNING id
@@ -86,10 +87,10 @@ SELECT status, extract(epoch FROM completed_at - started_at)::float, (SELECT cou
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """How many mails the events are about, and how often and how long each shape is measured."""
+    """The number of emails, and how often and how long each shape is measured."""
 
-    mails: int
-    turns: int
+    emails: int
+    repetitions: int
     seconds: float
 
 
@@ -98,9 +99,9 @@ VOLUMES: dict[Size, Volume] = {"small": Volume(1_000, 1, 0.5), "full": Volume(20
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """A workspace that is pushed to, and all that is pushed: records in the order in which they happened."""
+    """The webhook of a workspace, and the records to post, in the order of their occurrence."""
 
-    stage: Stage
+    stage: Testbed
     id: UUID
     path: str
     port: int
@@ -108,14 +109,14 @@ class Intake:
     records: Sequence[dict[str, Any]]
 
     def bodies(self, records: int) -> Iterator[bytes]:
-        """Yield the bodies of calls with so many records each."""
-        for some in (self.records[start : start + records] for start in range(0, len(self.records), records)):
-            first = some[0]
-            payload = {"id": first["id"], "type": first["type"], "timestamp": first["timestamp"], "data": some}
+        """Yield the bodies of calls with `records` records each."""
+        for batch in (self.records[start : start + records] for start in range(0, len(self.records), records)):
+            first = batch[0]
+            payload = {"id": first["id"], "type": first["type"], "timestamp": first["timestamp"], "data": batch}
             yield json.dumps(payload).encode()
 
-    def request(self, body: bytes) -> bytes:
-        """Return a call as it goes over the wire."""
+    def build_request(self, body: bytes) -> bytes:
+        """Return the HTTP request of a call."""
         credentials = base64.b64encode(f"everlytic:{self.password}".encode()).decode()
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -123,62 +124,62 @@ class Intake:
         )
         return head.encode() + body
 
-    def ask(self, statement: str, *parameters: object) -> tuple[Any, ...]:
-        """Return the first row of a statement, as the owner."""
+    def fetch_row(self, statement: str, *parameters: object) -> tuple[Any, ...]:
+        """Return the first row of a statement of the owner."""
         with connect(self.stage.database.direct) as connection:
             return connection.execute(statement, list(parameters)).fetchone() or ()
 
-    def empty(self) -> None:
-        """Forget what was pushed."""
+    def delete_deliveries(self) -> None:
+        """Delete the stored webhooks and their jobs."""
         with connect(self.stage.database.direct) as connection:
             for statement in _EMPTY:
                 connection.execute(statement)
 
 
-def measure(size: Size, say: Say) -> Sequence[Figure]:
-    """Measure on a database that is made for it; raises StartError, and BenchFailed for a call that is refused."""
+def measure(size: Size, progress: Progress) -> Sequence[Figure]:
+    """Measure on a temporary database; raises StartError, and BenchmarkError for a refused call."""
     with open_database() as server:
-        return measured(server, VOLUMES[size], say)
+        return measure_intake(server, VOLUMES[size], progress)
 
 
-def measured(server: Database, volume: Volume, say: Say) -> list[Figure]:
-    """Measure so much on a database beside that of `server`; raises as `measure` does."""
+def measure_intake(server: Database, volume: Volume, progress: Progress) -> list[Figure]:
+    """Measure with a volume on a temporary database of `server`; raises the errors of `measure`."""
     with (
         fresh_database(server) as database,
-        staged(database, ["benchmarks.bare_receiver"], ready="/calls") as stage,
+        start_testbed(database, ["benchmarks.recording_provider"], ready_path="/calls") as testbed,
     ):
-        intake = _prepared(stage, volume.mails)
-        _call(intake, list(itertools.islice(intake.bodies(1), MOST_BODIES)), WARM_SECONDS)
+        intake = _create_intake(testbed, volume.emails)
+        _post_webhooks(intake, list(itertools.islice(intake.bodies(1), MAX_BODIES)), WARM_UP_SECONDS)
         figures: list[Figure] = []
         for records in SHAPES:
-            say(f"Pushing {records} records a call.")
-            figures += _taken(intake, records, volume)
-        say(f"Applying {len(intake.records):,} events.")
-        return [*figures, _applied(intake)]
+            progress(f"Posting {records} records per call.")
+            figures += _measure_shape(intake, records, volume)
+        progress(f"Applying {len(intake.records):,} events.")
+        return [*figures, _measure_applying(intake)]
 
 
-def _prepared(stage: Stage, mails: int) -> Intake:
-    outreach = Outreach(stage.api, stage.database, {})
-    url = urlsplit(outreach.connect(stage.provider)["webhookUrl"])
+def _create_intake(testbed: Testbed, emails: int) -> Intake:
+    outreach = Outreach(testbed.api, testbed.database, {})
+    url = urlsplit(outreach.connect(testbed.provider)["webhookUrl"])
     sequence = outreach.write_sequence(1)
-    values = {"workspace": outreach.id, "sequence": sequence.sequence, "step": sequence.ids[0], "number": mails}
-    with connect(stage.database.direct) as connection:
-        sent = connection.execute(_SENT, values).fetchall()
+    values = {"workspace": outreach.id, "sequence": sequence.sequence, "step": sequence.ids[0], "number": emails}
+    with connect(testbed.database.direct) as connection:
+        drafts = connection.execute(_ADD_SENT_EMAILS, values).fetchall()
         row = connection.execute("SELECT encrypted_webhook_password FROM app.everlytic_connections").fetchone()
     if row is None or url.port is None:
-        raise BenchFailed("The workspace has no webhook.")
-    password = SecretBox(checkout.secret_key()).decrypt(row[0])
-    return Intake(stage, outreach.uuid, url.path, url.port, password, _records(sent))
+        raise BenchmarkError("The workspace has no webhook.")
+    password = SecretBox(checkout.load_secret_key()).decrypt(row[0])
+    return Intake(testbed, outreach.uuid, url.path, url.port, password, _make_records(drafts))
 
 
-def _records(sent: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Return what happens to mails, as the standard payload tells it, mail by mail."""
+def _make_records(drafts: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Return the records of all events of the emails, in the format of Everlytic's webhooks."""
     numbers, start = itertools.count(), datetime(2026, 3, 2, 9, tzinfo=UTC)
     return [
         {
             "id": f"event-{next(numbers)}",
-            "type": what,
-            "timestamp": (start + timedelta(seconds=number // 50 + 90 * turn)).isoformat(),
+            "type": event_type,
+            "timestamp": (start + timedelta(seconds=number // 50 + 90 * position)).isoformat(),
             "transaction": {
                 "id": str(draft_id),
                 "message_id": str(draft_id),
@@ -189,83 +190,87 @@ def _records(sent: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
                 "message_size_bytes": 2048,
             },
             "recipient": {"name": "Thandi", "email": email},
-            **({"user_agent": AGENT, "ip": f"102.65.{number % 250}.7"} if what in {"open", "click"} else {}),
-            **({"link_url": "https://bench.example/offer"} if what == "click" else {}),
+            **({"user_agent": AGENT, "ip": f"102.65.{number % 250}.7"} if event_type in {"open", "click"} else {}),
+            **({"link_url": "https://bench.example/offer"} if event_type == "click" else {}),
         }
-        for number, (draft_id, email) in enumerate(sent)
-        for turn, what in enumerate(STORY)
+        for number, (draft_id, email) in enumerate(drafts)
+        for position, event_type in enumerate(EVENT_TYPES)
     ]
 
 
-def _taken(intake: Intake, records: int, volume: Volume) -> list[Figure]:
-    """Return how many events a second are taken in, and how many were answered and are not there."""
-    bodies = list(itertools.islice(intake.bodies(records), MOST_BODIES))
-    taken, bare, lost, size = [], [], 0, 0.0
-    for _ in range(volume.turns):
-        intake.empty()
-        calls, seconds = _call(intake, bodies, volume.seconds)
-        rows, batches = intake.ask(_TAKEN)
+def _measure_shape(intake: Intake, records: int, volume: Volume) -> list[Figure]:
+    """Return how many events per second are stored, and how many calls were answered and not stored."""
+    bodies = list(itertools.islice(intake.bodies(records), MAX_BODIES))
+    intake_rates, insert_rates, lost, batch_size = [], [], 0, 0.0
+    for _ in range(volume.repetitions):
+        intake.delete_deliveries()
+        calls, seconds = _post_webhooks(intake, bodies, volume.seconds)
+        rows, batches = intake.fetch_row(_COUNT_STORED)
         lost += calls - rows
-        if not intake.ask(_WAITING, JOB_TYPE)[0]:
-            raise BenchFailed("What was taken in waits for nobody.")
-        taken.append(calls * records / seconds)
-        intake.empty()
-        size = rows / batches
-        bare.append(asyncio.run(_inserted(intake, bodies, round(size), volume.seconds)) * records)
-    called = f"{records} record{'s' if records > 1 else ''} a call"
+        if not intake.fetch_row(_COUNT_PENDING, JOB_TYPE)[0]:
+            raise BenchmarkError("No job was enqueued for the stored webhooks.")
+        intake_rates.append(calls * records / seconds)
+        intake.delete_deliveries()
+        batch_size = rows / batches
+        insert_rates.append(asyncio.run(_measure_inserts(intake, bodies, round(batch_size), volume.seconds)) * records)
+    label = f"{records} record{'s' if records > 1 else ''} a call"
     return [
-        Figure(f"intake, {called}", median(taken), "events/s", at_least=PER_SECOND),
+        Figure(f"intake, {label}", median(intake_rates), "events/s", at_least=PER_SECOND),
         Figure(
-            f"intake, {called}, beside a bare insert", median(taken), "events/s", median(bare), at_least=SHARE_OF_BARE
+            f"intake, {label}, beside a bare insert",
+            median(intake_rates),
+            "events/s",
+            median(insert_rates),
+            at_least=SHARE_OF_BARE,
         ),
-        Figure(f"intake, {called}: calls stored together", size, ""),
-        Figure(f"intake, {called}: calls answered and not stored", lost, "", at_most=0),
+        Figure(f"intake, {label}: calls stored together", batch_size, ""),
+        Figure(f"intake, {label}: calls answered and not stored", lost, "", at_most=0),
     ]
 
 
-def _call(intake: Intake, bodies: Sequence[bytes], seconds: float) -> tuple[int, float]:
-    """Return how many calls were answered, in how many seconds."""
-    requests = [base64.b64encode(intake.request(body)).decode() for body in bodies]
-    told = {"port": intake.port, "connections": CONNECTIONS, "seconds": seconds, "requests": requests}
+def _post_webhooks(intake: Intake, bodies: Sequence[bytes], seconds: float) -> tuple[int, float]:
+    """Post webhooks, and return the number of responses and the seconds."""
+    requests = [base64.b64encode(intake.build_request(body)).decode() for body in bodies]
+    config = {"port": intake.port, "connections": CONNECTIONS, "seconds": seconds, "requests": requests}
     command = [sys.executable, "-m", "benchmarks.webhook_caller"]
-    given = json.dumps(told)
-    where = checkout.root()
-    done = subprocess.run(command, input=given, capture_output=True, text=True, cwd=where, check=False)  # noqa: S603 - ours
-    if done.returncode:
-        raise BenchFailed(f"The intake did not answer: {done.stderr[-500:]}")
-    answer = json.loads(done.stdout)
-    return answer["calls"], answer["seconds"]
+    standard_input = json.dumps(config)
+    root = checkout.find_root()
+    result = subprocess.run(command, input=standard_input, capture_output=True, text=True, cwd=root, check=False)  # noqa: S603 - our own module
+    if result.returncode:
+        raise BenchmarkError(f"The intake did not respond: {result.stderr[-500:]}")
+    output = json.loads(result.stdout)
+    return output["calls"], output["seconds"]
 
 
-async def _inserted(intake: Intake, bodies: Sequence[bytes], batch: int, seconds: float) -> float:
-    """Return how many bodies a second are inserted by a connection that does nothing else."""
-    turns = itertools.cycle(bodies)
+async def _measure_inserts(intake: Intake, bodies: Sequence[bytes], batch: int, seconds: float) -> float:
+    """Return how many bodies per second one connection inserts in batches."""
+    rotation = itertools.cycle(bodies)
     url = libpq_url(role_url(intake.stage.database.owner, APP_ROLE))
-    async with bare_connection(url, intake.id) as connection:
+    async with connect_in_workspace(url, intake.id) as connection:
         started, done = time.monotonic(), 0
         while time.monotonic() < started + seconds:
-            await connection.execute(_INSERT, [intake.id, list(itertools.islice(turns, batch))])
+            await connection.execute(_INSERT, [intake.id, list(itertools.islice(rotation, batch))])
             done += batch
         return done / (time.monotonic() - started)
 
 
-def _applied(intake: Intake) -> Figure:
-    """Return how many events a second one worker makes of what is stored, ten to a call."""
-    intake.empty()
+def _measure_applying(intake: Intake) -> Figure:
+    """Return how many events per second one worker applies from stored calls with ten records each."""
+    intake.delete_deliveries()
     bodies = list(intake.bodies(10))
     with connect(intake.stage.database.direct) as connection:
         connection.execute(_INSERT, [intake.id, bodies])
         connection.execute("VACUUM ANALYZE")
         (job,) = connection.execute(_ENQUEUE, [intake.id, JOB_TYPE]).fetchone() or (None,)
     intake.stage.start_worker()
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
-        status, seconds, events = intake.ask(_APPLIED, job)
+        status, seconds, events = intake.fetch_row(_APPLIED, job)
         if status == "completed":
             break
         if time.monotonic() > deadline or status == "failed":
-            raise BenchFailed(f"Applying is {status} with {events:,} of {len(intake.records):,} events.")
-        time.sleep(LOOK_SECONDS)
+            raise BenchmarkError(f"The job is {status} after {events:,} of {len(intake.records):,} events.")
+        time.sleep(POLL_SECONDS)
     if events != len(intake.records):
-        raise BenchFailed(f"Of {len(intake.records):,} events {events:,} were applied.")
+        raise BenchmarkError(f"{events:,} of {len(intake.records):,} events were applied.")
     return Figure("events applied by one worker", events / seconds, "events/s")

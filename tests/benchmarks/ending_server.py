@@ -1,4 +1,4 @@
-"""A server that answers until it is asked for /end, and then ends as its arguments say; run as a module."""
+"""A server that ends on a request of /end, as its arguments say; run as a module."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/end":
             end(sys.argv[1])
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         pass
 
 
 def end(how: str) -> None:
-    """End with a status, or by a signal."""
+    """Exit with a status or by a signal."""
     if how.startswith("SIG"):
         os.kill(os.getpid(), signal.Signals[how])
     os._exit(int(how))

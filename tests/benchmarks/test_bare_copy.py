@@ -5,56 +5,56 @@ import psycopg
 import pytest
 
 from benchmarks import leads
-from benchmarks.bare_copy import copy_into_leads, copy_into_unindexed, keep_leads, settle
-from benchmarks.errors import BenchFailed
+from benchmarks.bare_copy import copy_into_leads, copy_into_unindexed, export_leads, vacuum_and_checkpoint
+from benchmarks.errors import BenchmarkError
 from database.roles import owner_url
 from salesmatter import accounts
 from salesmatter.stack import Database
 
 ROWS = 110
-"""A hundred leads, and their neighbours."""
+"""A hundred leads, and ten of a second workspace."""
 
 
 @pytest.fixture
 def database(database_url: str) -> Database:
-    """A database with some leads."""
+    """A database with leads."""
     url = owner_url(database_url)
     database = Database(url, url)
-    account = asyncio.run(accounts.create(database, name="Bench", email="ann@bench.example", user_name="Ann"))
-    leads.fill(database, account.account_id, 100, lambda _: None)
+    account = asyncio.run(accounts.create_account(database, name="Bench", email="ann@bench.example", user_name="Ann"))
+    leads.create_leads(database, account.account_id, 100, lambda _: None)
     return database
 
 
 @pytest.fixture
-def kept(database: Database, tmp_path: Path) -> Path:
-    """Its leads in a file."""
-    assert keep_leads(database, tmp_path / "leads.copy") == ROWS
+def exported_leads(database: Database, tmp_path: Path) -> Path:
+    """A file with its leads."""
+    assert export_leads(database, tmp_path / "leads.copy") == ROWS
     return tmp_path / "leads.copy"
 
 
-def rows_of(database_url: str, table: str) -> list[str]:
-    """Each row of a table as text."""
+def fetch_rows(database_url: str, table: str) -> list[str]:
+    """Return each row of a table as text."""
     with psycopg.connect(database_url) as connection:
-        found = connection.execute(f"SELECT kept::text FROM {table} AS kept ORDER BY id".encode()).fetchall()
-    return [row for (row,) in found]
+        rows = connection.execute(f"SELECT lead::text FROM {table} AS lead ORDER BY id".encode()).fetchall()
+    return [row for (row,) in rows]
 
 
-def test_the_very_rows_come_back(database: Database, database_url: str, kept: Path) -> None:
-    """What is copied in are the leads as they were, in place of them and beside them, as often as one likes."""
-    before = rows_of(database_url, "app.leads")
+def test_the_same_rows_are_copied(database: Database, database_url: str, exported_leads: Path) -> None:
+    """Both baselines can run repeatedly, and their tables have the same rows as `leads` before."""
+    before = fetch_rows(database_url, "app.leads")
 
     for _ in range(2):
-        settle(database)
-        assert copy_into_leads(database, kept, ROWS) > 0
-        assert copy_into_unindexed(database, kept, ROWS) > 0
+        vacuum_and_checkpoint(database)
+        assert copy_into_leads(database, exported_leads, ROWS) > 0
+        assert copy_into_unindexed(database, exported_leads, ROWS) > 0
 
     assert len(before) == ROWS
-    assert rows_of(database_url, "app.leads") == rows_of(database_url, "app.unindexed") == before
+    assert fetch_rows(database_url, "app.leads") == fetch_rows(database_url, "app.unindexed") == before
 
 
-def test_the_tables_are_what_they_are_called(database: Database, database_url: str, kept: Path) -> None:
-    """The one baseline pays for the indexes of `leads`, the other for none."""
-    copy_into_unindexed(database, kept, ROWS)
+def test_only_one_baseline_has_indexes(database: Database, database_url: str, exported_leads: Path) -> None:
+    """`leads` has indexes and the table `unindexed` has none."""
+    copy_into_unindexed(database, exported_leads, ROWS)
     with psycopg.connect(database_url) as connection:
         counted = connection.execute(
             "SELECT tablename, count(*) FROM pg_indexes WHERE tablename IN ('leads', 'unindexed') GROUP BY tablename"
@@ -62,7 +62,7 @@ def test_the_tables_are_what_they_are_called(database: Database, database_url: s
     assert [name for name, _ in counted] == ["leads"]
 
 
-def test_missing_rows_are_no_figure(database: Database, kept: Path) -> None:
-    """A copy of fewer rows than were imported ends the bench."""
-    with pytest.raises(BenchFailed, match="COPY brought in 110 rows of 111"):
-        copy_into_leads(database, kept, ROWS + 1)
+def test_missing_rows_are_an_error(database: Database, exported_leads: Path) -> None:
+    """A copy of fewer rows than expected raises an error."""
+    with pytest.raises(BenchmarkError, match="COPY inserted 110 of 111 rows"):
+        copy_into_leads(database, exported_leads, ROWS + 1)

@@ -5,10 +5,10 @@ from benchmarks.drafting import Load, measure
 TINY = {"template": Load(1, 0.2), "model": Load(1, 0.2)}
 
 
-def test_it_measures_drafts_with_and_without_a_langfuse(
+def test_the_benchmark_measures_drafts_with_and_without_langfuse(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four real processes write drafts from the template and by a model, and each figure is there with its target."""
+    """Four processes write drafts from the template and by a model, and each figure has its target."""
     monkeypatch.setenv("SALESMATTER_HOME", str(tmp_path_factory.mktemp("home")))
 
     figures = measure(TINY, lambda _sentence: None)

@@ -21,17 +21,17 @@ KEYS = ["figure", "value", "unit", "baseline", "ratio", "target", "ok"]
     ],
     ids=lambda given: given.figure if isinstance(given, Figure) else "",
 )
-def test_a_target_is_for_the_ratio_where_there_is_one(figure: Figure, ok: bool) -> None:
-    """A figure beside a baseline is judged by its ratio, another by its value, and one without a target is well."""
+def test_a_target_applies_to_the_ratio_or_the_value(figure: Figure, ok: bool) -> None:
+    """The target applies to the ratio of a figure with a baseline, otherwise to the value; no target means ok."""
     assert figure.ok is ok
 
 
 def test_a_figure_in_json() -> None:
-    """A figure has the agreed fields in the agreed order, rounded to what can be told apart."""
-    written = Figure("list", 2.34567, "ms", 0.912345, at_most=3.0).as_json()
+    """A figure has the documented fields in order, rounded to significant digits."""
+    data = Figure("list", 2.34567, "ms", 0.912345, at_most=3.0).as_json()
 
-    assert list(written) == KEYS
-    assert written == {
+    assert list(data) == KEYS
+    assert data == {
         "figure": "list",
         "value": 2.346,
         "unit": "ms",
@@ -42,16 +42,16 @@ def test_a_figure_in_json() -> None:
     }
 
 
-def test_what_a_figure_lacks_is_null() -> None:
-    """A figure without baseline and target says so by null, and keeps its fields."""
-    written = Figure("create", 8.0, "ms").as_json()
+def test_a_missing_baseline_or_target_is_null() -> None:
+    """A figure without baseline and target has these fields with null."""
+    data = Figure("create", 8.0, "ms").as_json()
 
-    assert list(written) == KEYS
-    assert (written["baseline"], written["ratio"], written["target"], written["ok"]) == (None, None, None, True)
+    assert list(data) == KEYS
+    assert (data["baseline"], data["ratio"], data["target"], data["ok"]) == (None, None, None, True)
 
 
-def test_one_missed_target_is_enough() -> None:
-    """A report is well only when each of its figures is."""
+def test_one_missed_target_fails_a_report() -> None:
+    """A report is ok only when all of its figures are."""
     good, bad = Figure("good", 1.0, "ms", at_most=2.0), Figure("bad", 3.0, "ms", at_most=2.0)
 
     assert Report("x", "small", [good]).ok

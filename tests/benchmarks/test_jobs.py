@@ -3,11 +3,11 @@ from datetime import timedelta
 
 import pytest
 
-from benchmarks.bare_queue import work_off
-from benchmarks.errors import BenchFailed
-from benchmarks.job_queue import Queue, fresh_queue, now, workers
-from benchmarks.job_worker import NOOP, TIMED
-from benchmarks.jobs import BARE, Load, measure
+from benchmarks.bare_queue import process_jobs
+from benchmarks.errors import BenchmarkError
+from benchmarks.job_queue import Queue, current_time, fresh_queue, run_workers
+from benchmarks.job_worker import NOOP_JOB, TIMED_JOB
+from benchmarks.jobs import BASELINE_JOB, Load, measure
 from benchmarks.rounds import Plan
 from database.roles import owner_url
 from salesmatter.stack import Database
@@ -16,7 +16,7 @@ TINY = Load(
     few=1_000,
     many=2_000,
     claims=Plan(rounds=1, each=1, seconds=5.0),
-    turns=1,
+    repetitions=1,
     noops=200,
     trickle=20,
     trickle_seconds=0.4,
@@ -29,7 +29,7 @@ TINY = Load(
 
 @pytest.fixture(scope="module")
 def server(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The run's server, as a bench is given it; keys go to a folder of the test's."""
+    """The test run's server; keys go to a temporary directory."""
     url = owner_url(postgres_url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SALESMATTER_HOME", str(tmp_path_factory.mktemp("home")))
@@ -43,11 +43,11 @@ def queue(server: Database) -> Iterator[Queue]:
         yield queue
 
 
-def test_it_measures_each_promise_of_the_engine(server: Database) -> None:
-    """Real workers do real jobs of a migrated database, and each figure is there with its baseline and its target."""
-    said: list[str] = []
+def test_the_benchmark_measures_the_job_engine(server: Database) -> None:
+    """Workers run jobs of a migrated database, and each figure has its baseline and target."""
+    sentences: list[str] = []
 
-    figures = measure(server, TINY, said.append)
+    figures = measure(server, TINY, sentences.append)
 
     assert {figure.figure: (figure.baseline is not None, figure.target) for figure in figures} == {
         "a claim of 100 beside 2,000 future jobs, beside 1,000": (True, 1.2),
@@ -55,7 +55,7 @@ def test_it_measures_each_promise_of_the_engine(server: Database) -> None:
         "jobs by one worker beside 2,000 future jobs, beside 1,000": (True, None),
         "from due to started, p50": (False, 20),
         "from due to started, p99": (False, 50),
-        "jobs of 5 others done beside 300 of a workspace with a rate": (False, 2),
+        "jobs of 5 others done beside 300 of a workspace with a rate limit": (False, 2),
         "jobs of 5 others done beside 300 of a workspace without one": (False, 2),
         "most starts of 20 workspaces at 4 workers, beside the permitted": (True, 1),
         "fewest starts of 20 workspaces at 4 workers, beside the permitted": (True, 1),
@@ -64,49 +64,49 @@ def test_it_measures_each_promise_of_the_engine(server: Database) -> None:
     }
     assert all(figure.value > 0 for figure in figures)
     assert {figure.baseline for figure in figures if "starts" in figure.figure} == {10}
-    assert said[0] == "Putting 1,000 jobs of the future on a queue."
+    assert sentences[0] == "Adding 1,000 future jobs to a queue."
 
 
-def test_a_worker_tells_when_it_started_what_was_due(queue: Queue) -> None:
-    """Each job is told of once, by how late it was; the first start and the last end are those of these jobs."""
-    told: list[float] = []
-    due = now() - timedelta(seconds=5)
-    with workers(queue, 1, lambda _name, line: told.append(float(line))) as processes:
+def test_a_worker_prints_how_late_each_job_started(queue: Queue) -> None:
+    """The lateness of each job is printed once; the first start and the last end are those of these jobs."""
+    lateness: list[float] = []
+    due = current_time() - timedelta(seconds=5)
+    with run_workers(queue, 1, lambda _name, line: lateness.append(float(line))) as processes:
         workspaces = queue.add_workspaces(2)
-        queue.put(workspaces, TIMED, 3, due)
-        first, last = queue.wait_for(workspaces, 6, processes)
-    assert len(told) == 6
-    assert all(seconds >= 5 for seconds in told)
-    assert due < first <= last <= now()
+        queue.add_jobs(workspaces, TIMED_JOB, 3, due)
+        first, last = queue.wait_until_completed(workspaces, 6, processes)
+    assert len(lateness) == 6
+    assert all(seconds >= 5 for seconds in lateness)
+    assert due < first <= last <= current_time()
 
 
 def test_starts_are_counted_from_each_workspaces_first(queue: Queue) -> None:
-    """What started after the period is not counted, and no workspace's period is another's."""
+    """A start after the period is not counted, and each workspace has its own period."""
     early, late = queue.add_workspaces(2)
-    queue.put([early], NOOP, 8, now(), timedelta(seconds=1))
-    queue.put([late], NOOP, 2, now() + timedelta(hours=1), timedelta(seconds=1))
+    queue.add_jobs([early], NOOP_JOB, 8, current_time(), timedelta(seconds=1))
+    queue.add_jobs([late], NOOP_JOB, 2, current_time() + timedelta(hours=1), timedelta(seconds=1))
     queue.connection.execute("UPDATE app.scheduled_jobs SET started_at = scheduled_for, status = 'completed'")
 
-    assert sorted(queue.starts_within([early, late], timedelta(seconds=4.5))) == [2, 5]
+    assert sorted(queue.count_starts([early, late], timedelta(seconds=4.5))) == [2, 5]
 
 
-def test_a_bare_loop_that_did_something_else_is_no_baseline(queue: Queue) -> None:
-    """The loop completes what is due of its type; any other number ends the bench, however fast it was."""
-    queue.put(queue.add_workspaces(1), BARE, 150, now())
-    queue.put(queue.add_workspaces(1), BARE, 1, now() + timedelta(hours=1))
-    assert work_off(queue.database.owner, BARE, 150) > 0
+def test_a_loop_with_another_number_of_jobs_is_an_error(queue: Queue) -> None:
+    """The loop completes the due jobs of its type; another number of jobs is a BenchmarkError."""
+    queue.add_jobs(queue.add_workspaces(1), BASELINE_JOB, 150, current_time())
+    queue.add_jobs(queue.add_workspaces(1), BASELINE_JOB, 1, current_time() + timedelta(hours=1))
+    assert process_jobs(queue.database.owner, BASELINE_JOB, 150) > 0
 
-    with pytest.raises(BenchFailed, match="The bare loop completed 0 jobs of 150"):
-        work_off(queue.database.owner, BARE, 150)
+    with pytest.raises(BenchmarkError, match="The loop completed 0 of 150 jobs"):
+        process_jobs(queue.database.owner, BASELINE_JOB, 150)
 
 
-def test_what_was_measured_goes_and_what_waits_stays(queue: Queue) -> None:
-    """Between two measurements the due jobs of a type are deleted, done or not; those of the future are kept."""
+def test_only_due_jobs_are_deleted(queue: Queue) -> None:
+    """Between two measurements the due jobs of a type are deleted, whatever their status; future jobs are not."""
     (workspace,) = queue.add_workspaces(1)
-    queue.put([workspace], NOOP, 3, now(), timedelta(hours=1))
-    queue.put([workspace], TIMED, 1, now())
+    queue.add_jobs([workspace], NOOP_JOB, 3, current_time(), timedelta(hours=1))
+    queue.add_jobs([workspace], TIMED_JOB, 1, current_time())
 
-    queue.clear(NOOP, now())
+    queue.delete_jobs(NOOP_JOB, current_time())
 
-    left = "SELECT job_type, count(*) FROM app.scheduled_jobs WHERE workspace_id = %s GROUP BY job_type"
-    assert dict(queue.connection.execute(left, [workspace]).fetchall()) == {NOOP: 2, TIMED: 1}
+    remaining = "SELECT job_type, count(*) FROM app.scheduled_jobs WHERE workspace_id = %s GROUP BY job_type"
+    assert dict(queue.connection.execute(remaining, [workspace]).fetchall()) == {NOOP_JOB: 2, TIMED_JOB: 1}

@@ -5,18 +5,20 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.figures import Figure
-from benchmarks.registry import BENCHES, Bench, Say, Size
+from benchmarks.progress import Progress
+from benchmarks.registry import BENCHES, Bench
 from benchmarks.run import measure_and_print
+from benchmarks.sizes import Size
 from salesmatter.cli import commands
 
 MET, MISSED = Figure("met", 1.5, "ms", 1.0, at_most=2.0), Figure("missed", 150.0, "/s", at_least=200.0)
 
 
-def bench_of(*figures: Figure) -> Bench:
-    """A bench that measures nothing, and finds these."""
+def make_bench(*figures: Figure) -> Bench:
+    """Return a benchmark with these figures."""
 
-    def run(size: Size, say: Say) -> list[Figure]:
-        say(f"Measuring {size}.")
+    def run(size: Size, progress: Progress) -> list[Figure]:
+        progress(f"Measuring {size}.")
         return list(figures)
 
     return Bench("nothing at all", run)
@@ -25,22 +27,22 @@ def bench_of(*figures: Figure) -> Bench:
 @pytest.mark.parametrize(("figures", "status"), [((MET,), 0), ((MET, MISSED), 1), ((), 0)])
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_missed_target_ends_with_1(figures: tuple[Figure, ...], status: int, as_json: bool) -> None:
-    """A script learns from the exit status whether all targets are met, in either form."""
-    assert measure_and_print("fake", bench_of(*figures), "small", as_json=as_json) == status
+    """The exit status says whether all targets are met, in both formats."""
+    assert measure_and_print("fake", make_bench(*figures), "small", as_json=as_json) == status
 
 
 def test_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    """Standard output can be read by a program as it is; what is said meanwhile is on standard error."""
-    measure_and_print("fake", bench_of(MET, MISSED), "full", as_json=True)
+    """Standard output contains only the JSON; the progress goes to standard error."""
+    measure_and_print("fake", make_bench(MET, MISSED), "full", as_json=True)
 
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"bench": "fake", "size": "full", "figures": [MET.as_json(), MISSED.as_json()]}
     assert "Measuring full." in printed.err
 
 
-def test_the_table_shows_each_figure_with_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
-    """A person sees value, baseline, ratio, target and what became of it, and how busy the machine was."""
-    measure_and_print("fake", bench_of(MET, MISSED), "small", as_json=False)
+def test_the_table_shows_each_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has value, baseline, ratio, target and result, and the load of the machine."""
+    measure_and_print("fake", make_bench(MET, MISSED), "small", as_json=False)
 
     table = capsys.readouterr().out
     assert "fake, small: nothing at all" in table
@@ -50,15 +52,15 @@ def test_the_table_shows_each_figure_with_its_verdict(capsys: pytest.CaptureFixt
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    """Who mistypes a name is told which there are, and that it was wrong usage."""
+    """An unknown name is wrong usage, and the error lists the benchmarks."""
     result = CliRunner().invoke(commands, ["bench", "nonsense"], env={"COLUMNS": "200"})
 
     assert result.exit_code == 2
-    assert f"There is no bench 'nonsense'; there is: {', '.join(BENCHES)}." in result.output
+    assert f"Unknown benchmark 'nonsense'. Choose from: {', '.join(BENCHES)}." in result.output
 
 
 def test_an_unknown_size_is_wrong_usage() -> None:
-    """Nothing is set up for a size that does not exist."""
+    """An unknown size is wrong usage."""
     result = CliRunner().invoke(commands, ["bench", "api", "--size", "huge"], env={"COLUMNS": "200"})
 
     assert result.exit_code == 2

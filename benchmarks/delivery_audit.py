@@ -1,4 +1,4 @@
-"""What became of each email, by our tables and by the provider's own record, and what of it is wrong."""
+"""Compares the outcome of each email in our tables with the provider's own record."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from benchmarks.outreach import Outreach
 from database.roles import connect
 from salesmatter.stack import Database
 
-SHOWN = 5
+SHOWN_CASES = 5
 
 _WORK = ("send_email", "generate_draft", "apply_provider_events", "reconcile_send", "resume_sends")
 _OPEN = """
@@ -22,7 +22,7 @@ SELECT EXISTS (SELECT FROM app.scheduled_jobs
                   AND enrollment.status = 'active'
                   AND NOT EXISTS (SELECT FROM app.send_attempts WHERE draft_id = draft.id))
 """
-# An unknown outcome has evidence when it says why it is unknown, and the provider's list was asked for it in vain.
+# An unknown outcome has evidence when it has an error and the provider's list was searched without a match.
 _EMAILS = """
 SELECT draft.id::text, draft.status, attempt.outcome, enrollment.status,
        attempt.error IS NOT NULL AND attempt.look_ups > 0,
@@ -35,7 +35,7 @@ SELECT draft.id::text, draft.status, attempt.outcome, enrollment.status,
   LEFT JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
  WHERE draft.workspace_id = %s
 """
-# Who goes on must have a mail to wait for, and who is through has had all.
+# An active enrollment must have an email that is not sent, and a completed one must have received all emails.
 _LEFT_BEHIND = """
 SELECT concat_ws(' ', 'enrollment', enrollment.id, enrollment.status, 'with', string_agg(draft.status, ', '))
   FROM app.lead_enrollments AS enrollment JOIN app.email_drafts AS draft ON draft.enrollment_id = enrollment.id
@@ -47,52 +47,52 @@ HAVING enrollment.status = 'active' AND bool_and(draft.status = 'sent')
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """How many emails came to what, and what is wrong, a sentence about each case."""
+class DeliveryAudit:
+    """The number of emails by outcome, and a sentence about each inconsistency."""
 
     emails: int
     accepted: int
     outcomes: Mapping[str, int]
     wrong: Mapping[str, Sequence[str]]
 
-    def explained(self) -> Iterator[str]:
-        """Yield what is wrong, the first cases of each kind."""
+    def describe_errors(self) -> Iterator[str]:
+        """Yield the first inconsistencies of each kind."""
         for name, cases in self.wrong.items():
-            for case in cases[:SHOWN]:
+            for case in cases[:SHOWN_CASES]:
                 yield f"{name}: {case}"
 
 
-def open_work(database: Database, outreach: Outreach) -> bool:
-    """Say whether anything of a workspace is still to be sent, recorded or looked up."""
+def has_open_work(database: Database, outreach: Outreach) -> bool:
+    """Return whether a workspace has pending sends, events or searches."""
     with connect(database.direct) as connection:
         row = connection.execute(_OPEN, {"workspace": outreach.id, "work": list(_WORK)}).fetchone()
     assert row is not None
     return bool(row[0])
 
 
-def verdict(database: Database, outreach: Outreach, ledger: Sequence[str], steps: int) -> Verdict:
-    """Hold a workspace's record against the message ids that the provider took, as often as it took them."""
+def audit_deliveries(database: Database, outreach: Outreach, ledger: Sequence[str], steps: int) -> DeliveryAudit:
+    """Compare the records of a workspace with the message ids that the provider accepted, once per acceptance."""
     with connect(database.direct) as connection:
         rows = connection.execute(_EMAILS, [outreach.id]).fetchall()
         left_behind = [text for (text,) in connection.execute(_LEFT_BEHIND, [outreach.id, steps]).fetchall()]
-    taken = Counter(ledger)
+    accepted = Counter(ledger)
     cases = [(draft, _outcome(*facts[:3]), *facts[3:]) for draft, *facts in rows]
     known = {draft for draft, *_ in cases}
-    return Verdict(
+    return DeliveryAudit(
         emails=len(cases),
-        accepted=len(taken),
+        accepted=len(accepted),
         outcomes=dict(Counter(outcome for _, outcome, *_ in cases)),
         wrong={
-            "accepted twice": [draft for draft, times in taken.items() if times > 1],
-            "accepted and not ours": sorted(taken.keys() - known),
+            "accepted twice": [draft for draft, times in accepted.items() if times > 1],
+            "accepted and not ours": sorted(accepted.keys() - known),
             "accepted, and not sent by our record": [
-                text for draft, outcome, _, text in cases if draft in taken and outcome != "sent"
+                text for draft, outcome, _, text in cases if draft in accepted and outcome != "sent"
             ],
             "sent by our record, and not accepted": [
-                text for draft, outcome, _, text in cases if draft not in taken and outcome == "sent"
+                text for draft, outcome, _, text in cases if draft not in accepted and outcome == "sent"
             ],
             "unknown without evidence": [
-                text for _, outcome, shown, text in cases if outcome == "unknown" and not shown
+                text for _, outcome, has_evidence, text in cases if outcome == "unknown" and not has_evidence
             ],
             "lost": [text for _, outcome, _, text in cases if outcome == "lost"] + left_behind,
         },
@@ -100,7 +100,7 @@ def verdict(database: Database, outreach: Outreach, ledger: Sequence[str], steps
 
 
 def _outcome(status: str, outcome: str | None, enrollment: str) -> Any:
-    """Return what an email came to; lost is what nobody will do anything about."""
+    """Return the outcome of an email; a lost email is one that no job will process."""
     if status == "sent":
         return "sent" if outcome == "accepted" else "lost"
     if status == "failed":
