@@ -1,1 +1,1 @@
-"""What is sent to whom: sequences, enrollments, drafts."""
+"""Outreach: sequences, the leads enrolled in them, and the drafts of their emails."""

@@ -1,1 +1,1 @@
-"""Drafts: written by the model or from the template, reviewed by people."""
+"""Drafts: emails written by a model or from a template, and reviewed by users."""

@@ -24,34 +24,37 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
-from api.outreach.enrollments.repository import among, unmailable
+from database.conditions import block_reason, id_in
 from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, Sequence, SequenceStep, Workspace
-from domain.draft import DraftEvent, DraftStatus, sources_of
-from domain.enrollment import LIVE
+from domain.draft import DraftEvent, DraftStatus, source_statuses
+from domain.enrollment import LIVE_STATUSES
 
-_STORE = text(
+# Only drafts that are still pending change, so a text that arrives after a stop or a second run is dropped.
+_STORE_DRAFTS = text(
     """
     UPDATE app.email_drafts AS draft
-       SET status = made.status, subject = made.subject, body = made.body, body_html = made.body_html,
-           error_reason = made.error_reason, generation = made.generation, written = NULL
-      FROM jsonb_to_recordset(CAST(:written AS jsonb)) AS made
+       SET status = generated.status, subject = generated.subject, body = generated.body,
+           body_html = generated.body_html, error_reason = generated.error_reason, generation = generated.generation,
+           written = NULL
+      FROM jsonb_to_recordset(CAST(:generated AS jsonb)) AS generated
            (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb)
-     WHERE draft.id = made.id AND draft.workspace_id = :workspace_id AND draft.status = ANY(CAST(:sources AS text[]))
+     WHERE draft.id = generated.id AND draft.workspace_id = :workspace_id
+       AND draft.status = ANY(CAST(:sources AS text[]))
     RETURNING draft.*
     """
 )
 
 
-# Not by the order of steps, which may have changed between them.
+# In the order of time: the order of the steps may have changed since they were sent.
 _THREADS = text(
     """
     SELECT enrollment_id, 'sent' AS direction, subject, body AS text, sent_at AS at, id
       FROM app.email_drafts
-     WHERE enrollment_id = ANY(CAST(:threads AS uuid[])) AND status = 'sent'
+     WHERE enrollment_id = ANY(CAST(:enrollment_ids AS uuid[])) AND status = 'sent'
     UNION ALL
     SELECT enrollment_id, 'received', subject, text, received_at, id
       FROM app.replies
-     WHERE enrollment_id = ANY(CAST(:threads AS uuid[])) AND NOT is_automatic
+     WHERE enrollment_id = ANY(CAST(:enrollment_ids AS uuid[])) AND NOT is_automatic
      ORDER BY enrollment_id, at, id
     """
 )
@@ -59,7 +62,7 @@ _THREADS = text(
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All that a draft is written from."""
+    """The rows that a draft is written from."""
 
     draft: EmailDraft
     step: SequenceStep
@@ -69,14 +72,14 @@ class Material:
 
 
 async def find_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft | None:
-    """Return a draft."""
+    """Return a draft, None if the workspace has none with this id."""
     return await session.scalar(
         select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id)
     )
 
 
-async def hold_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft | None:
-    """Return a draft as it is now, held until the transaction ends."""
+async def lock_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft | None:
+    """Return the current draft, locked until the transaction ends."""
     statement = (
         select(EmailDraft)
         .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id)
@@ -86,7 +89,7 @@ async def hold_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) 
 
 
 async def find_materials(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Material]:
-    """Return what these drafts are written from; those that are not pending, or whose lead is gone, are left out."""
+    """Return the material of those of these drafts that are pending and whose lead is not deleted."""
     statement = (
         select(EmailDraft, SequenceStep, Lead, Sequence, Workspace)
         .join(SequenceStep, SequenceStep.id == EmailDraft.step_id)
@@ -103,30 +106,31 @@ async def find_materials(session: AsyncSession, workspace_id: UUID, draft_ids: R
     return [Material(*row) for row in await session.execute(statement)]
 
 
-async def earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> Rows[Row[Any]]:
-    """Return what was sent and what people answered in the enrollments of these drafts, in order.
+async def list_earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> Rows[Row[Any]]:
+    """Return the sent mails and the replies in the enrollments of these drafts, in order of time.
 
     Rows of `enrollment_id`, `direction` (sent or received), `subject`, `text`.
     """
-    threads = [draft.enrollment_id for draft in drafts if draft.step_order > 1]
-    if not threads:
+    enrollment_ids = [draft.enrollment_id for draft in drafts if draft.step_order > 1]
+    if not enrollment_ids:
         return []
-    found: Rows[Row[Any]] = (await session.execute(_THREADS, {"threads": threads})).all()
-    return found
+    messages: Rows[Row[Any]] = (await session.execute(_THREADS, {"enrollment_ids": enrollment_ids})).all()
+    return messages
 
 
-async def store(session: AsyncSession, workspace_id: UUID, written: Rows[dict[str, Any]]) -> Rows[EmailDraft]:
-    """Store what pending drafts have become, in one statement; returns those that were still pending.
+async def store_drafts(session: AsyncSession, workspace_id: UUID, generated: Rows[dict[str, Any]]) -> Rows[EmailDraft]:
+    """Store the generated texts of pending drafts in one statement; returns the drafts that were still pending.
 
-    Each of `written` has id, status, subject, body, body_html, error_reason, generation.
+    Each row of `generated` has id, status, subject, body, body_html, error_reason, generation.
     """
     rows = await session.scalars(
-        select(EmailDraft).from_statement(_STORE),
+        select(EmailDraft).from_statement(_STORE_DRAFTS),
         {
             "workspace_id": workspace_id,
-            "written": json.dumps([{**row, "id": str(row["id"])} for row in written]),
-            "sources": sorted(sources_of(DraftEvent.WRITTEN)),
+            "generated": json.dumps([{**row, "id": str(row["id"])} for row in generated]),
+            "sources": sorted(source_statuses(DraftEvent.WRITTEN)),
         },
+        execution_options={"populate_existing": True},
     )
     return rows.all()
 
@@ -154,14 +158,14 @@ async def list_drafts(
     return (await session.scalars(paged(statement, EmailDraft.id, page))).all()
 
 
-async def change(
+async def change_draft(
     session: AsyncSession,
     workspace_id: UUID,
     draft_id: UUID,
     sources: Collection[DraftStatus],
     values: dict[str, Any],
 ) -> EmailDraft | None:
-    """Change a draft that is in one of `sources` and not being sent, and return it, or None when it is not."""
+    """Change a draft that has one of the `sources` and no send attempt; returns None if it does not."""
     statement = (
         update(EmailDraft)
         .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id, EmailDraft.status.in_(sources))
@@ -172,19 +176,19 @@ async def change(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-def _refusal(workspace_id: UUID) -> ColumnElement[str | None]:
-    """Return why the draft of a statement cannot go out any more, null where it can."""
+def _refusal_reason(workspace_id: UUID) -> ColumnElement[str | None]:
+    """Return the SQL for why a draft can never be sent, null if it can."""
     return case(
-        (LeadEnrollment.status.not_in(LIVE), func.concat("the enrollment is ", LeadEnrollment.status)),
+        (LeadEnrollment.status.not_in(LIVE_STATUSES), func.concat("the enrollment is ", LeadEnrollment.status)),
         (Sequence.deleted_at.is_not(None), "the sequence was deleted"),
-        else_=unmailable(workspace_id),
+        else_=block_reason(workspace_id),
     )
 
 
-async def find_refusal(session: AsyncSession, draft: EmailDraft) -> str | None:
-    """Return why a draft cannot go out any more, or None where it can."""
+async def find_refusal_reason(session: AsyncSession, draft: EmailDraft) -> str | None:
+    """Return why a draft can never be sent, or None if it can."""
     statement = (
-        select(_refusal(draft.workspace_id))
+        select(_refusal_reason(draft.workspace_id))
         .select_from(LeadEnrollment)
         .join(Lead, Lead.id == LeadEnrollment.lead_id)
         .join(Sequence, Sequence.id == LeadEnrollment.sequence_id)
@@ -193,58 +197,60 @@ async def find_refusal(session: AsyncSession, draft: EmailDraft) -> str | None:
     return await session.scalar(statement)
 
 
-async def approve(
+async def approve_drafts(
     session: AsyncSession, workspace_id: UUID, *, draft_ids: Rows[UUID] | None, sequence_id: UUID | None
 ) -> dict[UUID, str | None]:
-    """Mark drafts that wait for review as reviewed, in one statement.
+    """Mark drafts that wait for review as reviewed, in one statement; drafts that can never be sent do not change.
 
-    Returns for each that waited None, or why it cannot go out any more and was left as it is.
+    Returns each draft that waited, with None or the reason why it can never be sent.
     """
     event = DraftEvent.APPROVED
     waiting = (
-        select(EmailDraft.id, _refusal(workspace_id).label("refusal"))
+        select(EmailDraft.id, _refusal_reason(workspace_id).label("refusal_reason"))
         .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
         .join(Lead, Lead.id == EmailDraft.lead_id)
         .join(Sequence, Sequence.id == EmailDraft.sequence_id)
-        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.status.in_(sources_of(event)))
+        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.status.in_(source_statuses(event)))
         .order_by(EmailDraft.id)
         .with_for_update(key_share=True, of=EmailDraft)
     )
     if draft_ids is not None:
-        waiting = waiting.where(EmailDraft.id == among(draft_ids))
+        waiting = waiting.where(EmailDraft.id == id_in(draft_ids))
     if sequence_id is not None:
         waiting = waiting.where(EmailDraft.sequence_id == sequence_id)
-    asked = waiting.cte("asked")
+    locked = waiting.cte("locked")
     approved = (
         update(EmailDraft)
-        .where(EmailDraft.id == asked.c.id, asked.c.refusal.is_(None))
+        .where(EmailDraft.id == locked.c.id, locked.c.refusal_reason.is_(None))
         .values(status=DraftStatus.REVIEWED)
         .cte("approved")
     )
-    return dict((await session.execute(select(asked.c.id, asked.c.refusal).add_cte(approved))).all())
+    return dict((await session.execute(select(locked.c.id, locked.c.refusal_reason).add_cte(approved))).all())
 
 
-async def which_exist(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> set[UUID]:
-    """Return those of these drafts that the workspace has."""
-    statement = select(EmailDraft.id).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
+async def find_existing_ids(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> set[UUID]:
+    """Return those of these ids that are drafts of the workspace."""
+    statement = select(EmailDraft.id).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == id_in(draft_ids))
     return set((await session.scalars(statement)).all())
 
 
-def scores_of(
+def select_score_jobs(
     workspace_id: UUID, draft_ids: Rows[UUID], payload: dict[str, Any], now: datetime
 ) -> Select[tuple[dict[str, Any], datetime]]:
-    """Return the (payload, due) of the job that scores the trace of each of these drafts that has one."""
-    told = func.jsonb_build_object("draftId", EmailDraft.id).op("||")(cast(payload, JSONB))
-    return select(told, cast(now, EmailDraft.send_at.type)).where(
+    """Return a query for the (payload, run at) of a scoring job for each of these drafts that has a trace."""
+    job_payload = func.jsonb_build_object("draftId", EmailDraft.id).op("||")(cast(payload, JSONB))
+    return select(job_payload, cast(now, EmailDraft.send_at.type)).where(
         EmailDraft.workspace_id == workspace_id,
-        EmailDraft.id == among(draft_ids),
+        EmailDraft.id == id_in(draft_ids),
         EmailDraft.generation["trace_id"].astext.is_not(None),
     )
 
 
-def sends_of(workspace_id: UUID, draft_ids: Rows[UUID], now: datetime) -> Select[tuple[dict[str, Any], datetime]]:
-    """Return the (payload, due) of the job that sends each of these drafts."""
+def select_send_jobs(
+    workspace_id: UUID, draft_ids: Rows[UUID], now: datetime
+) -> Select[tuple[dict[str, Any], datetime]]:
+    """Return a query for the (payload, run at) of a send job for each of these drafts."""
     return select(
         func.jsonb_build_object("draftId", EmailDraft.id),
         func.greatest(EmailDraft.send_at, cast(now, EmailDraft.send_at.type)),
-    ).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
+    ).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == id_in(draft_ids))

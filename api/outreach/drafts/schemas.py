@@ -1,4 +1,4 @@
-"""Drafts on the wire."""
+"""The JSON of drafts and of their review."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,18 +12,18 @@ from api.http.pagination import Wire
 from domain.draft import DraftStatus
 
 ONE_LINE = r"^[^\r\n]*[^\s][^\r\n]*$"
-"""Something to read, on one line."""
+"""One line that is not blank."""
 
 
 class WrittenOut(Wire):
-    """A text before the first edit by a person."""
+    """The text before the first edit by a user."""
 
     subject: str
     body: str
 
 
 class DraftOut(Wire):
-    """One email to one lead."""
+    """An email to a lead."""
 
     id: UUID
     lead_id: UUID
@@ -37,7 +37,9 @@ class DraftOut(Wire):
     status: DraftStatus
     error_reason: str | None
     generation: GenerationOut | None
-    written: Annotated[WrittenOut | None, Field(description="The text before the first edit; null without one.")]
+    written: Annotated[
+        WrittenOut | None, Field(description="The text before the first edit; null if it was not edited.")
+    ]
     send_at: datetime | None
     sent_at: datetime | None
     created_at: datetime
@@ -45,7 +47,7 @@ class DraftOut(Wire):
 
 
 class DraftChange(Wire):
-    """What a reviewer changes; what is left out stays."""
+    """The fields to change; fields that you leave out stay the same."""
 
     subject: Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)] | None = None
     body: Annotated[str, Field(min_length=1, max_length=50_000, pattern=r"\S")] | None = None
@@ -53,12 +55,12 @@ class DraftChange(Wire):
     @model_validator(mode="after")
     def _not_cleared(self) -> Self:
         if any(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("subject and body cannot be null; leave out what is to stay")
+            raise ValueError("subject and body cannot be null; leave out the field that must not change")
         return self
 
 
 class ApproveIn(Wire):
-    """Which drafts to approve: some by id, or all of a sequence that wait for review."""
+    """The drafts to approve: by id, or all drafts of a sequence that wait for review."""
 
     draft_ids: Annotated[list[UUID], Field(min_length=1, max_length=10_000)] | None = None
     sequence_id: UUID | None = None
@@ -66,12 +68,12 @@ class ApproveIn(Wire):
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
         if (self.draft_ids is None) == (self.sequence_id is None):
-            raise ValueError("give either draftIds or sequenceId")
+            raise ValueError("set either draftIds or sequenceId")
         return self
 
 
 class ApprovalStatus(StrEnum):
-    """What became of one draft that was to be approved."""
+    """The result of approving one draft."""
 
     APPROVED = "approved"
     NOT_WAITING = "not_waiting"
@@ -80,7 +82,7 @@ class ApprovalStatus(StrEnum):
 
 
 class Approval(Wire):
-    """What became of one draft; `reason` says why it was refused: it can never be sent."""
+    """The result for one draft; `reason` says why a refused draft can never be sent."""
 
     draft_id: UUID
     status: ApprovalStatus
@@ -88,13 +90,13 @@ class Approval(Wire):
 
 
 class ApproveResult(Wire):
-    """Which drafts were approved, with a row for each that was asked for by its id, and for each that was refused."""
+    """The approved drafts, with a result for each requested id and for each refused draft."""
 
     approved: list[UUID]
     results: list[Approval]
 
 
 class RejectIn(Wire):
-    """Why a draft is not to be sent, for those who write it again."""
+    """Why the draft is rejected."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]

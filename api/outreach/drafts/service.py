@@ -1,7 +1,7 @@
-"""How a draft is written, edited and approved."""
+"""Writes, edits, approves and rejects drafts."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
@@ -16,40 +16,35 @@ from ai.workflows.email_generation.state import (
     EmailGenerationInput,
     EmailGenerationOutput,
 )
-from ai.workflows.intent_classification.quotes import written_part
-from api.http.errors import Conflict, NotFound
+from ai.workflows.intent_classification.quotes import extract_reply
+from api.http.errors import Conflict, or_404
 from api.http.pagination import PageRequest
 from api.outreach.drafts import repository
 from api.outreach.drafts.repository import Material
 from api.outreach.drafts.schemas import Approval, ApprovalStatus
-from api.outreach.enrollments.service import GENERATE_DRAFT
-from api.outreach.sequences.service import generation_input
+from api.outreach.sequences.service import build_generation_input
 from database import jobs
 from database.models import EmailDraft
-from domain.draft import EDITABLE, DraftEvent, DraftStatus, next_status, sources_of
+from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, next_status, source_statuses
 
 APPROVED, REFUSED = ApprovalStatus.APPROVED, ApprovalStatus.REFUSED
 NOT_WAITING, UNKNOWN = ApprovalStatus.NOT_WAITING, ApprovalStatus.UNKNOWN
+GENERATE_DRAFT = "generate_draft"
 SEND_EMAIL = "send_email"
 SCORE_DRAFT = "score_draft"
-MOST_WORDS_COMPARED = 2_000
-"""Of a text; comparing takes the product of both, and emails are far shorter."""
+MAX_WORDS_COMPARED = 2_000
+"""The words of each text that are compared; the time grows with their product, and emails are far shorter."""
+NO_SUCH_DRAFT = "There is no such draft."
 
 
 async def get_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
     """Return a draft; raises NotFound."""
-    draft = await repository.find_draft(session, workspace_id, draft_id)
-    if draft is None:
-        raise NotFound("There is no such draft.")
-    return draft
+    return or_404(await repository.find_draft(session, workspace_id, draft_id), NO_SUCH_DRAFT)
 
 
-async def hold_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
-    """Return a draft, held until the transaction ends; raises NotFound."""
-    draft = await repository.hold_draft(session, workspace_id, draft_id)
-    if draft is None:
-        raise NotFound("There is no such draft.")
-    return draft
+async def lock_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
+    """Return a draft, locked until the transaction ends; raises NotFound."""
+    return or_404(await repository.lock_draft(session, workspace_id, draft_id), NO_SUCH_DRAFT)
 
 
 async def list_drafts(
@@ -74,34 +69,34 @@ async def list_drafts(
     )
 
 
-async def edit(session: AsyncSession, draft: EmailDraft, values: dict[str, Any], now: datetime) -> EmailDraft:
-    """Change the subject or the text of a draft that is held; raises Conflict once it is being sent.
+async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str, Any], now: datetime) -> EmailDraft:
+    """Change the subject or the text of a locked draft; raises Conflict once it is being sent.
 
-    What was written before the first edit is kept.
+    The text before the first edit is stored in `written`.
     """
     if not values:
         return draft
     values = {**values, "written": draft.written or {"subject": draft.subject, "body": draft.body}}
     if "body" in values:
-        values = {**values, "body_html": _paragraphs(values["body"])}
-    changed = await repository.change(session, draft.workspace_id, draft.id, EDITABLE, values)
+        values = {**values, "body_html": _to_html(values["body"])}
+    changed = await repository.change_draft(session, draft.workspace_id, draft.id, EDITABLE_STATUSES, values)
     if changed is None:
         raise (
-            _being_sent()
-            if draft.status in EDITABLE
-            else Conflict(f"A draft that is {draft.status} has no text to edit.")
+            _build_sending_conflict()
+            if draft.status in EDITABLE_STATUSES
+            else Conflict(f"A draft with status {draft.status} cannot be edited.")
         )
-    await _score(session, draft.workspace_id, [draft.id], {}, now)
+    await _enqueue_scoring(session, draft.workspace_id, [draft.id], {}, now)
     return changed
 
 
-def _paragraphs(text: str) -> str:
-    """Return plain text as HTML: blank lines part paragraphs."""
+def _to_html(text: str) -> str:
+    """Return plain text as HTML; blank lines separate paragraphs."""
     blocks = (html.escape(block.strip()).replace("\n", "<br>") for block in text.split("\n\n") if block.strip())
     return "".join(f"<p>{block}</p>" for block in blocks)
 
 
-async def approve(
+async def approve_drafts(
     session: AsyncSession,
     workspace_id: UUID,
     *,
@@ -109,162 +104,176 @@ async def approve(
     sequence_id: UUID | None = None,
     now: datetime,
 ) -> list[Approval]:
-    """Approve the chosen drafts that wait for review and put them on their way.
+    """Approve drafts that wait for review and enqueue them to be sent.
 
-    Returns a row for each that waited, and for each that was asked for by its id.
+    Returns a result for each draft that waited, and for each requested id.
     """
-    waited = await repository.approve(session, workspace_id, draft_ids=draft_ids, sequence_id=sequence_id)
-    approved = [one for one, refusal in waited.items() if refusal is None]
-    await send_when_due(session, workspace_id, approved, now)
-    await _score(session, workspace_id, approved, {"approved": True}, now)
-    others = [one for one in dict.fromkeys(draft_ids or ()) if one not in waited]
-    there = await repository.which_exist(session, workspace_id, others) if others else set()
+    waiting = await repository.approve_drafts(session, workspace_id, draft_ids=draft_ids, sequence_id=sequence_id)
+    approved = [draft_id for draft_id, refusal_reason in waiting.items() if refusal_reason is None]
+    await enqueue_sends(session, workspace_id, approved, now)
+    await _enqueue_scoring(session, workspace_id, approved, {"approved": True}, now)
+    other_ids = [draft_id for draft_id in dict.fromkeys(draft_ids or ()) if draft_id not in waiting]
+    existing_ids = await repository.find_existing_ids(session, workspace_id, other_ids) if other_ids else set()
     return [
-        Approval(draft_id=one, status=REFUSED if refusal else APPROVED, reason=refusal)
-        for one, refusal in waited.items()
-    ] + [Approval(draft_id=one, status=NOT_WAITING if one in there else UNKNOWN) for one in others]
+        Approval(draft_id=draft_id, status=REFUSED if refusal_reason else APPROVED, reason=refusal_reason)
+        for draft_id, refusal_reason in waiting.items()
+    ] + [
+        Approval(draft_id=draft_id, status=NOT_WAITING if draft_id in existing_ids else UNKNOWN)
+        for draft_id in other_ids
+    ]
 
 
-async def approve_one(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> EmailDraft:
-    """Approve a draft and return it; raises NotFound, and Conflict when it does not wait or can never be sent."""
-    (approval,) = await approve(session, workspace_id, draft_ids=[draft_id], now=now)
+async def approve_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> EmailDraft:
+    """Approve a draft and return it; raises NotFound, and Conflict if it does not wait or can never be sent."""
+    (approval,) = await approve_drafts(session, workspace_id, draft_ids=[draft_id], now=now)
     draft = await get_draft(session, workspace_id, draft_id)
     if approval.status is NOT_WAITING:
-        raise Conflict(f"Only a draft that waits for review can be approved; this one is {draft.status}.")
+        raise Conflict(f"Only drafts that wait for review can be approved; this draft has status {draft.status}.")
     if approval.status is REFUSED:
-        raise Conflict(f"The draft can never be sent: {approval.reason}.")
+        raise Conflict(f"This draft can never be sent: {approval.reason}.")
     return draft
 
 
-async def send_when_due(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], now: datetime) -> None:
-    """Put reviewed drafts on the queue for when the schedule wants them to leave."""
+async def enqueue_sends(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], now: datetime) -> None:
+    """Enqueue reviewed drafts to be sent at their times."""
     if draft_ids:
-        due = repository.sends_of(workspace_id, draft_ids, now)
-        await jobs.enqueue_each(session, SEND_EMAIL, workspace_id, due, max_attempts=20)
+        send_jobs = repository.select_send_jobs(workspace_id, draft_ids, now)
+        await jobs.enqueue_from_select(session, SEND_EMAIL, workspace_id, send_jobs, max_attempts=20)
 
 
-async def reject(session: AsyncSession, workspace_id: UUID, draft_id: UUID, reason: str, now: datetime) -> EmailDraft:
-    """Keep a draft from being sent; raises NotFound, InvalidTransition, and Conflict once it is being sent.
+async def reject_draft(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, reason: str, now: datetime
+) -> EmailDraft:
+    """Reject a draft; raises NotFound, InvalidTransition, and Conflict once it is being sent.
 
-    Its job finds nothing to do; when the draft is written again and approved, it gets another.
+    Its send job stays and does nothing; a regenerated draft gets a new job when it is approved.
     """
-    draft = await _move(session, workspace_id, draft_id, DraftEvent.REJECTED, f"rejected: {reason}")
-    await _score(session, workspace_id, [draft_id], {"approved": False, "reason": reason}, now)
+    draft = await _apply_event(session, workspace_id, draft_id, DraftEvent.REJECTED, f"rejected: {reason}")
+    await _enqueue_scoring(session, workspace_id, [draft_id], {"approved": False, "reason": reason}, now)
     return draft
 
 
-async def _score(
+async def _enqueue_scoring(
     session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], payload: dict[str, Any], now: datetime
 ) -> None:
-    """Have the traces of drafts scored by what people made of the text; those without a trace are left out."""
+    """Enqueue the scoring of the drafts' traces by what users did with the text; drafts without a trace are skipped."""
     if draft_ids:
-        to_score = repository.scores_of(workspace_id, draft_ids, payload, now)
-        await jobs.enqueue_each(session, SCORE_DRAFT, workspace_id, to_score)
+        score_jobs = repository.select_score_jobs(workspace_id, draft_ids, payload, now)
+        await jobs.enqueue_from_select(session, SCORE_DRAFT, workspace_id, score_jobs)
 
 
 @dataclass(frozen=True, slots=True)
 class TracedDraft:
-    """A draft's trace, whether people edited its text, and how alike it is (0 to 1) to what was written."""
+    """The trace of a draft, whether users edited its text, and how similar (0 to 1) it is to the generated text."""
 
     trace_id: str
     is_edited: bool
     similarity: float
 
 
-async def traced(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> TracedDraft | None:
-    """Return what is known of a draft's trace; None for a draft without one."""
+async def find_traced_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> TracedDraft | None:
+    """Return the trace of a draft; None for a draft without one."""
     draft = await repository.find_draft(session, workspace_id, draft_id)
     if draft is None or not draft.generation or not (trace_id := draft.generation.get("trace_id")):
         return None
     if draft.written is None:
         return TracedDraft(trace_id, is_edited=False, similarity=1.0)
-    before = f"{draft.written['subject']}\n{draft.written['body']}"
-    alike = similarity(before, f"{draft.subject}\n{draft.body}")
-    return TracedDraft(trace_id, is_edited=True, similarity=alike)
+    generated = f"{draft.written['subject']}\n{draft.written['body']}"
+    similarity = compute_similarity(generated, f"{draft.subject}\n{draft.body}")
+    return TracedDraft(trace_id, is_edited=True, similarity=similarity)
 
 
-def similarity(before: str, after: str) -> float:
-    """Return which share (0 to 1) of the words of two texts they have in common, in the same order."""
-    one, other = (text.split()[:MOST_WORDS_COMPARED] for text in (before, after))
-    return round(SequenceMatcher(None, one, other, autojunk=False).ratio(), 4)
+def compute_similarity(before: str, after: str) -> float:
+    """Return the share (0 to 1) of words that two texts have in common, in the same order."""
+    words_before, words_after = (text.split()[:MAX_WORDS_COMPARED] for text in (before, after))
+    return round(SequenceMatcher(None, words_before, words_after, autojunk=False).ratio(), 4)
 
 
-async def regenerate(
+async def regenerate_draft(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, *, by: UUID, now: datetime
 ) -> EmailDraft:
-    """Have a draft written again; raises NotFound, InvalidTransition, and Conflict where that would be in vain."""
-    draft = await _move(session, workspace_id, draft_id, DraftEvent.REGENERATED, None)
-    if (refusal := await repository.find_refusal(session, draft)) is not None:
-        raise Conflict(f"The draft can never be sent: {refusal}.")
+    """Enqueue a draft to be written again; raises NotFound, InvalidTransition, and Conflict if it can never be sent."""
+    draft = await _apply_event(session, workspace_id, draft_id, DraftEvent.REGENERATED, None)
+    if (refusal_reason := await repository.find_refusal_reason(session, draft)) is not None:
+        raise Conflict(f"This draft can never be sent: {refusal_reason}.")
     await jobs.enqueue(
         session, GENERATE_DRAFT, workspace_id, [jobs.Job(now, {"draftId": str(draft_id), "actor": str(by)})]
     )
     return draft
 
 
-async def write(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], now: datetime) -> None:
-    """Have pending drafts written."""
-    to_write = [jobs.Job(now, {"draftId": str(draft_id)}) for draft_id in draft_ids]
-    await jobs.enqueue(session, GENERATE_DRAFT, workspace_id, to_write)
+async def enqueue_generation(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID], now: datetime
+) -> None:
+    """Enqueue pending drafts to be written."""
+    generation_jobs = [jobs.Job(now, {"draftId": str(draft_id)}) for draft_id in draft_ids]
+    await jobs.enqueue(session, GENERATE_DRAFT, workspace_id, generation_jobs)
 
 
-async def _move(
+async def _apply_event(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, event: DraftEvent, error_reason: str | None
 ) -> EmailDraft:
-    draft = await hold_draft(session, workspace_id, draft_id)
+    draft = await lock_draft(session, workspace_id, draft_id)
     values = {"status": next_status(DraftStatus(draft.status), event), "error_reason": error_reason}
-    moved = await repository.change(session, workspace_id, draft_id, sources_of(event), values)
-    if moved is None:
-        raise _being_sent()
-    return moved
+    changed = await repository.change_draft(session, workspace_id, draft_id, source_statuses(event), values)
+    if changed is None:
+        raise _build_sending_conflict()
+    return changed
 
 
-def _being_sent() -> Conflict:
-    return Conflict("The draft is being sent, or may have been; it stays as it is.")
+def _build_sending_conflict() -> Conflict:
+    return Conflict("This draft is being sent, or may have been sent, so it cannot be changed.")
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A pending draft to be written: what from, and what the workflow is asked."""
+    """A pending draft to write: its material, and the input of the workflow."""
 
     material: Material
     request: EmailGenerationInput
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What the workflow made of an assignment, and when."""
+class WrittenDraft:
+    """The output of the workflow for a draft, and when it was written."""
 
     material: Material
     output: EmailGenerationOutput
     now: datetime
 
 
-async def assign(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Assignment | None]:
-    """Return what each of these drafts is to be written from, or None where there is nothing to write."""
-    materials = {one.draft.id: one for one in await repository.find_materials(session, workspace_id, draft_ids)}
+async def prepare_assignments(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]
+) -> list[Assignment | None]:
+    """Return the assignment of each of these drafts, or None if there is nothing to write."""
+    materials = {
+        material.draft.id: material for material in await repository.find_materials(session, workspace_id, draft_ids)
+    }
+    drafts = [material.draft for material in materials.values()]
     earlier: dict[UUID, list[EarlierMessage]] = {}
-    for said in await repository.earlier_messages(session, [one.draft for one in materials.values()]):
-        words = said.text if said.direction == "sent" else written_part(said.text)
-        message = EarlierMessage(direction=said.direction, subject=said.subject, text=words)
-        earlier.setdefault(said.enrollment_id, []).append(message)
+    for row in await repository.list_earlier_messages(session, drafts):
+        text = row.text if row.direction == "sent" else extract_reply(row.text)
+        message = EarlierMessage(direction=row.direction, subject=row.subject, text=text)
+        earlier.setdefault(row.enrollment_id, []).append(message)
     return [
-        Assignment(one, generation_input(one.workspace, one.step, one.lead, earlier.get(one.draft.enrollment_id, ())))
-        if (one := materials.get(draft_id)) is not None
-        else None
-        for draft_id in draft_ids
+        _build_assignment(materials[draft_id], earlier) if draft_id in materials else None for draft_id in draft_ids
     ]
 
 
-async def store(session: AsyncSession, workspace_id: UUID, written: Sequence[Written]) -> list[None]:
-    """Store what was written, for review or straight on its way; a failure is stored with its reasons."""
-    stored = await repository.store(session, workspace_id, [_row(one) for one in written])
-    ready = [draft.id for draft in stored if draft.status == DraftStatus.REVIEWED]
-    await send_when_due(session, workspace_id, ready, max(one.now for one in written))
+def _build_assignment(material: Material, earlier: Mapping[UUID, Sequence[EarlierMessage]]) -> Assignment:
+    messages = earlier.get(material.draft.enrollment_id, ())
+    return Assignment(material, build_generation_input(material.workspace, material.step, material.lead, messages))
+
+
+async def store_drafts(session: AsyncSession, workspace_id: UUID, written: Sequence[WrittenDraft]) -> list[None]:
+    """Store written drafts, for review or to be sent at once; a failed draft is stored with the reasons."""
+    stored = await repository.store_drafts(session, workspace_id, [_to_row(draft) for draft in written])
+    reviewed_ids = [draft.id for draft in stored if draft.status == DraftStatus.REVIEWED]
+    await enqueue_sends(session, workspace_id, reviewed_ids, max(draft.now for draft in written))
     return [None] * len(written)
 
 
-def _row(written: Written) -> dict[str, Any]:
+def _to_row(written: WrittenDraft) -> dict[str, Any]:
     draft, output = written.material.draft, written.output
     row = {
         "id": draft.id,
@@ -277,7 +286,7 @@ def _row(written: Written) -> dict[str, Any]:
     if isinstance(output, DraftFailed):
         status = next_status(DraftStatus.PENDING, DraftEvent.WRITING_FAILED)
         return {**row, "status": status, "error_reason": "; ".join(output.reasons)}
-    approves = written.material.sequence.auto_approve
-    event = DraftEvent.WRITTEN_AND_APPROVED if approves else DraftEvent.WRITTEN
+    auto_approve = written.material.sequence.auto_approve
+    event = DraftEvent.WRITTEN_AND_APPROVED if auto_approve else DraftEvent.WRITTEN
     status = next_status(DraftStatus.PENDING, event)
     return {**row, "status": status, "subject": output.subject, "body": output.text, "body_html": output.html}

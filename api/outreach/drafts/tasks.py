@@ -1,4 +1,4 @@
-"""Writing drafts."""
+"""Jobs that write drafts and score their traces."""
 
 from uuid import UUID
 
@@ -8,14 +8,14 @@ from api.accounts.usage.service import ai_context
 from api.http.resources import Services
 from api.jobs.engine import Work
 from api.outreach.drafts import service
-from api.outreach.drafts.service import Written
+from api.outreach.drafts.service import WrittenDraft
 from api.people.suppressions.tokens import unsubscribe_url
 
 
 async def generate_draft(work: Work[Services]) -> None:
-    """Write one pending draft: by the model where there is one, from the template otherwise."""
+    """Write one pending draft, with the model if one is configured, otherwise from the template."""
     batches = work.resources.batches
-    assignment = await batches.run(service.assign, work.workspace_id, UUID(work.payload["draftId"]))
+    assignment = await batches.run(service.prepare_assignments, work.workspace_id, UUID(work.payload["draftId"]))
     if assignment is None:
         return
     draft = assignment.material.draft
@@ -28,15 +28,15 @@ async def generate_draft(work: Work[Services]) -> None:
     )
     request = assignment.request.model_copy(update={"unsubscribe_url": url})
     output = await run(EMAIL_GENERATION, request, context=context)
-    written = Written(assignment.material, output, work.clock.now())
-    await batches.run(service.store, work.workspace_id, written)
+    written = WrittenDraft(assignment.material, output, work.clock.now())
+    await batches.run(service.store_drafts, work.workspace_id, written)
 
 
 async def score_draft(work: Work[Services]) -> None:
-    """Tell the trace of a draft what people made of its text: whether they took it, and how much of it they kept."""
+    """Score the trace of a draft: whether users approved its text, and how much of it they kept."""
     payload = work.payload
     async with work.transaction() as session:
-        traced = await service.traced(session, work.workspace_id, UUID(payload["draftId"]))
+        traced = await service.find_traced_draft(session, work.workspace_id, UUID(payload["draftId"]))
     if traced is None:
         return
     trace_id, score = traced.trace_id, work.resources.tracing.score

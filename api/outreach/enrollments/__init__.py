@@ -1,1 +1,1 @@
-"""Enrollments: leads on their way through sequences."""
+"""Enrollments: leads that go through sequences."""

@@ -1,15 +1,17 @@
-"""HTTP for enrollments, and for a lead's no."""
+"""Endpoints for enrollments."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
 
+from api.delivery.sending import service as sending
 from api.http.dependencies import Member, MemberDep, PageDep
-from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
+from api.http.errors import Conflict, NotFound, responses
 from api.http.pagination import Page, to_page
-from api.http.preconditions import IfMatch
-from api.http.routing import EnrollmentId, LeadId, SequenceId, room_router
+from api.http.routing import EnrollmentId, create_router
+from api.outreach.enrollment_status import service as enrollment_status
+from api.outreach.enrollment_status.service import BulkChange
 from api.outreach.enrollments import service
 from api.outreach.enrollments.schemas import (
     BulkAction,
@@ -17,24 +19,22 @@ from api.outreach.enrollments.schemas import (
     BulkOutcome,
     BulkResult,
     BulkRow,
+    ConsideredOut,
     EnrollIn,
     EnrollmentOut,
     EnrollResult,
+    Explanation,
     StopIn,
 )
-from api.outreach.enrollments.service import Moved
-from api.outreach.sequences import service as sequences
-from api.outreach.sequences.schemas import SequenceDetail
-from api.people.leads import service as leads
-from api.people.leads.schemas import LeadDetail
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus
+from domain.schedule import Constraint, SendingTime
 
-router = room_router("/api/workspaces/{workspaceId}", "enrollments")
+router = create_router("/api/workspaces/{workspaceId}", "enrollments")
 ENROLLMENT = "/enrollments/{enrollmentId}"
 
 
 def _cause(member: Member, reason: str | None = None) -> str:
-    """Return who does it, and why where they say so, for the history."""
+    """Return the cause for the history: the user, and the reason if one is given."""
     return f"by user {member.caller.user_id}" + (f": {reason}" if reason else "")
 
 
@@ -44,9 +44,9 @@ def _cause(member: Member, reason: str | None = None) -> str:
     status_code=201,
     responses=responses(NotFound, Conflict),
 )
-async def enroll(member: MemberDep, body: EnrollIn) -> EnrollResult:
-    """Enroll leads by id, or a whole list; says who was skipped, by reason."""
-    enrolled, skipped = await service.enroll(
+async def enroll_leads(member: MemberDep, body: EnrollIn) -> EnrollResult:
+    """Enroll leads by id or all leads of a list; the answer counts the skipped leads by reason."""
+    enrolled, skipped = await service.enroll_leads(
         member.session,
         member.workspace,
         sequence_id=body.sequence_id,
@@ -66,37 +66,37 @@ async def list_enrollments(
     lead_id: Annotated[UUID | None, Query(alias="leadId")] = None,
     status: EnrollmentStatus | None = None,
 ) -> Page[EnrollmentOut]:
-    """The workspace's enrollments, newest first."""
-    found = await service.list_enrollments(
+    """List the workspace's enrollments, newest first."""
+    enrollments = await service.list_enrollments(
         member.session, member.workspace_id, page, sequence_id=sequence_id, lead_id=lead_id, status=status
     )
-    return to_page(EnrollmentOut, found, page)
+    return to_page(EnrollmentOut, enrollments, page)
 
 
 @router.post("/enrollments/bulk", operation_id="bulkChangeEnrollments", responses=responses(NotFound))
-async def bulk(member: MemberDep, body: BulkIn) -> BulkResult:
-    """Pause, resume or stop many enrollments: some by id, each with its own row, or all of a sequence, counted."""
-    moved = await service.move_many(
+async def change_enrollments(member: MemberDep, body: BulkIn) -> BulkResult:
+    """Pause, resume or stop many enrollments: by id, with a result for each, or all of a sequence, counted."""
+    change = await service.change_enrollments(
         member.session,
         member.workspace_id,
         _EVENTS[body.action],
         ids=body.enrollment_ids,
         sequence_id=body.sequence_id,
-        only=body.status,
+        status=body.status,
         cause=_cause(member, body.reason),
         now=member.now,
     )
     rows = [
-        BulkRow(enrollment_id=one, outcome=_outcome(one, moved), status=moved.standing.get(one))
-        for one in dict.fromkeys(body.enrollment_ids or ())
+        BulkRow(enrollment_id=id_, outcome=_get_outcome(id_, change), status=change.statuses.get(id_))
+        for id_ in dict.fromkeys(body.enrollment_ids or ())
     ]
-    return BulkResult(changed=len(moved.ids), unchanged=moved.unchanged, results=rows)
+    return BulkResult(changed=len(change.ids), unchanged=change.unchanged, results=rows)
 
 
-def _outcome(enrollment_id: EnrollmentId, moved: Moved) -> BulkOutcome:
-    if enrollment_id in moved.ids:
+def _get_outcome(enrollment_id: EnrollmentId, change: BulkChange) -> BulkOutcome:
+    if enrollment_id in change.ids:
         return BulkOutcome.CHANGED
-    return BulkOutcome.NOT_POSSIBLE if enrollment_id in moved.standing else BulkOutcome.UNKNOWN
+    return BulkOutcome.NOT_POSSIBLE if enrollment_id in change.statuses else BulkOutcome.UNKNOWN
 
 
 _EVENTS = {
@@ -108,68 +108,58 @@ _EVENTS = {
 
 @router.get(ENROLLMENT, operation_id="getEnrollment", responses=responses(NotFound))
 async def get_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
-    """One enrollment."""
-    return EnrollmentOut.of(await service.get_enrollment(member.session, member.workspace_id, enrollment_id))
+    """Get one enrollment."""
+    return EnrollmentOut.of(await enrollment_status.get_enrollment(member.session, member.workspace_id, enrollment_id))
 
 
 @router.post(f"{ENROLLMENT}/pause", operation_id="pauseEnrollment", responses=responses(NotFound, Conflict))
-async def pause(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
-    """Pause an enrollment; nothing more goes out until it is resumed."""
-    moved = await service.pause(
+async def pause_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
+    """Pause an enrollment; nothing is sent until you resume it."""
+    enrollment = await enrollment_status.pause_enrollment(
         member.session, member.workspace_id, enrollment_id, cause=_cause(member), now=member.now
     )
-    return EnrollmentOut.of(moved)
+    return EnrollmentOut.of(enrollment)
 
 
 @router.post(f"{ENROLLMENT}/resume", operation_id="resumeEnrollment", responses=responses(NotFound, Conflict))
-async def resume(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
-    """Resume a paused or replied enrollment."""
-    moved = await service.resume(
+async def resume_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> EnrollmentOut:
+    """Resume an enrollment that is paused, or that a reply has stopped."""
+    enrollment = await enrollment_status.resume_enrollment(
         member.session, member.workspace_id, enrollment_id, cause=_cause(member), now=member.now
     )
-    return EnrollmentOut.of(moved)
+    return EnrollmentOut.of(enrollment)
 
 
 @router.post(f"{ENROLLMENT}/stop", operation_id="stopEnrollment", responses=responses(NotFound, Conflict))
-async def stop(member: MemberDep, enrollment_id: EnrollmentId, body: StopIn | None = None) -> EnrollmentOut:
-    """End an enrollment for good; its drafts that were not sent fail with the reason."""
+async def stop_enrollment(member: MemberDep, enrollment_id: EnrollmentId, body: StopIn | None = None) -> EnrollmentOut:
+    """Stop an enrollment permanently; its unsent drafts fail with the reason."""
     cause = _cause(member, body.reason if body else None)
-    moved = await service.stop(member.session, member.workspace_id, enrollment_id, cause=cause, now=member.now)
-    return EnrollmentOut.of(moved)
-
-
-@router.delete(
-    "/sequences/{sequenceId}",
-    operation_id="deleteSequence",
-    status_code=204,
-    responses=responses(NotFound, PreconditionFailed),
-    tags=["sequences"],
-)
-async def delete_sequence(member: MemberDep, sequence_id: SequenceId, if_match: IfMatch) -> None:
-    """Delete a sequence for good: it sends nothing more, its enrollments are stopped, what was sent stays on record."""
-    held = await service.hold_to_delete(member.session, member.workspace_id, sequence_id)
-    if_match.require(SequenceDetail.with_steps(held, await sequences.list_steps(member.session, held)))
-    await service.delete_sequence(member.session, held, cause=_cause(member), now=member.now)
-
-
-@router.post("/leads/{leadId}/unsubscribe", operation_id="unsubscribeLead", responses=responses(NotFound))
-async def unsubscribe_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
-    """Take a lead's no for good: suppressed, unsubscribed, out of every sequence; a second time changes nothing."""
-    lead = await service.unsubscribe_lead(
-        member.session, member.workspace_id, lead_id, cause=f"by {member.caller.user_id}", now=member.now
+    enrollment = await enrollment_status.stop_enrollment(
+        member.session, member.workspace_id, enrollment_id, cause=cause, now=member.now
     )
-    return await leads.detail(member.session, lead)
+    return EnrollmentOut.of(enrollment)
 
 
-@router.delete(
-    "/leads/{leadId}",
-    operation_id="deleteLead",
-    status_code=204,
-    responses=responses(NotFound, PreconditionFailed),
-    tags=["leads"],
-)
-async def delete_lead(member: MemberDep, lead_id: LeadId, if_match: IfMatch) -> None:
-    """Delete a lead until it is restored: its address is free again, its enrollments are paused."""
-    held = await leads.hold_lead(member.session, member.workspace_id, lead_id)
-    if_match.require(await leads.detail(member.session, held))
-    await service.delete_lead(member.session, held, now=member.now)
+@router.get(f"{ENROLLMENT}/explain", operation_id="explainEnrollment", responses=responses(NotFound, Conflict))
+async def explain_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> Explanation:
+    """Explain when the next step will be sent, and what defers or stops it."""
+    explained = await sending.explain_next_send(member.session, member.workspace, enrollment_id, member.now)
+    time, draft = explained.time, explained.candidate.draft if explained.candidate else None
+    return Explanation(
+        status=EnrollmentStatus(explained.enrollment.status),
+        step_order=explained.step.step_order if explained.step else explained.enrollment.current_step_order,
+        step_id=draft.step_id if draft else None,
+        draft_id=draft.id if draft else None,
+        sends_at=time.at if time else None,
+        binding=time.binding if time else None,
+        considered=_list_constraints(time) if time else [],
+        held_by="; ".join(explained.hold_reasons) or None,
+        holds=explained.hold_reasons,
+    )
+
+
+def _list_constraints(time: SendingTime) -> list[ConsideredOut]:
+    """Return the constraints that defer the time in order, then the others."""
+    deferrals = dict(time.considered)
+    others = [constraint for constraint in Constraint if constraint not in {*deferrals, Constraint.NONE}]
+    return [ConsideredOut(constraint=constraint, at=deferrals.get(constraint)) for constraint in (*deferrals, *others)]

@@ -1,1 +1,1 @@
-"""Sequences: what is to be said, and when."""
+"""Sequences: the steps of a campaign, their templates and delays."""

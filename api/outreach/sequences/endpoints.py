@@ -1,4 +1,4 @@
-"""HTTP for sequences and their steps."""
+"""Endpoints for sequences and their steps."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +9,7 @@ from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
-from api.http.routing import SequenceId, StepId, room_router
+from api.http.routing import SequenceId, StepId, create_router
 from api.outreach.sequences import service
 from api.outreach.sequences.schemas import (
     Progress,
@@ -25,12 +25,12 @@ from api.outreach.sequences.schemas import (
 )
 from database.models import Sequence
 
-router = room_router("/api/workspaces/{workspaceId}/sequences", "sequences")
-ONE = "/{sequenceId}"
-STEP = f"{ONE}/steps/{{stepId}}"
+router = create_router("/api/workspaces/{workspaceId}/sequences", "sequences")
+SEQUENCE = "/{sequenceId}"
+STEP = f"{SEQUENCE}/steps/{{stepId}}"
 
 
-async def _detail(member: MemberDep, sequence: Sequence) -> SequenceDetail:
+async def _get_detail(member: MemberDep, sequence: Sequence) -> SequenceDetail:
     return SequenceDetail.with_steps(sequence, await service.list_steps(member.session, sequence))
 
 
@@ -41,61 +41,63 @@ async def _detail(member: MemberDep, sequence: Sequence) -> SequenceDetail:
     responses=responses(NotFound),
 )
 async def create_sequence(member: MemberDep, body: SequenceIn) -> SequenceDetail:
-    """Make a sequence, in draft and without steps."""
-    made = await service.create_sequence(member.session, member.workspace_id, body.model_dump())
-    return SequenceDetail.with_steps(made, [])
+    """Create a sequence, in status Draft and without steps."""
+    sequence = await service.create_sequence(member.session, member.workspace_id, body.model_dump())
+    return SequenceDetail.with_steps(sequence, [])
 
 
 @router.get("", operation_id="listSequences", responses=responses(NotFound))
 async def list_sequences(member: MemberDep, page: PageDep) -> Page[SequenceOut]:
-    """The workspace's sequences, newest first."""
+    """List the workspace's sequences, newest first."""
     return to_page(SequenceOut, await service.list_sequences(member.session, member.workspace_id, page), page)
 
 
-@router.get(ONE, operation_id="getSequence", responses=responses(NotFound))
+@router.get(SEQUENCE, operation_id="getSequence", responses=responses(NotFound))
 async def get_sequence(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
-    """One sequence with its steps."""
-    return await _detail(member, await service.get_sequence(member.session, member.workspace_id, sequence_id))
+    """Get one sequence with its steps."""
+    return await _get_detail(member, await service.get_sequence(member.session, member.workspace_id, sequence_id))
 
 
-@router.patch(ONE, operation_id="changeSequence", responses=responses(NotFound, PreconditionFailed))
+@router.patch(SEQUENCE, operation_id="changeSequence", responses=responses(NotFound, PreconditionFailed))
 async def change_sequence(
     member: MemberDep, sequence_id: SequenceId, body: SequenceChange, if_match: IfMatch
 ) -> SequenceDetail:
-    """Change a sequence's name or whether its drafts are approved as they are written."""
-    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
-    if_match.require(await _detail(member, held))
+    """Change the name of a sequence, or whether its drafts are approved automatically."""
+    sequence = await service.lock_sequence(member.session, member.workspace_id, sequence_id)
+    if_match.require(await _get_detail(member, sequence))
     values = body.model_dump(exclude_unset=True)
-    return await _detail(member, await service.change_sequence(member.session, member.workspace_id, held.id, values))
+    return await _get_detail(
+        member, await service.change_sequence(member.session, member.workspace_id, sequence.id, values)
+    )
 
 
 @router.post(
-    f"{ONE}/steps",
+    f"{SEQUENCE}/steps",
     operation_id="addSequenceStep",
     status_code=status.HTTP_201_CREATED,
     responses=responses(NotFound, Conflict),
 )
 async def add_step(member: MemberDep, sequence_id: SequenceId, body: StepIn) -> StepOut:
-    """Append a step."""
+    """Append a step to a sequence."""
     step = await service.add_step(member.session, member.workspace_id, sequence_id, body.model_dump())
     return StepOut.of(step)
 
 
 @router.put(
-    f"{ONE}/steps/order", operation_id="reorderSequenceSteps", responses=responses(NotFound, PreconditionFailed)
+    f"{SEQUENCE}/steps/order", operation_id="reorderSequenceSteps", responses=responses(NotFound, PreconditionFailed)
 )
 async def reorder_steps(
     member: MemberDep, sequence_id: SequenceId, body: StepOrder, if_match: IfMatch
 ) -> SequenceDetail:
-    """Put the steps in a new order; If-Match takes the sequence's ETag."""
-    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
-    if_match.require(await _detail(member, held))
-    return SequenceDetail.with_steps(held, await service.reorder_steps(member.session, held, body.step_ids))
+    """Reorder the steps of a sequence; send the ETag of the sequence in If-Match."""
+    sequence = await service.lock_sequence(member.session, member.workspace_id, sequence_id)
+    if_match.require(await _get_detail(member, sequence))
+    return SequenceDetail.with_steps(sequence, await service.reorder_steps(member.session, sequence, body.step_ids))
 
 
 @router.get(STEP, operation_id="getSequenceStep", responses=responses(NotFound))
 async def get_step(member: MemberDep, sequence_id: SequenceId, step_id: StepId) -> StepOut:
-    """One step of a sequence."""
+    """Get one step of a sequence."""
     sequence = await service.get_sequence(member.session, member.workspace_id, sequence_id)
     return StepOut.of(await service.get_step(member.session, sequence, step_id))
 
@@ -104,12 +106,12 @@ async def get_step(member: MemberDep, sequence_id: SequenceId, step_id: StepId) 
 async def change_step(
     member: MemberDep, sequence_id: SequenceId, step_id: StepId, body: StepChange, if_match: IfMatch
 ) -> StepOut:
-    """Change a step; what was drafted from it stays as it was written."""
-    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
-    step = await service.get_step(member.session, held, step_id)
+    """Change a step; drafts that were made from it do not change."""
+    sequence = await service.lock_sequence(member.session, member.workspace_id, sequence_id)
+    step = await service.get_step(member.session, sequence, step_id)
     if_match.require(StepOut.of(step))
     values = body.model_dump(exclude_unset=True)
-    return StepOut.of(await service.change_step(member.session, held, step, values))
+    return StepOut.of(await service.change_step(member.session, sequence, step, values))
 
 
 @router.delete(
@@ -119,37 +121,47 @@ async def change_step(
     responses=responses(NotFound, Conflict, PreconditionFailed),
 )
 async def delete_step(member: MemberDep, sequence_id: SequenceId, step_id: StepId, if_match: IfMatch) -> None:
-    """Delete a step that nothing was drafted from; those after it move up."""
-    held = await service.hold_sequence(member.session, member.workspace_id, sequence_id)
-    step = await service.get_step(member.session, held, step_id)
+    """Delete a step without drafts; the steps after it move up."""
+    sequence = await service.lock_sequence(member.session, member.workspace_id, sequence_id)
+    step = await service.get_step(member.session, sequence, step_id)
     if_match.require(StepOut.of(step))
-    await service.delete_step(member.session, held, step)
+    await service.delete_step(member.session, sequence, step)
 
 
 @router.get(f"{STEP}/preview", operation_id="previewSequenceStep", responses=responses(NotFound, Conflict))
 async def preview_step(
     member: MemberDep, sequence_id: SequenceId, step_id: StepId, lead_id: Annotated[UUID, Query(alias="leadId")]
 ) -> StepPreview:
-    """A step as a lead would get it from the template, and what the lead has no value for."""
-    made = await service.preview(member.session, member.workspace, sequence_id, step_id, lead_id)
-    return StepPreview.of(made)
+    """Preview the mail of a step for a lead, and list the variables without a value."""
+    preview = await service.preview_step(member.session, member.workspace, sequence_id, step_id, lead_id)
+    return StepPreview.of(preview)
 
 
-@router.get(f"{ONE}/progress", operation_id="getSequenceProgress", responses=responses(NotFound))
+@router.get(f"{SEQUENCE}/progress", operation_id="getSequenceProgress", responses=responses(NotFound))
 async def get_progress(member: MemberDep, sequence_id: SequenceId) -> Progress:
-    """Enrollments and drafts of the sequence by status, as they are now."""
-    enrollments, drafts = await service.progress(member.session, member.workspace_id, sequence_id)
+    """Count the enrollments and drafts of a sequence by status."""
+    enrollments, drafts = await service.count_progress(member.session, member.workspace_id, sequence_id)
     return Progress(enrollments=enrollments, drafts=drafts)
 
 
-@router.post(f"{ONE}/activate", operation_id="activateSequence", responses=responses(NotFound, Conflict))
-async def activate(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
-    """Let the sequence send; one that is active already is a conflict, so that of two who act one learns of it."""
-    moved = await service.activate(member.session, member.workspace_id, sequence_id, member.now)
-    return await _detail(member, moved)
+@router.post(f"{SEQUENCE}/activate", operation_id="activateSequence", responses=responses(NotFound, Conflict))
+async def activate_sequence(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
+    """Activate a sequence, so that it sends; it is a conflict if it is active already, so that you notice it."""
+    sequence = await service.activate_sequence(member.session, member.workspace_id, sequence_id, member.now)
+    return await _get_detail(member, sequence)
 
 
-@router.post(f"{ONE}/pause", operation_id="pauseSequence", responses=responses(NotFound, Conflict))
-async def pause(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
-    """Stop the sequence from sending; what waits goes on waiting."""
-    return await _detail(member, await service.pause(member.session, member.workspace_id, sequence_id))
+@router.post(f"{SEQUENCE}/pause", operation_id="pauseSequence", responses=responses(NotFound, Conflict))
+async def pause_sequence(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
+    """Pause a sequence, so that it sends nothing; scheduled mails wait until you activate it."""
+    return await _get_detail(member, await service.pause_sequence(member.session, member.workspace_id, sequence_id))
+
+
+@router.delete(
+    SEQUENCE, operation_id="deleteSequence", status_code=204, responses=responses(NotFound, PreconditionFailed)
+)
+async def delete_sequence(member: MemberDep, sequence_id: SequenceId, if_match: IfMatch) -> None:
+    """Delete a sequence permanently: its enrollments stop, nothing more is sent, and its sent mails are kept."""
+    sequence = await service.lock_to_delete(member.session, member.workspace_id, sequence_id)
+    if_match.require(SequenceDetail.with_steps(sequence, await service.list_steps(member.session, sequence)))
+    await service.delete_sequence(member.session, sequence, cause=f"by user {member.caller.user_id}", now=member.now)

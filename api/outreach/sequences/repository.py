@@ -10,15 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
 from database.models import EmailDraft, LeadEnrollment, Sequence, SequenceStep
-from domain.sequence import SequenceEvent, next_status, sources_of
+from domain.sequence import SequenceEvent, next_status, source_statuses
 
 _REORDER = text(
     """
     UPDATE app.sequence_steps AS step
-       SET step_order = given.place
-      FROM unnest(CAST(:step_ids AS uuid[])) WITH ORDINALITY AS given (id, place)
-     WHERE step.id = given.id AND step.workspace_id = :workspace_id AND step.sequence_id = :sequence_id
-       AND step.step_order <> given.place
+       SET step_order = new_order.position
+      FROM unnest(CAST(:step_ids AS uuid[])) WITH ORDINALITY AS new_order (id, position)
+     WHERE step.id = new_order.id AND step.workspace_id = :workspace_id AND step.sequence_id = :sequence_id
+       AND step.step_order <> new_order.position
     """
 )
 
@@ -35,32 +35,32 @@ async def list_sequences(session: AsyncSession, workspace_id: UUID, page: PageRe
     return (await session.scalars(paged(statement, Sequence.id, page))).all()
 
 
-def _one(workspace_id: UUID, sequence_id: UUID) -> Select[Sequence]:
+def _select_sequence(workspace_id: UUID, sequence_id: UUID) -> Select[Sequence]:
     return select(Sequence).where(
         Sequence.workspace_id == workspace_id, Sequence.id == sequence_id, Sequence.deleted_at.is_(None)
     )
 
 
 async def find_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence | None:
-    """Return a sequence that is not deleted."""
-    return await session.scalar(_one(workspace_id, sequence_id))
+    """Return a sequence, None if it does not exist or is deleted."""
+    return await session.scalar(_select_sequence(workspace_id, sequence_id))
 
 
-async def hold_sequence(
-    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, *, to_change: bool
+async def lock_sequence(
+    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, *, exclusive: bool
 ) -> Sequence | None:
-    """Return a sequence as it is now, held until the transaction ends: to change it, or against changes of others.
+    """Return the current sequence, locked until the transaction ends: exclusively to change it, otherwise shared.
 
-    Whoever changes steps holds their sequence to change it.
+    Steps have no locks of their own: to change a step, lock its sequence exclusively.
     """
-    statement = _one(workspace_id, sequence_id).with_for_update(read=not to_change, key_share=to_change)
+    statement = _select_sequence(workspace_id, sequence_id).with_for_update(read=not exclusive, key_share=exclusive)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def change_sequence(
     session: AsyncSession, workspace_id: UUID, sequence_id: UUID, values: dict[str, Any]
 ) -> Sequence:
-    """Change a sequence that the caller holds."""
+    """Change a sequence that the caller has locked."""
     statement = (
         update(Sequence)
         .where(Sequence.workspace_id == workspace_id, Sequence.id == sequence_id)
@@ -75,11 +75,11 @@ async def delete_sequence(session: AsyncSession, workspace_id: UUID, sequence_id
     await change_sequence(session, workspace_id, sequence_id, {"deleted_at": func.now()})
 
 
-async def move(
+async def apply_event(
     session: AsyncSession, workspace_id: UUID, sequence_id: UUID, event: SequenceEvent, **values: Any
 ) -> Sequence | None:
-    """Move a sequence that the event is legal for, with `values`, and return it, or None when it is not."""
-    sources = sources_of(event)
+    """Apply an event to a sequence and set `values`; returns None if the event is not legal in its status."""
+    sources = source_statuses(event)
     (target,) = {next_status(source, event) for source in sources}
     statement = (
         update(Sequence)
@@ -91,26 +91,26 @@ async def move(
 
 
 async def list_steps(session: AsyncSession, sequence_id: UUID) -> Rows[SequenceStep]:
-    """Return a sequence's steps in order, as they are now."""
+    """Return the current steps of a sequence in order."""
     statement = select(SequenceStep).where(SequenceStep.sequence_id == sequence_id).order_by(SequenceStep.step_order)
     return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
 
 
 async def append_step(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, **values: Any) -> SequenceStep:
-    """Insert a step after the last; the caller holds the sequence."""
-    last = (
+    """Insert a step after the last; the caller has locked the sequence."""
+    next_order = (
         select(func.coalesce(func.max(SequenceStep.step_order), 0) + 1)
         .where(SequenceStep.sequence_id == sequence_id)
         .scalar_subquery()
     )
     statement = insert(SequenceStep).values(
-        workspace_id=workspace_id, sequence_id=sequence_id, step_order=last, **values
+        workspace_id=workspace_id, sequence_id=sequence_id, step_order=next_order, **values
     )
     return (await session.scalars(statement.returning(SequenceStep))).one()
 
 
 async def change_step(session: AsyncSession, workspace_id: UUID, step_id: UUID, values: dict[str, Any]) -> SequenceStep:
-    """Change a step; the caller holds the sequence."""
+    """Change a step; the caller has locked the sequence."""
     statement = (
         update(SequenceStep)
         .where(SequenceStep.workspace_id == workspace_id, SequenceStep.id == step_id)
@@ -121,17 +121,17 @@ async def change_step(session: AsyncSession, workspace_id: UUID, step_id: UUID, 
 
 
 async def has_drafts(session: AsyncSession, workspace_id: UUID, step: SequenceStep) -> bool:
-    """Say whether anything was drafted from a step."""
-    drafted = exists().where(
+    """Return whether a step has drafts."""
+    statement = exists().where(
         EmailDraft.workspace_id == workspace_id,
         EmailDraft.sequence_id == step.sequence_id,
         EmailDraft.step_id == step.id,
     )
-    return bool(await session.scalar(select(drafted)))
+    return bool(await session.scalar(select(statement)))
 
 
 async def delete_step(session: AsyncSession, workspace_id: UUID, step: SequenceStep) -> None:
-    """Delete a step, and let those after it move up; the caller holds the sequence."""
+    """Delete a step and move the steps after it up; the caller has locked the sequence."""
     await session.execute(
         delete(SequenceStep).where(SequenceStep.workspace_id == workspace_id, SequenceStep.id == step.id)
     )
@@ -147,7 +147,7 @@ async def delete_step(session: AsyncSession, workspace_id: UUID, step: SequenceS
 
 
 async def reorder_steps(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, step_ids: Rows[UUID]) -> None:
-    """Put a sequence's steps in this order; the caller holds the sequence."""
+    """Put a sequence's steps in this order; the caller has locked the sequence."""
     await session.execute(
         _REORDER, {"workspace_id": workspace_id, "sequence_id": sequence_id, "step_ids": list(step_ids)}
     )

@@ -1,4 +1,4 @@
-"""Sequences and their steps on the wire."""
+"""The JSON of sequences and their steps."""
 
 from collections.abc import Sequence as Rows
 from datetime import datetime
@@ -11,7 +11,7 @@ from api.http.pagination import Wire
 from database.models import Sequence, SequenceStep
 from domain.sequence import SequenceStatus
 
-MOST_STEPS = 100
+MAX_STEPS = 100
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Subject = Annotated[str, Field(max_length=500)]
@@ -36,14 +36,14 @@ class _Change(Wire):
 
 
 class SequenceChange(_Change):
-    """What to change in a sequence; what is left out stays. Drafts that wait for review go on waiting."""
+    """The fields to change; fields that you leave out stay the same. Drafts that wait for review keep waiting."""
 
     name: Name | None = None
     auto_approve: StrictBool | None = None
 
 
 class StepIn(Wire):
-    """A step to append: Liquid templates, and how long after the step before it goes out."""
+    """A step to append: Liquid templates, and the delay after the previous step."""
 
     subject: Subject
     body_template: BodyTemplate
@@ -52,7 +52,7 @@ class StepIn(Wire):
 
 
 class StepChange(_Change):
-    """What to change in a step; what is left out stays. What was drafted from it stays as it was written."""
+    """The fields to change; fields that you leave out stay the same. Existing drafts do not change."""
 
     subject: Subject | None = None
     body_template: BodyTemplate | None = None
@@ -61,9 +61,9 @@ class StepChange(_Change):
 
 
 class StepOrder(Wire):
-    """The steps of a sequence in their new order: all of them, once each."""
+    """The ids of all steps of the sequence, once each, in their new order."""
 
-    step_ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_STEPS)]
+    step_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_STEPS)]
 
 
 class StepOut(StepIn):
@@ -80,7 +80,7 @@ class SequenceOut(Wire):
     name: str
     status: SequenceStatus
     pause_reason: str | None
-    """Why it is paused, where a guard did it and no person."""
+    """Why a guard has paused it; null if a user paused it."""
     auto_approve: bool
     created_at: datetime
     updated_at: datetime
@@ -93,23 +93,23 @@ class SequenceDetail(SequenceOut):
 
     @classmethod
     def with_steps(cls, sequence: Sequence, steps: Rows[SequenceStep]) -> Self:
-        """Return a sequence and its steps as they are shown."""
-        shown = SequenceOut.of(sequence).model_dump()
-        return cls(**shown, steps=[StepOut.of(step) for step in steps])
+        """Return a sequence with its steps."""
+        fields = SequenceOut.of(sequence).model_dump()
+        return cls(**fields, steps=[StepOut.of(step) for step in steps])
 
 
 class StepPreview(Wire):
-    """A step as a lead would get it; a variable without value and default is shown by its name in brackets."""
+    """The mail of a step for a lead; a variable without value and default is shown as its name in brackets."""
 
     subject: str
     text: str
     html: str
     missing: list[str]
-    """The variables without value and default; while there is one, no draft is made of the template alone."""
+    """The variables without value and default; while there are any, the template alone makes no draft."""
 
 
 class Progress(Wire):
-    """How far a sequence has come: enrollments and drafts by status, as they are now."""
+    """The numbers of enrollments and drafts of a sequence by status."""
 
     enrollments: dict[str, int]
     drafts: dict[str, int]

@@ -1,4 +1,4 @@
-"""What a sequence may become, and when it is fit to send."""
+"""Manages sequences and their steps, and checks that a sequence can send."""
 
 from collections.abc import Sequence as Rows
 from datetime import datetime
@@ -12,10 +12,11 @@ from ai.workflows.email_generation import rendering
 from ai.workflows.email_generation.rendering import Preview
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, Sender
 from api.accounts.workspaces.service import RESUME_SENDS
-from api.http.errors import Conflict, Malformed, NotFound
+from api.http.errors import Conflict, Malformed, NotFound, or_404
 from api.http.pagination import PageRequest
+from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import repository
-from api.outreach.sequences.schemas import MOST_STEPS
+from api.outreach.sequences.schemas import MAX_STEPS
 from api.people.leads import service as leads
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
@@ -23,13 +24,16 @@ from domain.sequence import SequenceEvent, SequenceStatus, next_status
 
 
 class NotReady(Conflict):
-    """The sequence cannot send as it is, or could not after this change; `errors` say why."""
+    """The sequence cannot send, or could not after this change; `errors` say why."""
 
     code = "sequence_not_ready"
 
 
+NO_SUCH_SEQUENCE = "There is no such sequence."
+
+
 async def create_sequence(session: AsyncSession, workspace_id: UUID, values: dict[str, Any]) -> Sequence:
-    """Make a sequence in draft, without steps."""
+    """Create a sequence in status Draft, without steps."""
     return await repository.add_sequence(session, workspace_id, **values)
 
 
@@ -40,30 +44,26 @@ async def list_sequences(session: AsyncSession, workspace_id: UUID, page: PageRe
 
 async def get_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
     """Return a sequence; raises NotFound."""
-    return _found(await repository.find_sequence(session, workspace_id, sequence_id))
+    return or_404(await repository.find_sequence(session, workspace_id, sequence_id), NO_SUCH_SEQUENCE)
 
 
-async def hold_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
-    """Return a sequence, held to be changed until the transaction ends, its steps included; raises NotFound."""
-    return _found(await repository.hold_sequence(session, workspace_id, sequence_id, to_change=True))
+async def lock_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
+    """Return a sequence, locked with its steps to be changed until the transaction ends; raises NotFound."""
+    sequence = await repository.lock_sequence(session, workspace_id, sequence_id, exclusive=True)
+    return or_404(sequence, NO_SUCH_SEQUENCE)
 
 
-async def hold_as_it_is(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
-    """Return a sequence, held against changes of others until the transaction ends; raises NotFound."""
-    return _found(await repository.hold_sequence(session, workspace_id, sequence_id, to_change=False))
-
-
-def _found(sequence: Sequence | None) -> Sequence:
-    if sequence is None:
-        raise NotFound("There is no such sequence.")
-    return sequence
+async def lock_sequence_shared(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
+    """Return a sequence that no other transaction changes until this one ends; raises NotFound."""
+    sequence = await repository.lock_sequence(session, workspace_id, sequence_id, exclusive=False)
+    return or_404(sequence, NO_SUCH_SEQUENCE)
 
 
 async def change_sequence(
     session: AsyncSession, workspace_id: UUID, sequence_id: UUID, values: dict[str, Any]
 ) -> Sequence:
     """Change the name or the settings of a sequence; raises NotFound."""
-    sequence = await hold_sequence(session, workspace_id, sequence_id)
+    sequence = await lock_sequence(session, workspace_id, sequence_id)
     return await repository.change_sequence(session, workspace_id, sequence_id, values) if values else sequence
 
 
@@ -77,20 +77,20 @@ async def get_step(session: AsyncSession, sequence: Sequence, step_id: UUID) -> 
     for step in await repository.list_steps(session, sequence.id):
         if step.id == step_id:
             return step
-    raise NotFound("The sequence has no such step.")
+    raise NotFound("This sequence has no such step.")
 
 
 async def add_step(
     session: AsyncSession, workspace_id: UUID, sequence_id: UUID, values: dict[str, Any]
 ) -> SequenceStep:
-    """Append a step; raises Malformed for a template that cannot be used, NotReady and NotFound.
+    """Append a step; raises Malformed for an invalid template, NotReady, NotFound and Conflict.
 
-    Leads that are under way get to it after the steps before it.
+    Enrolled leads get it after the steps before it.
     """
-    _require_usable(values)
-    sequence = await hold_sequence(session, workspace_id, sequence_id)
-    if len(await repository.list_steps(session, sequence_id)) >= MOST_STEPS:
-        raise Conflict(f"A sequence has {MOST_STEPS} steps at most.")
+    _require_valid_templates(values)
+    sequence = await lock_sequence(session, workspace_id, sequence_id)
+    if len(await repository.list_steps(session, sequence_id)) >= MAX_STEPS:
+        raise Conflict(f"A sequence can have at most {MAX_STEPS} steps.")
     step = await repository.append_step(session, workspace_id, sequence_id, **values)
     await _require_ready_if_active(session, sequence)
     return step
@@ -99,8 +99,8 @@ async def add_step(
 async def change_step(
     session: AsyncSession, sequence: Sequence, step: SequenceStep, values: dict[str, Any]
 ) -> SequenceStep:
-    """Change a step of a sequence that is held; what was drafted from it stays. Raises Malformed and NotReady."""
-    _require_usable(values)
+    """Change a step of a locked sequence; its drafts do not change. Raises Malformed and NotReady."""
+    _require_valid_templates(values)
     if not values:
         return step
     changed = await repository.change_step(session, sequence.workspace_id, step.id, values)
@@ -109,64 +109,74 @@ async def change_step(
 
 
 async def delete_step(session: AsyncSession, sequence: Sequence, step: SequenceStep) -> None:
-    """Delete a step of a sequence that is held; raises Conflict when drafts refer to it, and NotReady."""
+    """Delete a step of a locked sequence; raises Conflict if it has drafts, and NotReady."""
     if await repository.has_drafts(session, sequence.workspace_id, step):
-        raise Conflict("Drafts were made from this step and refer to it; it can be changed or reordered, not deleted.")
+        raise Conflict("This step has drafts. Change or reorder it; it cannot be deleted.")
     await repository.delete_step(session, sequence.workspace_id, step)
     await _require_ready_if_active(session, sequence)
 
 
 async def reorder_steps(session: AsyncSession, sequence: Sequence, step_ids: Rows[UUID]) -> Rows[SequenceStep]:
-    """Put the steps of a sequence that is held in this order and return them; raises Malformed unless it names all.
+    """Reorder the steps of a locked sequence and return them; raises Malformed unless `step_ids` has each step once.
 
-    Leads that are under way go on with the step that follows, in the new order, the one they were sent last.
+    An enrolled lead continues with the step that follows, in the new order, the step it was sent last.
     """
-    have = {step.id for step in await repository.list_steps(session, sequence.id)}
-    if len(step_ids) != len(have) or set(step_ids) != have:
-        problem = {"location": ["body", "stepIds"], "message": "must be all steps of the sequence, once each"}
-        raise Malformed("The order must name each step of the sequence once, and no other.", errors=[problem])
+    existing_ids = {step.id for step in await repository.list_steps(session, sequence.id)}
+    if len(step_ids) != len(existing_ids) or set(step_ids) != existing_ids:
+        problem = {"location": ["body", "stepIds"], "message": "must name each step of the sequence once"}
+        raise Malformed("Name each step of the sequence once, and no other step.", errors=[problem])
     await repository.reorder_steps(session, sequence.workspace_id, sequence.id, step_ids)
     return await repository.list_steps(session, sequence.id)
 
 
-async def activate(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, now: datetime) -> Sequence:
-    """Let a sequence send, what waited included; raises NotFound, InvalidTransition when it does already, NotReady."""
-    sequence = await hold_sequence(session, workspace_id, sequence_id)
-    next_status(SequenceStatus(sequence.status), SequenceEvent.ACTIVATED)
-    if problems := _problems(await repository.list_steps(session, sequence_id)):
-        raise NotReady("The sequence cannot be activated as it is.", errors=problems)
+async def activate_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, now: datetime) -> Sequence:
+    """Activate a sequence and enqueue what the pause has stopped; raises NotFound, InvalidTransition and NotReady."""
+    sequence = await lock_sequence(session, workspace_id, sequence_id)
+    next_status(SequenceStatus(sequence.status), SequenceEvent.ACTIVATED)  # Raises InvalidTransition.
+    if problems := _find_problems(await repository.list_steps(session, sequence_id)):
+        raise NotReady("The sequence is not ready to be activated.", errors=problems)
     await jobs.enqueue(session, RESUME_SENDS, workspace_id, [jobs.Job(now, {"sequenceId": str(sequence_id)})])
-    return await _move(session, sequence, SequenceEvent.ACTIVATED, activated_at=now, pause_reason=None)
+    return await _apply_event(session, sequence, SequenceEvent.ACTIVATED, activated_at=now, pause_reason=None)
 
 
-async def pause(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
-    """Stop a sequence from sending; raises NotFound, and InvalidTransition when it does not send."""
-    sequence = await hold_sequence(session, workspace_id, sequence_id)
-    return await _move(session, sequence, SequenceEvent.PAUSED)
+async def pause_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
+    """Pause a sequence for a user; raises NotFound, and InvalidTransition if it is not active."""
+    sequence = await lock_sequence(session, workspace_id, sequence_id)
+    return await _apply_event(session, sequence, SequenceEvent.PAUSED)
 
 
-async def pause_for(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, reason: str) -> None:
-    """Stop a sequence from sending where no person did, and say why; one that does not send stays as it is."""
-    await repository.move(session, workspace_id, sequence_id, SequenceEvent.PAUSED, pause_reason=reason)
+async def pause_automatically(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, reason: str) -> None:
+    """Pause a sequence for a guard, with the reason; a sequence that is not active does not change."""
+    await repository.apply_event(session, workspace_id, sequence_id, SequenceEvent.PAUSED, pause_reason=reason)
 
 
-async def _move(session: AsyncSession, sequence: Sequence, event: SequenceEvent, **values: Any) -> Sequence:
-    before = SequenceStatus(sequence.status)
-    moved = await repository.move(session, sequence.workspace_id, sequence.id, event, **values)
-    if moved is None:
-        next_status(before, event)
+async def _apply_event(session: AsyncSession, sequence: Sequence, event: SequenceEvent, **values: Any) -> Sequence:
+    status = SequenceStatus(sequence.status)
+    changed = await repository.apply_event(session, sequence.workspace_id, sequence.id, event, **values)
+    if changed is None:
+        next_status(status, event)  # Raises InvalidTransition.
     return sequence
 
 
-async def delete_held(session: AsyncSession, sequence: Sequence) -> None:
-    """Mark a sequence that is held as deleted; what its enrollments still had to do is for the room of enrollments."""
-    await repository.delete_sequence(session, sequence.workspace_id, sequence.id)
+async def lock_to_delete(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:
+    """Return a sequence, locked with its live enrollments so that it can be deleted; raises NotFound."""
+    await get_sequence(session, workspace_id, sequence_id)
+    await enrollment_status.lock_to_stop(session, workspace_id, sequence_id)
+    return await lock_sequence(session, workspace_id, sequence_id)
 
 
-async def progress(
+async def delete_sequence(session: AsyncSession, sequence: Sequence, *, cause: str, now: datetime) -> None:
+    """Delete a sequence that `lock_to_delete` has locked: its enrollments stop, and nothing more is sent."""
+    workspace_id, cause = sequence.workspace_id, f"sequence deleted {cause}"
+    stopped_ids = await enrollment_status.stop_enrollments(session, workspace_id, sequence.id, cause=cause, now=now)
+    await repository.delete_sequence(session, workspace_id, sequence.id)
+    await enrollment_status.cancel_unsent_drafts(session, workspace_id, stopped_ids, "the sequence was deleted")
+
+
+async def count_progress(
     session: AsyncSession, workspace_id: UUID, sequence_id: UUID
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many enrollments, and how many drafts, of a sequence are in each status; raises NotFound."""
+    """Return the numbers of enrollments and of drafts of a sequence by status; raises NotFound."""
     await get_sequence(session, workspace_id, sequence_id)
     return (
         await repository.count_enrollments(session, workspace_id, sequence_id),
@@ -174,24 +184,24 @@ async def progress(
     )
 
 
-async def preview(
+async def preview_step(
     session: AsyncSession, workspace: Workspace, sequence_id: UUID, step_id: UUID, lead_id: UUID
 ) -> Preview:
-    """Return what a draft of a step would say to a lead without a model; raises NotFound, and NotReady."""
+    """Return the mail that the template of a step gives for a lead; raises NotFound and NotReady."""
     sequence = await get_sequence(session, workspace.id, sequence_id)
     step = await get_step(session, sequence, step_id)
     lead = await leads.get_lead(session, workspace.id, lead_id)
     try:
-        return rendering.preview(generation_input(workspace, step, lead))
+        return rendering.render_preview(build_generation_input(workspace, step, lead))
     except TemplateError as error:
         problem = {"location": ["steps", step.step_order], "message": error.message}
-        raise NotReady("The step cannot be rendered.", errors=[problem]) from error
+        raise NotReady("The templates of this step cannot be rendered.", errors=[problem]) from error
 
 
-def generation_input(
+def build_generation_input(
     workspace: Workspace, step: SequenceStep, lead: Lead, earlier: Rows[EarlierMessage] = ()
 ) -> EmailGenerationInput:
-    """Return all that an email to a lead is written from."""
+    """Return the input of the workflow that writes an email to a lead."""
     return EmailGenerationInput(
         subject_template=step.subject,
         body_template=step.body_template,
@@ -211,25 +221,27 @@ def generation_input(
     )
 
 
-def _require_usable(values: dict[str, Any]) -> None:
-    """Raise Malformed for a template that cannot be read or asks for a variable that does not exist."""
+def _require_valid_templates(values: dict[str, Any]) -> None:
+    """Raise Malformed for a template with a syntax error or an unknown variable."""
     problems = [
         {"location": ["body", field], "message": message}
         for field, name in (("subject", "subject"), ("bodyTemplate", "body_template"))
         for message in check_template(values.get(name, ""))
     ]
     if problems:
-        raise Malformed("A template of the step cannot be used.", errors=problems)
+        raise Malformed("A template of this step is invalid.", errors=problems)
 
 
 async def _require_ready_if_active(session: AsyncSession, sequence: Sequence) -> None:
     if sequence.status != SequenceStatus.ACTIVE:
         return
-    if problems := _problems(await repository.list_steps(session, sequence.id)):
-        raise NotReady("The sequence sends, and could not after this change; pause it first.", errors=problems)
+    if problems := _find_problems(await repository.list_steps(session, sequence.id)):
+        raise NotReady(
+            "This change would stop an active sequence from sending. Pause the sequence first.", errors=problems
+        )
 
 
-def _problems(steps: Rows[SequenceStep]) -> list[dict[str, Any]]:
+def _find_problems(steps: Rows[SequenceStep]) -> list[dict[str, Any]]:
     if not steps:
         return [{"location": ["steps"], "message": "the sequence has no steps"}]
     return [

@@ -17,7 +17,7 @@ from api.http.errors import (
 )
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.preconditions import IfMatch
-from api.http.routing import LeadId, room_router
+from api.http.routing import LeadId, create_router
 from api.people.leads import service
 from api.people.leads.merging import RowStatus, Values
 from api.people.leads.schemas import (
@@ -32,7 +32,7 @@ from api.people.leads.schemas import (
     LeadSort,
 )
 
-router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
+router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
 
 
 @router.post(
@@ -44,7 +44,7 @@ router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
 async def create_lead(member: MemberDep, body: LeadIn) -> LeadDetail:
     """Add one person to write to; a suppressed address may be a lead, and is never mailed."""
     lead = await service.create_lead(member.session, member.workspace_id, body.model_dump())
-    return await service.detail(member.session, lead)
+    return await service.build_detail(member.session, lead)
 
 
 @router.get("", operation_id="listLeads", responses=responses(NotFound))
@@ -80,28 +80,47 @@ def _refused(index: int, error: ValidationError) -> BulkRow:
 async def get_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """One lead."""
     lead = await service.get_lead(member.session, member.workspace_id, lead_id)
-    return await service.detail(member.session, lead)
+    return await service.build_detail(member.session, lead)
 
 
 @router.patch("/{leadId}", operation_id="changeLead", responses=responses(NotFound, AlreadyExists, PreconditionFailed))
 async def change_lead(member: MemberDep, lead_id: LeadId, body: LeadChange, if_match: IfMatch) -> LeadDetail:
     """Change a lead; what is left out stays."""
-    held = await service.hold_lead(member.session, member.workspace_id, lead_id, joins=body.list_id)
-    if_match.require(await service.detail(member.session, held))
+    held = await service.lock_lead(member.session, member.workspace_id, lead_id, joins=body.list_id)
+    if_match.require(await service.build_detail(member.session, held))
     changed = await service.change_lead(member.session, held, body.model_dump(exclude_unset=True))
-    return await service.detail(member.session, changed)
+    return await service.build_detail(member.session, changed)
 
 
 @router.post("/{leadId}/restore", operation_id="restoreLead", responses=responses(NotFound, AlreadyExists))
 async def restore_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """Have a deleted lead back, in its list while that is there; its enrollments stay paused until they are resumed."""
     restored = await service.restore_lead(member.session, member.workspace_id, lead_id)
-    return await service.detail(member.session, restored)
+    return await service.build_detail(member.session, restored)
 
 
 @router.post("/{leadId}/qualify", operation_id="qualifyLead", responses=responses(NotFound, Conflict))
 async def qualify_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """Take a lead that replied for qualified."""
     cause = f"user {member.caller.user_id}"
-    qualified = await service.qualify(member.session, member.workspace_id, lead_id, cause=cause, now=member.now)
-    return await service.detail(member.session, qualified)
+    qualified = await service.qualify_lead(member.session, member.workspace_id, lead_id, cause=cause, now=member.now)
+    return await service.build_detail(member.session, qualified)
+
+
+@router.post("/{leadId}/unsubscribe", operation_id="unsubscribeLead", responses=responses(NotFound))
+async def unsubscribe_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
+    """Unsubscribe a lead permanently: suppress the address and end every enrollment. Repeating it changes nothing."""
+    lead = await service.unsubscribe_lead(
+        member.session, member.workspace_id, lead_id, cause=f"by {member.caller.user_id}", now=member.now
+    )
+    return await service.build_detail(member.session, lead)
+
+
+@router.delete(
+    "/{leadId}", operation_id="deleteLead", status_code=204, responses=responses(NotFound, PreconditionFailed)
+)
+async def delete_lead(member: MemberDep, lead_id: LeadId, if_match: IfMatch) -> None:
+    """Delete a lead until it is restored: its address is free again, and its enrollments are paused."""
+    lead = await service.lock_lead(member.session, member.workspace_id, lead_id)
+    if_match.require(await service.build_detail(member.session, lead))
+    await service.delete_lead(member.session, lead, now=member.now)

@@ -25,7 +25,7 @@ class RowStatus(StrEnum):
 
 
 @dataclass(slots=True)
-class Folded:
+class MergedRows:
     """What rows come to: of each its status, and of each address what it has in the end and whether that is news."""
 
     statuses: dict[int, RowStatus] = field(default_factory=dict)
@@ -33,16 +33,16 @@ class Folded:
     changed: dict[str, Values] = field(default_factory=dict)
 
 
-def fold(rows: Iterable[tuple[int, Values]], held: Mapping[str, Values], policy: DuplicatePolicy) -> Folded:
+def merge_rows(rows: Iterable[tuple[int, Values]], held: Mapping[str, Values], policy: DuplicatePolicy) -> MergedRows:
     """Apply rows in their order to what is held by address; a row may meet what an earlier one has made."""
-    folded = Folded()
+    folded = MergedRows()
     for index, given in rows:
         email = given["email"]
         before = folded.new.get(email) or folded.changed.get(email) or held.get(email)
         if before is None:
             folded.new[email], folded.statuses[index] = given, RowStatus.CREATED
             continue
-        after = merged(before, given, policy)
+        after = merge_values(before, given, policy)
         if policy is DuplicatePolicy.SKIP:
             folded.statuses[index] = RowStatus.EXISTS
         elif len(after["custom_fields"]) > MAX_CUSTOM_FIELDS:
@@ -55,7 +55,7 @@ def fold(rows: Iterable[tuple[int, Values]], held: Mapping[str, Values], policy:
     return folded
 
 
-def merged(held: Values, given: Values, policy: DuplicatePolicy) -> Values:
+def merge_values(held: Values, given: Values, policy: DuplicatePolicy) -> Values:
     """Return what a lead has after a row: `fill` only adds, `overwrite` replaces; a blank takes nothing away."""
     if policy is DuplicatePolicy.SKIP:
         return held

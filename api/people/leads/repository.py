@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest
 from api.people.leads.schemas import LeadFilter
-from database.direct import Named, fetch
+from database.direct import Record, fetch
 from database.models import Lead, LeadEventRecord
-from domain.lead import LeadEvent, next_status, sources_of
+from domain.lead import LeadEvent, next_status, source_statuses
 
 _ROWS = """
     jsonb_to_recordset(CAST(:rows AS jsonb)) AS row
@@ -30,7 +30,7 @@ _ADD_ALL = text(
                            custom_fields)
     SELECT :workspace_id, email, first_name, last_name, company, role, segment, timezone, list_id, custom_fields
       FROM {_ROWS}
-     -- In one order everywhere, so that two that write the same addresses wait for each other and go on.
+     -- Lock in id order to avoid deadlocks (database/locks.py).
      ORDER BY email
     ON CONFLICT (workspace_id, email) WHERE deleted_at IS NULL DO NOTHING
     RETURNING email, id
@@ -93,7 +93,7 @@ _PATTERN, _ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
 async def list_leads(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
-) -> Sequence[Named]:
+) -> Sequence[Record]:
     """Return the workspace's leads as LeadOut shows them, in the page's order, one more than it holds."""
     asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) not in {None, ""}}
     if wanted.q:
@@ -155,7 +155,7 @@ async def change_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence
         await session.execute(_CHANGE_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
 
 
-async def move(
+async def apply_event(
     session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], event: LeadEvent, *, cause: str, now: datetime
 ) -> list[UUID]:
     """Move the status of those leads that `event` is legal for and write their history, in one statement.
@@ -163,7 +163,7 @@ async def move(
     Returns the ids of the leads that moved. A lead that somebody else is moving is waited for, and then
     judged by where it has come to stand.
     """
-    sources = sorted(sources_of(event))
+    sources = sorted(source_statuses(event))
     before = (
         select(Lead.id, Lead.status)
         .where(
@@ -171,7 +171,7 @@ async def move(
             Lead.id == any_(cast(list(lead_ids), ARRAY(PG_UUID))),
             Lead.status.in_(sources),
         )
-        # In one order everywhere, so that two that move the same leads wait for each other and go on.
+        # Lock in id order to avoid deadlocks (database/locks.py).
         .order_by(Lead.id)
         .with_for_update(key_share=True)
         .cte("before")

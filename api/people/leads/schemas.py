@@ -26,7 +26,7 @@ from domain.lead import LeadSegment, LeadStatus
 
 def _no_whole(value: object) -> object:
     if isinstance(value, int):
-        raise ValueError("a whole number is kept exactly or not at all")  # noqa: TRY004 - pydantic takes it for its own
+        raise ValueError("a whole number this large cannot be stored exactly")  # noqa: TRY004 - pydantic takes it for its own
     return value
 
 

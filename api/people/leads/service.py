@@ -11,13 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import AlreadyExists, Conflict, FieldProblem, NotFound
 from api.http.pagination import PageRequest
+from api.outreach.enrollment_status import service as enrollment_status
 from api.people.lead_lists import service as lists
 from api.people.leads import repository
-from api.people.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Values, fold
+from api.people.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Values, merge_rows
 from api.people.leads.schemas import BulkRow, LeadDetail, LeadFilter, LeadOut
 from api.people.suppressions import service as suppressions
-from database.direct import Named
+from database.direct import Record
 from database.models import DuplicatePolicy, Lead
+from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent, LeadStatus, next_status
 from domain.suppression import SuppressionReason, normalise_address
 
@@ -28,7 +30,7 @@ TOO_MANY_FIELDS = f"A lead has at most {MAX_CUSTOM_FIELDS} custom fields."
 async def create_lead(session: AsyncSession, workspace_id: UUID, values: Mapping[str, Any]) -> Lead:
     """Make a lead; raises AlreadyExists for an address that is a lead already, and NotFound for an unknown list."""
     email = normalise_address(values["email"])
-    await lists.require(session, workspace_id, values["list_id"])
+    await lists.require_list(session, workspace_id, values["list_id"])
     lead = await repository.add_lead(session, workspace_id, **{**values, "email": email})
     if lead is None:
         raise _already_a_lead(email)
@@ -41,18 +43,18 @@ async def get_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> 
     return _there(await repository.find_lead(session, workspace_id, lead_id))
 
 
-async def hold_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, joins: UUID | None = None) -> Lead:
+async def lock_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, joins: UUID | None = None) -> Lead:
     """Return a lead, held until the transaction ends; raises NotFound, also for the list that it is to join."""
-    await lists.require(session, workspace_id, joins)
+    await lists.require_list(session, workspace_id, joins)
     return _there(await repository.find_lead(session, workspace_id, lead_id, hold=True))
 
 
-async def hold_any(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead:
+async def lock_lead_or_deleted(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead:
     """Return a lead, deleted or not, held until the transaction ends; raises NotFound."""
     return _there(await repository.find_lead(session, workspace_id, lead_id, hold=True, deleted=True))
 
 
-async def detail(session: AsyncSession, lead: Lead) -> LeadDetail:
+async def build_detail(session: AsyncSession, lead: Lead) -> LeadDetail:
     """Return a lead as it is shown alone: with whether it may be mailed at all."""
     suppressed = await suppressions.is_suppressed(session, lead.workspace_id, lead.email)
     return LeadDetail(**LeadOut.of(lead).model_dump(), suppressed=suppressed)
@@ -60,7 +62,7 @@ async def detail(session: AsyncSession, lead: Lead) -> LeadDetail:
 
 async def list_leads(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
-) -> Sequence[Named]:
+) -> Sequence[Record]:
     """Return the workspace's leads in the page's order, one more than it holds."""
     return await repository.list_leads(session, workspace_id, page, wanted)
 
@@ -85,13 +87,15 @@ async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, An
     return changed
 
 
-async def delete_lead(session: AsyncSession, held: Lead) -> None:
-    """Delete a lead that is held, so that it can be had back; its address is free again.
+async def delete_lead(session: AsyncSession, lead: Lead, *, now: datetime) -> None:
+    """Delete a locked lead until it is restored; its address is free again, and its live enrollments pause.
 
-    What its enrollments still had to do is for `enrollments.service.delete_lead`, which calls this.
+    Restoring the lead does not resume them: a user does.
     """
-    await repository.delete_lead(session, held)
-    await _recount(session, held.workspace_id, held.list_id, None)
+    await repository.delete_lead(session, lead)
+    await _recount(session, lead.workspace_id, lead.list_id, None)
+    event, cause = EnrollmentEvent.PAUSED, "the lead was deleted"
+    await enrollment_status.apply_event_to_leads(session, lead.workspace_id, event, [lead.id], cause=cause, now=now)
 
 
 async def restore_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead:
@@ -100,10 +104,10 @@ async def restore_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID)
     Raises NotFound, Conflict once it is erased, and AlreadyExists when its address is another lead's by now.
     """
     found = _there(await repository.find_lead(session, workspace_id, lead_id, deleted=True))
-    kept = await lists.keep(session, workspace_id, [found.list_id] if found.list_id else [])
-    held = await hold_any(session, workspace_id, lead_id)
+    kept = await lists.lock_shared(session, workspace_id, [found.list_id] if found.list_id else [])
+    held = await lock_lead_or_deleted(session, workspace_id, lead_id)
     if held.erased_at is not None:
-        raise Conflict("The lead was erased: nothing is left that could be restored.")
+        raise Conflict("This lead was erased and cannot be restored.")
     if held.deleted_at is None:
         return held
     list_id = held.list_id if held.list_id in kept else None
@@ -132,7 +136,7 @@ async def add_leads(
     The statements are as many for a thousand rows as for one.
     """
     given = {index: {**row, "email": normalise_address(row["email"])} for index, row in rows.items()}
-    kept = await lists.keep(session, workspace_id, {row["list_id"] for row in given.values() if row["list_id"]})
+    kept = await lists.lock_shared(session, workspace_id, {row["list_id"] for row in given.values() if row["list_id"]})
     strays = [index for index, row in given.items() if row["list_id"] and row["list_id"] not in kept]
     results = [_invalid(index, "listId", lists.NO_SUCH_LIST) for index in strays]
     waiting = {index: row for index, row in given.items() if index not in set(strays)}
@@ -157,7 +161,7 @@ async def _settle(
     emails = sorted({row["email"] for row in rows.values()})
     leads = await repository.find_by_address(session, workspace_id, emails, hold=policy is not DuplicatePolicy.SKIP)
     held = {email: _values_of(lead) for email, lead in leads.items()}
-    folded = fold(rows.items(), held, policy)
+    folded = merge_rows(rows.items(), held, policy)
     added = await repository.add_leads(session, workspace_id, list(folded.new.values()))
     changed = [{**values, "id": leads[email].id} for email, values in folded.changed.items()]
     await repository.change_leads(session, workspace_id, changed)
@@ -186,32 +190,43 @@ def _invalid(index: int, field: str, message: str) -> BulkRow:
     return BulkRow(index=index, status=RowStatus.INVALID, lead_id=None, errors=[problem])
 
 
-async def move(
+async def apply_event(
     session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], event: LeadEvent, *, cause: str, now: datetime
 ) -> list[UUID]:
     """Move the status of those leads for which `event` is legal, write their history, and return their ids."""
-    return await repository.move(session, workspace_id, lead_ids, event, cause=cause, now=now)
+    return await repository.apply_event(session, workspace_id, lead_ids, event, cause=cause, now=now)
 
 
-async def qualify(session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, cause: str, now: datetime) -> Lead:
+async def qualify_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, cause: str, now: datetime) -> Lead:
     """Take a lead that replied for qualified; raises NotFound, and InvalidTransition from another status."""
-    lead = await hold_lead(session, workspace_id, lead_id)
+    lead = await lock_lead(session, workspace_id, lead_id)
     next_status(LeadStatus(lead.status), LeadEvent.QUALIFIED)
-    await move(session, workspace_id, [lead_id], LeadEvent.QUALIFIED, cause=cause, now=now)
+    await apply_event(session, workspace_id, [lead_id], LeadEvent.QUALIFIED, cause=cause, now=now)
     await session.refresh(lead)
     return lead
 
 
-async def unsubscribe(
+async def unsubscribe_leads(
     session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, cause: str, now: datetime
-) -> list[UUID]:
-    """Take a no: the leads' addresses are suppressed and the leads unsubscribed; returns those who were not before.
-
-    What their enrollments still had to do is for `enrollments.service.unsubscribe_leads`, which calls this.
-    """
+) -> None:
+    """Unsubscribe leads permanently: their addresses are suppressed, and nothing more is sent to them."""
+    if not lead_ids:
+        return
     reason = SuppressionReason.UNSUBSCRIBED
     await suppressions.suppress_leads(session, workspace_id, lead_ids, reason=reason, source=cause, at=now)
-    return await move(session, workspace_id, lead_ids, LeadEvent.UNSUBSCRIBED, cause=cause, now=now)
+    await apply_event(session, workspace_id, lead_ids, LeadEvent.UNSUBSCRIBED, cause=cause, now=now)
+    event = EnrollmentEvent.UNSUBSCRIBED
+    await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)
+
+
+async def unsubscribe_lead(
+    session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, cause: str, now: datetime
+) -> Lead:
+    """Unsubscribe one lead permanently and return it; raises NotFound."""
+    lead = await get_lead(session, workspace_id, lead_id)
+    await unsubscribe_leads(session, workspace_id, [lead_id], cause=cause, now=now)
+    await session.refresh(lead)
+    return lead
 
 
 async def _change(session: AsyncSession, held: Lead, columns: Mapping[str, Any], *, email: str) -> Lead:

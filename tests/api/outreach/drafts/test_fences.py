@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.outreach.drafts import repository
-from domain.draft import EDITABLE, DraftEvent, DraftStatus, sources_of
+from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, source_statuses
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 DRAFTS = "app.email_drafts"
 
 
-@pytest.mark.fences("api.outreach.drafts.repository:_STORE")
+@pytest.mark.fences("api.outreach.drafts.repository:_STORE_DRAFTS")
 async def test_only_pending_drafts_are_written(two_workspaces: TwoWorkspaces) -> None:
     """What a model wrote is stored in the draft that is pending still, and in none that was moved meanwhile."""
     moved, pending = rows_in_each(two_workspaces.add_draft, "status", {DraftStatus.PENDING}, DraftStatus)
@@ -24,16 +24,16 @@ async def test_only_pending_drafts_are_written(two_workspaces: TwoWorkspaces) ->
     overtaking = await overtaken(
         two_workspaces,
         setting(DRAFTS, moved),
-        lambda session: repository.store(session, two_workspaces.id, written),
+        lambda session: repository.store_drafts(session, two_workspaces.id, written),
     )
     assert {draft.id for draft in overtaking.result} == pending
     assert overtaking.rows == {DRAFTS: pending}
 
 
-@pytest.mark.fences("api.outreach.drafts.repository:change")
+@pytest.mark.fences("api.outreach.drafts.repository:change_draft")
 async def test_only_drafts_in_a_status_are_changed(two_workspaces: TwoWorkspaces) -> None:
     """A person changes a draft that may still be edited, and none that was moved meanwhile."""
-    moved, editable = rows_in_each(two_workspaces.add_draft, "status", EDITABLE, DraftStatus)
+    moved, editable = rows_in_each(two_workspaces.add_draft, "status", EDITABLE_STATUSES, DraftStatus)
     foreign = two_workspaces.add_draft(two_workspaces.neighbour, status="drafted")
     overtaking = await overtaken(
         two_workspaces,
@@ -44,7 +44,7 @@ async def test_only_drafts_in_a_status_are_changed(two_workspaces: TwoWorkspaces
     assert overtaking.rows == {DRAFTS: editable}
 
 
-@pytest.mark.fences("api.outreach.drafts.repository:change")
+@pytest.mark.fences("api.outreach.drafts.repository:change_draft")
 async def test_drafts_that_are_being_sent_are_not_changed(two_workspaces: TwoWorkspaces) -> None:
     """A draft whose sending was claimed a moment ago is not changed, and the one beside it is."""
     claimed, free = (two_workspaces.add_draft(status="reviewed") for _ in range(2))
@@ -64,21 +64,21 @@ async def test_drafts_that_are_being_sent_are_not_changed(two_workspaces: TwoWor
 async def change_each(session: AsyncSession, workspaces: TwoWorkspaces, draft_ids: Collection[UUID]) -> set[UUID]:
     """Change the subject of each draft by itself, and return the ids of those that were changed."""
     answers = [
-        await repository.change(session, workspaces.id, draft_id, EDITABLE, {"subject": "Hello"})
+        await repository.change_draft(session, workspaces.id, draft_id, EDITABLE_STATUSES, {"subject": "Hello"})
         for draft_id in draft_ids
     ]
     return {draft.id for draft in answers if draft is not None}
 
 
-@pytest.mark.fences("api.outreach.drafts.repository:approve")
+@pytest.mark.fences("api.outreach.drafts.repository:approve_drafts")
 async def test_only_drafts_that_wait_for_review_are_approved(two_workspaces: TwoWorkspaces) -> None:
     """A sequence's drafts are approved where they wait for review still, and left where they were moved meanwhile."""
-    moved, waiting = rows_in_each(two_workspaces.add_draft, "status", sources_of(DraftEvent.APPROVED), DraftStatus)
+    moved, waiting = rows_in_each(two_workspaces.add_draft, "status", source_statuses(DraftEvent.APPROVED), DraftStatus)
     two_workspaces.add_draft(two_workspaces.neighbour, status="drafted")
     overtaking = await overtaken(
         two_workspaces,
         setting(DRAFTS, moved),
-        lambda session: repository.approve(
+        lambda session: repository.approve_drafts(
             session, two_workspaces.id, draft_ids=None, sequence_id=two_workspaces.ids["app.sequences"]
         ),
     )
@@ -86,7 +86,7 @@ async def test_only_drafts_that_wait_for_review_are_approved(two_workspaces: Two
     assert overtaking.rows == {DRAFTS: waiting}
 
 
-@pytest.mark.fences("api.outreach.drafts.repository:approve")
+@pytest.mark.fences("api.outreach.drafts.repository:approve_drafts")
 @pytest.mark.parametrize(
     ("stop", "refusal"),
     [
@@ -106,7 +106,7 @@ async def test_drafts_that_cannot_go_out_are_not_approved(
     overtaking = await overtaken(
         two_workspaces,
         lambda other: other.execute(stop.encode()),
-        lambda session: repository.approve(session, two_workspaces.id, draft_ids=[draft_id], sequence_id=None),
+        lambda session: repository.approve_drafts(session, two_workspaces.id, draft_ids=[draft_id], sequence_id=None),
         commits_first=True,
     )
     assert overtaking.result == {draft_id: refusal}

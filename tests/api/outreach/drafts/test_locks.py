@@ -15,12 +15,12 @@ DRAFTS = "app.email_drafts"
 
 async def lock_draft(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> Any:
     """Lock one draft to edit it."""
-    return await repository.hold_draft(session, blocking.workspace_id, ids[0])
+    return await repository.lock_draft(session, blocking.workspace_id, ids[0])
 
 
 async def approve(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> dict[UUID, str | None]:
     """Approve drafts."""
-    return await repository.approve(session, blocking.workspace_id, draft_ids=ids, sequence_id=None)
+    return await repository.approve_drafts(session, blocking.workspace_id, draft_ids=ids, sequence_id=None)
 
 
 @pytest.fixture
@@ -35,8 +35,10 @@ def ids(blocking: Blocking) -> list[UUID]:
 @pytest.mark.parametrize(
     ("call", "rows"),
     [
-        pytest.param(lock_draft, 1, marks=pytest.mark.locks("api.outreach.drafts.repository:hold_draft"), id="one"),
-        pytest.param(approve, 2, marks=pytest.mark.locks("api.outreach.drafts.repository:approve"), id="approved"),
+        pytest.param(lock_draft, 1, marks=pytest.mark.locks("api.outreach.drafts.repository:lock_draft"), id="one"),
+        pytest.param(
+            approve, 2, marks=pytest.mark.locks("api.outreach.drafts.repository:approve_drafts"), id="approved"
+        ),
     ],
 )
 async def test_drafts_are_locked_by_id(blocking: Blocking, ids: list[UUID], call: RowCall, rows: int) -> None:
@@ -52,7 +54,7 @@ async def test_approving_locks_no_lead(blocking: Blocking, ids: list[UUID]) -> N
             assert blocking.modes(table, [blocking.ids[table]]) == [None]
 
 
-@pytest.mark.locks("api.outreach.drafts.repository:approve")
+@pytest.mark.locks("api.outreach.drafts.repository:approve_drafts")
 async def test_a_draft_is_approved_once(blocking: Blocking, ids: list[UUID]) -> None:
     """A second approval of the same drafts waits for the first, and then approves nothing."""
     async with blocking.kept_open(lambda session: approve(session, blocking, ids)) as first:

@@ -24,7 +24,7 @@ from api.tasks import tasks
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
 from tests import ROOT
-from tests.ai.stub_openai import Kind, Reply, StubOpenAI, running
+from tests.ai.stub_openai import Kind, Reply, StubOpenAI, run_stub
 from tests.api.running import RunJobs
 from tests.business_clock import BUSINESS_ENVIRONMENT
 
@@ -95,14 +95,14 @@ class Drafting:
 @pytest.fixture(scope="module")
 def server() -> Iterator[StubOpenAI]:
     """Run one model server for this file."""
-    with running() as stub:
+    with run_stub() as stub:
         yield stub
 
 
 @pytest.fixture
 def stub(server: StubOpenAI) -> StubOpenAI:
     """Give the model server in good health."""
-    server.will(Reply(GOOD))
+    server.set_replies(Reply(GOOD))
     server.answerer = None
     return server
 
@@ -167,7 +167,7 @@ async def test_a_worker_that_is_stopped_gives_its_drafts_back(
     drafting: Drafting, stub: StubOpenAI, run_jobs: RunJobs, services: Services, queue: AsyncEngine
 ) -> None:
     """Told to stop while the model hangs, a worker leaves its drafts untouched; the next one writes them."""
-    stub.will(Reply(kind="silent"))
+    stub.set_replies(Reply(kind="silent"))
     await drafting.enroll(*({"firstName": "Thandi"} for _ in range(5)))
     worker = Engine(
         queue=queue,
@@ -183,7 +183,7 @@ async def test_a_worker_that_is_stopped_gives_its_drafts_back(
     await working
 
     assert {draft["status"] for draft in await drafting.drafts()} == {"pending"}
-    stub.will(Reply(GOOD))
+    stub.set_replies(Reply(GOOD))
     await run_jobs()
     assert await drafting.jobs() == {"completed"}
     assert all(is_whole(draft) and draft["generation"]["model"] for draft in await drafting.drafts())
@@ -198,13 +198,13 @@ async def test_a_worker_that_is_killed_loses_no_draft(
     tmp_path: Path,
 ) -> None:
     """Killed while the model hangs, a worker tells nobody; once it is missed the next one writes its drafts."""
-    stub.will(Reply(kind="silent"))
+    stub.set_replies(Reply(kind="silent"))
     await drafting.enroll(*({"firstName": "Thandi"} for _ in range(5)))
     with worker_process(database_url, stub, api_settings, tmp_path):
         await seen(stub, 5)
     assert await drafting.jobs() == {"running"}
 
-    stub.will(Reply(GOOD))
+    stub.set_replies(Reply(GOOD))
     with psycopg.connect(libpq_url(owner_url(database_url)), autocommit=True) as owner:
         owner.execute("UPDATE app.job_workers SET beat_at = now() - interval '1 hour'")
     await run_jobs()

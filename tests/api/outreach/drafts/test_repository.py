@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.outreach.drafts import repository
 from database.models import EmailDraft
-from domain.draft import EDITABLE
+from domain.draft import EDITABLE_STATUSES
 from tests.acting import FIRST_PAGE, act_alone, owner_session
 from tests.database.rows import Ids
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -89,7 +89,7 @@ async def test_earlier_messages_are_those_of_the_enrollments(two_workspaces: Two
     workspaces.set(DRAFTS, other[DRAFTS], status="sent", sent_at=NOW)
     async with owner_session(workspaces) as session:
         draft = await session.get_one(EmailDraft, first[DRAFTS])
-        messages = await repository.earlier_messages(session, [draft])
+        messages = await repository.list_earlier_messages(session, [draft])
     assert [(row.direction, row.subject) for row in messages] == [
         ("sent", "first"), ("sent", "second"), ("sent", "third"), ("received", "answer"),
     ]  # fmt: skip
@@ -108,7 +108,7 @@ async def test_drafts_are_found_by_each_filter(two_workspaces: TwoWorkspaces, na
     filters[name] = "drafted" if table is None else mail[table]
     async with owner_session(workspaces) as session:
         found = await repository.list_drafts(session, workspaces.id, FIRST_PAGE, **filters)
-        exist = await repository.which_exist(session, workspaces.id, [mail[DRAFTS], UUID(int=1)])
+        exist = await repository.find_existing_ids(session, workspaces.id, [mail[DRAFTS], UUID(int=1)])
     assert [draft.id for draft in found] == [mail[DRAFTS]]
     assert exist == {mail[DRAFTS]}
 
@@ -122,11 +122,11 @@ async def test_one_draft_is_found_changed_and_written(two_workspaces: TwoWorkspa
     draft_id = mail[DRAFTS]
     values = {"subject": "Changed"}
     changed = await act_alone(
-        workspaces, lambda session: repository.change(session, workspaces.id, draft_id, EDITABLE, values)
+        workspaces, lambda session: repository.change_draft(session, workspaces.id, draft_id, EDITABLE_STATUSES, values)
     )
     assert changed.after() == {DRAFTS: {str(draft_id): values}}
     async with owner_session(workspaces) as session:
-        for find in (repository.find_draft, repository.hold_draft):
+        for find in (repository.find_draft, repository.lock_draft):
             found = [await find(session, workspaces.id, one) for one in (draft_id, UUID(int=1))]
             assert [row and row.id for row in found] == [draft_id, None]
     pending = [add_mail(workspaces)[DRAFTS] for _ in range(3)]
@@ -134,7 +134,7 @@ async def test_one_draft_is_found_changed_and_written(two_workspaces: TwoWorkspa
     written = [
         {"id": one, "status": "drafted", "subject": f"To {number}", **text} for number, one in enumerate(pending[:2])
     ]
-    stored = await act_alone(workspaces, lambda session: repository.store(session, workspaces.id, written))
+    stored = await act_alone(workspaces, lambda session: repository.store_drafts(session, workspaces.id, written))
     assert stored.after() == {
         DRAFTS: {
             str(one): {"status": "drafted", "subject": f"To {number}", "body": "Hi", "body_html": "<p>Hi</p>",
@@ -163,7 +163,7 @@ async def test_each_draft_is_approved_by_its_own_rows(two_workspaces: TwoWorkspa
         mails = {None: mails[None]}
 
     async def approve(session: AsyncSession) -> dict[UUID, str | None]:
-        return await repository.approve(
+        return await repository.approve_drafts(
             session,
             workspaces.id,
             draft_ids=[ids[DRAFTS] for ids in mails.values()] if chosen_by == "id" else None,
@@ -181,7 +181,7 @@ async def test_each_draft_is_refused_by_its_own_rows(two_workspaces: TwoWorkspac
     mails = {refusal: add_mail(workspaces, **values)[DRAFTS] for refusal, values in REFUSALS.items()}
     async with owner_session(workspaces) as session:
         refusals = [
-            await repository.find_refusal(session, await session.get_one(EmailDraft, draft_id))
+            await repository.find_refusal_reason(session, await session.get_one(EmailDraft, draft_id))
             for draft_id in mails.values()
         ]
     assert refusals == list(mails)
@@ -199,8 +199,10 @@ async def test_jobs_are_of_the_chosen_drafts(two_workspaces: TwoWorkspaces) -> N
     )  # fmt: skip
     chosen = [late, early, untraced]
     async with owner_session(workspaces) as session:
-        sends = (await session.execute(repository.sends_of(workspaces.id, chosen, NOW))).all()
-        scores = (await session.execute(repository.scores_of(workspaces.id, chosen, {"approved": True}, NOW))).all()
+        sends = (await session.execute(repository.select_send_jobs(workspaces.id, chosen, NOW))).all()
+        scores = (
+            await session.execute(repository.select_score_jobs(workspaces.id, chosen, {"approved": True}, NOW))
+        ).all()
     assert {payload["draftId"]: due for payload, due in sends} == {
         str(late): NOW + HOUR, str(early): NOW, str(untraced): NOW,
     }  # fmt: skip

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from ai.settings import AiSettings
 from api.http.resources import Services
-from api.outreach.drafts.service import similarity
-from tests.ai.langfuse_receiver import LangfuseReceiver, receiving
+from api.outreach.drafts.service import compute_similarity
+from tests.ai.langfuse_receiver import LangfuseReceiver, run_receiver
 from tests.api.inbox.replies.test_replies import reply
 from tests.api.sending_workspace import Outreach
 
@@ -16,7 +16,7 @@ from tests.api.sending_workspace import Outreach
 @pytest.fixture
 def langfuse() -> Iterator[LangfuseReceiver]:
     """Run a project of Langfuse that nobody else writes to."""
-    with receiving(f"pk-{uuid.uuid4()}") as receiver:
+    with run_receiver(f"pk-{uuid.uuid4()}") as receiver:
         yield receiver
 
 
@@ -111,7 +111,7 @@ async def test_a_correction_scores_the_reading(
 def test_similarity_is_of_words_in_order() -> None:
     """Equal texts are 1, texts without a common word 0, and a word more or less in ten costs little."""
     ten = "one two three four five six seven eight nine ten"
-    assert similarity(ten, f" {ten}\n") == 1
-    assert similarity(ten, "eleven twelve") == 0
-    assert 0.9 < similarity(ten, ten.replace("five ", "")) < 1
-    assert similarity("a b", "b a") == 0.5
+    assert compute_similarity(ten, f" {ten}\n") == 1
+    assert compute_similarity(ten, "eleven twelve") == 0
+    assert 0.9 < compute_similarity(ten, ten.replace("five ", "")) < 1
+    assert compute_similarity("a b", "b a") == 0.5

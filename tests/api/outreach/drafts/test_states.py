@@ -12,7 +12,7 @@ from ai.usage import Generation
 from ai.workflows.email_generation.state import DraftFailed, EmailDraft, EmailGenerationOutput
 from api.outreach.drafts import service
 from api.outreach.drafts.repository import Material
-from api.outreach.drafts.service import Written
+from api.outreach.drafts.service import WrittenDraft
 from database.models import EmailDraft as DraftRow
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from tests.api.states import LATER, NOW, Row, States, added, differing, moment
@@ -140,7 +140,7 @@ async def test_only_a_pending_draft_takes_what_was_written(states: States, event
     for _ in range(2):
         async with states.session() as session:
             written = [
-                Written(
+                WrittenDraft(
                     Material(
                         draft=await session.get_one(DraftRow, UUID(draft_id)),
                         step=await session.get_one(SequenceStep, UUID(drafts.steps[0])),
@@ -154,7 +154,7 @@ async def test_only_a_pending_draft_takes_what_was_written(states: States, event
                 for draft_id in drafts.ids.values()
             ]
         async with states.session() as session:
-            await service.store(session, UUID(states.workspace_id), written)
+            await service.store_drafts(session, UUID(states.workspace_id), written)
     changed = states.changed()
     sends = [("send_email", {"draftId": draft_id}, moment(NOW)) for draft_id in expected]
     assert jobs_of(changed) == (sends if event == "written_and_approved" else [])
@@ -181,7 +181,7 @@ async def test_what_can_never_be_sent_is_neither_approved_nor_written_again(
         await app_client.post(f"{base}/{drafts.ids[status, None]}/regenerate") for status in ("drafted", "failed")
     ]
     for response in (approved, *regenerated):
-        assert (response.status_code, response.json()["detail"]) == (409, f"The draft can never be sent: {reason}.")
+        assert (response.status_code, response.json()["detail"]) == (409, f"This draft can never be sent: {reason}.")
     in_bulk = await app_client.post(f"{base}/approve", json={"draftIds": [drafts.ids["drafted", None]]})
     assert [row["status"] for row in in_bulk.json()["results"]] == ["refused"]
     assert states.changed() == {}

@@ -71,7 +71,7 @@ async def test_an_illegal_move_is_a_conflict(app_client: httpx.AsyncClient, base
     response = await app_client.post(f"{base}/enrollments/{enrollment['id']}/resume")
 
     assert (response.status_code, response.json()["code"]) == (409, "invalid_transition")
-    assert "paused, replied" in response.json()["detail"]
+    assert response.json()["detail"] == "This enrollment is already active."
     assert (await app_client.get(f"{base}/enrollments")).json()["items"] == [enrollment]
 
 

@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.outreach.enrollment_status import repository as status_repository
 from api.outreach.enrollments import repository
 from database.models import SequenceStep
 from domain.draft import DraftEvent, DraftStatus
-from domain.draft import sources_of as drafts_before
-from domain.enrollment import EnrollmentEvent, EnrollmentStatus, sources_of
+from domain.draft import source_statuses as drafts_before
+from domain.enrollment import EnrollmentEvent, EnrollmentStatus, source_statuses
 from domain.suppression import suppression_hash
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -21,19 +22,21 @@ pytestmark = pytest.mark.anyio
 ENROLLMENTS, DRAFTS = "app.lead_enrollments", "app.email_drafts"
 
 
-@pytest.mark.fences("api.outreach.enrollments.repository:_MOVE")
+@pytest.mark.fences("api.outreach.enrollment_status.repository:_APPLY_EVENT")
 @pytest.mark.parametrize("event", EnrollmentEvent)
 async def test_only_enrollments_the_event_is_legal_for_move(
     two_workspaces: TwoWorkspaces, event: EnrollmentEvent
 ) -> None:
     """An event moves the enrollments that may take it still, with one row of history each, and no other."""
-    moved, legal = rows_in_each(two_workspaces.add_enrollment, "status", sources_of(event), EnrollmentStatus)
-    foreign = two_workspaces.add_enrollment(two_workspaces.neighbour, status=min(sources_of(event)))
+    moved, legal = rows_in_each(two_workspaces.add_enrollment, "status", source_statuses(event), EnrollmentStatus)
+    foreign = two_workspaces.add_enrollment(two_workspaces.neighbour, status=min(source_statuses(event)))
     ids = [*moved, *legal, foreign]
     overtaking = await overtaken(
         two_workspaces,
         setting(ENROLLMENTS, moved),
-        lambda session: repository.move(session, two_workspaces.id, event, cause="test", now=NOW, ids=ids),
+        lambda session: status_repository.apply_event(
+            session, two_workspaces.id, event, cause="test", now=NOW, ids=ids
+        ),
     )
     assert set(overtaking.result) == legal
     assert overtaking.rows.pop(ENROLLMENTS) == legal
@@ -43,28 +46,28 @@ async def test_only_enrollments_the_event_is_legal_for_move(
     assert overtaking.changes.keys() == {ENROLLMENTS}
 
 
-@pytest.mark.fences("api.outreach.enrollments.repository:_MOVE")
+@pytest.mark.fences("api.outreach.enrollment_status.repository:_APPLY_EVENT")
 async def test_only_one_status_moves_where_only_that_is_wanted(two_workspaces: TwoWorkspaces) -> None:
     """An event that is wanted for paused enrollments leaves those that have become active, though it is legal there."""
     resumed, paused = (two_workspaces.add_enrollment(status="paused") for _ in range(2))
     overtaking = await overtaken(
         two_workspaces,
         setting(ENROLLMENTS, {resumed: {"status": "active"}}),
-        lambda session: repository.move(
+        lambda session: status_repository.apply_event(
             session,
             two_workspaces.id,
             EnrollmentEvent.STOPPED,
             cause="test",
             now=NOW,
             sequence_id=two_workspaces.ids["app.sequences"],
-            only=EnrollmentStatus.PAUSED,
+            status=EnrollmentStatus.PAUSED,
         ),
     )
     assert overtaking.result == [paused]
     assert overtaking.rows[ENROLLMENTS] == {paused}
 
 
-@pytest.mark.fences("api.outreach.enrollments.repository:put_off")
+@pytest.mark.fences("api.outreach.enrollment_status.repository:defer_resume")
 async def test_only_pauses_for_the_reason_are_put_off(two_workspaces: TwoWorkspaces) -> None:
     """Another day of return is set where the enrollment is paused for it still: not for another reason, not resumed."""
     paused: dict[str, Any] = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}
@@ -81,7 +84,7 @@ async def test_only_pauses_for_the_reason_are_put_off(two_workspaces: TwoWorkspa
     overtaking = await overtaken(
         two_workspaces,
         setting(ENROLLMENTS, {**by_status, **by_reason}),
-        lambda session: repository.put_off(
+        lambda session: status_repository.defer_resume(
             session, two_workspaces.id, lead_ids, "out_of_office", NOW + timedelta(days=1)
         ),
     )
@@ -94,10 +97,10 @@ async def enrollments_of(workspaces: TwoWorkspaces) -> list[UUID]:
     return [row[0] for row in workspaces.owner.execute("SELECT id FROM app.lead_enrollments")]
 
 
-@pytest.mark.fences("api.outreach.enrollments.repository:call_off")
+@pytest.mark.fences("api.outreach.enrollment_status.repository:cancel_unsent_drafts")
 async def test_only_unsent_drafts_are_called_off(two_workspaces: TwoWorkspaces) -> None:
     """Drafts that are unsent still fail with their enrollments; those that were moved meanwhile stay as they are."""
-    sources = drafts_before(DraftEvent.CALLED_OFF)
+    sources = drafts_before(DraftEvent.CANCELLED)
     moved, unsent = rows_in_each(two_workspaces.add_draft, "status", sources, DraftStatus)
     two_workspaces.add_draft(two_workspaces.neighbour)
     ids = await enrollments_of(two_workspaces)
@@ -105,12 +108,12 @@ async def test_only_unsent_drafts_are_called_off(two_workspaces: TwoWorkspaces) 
     overtaking = await overtaken(
         two_workspaces,
         setting(DRAFTS, moved),
-        lambda session: repository.call_off(session, two_workspaces.id, ids, "stopped"),
+        lambda session: status_repository.cancel_unsent_drafts(session, two_workspaces.id, ids, "stopped"),
     )
     assert overtaking.rows == {DRAFTS: unsent}
 
 
-@pytest.mark.fences("api.outreach.enrollments.repository:call_off")
+@pytest.mark.fences("api.outreach.enrollment_status.repository:cancel_unsent_drafts")
 async def test_drafts_that_are_being_sent_are_not_called_off(two_workspaces: TwoWorkspaces) -> None:
     """A draft whose sending was claimed a moment ago goes its way, and the one beside it fails."""
     claimed, unsent = (two_workspaces.add_draft(status="reviewed") for _ in range(2))
@@ -121,20 +124,22 @@ async def test_drafts_that_are_being_sent_are_not_called_off(two_workspaces: Two
             "INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at) VALUES (%s, %s, %s)",
             [two_workspaces.id, claimed, NOW],
         ),
-        lambda session: repository.call_off(session, two_workspaces.id, ids, "stopped"),
+        lambda session: status_repository.cancel_unsent_drafts(session, two_workspaces.id, ids, "stopped"),
         commits_first=True,
     )
     assert overtaking.rows == {DRAFTS: {unsent}}
 
 
-async def enroll(session: AsyncSession, workspace_id: UUID, chosen: repository.Chosen) -> dict[str | None, int]:
+async def enroll(session: AsyncSession, workspace_id: UUID, chosen: repository.LeadSelection) -> dict[str | None, int]:
     """Enroll the chosen leads as the service does: hold them, and then decide by what they are."""
-    await repository.hold_leads(session, workspace_id, chosen, "UTC")
+    await repository.lock_leads(session, workspace_id, chosen, "UTC")
     step = (await session.scalars(select(SequenceStep))).one()
-    return await repository.enroll(session, workspace_id, chosen, step=step, send_ats={"UTC": NOW, None: NOW}, now=NOW)
+    return await repository.enroll_leads(
+        session, workspace_id, chosen, step=step, send_ats={"UTC": NOW, None: NOW}, now=NOW
+    )
 
 
-@pytest.mark.fences("api.outreach.enrollments.repository:enroll")
+@pytest.mark.fences("api.outreach.enrollments.repository:enroll_leads")
 async def test_leads_that_may_not_be_mailed_any_more_are_not_enrolled(two_workspaces: TwoWorkspaces) -> None:
     """Who unsubscribed, was suppressed, deleted or enrolled a moment ago is not enrolled; the lead beside them is."""
     names = ("unsubscribed", "deleted", "suppressed", "blocked", "enrolled", "ended", "free")
@@ -143,7 +148,7 @@ async def test_leads_that_may_not_be_mailed_any_more_are_not_enrolled(two_worksp
         for name in names
     }
     foreign = two_workspaces.add("app.leads", two_workspaces.neighbour)
-    chosen = repository.Chosen([*leads.values(), foreign], None)
+    chosen = repository.LeadSelection([*leads.values(), foreign], None)
 
     def stop(other: psycopg.Connection) -> None:
         setting(

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import NotFound
+from api.outreach.enrollment_status import repository as status_repository
 from api.outreach.enrollments import repository, service
+from api.outreach.sequences import service as sequences
 from database.models import Workspace
 from domain.enrollment import EnrollmentEvent
 from tests.blocking import Blocking, RowCall
@@ -20,7 +22,7 @@ ENROLLMENTS, DRAFTS, LEADS = "app.lead_enrollments", "app.email_drafts", "app.le
 
 async def move(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> list[UUID]:
     """Pause enrollments."""
-    return await repository.move(
+    return await status_repository.apply_event(
         session, blocking.workspace_id, EnrollmentEvent.PAUSED, cause="a person", now=NOW, ids=ids
     )
 
@@ -29,23 +31,23 @@ async def put_off(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]
     """Say when enrollments that wait for a person's return resume."""
     rows = blocking.run("SELECT lead_id FROM app.lead_enrollments WHERE id = ANY(%s)", list(ids))
     lead_ids = [row[0] for row in rows]
-    return await repository.put_off(session, blocking.workspace_id, lead_ids, "out of office", NOW)
+    return await status_repository.defer_resume(session, blocking.workspace_id, lead_ids, "out of office", NOW)
 
 
 async def lock_all_live(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
     """Lock the live enrollments of a sequence."""
-    await repository.hold_all_live(session, blocking.workspace_id, blocking.ids["app.sequences"])
+    await status_repository.lock_live_enrollments(session, blocking.workspace_id, blocking.ids["app.sequences"])
 
 
 async def call_off(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
     """Fail what was not sent of enrollments."""
     rows = blocking.run("SELECT enrollment_id FROM app.email_drafts WHERE id = ANY(%s)", list(ids))
-    await repository.call_off(session, blocking.workspace_id, [row[0] for row in rows], "stopped")
+    await status_repository.cancel_unsent_drafts(session, blocking.workspace_id, [row[0] for row in rows], "stopped")
 
 
 async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
     """Lock the leads that are to be enrolled."""
-    await repository.hold_leads(session, blocking.workspace_id, repository.Chosen(ids, None), "UTC")
+    await repository.lock_leads(session, blocking.workspace_id, repository.LeadSelection(ids, None), "UTC")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET status = 'active'",
-            marks=pytest.mark.locks("api.outreach.enrollments.repository:_MOVE"),
+            marks=pytest.mark.locks("api.outreach.enrollment_status.repository:_APPLY_EVENT"),
             id="move",
         ),
         pytest.param(
@@ -64,7 +66,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET status = 'paused', pause_reason = 'out of office'",
-            marks=pytest.mark.locks("api.outreach.enrollments.repository:put_off"),
+            marks=pytest.mark.locks("api.outreach.enrollment_status.repository:defer_resume"),
             id="put_off",
         ),
         pytest.param(
@@ -72,7 +74,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET sequence_id = (SELECT max(id::text)::uuid FROM app.sequences)",
-            marks=pytest.mark.locks("api.outreach.enrollments.repository:hold_all_live"),
+            marks=pytest.mark.locks("api.outreach.enrollment_status.repository:lock_live_enrollments"),
             id="hold_all_live",
         ),
         pytest.param(
@@ -80,7 +82,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "NO KEY UPDATE",
             DRAFTS,
             "DELETE FROM app.send_attempts",
-            marks=pytest.mark.locks("api.outreach.enrollments.repository:call_off"),
+            marks=pytest.mark.locks("api.outreach.enrollment_status.repository:cancel_unsent_drafts"),
             id="call_off",
         ),
         pytest.param(
@@ -88,7 +90,7 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             "SHARE",
             LEADS,
             "UPDATE app.leads SET deleted_at = NULL",
-            marks=pytest.mark.locks("api.outreach.enrollments.repository:hold_leads"),
+            marks=pytest.mark.locks("api.outreach.enrollments.repository:lock_leads"),
             id="hold_leads",
         ),
     ],
@@ -100,7 +102,7 @@ async def test_rows_are_locked_by_id(blocking: Blocking, call: RowCall, mode: st
     await blocking.prove_row_lock(mode, table, ids, lambda session: call(session, blocking, ids))
 
 
-@pytest.mark.locks("api.outreach.enrollments.repository:_MOVE")
+@pytest.mark.locks("api.outreach.enrollment_status.repository:_APPLY_EVENT")
 async def test_an_enrollment_is_moved_once(blocking: Blocking) -> None:
     """A second pause of the same enrollment waits for the first, and then moves nothing."""
     ids = [blocking.ids[ENROLLMENTS]]
@@ -109,14 +111,14 @@ async def test_an_enrollment_is_moved_once(blocking: Blocking) -> None:
     assert (first.result, await second) == (ids, [])
 
 
-@pytest.mark.locks("api.outreach.enrollments.repository:put_off")
+@pytest.mark.locks("api.outreach.enrollment_status.repository:defer_resume")
 async def test_a_resumed_enrollment_is_not_put_off(blocking: Blocking) -> None:
     """Putting an enrollment off waits for an open change of it, and leaves it out when that resumed it."""
     ids = [blocking.ids[ENROLLMENTS]]
     blocking.run("UPDATE app.lead_enrollments SET status = 'paused', pause_reason = 'out of office'")
 
     async def resume(session: AsyncSession) -> None:
-        await repository.move(
+        await status_repository.apply_event(
             session, blocking.workspace_id, EnrollmentEvent.RESUMED, cause="a person", now=NOW, ids=ids
         )
 
@@ -127,20 +129,21 @@ async def test_a_resumed_enrollment_is_not_put_off(blocking: Blocking) -> None:
 
 
 @pytest.mark.locks(
-    "api.outreach.enrollments.repository:_TURN_TO_END", "api.outreach.enrollments.repository:_TURN_TO_ENTER"
+    "api.outreach.enrollment_status.repository:_LOCK_ENTRY_EXCLUSIVE",
+    "api.outreach.enrollment_status.repository:_LOCK_ENTRY_SHARED",
 )
 async def test_enrolling_and_ending_exclude_each_other(blocking: Blocking) -> None:
     """Enrolling and ending a sequence exclude each other; two that enroll, and other sequences, do not wait."""
     sequence_id, other_id = blocking.ids["app.sequences"], UUID(int=1)
 
     async def enter(session: AsyncSession) -> None:
-        await repository.take_turns(session, sequence_id, to_end=False)
+        await status_repository.lock_entry(session, sequence_id, exclusive=False)
 
     async def end(session: AsyncSession) -> None:
-        await repository.take_turns(session, sequence_id, to_end=True)
+        await status_repository.lock_entry(session, sequence_id, exclusive=True)
 
     async def end_other(session: AsyncSession) -> None:
-        await repository.take_turns(session, other_id, to_end=True)
+        await status_repository.lock_entry(session, other_id, exclusive=True)
 
     async with blocking.kept_open(enter) as entering:
         await blocking.run_alone(enter)
@@ -161,12 +164,12 @@ async def test_a_lead_is_not_enrolled_in_a_sequence_that_is_deleted(blocking: Bl
     sequence_id = blocking.ids["app.sequences"]
 
     async def delete(session: AsyncSession) -> None:
-        sequence = await service.hold_to_delete(session, blocking.workspace_id, sequence_id)
-        await service.delete_sequence(session, sequence, cause="by a person", now=NOW)
+        sequence = await sequences.lock_to_delete(session, blocking.workspace_id, sequence_id)
+        await sequences.delete_sequence(session, sequence, cause="by a person", now=NOW)
 
     async def enroll(session: AsyncSession) -> Any:
         workspace = await session.get_one(Workspace, blocking.workspace_id)
-        return await service.enroll(
+        return await service.enroll_leads(
             session,
             workspace,
             sequence_id=sequence_id,

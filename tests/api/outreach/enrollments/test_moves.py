@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from api.http.resources import Services
-from api.outreach.enrollments import service
+from api.outreach.enrollment_status import service as enrollment_status
 from database.tenancy import Scope, transaction
 from domain.enrollment import EnrollmentEvent
 from tests.api.sending_workspace import Outreach
@@ -127,7 +127,9 @@ async def test_status_and_history_are_written_together(outreach: Outreach, servi
         async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
             event, now = EnrollmentEvent.STOPPED, services.clock.now()
             ids = [UUID(enrollment)]
-            moved = await service.move_many(session, outreach.workspace_id, event, ids=ids, cause="test", now=now)
+            moved = await enrollment_status.change_enrollments(
+                session, outreach.workspace_id, event, ids=ids, cause="test", now=now
+            )
             assert moved.ids == {UUID(enrollment)}
             raise ConnectionAbortedError
 

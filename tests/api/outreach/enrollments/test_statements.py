@@ -8,12 +8,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.delivery import schedule
 from api.http.pagination import Cursors, PageRequest
+from api.outreach.enrollment_status import repository as status_repository
 from api.outreach.enrollments import repository, service
-from api.outreach.enrollments.repository import Chosen
+from api.outreach.enrollments.repository import LeadSelection
+from api.outreach.sequences import service as sequences
 from api.people.suppressions import service as suppressions
+from database.conditions import block_reason
 from database.models import Lead, Workspace
-from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
+from domain.enrollment import LIVE_STATUSES, EnrollmentStatus
 from domain.schedule import StepDelay
 from domain.suppression import SuppressionReason
 from tests.blocking import Blocking
@@ -34,33 +38,6 @@ def add(workspaces: TwoWorkspaces, **values: Any) -> tuple[UUID, UUID]:
     return lead_id, workspaces.add(ENROLLMENTS, lead_id=lead_id, **values)
 
 
-async def test_only_the_chosen_enrollments_move(two_workspaces: TwoWorkspaces) -> None:
-    """Chosen by leads, by ids, by sequence or by all three, every other enrollment and its history stay."""
-    workspaces = two_workspaces
-    other_sequence = workspaces.add(SEQUENCES)
-    (lead_id, first), (_, second) = add(workspaces), add(workspaces)
-    elsewhere = workspaces.add(ENROLLMENTS, lead_id=lead_id, sequence_id=other_sequence)
-    add(workspaces, sequence_id=other_sequence)
-
-    async def pause(session: AsyncSession, **chosen: Any) -> list[UUID]:
-        return await repository.move(session, workspaces.id, EnrollmentEvent.PAUSED, cause="test", now=NOW, **chosen)
-
-    by_id = await compared(workspaces, lambda session: pause(session, ids=[second]))
-    by_all = await compared(
-        workspaces,
-        lambda session: pause(session, ids=[first, elsewhere], lead_ids=[lead_id], sequence_id=other_sequence),
-    )
-    by_lead = await compared(workspaces, lambda session: pause(session, lead_ids=[lead_id]))
-    for moved, expected in ((by_id, second), (by_all, elsewhere), (by_lead, first)):
-        assert moved.result == [expected]
-        assert moved.rows[ENROLLMENTS] == {expected}
-        (history,) = moved.changes["app.enrollment_events"].values()
-        assert history["enrollment_id"][1] == str(expected)
-    sequence_id = workspaces.ids[SEQUENCES]
-    by_sequence = await compared(workspaces, lambda session: pause(session, sequence_id=sequence_id))
-    assert by_sequence.rows[ENROLLMENTS] == {workspaces.ids[ENROLLMENTS]}
-
-
 async def test_enrollments_are_read_by_what_is_asked(two_workspaces: TwoWorkspaces) -> None:
     """Each filter of the list, the counts, the statuses and the one by id leave out what differs in it."""
     workspaces = two_workspaces
@@ -76,15 +53,17 @@ async def test_enrollments_are_read_by_what_is_asked(two_workspaces: TwoWorkspac
         return [row.id for row in rows]
 
     async def read(session: AsyncSession) -> dict[str, Any]:
-        found = await repository.find_enrollment(session, workspaces.id, paused)
+        found = await status_repository.find_enrollment(session, workspaces.id, paused)
         return {
             "all": await listed(session),
             "by sequence": await listed(session, sequence_id=sequence_id),
             "by lead": await listed(session, lead_id=lead_id),
             "by status": await listed(session, status=EnrollmentStatus.PAUSED),
-            "count": await repository.count(session, workspaces.id, sequence_id),
-            "count of status": await repository.count(session, workspaces.id, sequence_id, EnrollmentStatus.PAUSED),
-            "statuses": await repository.statuses_of(session, workspaces.id, [paused, UNKNOWN]),
+            "count": await status_repository.count_enrollments(session, workspaces.id, sequence_id),
+            "count of status": await status_repository.count_enrollments(
+                session, workspaces.id, sequence_id, EnrollmentStatus.PAUSED
+            ),
+            "statuses": await status_repository.get_statuses(session, workspaces.id, [paused, UNKNOWN]),
             "by id": found and found.id,
         }
 
@@ -100,67 +79,6 @@ async def test_enrollments_are_read_by_what_is_asked(two_workspaces: TwoWorkspac
     }
 
 
-async def test_only_what_an_answer_stopped_last_is_returned(two_workspaces: TwoWorkspaces) -> None:
-    """An enrollment counts while its own last event is the answer's: of the same lead, event and cause."""
-    workspaces = two_workspaces
-    event, cause = EnrollmentEvent.REPLY_RECEIVED, "reply 1"
-    lead_id = workspaces.add(LEADS)
-
-    def enrollment(*events: tuple[str, str], of: UUID = lead_id) -> UUID:
-        enrollment_id = workspaces.add(ENROLLMENTS, lead_id=of, sequence_id=workspaces.add(SEQUENCES))
-        for name, its_cause in events:
-            values: dict[str, Any] = {
-                "from_status": "active",
-                "to_status": "replied",
-                "event": name,
-                "cause": its_cause,
-            }
-            workspaces.add("app.enrollment_events", enrollment_id=enrollment_id, **values)
-        return enrollment_id
-
-    stopped = enrollment(("paused", "test"), (event.value, cause))
-    enrollment((event.value, cause), ("resumed", "test"))  # moved since
-    enrollment((event.value, "reply 2"))
-    enrollment(("stopped", cause))
-    enrollment()
-    enrollment((event.value, cause), of=workspaces.add(LEADS))
-
-    found = await compared(
-        workspaces, lambda session: repository.stopped_by(session, workspaces.id, lead_id, event, cause)
-    )
-    assert found.result == [stopped]
-
-
-async def test_only_pauses_of_these_leads_are_put_off(two_workspaces: TwoWorkspaces) -> None:
-    """A new day of return is written where the lead, the status and the reason are the ones named."""
-    workspaces, later = two_workspaces, NOW + timedelta(days=3)
-    paused: dict[str, Any] = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}
-    lead_id, waiting = add(workspaces, **paused)
-    add(workspaces, **paused)  # of another lead
-    differing: list[dict[str, Any]] = [{"status": "replied"}, {"pause_reason": "manual"}, {"pause_reason": None}]
-    leads = [lead_id, *(add(workspaces, **paused | values)[0] for values in differing)]
-    done = await compared(
-        workspaces, lambda session: repository.put_off(session, workspaces.id, leads, "out_of_office", later)
-    )
-    assert done.result == [waiting]
-    assert done.rows == {ENROLLMENTS: {waiting}}
-    assert datetime.fromisoformat(done.changes[ENROLLMENTS][str(waiting)]["resume_at"][1]) == later
-
-
-async def test_only_unsent_drafts_of_the_enrollments_are_called_off(two_workspaces: TwoWorkspaces) -> None:
-    """A draft of another enrollment, one that was sent or failed, and one whose sending was tried stay."""
-    workspaces = two_workspaces
-    drafts = {status: workspaces.add_draft(status=status) for status in ("pending", "drafted", "reviewed")}
-    others = [workspaces.add_draft(status=status) for status in ("sent", "failed", "reviewed")]
-    workspaces.add("app.send_attempts", draft_id=others[-1])
-    query = "SELECT enrollment_id FROM app.email_drafts WHERE id = ANY(%s)"
-    ids = [row[0] for row in workspaces.owner.execute(query, [[*drafts.values(), *others]])]
-    workspaces.add_draft()  # of an enrollment that goes on
-    done = await compared(workspaces, lambda session: repository.call_off(session, workspaces.id, ids, "over"))
-    assert done.rows == {DRAFTS: set(drafts.values())}
-    assert {row["error_reason"] for row in done.changes[DRAFTS].values()} == {(None, "over")}
-
-
 async def test_why_a_lead_must_not_be_mailed(two_workspaces: TwoWorkspaces) -> None:
     """Each reason is that of its own lead, the weightiest first, and a lead without any may be mailed."""
     workspaces = two_workspaces
@@ -173,11 +91,11 @@ async def test_why_a_lead_must_not_be_mailed(two_workspaces: TwoWorkspaces) -> N
     }
 
     async def read(session: AsyncSession) -> dict[UUID, str | None]:
-        await suppressions.add(
+        await suppressions.add_suppression(
             session, workspaces.id, email="no@lead.example", domain=None, reason=SuppressionReason.MANUAL,
             source="test", at=NOW,
         )  # fmt: skip
-        statement = select(Lead.id, repository.unmailable(workspaces.id)).where(Lead.id.in_(reasons))
+        statement = select(Lead.id, block_reason(workspaces.id)).where(Lead.id.in_(reasons))
         return dict((await session.execute(statement)).all())
 
     assert (await compared(workspaces, read)).result == reasons
@@ -187,7 +105,7 @@ async def enroll(session: AsyncSession, workspaces: TwoWorkspaces, sequence_id: 
     """Enroll leads as a person does."""
     workspace = await session.get_one(Workspace, workspaces.id)
     chosen = {"lead_ids": None, "list_id": None} | chosen
-    return await service.enroll(session, workspace, sequence_id=sequence_id, by=UUID(int=1), now=NOW, **chosen)
+    return await service.enroll_leads(session, workspace, sequence_id=sequence_id, by=UUID(int=1), now=NOW, **chosen)
 
 
 def add_active_sequence(workspaces: TwoWorkspaces) -> UUID:
@@ -241,7 +159,7 @@ async def test_jobs_are_made_for_new_pending_drafts_of_the_sequence(two_workspac
     async def make(session: AsyncSession) -> list[tuple[UUID, datetime]]:
         for statement in insert:
             await (await session.connection()).exec_driver_sql(statement)
-        jobs = await session.execute(repository.drafts_just_made(workspaces.id, mine, NOW, UNKNOWN))
+        jobs = await session.execute(repository.select_draft_jobs(workspaces.id, mine, NOW, UNKNOWN))
         return [(UUID(payload["draftId"]), due) for payload, due in jobs]
 
     made = await compared(workspaces, make)
@@ -273,47 +191,6 @@ async def test_leads_that_another_enrolls_meanwhile_are_counted_once(two_workspa
     assert again.result == (0, {"already_enrolled": 1})
 
 
-@pytest.mark.parametrize(("number", "jobs"), [(999, [999]), (1000, [1000]), (1001, [1000, 1])])
-async def test_a_thousand_are_taken_up_by_a_job(two_workspaces: TwoWorkspaces, number: int, jobs: list[int]) -> None:
-    """Resumed enrollments are taken up by a thousand, and what is left over by a job of its own."""
-    workspaces = two_workspaces
-    sequence_id = workspaces.add(SEQUENCES)
-    workspaces.owner.execute(
-        "WITH leads AS (INSERT INTO app.leads (workspace_id, email, status)"
-        " SELECT %s, 'lead' || number || '@many.example', 'Contacted' FROM generate_series(1, %s) AS number"
-        " RETURNING id)"
-        " INSERT INTO app.lead_enrollments"
-        " (workspace_id, lead_id, sequence_id, current_step_order, status, enrolled_at)"
-        " SELECT %s, id, %s, 1, 'paused', now() FROM leads",
-        [workspaces.id, number, workspaces.id, sequence_id],
-    )
-    event = EnrollmentEvent.RESUMED
-    done = await compared(
-        workspaces,
-        lambda session: service.move_many(
-            session, workspaces.id, event, sequence_id=sequence_id, cause="test", now=NOW
-        ),
-    )
-    payloads = [row["payload"][1] for row in done.changes["app.scheduled_jobs"].values()]
-    ids = [payload.get("enrollmentIds") or [payload["enrollmentId"]] for payload in payloads]
-    assert sorted(map(len, ids), reverse=True) == jobs
-    assert {UUID(one) for some in ids for one in some} == done.result.ids
-    assert (len(done.result.ids), done.result.unchanged) == (number, 0)
-
-
-async def test_what_does_not_exist_is_not_counted(two_workspaces: TwoWorkspaces) -> None:
-    """A move of an unknown enrollment moves none and counts none as unchanged; the one beside it is counted."""
-    event, ended = EnrollmentEvent.PAUSED, two_workspaces.add_enrollment(status="completed")
-
-    async def move(session: AsyncSession) -> list[int]:
-        return [
-            (await service.move_many(session, two_workspaces.id, event, ids=ids, cause="test", now=NOW)).unchanged
-            for ids in ([UNKNOWN], [UNKNOWN, ended], [ended, two_workspaces.ids[ENROLLMENTS]])
-        ]
-
-    assert (await compared(two_workspaces, move)).result == [0, 1, 1]
-
-
 async def test_only_live_enrollments_of_the_sequence_are_locked(blocking: Blocking) -> None:
     """A sequence that ends locks its enrollments that can still move, not ended ones nor those of another."""
     pairs = blocking.add_lower_mail()
@@ -321,12 +198,15 @@ async def test_only_live_enrollments_of_the_sequence_are_locked(blocking: Blocki
     sequence_id = pairs[SEQUENCES][0]
 
     async def lock(session: AsyncSession) -> None:
-        await repository.hold_all_live(session, blocking.workspace_id, sequence_id)
+        await status_repository.lock_live_enrollments(session, blocking.workspace_id, sequence_id)
 
     for status in EnrollmentStatus:
         blocking.run("UPDATE app.lead_enrollments SET status = %s", status.value)
         async with blocking.kept_open(lock):
-            assert blocking.modes(ENROLLMENTS, [low, high]) == ["NO KEY UPDATE" if status in LIVE else None, None]
+            assert blocking.modes(ENROLLMENTS, [low, high]) == [
+                "NO KEY UPDATE" if status in LIVE_STATUSES else None,
+                None,
+            ]
 
 
 async def test_only_the_chosen_leads_are_locked(blocking: Blocking) -> None:
@@ -335,7 +215,7 @@ async def test_only_the_chosen_leads_are_locked(blocking: Blocking) -> None:
     blocking.run("UPDATE app.leads SET deleted_at = NULL, timezone = 'Africa/Lagos' WHERE id = %s", high)
 
     async def lock(session: AsyncSession, *ids: UUID) -> list[str]:
-        return await repository.hold_leads(session, blocking.workspace_id, Chosen(ids, None), "UTC")
+        return await repository.lock_leads(session, blocking.workspace_id, LeadSelection(ids, None), "UTC")
 
     async with blocking.kept_open(lambda session: lock(session, low)) as side:
         assert (side.result, blocking.modes(LEADS, [low, high])) == (["Asia/Tokyo"], ["SHARE", None])
@@ -351,15 +231,15 @@ async def test_enrolling_lets_others_enroll_and_ending_does_not(blocking: Blocki
     sequence_id = blocking.ids[SEQUENCES]
 
     async def enter(session: AsyncSession) -> None:
-        await repository.take_turns(session, sequence_id, to_end=False)
+        await status_repository.lock_entry(session, sequence_id, exclusive=False)
 
     async def end(session: AsyncSession) -> None:
-        await repository.take_turns(session, sequence_id, to_end=True)
+        await status_repository.lock_entry(session, sequence_id, exclusive=True)
 
     async def enroll_lead(session: AsyncSession) -> Any:
         workspace = await session.get_one(Workspace, blocking.workspace_id)
         leads = [blocking.ids[LEADS]]
-        return await service.enroll(
+        return await service.enroll_leads(
             session, workspace, sequence_id=sequence_id, lead_ids=leads, list_id=None, by=UNKNOWN, now=NOW
         )
 
@@ -368,7 +248,7 @@ async def test_enrolling_lets_others_enroll_and_ending_does_not(blocking: Blocki
         ending = await blocking.start_waiting(end, side.pid)
     await ending
     async with blocking.kept_open(
-        lambda session: service.hold_to_delete(session, blocking.workspace_id, sequence_id)
+        lambda session: sequences.lock_to_delete(session, blocking.workspace_id, sequence_id)
     ) as side:
         entering = await blocking.start_waiting(enter, side.pid)
     await entering
@@ -383,8 +263,8 @@ def test_hours_are_those_of_the_recipient_or_else_of_the_workspace() -> None:
     night = datetime(2026, 3, 4, 3, tzinfo=UTC)  # a Wednesday
     later = night + timedelta(hours=4)
     delay, previous = StepDelay(days=1), later - timedelta(days=1)
-    assert service.sending_hours(workspace, None, now=night).at == datetime(2026, 3, 4, 8, tzinfo=UTC)
-    assert service.sending_hours(workspace, "Asia/Tokyo", now=night).at == night
-    assert service.sending_hours(workspace, "Asia/Tokyo", now=night, delay=delay).at == night + timedelta(days=1)
-    since = service.sending_hours(workspace, "Asia/Tokyo", now=night, previous=previous, delay=delay)
+    assert schedule.find_step_time(workspace, None, now=night).at == datetime(2026, 3, 4, 8, tzinfo=UTC)
+    assert schedule.find_step_time(workspace, "Asia/Tokyo", now=night).at == night
+    assert schedule.find_step_time(workspace, "Asia/Tokyo", now=night, delay=delay).at == night + timedelta(days=1)
+    since = schedule.find_step_time(workspace, "Asia/Tokyo", now=night, previous=previous, delay=delay)
     assert since.at == later

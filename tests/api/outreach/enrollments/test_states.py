@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.outreach.enrollments import service
+from api.outreach.enrollment_status import service as enrollment_status
 from domain.enrollment import EnrollmentEvent
 from tests.api.states import DRAFTS, LATER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import ENROLLMENT, REFUSED, results_of
@@ -99,14 +99,16 @@ Apply = Callable[[AsyncSession, UUID, Enrolled], Coroutine[Any, Any, object]]
 def stop_leads(event: EnrollmentEvent) -> Apply:
     """Let an event that concerns a lead happen to it."""
     resume_at = LATER if event is EnrollmentEvent.OUT_OF_OFFICE else None
-    return lambda session, workspace_id, lead: service.stop_leads(
+    return lambda session, workspace_id, lead: enrollment_status.apply_event_to_leads(
         session, workspace_id, event, [UUID(lead.lead_id)], cause=CAUSE, now=NOW, resume_at=resume_at
     )
 
 
 def complete(session: AsyncSession, workspace_id: UUID, lead: Enrolled) -> Coroutine[Any, Any, object]:
     """Let the last step of all enrollments have gone out."""
-    return service.complete(session, workspace_id, [UUID(enrollment_id) for enrollment_id in lead.ids.values()], NOW)
+    return enrollment_status.complete_enrollments(
+        session, workspace_id, [UUID(enrollment_id) for enrollment_id in lead.ids.values()], NOW
+    )
 
 
 EVENTS: dict[str, Apply] = {

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import Conflict, NotFound
 from api.outreach.sequences import repository, service
-from api.outreach.sequences.schemas import MOST_STEPS
+from api.outreach.sequences.schemas import MAX_STEPS
 from database.models import Sequence, SequenceStep
 from domain.sequence import SequenceEvent
 from tests.acting import FIRST_PAGE, act_alone, owner_session
@@ -50,8 +50,8 @@ async def test_only_sequences_that_are_there_are_found(sequences: Sequences) -> 
     ids = [sequences.id, sequences.other, sequences.deleted, sequences.foreign]
     async with owner_session(sequences.workspaces) as session:
         found = [await repository.find_sequence(session, workspace_id, one) for one in ids]
-        for to_change in (False, True):
-            held = [await repository.hold_sequence(session, workspace_id, one, to_change=to_change) for one in ids]
+        for exclusive in (False, True):
+            held = [await repository.lock_sequence(session, workspace_id, one, exclusive=exclusive) for one in ids]
             assert held == found
         listed = await repository.list_sequences(session, workspace_id, FIRST_PAGE)
         steps = await repository.list_steps(session, sequences.id)
@@ -70,7 +70,7 @@ async def test_one_sequence_is_changed_and_moved(sequences: Sequences) -> None:
     assert changed.after() == {SEQUENCES: {key: {"name": "Renamed"}}}
     moved = await act_alone(
         sequences.workspaces,
-        lambda session: repository.move(session, workspace_id, sequences.id, SequenceEvent.PAUSED),
+        lambda session: repository.apply_event(session, workspace_id, sequences.id, SequenceEvent.PAUSED),
     )
     assert moved.after() == {SEQUENCES: {key: {"status": "Paused"}}}
     deleted = await act_alone(
@@ -155,7 +155,7 @@ async def test_counts_are_of_one_sequence(sequences: Sequences) -> None:
     assert counted == [{"active": 1, "replied": 2}, {"drafted": 3}]
 
 
-@pytest.mark.parametrize(("steps", "has_room"), [(MOST_STEPS - 1, True), (MOST_STEPS, False)])
+@pytest.mark.parametrize(("steps", "has_room"), [(MAX_STEPS - 1, True), (MAX_STEPS, False)])
 async def test_a_sequence_has_so_many_steps_at_most(
     two_workspaces: TwoWorkspaces, steps: int, *, has_room: bool
 ) -> None:
@@ -167,9 +167,9 @@ async def test_a_sequence_has_so_many_steps_at_most(
     async with owner_session(workspaces) as session:
         if has_room:
             step = await service.add_step(session, workspaces.id, sequence_id, {})
-            assert step.step_order == MOST_STEPS
+            assert step.step_order == MAX_STEPS
         else:
-            with pytest.raises(Conflict, match=f"{MOST_STEPS} steps at most"):
+            with pytest.raises(Conflict, match=f"at most {MAX_STEPS} steps"):
                 await service.add_step(session, workspaces.id, sequence_id, {})
 
 

@@ -70,7 +70,7 @@ async def test_who_activates_second_is_told(app_client: httpx.AsyncClient, path:
 
     assert (first.status_code, first.json()["status"]) == (200, "Active")
     assert (second.status_code, second.json()["code"]) == (409, "invalid_transition")
-    assert "Draft, Paused" in second.json()["detail"]
+    assert second.json()["detail"] == "This sequence is already active."
 
 
 async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, path: str) -> None:

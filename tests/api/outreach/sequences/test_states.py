@@ -76,7 +76,7 @@ async def test_a_guard_pauses_only_what_is_active(states: States) -> None:
         expected = moved(states, sequence_id, status="Paused", pause_reason="bounces") if name == "active" else {}
         for _ in range(2):
             async with states.session() as session:
-                await service.pause_for(session, UUID(states.workspace_id), UUID(sequence_id), "bounces")
+                await service.pause_automatically(session, UUID(states.workspace_id), UUID(sequence_id), "bounces")
         assert states.changed() == expected, name
 
 

@@ -3,7 +3,7 @@ from uuid import UUID
 import pytest
 
 from api.people.leads import repository
-from domain.lead import LeadEvent, LeadStatus, sources_of
+from domain.lead import LeadEvent, LeadStatus, source_statuses
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -12,11 +12,11 @@ pytestmark = pytest.mark.anyio
 LEADS = "app.leads"
 
 
-@pytest.mark.fences("api.people.leads.repository:move")
+@pytest.mark.fences("api.people.leads.repository:apply_event")
 @pytest.mark.parametrize("event", LeadEvent)
 async def test_only_leads_the_event_is_legal_for_move(two_workspaces: TwoWorkspaces, event: LeadEvent) -> None:
     """An event moves the leads that may take it still, with one row of history each, and no other."""
-    workspaces, sources = two_workspaces, sources_of(event)
+    workspaces, sources = two_workspaces, source_statuses(event)
     moved, legal = rows_in_each(lambda status: workspaces.add(LEADS, status=status), "status", sources, LeadStatus)
     foreign = workspaces.add(LEADS, workspaces.neighbour, status=min(sources))
     workspaces.add(LEADS, status=min(sources))  # which is not among them
@@ -24,7 +24,7 @@ async def test_only_leads_the_event_is_legal_for_move(two_workspaces: TwoWorkspa
     overtaking = await overtaken(
         workspaces,
         setting(LEADS, moved),
-        lambda session: repository.move(session, workspaces.id, ids, event, cause="test", now=NOW),
+        lambda session: repository.apply_event(session, workspaces.id, ids, event, cause="test", now=NOW),
     )
     assert set(overtaking.result) == legal
     assert overtaking.rows.keys() == {LEADS, "app.lead_events"}

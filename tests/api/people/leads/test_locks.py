@@ -29,7 +29,9 @@ async def find_by_address(session: AsyncSession, blocking: Blocking, ids: Sequen
 
 async def move(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> list[UUID]:
     """Unsubscribe leads."""
-    return await repository.move(session, blocking.workspace_id, ids, LeadEvent.UNSUBSCRIBED, cause="a person", now=NOW)
+    return await repository.apply_event(
+        session, blocking.workspace_id, ids, LeadEvent.UNSUBSCRIBED, cause="a person", now=NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ async def move(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -
         pytest.param(
             find_by_address, 2, marks=pytest.mark.locks("api.people.leads.repository:find_by_address"), id="by address"
         ),
-        pytest.param(move, 2, marks=pytest.mark.locks("api.people.leads.repository:move"), id="moved"),
+        pytest.param(move, 2, marks=pytest.mark.locks("api.people.leads.repository:apply_event"), id="moved"),
     ],
 )
 async def test_leads_are_locked_by_id(blocking: Blocking, call: RowCall, rows: int) -> None:
@@ -48,7 +50,7 @@ async def test_leads_are_locked_by_id(blocking: Blocking, call: RowCall, rows: i
     await blocking.prove_row_lock("NO KEY UPDATE", LEADS, ids, lambda session: call(session, blocking, ids))
 
 
-@pytest.mark.locks("api.people.leads.repository:move")
+@pytest.mark.locks("api.people.leads.repository:apply_event")
 async def test_a_lead_is_moved_once(blocking: Blocking) -> None:
     """A second move of the same lead waits for the first, and then moves nothing."""
     ids = [blocking.ids[LEADS]]

@@ -84,7 +84,9 @@ async def test_only_the_named_leads_move(leads: Leads) -> None:
     named = [leads.id, leads.deleted, leads.foreign, done]
     acted = await act_alone(
         workspaces,
-        lambda session: repository.move(session, workspaces.id, named, LeadEvent.UNSUBSCRIBED, cause="test", now=NOW),
+        lambda session: repository.apply_event(
+            session, workspaces.id, named, LeadEvent.UNSUBSCRIBED, cause="test", now=NOW
+        ),
     )
     assert sorted(acted.result) == sorted([leads.id, leads.deleted])
     assert acted.after()[LEADS] == {

@@ -30,7 +30,7 @@ async def make(services: Services, workspace_id: UUID, number: int) -> list[UUID
 async def move(services: Services, workspace_id: UUID, ids: list[UUID], event: LeadEvent) -> list[UUID]:
     """Move leads in a transaction of their own."""
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-        return await service.move(session, workspace_id, ids, event, cause="test", now=AT)
+        return await service.apply_event(session, workspace_id, ids, event, cause="test", now=AT)
 
 
 async def test_move_writes_history(services: Services, workspace: str) -> None:
@@ -70,12 +70,17 @@ async def test_unsubscribe(services: Services, workspace: str) -> None:
     fresh, contacted = await make(services, workspace_id, 2)
     await move(services, workspace_id, [contacted], LeadEvent.EMAIL_SENT)
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-        moved = await service.unsubscribe(session, workspace_id, [fresh, contacted], cause="test", now=AT)
-        assert set(moved) == {fresh, contacted}
-        assert await service.unsubscribe(session, workspace_id, [fresh, contacted], cause="again", now=AT) == []
+        for cause in ("test", "again"):
+            await service.unsubscribe_leads(session, workspace_id, [fresh, contacted], cause=cause, now=AT)
+        moved = select(LeadEventRecord.lead_id, LeadEventRecord.cause).where(
+            LeadEventRecord.to_status == "Unsubscribed"
+        )
+        assert set(await session.execute(moved)) == {(fresh, "test"), (contacted, "test")}
         assert await suppressions.is_suppressed(session, workspace_id, "p0@example.com")
         assert await suppressions.is_suppressed(session, workspace_id, "p1@example.com")
-        assert await service.move(session, workspace_id, [fresh], LeadEvent.EMAIL_SENT, cause="test", now=AT) == []
+        assert (
+            await service.apply_event(session, workspace_id, [fresh], LeadEvent.EMAIL_SENT, cause="test", now=AT) == []
+        )
 
 
 async def test_unsubscribe_reaches_the_deleted(services: Services, workspace: str) -> None:
@@ -83,8 +88,8 @@ async def test_unsubscribe_reaches_the_deleted(services: Services, workspace: st
     workspace_id = UUID(workspace)
     (lead_id,) = await make(services, workspace_id, 1)
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-        await service.delete_lead(session, await service.hold_lead(session, workspace_id, lead_id))
-        await service.unsubscribe(session, workspace_id, [lead_id], cause="test", now=AT)
+        await service.delete_lead(session, await service.lock_lead(session, workspace_id, lead_id), now=AT)
+        await service.unsubscribe_leads(session, workspace_id, [lead_id], cause="test", now=AT)
         assert await suppressions.is_suppressed(session, workspace_id, "p0@example.com")
 
 
@@ -95,5 +100,5 @@ async def test_qualify(services: Services, workspace: str) -> None:
     await move(services, workspace_id, [lead_id], LeadEvent.EMAIL_SENT)
     await move(services, workspace_id, [lead_id], LeadEvent.REPLY_RECEIVED)
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-        lead = await service.qualify(session, workspace_id, lead_id, cause="test", now=AT)
+        lead = await service.qualify_lead(session, workspace_id, lead_id, cause="test", now=AT)
         assert (lead.status, lead.last_activity_at) == (LeadStatus.QUALIFIED, AT)

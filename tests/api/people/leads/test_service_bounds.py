@@ -29,7 +29,7 @@ async def test_a_lead_has_so_many_custom_fields_at_most(
     lead_id = two_workspaces.add(LEADS, custom_fields=Jsonb({"kept": 1, "gone": 2}))
     fields = {f"field {number}": number for number in range(more)}
     async with owner_session(two_workspaces) as session:
-        lead = await service.hold_lead(session, two_workspaces.id, lead_id)
+        lead = await service.lock_lead(session, two_workspaces.id, lead_id)
         values = {"custom_fields": {**fields, "gone": None}}
         if is_allowed:
             changed = await service.change_lead(session, lead, values)
@@ -50,7 +50,7 @@ async def test_erasure_empties_a_lead(two_workspaces: TwoWorkspaces, *, deleted_
     lead_id = workspaces.add(LEADS, **values, deleted_at=earlier if deleted_before else None)
 
     async def erase(session: AsyncSession) -> None:
-        await service.erase_lead(session, await service.hold_any(session, workspaces.id, lead_id), NOW)
+        await service.erase_lead(session, await service.lock_lead_or_deleted(session, workspaces.id, lead_id), NOW)
 
     changed = (await act_alone(workspaces, erase)).after()
     erased: dict[str, Any] = {

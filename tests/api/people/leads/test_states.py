@@ -6,7 +6,6 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.outreach.enrollments import service as enrollments
 from api.people.leads import service
 from domain.lead import LeadEvent
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
@@ -66,13 +65,15 @@ async def test_events_move_what_they_may_and_nothing_else(states: States, values
         states.look()
         moves = expected(states, event.value, leads, CAUSE)
         async with states.session() as session:
-            moved = await service.move(session, UUID(states.workspace_id), ids, event, cause=CAUSE, now=NOW)
+            moved = await service.apply_event(session, UUID(states.workspace_id), ids, event, cause=CAUSE, now=NOW)
         assert sorted(map(str, moved)) == sorted(moves[0].get("app.leads", {}))
         check(states.changed(), moves)
 
         async with states.session() as session:
             # A qualified lead takes no second qualification, and so on: what moved stands where the event is illegal.
-            assert await service.move(session, UUID(states.workspace_id), ids, event, cause=CAUSE, now=LATER) == []
+            assert (
+                await service.apply_event(session, UUID(states.workspace_id), ids, event, cause=CAUSE, now=LATER) == []
+            )
         assert states.changed() == {}
 
 
@@ -127,7 +128,7 @@ async def test_an_unsubscribe_suppresses_the_address_in_every_state(
     moves = expected(states, "unsubscribed", {"Contacted": deleted}, CAUSE)
     async with states.session() as session:
         lead_ids = [UUID(deleted)]
-        await enrollments.unsubscribe_leads(session, UUID(states.workspace_id), lead_ids, cause=CAUSE, now=NOW)
+        await service.unsubscribe_leads(session, UUID(states.workspace_id), lead_ids, cause=CAUSE, now=NOW)
     changed = states.changed()
     assert [row["value"] for row in added(changed, "suppressions")] == ["deleted@lead.example"]
     del changed["app.suppressions"]
