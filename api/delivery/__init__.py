@@ -1,1 +1,1 @@
-"""Eligibility, send slots, sending, and what the provider reports."""
+"""Delivery: whether and when a mail may be sent, sending it, and applying what the provider reports."""

@@ -1,1 +1,1 @@
-"""Events: what the provider told of each message, and what follows from it."""
+"""Events: storing what the provider reports about each message, and acting on it."""

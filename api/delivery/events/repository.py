@@ -1,4 +1,4 @@
-"""The SQL of events: provider rows not yet applied, and the events made of them."""
+"""The SQL of events: unapplied provider rows, and the events made from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.events.schemas import EventFilter
 from api.http.pagination import PageRequest, paged
-from database.direct import Named, fetch
+from database.direct import Record, fetch
+from database.locks import PROVIDER_EVENTS, provider_intake_key
 from database.models import (
     EmailDraft,
     EmailEvent,
@@ -25,11 +26,13 @@ from database.models import (
     Workspace,
 )
 
-_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('apply_provider_events' || :workspace_id, 0))")
-_HOLD_INTAKE = "SELECT pg_advisory_xact_lock_shared(hashtextextended('provider_intake' || %s, 0))"
-_AWAIT_INTAKE = "SELECT pg_advisory_xact_lock(hashtextextended('provider_intake' || %s, 0))"
+# One transaction at a time applies the events of a workspace, so that each event is compared with all stored ones.
+_LOCK_EVENTS = text(f"SELECT pg_advisory_xact_lock({PROVIDER_EVENTS})")
+# The intake locks make applying wait for deliveries that are being stored, which it would miss otherwise.
+_LOCK_INTAKE_SHARED = f"SELECT pg_advisory_xact_lock_shared({provider_intake_key('%s')})"
+_LOCK_INTAKE_EXCLUSIVE = f"SELECT pg_advisory_xact_lock({provider_intake_key('%s')})"
 
-# A body may have megabytes: as many rows as fit, and at least one.
+# A body can have megabytes, so the rows are limited by their total size as well; at least one row is returned.
 _UNAPPLIED_DELIVERIES = """
 SELECT id, content_type, body, received_at
   FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS bytes_before
@@ -41,7 +44,7 @@ SELECT id, content_type, body, received_at
  ORDER BY id
 """
 
-# As text: what is in there was said by others, and one value that Python does not read must not hold up the rest.
+# As text, because the provider wrote it: a value that Python cannot parse must not fail the other rows.
 _UNAPPLIED_CALLBACKS = """
 SELECT event_key, raw::text AS raw, occurred_at FROM everlytic.callback_events
  WHERE workspace_id = %s AND applied_at IS NULL
@@ -52,18 +55,18 @@ SELECT event_key, raw::text AS raw, occurred_at FROM everlytic.callback_events
 _MARK_DELIVERIES = text(
     """
     UPDATE everlytic.webhook_deliveries AS delivery
-       SET applied_at = :now, error = told.error
-      FROM unnest(CAST(:keys AS uuid[]), CAST(:errors AS text[])) AS told (id, error)
-     WHERE delivery.id = told.id AND delivery.workspace_id = :workspace_id
+       SET applied_at = :now, error = applied.error
+      FROM unnest(CAST(:keys AS uuid[]), CAST(:errors AS text[])) AS applied (id, error)
+     WHERE delivery.id = applied.id AND delivery.workspace_id = :workspace_id
     """
 )
 
 _MARK_CALLBACKS = text(
     """
     UPDATE everlytic.callback_events AS event
-       SET applied_at = :now, error = told.error
-      FROM unnest(CAST(:keys AS text[]), CAST(:errors AS text[])) AS told (event_key, error)
-     WHERE event.event_key = told.event_key AND event.workspace_id = :workspace_id
+       SET applied_at = :now, error = applied.error
+      FROM unnest(CAST(:keys AS text[]), CAST(:errors AS text[])) AS applied (event_key, error)
+     WHERE event.event_key = applied.event_key AND event.workspace_id = :workspace_id
     """
 )
 
@@ -80,7 +83,7 @@ _MESSAGES_BY_DRAFT = (
  WHERE draft.workspace_id = %s AND draft.id = ANY(%s::uuid[])
 """
 )
-# The index knows no ids that are longer than any is.
+# The condition on the length is that of the partial index, so that the planner uses it.
 _MESSAGES_BY_TRANSACTION = (
     _MESSAGE
     + """
@@ -90,7 +93,7 @@ _MESSAGES_BY_TRANSACTION = (
 """
 )
 
-_JUDGED = """
+_STORED_EVENTS = """
 SELECT id, draft_id, provider_event_key AS key, type, occurred_at, data, verdict, verdict_rule AS rule
   FROM app.email_events
  WHERE draft_id = ANY(%s::uuid[]) AND workspace_id = %s AND type IN ('delivered', 'opened', 'clicked')
@@ -107,15 +110,16 @@ ON CONFLICT (workspace_id, provider_event_key) DO NOTHING
 RETURNING provider_event_key AS key
 """
 
-# Who counts goes by when a row arrived: what says more than before has arrived anew.
-_JUDGE_AGAIN = text(
+# Analytics reads rows by `synced_at`, so a row with new data gets a new time.
+_UPDATE_VERDICTS = text(
     """
     UPDATE app.email_events AS event
-       SET verdict = told.verdict, verdict_rule = told.rule, data = coalesce(CAST(told.data AS jsonb), event.data),
-           synced_at = CASE WHEN told.data IS NULL THEN event.synced_at ELSE now() END
+       SET verdict = changed.verdict, verdict_rule = changed.rule,
+           data = coalesce(CAST(changed.data AS jsonb), event.data),
+           synced_at = CASE WHEN changed.data IS NULL THEN event.synced_at ELSE now() END
       FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:rules AS text[]), CAST(:data AS text[]))
-        AS told (id, verdict, rule, data)
-     WHERE event.id = told.id AND event.workspace_id = :workspace_id
+        AS changed (id, verdict, rule, data)
+     WHERE event.id = changed.id AND event.workspace_id = :workspace_id
     """
 )
 
@@ -132,7 +136,7 @@ class StoredDelivery:
 
 @dataclass(frozen=True, slots=True)
 class StoredCallback:
-    """A polled event as it was stored; `raw` is its JSON text, `occurred_at` when it was polled if it has no time."""
+    """A polled event as it was stored; `raw` is its JSON text, `occurred_at` is the time of the poll if it has none."""
 
     event_key: str
     raw: str
@@ -141,18 +145,18 @@ class StoredCallback:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The message an event is about, as far as applying it needs to know."""
+    """The message that an event is about."""
 
     draft_id: UUID
     lead_id: UUID
     sequence_id: UUID
     outcome: SendOutcome | None
     is_erased: bool
-    """Whether nothing may be kept any more that says who it was for."""
+    """Whether the lead was erased, so that no personal data may be stored."""
 
 
 class NewEvent(NamedTuple):
-    """An event to be stored; `data` is a JSON text."""
+    """An event to store; `data` is JSON text."""
 
     draft_id: UUID
     message_id: str | None
@@ -165,8 +169,8 @@ class NewEvent(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedEvent:
-    """A delivery, an open or a click that is stored, with what was said of it."""
+class StoredEvent:
+    """A stored delivery, open or click with its verdict."""
 
     id: UUID
     draft_id: UUID
@@ -178,8 +182,8 @@ class JudgedEvent:
     rule: str | None
 
 
-class Rejudged(NamedTuple):
-    """What is now said of a stored event; `data` is a JSON text where more is known of it, else None."""
+class VerdictUpdate(NamedTuple):
+    """The new verdict of a stored event; `data` is its new data as JSON text, None if the data stays."""
 
     id: UUID
     verdict: str | None
@@ -187,96 +191,96 @@ class Rejudged(NamedTuple):
     data: str | None
 
 
-async def take_turns(session: AsyncSession, workspace_id: UUID) -> None:
-    """Let one transaction at a time apply the workspace's events."""
-    await session.execute(_TAKE_TURNS, {"workspace_id": str(workspace_id)})
+async def lock_events(session: AsyncSession, workspace_id: UUID) -> None:
+    """Lock the application of the workspace's events until the transaction ends."""
+    await session.execute(_LOCK_EVENTS, {"workspace_id": str(workspace_id)})
 
 
-async def hold_intake(session: AsyncSession, workspace_id: UUID) -> None:
-    """Make `await_intake` wait for the end of this transaction."""
-    await fetch(session, _HOLD_INTAKE, [str(workspace_id)])
+async def lock_intake_shared(session: AsyncSession, workspace_id: UUID) -> None:
+    """Make `lock_intake_exclusive` wait until this transaction ends."""
+    await fetch(session, _LOCK_INTAKE_SHARED, [str(workspace_id)])
 
 
-async def await_intake(session: AsyncSession, workspace_id: UUID) -> None:
-    """Wait for the end of the transactions that hold the intake."""
-    await fetch(session, _AWAIT_INTAKE, [str(workspace_id)])
+async def lock_intake_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
+    """Wait until every transaction with the shared lock has ended."""
+    await fetch(session, _LOCK_INTAKE_EXCLUSIVE, [str(workspace_id)])
 
 
-async def unapplied_deliveries(
-    session: AsyncSession, workspace_id: UUID, *, most: int, most_bytes: int
+async def list_unapplied_deliveries(
+    session: AsyncSession, workspace_id: UUID, *, limit: int, max_bytes: int
 ) -> list[StoredDelivery]:
-    """Return pushed requests that have not been applied, oldest first; the last may go beyond `most_bytes`."""
-    rows = await fetch(session, _UNAPPLIED_DELIVERIES, [workspace_id, most, most_bytes])
+    """Return pushed requests that have not been applied, oldest first; the last may exceed `max_bytes`."""
+    rows = await fetch(session, _UNAPPLIED_DELIVERIES, [workspace_id, limit, max_bytes])
     return [StoredDelivery(**row) for row in rows]
 
 
-async def unapplied_callbacks(session: AsyncSession, workspace_id: UUID, *, most: int) -> list[StoredCallback]:
-    """Return polled events that have not been applied, in the order in which they happened."""
-    return [StoredCallback(**row) for row in await fetch(session, _UNAPPLIED_CALLBACKS, [workspace_id, most])]
+async def list_unapplied_callbacks(session: AsyncSession, workspace_id: UUID, *, limit: int) -> list[StoredCallback]:
+    """Return polled events that have not been applied, in the order in which they occurred."""
+    return [StoredCallback(**row) for row in await fetch(session, _UNAPPLIED_CALLBACKS, [workspace_id, limit])]
 
 
-async def mark_deliveries(
+async def mark_deliveries_applied(
     session: AsyncSession, workspace_id: UUID, errors: Mapping[UUID, str | None], now: datetime
 ) -> None:
-    """Note that pushed requests were applied, with what was wrong with them if anything was."""
+    """Mark pushed requests as applied, each with its error or None."""
     parameters = {"workspace_id": workspace_id, "keys": list(errors), "errors": list(errors.values()), "now": now}
     await session.execute(_MARK_DELIVERIES, parameters)
 
 
-async def mark_callbacks(
+async def mark_callbacks_applied(
     session: AsyncSession, workspace_id: UUID, errors: Mapping[str, str | None], now: datetime
 ) -> None:
-    """Note that polled events were applied, with what was wrong with them if anything was."""
+    """Mark polled events as applied, each with its error or None."""
     parameters = {"workspace_id": workspace_id, "keys": list(errors), "errors": list(errors.values()), "now": now}
     await session.execute(_MARK_CALLBACKS, parameters)
 
 
-async def messages_by_draft(
+async def find_messages_by_draft(
     session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]
 ) -> dict[UUID, Message]:
-    """Return those of these messages that are the workspace's, by our id."""
+    """Return the workspace's messages with these draft ids, by id."""
     rows = await fetch(session, _MESSAGES_BY_DRAFT, [workspace_id, list(draft_ids)]) if draft_ids else []
-    return {row["draft_id"]: _message(row) for row in rows}
+    return {row["draft_id"]: _to_message(row) for row in rows}
 
 
-async def messages_by_transaction(
+async def find_messages_by_transaction(
     session: AsyncSession, workspace_id: UUID, transaction_ids: Sequence[str]
 ) -> dict[str, Message]:
-    """Return those of these messages that are the workspace's, by Everlytic's id."""
+    """Return the workspace's messages with these transaction ids of Everlytic, by id."""
     if not transaction_ids:
         return {}
     rows = await fetch(session, _MESSAGES_BY_TRANSACTION, [workspace_id, list(transaction_ids)])
-    return {row["transaction_id"]: _message(row) for row in rows}
+    return {row["transaction_id"]: _to_message(row) for row in rows}
 
 
-def _message(row: Named) -> Message:
+def _to_message(row: Record) -> Message:
     outcome = SendOutcome(row["outcome"]) if row["outcome"] else None
     return Message(row["draft_id"], row["lead_id"], row["sequence_id"], outcome, row["is_erased"])
 
 
-async def judged_events(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[JudgedEvent]:
-    """Return all that is stored of deliveries, opens and clicks of these messages."""
-    rows = await fetch(session, _JUDGED, [list(draft_ids), workspace_id]) if draft_ids else []
-    return [JudgedEvent(**row) for row in rows]
+async def list_stored_events(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[StoredEvent]:
+    """Return the stored deliveries, opens and clicks of these messages."""
+    rows = await fetch(session, _STORED_EVENTS, [list(draft_ids), workspace_id]) if draft_ids else []
+    return [StoredEvent(**row) for row in rows]
 
 
 async def add_events(session: AsyncSession, workspace_id: UUID, events: Sequence[NewEvent]) -> set[str]:
-    """Insert events that are not there yet; returns the keys of those that were new."""
+    """Insert the events that are not stored yet; returns their keys."""
     if not events:
         return set()
     columns = map(list, zip(*events, strict=True))
     return {row["key"] for row in await fetch(session, _ADD_EVENTS, [workspace_id, *columns])}
 
 
-async def judge_again(session: AsyncSession, workspace_id: UUID, told: Sequence[Rejudged]) -> None:
-    """Change what is said of stored events."""
-    if told:
-        columns = zip(("ids", "verdicts", "rules", "data"), map(list, zip(*told, strict=True)), strict=True)
-        await session.execute(_JUDGE_AGAIN, {"workspace_id": workspace_id, **dict(columns)})
+async def update_verdicts(session: AsyncSession, workspace_id: UUID, updates: Sequence[VerdictUpdate]) -> None:
+    """Change the verdicts, and the data if given, of stored events."""
+    if updates:
+        columns = zip(("ids", "verdicts", "rules", "data"), map(list, zip(*updates, strict=True)), strict=True)
+        await session.execute(_UPDATE_VERDICTS, {"workspace_id": workspace_id, **dict(columns)})
 
 
-async def unknown_but_listed(session: AsyncSession, workspace_id: UUID) -> Sequence[tuple[UUID, str]]:
-    """Return (draft, transaction) of sends of unknown outcome that Everlytic's transaction list shows."""
+async def list_unknown_sends_in_transactions(session: AsyncSession, workspace_id: UUID) -> Sequence[tuple[UUID, str]]:
+    """Return (draft, transaction) of the sends of unknown outcome that Everlytic's transaction list contains."""
     statement = (
         select(SendAttempt.draft_id, ProviderTransaction.transaction_id)
         .join(
@@ -291,8 +295,8 @@ async def unknown_but_listed(session: AsyncSession, workspace_id: UUID) -> Seque
     return [(draft_id, transaction_id) for draft_id, transaction_id in (await session.execute(statement)).all()]
 
 
-def _events(workspace_id: UUID) -> Select[Any]:
-    """Select the workspace's events, each with the lead and the sequence of its message."""
+def _select_events(workspace_id: UUID) -> Select[Any]:
+    """Return a query for the workspace's events, each with the lead and the sequence of its message."""
     return (
         select(*EmailEvent.__table__.c, EmailDraft.lead_id, EmailDraft.sequence_id)
         .join(EmailDraft, EmailDraft.id == EmailEvent.draft_id)
@@ -301,37 +305,35 @@ def _events(workspace_id: UUID) -> Select[Any]:
 
 
 async def list_events(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: EventFilter
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, filters: EventFilter
 ) -> Sequence[Row[Any]]:
     """Return the workspace's events in the page's order, one more than it holds."""
     conditions = (
-        (EmailEvent.type, eq, wanted.type),
-        (EmailEvent.draft_id, eq, wanted.draft_id),
-        (EmailDraft.lead_id, eq, wanted.lead_id),
-        (EmailDraft.sequence_id, eq, wanted.sequence_id),
-        (EmailEvent.verdict, eq, wanted.verdict),
-        (EmailEvent.occurred_at, ge, wanted.since),
-        (EmailEvent.occurred_at, lt, wanted.until),
+        (EmailEvent.type, eq, filters.type),
+        (EmailEvent.draft_id, eq, filters.draft_id),
+        (EmailDraft.lead_id, eq, filters.lead_id),
+        (EmailDraft.sequence_id, eq, filters.sequence_id),
+        (EmailEvent.verdict, eq, filters.verdict),
+        (EmailEvent.occurred_at, ge, filters.since),
+        (EmailEvent.occurred_at, lt, filters.until),
     )
-    asked = [compare(column, value) for column, compare, value in conditions if value is not None]
-    found: Sequence[Row[Any]] = (
-        await session.execute(paged(_events(workspace_id).where(*asked), EmailEvent.id, page))
-    ).all()
-    return found
+    given = [compare(column, value) for column, compare, value in conditions if value is not None]
+    statement = paged(_select_events(workspace_id).where(*given), EmailEvent.id, page)
+    rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
+    return rows
 
 
 async def find_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) -> Row[Any] | None:
-    """Return an event."""
-    found: Row[Any] | None = (
-        await session.execute(_events(workspace_id).where(EmailEvent.id == event_id))
-    ).one_or_none()
-    return found
+    """Return an event, None if the workspace has none with this id."""
+    statement = _select_events(workspace_id).where(EmailEvent.id == event_id)
+    row: Row[Any] | None = (await session.execute(statement)).one_or_none()
+    return row
 
 
 async def find_recipient(
     session: AsyncSession, workspace_id: UUID, lead_id: UUID, draft_id: UUID
 ) -> tuple[str, str] | None:
-    """Return who wrote a mail and to which address, or None when the mail is not there."""
+    """Return the sender's name and the recipient's address of a mail, None if there is no such mail."""
     statement = (
         select(Workspace.default_from_name, Lead.email)
         .select_from(EmailDraft)

@@ -1,4 +1,4 @@
-"""Events on the wire, and what they are looked for by."""
+"""The JSON of events, and the filters of their list."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ EventVerdict = Literal["human", "machine"]
 
 
 class EventSort(StrEnum):
-    """In which order events come: as they became known, or as they happened."""
+    """The order of events: by when they were stored, or by when they occurred."""
 
     NEWEST = "-createdAt"
     OLDEST = "createdAt"
@@ -23,19 +23,22 @@ class EventSort(StrEnum):
 
 
 class EventFilter(Filter):
-    """Which events are asked for."""
+    """The filters of the list of events."""
 
     type: EmailEventType | None = None
     draft_id: UUID | None = None
     lead_id: UUID | None = None
     sequence_id: UUID | None = None
-    verdict: Annotated[EventVerdict | None, Field(description="Of opens and clicks: who did it.")] = None
-    since: Annotated[AwareDatetime | None, Field(description="Occurred then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Occurred before then.")] = None
+    verdict: Annotated[
+        EventVerdict | None,
+        Field(description="Only opens and clicks made by a human, or only those made by a machine."),
+    ] = None
+    since: Annotated[AwareDatetime | None, Field(description="Only events at or after this time.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Only events before this time.")] = None
 
 
 class EventOut(Wire):
-    """One thing the provider told us of a message."""
+    """An event that the provider reported about a message."""
 
     id: UUID
     draft_id: UUID

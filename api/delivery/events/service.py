@@ -1,4 +1,4 @@
-"""The one function that applies what the provider told us, whichever way it arrived."""
+"""Applies what the provider reports, whether it was pushed by webhook or polled."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.events import repository
-from api.delivery.events.judging import Judging, Known
-from api.delivery.events.reading import Heard, read_rows
-from api.delivery.events.repository import Message, NewEvent, StoredCallback, StoredDelivery
+from api.delivery.events.event_batch import EventBatch, MatchedEvent
+from api.delivery.events.parsing import ParsedEvent, parse_rows
+from api.delivery.events.repository import NewEvent, StoredCallback, StoredDelivery
 from api.delivery.events.schemas import EventFilter
 from api.delivery.guards import service as guards
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
-from api.delivery.unresolved_sends import service as outcomes
-from api.http.errors import NotFound
+from api.delivery.unresolved_sends import service as unresolved_sends
+from api.http.errors import or_404
 from api.http.pagination import PageRequest
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
+from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from api.people.suppressions.tokens import UnsubscribeToken
 from database.models import EmailEventType, SendOutcome
@@ -28,11 +29,11 @@ from domain.enrollment import EnrollmentEvent
 from domain.suppression import SuppressionReason
 from everlytic.webhooks import ProviderEvent
 
-MOST_AT_ONCE, MOST_BYTES_AT_ONCE = 2000, 2 * 1024 * 1024
-"""Of pushed requests and of polled events that one transaction applies, and of what was pushed."""
-NOT_KNOWN_TO_BE_SENT = {None, SendOutcome.CLAIMED, SendOutcome.UNKNOWN}
+MAX_ROWS, MAX_BYTES = 2000, 2 * 1024 * 1024
+"""What one transaction applies: this many pushed requests and this many polled events, and this many pushed bytes."""
+UNCONFIRMED_OUTCOMES = {None, SendOutcome.CLAIMED, SendOutcome.UNKNOWN}
 
-TYPES: Mapping[str, EmailEventType] = {
+EVENT_TYPES: Mapping[str, EmailEventType] = {
     "sent": EmailEventType.SENT,
     "delivered": EmailEventType.DELIVERED,
     "open": EmailEventType.OPENED,
@@ -42,12 +43,12 @@ TYPES: Mapping[str, EmailEventType] = {
     "unsubscribe": EmailEventType.UNSUBSCRIBED,
     "complaint": EmailEventType.COMPLAINED,
 }
-"""Everlytic's event types in our words; others stay in the provider record alone."""
+"""Everlytic's event types as our own; events of other types stay in the provider's tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderRows:
-    """Provider rows that were not applied yet, held for this transaction."""
+    """Provider rows that have not been applied."""
 
     deliveries: Sequence[StoredDelivery]
     callbacks: Sequence[StoredCallback]
@@ -56,144 +57,150 @@ class ProviderRows:
         return len(self.deliveries) + len(self.callbacks)
 
 
-async def hold_intake(session: AsyncSession, workspace_id: UUID) -> None:
-    """Make whoever applies from now on wait until what this transaction stores can be seen."""
-    await repository.hold_intake(session, workspace_id)
+async def lock_intake_shared(session: AsyncSession, workspace_id: UUID) -> None:
+    """Make the application of events wait until this transaction, which stores provider rows, has ended."""
+    await repository.lock_intake_shared(session, workspace_id)
 
 
-async def await_intake(session: AsyncSession, workspace_id: UUID) -> None:
-    """Wait until all that was being stored when this is asked can be seen, in a transaction that begins afterwards."""
-    await repository.await_intake(session, workspace_id)
+async def wait_for_intake(session: AsyncSession, workspace_id: UUID) -> None:
+    """Wait until the provider rows that are being stored now are visible to a transaction that begins afterwards."""
+    await repository.lock_intake_exclusive(session, workspace_id)
 
 
-async def take_provider_rows(session: AsyncSession, workspace_id: UUID) -> ProviderRows:
-    """Return the workspace's oldest unapplied provider rows; one transaction at a time has them."""
-    await repository.take_turns(session, workspace_id)
+async def lock_provider_rows(session: AsyncSession, workspace_id: UUID) -> ProviderRows:
+    """Return the workspace's oldest unapplied provider rows; only one transaction at a time gets them."""
+    await repository.lock_events(session, workspace_id)
     return ProviderRows(
-        await repository.unapplied_deliveries(session, workspace_id, most=MOST_AT_ONCE, most_bytes=MOST_BYTES_AT_ONCE),
-        await repository.unapplied_callbacks(session, workspace_id, most=MOST_AT_ONCE),
+        await repository.list_unapplied_deliveries(session, workspace_id, limit=MAX_ROWS, max_bytes=MAX_BYTES),
+        await repository.list_unapplied_callbacks(session, workspace_id, limit=MAX_ROWS),
     )
 
 
 async def apply_provider_rows(session: AsyncSession, workspace_id: UUID, rows: ProviderRows, now: datetime) -> None:
-    """Apply provider rows; `now` is asked after they were taken, so that no stop is dated before its cause."""
-    reading = read_rows(rows.deliveries, rows.callbacks)
-    if reading.heard:
-        await _apply(session, workspace_id, reading.heard, now)
-    if reading.deliveries:
-        await repository.mark_deliveries(session, workspace_id, reading.deliveries, now)
-    if reading.callbacks:
-        await repository.mark_callbacks(session, workspace_id, reading.callbacks, now)
+    """Apply provider rows; read `now` after they were locked, so that no stop is dated before its cause."""
+    parsed = parse_rows(rows.deliveries, rows.callbacks)
+    if parsed.events:
+        await _apply_events(session, workspace_id, parsed.events, now)
+    if parsed.deliveries:
+        await repository.mark_deliveries_applied(session, workspace_id, parsed.deliveries, now)
+    if parsed.callbacks:
+        await repository.mark_callbacks_applied(session, workspace_id, parsed.callbacks, now)
 
 
-async def _apply(session: AsyncSession, workspace_id: UUID, heard: Sequence[Heard], now: datetime) -> None:
-    """Store events once each, then let them act: acceptance first, then what stops a lead, verdicts on others last."""
-    known = await _known(session, workspace_id, heard)
-    proved = [
-        Acceptance(one.message.draft_id, one.event.transaction_id, now)
-        for one in known
-        if one.message.outcome in NOT_KNOWN_TO_BE_SENT
+async def _apply_events(
+    session: AsyncSession, workspace_id: UUID, events: Sequence[ParsedEvent], now: datetime
+) -> None:
+    """Store each event once and act on it: first acceptances, then what stops leads, then changed verdicts."""
+    matched = await _match_events(session, workspace_id, events)
+    acceptances = [
+        Acceptance(event.message.draft_id, event.provider_event.transaction_id, now)
+        for event in matched
+        if event.message.outcome in UNCONFIRMED_OUTCOMES
     ]
-    if any(one.message.outcome is None for one in known):
-        await outcomes.claim_again(session, workspace_id, sorted({one.draft_id for one in proved}), now)
-    if proved:
-        await sending.accept(session, workspace_id, proved)
-    judging = Judging(known)
-    judging.compare(await repository.judged_events(session, workspace_id, judging.draft_ids))
-    new = await repository.add_events(session, workspace_id, judging.new_events())
-    fresh = [(one.type, one.event, one.message) for one in judging.events if one.event.key in new]
-    await _act(session, workspace_id, fresh, now)
-    # Whoever erases a lead holds the lead, and then changes events: so does this.
-    await repository.judge_again(session, workspace_id, judging.rejudged())
+    if any(event.message.outcome is None for event in matched):
+        accepted_ids = sorted({acceptance.draft_id for acceptance in acceptances})
+        await unresolved_sends.restore_claims(session, workspace_id, accepted_ids, now)
+    if acceptances:
+        await sending.record_acceptances(session, workspace_id, acceptances)
+    batch = EventBatch(matched)
+    batch.classify(await repository.list_stored_events(session, workspace_id, batch.draft_ids))
+    new_keys = await repository.add_events(session, workspace_id, batch.list_new())
+    new_events = [event for event in batch.events if event.provider_event.key in new_keys]
+    await _act_on_events(session, workspace_id, new_events, now)
+    # Erasing a lead locks the lead and then changes its events, so stored events are changed last here too.
+    await repository.update_verdicts(session, workspace_id, batch.list_verdict_updates())
 
 
-async def _known(session: AsyncSession, workspace_id: UUID, heard: Sequence[Heard]) -> list[Known]:
-    """Return the events of types that count and about messages of ours, under the keys that our ids give them."""
-    counting = [(one, _draft_id(one.event)) for one in heard if one.event.type in TYPES]
-    named = {draft_id for _, draft_id in counting if draft_id is not None}
-    by_draft = await repository.messages_by_draft(session, workspace_id, sorted(named))
-    transactions = {one.event.transaction_id for one, draft_id in counting if draft_id not in by_draft}
-    by_transaction = await repository.messages_by_transaction(session, workspace_id, sorted(filter(None, transactions)))
-    found = []
-    for one, draft_id in counting:
+async def _match_events(session: AsyncSession, workspace_id: UUID, events: Sequence[ParsedEvent]) -> list[MatchedEvent]:
+    """Return the events of types that we store about our messages, with the keys that their draft ids give them."""
+    relevant = [
+        (event, _parse_draft_id(event.provider_event)) for event in events if event.provider_event.type in EVENT_TYPES
+    ]
+    draft_ids = {draft_id for _, draft_id in relevant if draft_id is not None}
+    by_draft = await repository.find_messages_by_draft(session, workspace_id, sorted(draft_ids))
+    transaction_ids = {event.provider_event.transaction_id for event, draft_id in relevant if draft_id not in by_draft}
+    by_transaction = await repository.find_messages_by_transaction(
+        session, workspace_id, sorted(filter(None, transaction_ids))
+    )
+    matched = []
+    for parsed, draft_id in relevant:
         message = by_draft.get(draft_id) if draft_id else None
-        message = message or by_transaction.get(one.event.transaction_id or "")
+        message = message or by_transaction.get(parsed.provider_event.transaction_id or "")
         if message is not None:
-            event = one.event.about(str(message.draft_id))
-            found.append(Known(event, TYPES[event.type], message, one.data))
-    return found
+            event = parsed.provider_event.with_message_id(str(message.draft_id))
+            matched.append(MatchedEvent(event, EVENT_TYPES[event.type], message, parsed.data))
+    return matched
 
 
-def _draft_id(event: ProviderEvent) -> UUID | None:
+def _parse_draft_id(event: ProviderEvent) -> UUID | None:
     try:
         return UUID(event.message_id) if event.message_id else None
     except ValueError:
         return None
 
 
-async def _act(
-    session: AsyncSession,
-    workspace_id: UUID,
-    fresh: Sequence[tuple[EmailEventType, ProviderEvent, Message]],
-    now: datetime,
+async def _act_on_events(
+    session: AsyncSession, workspace_id: UUID, events: Sequence[MatchedEvent], now: datetime
 ) -> None:
-    """Stop whom the events stop: hard bounces and complaints are suppressed, an unsubscribe is a no for good.
+    """Act on new events: a hard bounce suppresses the lead's address, a complaint or an unsubscribe unsubscribes it.
 
-    Sequences that fare badly pause with it.
+    Sequences with too many bounces or complaints are paused.
     """
 
-    def leads_with(*types: EmailEventType) -> list[UUID]:
-        return sorted({message.lead_id for type_, _, message in fresh if type_ in types})
+    def find_lead_ids(type_: EmailEventType) -> list[UUID]:
+        return sorted({event.message.lead_id for event in events if event.type is type_})
 
-    bounced = sorted(
+    hard_bounced = sorted(
         {
-            message.lead_id
-            for type_, event, message in fresh
-            if type_ is EmailEventType.BOUNCED and event.type == "bounce" and event.data.get("bounce_type") != "soft"
+            event.message.lead_id
+            for event in events
+            if event.type is EmailEventType.BOUNCED
+            and event.provider_event.type == "bounce"
+            and event.provider_event.data.get("bounce_type") != "soft"
         }
     )
-    if bounced:
+    if hard_bounced:
         await suppressions.suppress_leads(
-            session, workspace_id, bounced, reason=SuppressionReason.HARD_BOUNCE, source="everlytic", at=now
+            session, workspace_id, hard_bounced, reason=SuppressionReason.HARD_BOUNCE, source="everlytic", at=now
         )
-        await enrollments.stop_leads(
-            session, workspace_id, EnrollmentEvent.HARD_BOUNCED, bounced, cause="everlytic", now=now
+        await enrollment_status.apply_event_to_leads(
+            session, workspace_id, EnrollmentEvent.HARD_BOUNCED, hard_bounced, cause="everlytic", now=now
         )
-    for types, cause in (
-        ((EmailEventType.UNSUBSCRIBED,), "unsubscribed at Everlytic"),
-        ((EmailEventType.COMPLAINED,), "complained"),
+    for type_, cause in (
+        (EmailEventType.UNSUBSCRIBED, "unsubscribed at Everlytic"),
+        (EmailEventType.COMPLAINED, "complained"),
     ):
-        await enrollments.unsubscribe_leads(session, workspace_id, leads_with(*types), cause=cause, now=now)
-    alarming = {EmailEventType.BOUNCED, EmailEventType.COMPLAINED}
-    await guards.check(session, workspace_id, {message.sequence_id for type_, _, message in fresh if type_ in alarming})
+        await leads.unsubscribe_leads(session, workspace_id, find_lead_ids(type_), cause=cause, now=now)
+    guarded_types = {EmailEventType.BOUNCED, EmailEventType.COMPLAINED}
+    sequence_ids = {event.message.sequence_id for event in events if event.type in guarded_types}
+    await guards.pause_unhealthy_sequences(session, workspace_id, sequence_ids)
 
 
-async def settle_unknown_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
-    """Record as accepted what Everlytic's transaction list, as last synced, shows of sends of unknown outcome."""
-    listed = await repository.unknown_but_listed(session, workspace_id)
+async def accept_listed_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
+    """Record the sends of unknown outcome that Everlytic's transaction list contains, as last synced, as accepted."""
+    listed = await repository.list_unknown_sends_in_transactions(session, workspace_id)
     if listed:
-        await sending.accept(session, workspace_id, [Acceptance(*one, now) for one in listed])
+        acceptances = [Acceptance(draft_id, transaction_id, now) for draft_id, transaction_id in listed]
+        await sending.record_acceptances(session, workspace_id, acceptances)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who wrote a mail, and to which address."""
+    """The sender's name and the recipient's address of a mail."""
 
     sender: str
     address: str
 
 
-async def recipient_of(session: AsyncSession, link: UnsubscribeToken) -> Recipient:
-    """Return to whom the mail behind an unsubscribe link went; raises NotFound."""
-    found = await repository.find_recipient(session, link.workspace_id, link.lead_id, link.draft_id)
-    if found is None:
-        raise NotFound("The mail behind this link is not there any more.")
-    return Recipient(*found)
+async def get_recipient(session: AsyncSession, link: UnsubscribeToken) -> Recipient:
+    """Return the recipient of the mail that an unsubscribe link is from; raises NotFound."""
+    row = await repository.find_recipient(session, link.workspace_id, link.lead_id, link.draft_id)
+    return Recipient(*or_404(row, "The mail of this unsubscribe link no longer exists."))
 
 
 async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now: datetime) -> Recipient:
-    """Take the no of a mail's own unsubscribe link, and count it for that mail; a second one changes nothing."""
-    recipient = await recipient_of(session, link)
+    """Unsubscribe the lead of a mail and store the event for that mail; a repeated call changes nothing."""
+    recipient = await get_recipient(session, link)
     event = NewEvent(
         draft_id=link.draft_id,
         message_id=None,
@@ -205,22 +212,19 @@ async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now
         occurred_at=now,
     )
     await repository.add_events(session, link.workspace_id, [event])
-    await enrollments.unsubscribe_leads(
+    await leads.unsubscribe_leads(
         session, link.workspace_id, [link.lead_id], cause=f"link in draft {link.draft_id}", now=now
     )
     return recipient
 
 
 async def list_events(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: EventFilter
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, filters: EventFilter
 ) -> Sequence[Row[Any]]:
     """Return the workspace's events in the page's order, one more than it holds."""
-    return await repository.list_events(session, workspace_id, page, wanted)
+    return await repository.list_events(session, workspace_id, page, filters)
 
 
 async def get_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) -> Row[Any]:
     """Return an event; raises NotFound."""
-    event = await repository.find_event(session, workspace_id, event_id)
-    if event is None:
-        raise NotFound("There is no such event.")
-    return event
+    return or_404(await repository.find_event(session, workspace_id, event_id), "There is no such event.")

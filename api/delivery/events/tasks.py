@@ -1,4 +1,4 @@
-"""Applying what the provider told us."""
+"""Jobs that apply what the provider reports."""
 
 from api.delivery.events import service
 from api.http.resources import Services
@@ -6,18 +6,18 @@ from api.jobs.engine import Work
 
 
 async def apply_provider_events(work: Work[Services]) -> None:
-    """Apply the workspace's unapplied provider rows, a batch a transaction, until none is left."""
+    """Apply the workspace's unapplied provider rows, one batch in each transaction, until none is left."""
     async with work.transaction() as session:
-        await service.await_intake(session, work.workspace_id)
+        await service.wait_for_intake(session, work.workspace_id)
     while True:
         async with work.transaction() as session:
-            rows = await service.take_provider_rows(session, work.workspace_id)
+            rows = await service.lock_provider_rows(session, work.workspace_id)
             if not rows:
                 return
             await service.apply_provider_rows(session, work.workspace_id, rows, work.clock.now())
 
 
 async def sync_analytics(work: Work[Services]) -> None:
-    """Let the operational side learn what a sync has landed: sends of unknown outcome that Everlytic lists."""
+    """After a sync, record the sends of unknown outcome that Everlytic's transaction list contains as accepted."""
     async with work.transaction() as session:
-        await service.settle_unknown_sends(session, work.workspace_id, work.clock.now())
+        await service.accept_listed_sends(session, work.workspace_id, work.clock.now())

@@ -1,1 +1,1 @@
-"""Guards: stopping a sequence whose mails bounce or are complained about."""
+"""Guards: pausing a sequence when too many of its mails bounce or draw complaints."""

@@ -1,4 +1,4 @@
-"""Which sequences have to pause for what their mails have met with."""
+"""Pauses sequences whose mails bounce or draw complaints more often than their workspace allows."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -8,28 +8,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.accounts.workspaces import service as workspaces
 from api.delivery.guards import repository
 from api.outreach.sequences import service as sequences
-from domain.guard import Limits, verdict
+from domain.guard import Limits, find_pause_reason
 
 
-async def check(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
-    """Pause those of these sequences that bounce, or are complained about, more than their workspace puts up with.
+async def pause_unhealthy_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
+    """Pause those of these sequences whose bounce or complaint rate exceeds a limit of the workspace.
 
-    To be asked last in a transaction: sequences are locked after leads and enrollments.
+    Call it last in a transaction: sequences are locked after leads and enrollments (database/locks.py).
     """
     workspace = await workspaces.find_workspace(session, workspace_id)
     limits = Limits(workspace.guard_sample, workspace.max_bounce_rate, workspace.max_complaint_rate)
-    alarming = await _reasons(session, workspace_id, sequence_ids, limits)
-    if not alarming:
+    unhealthy = await _find_pause_reasons(session, workspace_id, sequence_ids, limits)
+    if not unhealthy:
         return
-    # Only now are they held, and counted again: somebody may have activated one of them meanwhile.
-    await repository.hold(session, workspace_id, alarming)
-    for sequence_id, reason in (await _reasons(session, workspace_id, alarming, limits)).items():
-        await sequences.pause_for(session, workspace_id, sequence_id, reason)
+    # Count again under the lock: a user may have activated one of the sequences since.
+    await repository.lock_sequences(session, workspace_id, unhealthy)
+    for sequence_id, reason in (await _find_pause_reasons(session, workspace_id, unhealthy, limits)).items():
+        await sequences.pause_automatically(session, workspace_id, sequence_id, reason)
 
 
-async def _reasons(
+async def _find_pause_reasons(
     session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], limits: Limits
 ) -> dict[UUID, str]:
-    """Return of those that have to pause why."""
-    health = await repository.health_of(session, workspace_id, sequence_ids, limits.sample) if sequence_ids else {}
-    return {one: reason for one, found in health.items() if (reason := verdict(found, limits)) is not None}
+    """Return the sequences that must pause, each with the reason."""
+    health = await repository.get_health(session, workspace_id, sequence_ids, limits.sample) if sequence_ids else {}
+    reasons = {sequence_id: find_pause_reason(counts, limits) for sequence_id, counts in health.items()}
+    return {sequence_id: reason for sequence_id, reason in reasons.items() if reason is not None}

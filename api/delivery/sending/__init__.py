@@ -1,1 +1,1 @@
-"""Sending: claim, call, record; and finding out what became of calls that never answered."""
+"""Sending: claim a mail, call the provider, record the result."""

@@ -1,4 +1,4 @@
-"""What a mail carries beside its text: the sender's identity, the way out, and the headers that announce it."""
+"""Composes the mail of a draft: sender, footer with the unsubscribe link, inlined styles, and headers."""
 
 import html
 import re
@@ -8,60 +8,72 @@ from uuid import UUID
 
 from css_inline import CSSInliner, InlineError
 
-from ai.workflows.email_generation.bodies import html_of, text_of
-from ai.workflows.email_generation.links import holds, shows
-from domain.reply_address import reply_address
+from ai.workflows.email_generation.bodies import to_html, to_text
+from ai.workflows.email_generation.links import contains_link, shows_link
+from domain.reply_address import build_reply_address
 from everlytic.models import Address, Mail
 
-MOST_TAGS = 1500
-"""Beyond it HTML is left as it is: the parser's stack, which ends the process where it overflows, bounds the depth."""
-MOST_MATCHES = 5_000_000
-MOST_MERGES = 20_000_000
-MOST_CHARACTERS = 500_000
+MAX_TAGS = 1500
+"""HTML with more tags keeps its style sheets. Deep nesting overflows the parser's stack, which ends the process."""
+MAX_MATCHES = 5_000_000
+"""Characters of style sheets times tags."""
+MAX_MERGES = 20_000_000
+"""Declarations squared times tags."""
+MAX_CHARACTERS = 500_000
+"""Of a document with inlined styles, unless it is at most twice as long as before."""
 
 _TAG = re.compile(r"<[a-zA-Z]")
 _STYLE = re.compile(r"<style\b.*?(?:</style|\Z)", re.IGNORECASE | re.DOTALL)
-_END = re.compile(r"(?:\s*</(?:body|html)\s*>)+\s*\Z", re.IGNORECASE)
+_COMPLETE_TAG = re.compile(
+    r"""<!--.*?(?:-->|\Z)|<[!?][^<>]*>|</?[a-zA-Z](?:"[^"]*"|'[^']*'|[^"'<>])*>""",
+    re.DOTALL,
+)
+_TAG_START = re.compile(r"<[a-zA-Z/!?]")
+_RAW_TEXT = re.compile(r"<(?:plaintext|xmp|iframe|noembed|noframes)\b", re.IGNORECASE)
+"""Elements that turn everything after them into text; the first can never be closed."""
+_CLOSING_TAGS = re.compile(r"(?:\s*</(?:body|html)\s*>)+\s*\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """In whose name a workspace writes."""
+class SenderIdentity:
+    """The sender of a workspace's mails."""
 
     name: str
     email: str
     postal_address: str
     reply_to_email: str | None = None
-    """Where answers are to arrive; the sender's address where there is none."""
+    """The address for replies; None is the sender's address."""
 
 
-def compose(
+def compose_mail(
     *,
     draft_id: UUID,
     sequence_id: UUID,
     recipient: Address,
-    identity: Identity,
+    identity: SenderIdentity,
     subject: str,
     text: str,
     body_html: str,
     unsubscribe_url: str,
 ) -> Mail:
-    """Return the mail: our draft's id as its message id, RFC 8058 one-click unsubscribe, a footer in both parts.
+    """Return the mail of a draft: the draft's id is the message id, and one-click unsubscribe follows RFC 8058.
 
-    A part that is missing is made of the other. Styles are written into the elements, as mail programs want them. The
-    footer says who writes, and has the link to unsubscribe where the part does not show it already.
+    A missing text or HTML part is made from the other part. Styles are inlined, because many mail programs ignore style
+    sheets. The footer names the sender; it has an unsubscribe link unless the part already shows one.
     """
-    sender = Address(email=identity.email, name=_one_line(identity.name))
+    sender = Address(email=identity.email, name=_collapse_whitespace(identity.name))
     footer = "\n".join(line for line in (identity.name, identity.postal_address) if line.strip())
     return Mail(
         to=[recipient],
         from_=sender,
-        reply_to=_reply_to(identity, sender, draft_id),
-        subject=_one_line(subject),
+        reply_to=_build_reply_to(identity, sender, draft_id),
+        subject=_collapse_whitespace(subject),
         message_id=str(draft_id),
         group_name=str(sequence_id),
-        text=_text_closed(text.strip() or text_of(body_html), footer, unsubscribe_url),
-        html=_html_closed(inlined(body_html if body_html.strip() else html_of(text)), footer, unsubscribe_url),
+        text=_add_text_footer(text.strip() or to_text(body_html), footer, unsubscribe_url),
+        html=_add_html_footer(
+            inline_styles(body_html if body_html.strip() else to_html(text)), footer, unsubscribe_url
+        ),
         custom_headers={
             "List-Unsubscribe": f"<{unsubscribe_url}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
@@ -71,52 +83,62 @@ def compose(
     )
 
 
-def _reply_to(identity: Identity, sender: Address, draft_id: UUID) -> Address:
-    """Return where an answer is to go: an address of this mail's own, so that it is known whatever it quotes."""
+def _build_reply_to(identity: SenderIdentity, sender: Address, draft_id: UUID) -> Address:
+    """Return the reply address of this mail. It contains the draft's id, so a reply is matched whatever it quotes."""
     if identity.reply_to_email is None:
         return sender
-    return Address(email=reply_address(identity.reply_to_email, draft_id), name=sender.name)
+    return Address(email=build_reply_address(identity.reply_to_email, draft_id), name=sender.name)
 
 
-def inlined(body_html: str) -> str:
-    """Return HTML as a whole document with its style sheets written into the elements; nothing is fetched.
+def inline_styles(body_html: str) -> str:
+    """Return HTML as a complete document with its style sheets inlined into the elements; nothing is fetched.
 
-    What opens and is never closed is closed, so that nothing that follows is part of it. HTML that would take long, or
-    cannot be read, is returned as it is.
+    Open elements are closed, so that the footer does not become part of them. HTML that would take too long, or that
+    cannot be parsed, is returned unchanged.
     """
     tags = len(_TAG.findall(body_html))
     styles = "".join(_STYLE.findall(body_html))
-    # Each rule is tried on each element, and an element's declarations are each compared with all of its others.
+    # The inliner tries each rule on each element, and compares the declarations of an element with each other.
     merges = styles.count(":") ** 2 * tags
-    if tags > MOST_TAGS or len(styles) * tags > MOST_MATCHES or merges > MOST_MERGES:
+    if tags > MAX_TAGS or len(styles) * tags > MAX_MATCHES or merges > MAX_MERGES:
         return body_html
     try:
-        whole = _inliner().inline(body_html)
+        document = _get_inliner().inline(body_html)
     except InlineError:
         return body_html
-    return whole if len(whole) <= max(MOST_CHARACTERS, 2 * len(body_html)) else body_html
+    return document if len(document) <= max(MAX_CHARACTERS, 2 * len(body_html)) else body_html
 
 
 @cache
-def _inliner() -> CSSInliner:
-    # Media queries cannot be written into elements.
+def _get_inliner() -> CSSInliner:
+    # Media queries cannot be inlined, so they stay in the style sheet.
     return CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
 
 
-def _text_closed(text: str, footer: str, unsubscribe_url: str) -> str:
-    way_out = "" if holds(text, unsubscribe_url) else f"Unsubscribe: {unsubscribe_url}\n"
-    return f"{text}\n\n-- \n{footer}\n{way_out}"
+def _add_text_footer(text: str, footer: str, unsubscribe_url: str) -> str:
+    unsubscribe_line = "" if contains_link(text, unsubscribe_url) else f"Unsubscribe: {unsubscribe_url}\n"
+    return f"{text}\n\n-- \n{footer}\n{unsubscribe_line}"
 
 
-def _html_closed(document: str, footer: str, unsubscribe_url: str) -> str:
-    """Put the footer at the end of what a document shows."""
+def _add_html_footer(document: str, footer: str, unsubscribe_url: str) -> str:
+    """Insert the footer before the closing tags of a document, or first where an open construct would hide it."""
     lines = html.escape(footer).replace("\n", "<br>")
     link = f'<br><a href="{html.escape(unsubscribe_url)}">Unsubscribe</a>'
-    way_out = "" if shows(document, unsubscribe_url) else link
-    end = _END.search(document)
-    at = end.start() if end else len(document)
-    return f"{document[:at]}<hr><p><small>{lines}{way_out}</small></p>{document[at:]}"
+    if not _is_ambiguous(document):
+        unsubscribe_line = "" if shows_link(document, unsubscribe_url) else link
+        closing_tags = _CLOSING_TAGS.search(document)
+        end = closing_tags.start() if closing_tags else len(document)
+        complete = f"{document[:end]}<hr><p><small>{lines}{unsubscribe_line}</small></p>{document[end:]}"
+        if shows_link(complete, unsubscribe_url):
+            return complete
+    return f"<p><small>{lines}{link}</small></p><hr>{document}"
 
 
-def _one_line(value: str) -> str:
+def _is_ambiguous(document: str) -> bool:
+    """Return whether a mail program may read the tags of a document in another way than this module."""
+    rest = _COMPLETE_TAG.sub("", _STYLE.sub("", document))
+    return _TAG_START.search(rest) is not None or _RAW_TEXT.search(document) is not None
+
+
+def _collapse_whitespace(value: str) -> str:
     return " ".join(value.split())

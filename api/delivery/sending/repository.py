@@ -1,4 +1,4 @@
-"""The SQL of sending: what is re-read under the claim, the claim itself, and how it ended."""
+"""The SQL of sending: drafts with the states that can stop them, claims, and the outcomes of claims."""
 
 from collections.abc import Collection, Mapping
 from collections.abc import Sequence as Rows
@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.outreach.enrollments.repository import among, unmailable
+from api.delivery.eligibility import Candidate, SendState
+from database.conditions import block_reason, id_in
 from database.models import (
     EmailDraft,
     EverlyticConnection,
@@ -26,54 +27,21 @@ from database.models import (
     SequenceStep,
     Workspace,
 )
-from domain.draft import DraftEvent, DraftStatus, sources_of
+from domain.draft import DraftEvent, DraftStatus, source_statuses
 from domain.enrollment import EnrollmentStatus
 
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What may forbid a draft's sending, or keep it waiting, at any moment."""
-
-    enrollment_status: str
-    sequence_status: str
-    sequence_deleted_at: datetime | None
-    pause_reason: str | None
-    forbidden: str | None
-    """Why the lead must not be mailed, whatever the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A draft on its way out with what follows from its sending, and what may forbid it."""
-
-    draft: EmailDraft
-    enrollment: LeadEnrollment
-    sequence: Sequence
-    lead: Lead
-    forbidden: str | None
-    outcome: SendOutcome | None
-    """What is known of the one call to the provider; None while nobody has tried."""
-    claimed_by: UUID | None
-    """The job that has tried."""
-
-    @property
-    def standing(self) -> Standing:
-        """What may forbid it."""
-        sequence = self.sequence
-        return Standing(
-            self.enrollment.status, sequence.status, sequence.deleted_at, sequence.pause_reason, self.forbidden
-        )
-
-
-_ACCEPT = text(
+# Only open attempts change, so a mail that several sources report as accepted is recorded once.
+_RECORD_ACCEPTANCES = text(
     """
     WITH accepted AS (
       UPDATE app.send_attempts AS attempt
-         SET outcome = 'accepted', everlytic_transaction_id = told.transaction_id, error = NULL, recorded_at = now()
-        FROM unnest(CAST(:draft_ids AS uuid[]), CAST(:transaction_ids AS text[])) AS told (draft_id, transaction_id)
-       WHERE attempt.draft_id = told.draft_id AND attempt.workspace_id = :workspace_id
+         SET outcome = 'accepted', everlytic_transaction_id = acceptance.transaction_id, error = NULL,
+             recorded_at = now()
+        FROM unnest(CAST(:draft_ids AS uuid[]), CAST(:transaction_ids AS text[]))
+          AS acceptance (draft_id, transaction_id)
+       WHERE attempt.draft_id = acceptance.draft_id AND attempt.workspace_id = :workspace_id
          AND attempt.outcome IN ('claimed', 'unknown')
-      RETURNING attempt.draft_id, told.transaction_id
+      RETURNING attempt.draft_id, acceptance.transaction_id
     )
     UPDATE app.email_drafts AS draft
        SET status = :sent, sent_at = :now, error_reason = NULL, everlytic_message_id = accepted.transaction_id
@@ -86,44 +54,48 @@ _ACCEPT = text(
 _ADVANCE = text(
     """
     UPDATE app.lead_enrollments AS enrollment
-       SET current_step_order = next.step_order, next_run_at = next.send_at
+       SET current_step_order = next_step.step_order, next_run_at = next_step.send_at
       FROM unnest(CAST(:ids AS uuid[]), CAST(:step_orders AS int[]), CAST(:send_ats AS timestamptz[]))
-        AS next (id, step_order, send_at)
-     WHERE enrollment.id = next.id AND enrollment.workspace_id = :workspace_id
+        AS next_step (id, step_order, send_at)
+     WHERE enrollment.id = next_step.id AND enrollment.workspace_id = :workspace_id
     """
 )
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """The step that follows a draft, and when it goes out."""
+    """The step that follows a sent draft, and when to send it."""
 
-    before: EmailDraft
+    previous_draft: EmailDraft
     step: SequenceStep
     send_at: datetime
 
 
-_WITHDRAW = text(
+_RELEASE_CLAIM = text(
     """
-    WITH withdrawn AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
-                          AND outcome = ANY(CAST(:open AS text[])) RETURNING draft_id, outcome),
-         turn AS (DELETE FROM app.send_slots AS slot USING withdrawn WHERE slot.draft_id = withdrawn.draft_id AND made)
-    SELECT outcome FROM withdrawn
+    WITH released AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
+                         AND outcome = ANY(CAST(:open AS text[])) RETURNING draft_id, outcome),
+         used_slot AS (DELETE FROM app.send_slots AS slot USING released
+                        WHERE slot.draft_id = released.draft_id AND made)
+    SELECT outcome FROM released
     """
 )
 
-Candidates: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None]
+CandidateQuery: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None]
 
-# Made once: they are what every mail pays for.
-_WORKSPACE: BindParameter[UUID] = bindparam("workspace_id", type_=PG_UUID)
-_WANTED = (EmailDraft.workspace_id == _WORKSPACE, EmailDraft.id == any_(cast(bindparam("draft_ids"), ARRAY(PG_UUID))))
+# These statements are built once at import, because every send runs them.
+_WORKSPACE_ID: BindParameter[UUID] = bindparam("workspace_id", type_=PG_UUID)
+_IS_REQUESTED = (
+    EmailDraft.workspace_id == _WORKSPACE_ID,
+    EmailDraft.id == any_(cast(bindparam("draft_ids"), ARRAY(PG_UUID))),
+)
 _CANDIDATES = (
     select(
         EmailDraft,
         LeadEnrollment,
         Sequence,
         Lead,
-        unmailable(_WORKSPACE),
+        block_reason(_WORKSPACE_ID),
         SendAttempt.outcome,
         SendAttempt.job_id,
     )
@@ -131,43 +103,47 @@ _CANDIDATES = (
     .join(Sequence, Sequence.id == EmailDraft.sequence_id)
     .join(Lead, Lead.id == EmailDraft.lead_id)
     .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
-    .where(EmailDraft.workspace_id == _WORKSPACE)
+    .where(EmailDraft.workspace_id == _WORKSPACE_ID)
 )
-_READ = _CANDIDATES.where(*_WANTED).order_by(EmailDraft.id)
-_READ_TO_CLAIM = _READ.with_for_update(read=True, of=[EmailDraft])
-_LAST = (
+_SELECT_BY_ID = _CANDIDATES.where(*_IS_REQUESTED).order_by(EmailDraft.id)
+_SELECT_SHARED = _SELECT_BY_ID.with_for_update(read=True, of=[EmailDraft])
+_SELECT_LAST = (
     _CANDIDATES.where(LeadEnrollment.id == bindparam("enrollment_id", type_=PG_UUID))
     .order_by(EmailDraft.id.desc())
     .limit(1)
 )
 _LEADS = (
     select(Lead.id)
-    .where(Lead.workspace_id == _WORKSPACE, Lead.id.in_(select(EmailDraft.lead_id).where(*_WANTED)))
+    .where(Lead.workspace_id == _WORKSPACE_ID, Lead.id.in_(select(EmailDraft.lead_id).where(*_IS_REQUESTED)))
     .order_by(Lead.id)
 )
 _ENROLLMENTS = (
     select(LeadEnrollment.id)
     .where(
-        LeadEnrollment.workspace_id == _WORKSPACE,
-        LeadEnrollment.id.in_(select(EmailDraft.enrollment_id).where(*_WANTED)),
+        LeadEnrollment.workspace_id == _WORKSPACE_ID,
+        LeadEnrollment.id.in_(select(EmailDraft.enrollment_id).where(*_IS_REQUESTED)),
     )
     .order_by(LeadEnrollment.id)
 )
 _SEQUENCES = (
     select(Sequence.id)
-    .where(Sequence.workspace_id == _WORKSPACE, Sequence.id.in_(select(EmailDraft.sequence_id).where(*_WANTED)))
+    .where(
+        Sequence.workspace_id == _WORKSPACE_ID, Sequence.id.in_(select(EmailDraft.sequence_id).where(*_IS_REQUESTED))
+    )
     .order_by(Sequence.id)
 )
-_HOLD_TO_CLAIM = [one.with_for_update(read=True) for one in (_LEADS, _ENROLLMENTS, _SEQUENCES)]
-_HOLD_TO_CHANGE = [one.with_for_update(key_share=True) for one in (_LEADS, _ENROLLMENTS)]
-_STANDING = (
+# A claim locks in share mode (FOR SHARE): claims run in parallel, but a stop or an edit waits until the claim commits.
+_LOCK_SHARED = [select_ids.with_for_update(read=True) for select_ids in (_LEADS, _ENROLLMENTS, _SEQUENCES)]
+# Recording a result changes leads and enrollments, so it locks them exclusively (FOR NO KEY UPDATE).
+_LOCK_EXCLUSIVE = [select_ids.with_for_update(key_share=True) for select_ids in (_LEADS, _ENROLLMENTS)]
+_SEND_STATES = (
     select(
         EmailDraft.id,
         LeadEnrollment.status,
         Sequence.status,
         Sequence.deleted_at,
         Sequence.pause_reason,
-        unmailable(_WORKSPACE),
+        block_reason(_WORKSPACE_ID),
         EverlyticConnection,
     )
     .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
@@ -175,99 +151,109 @@ _STANDING = (
     .join(Lead, Lead.id == EmailDraft.lead_id)
     .join(Workspace, Workspace.id == EmailDraft.workspace_id)
     .outerjoin(EverlyticConnection, EverlyticConnection.workspace_id == EmailDraft.workspace_id)
-    .where(*_WANTED, Workspace.deleted_at.is_(None))
+    .where(*_IS_REQUESTED, Workspace.deleted_at.is_(None))
 )
 
 
-async def hold(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], *, to_change: bool) -> list[Candidate]:
-    """Return drafts with what may forbid their sending, held until the transaction ends.
+async def lock_candidates(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], *, exclusive: bool
+) -> list[Candidate]:
+    """Return drafts with the states that can stop their sending, locked until the transaction ends.
 
-    Leads, then enrollments, sequences, drafts: in share mode to claim, so that a stop or an edit that has committed is
-    seen and one that has not must wait; leads and enrollments against every change to record.
+    Shared locks on leads, enrollments, sequences and drafts are for claims: a stop or an edit that has committed is
+    seen, and a later one waits. Exclusive locks, on leads and enrollments only, are for recording a result.
     """
-    wanted = {"workspace_id": workspace_id, "draft_ids": list(draft_ids)}
-    for statement in _HOLD_TO_CHANGE if to_change else _HOLD_TO_CLAIM:
-        await session.execute(statement, wanted)
-    # A statement of its own, so that it sees what was committed while those before it waited.
-    return await _read(session, _READ if to_change else _READ_TO_CLAIM, wanted)
+    parameters = {"workspace_id": workspace_id, "draft_ids": list(draft_ids)}
+    for statement in _LOCK_EXCLUSIVE if exclusive else _LOCK_SHARED:
+        await session.execute(statement, parameters)
+    # A separate statement, so that its snapshot includes what was committed while the locks were awaited.
+    return await _fetch_candidates(session, _SELECT_BY_ID if exclusive else _SELECT_SHARED, parameters)
 
 
-async def read(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Candidate]:
-    """Return drafts as `hold` does, without holding anything."""
-    return await _read(session, _READ, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
+async def list_candidates(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Candidate]:
+    """Return the same as `lock_candidates`, without locks."""
+    return await _fetch_candidates(session, _SELECT_BY_ID, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
 
 
-async def standing_of(
+async def get_send_states(
     session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]
-) -> dict[UUID, tuple[Standing, EverlyticConnection | None]]:
-    """Return what may forbid drafts of a workspace that is not deleted, as one statement finds it all."""
-    rows = await session.execute(_STANDING, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
-    return {row[0]: (Standing(*row[1:6]), row[6]) for row in rows}
+) -> dict[UUID, tuple[SendState, EverlyticConnection | None]]:
+    """Return the states that can stop drafts, from one snapshot; empty if the workspace is deleted."""
+    rows = await session.execute(_SEND_STATES, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
+    return {row[0]: (SendState(*row[1:6]), row[6]) for row in rows}
 
 
-async def find_last(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID) -> Candidate | None:
-    """Return the draft that an enrollment has come to, as `hold` would, without holding anything."""
-    found = await _read(session, _LAST, {"workspace_id": workspace_id, "enrollment_id": enrollment_id})
-    return next(iter(found), None)
+async def find_last_candidate(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID) -> Candidate | None:
+    """Return the latest draft of an enrollment as `list_candidates` does."""
+    parameters = {"workspace_id": workspace_id, "enrollment_id": enrollment_id}
+    return next(iter(await _fetch_candidates(session, _SELECT_LAST, parameters)), None)
 
 
-async def _read(session: AsyncSession, candidates: Candidates, wanted: Mapping[str, object]) -> list[Candidate]:
-    rows = await session.execute(candidates, dict(wanted), execution_options={"populate_existing": True})
+async def _fetch_candidates(
+    session: AsyncSession, statement: CandidateQuery, parameters: Mapping[str, object]
+) -> list[Candidate]:
+    rows = await session.execute(statement, dict(parameters), execution_options={"populate_existing": True})
     return [
-        Candidate(draft, enrollment, sequence, lead, forbidden, SendOutcome(outcome) if outcome else None, job_id)
-        for draft, enrollment, sequence, lead, forbidden, outcome, job_id in rows
+        Candidate(draft, enrollment, sequence, lead, blocked_by, SendOutcome(outcome) if outcome else None, job_id)
+        for draft, enrollment, sequence, lead, blocked_by, outcome, job_id in rows
     ]
 
 
-async def hold_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
-    """Hold sequences, and so the steps they have, as they are until the transaction ends."""
-    held = select(Sequence.id).where(Sequence.workspace_id == workspace_id, Sequence.id.in_(sequence_ids))
-    await session.execute(held.order_by(Sequence.id).with_for_update(read=True))
+async def lock_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
+    """Lock sequences in share mode, so that neither they nor their steps change until the transaction ends."""
+    statement = select(Sequence.id).where(Sequence.workspace_id == workspace_id, Sequence.id.in_(sequence_ids))
+    await session.execute(statement.order_by(Sequence.id).with_for_update(read=True))
 
 
-async def claim(session: AsyncSession, workspace_id: UUID, wanted: Mapping[UUID, UUID], now: datetime) -> set[UUID]:
-    """Insert the one permission to call the provider for each draft and its job; returns those that had none."""
-    same = {"workspace_id": workspace_id, "claimed_at": now}
+async def insert_claims(
+    session: AsyncSession, workspace_id: UUID, jobs_by_draft: Mapping[UUID, UUID], now: datetime
+) -> set[UUID]:
+    """Insert the claim of each draft for its job; returns the drafts that had no claim yet.
+
+    A draft has at most one claim, so only one job may call the provider for it.
+    """
+    shared_values = {"workspace_id": workspace_id, "claimed_at": now}
+    rows = [{**shared_values, "draft_id": draft_id, "job_id": job_id} for draft_id, job_id in jobs_by_draft.items()]
     statement = (
         insert(SendAttempt)
-        .values([{**same, "draft_id": draft_id, "job_id": job_id} for draft_id, job_id in wanted.items()])
+        .values(rows)
         .on_conflict_do_nothing(index_elements=["draft_id"])
         .returning(SendAttempt.draft_id)
     )
-    return set((await session.scalars(statement)).all()) if wanted else set()
+    return set((await session.scalars(statement)).all()) if rows else set()
 
 
-async def accept(
+async def record_acceptances(
     session: AsyncSession, workspace_id: UUID, transaction_ids: Mapping[UUID, str | None], now: datetime
 ) -> set[UUID]:
-    """Record that the provider took these drafts; returns those of which that was not known yet."""
+    """Record that the provider accepted these drafts; returns those that were not recorded as sent before."""
     parameters = {
         "workspace_id": workspace_id,
         "draft_ids": list(transaction_ids),
         "transaction_ids": list(transaction_ids.values()),
         "now": now,
         "sent": DraftStatus.SENT.value,
-        "sources": sorted(sources_of(DraftEvent.SENT)),
+        "sources": sorted(source_statuses(DraftEvent.SENT)),
     }
-    return set((await session.scalars(_ACCEPT, parameters)).all())
+    return set((await session.scalars(_RECORD_ACCEPTANCES, parameters)).all())
 
 
-async def withdraw(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> SendOutcome | None:
-    """Take a claim, and its turn, back whose call is proved to have had no effect; returns what was known of it."""
-    parameters = {"workspace_id": workspace_id, "draft_id": draft_id, "open": [*_OPEN]}
-    withdrawn = await session.scalar(_WITHDRAW, parameters)
-    return SendOutcome(withdrawn) if withdrawn else None
+async def release_claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> SendOutcome | None:
+    """Delete an open claim and its used slot, when its call surely had no effect; returns the claim's outcome."""
+    parameters = {"workspace_id": workspace_id, "draft_id": draft_id, "open": [*_OPEN_OUTCOMES]}
+    outcome = await session.scalar(_RELEASE_CLAIM, parameters)
+    return SendOutcome(outcome) if outcome else None
 
 
-_OPEN = (SendOutcome.CLAIMED, SendOutcome.UNKNOWN)
+_OPEN_OUTCOMES = (SendOutcome.CLAIMED, SendOutcome.UNKNOWN)
 
 
-async def refuse(session: AsyncSession, draft_id: UUID, outcome: SendOutcome, error: str) -> bool:
-    """Record that an open claim ended without acceptance; False when its end is known already.
+async def record_outcome(session: AsyncSession, draft_id: UUID, outcome: SendOutcome, error: str) -> bool:
+    """Record that an open claim ended without acceptance; returns False when its result was recorded before.
 
-    What the caller of the provider says outranks that somebody else took the caller for lost.
+    A rejection also replaces UNKNOWN: the worker that made the call knows more than the one that presumed it lost.
     """
-    sources = (SendOutcome.CLAIMED,) if outcome is SendOutcome.UNKNOWN else _OPEN
+    sources = (SendOutcome.CLAIMED,) if outcome is SendOutcome.UNKNOWN else _OPEN_OUTCOMES
     statement = (
         update(SendAttempt)
         .where(SendAttempt.draft_id == draft_id, SendAttempt.outcome.in_(sources))
@@ -277,27 +263,27 @@ async def refuse(session: AsyncSession, draft_id: UUID, outcome: SendOutcome, er
     return await session.scalar(statement) is not None
 
 
-async def note(session: AsyncSession, draft_id: UUID, error_reason: str | None) -> None:
-    """Say on a draft what its reader should know of its sending."""
+async def set_error_reason(session: AsyncSession, draft_id: UUID, error_reason: str | None) -> None:
+    """Set or clear what a draft shows about its sending."""
     await session.execute(update(EmailDraft).where(EmailDraft.id == draft_id).values(error_reason=error_reason))
 
 
-async def fail(
+async def fail_drafts(
     session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], event: DraftEvent, reason: str
 ) -> None:
-    """Fail those of these drafts that the event is legal for, with the reason."""
+    """Mark these drafts as failed with the reason, where the event is legal."""
     await session.execute(
         update(EmailDraft)
         .where(
             EmailDraft.workspace_id == workspace_id,
-            EmailDraft.id == among(draft_ids),
-            EmailDraft.status.in_(sources_of(event)),
+            EmailDraft.id == id_in(draft_ids),
+            EmailDraft.status.in_(source_statuses(event)),
         )
         .values(status=DraftStatus.FAILED, error_reason=reason)
     )
 
 
-async def steps_of(session: AsyncSession, sequence_ids: Collection[UUID]) -> Rows[SequenceStep]:
+async def list_steps(session: AsyncSession, sequence_ids: Collection[UUID]) -> Rows[SequenceStep]:
     """Return the steps of these sequences in order."""
     return (
         await session.scalars(
@@ -307,62 +293,62 @@ async def steps_of(session: AsyncSession, sequence_ids: Collection[UUID]) -> Row
     ).all()
 
 
-async def drafts_of(
+async def list_drafts(
     session: AsyncSession, workspace_id: UUID, enrollment_ids: Rows[UUID]
 ) -> Rows[tuple[UUID, UUID, DraftStatus]]:
     """Return (enrollment, step, status) of all drafts of these enrollments."""
     statement = select(EmailDraft.enrollment_id, EmailDraft.step_id, EmailDraft.status).where(
-        EmailDraft.workspace_id == workspace_id, EmailDraft.enrollment_id == among(enrollment_ids)
+        EmailDraft.workspace_id == workspace_id, EmailDraft.enrollment_id == id_in(enrollment_ids)
     )
     return [(enrollment, step, DraftStatus(status)) for enrollment, step, status in await session.execute(statement)]
 
 
-async def last_sent(session: AsyncSession, enrollment_id: UUID) -> datetime | None:
-    """Return when an enrollment's last mail was sent."""
+async def find_last_sent_at(session: AsyncSession, enrollment_id: UUID) -> datetime | None:
+    """Return when the last mail of an enrollment was sent."""
     statement = select(func.max(EmailDraft.sent_at)).where(EmailDraft.enrollment_id == enrollment_id)
     return await session.scalar(statement)
 
 
-async def set_on(session: AsyncSession, workspace_id: UUID, steps: Rows[NextStep]) -> Rows[UUID]:
-    """Let enrollments wait for their next step, with a pending draft of it; returns the drafts that are new."""
+async def schedule_next_steps(session: AsyncSession, workspace_id: UUID, next_steps: Rows[NextStep]) -> Rows[UUID]:
+    """Set the next step of enrollments and insert a pending draft for each; returns the drafts that are new."""
     parameters = {
         "workspace_id": workspace_id,
-        "ids": [one.before.enrollment_id for one in steps],
-        "step_orders": [one.step.step_order for one in steps],
-        "send_ats": [one.send_at for one in steps],
+        "ids": [next_step.previous_draft.enrollment_id for next_step in next_steps],
+        "step_orders": [next_step.step.step_order for next_step in next_steps],
+        "send_ats": [next_step.send_at for next_step in next_steps],
     }
     await session.execute(_ADVANCE, parameters)
     drafts = [
         {
             "workspace_id": workspace_id,
-            "lead_id": one.before.lead_id,
-            "enrollment_id": one.before.enrollment_id,
-            "sequence_id": one.before.sequence_id,
-            "step_id": one.step.id,
-            "step_order": one.step.step_order,
-            "send_at": one.send_at,
+            "lead_id": next_step.previous_draft.lead_id,
+            "enrollment_id": next_step.previous_draft.enrollment_id,
+            "sequence_id": next_step.previous_draft.sequence_id,
+            "step_id": next_step.step.id,
+            "step_order": next_step.step.step_order,
+            "send_at": next_step.send_at,
         }
-        for one in steps
+        for next_step in next_steps
     ]
     statement = insert(EmailDraft).on_conflict_do_nothing(index_elements=["enrollment_id", "step_id"])
     return (await session.scalars(statement.values(drafts).returning(EmailDraft.id))).all()
 
 
-async def waiting_drafts(
+async def list_waiting_drafts(
     session: AsyncSession,
     workspace_id: UUID,
     status: DraftStatus,
     job_type: str,
     *,
-    unless: Collection[JobStatus],
+    job_statuses: Collection[JobStatus],
     sequence_id: UUID | None,
     enrollment_ids: Rows[UUID] | None,
 ) -> Rows[UUID]:
-    """Return drafts of active enrollments in a status that nobody tried to send and that no such job is about."""
-    jobs_of_draft = exists().where(
+    """Return drafts of active enrollments in a status, without a send attempt and without a job in `job_statuses`."""
+    has_job = exists().where(
         ScheduledJob.workspace_id == workspace_id,
         ScheduledJob.job_type == job_type,
-        ScheduledJob.status.in_(unless),
+        ScheduledJob.status.in_(job_statuses),
         ScheduledJob.payload["draftId"].astext == cast(EmailDraft.id, Text),
     )
     statement = (
@@ -373,24 +359,24 @@ async def waiting_drafts(
             EmailDraft.status == status,
             LeadEnrollment.status == EnrollmentStatus.ACTIVE,
             ~exists().where(SendAttempt.draft_id == EmailDraft.id),
-            ~jobs_of_draft,
+            ~has_job,
         )
     )
     if sequence_id is not None:
         statement = statement.where(EmailDraft.sequence_id == sequence_id)
     if enrollment_ids is not None:
-        statement = statement.where(EmailDraft.enrollment_id == among(enrollment_ids))
+        statement = statement.where(EmailDraft.enrollment_id == id_in(enrollment_ids))
     return (await session.scalars(statement)).all()
 
 
-async def idle_drafts(session: AsyncSession, workspace_id: UUID, enrollment_ids: Rows[UUID]) -> Rows[UUID]:
-    """Return, of active enrollments that have nothing more to send, the last that was sent."""
+async def list_idle_drafts(session: AsyncSession, workspace_id: UUID, enrollment_ids: Rows[UUID]) -> Rows[UUID]:
+    """Return the last draft of each active enrollment, where that draft was sent."""
     last = (
         select(EmailDraft.id, EmailDraft.status)
         .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
         .where(
             EmailDraft.workspace_id == workspace_id,
-            EmailDraft.enrollment_id == among(enrollment_ids),
+            EmailDraft.enrollment_id == id_in(enrollment_ids),
             LeadEnrollment.status == EnrollmentStatus.ACTIVE,
         )
         .ext(distinct_on(EmailDraft.enrollment_id))

@@ -1,4 +1,4 @@
-"""May this mail go out, now; and what follows from what the provider answered."""
+"""Claims drafts for sending, and records what the provider did with them."""
 
 import contextlib
 import time
@@ -12,35 +12,36 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.delivery.sending import judge, repository
-from api.delivery.sending.judge import Never, NotNow, Now, Terms
-from api.delivery.sending.repository import Candidate, NextStep
-from api.delivery.slots import service as pacing
+from api.delivery import eligibility, schedule
+from api.delivery.eligibility import Allowed, Candidate, Deferred, Denied, Eligibility, SendContext
+from api.delivery.sending import repository
+from api.delivery.sending.repository import NextStep
+from api.delivery.slots import service as slots
 from api.http.errors import NotFound
 from api.outreach.drafts import service as drafts
-from api.outreach.drafts.service import SEND_EMAIL
-from api.outreach.enrollments import service as enrollments
-from api.outreach.enrollments.service import GENERATE_DRAFT
+from api.outreach.drafts.service import GENERATE_DRAFT, SEND_EMAIL
+from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from database import jobs
 from database.models import EverlyticConnection, LeadEnrollment, SendOutcome, SequenceStep, Workspace
 from domain import breaker
 from domain.draft import DraftEvent, DraftStatus
-from domain.enrollment import LIVE, EnrollmentEvent, EnrollmentStatus
+from domain.enrollment import LIVE_STATUSES, EnrollmentEvent, EnrollmentStatus
 from domain.errors import NoSendingTime
-from domain.job import OPEN, JobStatus
+from domain.job import OPEN_STATUSES, JobStatus
 from domain.lead import LeadEvent
 from domain.schedule import SendingTime
-from domain.suppression import domain_of
+from domain.suppression import extract_domain
 
 RECONCILE_SEND = "reconcile_send"
+CLAIM_LOST = "the worker stopped after claiming the mail, before recording the result"
 UNSENT = frozenset({DraftStatus.PENDING, DraftStatus.DRAFTED, DraftStatus.REVIEWED})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A draft that a job wants to send now."""
+class SendRequest:
+    """A draft that a job requests to send now."""
 
     draft_id: UUID
     now: datetime
@@ -48,19 +49,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """The permission to call the provider once for a draft, committed with the transaction that returned it."""
+class Claim:
+    """The permission to call the provider once for a draft; it is committed with the transaction that returned it."""
 
     candidate: Candidate
     workspace: Workspace
     connection: EverlyticConnection
     as_of: float
-    """Up to when (`time.monotonic()`) nothing that would have forbidden it can have been committed."""
+    """The `time.monotonic()` up to which no committed change forbids the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The provider took a draft, and calls it `transaction_id` where it said so."""
+    """The provider accepted a draft; `transaction_id` is its id there, None if it is unknown."""
 
     draft_id: UUID
     transaction_id: str | None
@@ -68,89 +69,105 @@ class Acceptance:
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """Where an enrollment stands: its next step and draft, when that goes out, and all that holds it."""
+class SendExplanation:
+    """The next step of an enrollment: its draft, when it will be sent, and every reason why it is not sent."""
 
     enrollment: LeadEnrollment
     step: SequenceStep | None
     candidate: Candidate | None
     time: SendingTime | None
-    holds: list[str]
+    hold_reasons: list[str]
 
 
-async def claim(
-    session: AsyncSession, workspace_id: UUID, requests: Sequence[Request]
-) -> list[Claimed | NotNow | Never]:
-    """Claim drafts for sending; all that may forbid them is read again, and held, in this transaction.
+async def claim_drafts(
+    session: AsyncSession, workspace_id: UUID, requests: Sequence[SendRequest]
+) -> list[Claim | Deferred | Denied]:
+    """Claim drafts for sending; everything that may forbid it is read again under locks in this transaction.
 
-    It writes its claims and turns, and nothing else: what a no leads to is for a transaction that holds to change.
-    Those who come first in `requests` have their turn first.
+    The transaction writes claims and slots only. Blocked drafts are marked by `block_drafts` in a later transaction,
+    because that takes exclusive locks. Earlier requests get earlier slots.
     """
-    await suppressions.hold_as_they_are(session, workspace_id)
-    workspace = await workspaces.hold_to_send(session, workspace_id)
-    connection = await _connection_of(session, workspace_id)
+    # Take this lock first: suppressing addresses takes it last, so the two cannot deadlock (database/locks.py).
+    await suppressions.lock_suppressions_shared(session, workspace_id)
+    workspace = await workspaces.lock_to_send(session, workspace_id)
+    connection = await _find_connection(session, workspace_id)
     now = max(request.now for request in requests)
-    jobs_of = {request.draft_id: request.job_id for request in reversed(requests)}
-    wanted = sorted({request.draft_id for request in requests})
-    held = {one.draft.id: one for one in await repository.hold(session, workspace_id, wanted, to_change=False)}
-    terms = Terms(workspace, connection, await pacing.read_places(session, workspace, now, _domains(held)))
-    answers: dict[UUID, Now | NotNow | Never] = {}
-    for candidate in (held[one] for one in dict.fromkeys(request.draft_id for request in requests) if one in held):
-        answers[candidate.draft.id] = _give_turn(candidate, terms, now, jobs_of[candidate.draft.id])
-    await _probe_at_most(session, terms, held, answers, now)
-    free = {draft_id: jobs_of[draft_id] for draft_id, answer in answers.items() if isinstance(answer, Now)}
-    claimed = await repository.claim(session, workspace_id, free, now)
-    await pacing.write_places(session, workspace_id, terms.places, now)
+    jobs_by_draft = {request.draft_id: request.job_id for request in reversed(requests)}
+    requested_ids = sorted({request.draft_id for request in requests})
+    candidates = {
+        candidate.draft.id: candidate
+        for candidate in await repository.lock_candidates(session, workspace_id, requested_ids, exclusive=False)
+    }
+    ledger = await slots.read_slot_ledger(session, workspace, now, _map_domains(candidates))
+    context = SendContext(workspace, connection, ledger)
+    decisions: dict[UUID, Eligibility] = {}
+    for draft_id in dict.fromkeys(request.draft_id for request in requests):
+        if (candidate := candidates.get(draft_id)) is not None:
+            decisions[draft_id] = _assign_slot(candidate, context, now, jobs_by_draft[draft_id])
+    await _limit_to_probe(session, context, candidates, decisions, now)
+    to_claim = {
+        draft_id: jobs_by_draft[draft_id] for draft_id, decision in decisions.items() if isinstance(decision, Allowed)
+    }
+    claimed_ids = await repository.insert_claims(session, workspace_id, to_claim, now)
+    await slots.write_slot_ledger(session, workspace_id, ledger, now)
     as_of = time.monotonic()
-    given = {one: Claimed(held[one], workspace, terms.connection, as_of) for one in claimed if terms.connection}
-    return [_answer(request.draft_id, given, answers) for request in requests]
+    claims = {
+        draft_id: Claim(candidates[draft_id], workspace, connection, as_of)
+        for draft_id in claimed_ids
+        if connection is not None
+    }
+    return [_get_answer(request.draft_id, claims, decisions) for request in requests]
 
 
-def _give_turn(candidate: Candidate, terms: Terms, now: datetime, job_id: UUID) -> Now | NotNow | Never:
-    """Judge a draft, and keep or use its turn in the workspace's pace accordingly."""
-    answer = judge.judge(candidate, terms, now, job_id)
-    draft_id, domain = candidate.draft.id, domain_of(candidate.lead.email)
-    match answer:
-        case Now():
-            terms.places.use(draft_id, domain, now)
-        case NotNow():
-            terms.places.keep(draft_id, domain, answer.at)
-        case Never():
-            terms.places.give_up(draft_id)
-    return answer
+def _assign_slot(candidate: Candidate, context: SendContext, now: datetime, job_id: UUID) -> Eligibility:
+    """Check a draft, and use, reserve or release its send slot accordingly."""
+    decision = eligibility.check_eligibility(candidate, context, now, job_id)
+    draft_id, domain = candidate.draft.id, extract_domain(candidate.lead.email)
+    match decision:
+        case Allowed():
+            context.slots.use(draft_id, domain, now)
+        case Deferred():
+            context.slots.reserve(draft_id, domain, decision.at)
+        case Denied():
+            context.slots.release(draft_id)
+    return decision
 
 
-async def _probe_at_most(
+async def _limit_to_probe(
     session: AsyncSession,
-    terms: Terms,
-    held: Mapping[UUID, Candidate],
-    answers: dict[UUID, Now | NotNow | Never],
+    context: SendContext,
+    candidates: Mapping[UUID, Candidate],
+    decisions: dict[UUID, Eligibility],
     now: datetime,
 ) -> None:
-    """Let a single draft through to a provider that did not serve the last ones, and none if another is on its way."""
-    connection, free = terms.connection, [one for one, answer in answers.items() if isinstance(answer, Now)]
-    if connection is None or not free:
+    """Allow one draft to a provider that did not accept the last mails, and none while another probe is on its way."""
+    connection = context.connection
+    allowed_ids = [draft_id for draft_id, decision in decisions.items() if isinstance(decision, Allowed)]
+    if connection is None or not allowed_ids:
         return
-    admitted = breaker.admits(connection.failures, connection.blocked_until, now)
-    if isinstance(admitted, breaker.OneProbe):
-        is_ours = await workspaces.hold_for_probe(session, connection, admitted.until)
+    admission = breaker.decide_admission(connection.failures, connection.blocked_until, now)
+    if isinstance(admission, breaker.SingleProbe):
+        # The update of the connection succeeds in one transaction only, so one claim gets the probe.
+        is_ours = await workspaces.lock_for_probe(session, connection, admission.until)
         until = connection.blocked_until or now
-        for draft_id in free[is_ours:]:
-            answers[draft_id] = NotNow(until, connection.blocked_reason or "Everlytic did not serve the last mails")
-            terms.places.put_back(draft_id, domain_of(held[draft_id].lead.email), now, until)
+        for draft_id in allowed_ids[is_ours:]:
+            decisions[draft_id] = Deferred(
+                until, connection.blocked_reason or "Everlytic did not accept the last mails"
+            )
+            context.slots.reschedule(draft_id, extract_domain(candidates[draft_id].lead.email), now, until)
 
 
-def _answer(
-    draft_id: UUID, given: dict[UUID, Claimed], answers: Mapping[UUID, Now | NotNow | Never]
-) -> Claimed | NotNow | Never:
-    """Return what a request is told; of those that come together for one draft, a single one is given the claim."""
-    if (claimed := given.pop(draft_id, None)) is not None:
-        return claimed
-    answer = answers.get(draft_id, Never("there is no such draft"))
-    return Never("another job is sending it") if isinstance(answer, Now) else answer
+def _get_answer(
+    draft_id: UUID, claims: dict[UUID, Claim], decisions: Mapping[UUID, Eligibility]
+) -> Claim | Deferred | Denied:
+    """Return the answer to a request; of several requests for one draft, only the first gets the claim."""
+    if (claim := claims.pop(draft_id, None)) is not None:
+        return claim
+    decision = decisions.get(draft_id, Denied("there is no such draft"))
+    return Denied("another job is sending it") if isinstance(decision, Allowed) else decision
 
 
-async def _connection_of(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
+async def _find_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
     try:
         return await workspaces.find_connection(session, workspace_id)
     except NotFound:
@@ -159,132 +176,156 @@ async def _connection_of(session: AsyncSession, workspace_id: UUID) -> Everlytic
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What has stopped a draft since it was claimed, None if nothing has; all that was committed by `as_of` is seen."""
+    """What has stopped a draft since it was claimed, None if nothing has; it includes all changes until `as_of`."""
 
-    stopped_by: str | None
+    stop_reason: str | None
     blocked_until: datetime | None
-    """Before which nothing is sent through the connection."""
+    """Nothing is sent through the connection before this time."""
     as_of: float
 
 
-async def confirm(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Confirmation]:
-    """Say of claimed drafts whether they may still go out; `time.monotonic()` says as of when."""
+async def confirm_claims(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Confirmation]:
+    """Return for each claimed draft whether it may still be sent, as of a `time.monotonic()`."""
     as_of = time.monotonic()
-    found = await repository.standing_of(session, workspace_id, draft_ids)
-    told = []
+    states = await repository.get_send_states(session, workspace_id, draft_ids)
+    confirmations = []
     for draft_id in draft_ids:
-        standing, connection = found.get(draft_id, (None, None))
-        stopped_by = judge.stopped(standing, connection) if standing else "its workspace was deleted"
-        told.append(Confirmation(stopped_by, connection.blocked_until if connection else None, as_of))
-    return told
+        state, connection = states.get(draft_id, (None, None))
+        stop_reason = eligibility.find_stop_reason(state, connection) if state else "its workspace was deleted"
+        confirmations.append(Confirmation(stop_reason, connection.blocked_until if connection else None, as_of))
+    return confirmations
 
 
-async def forbid(session: AsyncSession, workspace_id: UUID, requests: Sequence[Request]) -> list[None]:
-    """Say on each draft that can never be sent why that is so, and let its lead's sequences wait for a person."""
+async def block_drafts(session: AsyncSession, workspace_id: UUID, requests: Sequence[SendRequest]) -> list[None]:
+    """Fail each draft that can never be sent, with the reason, and pause the enrollments of its lead."""
     now = max(request.now for request in requests)
-    wanted = sorted({request.draft_id for request in requests})
-    reasons: dict[str, list[Candidate]] = {}
-    for candidate in await repository.hold(session, workspace_id, wanted, to_change=True):
-        # What is being sent goes its way.
-        if candidate.forbidden is not None and candidate.outcome is None:
-            reasons.setdefault(candidate.forbidden, []).append(candidate)
-    for reason, stopped in reasons.items():
-        lead_ids = sorted({one.lead.id for one in stopped})
-        await enrollments.stop_leads(session, workspace_id, EnrollmentEvent.PAUSED, lead_ids, cause=reason, now=now)
-        draft_ids = [one.draft.id for one in stopped]
-        await repository.fail(session, workspace_id, draft_ids, DraftEvent.FORBIDDEN, reason)
+    requested_ids = sorted({request.draft_id for request in requests})
+    blocked: dict[str, list[Candidate]] = {}
+    for candidate in await repository.lock_candidates(session, workspace_id, requested_ids, exclusive=True):
+        # A draft with an attempt may have been sent, so it does not fail.
+        if candidate.block_reason is not None and candidate.outcome is None:
+            blocked.setdefault(candidate.block_reason, []).append(candidate)
+    for reason, candidates in blocked.items():
+        lead_ids = sorted({candidate.lead.id for candidate in candidates})
+        await enrollment_status.apply_event_to_leads(
+            session, workspace_id, EnrollmentEvent.PAUSED, lead_ids, cause=reason, now=now
+        )
+        draft_ids = [candidate.draft.id for candidate in candidates]
+        await repository.fail_drafts(session, workspace_id, draft_ids, DraftEvent.BLOCKED, reason)
     return [None] * len(requests)
 
 
-async def accept(session: AsyncSession, workspace_id: UUID, acceptances: Sequence[Acceptance]) -> list[None]:
-    """Record that the provider took mails, once each, and set their leads on to the next step."""
-    now = max(one.now for one in acceptances)
-    told = {one.draft_id: one.transaction_id for one in reversed(acceptances)}
-    candidates = await repository.hold(session, workspace_id, sorted(told), to_change=True)
-    new = await repository.accept(session, workspace_id, told, now)
-    accepted = [candidate for candidate in candidates if candidate.draft.id in new]
+async def record_acceptances(
+    session: AsyncSession, workspace_id: UUID, acceptances: Sequence[Acceptance]
+) -> list[None]:
+    """Record the mails that the provider accepted, once each, and schedule the next steps of their enrollments."""
+    now = max(acceptance.now for acceptance in acceptances)
+    transaction_ids = {acceptance.draft_id: acceptance.transaction_id for acceptance in reversed(acceptances)}
+    candidates = await repository.lock_candidates(session, workspace_id, sorted(transaction_ids), exclusive=True)
+    newly_sent = await repository.record_acceptances(session, workspace_id, transaction_ids, now)
+    accepted = [candidate for candidate in candidates if candidate.draft.id in newly_sent]
     if accepted:
         lead_ids = sorted({candidate.lead.id for candidate in accepted})
-        await leads.move(session, workspace_id, lead_ids, LeadEvent.EMAIL_SENT, cause="email sent", now=now)
-        await _set_on(session, workspace_id, accepted, now)
+        await leads.apply_event(session, workspace_id, lead_ids, LeadEvent.EMAIL_SENT, cause="email sent", now=now)
+        await _schedule_next_steps(session, workspace_id, accepted, now)
     return [None] * len(acceptances)
 
 
-async def _set_on(session: AsyncSession, workspace_id: UUID, sent: Sequence[Candidate], now: datetime) -> None:
-    """Schedule the step after each draft that was sent, or complete its enrollment; the caller holds them to change."""
-    going = [one for one in sent if one.enrollment.status in {EnrollmentStatus.ACTIVE, EnrollmentStatus.PAUSED}]
-    if not going:
+async def _schedule_next_steps(
+    session: AsyncSession, workspace_id: UUID, sent: Sequence[Candidate], now: datetime
+) -> None:
+    """Schedule the step after each sent draft, or complete its enrollment; the caller has locked them to change."""
+    continuing = [
+        candidate
+        for candidate in sent
+        if candidate.enrollment.status in {EnrollmentStatus.ACTIVE, EnrollmentStatus.PAUSED}
+    ]
+    if not continuing:
         return
     workspace = await workspaces.find_workspace(session, workspace_id)
-    following, done = [], []
-    for one, step in await _next_steps(session, workspace_id, going):
+    next_steps, completed_ids = [], []
+    for candidate, step in await _find_next_steps(session, workspace_id, continuing):
         if step is None:
-            done.append(one.enrollment.id)
+            completed_ids.append(candidate.enrollment.id)
             continue
-        previous, delay = one.draft.sent_at or now, enrollments.delay_of(step)
-        due = enrollments.sending_hours(workspace, one.lead.timezone, now=now, previous=previous, delay=delay)
-        following.append(NextStep(one.draft, step, due.at))
-    await enrollments.complete(session, workspace_id, done, now)
-    if following:
-        new = await repository.set_on(session, workspace_id, following)
-        await drafts.write(session, workspace_id, new, now)
+        previous, delay = candidate.draft.sent_at or now, schedule.get_step_delay(step)
+        step_time = schedule.find_step_time(workspace, candidate.lead.timezone, now=now, previous=previous, delay=delay)
+        next_steps.append(NextStep(candidate.draft, step, step_time.at))
+    await enrollment_status.complete_enrollments(session, workspace_id, completed_ids, now)
+    if next_steps:
+        new_draft_ids = await repository.schedule_next_steps(session, workspace_id, next_steps)
+        await drafts.enqueue_generation(session, workspace_id, new_draft_ids, now)
 
 
-async def _next_steps(
+async def _find_next_steps(
     session: AsyncSession, workspace_id: UUID, sent: Sequence[Candidate]
 ) -> list[tuple[Candidate, SequenceStep | None]]:
-    """Return each with the step to go on with, None after the last; left out is what has another draft to send.
+    """Return each sent draft with its next step, None after the last; an enrollment with an unsent draft is left out.
 
-    It is the step that follows, in the order as it is now, the one just sent; those that were drafted are skipped.
+    The next step follows the one just sent in the current order of the steps; steps that have a draft are skipped.
     """
-    sequence_ids = {one.sequence.id for one in sent}
-    await repository.hold_sequences(session, workspace_id, sequence_ids)
+    sequence_ids = {candidate.sequence.id for candidate in sent}
+    await repository.lock_sequences(session, workspace_id, sequence_ids)
     steps: dict[UUID, list[SequenceStep]] = {}
-    for step in await repository.steps_of(session, sequence_ids):
+    for step in await repository.list_steps(session, sequence_ids):
         steps.setdefault(step.sequence_id, []).append(step)
-    drafted: dict[UUID, set[UUID]] = {}
-    busy: set[UUID] = set()
-    for enrollment_id, step_id, status in await repository.drafts_of(
-        session, workspace_id, [one.enrollment.id for one in sent]
+    drafted_steps: dict[UUID, set[UUID]] = {}
+    with_unsent_draft: set[UUID] = set()
+    for enrollment_id, step_id, status in await repository.list_drafts(
+        session, workspace_id, [candidate.enrollment.id for candidate in sent]
     ):
-        drafted.setdefault(enrollment_id, set()).add(step_id)
+        drafted_steps.setdefault(enrollment_id, set()).add(step_id)
         if status in UNSENT:
-            busy.add(enrollment_id)
+            with_unsent_draft.add(enrollment_id)
     return [
-        (one, _step_after(one.draft.step_id, steps[one.sequence.id], drafted[one.enrollment.id]))
-        for one in sent
-        if one.enrollment.id not in busy
+        (
+            candidate,
+            _find_step_after(
+                candidate.draft.step_id, steps[candidate.sequence.id], drafted_steps[candidate.enrollment.id]
+            ),
+        )
+        for candidate in sent
+        if candidate.enrollment.id not in with_unsent_draft
     ]
 
 
-def _step_after(last: UUID, steps: Sequence[SequenceStep], drafted: Collection[UUID]) -> SequenceStep | None:
-    later = dropwhile(lambda step: step.id != last, steps)
-    return next((step for step in later if step.id not in drafted), None)
+def _find_step_after(
+    last_step_id: UUID, steps: Sequence[SequenceStep], drafted_steps: Collection[UUID]
+) -> SequenceStep | None:
+    remaining = dropwhile(lambda step: step.id != last_step_id, steps)
+    return next((step for step in remaining if step.id not in drafted_steps), None)
 
 
-async def rejected(session: AsyncSession, workspace_id: UUID, draft_id: UUID, error: str) -> None:
-    """Record that the provider refused the mail for good."""
-    if await repository.refuse(session, draft_id, SendOutcome.REJECTED, error):
-        await repository.fail(session, workspace_id, [draft_id], DraftEvent.SEND_REFUSED, error)
+async def record_rejection(session: AsyncSession, workspace_id: UUID, draft_id: UUID, error: str) -> None:
+    """Record that the provider refused a mail permanently."""
+    if await repository.record_outcome(session, draft_id, SendOutcome.REJECTED, error):
+        await repository.fail_drafts(session, workspace_id, [draft_id], DraftEvent.SEND_REFUSED, error)
 
 
-async def not_called(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
-    """Take a claim back whose call is proved to have had no effect."""
-    if await repository.withdraw(session, workspace_id, draft_id) is SendOutcome.UNKNOWN:
-        # The caller was taken for lost, and its job with it.
-        await repository.note(session, draft_id, None)
-        await drafts.send_when_due(session, workspace_id, [draft_id], now)
+async def release_claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
+    """Release a claim whose call surely had no effect, so that the draft can be claimed again."""
+    if await repository.release_claim(session, workspace_id, draft_id) is SendOutcome.UNKNOWN:
+        # The worker had been presumed lost and its job has ended, so the draft needs a new job.
+        await repository.set_error_reason(session, draft_id, None)
+        await drafts.enqueue_sends(session, workspace_id, [draft_id], now)
 
 
-async def unknown(session: AsyncSession, workspace_id: UUID, draft_id: UUID, error: str, look_up_at: datetime) -> None:
-    """Record that nobody knows whether the provider took the mail, and have it looked up; never sent again blindly."""
-    if await repository.refuse(session, draft_id, SendOutcome.UNKNOWN, error):
-        await repository.note(session, draft_id, f"outcome unknown: {error}")
-        look_up = jobs.Job(look_up_at, {"draftId": str(draft_id)})
-        await jobs.enqueue(session, RECONCILE_SEND, workspace_id, [look_up], max_attempts=8)
+async def record_unknown_outcome(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, error: str, look_up_at: datetime
+) -> None:
+    """Record that it is unknown whether the provider took a mail, and enqueue its lookup; it is not sent again."""
+    if await repository.record_outcome(session, draft_id, SendOutcome.UNKNOWN, error):
+        await repository.set_error_reason(session, draft_id, f"outcome unknown: {error}")
+        lookup = jobs.Job(look_up_at, {"draftId": str(draft_id)})
+        await jobs.enqueue(session, RECONCILE_SEND, workspace_id, [lookup], max_attempts=8)
 
 
-async def resume(
+async def record_lost_claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
+    """Record that the worker that claimed a draft stopped, and enqueue the lookup of the mail at once."""
+    await record_unknown_outcome(session, workspace_id, draft_id, CLAIM_LOST, now)
+
+
+async def requeue_waiting_work(
     session: AsyncSession,
     workspace_id: UUID,
     *,
@@ -292,58 +333,66 @@ async def resume(
     enrollment_ids: Sequence[UUID] | None,
     now: datetime,
 ) -> None:
-    """Put what a pause left waiting back on the queue: drafts to send, drafts to write, steps to schedule."""
-    waiting = partial(
-        repository.waiting_drafts, session, workspace_id, sequence_id=sequence_id, enrollment_ids=enrollment_ids
+    """Enqueue what a pause has stopped: drafts to send, drafts to write, and next steps to schedule."""
+    list_waiting = partial(
+        repository.list_waiting_drafts, session, workspace_id, sequence_id=sequence_id, enrollment_ids=enrollment_ids
     )
-    # A send that runs may have found the pause and end without sending.
-    to_send = await waiting(DraftStatus.REVIEWED, SEND_EMAIL, unless={JobStatus.PENDING})
-    await drafts.send_when_due(session, workspace_id, to_send, now)
-    # Who writes asks for no pause, and a second text would be paid for twice.
-    to_write = await waiting(DraftStatus.PENDING, GENERATE_DRAFT, unless=OPEN)
-    await drafts.write(session, workspace_id, to_write, now)
+    # A running send job does not count: it may have seen the pause, and then it ends without sending.
+    to_send = await list_waiting(DraftStatus.REVIEWED, SEND_EMAIL, job_statuses={JobStatus.PENDING})
+    await drafts.enqueue_sends(session, workspace_id, to_send, now)
+    # A running generation job counts: it ignores pauses, and a second text would cost a second model call.
+    to_write = await list_waiting(DraftStatus.PENDING, GENERATE_DRAFT, job_statuses=OPEN_STATUSES)
+    await drafts.enqueue_generation(session, workspace_id, to_write, now)
     if enrollment_ids is not None:
-        idle = await repository.idle_drafts(session, workspace_id, enrollment_ids)
-        await _set_on(session, workspace_id, await repository.hold(session, workspace_id, idle, to_change=True), now)
+        idle_ids = await repository.list_idle_drafts(session, workspace_id, enrollment_ids)
+        idle = await repository.lock_candidates(session, workspace_id, idle_ids, exclusive=True)
+        await _schedule_next_steps(session, workspace_id, idle, now)
 
 
-async def explain(session: AsyncSession, workspace: Workspace, enrollment_id: UUID, now: datetime) -> Explained:
-    """Say when the next step goes out and what holds it, by the judge that the claim asks; raises NotFound."""
-    enrollment = await enrollments.get_enrollment(session, workspace.id, enrollment_id)
-    candidate = await repository.find_last(session, workspace.id, enrollment_id)
-    if candidate is None or enrollment.status not in LIVE:
-        held_by = judge.NOTHING_TO_SEND if enrollment.status in LIVE else f"the enrollment is {enrollment.status}"
-        return Explained(enrollment, None, candidate, None, [held_by])
-    steps = await repository.steps_of(session, {candidate.sequence.id})
+async def explain_next_send(
+    session: AsyncSession, workspace: Workspace, enrollment_id: UUID, now: datetime
+) -> SendExplanation:
+    """Explain when the next step will be sent and why not now, by the rules that claims use; raises NotFound."""
+    enrollment = await enrollment_status.get_enrollment(session, workspace.id, enrollment_id)
+    candidate = await repository.find_last_candidate(session, workspace.id, enrollment_id)
+    is_live = enrollment.status in LIVE_STATUSES
+    if candidate is None or not is_live:
+        hold_reason = eligibility.NOTHING_TO_SEND if is_live else f"the enrollment is {enrollment.status}"
+        return SendExplanation(enrollment, None, candidate, None, [hold_reason])
+    steps = await repository.list_steps(session, {candidate.sequence.id})
     step = next(step for step in steps if step.id == candidate.draft.step_id)
-    connection = await _connection_of(session, workspace.id)
-    held_by_all = judge.holds(candidate, connection)
+    connection = await _find_connection(session, workspace.id)
+    hold_reasons = eligibility.list_hold_reasons(candidate, connection)
     if candidate.draft.status not in UNSENT or candidate.outcome is not None:
-        return Explained(enrollment, step, candidate, None, held_by_all)
-    job = await pacing.find_job(session, workspace.id, candidate.draft.id, SEND_EMAIL)
-    if job is None and not held_by_all:
-        held_by_all = ["no job is there to send it; approve it again, or resume the enrollment"]
-    asked = await pacing.asked_before(session, workspace, SEND_EMAIL, job, now) if job else {}
-    ahead = {one.draft.id: one for one in await repository.read(session, workspace.id, list(asked))}
-    mails = _domains({candidate.draft.id: candidate, **ahead})
-    terms = Terms(workspace, connection, await pacing.read_places(session, workspace, now, mails))
-    _let_go_first(terms, [(ahead[one], at) for one, at in asked.items() if one in ahead])
-    previous = await repository.last_sent(session, enrollment_id) or enrollment.enrolled_at
+        return SendExplanation(enrollment, step, candidate, None, hold_reasons)
+    job = await slots.find_send_job(session, workspace.id, candidate.draft.id, SEND_EMAIL)
+    if job is None and not hold_reasons:
+        hold_reasons = ["no job is scheduled to send it; approve the draft again or resume the enrollment"]
+    job_times = await slots.list_earlier_jobs(session, workspace, SEND_EMAIL, job, now) if job else {}
+    earlier = {
+        other.draft.id: other for other in await repository.list_candidates(session, workspace.id, list(job_times))
+    }
+    domains = _map_domains({candidate.draft.id: candidate, **earlier})
+    context = SendContext(workspace, connection, await slots.read_slot_ledger(session, workspace, now, domains))
+    _reserve_earlier_jobs(
+        context, [(earlier[draft_id], job_at) for draft_id, job_at in job_times.items() if draft_id in earlier]
+    )
+    previous = await repository.find_last_sent_at(session, enrollment_id) or enrollment.enrolled_at
     try:
-        time_ = judge.time_explained(candidate, step, terms, previous, job[1] if job else now, now)
+        send_time = eligibility.explain_send_time(candidate, step, context, previous, job[1] if job else now, now)
     except NoSendingTime as error:
-        return Explained(enrollment, step, candidate, None, [*held_by_all, str(error)])
-    return Explained(enrollment, step, candidate, time_, held_by_all)
+        return SendExplanation(enrollment, step, candidate, None, [*hold_reasons, str(error)])
+    return SendExplanation(enrollment, step, candidate, send_time, hold_reasons)
 
 
-def _domains(candidates: Mapping[UUID, Candidate]) -> dict[UUID, str]:
-    return {draft_id: domain_of(candidate.lead.email) for draft_id, candidate in candidates.items()}
+def _map_domains(candidates: Mapping[UUID, Candidate]) -> dict[UUID, str]:
+    return {draft_id: extract_domain(candidate.lead.email) for draft_id, candidate in candidates.items()}
 
 
-def _let_go_first(terms: Terms, ahead: Sequence[tuple[Candidate, datetime]]) -> None:
-    """Give those that ask before, each at its time, the turns that they will be given."""
-    for candidate, asked_at in ahead:
-        if not judge.holds(candidate, terms.connection):
+def _reserve_earlier_jobs(context: SendContext, earlier: Sequence[tuple[Candidate, datetime]]) -> None:
+    """Reserve the slots that the jobs which run earlier will get, each at its own time."""
+    for candidate, job_at in earlier:
+        if not eligibility.list_hold_reasons(candidate, context.connection):
             with contextlib.suppress(NoSendingTime):
-                at = judge.time_of(candidate, terms, asked_at).at
-                terms.places.keep(candidate.draft.id, domain_of(candidate.lead.email), at)
+                at = eligibility.find_send_time(candidate, context, job_at).at
+                context.slots.reserve(candidate.draft.id, extract_domain(candidate.lead.email), at)

@@ -1,1 +1,1 @@
-"""Pacing: how fast a workspace may send, and whose turn it is."""
+"""Send slots: how fast a workspace may send, and which mail gets which slot."""

@@ -1,4 +1,4 @@
-"""The SQL of turns: those that mails made use of, and those kept for them."""
+"""The SQL of send slots: the slots that mails have used, and the slots reserved for waiting mails."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,170 +9,177 @@ from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database.models import JobStatus, ScheduledJob, SendAttempt, SendSlot
-from domain.pace import Rate
+from domain.send_limits import RateLimit
 
-_TAKE_TURNS = text(
+# Needs no row locks: with limits, the claim has locked the workspace, so it is the only one that writes its slots.
+_WRITE_SLOTS = text(
     """
-    WITH given_up AS (
+    WITH released AS (
       DELETE FROM app.send_slots
-       WHERE workspace_id = :workspace_id AND (at < :forgotten OR draft_id = ANY(CAST(:given_up AS uuid[])))
+       WHERE workspace_id = :workspace_id AND (at < :expired_before OR draft_id = ANY(CAST(:released_ids AS uuid[])))
          AND draft_id <> ALL(CAST(:draft_ids AS uuid[]))
     )
     INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, made)
-    SELECT :workspace_id, turn.*
+    SELECT :workspace_id, slot.*
       FROM unnest(CAST(:draft_ids AS uuid[]), CAST(:domains AS text[]), CAST(:ats AS timestamptz[]),
-                  CAST(:made AS boolean[])) AS turn (draft_id, domain, at, made)
-    ON CONFLICT (draft_id) DO UPDATE SET at = excluded.at, made = excluded.made
+                  CAST(:used AS boolean[])) AS slot (draft_id, domain, at, used)
+    ON CONFLICT (draft_id) DO UPDATE SET domain = excluded.domain, at = excluded.at, made = excluded.made
     """
 )
 
 
-# Those without a turn that will be asked before a job of the workspace, in the order in which they will be.
-_ASKED_BEFORE = text(
+# The pending jobs that run before a given job and whose drafts have no reserved slot, in the order in which they run.
+_EARLIER_JOBS = text(
     """
-    SELECT (payload ->> 'draftId')::uuid AS draft_id, greatest(run_at, :now) AS asked_at
+    SELECT (payload ->> 'draftId')::uuid AS draft_id, greatest(run_at, :now) AS runs_at
       FROM app.scheduled_jobs
      WHERE workspace_id = :workspace_id AND job_type = :job_type AND status = 'pending'
        AND (run_at, id) < (CAST(:run_at AS timestamptz), CAST(:job_id AS uuid))
        AND NOT EXISTS (
          SELECT FROM app.send_slots AS slot
-          WHERE slot.draft_id = (payload ->> 'draftId')::uuid AND slot.at >= :late AND NOT slot.made)
+          WHERE slot.draft_id = (payload ->> 'draftId')::uuid AND slot.at >= :reserved_since AND NOT slot.made)
      ORDER BY run_at, id
     """
 )
 
 
-_KEPT = text(
+_RESERVED_SLOTS = text(
     """
     SELECT draft_id, domain, at FROM app.send_slots
      WHERE workspace_id = :workspace_id AND draft_id = ANY(CAST(:draft_ids AS uuid[])) AND at >= :since AND NOT made
     """
 )
 
-QUARTER = 900
-_QUARTERS = text(
+BUCKET_SECONDS = 900
+"""A bucket is 15 minutes: the UTC offset of every time zone is a multiple of it, so no bucket spans two local days."""
+_RESERVED_PER_BUCKET = text(
     """
-    SELECT floor(extract(epoch FROM at) / :seconds)::bigint AS quarter, count(*) AS number
+    SELECT floor(extract(epoch FROM at) / :seconds)::bigint AS bucket, count(*) AS slots
       FROM app.send_slots
      WHERE workspace_id = :workspace_id AND at >= :since AND NOT made
-     GROUP BY quarter
+     GROUP BY bucket
     """
 )
 
-# A line of full stretches is one row, however long it is.
-_STRETCHES = text(
+# A run of consecutive full rate windows comes back as one row, so a long queue does not return a row for each window.
+# Within a run, the window number minus its row number is constant; that difference groups the run.
+_TAKEN_PER_RATE_WINDOW = text(
     """
     WITH taken AS (
-      SELECT floor(extract(epoch FROM at) * 1000000 * :per_minute / :microseconds)::bigint AS stretch,
-             count(*) AS number
+      SELECT floor(extract(epoch FROM at) * 1000000 * :per_minute / :microseconds)::bigint AS rate_window,
+             count(*) AS slots
         FROM app.send_slots
-       WHERE workspace_id = :workspace_id AND at >= CASE WHEN made THEN CAST(:made_since AS timestamptz)
-                                                         ELSE CAST(:kept_since AS timestamptz) END
-       GROUP BY stretch
+       WHERE workspace_id = :workspace_id AND at >= CASE WHEN made THEN CAST(:used_since AS timestamptz)
+                                                         ELSE CAST(:reserved_since AS timestamptz) END
+       GROUP BY rate_window
     ),
-    filled AS (
-      SELECT stretch, stretch - row_number() OVER (ORDER BY stretch) AS line FROM taken WHERE number >= :each
+    full_windows AS (
+      SELECT rate_window, rate_window - row_number() OVER (ORDER BY rate_window) AS run
+        FROM taken WHERE slots >= :capacity
     )
-    SELECT min(stretch) AS first, max(stretch) AS last, CAST(:each AS bigint) AS number FROM filled GROUP BY line
+    SELECT min(rate_window) AS first, max(rate_window) AS last, CAST(:capacity AS bigint) AS slots
+      FROM full_windows GROUP BY run
     UNION ALL
-    SELECT stretch, stretch, number FROM taken WHERE number < :each
+    SELECT rate_window, rate_window, slots FROM taken WHERE slots < :capacity
     """
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """When a mail to a domain leaves, or has left where it is `made`."""
+class Slot:
+    """The moment at which a mail to a domain may leave, or has left when `is_used` is true."""
 
     domain: str
     at: datetime
-    made: bool
+    is_used: bool
 
 
-async def kept_for(
+async def find_reserved_slots(
     session: AsyncSession, workspace_id: UUID, draft_ids: Collection[UUID], since: datetime
-) -> dict[UUID, Turn]:
-    """Return the turns that are kept for drafts from a time on."""
-    rows = await session.execute(_KEPT, {"workspace_id": workspace_id, "draft_ids": list(draft_ids), "since": since})
-    return {row.draft_id: Turn(row.domain, row.at.astimezone(UTC), made=False) for row in rows}
+) -> dict[UUID, Slot]:
+    """Return the slots reserved for drafts at or after `since`."""
+    parameters = {"workspace_id": workspace_id, "draft_ids": list(draft_ids), "since": since}
+    rows = await session.execute(_RESERVED_SLOTS, parameters)
+    return {row.draft_id: Slot(row.domain, row.at.astimezone(UTC), is_used=False) for row in rows}
 
 
-async def kept_by_quarter(session: AsyncSession, workspace_id: UUID, since: datetime) -> dict[datetime, int]:
-    """Return how many turns are kept from a time on, by the quarter of an hour: every zone's day is made of them."""
-    rows = await session.execute(_QUARTERS, {"workspace_id": workspace_id, "since": since, "seconds": QUARTER})
-    return {datetime.fromtimestamp(row.quarter * QUARTER, UTC): row.number for row in rows}
+async def count_reserved_by_bucket(session: AsyncSession, workspace_id: UUID, since: datetime) -> dict[datetime, int]:
+    """Return how many slots are reserved at or after `since`, by the start of their bucket."""
+    parameters = {"workspace_id": workspace_id, "since": since, "seconds": BUCKET_SECONDS}
+    rows = await session.execute(_RESERVED_PER_BUCKET, parameters)
+    return {datetime.fromtimestamp(row.bucket * BUCKET_SECONDS, UTC): row.slots for row in rows}
 
 
-async def taken_by_stretch(
-    session: AsyncSession, workspace_id: UUID, rate: Rate, *, kept_since: datetime, made_since: datetime
+async def count_taken_by_rate_window(
+    session: AsyncSession, workspace_id: UUID, rate: RateLimit, *, reserved_since: datetime, used_since: datetime
 ) -> dict[int, int]:
-    """Return how many turns, kept or made use of, lie in each stretch of a rate."""
+    """Return how many slots, reserved or used, are taken in each rate window; a full window counts its capacity."""
     parameters = {
         "workspace_id": workspace_id,
-        "kept_since": kept_since,
-        "made_since": made_since,
+        "reserved_since": reserved_since,
+        "used_since": used_since,
         "per_minute": rate.per_minute,
         "microseconds": rate.microseconds,
-        "each": rate.each,
+        "capacity": rate.window_capacity,
     }
     taken: dict[int, int] = {}
-    for row in (await session.execute(_STRETCHES, parameters)).all():
-        taken.update(dict.fromkeys(range(int(row.first), int(row.last) + 1), int(row.number)))
+    for row in (await session.execute(_TAKEN_PER_RATE_WINDOW, parameters)).all():
+        taken.update(dict.fromkeys(range(int(row.first), int(row.last) + 1), int(row.slots)))
     return taken
 
 
-async def made_since(session: AsyncSession, workspace_id: UUID, since: datetime) -> int:
-    """Return how many turns were made use of since a time."""
-    counted = select(func.count()).where(
+async def count_used_since(session: AsyncSession, workspace_id: UUID, since: datetime) -> int:
+    """Return how many slots were used at or after `since`."""
+    used = select(func.count()).where(
         SendSlot.workspace_id == workspace_id, SendSlot.at >= since, SendSlot.made.is_(True)
     )
-    return await session.scalar(counted) or 0
+    return await session.scalar(used) or 0
 
 
-async def near(
+async def list_slots_of_domains(
     session: AsyncSession,
     workspace_id: UUID,
     domains: Collection[str],
     *,
-    kept_since: datetime,
-    made_since: datetime,
-) -> list[Turn]:
-    """Return the turns, kept or made use of, of mails to domains."""
+    reserved_since: datetime,
+    used_since: datetime,
+) -> list[Slot]:
+    """Return the slots, reserved or used, of mails to these domains."""
     statement = select(SendSlot.domain, SendSlot.at, SendSlot.made).where(
         SendSlot.workspace_id == workspace_id,
         SendSlot.domain.in_(domains),
-        SendSlot.at >= case((SendSlot.made, made_since), else_=kept_since),
+        SendSlot.at >= case((SendSlot.made, used_since), else_=reserved_since),
     )
-    return [Turn(row.domain, row.at.astimezone(UTC), row.made) for row in await session.execute(statement)]
+    return [Slot(row.domain, row.at.astimezone(UTC), row.made) for row in await session.execute(statement)]
 
 
-async def take_turns(
-    session: AsyncSession, workspace_id: UUID, turns: Mapping[UUID, Turn | None], *, forgotten: datetime
+async def write_slots(
+    session: AsyncSession, workspace_id: UUID, slots: Mapping[UUID, Slot | None], *, expired_before: datetime
 ) -> None:
-    """Write drafts' turns, None for one given up; what is older than `forgotten` holds nobody back any more."""
-    taken = {draft_id: turn for draft_id, turn in turns.items() if turn is not None}
+    """Write the slots of drafts, None for a released slot; slots before `expired_before` are deleted."""
+    taken = {draft_id: slot for draft_id, slot in slots.items() if slot is not None}
     parameters = {
         "workspace_id": workspace_id,
-        "given_up": [draft_id for draft_id, turn in turns.items() if turn is None],
-        "forgotten": forgotten,
+        "released_ids": [draft_id for draft_id, slot in slots.items() if slot is None],
+        "expired_before": expired_before,
         "draft_ids": [*taken],
-        "domains": [turn.domain for turn in taken.values()],
-        "ats": [turn.at for turn in taken.values()],
-        "made": [turn.made for turn in taken.values()],
+        "domains": [slot.domain for slot in taken.values()],
+        "ats": [slot.at for slot in taken.values()],
+        "used": [slot.is_used for slot in taken.values()],
     }
-    await session.execute(_TAKE_TURNS, parameters)
+    await session.execute(_WRITE_SLOTS, parameters)
 
 
-async def claimed_since(session: AsyncSession, workspace_id: UUID, start: datetime) -> int:
+async def count_claims_since(session: AsyncSession, workspace_id: UUID, start: datetime) -> int:
     """Return how many sends the workspace has claimed since `start`."""
-    counted = select(func.count()).where(SendAttempt.workspace_id == workspace_id, SendAttempt.claimed_at >= start)
-    return await session.scalar(counted) or 0
+    claims = select(func.count()).where(SendAttempt.workspace_id == workspace_id, SendAttempt.claimed_at >= start)
+    return await session.scalar(claims) or 0
 
 
-async def find_job(
+async def find_send_job(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, job_type: str
 ) -> tuple[UUID, datetime] | None:
-    """Return (id, run at) of the job that will send a draft or is about to; None if nobody will ask."""
+    """Return (id, run at) of the pending or running job that sends a draft; None if there is no such job."""
     statement = (
         select(ScheduledJob.id, ScheduledJob.run_at)
         .where(
@@ -188,17 +195,17 @@ async def find_job(
     return (row.id, row.run_at) if row else None
 
 
-async def asked_before(
+async def list_earlier_jobs(
     session: AsyncSession,
     workspace_id: UUID,
     job_type: str,
     job: tuple[UUID, datetime],
     *,
     now: datetime,
-    late: datetime,
+    reserved_since: datetime,
 ) -> dict[UUID, datetime]:
-    """Return the drafts without a turn whose jobs ask before a job, each with when it asks, in that order."""
+    """Return the drafts without a reserved slot whose jobs run before `job`, with when they run, in that order."""
     job_id, run_at = job
     parameters = {"workspace_id": workspace_id, "job_type": job_type, "run_at": run_at, "job_id": job_id}
-    rows = await session.execute(_ASKED_BEFORE, {**parameters, "now": now, "late": late})
-    return {row.draft_id: row.asked_at for row in rows}
+    rows = await session.execute(_EARLIER_JOBS, {**parameters, "now": now, "reserved_since": reserved_since})
+    return {row.draft_id: row.runs_at for row in rows}

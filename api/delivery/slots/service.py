@@ -1,4 +1,4 @@
-"""Whose turn it is in a workspace's pace: turns that mails made use of, and turns kept for those to come."""
+"""Assigns the send slots of a workspace: which mail may leave when, under its send limits."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,166 +8,174 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.delivery.schedule import get_holiday_check
 from api.delivery.slots import repository
-from api.delivery.slots.repository import Turn
-from api.outreach.enrollments.service import holidays_of
+from api.delivery.slots.repository import Slot
 from database.models import Workspace
-from domain.pace import DailyCap, Pace, Ramp, Rate, Turns
 from domain.schedule import Rule, to_utc
+from domain.send_limits import DailyCap, Ramp, RateLimit, SendLimits, SlotUsage
 
-LATE = timedelta(minutes=1)
-"""How long a turn is kept for a mail that does not come; after an outage those that missed theirs take new ones."""
+RESERVATION_GRACE = timedelta(minutes=1)
+"""How long a slot stays reserved after its time. After an outage, mails that missed their slots get new ones."""
 
 
-def pace_of(workspace: Workspace) -> Pace:
-    """Return the limits that a workspace sends by."""
+def get_send_limits(workspace: Workspace) -> SendLimits:
+    """Return the send limits of a workspace."""
     cap = rate = gap = None
     if workspace.daily_cap is not None:
-        weekdays, is_holiday = workspace.sending_weekdays, holidays_of(workspace.holidays_country)
+        weekdays, is_holiday = workspace.sending_weekdays, get_holiday_check(workspace.holidays_country)
         cap = DailyCap(
             workspace.daily_cap,
-            _ramp_of(workspace),
+            _get_ramp(workspace),
             lambda day: day.weekday() in weekdays and not is_holiday(day),
         )
     if workspace.sends_per_minute is not None:
-        rate = Rate(workspace.sends_per_minute)
+        rate = RateLimit(workspace.sends_per_minute)
     if workspace.domain_gap_seconds is not None:
         gap = timedelta(seconds=workspace.domain_gap_seconds)
-    return Pace(ZoneInfo(workspace.timezone), cap, rate, gap)
+    return SendLimits(ZoneInfo(workspace.timezone), cap, rate, gap)
 
 
-def _ramp_of(workspace: Workspace) -> Ramp | None:
+def _get_ramp(workspace: Workspace) -> Ramp | None:
     start, first, step = workspace.ramp_start, workspace.ramp_from, workspace.ramp_step
     return None if start is None or first is None or step is None else Ramp(start, first, step)
 
 
-async def read_places(
+async def read_slot_ledger(
     session: AsyncSession, workspace: Workspace, now: datetime, mails: Mapping[UUID, str]
-) -> "Places":
-    """Return whose turn it is, as far as `mails` (draft, recipient's domain) must know.
+) -> "SlotLedger":
+    """Return the slots of a workspace, as far as `mails` (draft, recipient's domain) need them.
 
-    Exact where the workspace is held to send, so that claims take turns.
+    It is exact when the caller has locked the workspace, because then no other claim takes slots.
     """
-    pace, late = pace_of(workspace), now - LATE
-    if not pace.is_limited:
-        return Places(pace, {}, Turns(pace), Turns(pace))
-    kept = await repository.kept_for(session, workspace.id, mails.keys(), late)
-    made_days, promised_days = Counter[date](), Counter[date]()
-    if pace.cap is not None:
-        made_days[pace.day(now)] = await repository.claimed_since(session, workspace.id, _start_of_day(pace, now))
-        promised_days.update(made_days)
-        for quarter, number in (await repository.kept_by_quarter(session, workspace.id, late)).items():
-            promised_days[pace.day(quarter)] += number
-    made_stretches, promised_stretches = dict[int, int](), dict[int, int]()
-    if pace.rate is not None:
-        stretch = pace.rate.stretch(now)
-        begins = pace.rate.begins(stretch)
-        made_stretches[stretch] = await repository.made_since(session, workspace.id, begins)
-        promised_stretches = await repository.taken_by_stretch(
-            session, workspace.id, pace.rate, kept_since=late, made_since=begins
+    limits, reserved_since = get_send_limits(workspace), now - RESERVATION_GRACE
+    if not limits.is_limited:
+        return SlotLedger(limits, {}, SlotUsage(limits), SlotUsage(limits))
+    reserved = await repository.find_reserved_slots(session, workspace.id, mails.keys(), reserved_since)
+    used_days, committed_days = Counter[date](), Counter[date]()
+    if limits.cap is not None:
+        used_days[limits.local_date(now)] = await repository.count_claims_since(
+            session, workspace.id, _start_of_day(limits, now)
         )
-    near: list[Turn] = []
-    if pace.gap is not None:
-        near = await repository.near(
-            session, workspace.id, set(mails.values()), kept_since=late, made_since=now - pace.gap
+        committed_days.update(used_days)
+        buckets = await repository.count_reserved_by_bucket(session, workspace.id, reserved_since)
+        for start, slots in buckets.items():
+            committed_days[limits.local_date(start)] += slots
+    used_windows, committed_windows = dict[int, int](), dict[int, int]()
+    if limits.rate is not None:
+        window = limits.rate.window_at(now)
+        window_start = limits.rate.window_start(window)
+        used_windows[window] = await repository.count_used_since(session, workspace.id, window_start)
+        committed_windows = await repository.count_taken_by_rate_window(
+            session, workspace.id, limits.rate, reserved_since=reserved_since, used_since=window_start
         )
-    made = Turns(pace, made_days, made_stretches, [(one.at, one.domain) for one in near if one.made])
-    promised = Turns(pace, promised_days, promised_stretches, [(one.at, one.domain) for one in near])
-    return Places(pace, kept, made, promised)
+    domain_slots: list[Slot] = []
+    if limits.gap is not None:
+        # A slot keeps the domain that its mail had when it was reserved: the lead may have another address now.
+        domains = {*mails.values(), *(slot.domain for slot in reserved.values())}
+        domain_slots = await repository.list_slots_of_domains(
+            session, workspace.id, domains, reserved_since=reserved_since, used_since=now - limits.gap
+        )
+    used_moments = [(slot.at, slot.domain) for slot in domain_slots if slot.is_used]
+    used = SlotUsage(limits, used_days, used_windows, used_moments)
+    committed_moments = [(slot.at, slot.domain) for slot in domain_slots]
+    committed = SlotUsage(limits, committed_days, committed_windows, committed_moments)
+    return SlotLedger(limits, reserved, used, committed)
 
 
-async def find_job(
+async def find_send_job(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, job_type: str
 ) -> tuple[UUID, datetime] | None:
-    """Return (id, run at) of the job that will ask for a draft or is about to; None if nobody will."""
-    return await repository.find_job(session, workspace_id, draft_id, job_type)
+    """Return (id, run at) of the pending or running job that sends a draft; None if there is no such job."""
+    return await repository.find_send_job(session, workspace_id, draft_id, job_type)
 
 
-async def asked_before(
+async def list_earlier_jobs(
     session: AsyncSession, workspace: Workspace, job_type: str, job: tuple[UUID, datetime], now: datetime
 ) -> dict[UUID, datetime]:
-    """Return the drafts without a turn whose jobs ask before a job, each with when it asks, in that order.
+    """Return the drafts without a reserved slot whose jobs run before `job`, with when they run, in that order.
 
-    There are none where the workspace has no limits: nobody waits for another.
+    It is empty when the workspace has no limits, because then no mail waits for another.
     """
-    if not pace_of(workspace).is_limited:
+    if not get_send_limits(workspace).is_limited:
         return {}
-    return await repository.asked_before(session, workspace.id, job_type, job, now=now, late=now - LATE)
+    return await repository.list_earlier_jobs(
+        session, workspace.id, job_type, job, now=now, reserved_since=now - RESERVATION_GRACE
+    )
 
 
-async def write_places(session: AsyncSession, workspace_id: UUID, places: "Places", now: datetime) -> None:
-    """Write what a claim has changed."""
-    if places.changes:
-        forgotten = now - _looks_back(places.pace)
-        await repository.take_turns(session, workspace_id, places.changes, forgotten=forgotten)
+async def write_slot_ledger(session: AsyncSession, workspace_id: UUID, ledger: "SlotLedger", now: datetime) -> None:
+    """Write the slots that a claim has changed."""
+    if ledger.changes:
+        expired_before = now - _get_lookback(ledger.limits)
+        await repository.write_slots(session, workspace_id, ledger.changes, expired_before=expired_before)
 
 
-def _start_of_day(pace: Pace, now: datetime) -> datetime:
+def _start_of_day(limits: SendLimits, now: datetime) -> datetime:
     """Return when the workspace's day of `now` began (UTC)."""
-    return to_utc(pace.day(now), time(0), pace.zone)
+    return to_utc(limits.local_date(now), time(0), limits.zone)
 
 
-def _looks_back(pace: Pace) -> timedelta:
-    """Return for how long a turn that was made use of may hold back another, the day's cap aside."""
-    return max(pace.gap or timedelta(), LATE)
+def _get_lookback(limits: SendLimits) -> timedelta:
+    """Return for how long a used slot can defer another mail. The daily cap counts claims and does not need it."""
+    return max(limits.gap or timedelta(), RESERVATION_GRACE)
 
 
-class Places:
-    """The turns of a workspace as a claim finds them under its lock, and what the claim changes in them.
+class SlotLedger:
+    """The slots of a workspace as a claim reads them under its lock, and the changes that the claim makes.
 
-    A mail that comes on time has its kept turn, whatever was promised to others; only what has left counts against it.
-    A mail without one, or one that missed its own by `LATE`, takes the first that nobody else was promised.
+    A slot is reserved for a waiting mail, then used by it. Used and reserved slots together are committed.
+    A mail with a reserved slot competes only with used slots. A mail without one, or one that missed its slot by
+    `RESERVATION_GRACE`, gets the first slot that is not committed.
     """
 
-    def __init__(self, pace: Pace, kept: Mapping[UUID, Turn], made: Turns, promised: Turns) -> None:
-        """`made`: what has left; `promised`: that, and all turns that are kept, those of `kept` included."""
-        self.changes: dict[UUID, Turn | None] = {}
-        """What is to be written: each draft's turn, None where it gave it up."""
-        self.pace = pace
-        self._kept, self._made, self._promised = dict(kept), made, promised
+    def __init__(
+        self, limits: SendLimits, reserved: Mapping[UUID, Slot], used: SlotUsage, committed: SlotUsage
+    ) -> None:
+        """`reserved` are the slots of the claim's drafts; `committed` counts them, all others, and the used ones."""
+        self.changes: dict[UUID, Slot | None] = {}
+        """What to write: the slot of each draft, None for a released slot."""
+        self.limits = limits
+        self._reserved, self._used, self._committed = dict(reserved), used, committed
 
-    def turn_of(self, draft_id: UUID) -> datetime | None:
-        """Return when it is a draft's turn, None where it has none."""
-        turn = self._kept.get(draft_id)
-        return turn.at if turn else None
+    def get_reserved_time(self, draft_id: UUID) -> datetime | None:
+        """Return the time of the slot reserved for a draft, None if there is none."""
+        slot = self._reserved.get(draft_id)
+        return slot.at if slot else None
 
-    def rules_for(self, draft_id: UUID, domain: str) -> list[Rule]:
-        """Return the pace's rules for a draft to a domain."""
-        return (self._made if draft_id in self._kept else self._promised).rules(domain)
+    def get_rules(self, draft_id: UUID, domain: str) -> list[Rule]:
+        """Return the rules of the send limits for a draft to a domain."""
+        return (self._used if draft_id in self._reserved else self._committed).get_rules(domain)
 
     def use(self, draft_id: UUID, domain: str, now: datetime) -> None:
-        """Let a draft leave now."""
-        if self.turn_of(draft_id) == now:
-            del self._kept[draft_id]
-            self.changes[draft_id] = None
-        else:
-            self.give_up(draft_id)
-            self._promised.take(now, domain)
-        self._made.take(now, domain)
-        # What the day's cap counts are the claims themselves.
-        if self.pace.rate is not None or self.pace.gap is not None:
-            self.changes[draft_id] = Turn(domain, now, made=True)
+        """Take a slot for a draft that leaves now."""
+        self.release(draft_id)
+        for usage in (self._used, self._committed):
+            usage.add(now, domain)
+        # The daily cap counts claims, so it needs no used slots.
+        if self.limits.rate is not None or self.limits.gap is not None:
+            self.changes[draft_id] = Slot(domain, now, is_used=True)
 
-    def keep(self, draft_id: UUID, domain: str, at: datetime) -> None:
-        """Keep a turn for a draft."""
-        self._drop(draft_id)
-        if self.pace.is_limited:
-            turn = self.changes[draft_id] = self._kept[draft_id] = Turn(domain, at, made=False)
-            self._promised.take(turn.at, domain)
+    def reserve(self, draft_id: UUID, domain: str, at: datetime) -> None:
+        """Reserve a slot for a draft, in place of the one it has."""
+        self._drop_reservation(draft_id)
+        if self.limits.is_limited:
+            slot = self.changes[draft_id] = self._reserved[draft_id] = Slot(domain, at, is_used=False)
+            self._committed.add(slot.at, domain)
 
-    def put_back(self, draft_id: UUID, domain: str, now: datetime, at: datetime) -> None:
-        """Let a draft leave at `at` that was to leave now."""
-        for turns in (self._made, self._promised):
-            turns.take(now, domain, -1)
-        self.keep(draft_id, domain, at)
+    def reschedule(self, draft_id: UUID, domain: str, now: datetime, at: datetime) -> None:
+        """Move a draft that has used a slot now to a reserved slot at `at`."""
+        for usage in (self._used, self._committed):
+            usage.add(now, domain, -1)
+        self.reserve(draft_id, domain, at)
 
-    def give_up(self, draft_id: UUID) -> None:
-        """Give a draft's turn, if it has one, to whoever comes next."""
-        if self._drop(draft_id):
+    def release(self, draft_id: UUID) -> None:
+        """Release the reserved slot of a draft, if it has one, to other mails."""
+        if self._drop_reservation(draft_id):
             self.changes[draft_id] = None
 
-    def _drop(self, draft_id: UUID) -> bool:
-        turn = self._kept.pop(draft_id, None)
-        if turn is not None:
-            self._promised.take(turn.at, turn.domain, -1)
-        return turn is not None
+    def _drop_reservation(self, draft_id: UUID) -> bool:
+        slot = self._reserved.pop(draft_id, None)
+        if slot is not None:
+            self._committed.add(slot.at, slot.domain, -1)
+        return slot is not None

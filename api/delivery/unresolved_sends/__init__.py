@@ -1,1 +1,1 @@
-"""Outcomes: what became of sends that nobody saw end, found out at Everlytic or by a person."""
+"""Unresolved sends: finding out what became of mails whose outcome is unknown, by lookups or by a user."""

@@ -1,4 +1,4 @@
-"""HTTP for sends of unknown outcome, and for the person who settles them."""
+"""Endpoints for sends of unknown outcome, and for the user who settles them."""
 
 from typing import Annotated
 
@@ -9,10 +9,10 @@ from api.delivery.unresolved_sends.schemas import SettleIn, SettlementOut, Unkno
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, responses
 from api.http.pagination import Page, to_page
-from api.http.routing import DraftId, room_router
+from api.http.routing import DraftId, create_router
 
-router = room_router("/api/workspaces/{workspaceId}/unknown-sends", "unknown sends")
-ONE = "/{draftId}"
+router = create_router("/api/workspaces/{workspaceId}/unknown-sends", "unknown sends")
+UNKNOWN_SEND = "/{draftId}"
 
 
 @router.get("", operation_id="listUnknownSends", responses=responses(NotFound))
@@ -20,27 +20,30 @@ async def list_unknown_sends(
     member: MemberDep,
     page: PageDep,
     is_stuck: Annotated[
-        bool | None, Query(alias="isStuck", description="Whether it waits for a person, or is still looked for.")
+        bool | None,
+        Query(
+            alias="isStuck", description="true: only sends that you have to settle; false: only those still looked up."
+        ),
     ] = None,
 ) -> Page[UnknownSendOut]:
-    """Mails that Everlytic may or may not have taken, newest first, with all that is known about them."""
-    found = await service.list_unknown(member.session, member.workspace, page, is_stuck=is_stuck, now=member.now)
-    return to_page(UnknownSendOut, found, page)
+    """List mails that Everlytic may or may not have accepted, newest first, with what is known about each."""
+    sends = await service.list_unknown_sends(member.session, member.workspace, page, is_stuck=is_stuck, now=member.now)
+    return to_page(UnknownSendOut, sends, page)
 
 
-@router.get(ONE, operation_id="getUnknownSend", responses=responses(NotFound))
+@router.get(UNKNOWN_SEND, operation_id="getUnknownSend", responses=responses(NotFound))
 async def get_unknown_send(member: MemberDep, draft_id: DraftId) -> UnknownSendOut:
-    """The send of a draft, while its outcome is unknown."""
-    return UnknownSendOut.of(await service.get_unknown(member.session, member.workspace, draft_id, member.now))
+    """Get the send of a draft while its outcome is unknown."""
+    return UnknownSendOut.of(await service.get_unknown_send(member.session, member.workspace, draft_id, member.now))
 
 
-@router.post(f"{ONE}/settle", operation_id="settleUnknownSend", responses=responses(NotFound, Conflict))
+@router.post(f"{UNKNOWN_SEND}/settle", operation_id="settleUnknownSend", responses=responses(NotFound, Conflict))
 async def settle_unknown_send(member: MemberDep, draft_id: DraftId, body: SettleIn) -> SettlementOut:
-    """Say what became of a send: `sent` lets its sequence go on, `not_sent`, once it is stuck, sends the mail again.
+    """Settle a send: with `sent` its sequence continues; with `not_sent`, once it is stuck, the mail is sent again.
 
-    Who says `not_sent` vouches that the recipient has not got it: nothing else keeps it from going out twice.
+    Before you choose `not_sent`, make sure that the recipient has not received the mail: it would get it twice.
     """
-    settled = await service.settle(
+    settlement = await service.settle_send(
         member.session,
         member.workspace,
         draft_id,
@@ -49,4 +52,4 @@ async def settle_unknown_send(member: MemberDep, draft_id: DraftId, body: Settle
         by=member.caller.user_id,
         now=member.now,
     )
-    return SettlementOut.of(settled)
+    return SettlementOut.of(settlement)

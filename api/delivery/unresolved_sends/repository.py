@@ -1,4 +1,4 @@
-"""The SQL of outcomes: sends of unknown outcome, what is known of them, and what was lost on the way."""
+"""The SQL of unresolved sends: sends of unknown outcome, the evidence for each, and work without a job."""
 
 from collections.abc import Sequence as Rows
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.http.pagination import PageRequest, paged
-from api.outreach.enrollments.repository import among
+from database.conditions import id_in
 from database.models import (
     EmailDraft,
     EmailEvent,
@@ -26,23 +26,23 @@ from database.models import (
     Sequence,
     SyncCursor,
 )
-from domain.draft import DraftEvent, DraftStatus, sources_of
+from domain.draft import DraftEvent, DraftStatus, source_statuses
 from domain.enrollment import EnrollmentStatus
-from domain.job import OPEN
+from domain.job import OPEN_STATUSES
 from domain.sequence import SequenceStatus
 
 TRANSACTIONS = "transactions"
 
-# Everlytic's own word, that is here already but was not acted upon yet.
-_PROOF = text(
+# Proof from Everlytic that is stored already but not applied yet. The texts are parts of an error message.
+_FIND_PROOF = text(
     """
-    SELECT 'Everlytic''s transaction list shows it as ' || transaction_id FROM everlytic.transactions
+    SELECT 'its transaction list contains it as ' || transaction_id FROM everlytic.transactions
      WHERE workspace_id = :workspace_id AND message_id = CAST(:draft_id AS text)
     UNION ALL
-    SELECT 'Everlytic has just told of an event of it' FROM everlytic.callback_events
+    SELECT 'an event of it was just polled' FROM everlytic.callback_events
      WHERE workspace_id = :workspace_id AND applied_at IS NULL AND message_id = CAST(:draft_id AS text)
     UNION ALL
-    SELECT 'a webhook about it has just come in' FROM everlytic.webhook_deliveries
+    SELECT 'a webhook about it was just received' FROM everlytic.webhook_deliveries
      WHERE workspace_id = :workspace_id AND applied_at IS NULL
        AND position(convert_to(CAST(:draft_id AS text), 'UTF8') IN body) > 0
     LIMIT 1
@@ -50,8 +50,8 @@ _PROOF = text(
 )
 
 
-def _unknown(workspace_id: UUID) -> Select[Any]:
-    """Select the workspace's sends of unknown outcome, each with whom it was for."""
+def _select_unknown_sends(workspace_id: UUID) -> Select[Any]:
+    """Return a query for the workspace's sends of unknown outcome, each with its recipient and sequence."""
     attempt, draft = SendAttempt, EmailDraft
     columns: list[Any] = [
         *(attempt.id, attempt.draft_id, attempt.claimed_at, attempt.error, attempt.look_ups, attempt.looked_up_at),
@@ -67,90 +67,95 @@ def _unknown(workspace_id: UUID) -> Select[Any]:
     )
 
 
-async def list_unknown(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, *, claimed_by: datetime | None, after: datetime | None
+async def list_unknown_sends(
+    session: AsyncSession,
+    workspace_id: UUID,
+    page: PageRequest,
+    *,
+    claimed_until: datetime | None,
+    claimed_after: datetime | None,
 ) -> list[dict[str, Any]]:
-    """Return sends of unknown outcome, newest first, one more than the page holds: claimed by then, after then."""
-    statement = _unknown(workspace_id)
-    if claimed_by is not None:
-        statement = statement.where(SendAttempt.claimed_at <= claimed_by)
-    if after is not None:
-        statement = statement.where(SendAttempt.claimed_at > after)
-    found = await session.execute(paged(statement, SendAttempt.id, page))
-    return [dict(row) for row in found.mappings()]
+    """Return sends of unknown outcome claimed in a period, newest first, one more than the page holds."""
+    statement = _select_unknown_sends(workspace_id)
+    if claimed_until is not None:
+        statement = statement.where(SendAttempt.claimed_at <= claimed_until)
+    if claimed_after is not None:
+        statement = statement.where(SendAttempt.claimed_at > claimed_after)
+    rows = await session.execute(paged(statement, SendAttempt.id, page))
+    return [dict(row) for row in rows.mappings()]
 
 
-async def find_unknown(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> dict[str, Any] | None:
+async def find_unknown_send(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> dict[str, Any] | None:
     """Return the send of a draft, if its outcome is unknown."""
-    statement = _unknown(workspace_id).where(SendAttempt.draft_id == draft_id)
-    found = (await session.execute(statement)).mappings().one_or_none()
-    return dict(found) if found is not None else None
+    statement = _select_unknown_sends(workspace_id).where(SendAttempt.draft_id == draft_id)
+    row = (await session.execute(statement)).mappings().one_or_none()
+    return dict(row) if row is not None else None
 
 
 async def find_attempt(
-    session: AsyncSession, workspace_id: UUID, draft_id: UUID, *, hold: bool = False
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, *, lock: bool = False
 ) -> SendAttempt | None:
-    """Return the attempt to send a draft, as it is now; held until the transaction ends where that is asked."""
+    """Return the current attempt to send a draft; with `lock` it is locked until the transaction ends."""
     statement = select(SendAttempt).where(SendAttempt.workspace_id == workspace_id, SendAttempt.draft_id == draft_id)
-    if hold:
+    if lock:
         statement = statement.with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def events_of(
+async def list_events(
     session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]
 ) -> dict[UUID, list[dict[str, Any]]]:
-    """Return what was heard of each of these drafts, in the order it happened."""
+    """Return the events of each of these drafts, in the order in which they occurred."""
     statement = (
         select(EmailEvent.draft_id, EmailEvent.type, EmailEvent.occurred_at)
-        .where(EmailEvent.workspace_id == workspace_id, EmailEvent.draft_id == among(draft_ids))
+        .where(EmailEvent.workspace_id == workspace_id, EmailEvent.draft_id == id_in(draft_ids))
         .order_by(EmailEvent.occurred_at, EmailEvent.id)
     )
-    found: dict[UUID, list[dict[str, Any]]] = {}
+    events: dict[UUID, list[dict[str, Any]]] = {}
     for draft_id, type_, occurred_at in await session.execute(statement):
-        found.setdefault(draft_id, []).append({"type": type_, "occurred_at": occurred_at})
-    return found
+        events.setdefault(draft_id, []).append({"type": type_, "occurred_at": occurred_at})
+    return events
 
 
-async def settlements_of(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> Rows[SendSettlement]:
-    """Return what was decided about these drafts, in order."""
+async def list_settlements(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> Rows[SendSettlement]:
+    """Return the settlements of these drafts, in order."""
     statement = (
         select(SendSettlement)
-        .where(SendSettlement.workspace_id == workspace_id, SendSettlement.draft_id == among(draft_ids))
+        .where(SendSettlement.workspace_id == workspace_id, SendSettlement.draft_id == id_in(draft_ids))
         .order_by(SendSettlement.id)
     )
     return (await session.scalars(statement)).all()
 
 
-async def open_look_ups(
+async def find_open_lookups(
     session: AsyncSession, workspace_id: UUID, job_type: str, draft_ids: Rows[UUID]
 ) -> dict[str, Row[Any]]:
-    """Return (run_at, last_error) of the jobs that will look these drafts up, by the draft's id as text."""
+    """Return (run_at, last_error) of the jobs that will look up these drafts, by the draft's id as text."""
     draft_id = ScheduledJob.payload["draftId"].astext
     statement = select(draft_id, ScheduledJob.run_at, ScheduledJob.last_error).where(
         ScheduledJob.workspace_id == workspace_id,
         ScheduledJob.job_type == job_type,
-        ScheduledJob.status.in_(OPEN),
-        draft_id.in_([str(one) for one in draft_ids]),
+        ScheduledJob.status.in_(OPEN_STATUSES),
+        draft_id.in_([*map(str, draft_ids)]),
     )
     return {row[0]: row for row in await session.execute(statement)}
 
 
-async def last_sync(session: AsyncSession, workspace_id: UUID) -> SyncCursor | None:
-    """Return how far Everlytic's transaction list was synced."""
+async def find_last_sync(session: AsyncSession, workspace_id: UUID) -> SyncCursor | None:
+    """Return the state of the sync of Everlytic's transaction list."""
     return await session.scalar(
         select(SyncCursor).where(SyncCursor.workspace_id == workspace_id, SyncCursor.resource == TRANSACTIONS)
     )
 
 
 async def find_proof(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> str | None:
-    """Return what Everlytic has told already that proves that it took a mail, as a sentence."""
-    found: str | None = await session.scalar(_PROOF, {"workspace_id": workspace_id, "draft_id": str(draft_id)})
-    return found
+    """Return stored proof that Everlytic accepted a mail, as the end of a sentence; None if there is none."""
+    proof: str | None = await session.scalar(_FIND_PROOF, {"workspace_id": workspace_id, "draft_id": str(draft_id)})
+    return proof
 
 
-async def note_look_up(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
-    """Note that Everlytic was asked for a send in vain."""
+async def record_failed_lookup(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
+    """Count a lookup that did not find a send at Everlytic."""
     await session.execute(
         update(SendAttempt)
         .where(
@@ -163,35 +168,35 @@ async def note_look_up(session: AsyncSession, workspace_id: UUID, draft_id: UUID
 
 
 async def add_settlement(session: AsyncSession, **values: Any) -> SendSettlement:
-    """Insert what a person decided."""
+    """Insert the settlement that a user made."""
     return (await session.scalars(insert(SendSettlement).values(**values).returning(SendSettlement))).one()
 
 
-async def claim_again(
+async def restore_claims(
     session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], error: str, now: datetime
 ) -> None:
-    """Claim, with unknown outcome, those of these drafts whose claim was taken back, and hold the leads of all.
+    """Insert claims with unknown outcome for those of these drafts that have none, and lock the leads of all.
 
-    Leads first, as everybody does: who is claiming one of them in this moment is waited for.
+    Leads are locked first (database/locks.py); this also waits for a worker that is claiming one of the drafts.
     """
-    wanted = (EmailDraft.workspace_id == workspace_id, EmailDraft.id == among(draft_ids))
+    is_requested = (EmailDraft.workspace_id == workspace_id, EmailDraft.id == id_in(draft_ids))
     leads = select(Lead.id).where(
-        Lead.workspace_id == workspace_id, Lead.id.in_(select(EmailDraft.lead_id).where(*wanted))
+        Lead.workspace_id == workspace_id, Lead.id.in_(select(EmailDraft.lead_id).where(*is_requested))
     )
     await session.execute(leads.order_by(Lead.id).with_for_update(key_share=True))
     columns = ["workspace_id", "draft_id", "claimed_at", "outcome", "error", "recorded_at"]
     values = (literal(now), literal(SendOutcome.UNKNOWN.value), literal(error), func.now())
-    free = select(EmailDraft.workspace_id, EmailDraft.id, *values).where(
-        *wanted, EmailDraft.status.in_(sources_of(DraftEvent.SENT))
+    unsent = select(EmailDraft.workspace_id, EmailDraft.id, *values).where(
+        *is_requested, EmailDraft.status.in_(source_statuses(DraftEvent.SENT))
     )
     await session.execute(
         insert(SendAttempt)
-        .from_select(columns, free.order_by(EmailDraft.id))
+        .from_select(columns, unsent.order_by(EmailDraft.id))
         .on_conflict_do_nothing(index_elements=["draft_id"])
     )
 
 
-def _job_of(
+def _has_job(
     draft_id: InstrumentedAttribute[UUID], workspace_id: UUID, job_type: str, *statuses: JobStatus
 ) -> ColumnElement[bool]:
     return exists().where(
@@ -202,41 +207,43 @@ def _job_of(
     )
 
 
-async def lost_claims(
-    session: AsyncSession, workspace_id: UUID, job_type: str, *, claimed_before: datetime, most: int
+async def list_lost_claims(
+    session: AsyncSession, workspace_id: UUID, job_type: str, *, claimed_before: datetime, limit: int
 ) -> Rows[UUID]:
-    """Return drafts that were claimed before then, whose end nobody has recorded and no running job will."""
+    """Return drafts claimed before a time whose outcome is not recorded and that no running job is sending."""
     statement = (
         select(SendAttempt.draft_id)
         .where(
             SendAttempt.workspace_id == workspace_id,
             SendAttempt.outcome == SendOutcome.CLAIMED,
             SendAttempt.claimed_at < claimed_before,
-            ~_job_of(SendAttempt.draft_id, workspace_id, job_type, JobStatus.RUNNING),
+            ~_has_job(SendAttempt.draft_id, workspace_id, job_type, JobStatus.RUNNING),
         )
-        .limit(most)
+        .limit(limit)
     )
     return (await session.scalars(statement)).all()
 
 
-async def unwatched(session: AsyncSession, workspace_id: UUID, job_type: str, *, claimed_after: datetime) -> Rows[UUID]:
-    """Return drafts of unknown outcome that were claimed after then and that no job will look up."""
+async def list_drafts_without_lookup(
+    session: AsyncSession, workspace_id: UUID, job_type: str, *, claimed_after: datetime
+) -> Rows[UUID]:
+    """Return drafts of unknown outcome, claimed after a time, that no job will look up."""
     statement = select(SendAttempt.draft_id).where(
         SendAttempt.workspace_id == workspace_id,
         SendAttempt.outcome == SendOutcome.UNKNOWN,
         SendAttempt.claimed_at > claimed_after,
-        ~_job_of(SendAttempt.draft_id, workspace_id, job_type, *OPEN),
+        ~_has_job(SendAttempt.draft_id, workspace_id, job_type, *OPEN_STATUSES),
     )
     return (await session.scalars(statement)).all()
 
 
-async def sequences_with_forgotten(
+async def list_sequences_to_requeue(
     session: AsyncSession, workspace_id: UUID, *, send_job: str, draft_job: str, now: datetime
 ) -> Rows[UUID]:
-    """Return the active sequences that have drafts due of active enrollments, and no job to send or write them."""
-    waits = or_(
+    """Return the active sequences with due drafts of active enrollments that no job will send or write."""
+    has_no_job = or_(
         *(
-            and_(EmailDraft.status == status, ~_job_of(EmailDraft.id, workspace_id, job_type, *OPEN))
+            and_(EmailDraft.status == status, ~_has_job(EmailDraft.id, workspace_id, job_type, *OPEN_STATUSES))
             for status, job_type in ((DraftStatus.REVIEWED, send_job), (DraftStatus.PENDING, draft_job))
         )
     )
@@ -253,7 +260,7 @@ async def sequences_with_forgotten(
             Sequence.status == SequenceStatus.ACTIVE,
             Sequence.deleted_at.is_(None),
             ~exists().where(SendAttempt.draft_id == EmailDraft.id),
-            waits,
+            has_no_job,
         )
     )
     return (await session.scalars(statement)).all()

@@ -1,4 +1,4 @@
-"""Sends of unknown outcome on the wire, and what a person decides about them."""
+"""The JSON of sends of unknown outcome and of their settlement."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,28 +12,28 @@ from database.models import EmailEventType
 
 
 class Decision(StrEnum):
-    """What a person says of a send: the recipient has it, or it certainly never left."""
+    """What you have found out about a send: the recipient has the mail, or it was certainly not sent."""
 
     SENT = "sent"
     NOT_SENT = "not_sent"
 
 
 class SettleIn(Wire):
-    """What a person has found out about a send, and how."""
+    """What you have found out about a send; the note says how."""
 
     decision: Decision
     note: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
 
 
-class HeardOut(Wire):
-    """Something that was heard of the mail."""
+class ReportedEventOut(Wire):
+    """An event that Everlytic reported about the mail."""
 
     type: EmailEventType
     occurred_at: datetime
 
 
 class SettlementOut(Wire):
-    """What a person decided about a send, and when."""
+    """What a user decided about a send, and when."""
 
     draft_id: UUID
     decision: Decision
@@ -48,15 +48,15 @@ class SyncOut(Wire):
 
     synced_at: datetime
     synced_through: datetime | None
-    """Up to when it has seen what was sent."""
+    """Mails sent until this time are in the list."""
     error: str | None
 
 
 class UnknownSendOut(Wire):
-    """A mail that Everlytic may or may not have taken, with all that is known about it.
+    """A mail that Everlytic may or may not have accepted, with what is known about it.
 
-    `lookUps` says how often Everlytic's transaction list was asked without showing it; `lookUpError` why the last look
-    could not be had. From `stuckAt` on it is no longer looked for, and waits for a person.
+    `lookUps` counts the lookups that did not find it in Everlytic's transaction list; `lookUpError` says why the last
+    lookup failed. After `stuckAt` there are no more lookups, and you have to settle it.
     """
 
     id: UUID
@@ -77,7 +77,7 @@ class UnknownSendOut(Wire):
     look_up_error: str | None
     stuck_at: datetime
     is_stuck: bool
-    heard: list[HeardOut]
+    heard: list[ReportedEventOut]
     last_sync: SyncOut | None
     settlements: list[SettlementOut]
-    """What was decided about earlier tries to send it."""
+    """The settlements of earlier attempts to send it."""

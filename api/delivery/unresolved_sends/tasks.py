@@ -1,4 +1,4 @@
-"""Jobs that find out what became of sends nobody saw end, and that let nothing be lost."""
+"""Jobs that look up sends of unknown outcome, and that find sends and drafts without a job."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -13,42 +13,46 @@ from everlytic.models import MESSAGE_HEADER
 
 
 async def reconcile_send(work: Work[Services]) -> None:
-    """Look a send of unknown outcome up in Everlytic's transaction list, again and again until a person is asked."""
+    """Look up a send of unknown outcome in Everlytic's transaction list, repeatedly until a user has to settle it."""
     draft_id = UUID(work.payload["draftId"])
-    first = timedelta(minutes=work.resources.settings.reconcile_after_minutes)
+    initial_delay = timedelta(minutes=work.resources.settings.reconcile_after_minutes)
     async with work.transaction() as session:
-        look_up = await service.to_look_up(session, work.workspace_id, draft_id, first)
-    if look_up is None:
+        lookup = await service.prepare_lookup(session, work.workspace_id, draft_id, initial_delay)
+    if lookup is None:
         return
-    search, looks = look_up.search, look_up.looks
-    if look_up.connection is None or look_up.held_by is not None:
-        raise Deferred(search.next_look(looks, work.clock.now()), f"It cannot be looked up: {look_up.held_by}.")
+    schedule, failed_lookups = lookup.schedule, lookup.failed_lookups
+    if lookup.connection is None or lookup.blocked_by is not None:
+        next_lookup_at = schedule.next_lookup_at(failed_lookups, work.clock.now())
+        raise Deferred(next_lookup_at, f"The send cannot be looked up: {lookup.blocked_by}.")
     try:
-        client = work.resources.everlytic(look_up.connection)
-        found = await client.find_transaction_by_custom_header(MESSAGE_HEADER, str(draft_id))
+        client = work.resources.everlytic(lookup.connection)
+        transaction = await client.find_transaction_by_custom_header(MESSAGE_HEADER, str(draft_id))
     except EverlyticError as error:
-        at = max(search.next_look(looks, work.clock.now()), work.clock.after(error.retry_after or 0))
-        raise Deferred(at, f"It could not be looked up: {error}") from error
+        next_lookup_at = schedule.next_lookup_at(failed_lookups, work.clock.now())
+        retry_at = max(next_lookup_at, work.clock.after(error.retry_after or 0))
+        raise Deferred(retry_at, f"The lookup of the send failed: {error}") from error
     now = work.clock.now()
-    if found is not None:
-        await work.resources.batches.run(sending.accept, work.workspace_id, Acceptance(draft_id, found.id, now))
+    if transaction is not None:
+        acceptance = Acceptance(draft_id, transaction.id, now)
+        await work.resources.batches.run(sending.record_acceptances, work.workspace_id, acceptance)
         return
     async with work.transaction() as session:
-        await service.looked_in_vain(session, work.workspace_id, draft_id, now)
-    if not search.is_over(now):
-        raise Deferred(search.next_look(looks + 1, now), "Everlytic's transaction list does not show this mail (yet).")
+        await service.record_failed_lookup(session, work.workspace_id, draft_id, now)
+    if not schedule.is_over(now):
+        next_lookup_at = schedule.next_lookup_at(failed_lookups + 1, now)
+        raise Deferred(next_lookup_at, "Everlytic's transaction list does not contain this mail yet.")
 
 
 async def sweep_sends(work: Work[Services]) -> None:
-    """Find what was lost on the way, and put it back on its way or before a person."""
+    """Look up sends whose worker stopped, and enqueue sends and drafts that have no job."""
     while True:
         async with work.transaction() as session:
-            lost = await service.find_lost(session, work.workspace_id, work.clock.now())
-        for draft_id in sorted(lost):
-            # One each: whoever records many at once locks them in another order.
+            lost_ids = await service.list_lost_claims(session, work.workspace_id, work.clock.now())
+        for draft_id in sorted(lost_ids):
+            # One draft per transaction: recording many at once would lock them in another order and could deadlock.
             async with work.transaction() as session:
-                await service.lost(session, work.workspace_id, draft_id, work.clock.now())
-        if not lost:
+                await sending.record_lost_claim(session, work.workspace_id, draft_id, work.clock.now())
+        if not lost_ids:
             break
     async with work.transaction() as session:
-        await service.take_up(session, work.workspace_id, work.clock.now())
+        await service.requeue_sends(session, work.workspace_id, work.clock.now())

@@ -1,1 +1,1 @@
-"""Webhooks: what providers push to us, stored before it is answered."""
+"""Webhooks: storing what providers push before the request is answered."""

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from database.direct import fetch
 
-# A job that is due and unclaimed will see what is stored here: whoever claims it waits for this transaction's end.
-_STORE = """
+# A due job that is not claimed yet will apply these rows, because it waits until this transaction ends.
+_STORE_DELIVERIES = """
 WITH stored AS (
   INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)
   SELECT %s, push.content_type, push.body, push.received_at
@@ -18,22 +18,22 @@ WITH stored AS (
 )
 SELECT EXISTS (
   SELECT FROM app.scheduled_jobs
-   WHERE workspace_id = %s AND job_type = %s AND status = 'pending' AND run_at <= %s) AS is_awaited
+   WHERE workspace_id = %s AND job_type = %s AND status = 'pending' AND run_at <= %s) AS is_job_due
 """
 
 
 class Delivery(NamedTuple):
-    """One pushed request, as it came."""
+    """One pushed request, as it was received."""
 
     content_type: str
     body: bytes
     received_at: datetime
 
 
-async def store(
+async def store_deliveries(
     session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery], *, job_type: str, now: datetime
 ) -> bool:
-    """Insert pushed requests as they came; returns whether a job of a type is due already and nobody has begun it."""
+    """Insert pushed requests as they were received; returns whether a job of the type is due and not started."""
     columns = map(list, zip(*deliveries, strict=True))
-    (row,) = await fetch(session, _STORE, [workspace_id, *columns, workspace_id, job_type, now])
-    return bool(row["is_awaited"])
+    (row,) = await fetch(session, _STORE_DELIVERIES, [workspace_id, *columns, workspace_id, job_type, now])
+    return bool(row["is_job_due"])

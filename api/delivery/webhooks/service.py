@@ -1,9 +1,9 @@
-"""For whom a pushed request is meant, and whether it may be believed."""
+"""Finds the workspace of a pushed request, checks its credentials and stores it."""
 
 import base64
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,36 +16,38 @@ from api.delivery.webhooks import repository
 from api.delivery.webhooks.repository import Delivery
 from api.http.errors import NotFound, Unauthorized
 from database import jobs
-from database.secrets import SecretBox, credential_hash
+from database.secrets import SecretBox, hash_credential
 from database.tenancy import Scope, transaction
-from everlytic.webhooks import matches_basic
+from everlytic.webhooks import verify_basic_auth
 
-__all__ = ["Delivery", "Receiver", "Receivers", "require_basic", "store"]
+__all__ = ["Delivery", "Receiver", "ReceiverCache", "require_basic_auth", "store_deliveries"]
 
-REMEMBER_SECONDS = 10.0
-MOST_REMEMBERED = 10_000
-MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
-"""Of bodies that one statement stores."""
+CACHE_SECONDS = 10.0
+MAX_CACHED = 10_000
+MAX_STATEMENT_BYTES = 32 * 1024 * 1024
+"""The total size of the bodies that one statement stores."""
 
 APPLY_PROVIDER_EVENTS = "apply_provider_events"
 
 
-async def store(session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery]) -> list[None]:
-    """Store pushed requests as they came, and have them applied: by the job that waits for it already, if one does."""
-    await events.hold_intake(session, workspace_id)
-    now, is_awaited = deliveries[-1].received_at, False
-    for some in _parts(deliveries):
-        is_awaited = await repository.store(session, workspace_id, some, job_type=APPLY_PROVIDER_EVENTS, now=now)
-    if not is_awaited:
+async def store_deliveries(session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery]) -> list[None]:
+    """Store pushed requests as they were received, and enqueue the job that applies them unless one is due already."""
+    await events.lock_intake_shared(session, workspace_id)
+    now, is_job_due = deliveries[-1].received_at, False
+    for part in _split_by_size(deliveries):
+        is_job_due = await repository.store_deliveries(
+            session, workspace_id, part, job_type=APPLY_PROVIDER_EVENTS, now=now
+        )
+    if not is_job_due:
         await jobs.enqueue(session, APPLY_PROVIDER_EVENTS, workspace_id, [jobs.Job(now)])
     return [None] * len(deliveries)
 
 
-def _parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-    """Yield deliveries in their order, as many at once as a statement may carry."""
+def _split_by_size(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """Yield deliveries in order, in parts that one statement can store."""
     start = size = 0
     for index, delivery in enumerate(deliveries):
-        if index > start and size + len(delivery.body) > MOST_BYTES_AT_ONCE:
+        if index > start and size + len(delivery.body) > MAX_STATEMENT_BYTES:
             yield deliveries[start:index]
             start, size = index, 0
         size += len(delivery.body)
@@ -54,48 +56,50 @@ def _parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The workspace behind a webhook token, and the password its pushes must carry."""
+    """The workspace of a webhook token, and the password that its requests must have."""
 
     workspace_id: UUID
     password: str
     authorization: bytes
-    """The header as nearly everybody writes it."""
+    """The Authorization header in its usual form."""
 
 
-class Receivers:
-    """Looks webhook tokens up, remembering each for a few seconds, so that intake costs no look-up per request."""
+class ReceiverCache:
+    """Looks up webhook tokens and caches each for a few seconds, so that most requests need no query."""
 
-    def __init__(self, pool: AsyncEngine, secrets: SecretBox) -> None:
-        self._pool, self._secrets = pool, secrets
-        self._known: dict[str, tuple[float, Receiver]] = {}
+    def __init__(
+        self, pool: AsyncEngine, secrets: SecretBox, read_monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pool, self._secrets, self._read_monotonic = pool, secrets, read_monotonic
+        self._cache: dict[str, tuple[float, Receiver]] = {}
 
     async def find(self, token: str) -> Receiver:
-        """Return whom a token stands for; raises NotFound."""
-        token_hash, now = credential_hash(token), time.monotonic()
-        remembered = self._known.get(token_hash)
-        if remembered is not None and now - remembered[0] < REMEMBER_SECONDS:
-            return remembered[1]
-        if remembered is not None:
-            # Others go by what is known while this one asks.
-            self._known[token_hash] = (now, remembered[1])
+        """Return the receiver of a token; raises NotFound."""
+        token_hash, now = hash_credential(token), self._read_monotonic()
+        cached = self._cache.get(token_hash)
+        if cached is not None and now - cached[0] < CACHE_SECONDS:
+            return cached[1]
+        if cached is not None:
+            # Concurrent requests use the expired entry while this one reads it again.
+            self._cache[token_hash] = (now, cached[1])
         try:
             async with transaction(self._pool, Scope(credential_hash=token_hash)) as session:
-                connection = await workspaces.enter_by_webhook_token(session, token_hash)
+                connection = await workspaces.authenticate_webhook_token(session, token_hash)
         except NotFound:
-            self._known.pop(token_hash, None)
+            self._cache.pop(token_hash, None)
             raise
         password = self._secrets.decrypt(connection.encrypted_webhook_password)
-        usual = b"Basic " + base64.b64encode(f"{WEBHOOK_USER}:{password}".encode())
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[token_hash] = (now, Receiver(connection.workspace_id, password, usual))
-        return self._known[token_hash][1]
+        authorization = b"Basic " + base64.b64encode(f"{WEBHOOK_USER}:{password}".encode())
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        self._cache[token_hash] = (now, Receiver(connection.workspace_id, password, authorization))
+        return self._cache[token_hash][1]
 
 
-def require_basic(receiver: Receiver, authorization: str | None) -> None:
-    """Raise Unauthorized unless a push carries the credentials its webhook was registered with."""
+def require_basic_auth(receiver: Receiver, authorization: str | None) -> None:
+    """Raise Unauthorized unless a request has the credentials that its webhook was registered with."""
     given = (authorization or "").encode("latin-1", "replace")
-    if not hmac.compare_digest(given, receiver.authorization) and not matches_basic(
+    if not hmac.compare_digest(given, receiver.authorization) and not verify_basic_auth(
         authorization, WEBHOOK_USER, receiver.password
     ):
-        raise Unauthorized("The webhook's credentials are not the ones it was registered with.")
+        raise Unauthorized("Send the credentials that this webhook was registered with.")

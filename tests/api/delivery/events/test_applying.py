@@ -89,14 +89,14 @@ async def test_junk_about_a_mail_of_ours_is_stored(provider: Provider, fields: l
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
-        ("{}", "The polled record is no object with an event_type."),
-        ("[1]", "The polled record is no object with an event_type."),
-        ('{"event_type": "opened", "x": 1e5000}', "The polled record holds a number of more than 600 characters."),
+        ("{}", "The polled record is not an object with an event_type."),
+        ("[1]", "The polled record is not an object with an event_type."),
+        ('{"event_type": "opened", "x": 1e5000}', "The polled record contains a number longer than 600 characters."),
         ("[" * 5000 + "]" * 5000, "The polled record nests deeper than 256 levels."),
         (opened_with("[" * 50 + "]" * 50), "Events that nest deeper than 50 levels are not stored: 1 of 1."),
         (opened_with("[" * 255 + "]" * 255), "Events that nest deeper than 50 levels are not stored: 1 of 1."),
         (opened_with("[" * 256 + "]" * 256), "The polled record nests deeper than 256 levels."),
-        (opened_with("9" * 601), "The polled record holds a number of more than 600 characters."),
+        (opened_with("9" * 601), "The polled record contains a number longer than 600 characters."),
     ],
 )
 async def test_a_polled_record_that_cannot_be_read_says_so(provider: Provider, raw: str, says: str) -> None:
@@ -160,7 +160,7 @@ async def test_bodies_of_any_kind(provider: Provider, how: str) -> None:
     assert [one["data"] for one in await provider.events(draft_id)] == [{"note": "Zoë"}]
 
 
-CUT_OFF = "The webhook body is zipped, and cut off or larger than 52428800 bytes."
+CUT_OFF = "The gzipped webhook body is truncated, or larger than 52428800 bytes."
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ CUT_OFF = "The webhook body is zipped, and cut off or larger than 52428800 bytes
         (b"{}", "The webhook body is neither a JSON object nor a form with an event."),
         (gzip.compress(b"x" * 99, mtime=0)[:-9], CUT_OFF),
         (gzip.compress(bytes(60_000_000), mtime=0), CUT_OFF),
-        (b"\x1f\x8b broken", "The webhook body is zipped, and broken."),
+        (b"\x1f\x8b broken", "The gzipped webhook body is corrupt."),
     ],
 )
 async def test_bodies_that_say_nothing(provider: Provider, body: bytes, says: str) -> None:
@@ -208,8 +208,8 @@ async def test_an_event_without_a_time_happened_when_it_was_polled(provider: Pro
 async def test_much_is_applied_in_parts(provider: Provider) -> None:
     """More than one transaction takes is left for the next, oldest first, and a body of any size gets its turn."""
     (draft_id,) = await provider.send()
-    bodies = [pushed("open", draft_id, 600 + n, fat="x" * (service.MOST_BYTES_AT_ONCE // 2 + 1)) for n in range(3)]
-    huge = pushed("open", draft_id, 700, fat="x" * (service.MOST_BYTES_AT_ONCE + 1))
+    bodies = [pushed("open", draft_id, 600 + n, fat="x" * (service.MAX_BYTES // 2 + 1)) for n in range(3)]
+    huge = pushed("open", draft_id, 700, fat="x" * (service.MAX_BYTES + 1))
     await provider.push(huge, *bodies)
     seen = []
     for _ in range(3):
@@ -218,4 +218,4 @@ async def test_much_is_applied_in_parts(provider: Provider) -> None:
 
     assert seen == [[700], [600, 601, 700], [600, 601, 602, 700]]
     async with transaction(provider.services.pool, Scope(workspace_id=provider.workspace_id)) as session:
-        assert not await service.take_provider_rows(session, provider.workspace_id)
+        assert not await service.lock_provider_rows(session, provider.workspace_id)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.events import repository, service
-from api.delivery.events.repository import Rejudged
+from api.delivery.events.repository import VerdictUpdate
 from database.base import Base
 from database.models import SendOutcome
 from tests.comparing import compared
@@ -53,7 +53,9 @@ async def test_pushed_requests_are_taken_oldest_first_up_to_their_bounds(two_wor
         return [
             [
                 row.id
-                for row in await repository.unapplied_deliveries(session, workspaces.id, most=most, most_bytes=size)
+                for row in await repository.list_unapplied_deliveries(
+                    session, workspaces.id, limit=most, max_bytes=size
+                )
             ]
             for most, size in bounds
         ]
@@ -73,7 +75,7 @@ async def test_polled_events_are_taken_in_the_order_in_which_they_happened(two_w
 
     async def take(session: AsyncSession) -> list[list[str]]:
         return [
-            [row.event_key for row in await repository.unapplied_callbacks(session, workspaces.id, most=most)]
+            [row.event_key for row in await repository.list_unapplied_callbacks(session, workspaces.id, limit=most)]
             for most in (9, 3)
         ]
 
@@ -96,7 +98,7 @@ async def test_only_so_much_is_taken_at_once(two_workspaces: TwoWorkspaces) -> N
     )
 
     async def take(session: AsyncSession) -> tuple[int, int, int]:
-        rows = await service.take_provider_rows(session, workspaces.id)
+        rows = await service.lock_provider_rows(session, workspaces.id)
         return len(rows.deliveries), len(rows.callbacks), len(rows)
 
     assert (await compared(workspaces, take)).result == (2000, 2000, 4000)
@@ -117,8 +119,8 @@ async def test_only_what_was_applied_is_marked(two_workspaces: TwoWorkspaces) ->
     workspaces.add(DELIVERIES)
 
     async def mark(session: AsyncSession) -> None:
-        await repository.mark_deliveries(session, workspaces.id, pushed, NOW)
-        await repository.mark_callbacks(session, workspaces.id, polled, NOW)
+        await repository.mark_deliveries_applied(session, workspaces.id, pushed, NOW)
+        await repository.mark_callbacks_applied(session, workspaces.id, polled, NOW)
 
     changes = (await compared(workspaces, mark)).changes
     errors = {
@@ -143,10 +145,10 @@ async def test_messages_are_read_with_their_own_leads_and_attempts(two_workspace
     workspaces.set("app.leads", lead_ids[drafts["b"]], erased_at=NOW)
 
     async def read(session: AsyncSession) -> tuple[dict[UUID, Any], dict[str, Any]]:
-        by_draft = await repository.messages_by_draft(
+        by_draft = await repository.find_messages_by_draft(
             session, workspaces.id, [drafts[name] for name in ("a", "unsent")]
         )
-        return by_draft, await repository.messages_by_transaction(session, workspaces.id, list(names.values()))
+        return by_draft, await repository.find_messages_by_transaction(session, workspaces.id, list(names.values()))
 
     by_draft, by_transaction = (await compared(workspaces, read)).result
     assert {draft_id: (its.lead_id, its.outcome, its.is_erased) for draft_id, its in by_draft.items()} == {
@@ -167,13 +169,13 @@ async def test_only_deliveries_opens_and_clicks_of_the_messages_are_judged(two_w
     ids = {type_: workspaces.add(EVENTS, draft_id=draft_id, type=type_, synced_at=NOW) for type_ in types}
     workspaces.add(EVENTS, draft_id=other, type="opened")
     again = [
-        Rejudged(ids["opened"], "machine", "at once", None),
-        Rejudged(ids["clicked"], "human", "later", '{"ip": "192.0.2.1"}'),
+        VerdictUpdate(ids["opened"], "machine", "at once", None),
+        VerdictUpdate(ids["clicked"], "human", "later", '{"ip": "192.0.2.1"}'),
     ]
 
     async def judge(session: AsyncSession) -> list[UUID]:
-        stored = await repository.judged_events(session, workspaces.id, [draft_id])
-        await repository.judge_again(session, workspaces.id, again)
+        stored = await repository.list_stored_events(session, workspaces.id, [draft_id])
+        await repository.update_verdicts(session, workspaces.id, again)
         return [event.id for event in stored]
 
     acted = await compared(workspaces, judge)
@@ -201,7 +203,7 @@ async def test_only_unknown_sends_that_are_listed_are_settled(two_workspaces: Tw
             add_keyed(workspaces, TRANSACTIONS, transaction_id=f"tx {outcome}", message_id=str(draft_id))
 
     async def find(session: AsyncSession) -> Sequence[tuple[UUID, str]]:
-        return await repository.unknown_but_listed(session, workspaces.id)
+        return await repository.list_unknown_sends_in_transactions(session, workspaces.id)
 
     assert (await compared(workspaces, find)).result == [(drafts[SendOutcome.UNKNOWN], "tx unknown")]
 

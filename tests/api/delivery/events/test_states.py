@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
 from tests.api.delivery.events.worlds import Provider, pushed
 from tests.api.states import NOW, States, added
 from tests.lifecycles import ENROLLMENT, LEAD, REFUSED, results_of
@@ -100,7 +100,9 @@ async def test_an_event_that_is_stored_acts_no_more(provider: Provider, states: 
     assert states.row("lead_enrollments", enrollment_id)["status"] == "paused"
     states.owner.execute("DELETE FROM app.suppressions")
     async with states.session() as session:
-        await enrollments.resume(session, UUID(states.workspace_id), UUID(enrollment_id), cause="by hand", now=NOW)
+        await enrollment_status.resume_enrollment(
+            session, UUID(states.workspace_id), UUID(enrollment_id), cause="by hand", now=NOW
+        )
 
     states.look()
     await provider.push(bounce)

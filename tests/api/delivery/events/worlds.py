@@ -91,7 +91,7 @@ class Provider:
         """Store pushed bodies."""
         deliveries = [Delivery(content_type, body, self.services.clock.now()) for body in bodies]
         async with transaction(self.services.pool, Scope(workspace_id=self.workspace_id)) as session:
-            await webhooks.store(session, self.workspace_id, deliveries)
+            await webhooks.store_deliveries(session, self.workspace_id, deliveries)
 
     async def poll(self, *records: object, at: datetime | None = None) -> None:
         """Land polled records, or the JSON text of one, under keys of their own; `at` is the business time then."""
@@ -105,7 +105,7 @@ class Provider:
     async def apply(self) -> None:
         """Apply what is there, in one transaction."""
         async with transaction(self.services.pool, Scope(workspace_id=self.workspace_id)) as session:
-            rows = await service.take_provider_rows(session, self.workspace_id)
+            rows = await service.lock_provider_rows(session, self.workspace_id)
             await service.apply_provider_rows(session, self.workspace_id, rows, self.services.clock.now())
 
     async def events(self, draft_id: UUID) -> list[dict[str, Any]]:

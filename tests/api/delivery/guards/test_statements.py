@@ -1,9 +1,11 @@
 """What a guard counts, beside mails and events that differ in one condition, and whom it pauses."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +14,8 @@ from api.delivery.guards import repository, service
 from domain.guard import Health
 from tests.blocking import Blocking
 from tests.comparing import compared
-from tests.two_workspaces import NOW, TwoWorkspaces
+from tests.overtaking import overtaken
+from tests.two_workspaces import NOW, TwoWorkspaces, set_columns
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +41,7 @@ def add_mail(workspaces: TwoWorkspaces, sequence_id: UUID, sent_at: datetime | N
 async def health(workspaces: TwoWorkspaces, *sequence_ids: UUID, sample: int = SAMPLE) -> dict[UUID, Health]:
     """Return how the last mails of sequences fared."""
     done = await compared(
-        workspaces, lambda session: repository.health_of(session, workspaces.id, sequence_ids, sample)
+        workspaces, lambda session: repository.get_health(session, workspaces.id, sequence_ids, sample)
     )
     return done.result
 
@@ -114,7 +117,7 @@ async def test_every_alarming_sequence_pauses(two_workspaces: TwoWorkspaces) -> 
             add_mail(workspaces, sequence_id, NOW, event)
 
     async def check(session: AsyncSession) -> None:
-        await service.check(session, workspaces.id, [bouncing, complained, at_limit])
+        await service.pause_unhealthy_sequences(session, workspaces.id, [bouncing, complained, at_limit])
 
     done = await compared(workspaces, check)
     assert done.rows == {SEQUENCES: {bouncing, complained}}
@@ -124,8 +127,44 @@ async def test_every_alarming_sequence_pauses(two_workspaces: TwoWorkspaces) -> 
     assert (await compared(workspaces, check)).changes == {}
 
 
+@pytest.mark.parametrize(
+    ("changed", "pauses"),
+    [
+        ({"activated_at": NOW}, False),
+        ({"status": "Paused"}, False),
+        ({"deleted_at": NOW}, False),
+        ({"name": "Renamed"}, True),
+    ],
+    ids=["activated again", "paused", "deleted", "renamed"],
+)
+async def test_a_sequence_is_judged_again_once_it_is_locked(
+    two_workspaces: TwoWorkspaces, changed: dict[str, Any], *, pauses: bool
+) -> None:
+    """A sequence that somebody changes while it is judged is judged as they leave it, by all that was heard till then.
+
+    Its mails from before an activation do not pause it again.
+    """
+    workspaces = two_workspaces
+    workspaces.set("app.workspaces", workspaces.id, guard_sample=4, max_bounce_rate=0.25, max_complaint_rate=None)
+    sequence_id = workspaces.add(SEQUENCES, status="Active")
+    for _ in range(2):
+        add_mail(workspaces, sequence_id, NOW - MINUTE, ("bounced", NOW, HARD))
+
+    def change(other: psycopg.Connection) -> None:
+        set_columns(other, SEQUENCES, {sequence_id: changed})
+        add_mail(replace(workspaces, owner=other), sequence_id, NOW - MINUTE, ("bounced", NOW, HARD))
+
+    overtaking = await overtaken(
+        workspaces, change, lambda session: service.pause_unhealthy_sequences(session, workspaces.id, [sequence_id])
+    )
+    assert overtaking.rows == ({SEQUENCES: {sequence_id}} if pauses else {})
+    if pauses:
+        reason = overtaking.changes[SEQUENCES][str(sequence_id)]["pause_reason"][1]
+        assert reason == "paused by the bounce guard: 3 of the last 3 mails bounced (more than 25 % of 4)"
+
+
 async def test_only_the_sequences_named_are_locked(blocking: Blocking) -> None:
     """A guard that looks at one sequence leaves another free."""
     low, high = blocking.add_lower(SEQUENCES)
-    async with blocking.kept_open(lambda session: repository.hold(session, blocking.workspace_id, [low])):
+    async with blocking.kept_open(lambda session: repository.lock_sequences(session, blocking.workspace_id, [low])):
         assert blocking.modes(SEQUENCES, [low, high]) == ["NO KEY UPDATE", None]

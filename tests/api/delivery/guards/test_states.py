@@ -91,10 +91,10 @@ async def test_a_guard_through_the_life_of_a_sequence(states: States, seed: int)
         elif act == "activate" and model.reason is not None:
             model.activated, model.reason = minute, None
             async with states.session() as session:
-                await sequences.activate(session, UUID(states.workspace_id), UUID(sequence_id), now)
+                await sequences.activate_sequence(session, UUID(states.workspace_id), UUID(sequence_id), now)
         if act != "send":
             async with states.session() as session:
-                await service.check(session, UUID(states.workspace_id), [UUID(sequence_id)])
+                await service.pause_unhealthy_sequences(session, UUID(states.workspace_id), [UUID(sequence_id)])
         row = states.row("sequences", sequence_id)
         assert (row["status"], row["pause_reason"]) == ("Paused" if model.reason else "Active", model.reason), minute
         trips += was is None and model.reason is not None
@@ -128,7 +128,9 @@ async def test_only_an_active_sequence_that_was_asked_about_pauses(states: State
 
     async def check(*sequence_ids: str) -> Changes:
         async with states.session() as session:
-            await service.check(session, UUID(states.workspace_id), [UUID(sequence_id) for sequence_id in sequence_ids])
+            await service.pause_unhealthy_sequences(
+                session, UUID(states.workspace_id), [UUID(sequence_id) for sequence_id in sequence_ids]
+            )
         return states.changed()
 
     assert await check() == {}

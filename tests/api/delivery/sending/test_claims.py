@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from api.delivery.eligibility import ClaimLost, Deferred, Denied
 from api.delivery.sending import service
-from api.delivery.sending.judge import Lost, Never, NotNow
-from api.delivery.sending.service import Acceptance, Claimed, Request
+from api.delivery.sending.service import Acceptance, Claim, SendRequest
 from api.http.errors import WorkspaceGone
 from api.http.resources import Services
 from database import jobs
@@ -44,12 +44,12 @@ async def test_two_jobs_for_one_draft_send_it_once(outreach: Outreach, services:
 
 async def test_one_batch_gives_one_permission(outreach: Outreach, services: Services) -> None:
     """Of three requests for one draft in a batch a single one is given the claim."""
-    request = Request(await reviewed(outreach), services.clock.now(), uuid4())
+    request = SendRequest(await reviewed(outreach), services.clock.now(), uuid4())
 
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
-        answers = await service.claim(session, outreach.workspace_id, [request] * 3)
+        answers = await service.claim_drafts(session, outreach.workspace_id, [request] * 3)
 
-    assert sorted(type(answer).__name__ for answer in answers) == ["Claimed", "Never", "Never"]
+    assert sorted(type(answer).__name__ for answer in answers) == ["Claim", "Denied", "Denied"]
 
 
 async def test_a_claim_that_is_held_is_lost_only_to_its_own_job(outreach: Outreach, services: Services) -> None:
@@ -59,10 +59,10 @@ async def test_a_claim_that_is_held_is_lost_only_to_its_own_job(outreach: Outrea
     other, own = uuid4(), uuid4()
     for job_id in (own, other, own):
         async with transaction(services.pool, scope) as session:
-            request = Request(draft_id, services.clock.now(), job_id)
-            answers += await service.claim(session, outreach.workspace_id, [request])
+            request = SendRequest(draft_id, services.clock.now(), job_id)
+            answers += await service.claim_drafts(session, outreach.workspace_id, [request])
 
-    assert [type(answer) for answer in answers] == [Claimed, Never, Lost]
+    assert [type(answer) for answer in answers] == [Claim, Denied, ClaimLost]
 
 
 async def test_the_word_of_the_caller_outranks_that_it_was_taken_for_lost(
@@ -71,14 +71,16 @@ async def test_the_word_of_the_caller_outranks_that_it_was_taken_for_lost(
     """A call proved to have had no effect is taken back even then, and the mail goes out after all, once."""
     draft_id, scope, now = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id), services.clock.now()
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(draft_id, now, uuid4())])
+        await service.claim_drafts(session, outreach.workspace_id, [SendRequest(draft_id, now, uuid4())])
     async with transaction(services.pool, scope) as session:
-        await service.unknown(session, outreach.workspace_id, draft_id, "lost", services.clock.after(3600))
+        await service.record_unknown_outcome(
+            session, outreach.workspace_id, draft_id, "lost", services.clock.after(3600)
+        )
     await outreach.run_jobs()
     assert outreach.mails() == []
 
     async with transaction(services.pool, scope) as session:
-        await service.not_called(session, outreach.workspace_id, draft_id, now)
+        await service.release_claim(session, outreach.workspace_id, draft_id, now)
     await outreach.run_jobs()
 
     assert len(outreach.mails()) == 1
@@ -89,14 +91,14 @@ async def test_an_open_claim_is_no_failure_when_the_lead_says_no(outreach: Outre
     """A draft that may be on its way keeps its status when its lead unsubscribes, and is sent when that is proved."""
     draft_id, scope, now = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id), services.clock.now()
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(draft_id, now, uuid4())])
+        await service.claim_drafts(session, outreach.workspace_id, [SendRequest(draft_id, now, uuid4())])
     draft = await outreach.get(f"/drafts/{draft_id}")
     await outreach.post(f"/leads/{draft['leadId']}/unsubscribe")
 
     await outreach.run_jobs()
     between = (await outreach.get(f"/drafts/{draft_id}"))["status"]
     async with transaction(services.pool, scope) as session:
-        await service.accept(session, outreach.workspace_id, [Acceptance(draft_id, "t1", now)])
+        await service.record_acceptances(session, outreach.workspace_id, [Acceptance(draft_id, "t1", now)])
 
     assert (between, (await outreach.get(f"/drafts/{draft_id}"))["status"]) == ("reviewed", "sent")
     assert outreach.mails() == []
@@ -106,11 +108,11 @@ async def test_what_was_sent_during_a_pause_is_gone_on_from(outreach: Outreach, 
     """The last step is accepted while the enrollment is paused: resumed, it completes and does not hang."""
     draft_id, scope, now = await reviewed(outreach), Scope(workspace_id=outreach.workspace_id), services.clock.now()
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(draft_id, now, uuid4())])
+        await service.claim_drafts(session, outreach.workspace_id, [SendRequest(draft_id, now, uuid4())])
     enrollment = f"/enrollments/{(await outreach.get(f'/drafts/{draft_id}'))['enrollmentId']}"
     await outreach.post(f"{enrollment}/pause")
     async with transaction(services.pool, scope) as session:
-        await service.accept(session, outreach.workspace_id, [Acceptance(draft_id, "t1", now)])
+        await service.record_acceptances(session, outreach.workspace_id, [Acceptance(draft_id, "t1", now)])
     assert (await outreach.get(enrollment))["status"] == "paused"
 
     await outreach.post(f"{enrollment}/resume")
@@ -140,16 +142,16 @@ async def test_pauses_and_resumes_leave_one_job(outreach: Outreach, services: Se
 
 async def test_a_claim_holds_its_workspace(outreach: Outreach, services: Services, database_url: str) -> None:
     """A deletion waits for the claim under way; a claim that waited for a deletion finds nothing to send for."""
-    request = Request(await reviewed(outreach), services.clock.now(), uuid4())
+    request = SendRequest(await reviewed(outreach), services.clock.now(), uuid4())
     scope = Scope(workspace_id=outreach.workspace_id)
 
-    async def claim() -> list[Claimed | NotNow | Never]:
+    async def claim() -> list[Claim | Deferred | Denied]:
         async with transaction(services.pool, scope) as session:
-            return await service.claim(session, outreach.workspace_id, [request])
+            return await service.claim_drafts(session, outreach.workspace_id, [request])
 
     with psycopg.connect(database_url, autocommit=True) as watcher:
         async with transaction(services.pool, scope) as session:
-            await service.claim(session, outreach.workspace_id, [request])
+            await service.claim_drafts(session, outreach.workspace_id, [request])
             deletion = await until_waiting(watcher, outreach.client.delete(outreach.path))
             await session.rollback()
         assert (await deletion).status_code == 204

@@ -1,17 +1,20 @@
 """What the service of sending decides between its statements: who is first, who probes, what follows and when."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.delivery.eligibility import Deferred, Denied
 from api.delivery.sending import service
-from api.delivery.sending.judge import Never, NotNow
-from api.delivery.sending.service import RECONCILE_SEND, Acceptance, Claimed, Confirmation, Request
-from domain.breaker import PROBE_HOLD
+from api.delivery.sending.service import RECONCILE_SEND, Acceptance, Claim, Confirmation, SendRequest
+from api.outreach.drafts.service import GENERATE_DRAFT, SEND_EMAIL
+from domain.breaker import PROBE_LEASE
+from domain.job import OPEN_STATUSES, JobStatus
 from tests.blocking import Blocking
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -32,10 +35,16 @@ def workspaces(two_workspaces: TwoWorkspaces) -> TwoWorkspaces:
     return two_workspaces
 
 
+def enrollments_of(workspaces: TwoWorkspaces, draft_ids: Iterable[UUID]) -> list[UUID]:
+    """Return the enrollments of drafts."""
+    query = "SELECT enrollment_id FROM app.email_drafts WHERE id = ANY(%s)"
+    return [row[0] for row in workspaces.owner.execute(query, [list(draft_ids)])]
+
+
 async def claim(workspaces: TwoWorkspaces, *draft_ids: UUID) -> list[Any]:
     """Let jobs ask for drafts in this order; returns what each is answered."""
-    requests = [Request(draft_id, NOW, uuid4()) for draft_id in draft_ids]
-    return (await compared(workspaces, lambda session: service.claim(session, workspaces.id, requests))).result
+    requests = [SendRequest(draft_id, NOW, uuid4()) for draft_id in draft_ids]
+    return (await compared(workspaces, lambda session: service.claim_drafts(session, workspaces.id, requests))).result
 
 
 async def test_who_comes_first_is_served_first(workspaces: TwoWorkspaces) -> None:
@@ -44,10 +53,10 @@ async def test_who_comes_first_is_served_first(workspaces: TwoWorkspaces) -> Non
     low, high = sorted(workspaces.add_draft(status="reviewed") for _ in range(2))
     missing = UUID(int=1)
     first, second, unknown = await claim(workspaces, high, low, missing)
-    assert isinstance(first, Claimed)
-    assert isinstance(second, NotNow)
-    assert (first.candidate.draft.id, second.reason) == (high, "held by daily_cap")
-    assert unknown == Never("there is no such draft")
+    assert isinstance(first, Claim)
+    assert isinstance(second, Deferred)
+    assert (first.candidate.draft.id, second.reason) == (high, "deferred by daily_cap")
+    assert unknown == Denied("there is no such draft")
 
 
 @pytest.mark.parametrize("reason", [None, "the quota is used up"])
@@ -58,9 +67,9 @@ async def test_one_mail_probes_and_the_others_wait(workspaces: TwoWorkspaces, re
     workspaces.set("app.workspaces", workspaces.id, sends_per_minute=600)
     ids = [workspaces.add_draft(status="reviewed") for _ in range(3)]
     probe, *others = await claim(workspaces, *ids)
-    assert isinstance(probe, Claimed)
-    until = NOW + PROBE_HOLD
-    assert others == [NotNow(until, reason or "Everlytic did not serve the last mails")] * 2
+    assert isinstance(probe, Claim)
+    until = NOW + PROBE_LEASE
+    assert others == [Deferred(until, reason or "Everlytic did not accept the last mails")] * 2
     turns = workspaces.owner.execute(
         "SELECT draft_id, at, made FROM app.send_slots WHERE workspace_id = %s", [workspaces.id]
     )
@@ -70,14 +79,14 @@ async def test_one_mail_probes_and_the_others_wait(workspaces: TwoWorkspaces, re
 async def test_a_connection_that_serves_lets_all_through(workspaces: TwoWorkspaces) -> None:
     """Without a block all are claimed; without a connection, or with none free, nobody probes."""
     ids = [workspaces.add_draft(status="reviewed") for _ in range(2)]
-    assert [type(answer) for answer in await claim(workspaces, *ids)] == [Claimed, Claimed]
+    assert [type(answer) for answer in await claim(workspaces, *ids)] == [Claim, Claim]
     workspaces.set(CONNECTIONS, workspaces.ids[CONNECTIONS], failures=6, blocked_until=NOW)
-    assert await claim(workspaces, *ids) == [Never("it is being sent")] * 2
+    assert await claim(workspaces, *ids) == [Denied("the mail is being sent")] * 2
     query = "SELECT blocked_until FROM app.everlytic_connections WHERE id = %s"
     assert workspaces.owner.execute(query, [workspaces.ids[CONNECTIONS]]).fetchall() == [(NOW,)]
     workspaces.owner.execute("DELETE FROM app.everlytic_connections")
     draft_id = workspaces.add_draft(status="reviewed")
-    assert await claim(workspaces, draft_id) == [Never("the workspace has no Everlytic connection")]
+    assert await claim(workspaces, draft_id) == [Denied("the workspace has no Everlytic connection")]
 
 
 async def test_each_claimed_mail_is_confirmed(workspaces: TwoWorkspaces) -> None:
@@ -91,14 +100,14 @@ async def test_each_claimed_mail_is_confirmed(workspaces: TwoWorkspaces) -> None
     )
 
     async def confirm(session: AsyncSession) -> list[Confirmation]:
-        return await service.confirm(session, workspaces.id, [paused, free])
+        return await service.confirm_claims(session, workspaces.id, [paused, free])
 
     answers = (await compared(workspaces, confirm)).result
-    assert [answer.stopped_by for answer in answers] == ["the enrollment is paused", None]
+    assert [answer.stop_reason for answer in answers] == ["the enrollment is paused", None]
     assert [answer.blocked_until for answer in answers] == [NOW, NOW]
     workspaces.set("app.workspaces", workspaces.id, deleted_at=NOW)
     answers = (await compared(workspaces, confirm)).result
-    assert [(answer.stopped_by, answer.blocked_until) for answer in answers] == [
+    assert [(answer.stop_reason, answer.blocked_until) for answer in answers] == [
         ("its workspace was deleted", None)
     ] * 2
 
@@ -108,7 +117,7 @@ async def test_an_unknown_send_is_looked_up_eight_times_at_most(workspaces: TwoW
     draft_id, at = workspaces.add_draft(status="reviewed"), NOW + MINUTE
     workspaces.add("app.send_attempts", draft_id=draft_id)
     done = await compared(
-        workspaces, lambda session: service.unknown(session, workspaces.id, draft_id, "no answer", at)
+        workspaces, lambda session: service.record_unknown_outcome(session, workspaces.id, draft_id, "no answer", at)
     )
     (job,) = done.changes[JOBS].values()
     assert (job["job_type"][1], job["max_attempts"][1]) == (RECONCILE_SEND, 8)
@@ -120,11 +129,10 @@ async def test_a_delay_counts_from_when_the_step_before_left(workspaces: TwoWork
     step_id = workspaces.add("app.sequence_steps", step_order=2, delay_days=2)
     workspaces.set("app.sequence_steps", workspaces.ids["app.sequence_steps"], step_order=1)
     drafts = [workspaces.add_draft(status="sent", sent_at=NOW - DAY) for _ in range(2)]
-    query = "SELECT enrollment_id FROM app.email_drafts WHERE id = ANY(%s)"
-    ids = [row[0] for row in workspaces.owner.execute(query, [drafts])]
+    ids = enrollments_of(workspaces, drafts)
 
     async def resume(session: AsyncSession) -> None:
-        await service.resume(session, workspaces.id, sequence_id=None, enrollment_ids=ids, now=NOW)
+        await service.requeue_waiting_work(session, workspaces.id, sequence_id=None, enrollment_ids=ids, now=NOW)
 
     done = await compared(workspaces, resume)
     added = done.changes[DRAFTS].values()
@@ -136,20 +144,48 @@ async def test_a_delay_counts_from_when_the_step_before_left(workspaces: TwoWork
     assert (await compared(workspaces, resume)).changes == {}
 
 
+async def test_what_a_pause_left_is_queued_unless_a_job_will_do_it(workspaces: TwoWorkspaces) -> None:
+    """A text to send is queued unless a job waits for it, one to write unless a job waits for it or writes it.
+
+    A send that runs may have met the pause and end without sending; a writer does not look at pauses.
+    """
+    waiting = {"reviewed": (SEND_EMAIL, {JobStatus.PENDING}), "pending": (GENERATE_DRAFT, OPEN_STATUSES)}
+    drafts = {
+        (status, job_status): workspaces.add_draft(status=status) for status in waiting for job_status in JobStatus
+    }
+    for (status, job_status), draft_id in drafts.items():
+        payload = Jsonb({"draftId": str(draft_id)})
+        workspaces.add(JOBS, job_type=waiting[status][0], status=job_status, payload=payload, run_at=NOW)
+
+    async def resume(session: AsyncSession) -> None:
+        ids = enrollments_of(workspaces, drafts.values())
+        await service.requeue_waiting_work(session, workspaces.id, sequence_id=None, enrollment_ids=ids, now=NOW)
+
+    done = await compared(workspaces, resume)
+    queued = {(row["job_type"][1], row["payload"][1]["draftId"]) for row in done.changes[JOBS].values()}
+    assert queued == {
+        (waiting[status][0], str(draft_id))
+        for (status, job_status), draft_id in drafts.items()
+        if job_status not in waiting[status][1]
+    }
+    assert done.rows == {JOBS: done.rows[JOBS]}
+    assert (await compared(workspaces, resume)).changes == {}
+
+
 async def accept(session: AsyncSession, blocking: Blocking) -> None:
     """Record a mail that was recorded before."""
-    await service.accept(session, blocking.workspace_id, [Acceptance(blocking.ids[DRAFTS], "tx", NOW)])
+    await service.record_acceptances(session, blocking.workspace_id, [Acceptance(blocking.ids[DRAFTS], "tx", NOW)])
 
 
 async def forbid(session: AsyncSession, blocking: Blocking) -> None:
     """Look whether a mail is forbidden that is not."""
-    await service.forbid(session, blocking.workspace_id, [Request(blocking.ids[DRAFTS], NOW, uuid4())])
+    await service.block_drafts(session, blocking.workspace_id, [SendRequest(blocking.ids[DRAFTS], NOW, uuid4())])
 
 
 async def resume(session: AsyncSession, blocking: Blocking) -> None:
     """Take an enrollment up of which all was sent."""
     ids = [blocking.ids[ENROLLMENTS]]
-    await service.resume(session, blocking.workspace_id, sequence_id=None, enrollment_ids=ids, now=NOW)
+    await service.requeue_waiting_work(session, blocking.workspace_id, sequence_id=None, enrollment_ids=ids, now=NOW)
 
 
 @pytest.mark.parametrize("call", [accept, forbid, resume], ids=lambda call: call.__name__)

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from api.delivery.sending import service
-from api.delivery.sending.service import Request
-from api.http.clock import Clock
+from api.delivery.sending.service import SendRequest
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
+from domain.clock import Clock
 from tests.api.running import RunJobs
 from tests.api.sending_workspace import Outreach
 from tests.sandbox import Sandbox
@@ -149,17 +149,17 @@ async def test_a_draft_says_what_has_become_of_it(outreach: Outreach, services: 
     await outreach.post(f"/drafts/{draft_id}/approve")
     now, scope = services.clock.now(), Scope(workspace_id=outreach.workspace_id)
     async with transaction(services.pool, scope) as session:
-        await service.claim(session, outreach.workspace_id, [Request(UUID(draft_id), now, uuid4())])
+        await service.claim_drafts(session, outreach.workspace_id, [SendRequest(UUID(draft_id), now, uuid4())])
     told += await explain_all(outreach)
     async with transaction(services.pool, scope) as session:
-        await service.unknown(session, outreach.workspace_id, UUID(draft_id), "lost", now)
+        await service.record_unknown_outcome(session, outreach.workspace_id, UUID(draft_id), "lost", now)
     told += await explain_all(outreach)
 
     assert written["heldBy"] == "the draft is being written"
     assert [one["heldBy"] for one in told] == [
         "the draft failed: rejected: dull",
-        "it is being sent",
-        "it may have been sent: the outcome is unknown and is being looked up",
+        "the mail is being sent",
+        "the mail may have been sent: the outcome is unknown and is being looked up",
     ]
     assert {(one["sendsAt"], one["binding"]) for one in told} == {(None, None)}
 

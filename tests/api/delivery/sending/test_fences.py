@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.sending import repository
 from database.models import SendOutcome
-from domain.draft import DraftEvent, DraftStatus, sources_of
+from domain.draft import DraftEvent, DraftStatus, source_statuses
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -36,10 +36,10 @@ def add_made_turn(workspaces: TwoWorkspaces, draft_id: UUID) -> None:
     )
 
 
-@pytest.mark.fences("api.delivery.sending.repository:_ACCEPT")
+@pytest.mark.fences("api.delivery.sending.repository:_RECORD_ACCEPTANCES")
 async def test_only_open_attempts_are_accepted(two_workspaces: TwoWorkspaces) -> None:
     """A mail is accepted where its end is not known yet; its draft is sent then, unless it was moved meanwhile."""
-    workspaces, sources = two_workspaces, sources_of(DraftEvent.SENT)
+    workspaces, sources = two_workspaces, source_statuses(DraftEvent.SENT)
     ended, opened = rows_in_each(lambda outcome: add_claimed(workspaces, outcome=outcome), "outcome", OPEN, SendOutcome)
     moved_drafts, sent = {}, {draft_of(workspaces, attempt_id) for attempt_id in opened}
     for status in DraftStatus:
@@ -56,13 +56,13 @@ async def test_only_open_attempts_are_accepted(two_workspaces: TwoWorkspaces) ->
     overtaking = await overtaken(
         workspaces,
         lambda other: (setting(ATTEMPTS, ended)(other), setting(DRAFTS, moved_drafts)(other)),
-        lambda session: repository.accept(session, workspaces.id, told, NOW),
+        lambda session: repository.record_acceptances(session, workspaces.id, told, NOW),
     )
     assert overtaking.result == sent
     assert overtaking.rows == {ATTEMPTS: opened, DRAFTS: sent}
 
 
-@pytest.mark.fences("api.delivery.sending.repository:_WITHDRAW")
+@pytest.mark.fences("api.delivery.sending.repository:_RELEASE_CLAIM")
 @pytest.mark.parametrize("outcome", SendOutcome)
 async def test_only_open_attempts_are_withdrawn(two_workspaces: TwoWorkspaces, outcome: SendOutcome) -> None:
     """A claim is withdrawn with the turn it used while its end is not known; a mail that ended keeps both."""
@@ -74,13 +74,13 @@ async def test_only_open_attempts_are_withdrawn(two_workspaces: TwoWorkspaces, o
     overtaking = await overtaken(
         workspaces,
         setting(ATTEMPTS, {attempt_id: {"outcome": outcome}}),
-        lambda session: repository.withdraw(session, workspaces.id, draft_id),
+        lambda session: repository.release_claim(session, workspaces.id, draft_id),
     )
     assert overtaking.result == (outcome if outcome in OPEN else None)
     assert overtaking.rows == ({ATTEMPTS: {attempt_id}, SLOTS: {draft_id}} if outcome in OPEN else {})
 
 
-@pytest.mark.fences("api.delivery.sending.repository:_WITHDRAW")
+@pytest.mark.fences("api.delivery.sending.repository:_RELEASE_CLAIM")
 async def test_a_turn_that_is_only_kept_stays(two_workspaces: TwoWorkspaces) -> None:
     """A turn that was given to a mail anew while its claim is withdrawn stays: it was not made use of."""
     workspaces = two_workspaces
@@ -90,12 +90,12 @@ async def test_a_turn_that_is_only_kept_stays(two_workspaces: TwoWorkspaces) -> 
     overtaking = await overtaken(
         workspaces,
         lambda other: other.execute("UPDATE app.send_slots SET made = false WHERE draft_id = %s", [draft_id]),
-        lambda session: repository.withdraw(session, workspaces.id, draft_id),
+        lambda session: repository.release_claim(session, workspaces.id, draft_id),
     )
     assert overtaking.rows == {ATTEMPTS: {attempt_id}}
 
 
-@pytest.mark.fences("api.delivery.sending.repository:refuse")
+@pytest.mark.fences("api.delivery.sending.repository:record_outcome")
 @pytest.mark.parametrize(
     ("outcome", "sources"), [(SendOutcome.UNKNOWN, {SendOutcome.CLAIMED}), (SendOutcome.REJECTED, set(OPEN))]
 )
@@ -112,7 +112,7 @@ async def test_only_open_attempts_are_refused(
         return {
             attempt_id
             for attempt_id in (*ended, *opened)
-            if await repository.refuse(session, draft_of(workspaces, attempt_id), outcome, "because")
+            if await repository.record_outcome(session, draft_of(workspaces, attempt_id), outcome, "because")
         }
 
     overtaking = await overtaken(workspaces, setting(ATTEMPTS, ended), refuse_each)
@@ -120,17 +120,17 @@ async def test_only_open_attempts_are_refused(
     assert overtaking.rows == {ATTEMPTS: opened}
 
 
-@pytest.mark.fences("api.delivery.sending.repository:fail")
-@pytest.mark.parametrize("event", [DraftEvent.FORBIDDEN, DraftEvent.SEND_REFUSED])
+@pytest.mark.fences("api.delivery.sending.repository:fail_drafts")
+@pytest.mark.parametrize("event", [DraftEvent.BLOCKED, DraftEvent.SEND_REFUSED])
 async def test_only_drafts_the_event_is_legal_for_fail(two_workspaces: TwoWorkspaces, event: DraftEvent) -> None:
     """A draft that must not go out fails while it waits to be sent, and not once it was sent or moved otherwise."""
-    moved, waiting = rows_in_each(two_workspaces.add_draft, "status", sources_of(event), DraftStatus)
+    moved, waiting = rows_in_each(two_workspaces.add_draft, "status", source_statuses(event), DraftStatus)
     foreign = two_workspaces.add_draft(two_workspaces.neighbour, status="reviewed")
     ids = [*moved, *waiting, foreign]
     two_workspaces.add_draft(status="reviewed")  # which is not among them
     overtaking = await overtaken(
         two_workspaces,
         setting(DRAFTS, moved),
-        lambda session: repository.fail(session, two_workspaces.id, ids, event, "because"),
+        lambda session: repository.fail_drafts(session, two_workspaces.id, ids, event, "because"),
     )
     assert overtaking.rows == {DRAFTS: waiting}

@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from api.delivery.eligibility import Deferred, Denied
 from api.delivery.sending import service as sending
-from api.delivery.sending.judge import Never, NotNow
-from api.delivery.sending.service import Claimed, Request
+from api.delivery.sending.service import Claim, SendRequest
 from api.http.resources import Services
-from api.outreach.enrollments import repository
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import repository as status_repository
+from api.outreach.sequences import service as sequences
 from database.tenancy import Scope, transaction
 from tests.api.sending_workspace import Outreach
 
@@ -40,19 +40,19 @@ async def test_a_claim_and_a_deletion_take_turns(outreach: Outreach, services: S
     draft_ids = [UUID(one["id"]) for one in (await outreach.get("/drafts"))["items"]]
     scope, now = Scope(workspace_id=outreach.workspace_id), services.clock.now()
 
-    async def claim() -> list[Claimed | NotNow | Never]:
+    async def claim() -> list[Claim | Deferred | Denied]:
         async with transaction(services.pool, scope) as session:
-            return await sending.claim(
-                session, outreach.workspace_id, [Request(one, now, uuid4()) for one in draft_ids]
+            return await sending.claim_drafts(
+                session, outreach.workspace_id, [SendRequest(one, now, uuid4()) for one in draft_ids]
             )
 
     async with transaction(services.pool, scope) as session:
-        await repository.hold_all_live(session, outreach.workspace_id, UUID(sequence_id))
+        await status_repository.lock_live_enrollments(session, outreach.workspace_id, UUID(sequence_id))
         claiming = asyncio.create_task(claim())
         await until_somebody_waits(services)
-        held = await enrollments.hold_to_delete(session, outreach.workspace_id, UUID(sequence_id))
-        await enrollments.delete_sequence(session, held, cause="test", now=now)
+        held = await sequences.lock_to_delete(session, outreach.workspace_id, UUID(sequence_id))
+        await sequences.delete_sequence(session, held, cause="test", now=now)
     answers = await claiming
 
-    assert {type(answer) for answer in answers} == {Never}
+    assert {type(answer) for answer in answers} == {Denied}
     assert len((await outreach.get("/drafts", status="failed"))["items"]) == 3

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
 from api.delivery.sending import repository, service
-from api.delivery.sending.service import Request
+from api.delivery.sending.service import SendRequest
 from api.outreach.drafts import service as drafts
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import service as sequences
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
@@ -26,30 +26,30 @@ ORDER = ("app.leads", "app.lead_enrollments", "app.sequences", "app.email_drafts
 
 
 @pytest.mark.parametrize(
-    ("to_change", "modes"),
+    ("exclusive", "modes"),
     [
         pytest.param(
             False,
             ("SHARE", "SHARE", "SHARE", "SHARE"),
             marks=pytest.mark.locks(
-                "api.delivery.sending.repository:_HOLD_TO_CLAIM", "api.delivery.sending.repository:_READ_TO_CLAIM"
+                "api.delivery.sending.repository:_LOCK_SHARED", "api.delivery.sending.repository:_SELECT_SHARED"
             ),
             id="to claim",
         ),
         pytest.param(
             True,
             ("NO KEY UPDATE", "NO KEY UPDATE", None, None),
-            marks=pytest.mark.locks("api.delivery.sending.repository:_HOLD_TO_CHANGE"),
+            marks=pytest.mark.locks("api.delivery.sending.repository:_LOCK_EXCLUSIVE"),
             id="to change",
         ),
     ],
 )
-async def test_what_a_send_locks(blocking: Blocking, to_change: bool, modes: tuple[str | None, ...]) -> None:
+async def test_what_a_send_locks(blocking: Blocking, exclusive: bool, modes: tuple[str | None, ...]) -> None:
     """A claim locks leads, enrollments, sequences and drafts in share mode, a record the first two; each by id."""
     pairs = blocking.add_lower_mail()
 
     async def lock(session: AsyncSession) -> None:
-        await repository.hold(session, blocking.workspace_id, pairs["app.email_drafts"], to_change=to_change)
+        await repository.lock_candidates(session, blocking.workspace_id, pairs["app.email_drafts"], exclusive=exclusive)
 
     async with blocking.kept_open(lock):
         assert [blocking.modes(table, pairs[table]) for table in ORDER] == [[mode, mode] for mode in modes]
@@ -64,8 +64,8 @@ async def test_a_claim_locks_tables_in_one_order(blocking: Blocking) -> None:
     for place, table in enumerate(ORDER):
         async with blocking.row_locks("UPDATE", table, pairs[table]) as pid:
             waiting = await blocking.start_waiting(
-                lambda session: repository.hold(
-                    session, blocking.workspace_id, pairs["app.email_drafts"], to_change=False
+                lambda session: repository.lock_candidates(
+                    session, blocking.workspace_id, pairs["app.email_drafts"], exclusive=False
                 ),
                 pid,
             )
@@ -74,12 +74,12 @@ async def test_a_claim_locks_tables_in_one_order(blocking: Blocking) -> None:
         assert {candidate.draft.id for candidate in await waiting} == set(pairs["app.email_drafts"])
 
 
-@pytest.mark.locks("api.delivery.sending.repository:hold_sequences")
+@pytest.mark.locks("api.delivery.sending.repository:lock_sequences")
 async def test_the_steps_of_a_sequence_stay_while_the_next_is_chosen(blocking: Blocking) -> None:
     """Choosing the next steps locks their sequences in share mode, the lower id first."""
     ids = blocking.add_lower("app.sequences")
     await blocking.prove_row_lock(
-        "SHARE", "app.sequences", ids, lambda session: repository.hold_sequences(session, blocking.workspace_id, ids)
+        "SHARE", "app.sequences", ids, lambda session: repository.lock_sequences(session, blocking.workspace_id, ids)
     )
 
 
@@ -88,7 +88,7 @@ Stop = Callable[[AsyncSession, Blocking], Awaitable[Any]]
 
 async def unsubscribe(session: AsyncSession, blocking: Blocking) -> object:
     """Unsubscribe the lead."""
-    return await leads.move(
+    return await leads.apply_event(
         session,
         blocking.workspace_id,
         [blocking.ids["app.leads"]],
@@ -101,12 +101,12 @@ async def unsubscribe(session: AsyncSession, blocking: Blocking) -> object:
 async def pause_enrollment(session: AsyncSession, blocking: Blocking) -> object:
     """Pause the enrollment."""
     ids = blocking.workspace_id, blocking.ids["app.lead_enrollments"]
-    return await enrollments.pause(session, *ids, cause="a person", now=NOW)
+    return await enrollment_status.pause_enrollment(session, *ids, cause="a person", now=NOW)
 
 
 async def stop_lead(session: AsyncSession, blocking: Blocking) -> object:
     """Pause all enrollments of the lead."""
-    return await enrollments.stop_leads(
+    return await enrollment_status.apply_event_to_leads(
         session,
         blocking.workspace_id,
         EnrollmentEvent.PAUSED,
@@ -119,7 +119,7 @@ async def stop_lead(session: AsyncSession, blocking: Blocking) -> object:
 async def suppress(session: AsyncSession, blocking: Blocking) -> object:
     """Suppress the address of the lead."""
     (row,) = blocking.run("SELECT email FROM app.leads WHERE id = %s", blocking.ids["app.leads"])
-    return await suppressions.add(
+    return await suppressions.add_suppression(
         session,
         blocking.workspace_id,
         email=row[0],
@@ -132,17 +132,17 @@ async def suppress(session: AsyncSession, blocking: Blocking) -> object:
 
 async def pause_sequence(session: AsyncSession, blocking: Blocking) -> object:
     """Pause the sequence."""
-    return await sequences.pause(session, blocking.workspace_id, blocking.ids["app.sequences"])
+    return await sequences.pause_sequence(session, blocking.workspace_id, blocking.ids["app.sequences"])
 
 
 async def reject_draft(session: AsyncSession, blocking: Blocking) -> object:
     """Lock the draft to reject it."""
-    return await drafts.hold_draft(session, blocking.workspace_id, blocking.ids["app.email_drafts"])
+    return await drafts.lock_draft(session, blocking.workspace_id, blocking.ids["app.email_drafts"])
 
 
 async def limit_workspace(session: AsyncSession, blocking: Blocking) -> object:
     """Lock the workspace to give it a limit."""
-    return await workspaces.hold_workspace(session, blocking.workspace_id)
+    return await workspaces.lock_workspace(session, blocking.workspace_id)
 
 
 STOPS = [unsubscribe, pause_enrollment, stop_lead, suppress, pause_sequence, reject_draft, limit_workspace]
@@ -173,7 +173,7 @@ async def test_a_claim_waits_for_an_open_stop(ready: Blocking, stop: Stop) -> No
     async with ready.kept_open(lambda session: stop(session, ready)) as stopping:
         claiming = await ready.start_waiting(lambda session: _claim(session, ready), stopping.pid)
     (answer,) = await claiming
-    assert not isinstance(answer, service.Claimed)
+    assert not isinstance(answer, service.Claim)
     assert ready.run("SELECT id FROM app.send_attempts") == []
 
 
@@ -187,5 +187,5 @@ async def test_claims_do_not_wait_for_each_other(ready: Blocking) -> None:
 
 
 async def _claim(session: AsyncSession, blocking: Blocking, draft_id: UUID | None = None) -> list[Any]:
-    request = Request(draft_id or blocking.ids["app.email_drafts"], NOW, uuid4())
-    return await service.claim(session, blocking.workspace_id, [request])
+    request = SendRequest(draft_id or blocking.ids["app.email_drafts"], NOW, uuid4())
+    return await service.claim_drafts(session, blocking.workspace_id, [request])

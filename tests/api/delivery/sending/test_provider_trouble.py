@@ -13,7 +13,7 @@ import pytest
 
 from api.http.resources import Services
 from api.settings import ApiSettings
-from domain.breaker import OPENS_AFTER, PROBE_HOLD, QUOTA_WAIT
+from domain.breaker import FAILURE_THRESHOLD, PROBE_LEASE, QUOTA_BACKOFF
 from tests.api.running import RunJobs
 from tests.api.sending_workspace import Outreach
 from tests.sandbox import Sandbox
@@ -164,9 +164,9 @@ async def test_a_used_up_quota_waits_visibly(trouble: Outreach, services: Servic
     assert "quota" in shown["blockedReason"]
     assert shown["disabledAt"] is None
     wait = datetime.fromisoformat(shown["blockedUntil"]) - services.clock.now()
-    assert QUOTA_WAIT - timedelta(seconds=1) < wait <= QUOTA_WAIT
+    assert QUOTA_BACKOFF - timedelta(seconds=1) < wait <= QUOTA_BACKOFF
     trouble.sandbox.tell("scenarios", username=trouble.username, switches={"quota": 0})
-    await later(trouble, services, QUOTA_WAIT - timedelta(seconds=2))
+    await later(trouble, services, QUOTA_BACKOFF - timedelta(seconds=2))
     assert len(trouble.mails()) == half
     await until_served(trouble, services)
     assert await all_sent_once(trouble)
@@ -254,7 +254,7 @@ async def test_what_cannot_be_reached_was_not_sent(trouble: Outreach, services: 
         await later(trouble, services, timedelta(seconds=1))
         assert await statuses(trouble) == {"reviewed": MAILS}
         shown = await connection(trouble)
-        assert "cannot be reached" in shown["blockedReason"]
+        assert "could not be reached" in shown["blockedReason"]
         assert {job["status"] for job in await jobs(trouble) if job["lastError"]} == {"pending"}
         assert (await trouble.get("/jobs", type="reconcile_send"))["items"] == []
 
@@ -269,7 +269,7 @@ async def test_few_mails_are_put_at_risk(trouble: Outreach, services: Services, 
     trouble.fault(fault)
     await trouble.run_jobs()
     risked = calls(trouble)
-    assert OPENS_AFTER <= risked < OPENS_AFTER + AT_ONCE
+    assert FAILURE_THRESHOLD <= risked < FAILURE_THRESHOLD + AT_ONCE
     assert (await connection(trouble))["blockedUntil"]
     assert called(database_url) == risked
 
@@ -323,7 +323,7 @@ async def test_a_probe_that_serves_wakes_the_others(trouble: Outreach, services:
     await later(trouble, services, until - started)
     await later(trouble, services, timedelta(seconds=1))
 
-    assert services.clock.now() - until < PROBE_HOLD / 2
+    assert services.clock.now() - until < PROBE_LEASE / 2
     assert await all_sent_once(trouble)
 
 

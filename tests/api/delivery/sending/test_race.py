@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.race import Try, figures, measure
+from benchmarks.race import RaceResult, measure, summarize
 from benchmarks.scratch_server import scratch_server
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
@@ -30,17 +30,17 @@ def test_nothing_is_claimed_after_a_stop(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("one", "late", "unclaimed", "window"),
     [
-        (Try("1", stopped=10.0, is_claimed=True, claimed=9.0, called=9.5), 0, 0, 0),
-        (Try("2", stopped=10.0, is_claimed=True, claimed=9.9, called=10.03), 0, 0, 30),
-        (Try("3", stopped=10.0, is_claimed=False, claimed=9.9, called=None), 0, 0, 0),
-        (Try("4", stopped=10.0, is_claimed=True, claimed=10.1, called=10.2), 1, 0, 200),
-        (Try("4", stopped=10.0, is_claimed=False, claimed=10.1, called=None), 1, 0, 0),
-        (Try("5", stopped=10.0, is_claimed=False, claimed=None, called=10.2), 0, 1, 200),
-        (Try("6", stopped=None, is_claimed=True, claimed=9.0, called=9.5), 0, 0, 0),
+        (RaceResult("1", stopped=10.0, is_claimed=True, claimed=9.0, called=9.5), 0, 0, 0),
+        (RaceResult("2", stopped=10.0, is_claimed=True, claimed=9.9, called=10.03), 0, 0, 30),
+        (RaceResult("3", stopped=10.0, is_claimed=False, claimed=9.9, called=None), 0, 0, 0),
+        (RaceResult("4", stopped=10.0, is_claimed=True, claimed=10.1, called=10.2), 1, 0, 200),
+        (RaceResult("4", stopped=10.0, is_claimed=False, claimed=10.1, called=None), 1, 0, 0),
+        (RaceResult("5", stopped=10.0, is_claimed=False, claimed=None, called=10.2), 0, 1, 200),
+        (RaceResult("6", stopped=None, is_claimed=True, claimed=9.0, called=9.5), 0, 0, 0),
     ],
 )
-def test_a_late_claim_or_call_would_be_seen(one: Try, late: int, unclaimed: int, window: float) -> None:
+def test_a_late_claim_or_call_would_be_seen(one: RaceResult, late: int, unclaimed: int, window: float) -> None:
     """The verdict tells what came before a stop from what came after it, and a claim that stayed from one withdrawn."""
-    found = {figure.figure: figure.value for figure in figures([one])}
+    found = {figure.figure: figure.value for figure in summarize([one])}
     assert (found[LATE], found[UNCLAIMED]) == (late, unclaimed)
     assert found[WINDOW] == pytest.approx(window)

@@ -10,6 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.delivery.eligibility import SendState
 from api.delivery.sending import repository
 from api.delivery.sending.repository import NextStep
 from database.models import EmailDraft, JobStatus, SendOutcome, SequenceStep
@@ -85,7 +86,7 @@ async def test_a_draft_is_read_with_its_own_rows(two_workspaces: TwoWorkspaces) 
 
     read = await compared(
         two_workspaces,
-        lambda session: repository.read(session, two_workspaces.id, [second.draft_id, first.draft_id]),
+        lambda session: repository.list_candidates(session, two_workspaces.id, [second.draft_id, first.draft_id]),
     )
 
     assert [
@@ -107,7 +108,7 @@ async def test_what_stands_is_read_of_each_draft(two_workspaces: TwoWorkspaces) 
     ids = [mail.draft_id for mail in (paused, stopped, gone)]
 
     async def read(session: AsyncSession) -> dict[UUID, tuple[Any, Any]]:
-        standing = await repository.standing_of(session, workspaces.id, ids)
+        standing = await repository.get_send_states(session, workspaces.id, ids)
         return {
             draft_id: (its, connection.workspace_id) for draft_id, (its, connection) in standing.items() if connection
         }
@@ -115,9 +116,9 @@ async def test_what_stands_is_read_of_each_draft(two_workspaces: TwoWorkspaces) 
     found = (await compared(workspaces, read)).result
     unsubscribed = "the lead has unsubscribed"
     assert found == {
-        paused.draft_id: (repository.Standing("paused", "Active", None, None, None), workspaces.id),
-        stopped.draft_id: (repository.Standing("active", "Paused", None, "bounces", None), workspaces.id),
-        gone.draft_id: (repository.Standing("active", "Active", NOW, None, unsubscribed), workspaces.id),
+        paused.draft_id: (SendState("paused", "Active", None, None, None), workspaces.id),
+        stopped.draft_id: (SendState("active", "Paused", None, "bounces", None), workspaces.id),
+        gone.draft_id: (SendState("active", "Active", NOW, None, unsubscribed), workspaces.id),
     }
     workspaces.set("app.workspaces", workspaces.id, deleted_at=NOW)
     assert (await compared(workspaces, read)).result == {}
@@ -132,7 +133,9 @@ async def test_the_last_draft_is_that_of_the_enrollment(two_workspaces: TwoWorks
 
     async def read(session: AsyncSession) -> list[UUID | None]:
         ids = (mail.enrollment_id, other.enrollment_id, without)
-        last = [await repository.find_last(session, two_workspaces.id, enrollment_id) for enrollment_id in ids]
+        last = [
+            await repository.find_last_candidate(session, two_workspaces.id, enrollment_id) for enrollment_id in ids
+        ]
         return [candidate.draft.id if candidate else None for candidate in last]
 
     assert (await compared(two_workspaces, read)).result == [newest, other.draft_id, None]
@@ -160,7 +163,7 @@ async def test_only_the_enrollments_given_wait_for_their_next_step(two_workspace
             NextStep(await session.get_one(EmailDraft, mail.draft_id), await session.get_one(SequenceStep, step_id), at)
             for mail, step_id, at in zip(mails, steps, times, strict=True)
         ]
-        return await repository.set_on(session, workspaces.id, following)
+        return await repository.schedule_next_steps(session, workspaces.id, following)
 
     done = await compared(workspaces, set_on)
     assert done.rows == {ENROLLMENTS: {mail.enrollment_id for mail in mails}, DRAFTS: set(done.result)}
@@ -176,7 +179,9 @@ async def test_only_the_enrollments_given_wait_for_their_next_step(two_workspace
 async def test_only_the_draft_itself_is_noted(two_workspaces: TwoWorkspaces) -> None:
     """A remark is written on its draft alone."""
     mail, _other = add_mail(two_workspaces), add_mail(two_workspaces)
-    noted = await compared(two_workspaces, lambda session: repository.note(session, mail.draft_id, "unknown"))
+    noted = await compared(
+        two_workspaces, lambda session: repository.set_error_reason(session, mail.draft_id, "unknown")
+    )
     assert noted.rows == {DRAFTS: {mail.draft_id}}
 
 
@@ -188,9 +193,9 @@ async def test_drafts_and_steps_are_read_of_those_given(two_workspaces: TwoWorks
     add_mail(two_workspaces, "sent", sent_at=NOW)
 
     async def read(session: AsyncSession) -> tuple[Any, Any, Any]:
-        drafts = await repository.drafts_of(session, two_workspaces.id, [mail.enrollment_id])
-        steps = await repository.steps_of(session, {mail.sequence_id})
-        return drafts, await repository.last_sent(session, mail.enrollment_id), [step.id for step in steps]
+        drafts = await repository.list_drafts(session, two_workspaces.id, [mail.enrollment_id])
+        steps = await repository.list_steps(session, {mail.sequence_id})
+        return drafts, await repository.find_last_sent_at(session, mail.enrollment_id), [step.id for step in steps]
 
     (drafts, sent_at, steps) = (await compared(two_workspaces, read)).result
     step_id = two_workspaces.owner.execute("SELECT step_id FROM app.email_drafts WHERE id = %s", [second]).fetchone()
@@ -214,8 +219,8 @@ async def test_drafts_wait_that_nothing_sends(two_workspaces: TwoWorkspaces) -> 
 
     async def read(session: AsyncSession, **of: Any) -> set[UUID]:
         of = {"sequence_id": None, "enrollment_ids": None} | of
-        found = await repository.waiting_drafts(
-            session, workspaces.id, DraftStatus.REVIEWED, SEND, unless={JobStatus.PENDING}, **of
+        found = await repository.list_waiting_drafts(
+            session, workspaces.id, DraftStatus.REVIEWED, SEND, job_statuses={JobStatus.PENDING}, **of
         )
         assert len(found) == len(set(found))
         return set(found)
@@ -245,19 +250,21 @@ async def test_an_enrollment_is_idle_after_its_last_draft_was_sent(two_workspace
     add_mail(workspaces, "sent")  # which is not asked for
     ids = [mail.enrollment_id for mail in (idle, busy, failed_first, paused)]
 
-    found = await compared(workspaces, lambda session: repository.idle_drafts(session, workspaces.id, ids))
+    found = await compared(workspaces, lambda session: repository.list_idle_drafts(session, workspaces.id, ids))
 
     assert sorted(found.result) == sorted([last, last_of_failed])
 
 
-@pytest.mark.parametrize("to_change", [False, True])
-async def test_only_the_rows_of_the_drafts_are_locked(blocking: Blocking, to_change: bool) -> None:
+@pytest.mark.parametrize("exclusive", [False, True])
+async def test_only_the_rows_of_the_drafts_are_locked(blocking: Blocking, exclusive: bool) -> None:
     """A send leaves the lead, the enrollment and the sequence of another draft free, and the draft itself."""
     pairs = blocking.add_lower_mail()
     tables = ("app.leads", ENROLLMENTS, "app.sequences", DRAFTS)
 
     async def lock(session: AsyncSession) -> list[UUID]:
-        locked = await repository.hold(session, blocking.workspace_id, [pairs[DRAFTS][0]], to_change=to_change)
+        locked = await repository.lock_candidates(
+            session, blocking.workspace_id, [pairs[DRAFTS][0]], exclusive=exclusive
+        )
         return [candidate.draft.id for candidate in locked]
 
     async with blocking.kept_open(lock) as side:
@@ -268,5 +275,5 @@ async def test_only_the_rows_of_the_drafts_are_locked(blocking: Blocking, to_cha
 async def test_only_the_sequences_given_are_locked(blocking: Blocking) -> None:
     """Choosing the next step of one sequence leaves another free."""
     low, high = blocking.add_lower("app.sequences")
-    async with blocking.kept_open(lambda session: repository.hold_sequences(session, blocking.workspace_id, [low])):
+    async with blocking.kept_open(lambda session: repository.lock_sequences(session, blocking.workspace_id, [low])):
         assert blocking.modes("app.sequences", [low, high]) == ["SHARE", None]

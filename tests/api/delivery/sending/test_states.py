@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from api.delivery.eligibility import Blocked, ClaimLost, Deferred, Denied
 from api.delivery.sending import service
-from api.delivery.sending.judge import Forbidden, Lost, Never, NotNow
-from api.delivery.sending.service import Acceptance, Claimed, Request
+from api.delivery.sending.service import Acceptance, Claim, SendRequest
 from domain.suppression import suppression_hash
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import REFUSED, results_of
@@ -54,13 +54,13 @@ async def apply(states: States, event: str, draft_id: str) -> None:
     async with states.session() as session:
         match event:
             case "accepted":
-                await service.accept(session, workspace_id, [Acceptance(draft, "tx-1", NOW)])
+                await service.record_acceptances(session, workspace_id, [Acceptance(draft, "tx-1", NOW)])
             case "rejected":
-                await service.rejected(session, workspace_id, draft, ERROR)
+                await service.record_rejection(session, workspace_id, draft, ERROR)
             case "unknown":
-                await service.unknown(session, workspace_id, draft, ERROR, LATER)
+                await service.record_unknown_outcome(session, workspace_id, draft, ERROR, LATER)
             case _:
-                await service.not_called(session, workspace_id, draft, NOW)
+                await service.release_claim(session, workspace_id, draft, NOW)
 
 
 def take_jobs(changed: Changes) -> list[tuple[str, Row, str]]:
@@ -200,27 +200,27 @@ def add_standing(
     return states.add_draft(enrollment_id, step_id, status, outcome, send_at=send_at)
 
 
-STOPS: dict[str, tuple[Row, type[Never], str]] = {
-    "enrollment paused": ({"enrollment": "paused"}, Never, "the enrollment is paused"),
-    "enrollment replied": ({"enrollment": "replied"}, Never, "the enrollment is replied"),
-    "enrollment completed": ({"enrollment": "completed"}, Never, "the enrollment is completed"),
-    "enrollment unsubscribed": ({"enrollment": "unsubscribed"}, Never, "the enrollment is unsubscribed"),
-    "sequence in draft": ({"sequence": {"status": "Draft"}}, Never, "the sequence is Draft"),
-    "sequence paused": ({"sequence": {"status": "Paused"}}, Never, "the sequence is Paused"),
-    "sequence deleted": ({"sequence": {"deleted_at": EARLIER}}, Never, "the sequence was deleted"),
-    "lead unsubscribed": ({"lead": {"status": "Unsubscribed"}}, Forbidden, "the lead has unsubscribed"),
-    "lead deleted": ({"lead": {"deleted_at": EARLIER}}, Forbidden, "the lead was deleted"),
-    "lead erased": ({"lead": {"erased_at": EARLIER}}, Forbidden, "the lead was erased"),
-    "address suppressed": ({"suppressed": True}, Forbidden, "the address is suppressed"),
+STOPS: dict[str, tuple[Row, type[Denied], str]] = {
+    "enrollment paused": ({"enrollment": "paused"}, Denied, "the enrollment is paused"),
+    "enrollment replied": ({"enrollment": "replied"}, Denied, "the enrollment is replied"),
+    "enrollment completed": ({"enrollment": "completed"}, Denied, "the enrollment is completed"),
+    "enrollment unsubscribed": ({"enrollment": "unsubscribed"}, Denied, "the enrollment is unsubscribed"),
+    "sequence in draft": ({"sequence": {"status": "Draft"}}, Denied, "the sequence is Draft"),
+    "sequence paused": ({"sequence": {"status": "Paused"}}, Denied, "the sequence is Paused"),
+    "sequence deleted": ({"sequence": {"deleted_at": EARLIER}}, Denied, "the sequence was deleted"),
+    "lead unsubscribed": ({"lead": {"status": "Unsubscribed"}}, Blocked, "the lead has unsubscribed"),
+    "lead deleted": ({"lead": {"deleted_at": EARLIER}}, Blocked, "the lead was deleted"),
+    "lead erased": ({"lead": {"erased_at": EARLIER}}, Blocked, "the lead was erased"),
+    "address suppressed": ({"suppressed": True}, Blocked, "the address is suppressed"),
 }
 """What stops a mail, before its claim and after it."""
 
 
 async def claim(states: States, jobs: dict[str, UUID]) -> dict[str, object]:
     """Let jobs ask to send drafts, all at once; returns what each is answered."""
-    requests = [Request(UUID(draft_id), NOW, job_id) for draft_id, job_id in jobs.items()]
+    requests = [SendRequest(UUID(draft_id), NOW, job_id) for draft_id, job_id in jobs.items()]
     async with states.session() as session:
-        answers = await service.claim(session, UUID(states.workspace_id), requests)
+        answers = await service.claim_drafts(session, UUID(states.workspace_id), requests)
     return dict(zip(jobs, answers, strict=True))
 
 
@@ -251,15 +251,15 @@ async def test_what_may_be_claimed(states: States) -> None:
     facts = {name: attempt[name] for name in ("draft_id", "outcome", "claimed_at")}
     assert facts == {"draft_id": may, "outcome": "claimed", "claimed_at": moment(NOW)}
     assert list(changed) == ["app.send_attempts"]
-    assert isinstance(answers[may], Claimed)
-    assert answers[not_yet] == NotNow(LATER, "held by step_delay")
+    assert isinstance(answers[may], Claim)
+    assert answers[not_yet] == Deferred(LATER, "deferred by step_delay")
     for name, (_, kind, reason) in STOPS.items():
         assert answers[stopped[name]] == kind(reason), name
-    assert {kind: type(answers[draft_id]) for kind, draft_id in tried.items()} == dict.fromkeys(tried, Never)
-    assert isinstance(answers[lost], Lost)
+    assert {kind: type(answers[draft_id]) for kind, draft_id in tried.items()} == dict.fromkeys(tried, Denied)
+    assert isinstance(answers[lost], ClaimLost)
 
     answers = await claim(states, {may: uuid4()})
-    assert answers == {may: Never("it is being sent")}
+    assert answers == {may: Denied("the mail is being sent")}
     assert states.changed() == {}
 
 
@@ -271,9 +271,9 @@ async def test_what_is_claimed_is_stopped_by_what_would_have_kept_it(states: Sta
     states.look()
     async with states.session() as session:
         drafts = [UUID(draft_id) for draft_id in (goes, *stopped.values())]
-        first, *answers = await service.confirm(session, UUID(states.workspace_id), drafts)
-    assert (first.stopped_by, first.blocked_until) == (None, None)
-    assert [answer.stopped_by for answer in answers] == [reason for _, _, reason in STOPS.values()]
+        first, *answers = await service.confirm_claims(session, UUID(states.workspace_id), drafts)
+    assert (first.stop_reason, first.blocked_until) == (None, None)
+    assert [answer.stop_reason for answer in answers] == [reason for _, _, reason in STOPS.values()]
     assert states.changed() == {}
 
 
@@ -283,7 +283,7 @@ async def test_what_is_forbidden_fails_and_waits_for_a_person(states: States) ->
     What is allowed by now is left alone.
     """
     states.add_connection()
-    forbidden = [name for name, (_, kind, _) in STOPS.items() if kind is Forbidden]
+    forbidden = [name for name, (_, kind, _) in STOPS.items() if kind is Blocked]
     drafts = {name: add_standing(states, **STOPS[name][0]) for name in forbidden}
     being_sent = {name: add_standing(states, outcome="claimed", **STOPS[name][0]) for name in forbidden}
     waiting = {name: add_standing(states, enrollment="paused", **STOPS[name][0]) for name in forbidden}
@@ -292,8 +292,8 @@ async def test_what_is_forbidden_fails_and_waits_for_a_person(states: States) ->
     draft_ids = [*drafts.values(), *being_sent.values(), *waiting.values(), allowed]
     for _ in range(2):
         async with states.session() as session:
-            requests = [Request(UUID(draft_id), NOW, uuid4()) for draft_id in draft_ids]
-            await service.forbid(session, UUID(states.workspace_id), requests)
+            requests = [SendRequest(UUID(draft_id), NOW, uuid4()) for draft_id in draft_ids]
+            await service.block_drafts(session, UUID(states.workspace_id), requests)
     changed = states.changed()
     assert changed.pop("app.email_drafts") == {
         draft_id: {

@@ -115,7 +115,7 @@ async def test_a_step_with_drafts_is_not_deleted(outreach: Outreach) -> None:
     }
 
     assert {subject: answer.status_code for subject, answer in answers.items()} == {"A": 409, "B": 409, "C": 204}
-    assert "Drafts were made from this step" in answers["A"].json()["detail"]
+    assert "This step has drafts." in answers["A"].json()["detail"]
 
 
 async def test_a_deleted_sequence_sends_nothing_more(outreach: Outreach) -> None:

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from api.delivery.slots import repository
-from api.delivery.slots.repository import Turn
+from api.delivery.slots.repository import Slot
 from tests.overtaking import overtaken
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 SLOTS = "app.send_slots"
 
 
-@pytest.mark.fences("api.delivery.slots.repository:_TAKE_TURNS")
+@pytest.mark.fences("api.delivery.slots.repository:_WRITE_SLOTS")
 async def test_only_forgotten_turns_are_given_up(two_workspaces: TwoWorkspaces) -> None:
     """Turns from before a time go, and one given up; not one that was moved to that time meanwhile."""
     workspaces, old = two_workspaces, NOW - timedelta(microseconds=1)
@@ -25,8 +25,8 @@ async def test_only_forgotten_turns_are_given_up(two_workspaces: TwoWorkspaces) 
     overtaking = await overtaken(
         workspaces,
         lambda other: other.execute("UPDATE app.send_slots SET at = %s WHERE draft_id = %s", [NOW, renewed]),
-        lambda session: repository.take_turns(
-            session, workspaces.id, {given_up: None, taken: Turn("x", NOW, made=True)}, forgotten=NOW
+        lambda session: repository.write_slots(
+            session, workspaces.id, {given_up: None, taken: Slot("x", NOW, is_used=True)}, expired_before=NOW
         ),
     )
     assert overtaking.rows == {SLOTS: {forgotten, given_up, taken}}

@@ -10,12 +10,12 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.slots import repository, service
-from api.delivery.slots.repository import Turn
-from api.delivery.slots.service import Places
+from api.delivery.slots.repository import Slot
+from api.delivery.slots.service import SlotLedger
 from database.models import JobStatus, Workspace
-from domain.job import OPEN
-from domain.pace import DailyCap, Pace, Rate, Turns
-from domain.schedule import sending_time
+from domain.job import OPEN_STATUSES
+from domain.schedule import find_sending_time
+from domain.send_limits import DailyCap, RateLimit, SendLimits, SlotUsage
 from tests.acting import insert_row
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -44,15 +44,15 @@ def add_turn(workspaces: TwoWorkspaces, at: datetime, *, made: bool = False, dom
     return draft_id
 
 
-async def read_places(session: AsyncSession, workspaces: TwoWorkspaces, mails: dict[UUID, str]) -> Places:
+async def read_places(session: AsyncSession, workspaces: TwoWorkspaces, mails: dict[UUID, str]) -> SlotLedger:
     """Read whose turn it is as a claim does."""
     workspace = await session.get_one(Workspace, workspaces.id)
-    return await service.read_places(session, workspace, NOW, mails)
+    return await service.read_slot_ledger(session, workspace, NOW, mails)
 
 
-def first_time(places: Places, draft_id: UUID, domain: str, at: datetime = NOW) -> datetime:
+def first_time(places: SlotLedger, draft_id: UUID, domain: str, at: datetime = NOW) -> datetime:
     """Return when a mail may leave by the pace alone."""
-    return sending_time(at, places.rules_for(draft_id, domain)).at
+    return find_sending_time(at, places.get_rules(draft_id, domain)).at
 
 
 async def test_turns_are_read_from_a_time_on(workspaces: TwoWorkspaces) -> None:
@@ -66,15 +66,15 @@ async def test_turns_are_read_from_a_time_on(workspaces: TwoWorkspaces) -> None:
 
     async def read(session: AsyncSession) -> list[Any]:
         return [
-            await repository.kept_for(session, workspaces.id, [kept, early, made], NOW),
-            await repository.kept_by_quarter(session, workspaces.id, NOW),
-            await repository.made_since(session, workspaces.id, NOW),
-            await repository.made_since(session, workspaces.id, NOW + TICK),
-            await repository.claimed_since(session, workspaces.id, NOW),
+            await repository.find_reserved_slots(session, workspaces.id, [kept, early, made], NOW),
+            await repository.count_reserved_by_bucket(session, workspaces.id, NOW),
+            await repository.count_used_since(session, workspaces.id, NOW),
+            await repository.count_used_since(session, workspaces.id, NOW + TICK),
+            await repository.count_claims_since(session, workspaces.id, NOW),
         ]
 
     assert (await compared(workspaces, read)).result == [
-        {kept: Turn(B, NOW, made=False)},
+        {kept: Slot(B, NOW, is_used=False)},
         {quarter: 2, quarter + timedelta(minutes=15): 1},
         1,
         0,
@@ -93,28 +93,30 @@ async def test_turns_to_a_domain_count_from_their_own_times_on(workspaces: TwoWo
     add_turn(workspaces, NOW, domain=C)
     found = await compared(
         workspaces,
-        lambda session: repository.near(session, workspaces.id, [A, B], kept_since=kept_since, made_since=made_since),
+        lambda session: repository.list_slots_of_domains(
+            session, workspaces.id, [A, B], reserved_since=kept_since, used_since=made_since
+        ),
     )
     assert sorted(found.result, key=lambda turn: (turn.at, turn.domain)) == [
-        Turn(A, made_since, made=True), Turn(A, kept_since, made=False), Turn(B, NOW, made=False)
+        Slot(A, made_since, is_used=True), Slot(A, kept_since, is_used=False), Slot(B, NOW, is_used=False)
     ]  # fmt: skip
 
 
 async def test_a_stretch_counts_at_most_what_it_takes(workspaces: TwoWorkspaces) -> None:
     """Each stretch says how many of its turns are taken, a full one no more than it takes, and an empty one nothing."""
-    rate = Rate(120)
-    assert (rate.each, rate.begins(rate.stretch(NOW))) == (2, NOW)
+    rate = RateLimit(120)
+    assert (rate.window_capacity, rate.window_start(rate.window_at(NOW))) == (2, NOW)
     for seconds, number in ((0, 1), (1, 2), (2, 3), (5, 2), (6, 1)):
         for _ in range(number):
             add_turn(workspaces, NOW + seconds * SECOND)
     add_turn(workspaces, NOW - TICK)  # before the time from which turns are kept
     for at in (NOW - 3 * SECOND, NOW - 3 * SECOND - TICK):
         add_turn(workspaces, at, made=True)
-    first = rate.stretch(NOW)
+    first = rate.window_at(NOW)
     taken = await compared(
         workspaces,
-        lambda session: repository.taken_by_stretch(
-            session, workspaces.id, rate, kept_since=NOW, made_since=NOW - 3 * SECOND
+        lambda session: repository.count_taken_by_rate_window(
+            session, workspaces.id, rate, reserved_since=NOW, used_since=NOW - 3 * SECOND
         ),
     )
     assert taken.result == {first - 3: 1, first: 1, first + 1: 2, first + 2: 2, first + 5: 2, first + 6: 1}
@@ -125,9 +127,9 @@ async def test_only_turns_of_the_claim_and_forgotten_ones_are_written(workspaces
     forgotten, given_up = add_turn(workspaces, NOW - TICK), add_turn(workspaces, NOW)
     add_turn(workspaces, NOW)
     renewed, fresh = add_turn(workspaces, NOW - HOUR), workspaces.add_draft()
-    turns = {given_up: None, renewed: Turn(A, NOW + HOUR, made=False), fresh: Turn(B, NOW, made=True)}
+    turns = {given_up: None, renewed: Slot(A, NOW + HOUR, is_used=False), fresh: Slot(B, NOW, is_used=True)}
     done = await compared(
-        workspaces, lambda session: repository.take_turns(session, workspaces.id, turns, forgotten=NOW)
+        workspaces, lambda session: repository.write_slots(session, workspaces.id, turns, expired_before=NOW)
     )
     assert done.rows == {SLOTS: {forgotten, given_up, renewed, fresh}}
     assert done.changes[SLOTS][str(renewed)].keys() == {"at"}
@@ -146,9 +148,9 @@ async def test_turns_are_forgotten_once_they_hold_nothing(
 
     async def write(session: AsyncSession) -> None:
         places = await read_places(session, workspaces, {fresh: C})
-        await service.write_places(session, workspaces.id, places, NOW)
+        await service.write_slot_ledger(session, workspaces.id, places, NOW)
         places.use(fresh, C, NOW)
-        await service.write_places(session, workspaces.id, places, NOW)
+        await service.write_slot_ledger(session, workspaces.id, places, NOW)
 
     done = await compared(workspaces, write)
     assert done.rows == {SLOTS: {old, fresh}}
@@ -165,7 +167,7 @@ async def test_the_job_of_a_draft_is_its_first_open_one(workspaces: TwoWorkspace
     """The job that will ask is the earliest open one of the type about the draft, and there may be none."""
     draft_id, other, running = (workspaces.add_draft() for _ in range(3))
     for status in JobStatus:
-        if status not in OPEN:
+        if status not in OPEN_STATUSES:
             add_job(workspaces, draft_id, NOW, status=status)
     add_job(workspaces, draft_id, NOW, job_type="generate_draft")
     add_job(workspaces, other, NOW)
@@ -175,7 +177,7 @@ async def test_the_job_of_a_draft_is_its_first_open_one(workspaces: TwoWorkspace
 
     async def read(session: AsyncSession) -> list[Any]:
         ids = (draft_id, running, UUID(int=1))
-        return [await service.find_job(session, workspaces.id, id_, "send_email") for id_ in ids]
+        return [await service.find_send_job(session, workspaces.id, id_, "send_email") for id_ in ids]
 
     assert (await compared(workspaces, read)).result == [(first, NOW + MINUTE), (runs, NOW), None]
 
@@ -200,7 +202,7 @@ async def test_who_asks_before_a_job(workspaces: TwoWorkspaces) -> None:
 
     async def read(session: AsyncSession) -> list[tuple[UUID, datetime]]:
         workspace = await session.get_one(Workspace, workspaces.id)
-        asked = await service.asked_before(session, workspace, "send_email", (job_id, at), NOW)
+        asked = await service.list_earlier_jobs(session, workspace, "send_email", (job_id, at), NOW)
         return list(asked.items())
 
     assert (await compared(workspaces, read)).result == [
@@ -223,15 +225,15 @@ async def test_a_day_counts_its_claims_and_the_turns_kept_on_it(workspaces: TwoW
         add_turn(workspaces, tomorrow)
     fresh = workspaces.add_draft()
 
-    async def read(session: AsyncSession) -> Places:
+    async def read(session: AsyncSession) -> SlotLedger:
         return await read_places(session, workspaces, {kept: A, missed: A, fresh: A})
 
     places = (await compared(workspaces, read)).result
-    assert [places.turn_of(draft_id) for draft_id in (kept, missed, fresh)] == [DEADLINE, None, None]
+    assert [places.get_reserved_time(draft_id) for draft_id in (kept, missed, fresh)] == [DEADLINE, None, None]
     # Three are taken today: one claim and two turns; tomorrow has two.
     assert first_time(places, fresh, A) == tomorrow
     assert first_time(places, kept, A) == NOW
-    places.keep(fresh, A, tomorrow)
+    places.reserve(fresh, A, tomorrow)
     assert first_time(places, missed, A) == tomorrow + timedelta(days=1)
     workspaces.set("app.workspaces", workspaces.id, daily_cap=4)
     assert first_time((await compared(workspaces, read)).result, fresh, A) == NOW
@@ -267,14 +269,31 @@ async def test_a_gap_counts_mails_to_the_same_domain(workspaces: TwoWorkspaces) 
     assert first_time(places, fresh, C) == NOW
 
 
+async def test_a_mail_to_another_domain_than_its_turn_leaves(workspaces: TwoWorkspaces) -> None:
+    """A mail whose lead has got an address of another domain uses its turn, which is of that domain from then on."""
+    workspaces.set("app.workspaces", workspaces.id, domain_gap_seconds=600)
+    moved, fresh = add_turn(workspaces, NOW), workspaces.add_draft()
+
+    async def use(session: AsyncSession) -> None:
+        places = await read_places(session, workspaces, {moved: B})
+        places.use(moved, B, NOW)
+        await service.write_slot_ledger(session, workspaces.id, places, NOW)
+
+    done = await compared(workspaces, use)
+    assert done.changes == {SLOTS: {str(moved): {"domain": (A, B), "made": (False, True)}}}
+    places = (await compared(workspaces, lambda session: read_places(session, workspaces, {fresh: B}))).result
+    assert first_time(places, fresh, A) == NOW
+    assert first_time(places, fresh, B) == NOW + 10 * MINUTE
+
+
 async def test_a_workspace_without_limits_keeps_no_turns(workspaces: TwoWorkspaces) -> None:
     """Without limits no turn is read, kept or written, whatever is left from before."""
     draft_id = add_turn(workspaces, NOW + HOUR)
     places = (await compared(workspaces, lambda session: read_places(session, workspaces, {draft_id: A}))).result
-    assert (places.turn_of(draft_id), first_time(places, draft_id, A)) == (None, NOW)
-    places.keep(draft_id, A, NOW + HOUR)
+    assert (places.get_reserved_time(draft_id), first_time(places, draft_id, A)) == (None, NOW)
+    places.reserve(draft_id, A, NOW + HOUR)
     places.use(draft_id, A, NOW)
-    assert (places.changes, places.turn_of(draft_id)) == ({}, None)
+    assert (places.changes, places.get_reserved_time(draft_id)) == ({}, None)
 
 
 def test_a_ramp_rises_on_sending_days_alone() -> None:
@@ -283,28 +302,28 @@ def test_a_ramp_rises_on_sending_days_alone() -> None:
         timezone="UTC", daily_cap=40, ramp_start=date(2026, 4, 2), ramp_from=10, ramp_step=10,
         sending_weekdays=[0, 1, 2, 3, 4], holidays_country="ZA",
     )  # fmt: skip
-    pace = service.pace_of(workspace)
+    pace = service.get_send_limits(workspace)
     assert pace.cap is not None
     # 3 April 2026 is Good Friday, the 4th and 5th are a weekend, the 6th is Family Day.
-    assert [pace.cap.on(date(2026, 4, day)) for day in range(2, 11)] == [10, 20, 20, 20, 20, 20, 30, 40, 40]
+    assert [pace.cap.get_limit(date(2026, 4, day)) for day in range(2, 11)] == [10, 20, 20, 20, 20, 20, 30, 40, 40]
     workspace.ramp_start = workspace.ramp_from = workspace.ramp_step = None
-    pace = service.pace_of(workspace)
+    pace = service.get_send_limits(workspace)
     assert pace.cap is not None
-    assert pace.cap.on(date(2026, 4, 2)) == 40
+    assert pace.cap.get_limit(date(2026, 4, 2)) == 40
 
 
-CAP = Pace(ZoneInfo("UTC"), cap=DailyCap(1, None, lambda _day: True))
+CAP = SendLimits(ZoneInfo("UTC"), cap=DailyCap(1, None, lambda _day: True))
 MAIL, OTHER, NEXT = (UUID(int=number) for number in (1, 2, 3))
 DAY = timedelta(days=1)
 
 
-def promised(pace: Pace, *moments: datetime) -> Places:
+def promised(pace: SendLimits, *moments: datetime) -> SlotLedger:
     """Return places in which mails have turns at these moments."""
-    turns = {UUID(int=number): Turn(A, at, made=False) for number, at in enumerate(moments, start=1)}
-    taken = Turns(pace)
+    turns = {UUID(int=number): Slot(A, at, is_used=False) for number, at in enumerate(moments, start=1)}
+    taken = SlotUsage(pace)
     for turn in turns.values():
-        taken.take(turn.at, turn.domain)
-    return Places(pace, turns, Turns(pace), taken)
+        taken.add(turn.at, turn.domain)
+    return SlotLedger(pace, turns, SlotUsage(pace), taken)
 
 
 def test_a_mail_put_back_frees_what_it_took() -> None:
@@ -312,33 +331,35 @@ def test_a_mail_put_back_frees_what_it_took() -> None:
     places = promised(CAP, NOW)
     places.use(OTHER, A, NOW)
     assert first_time(places, MAIL, A) == datetime(2026, 3, 5, tzinfo=NOW.tzinfo)
-    places.put_back(OTHER, A, NOW, NOW + 2 * DAY)
+    places.reschedule(OTHER, A, NOW, NOW + 2 * DAY)
     assert first_time(places, MAIL, A) == NOW
     assert first_time(places, NEXT, A, NOW + DAY) == NOW + DAY
     assert first_time(places, NEXT, A, NOW + 2 * DAY).date() == date(2026, 3, 7)
-    places.give_up(MAIL)
+    places.release(MAIL)
     assert first_time(places, NEXT, A) == NOW
-    assert places.changes == {MAIL: None, OTHER: Turn(A, NOW + 2 * DAY, made=False)}
+    assert places.changes == {MAIL: None, OTHER: Slot(A, NOW + 2 * DAY, is_used=False)}
 
 
 def test_a_turn_that_is_moved_frees_the_first() -> None:
     """A mail that is given another turn leaves its first to the next, and a mail that leaves leaves its own."""
     places = promised(CAP, NOW)
-    places.keep(MAIL, A, NOW + DAY)
-    assert places.turn_of(MAIL) == NOW + DAY
-    assert places.changes == {MAIL: Turn(A, NOW + DAY, made=False)}
+    places.reserve(MAIL, A, NOW + DAY)
+    assert places.get_reserved_time(MAIL) == NOW + DAY
+    assert places.changes == {MAIL: Slot(A, NOW + DAY, is_used=False)}
     assert first_time(places, NEXT, A) == NOW
     assert first_time(places, NEXT, A, NOW + DAY).date() == date(2026, 3, 6)
     places.use(MAIL, A, NOW)
     assert places.changes == {MAIL: None}
     assert first_time(places, NEXT, A) == NOW + DAY - timedelta(hours=NOW.hour)
-    assert places.turn_of(MAIL) is None
+    assert places.get_reserved_time(MAIL) is None
 
 
-@pytest.mark.parametrize("pace", [Pace(ZoneInfo("UTC"), rate=Rate(60)), Pace(ZoneInfo("UTC"), gap=MINUTE)])
-def test_a_rate_or_a_gap_remembers_what_left(pace: Pace) -> None:
+@pytest.mark.parametrize(
+    "pace", [SendLimits(ZoneInfo("UTC"), rate=RateLimit(60)), SendLimits(ZoneInfo("UTC"), gap=MINUTE)]
+)
+def test_a_rate_or_a_gap_remembers_what_left(pace: SendLimits) -> None:
     """Under a rate alone or a gap alone the turn of a mail that left is kept as used, and holds the next."""
     places = promised(pace)
     places.use(MAIL, A, NOW)
-    assert places.changes == {MAIL: Turn(A, NOW, made=True)}
+    assert places.changes == {MAIL: Slot(A, NOW, is_used=True)}
     assert first_time(places, NEXT, A) > NOW

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.unresolved_sends import repository
 from database.models import SendOutcome
-from domain.draft import DraftEvent, DraftStatus, sources_of
+from domain.draft import DraftEvent, DraftStatus, source_statuses
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 DRAFTS, ATTEMPTS = "app.email_drafts", "app.send_attempts"
 
 
-@pytest.mark.fences("api.delivery.unresolved_sends.repository:note_look_up")
+@pytest.mark.fences("api.delivery.unresolved_sends.repository:record_failed_lookup")
 async def test_only_unknown_sends_are_noted_as_looked_up(two_workspaces: TwoWorkspaces) -> None:
     """A look-up in vain is noted on a send of unknown outcome, and not on one whose end was recorded meanwhile."""
     workspaces = two_workspaces
@@ -32,17 +32,17 @@ async def test_only_unknown_sends_are_noted_as_looked_up(two_workspaces: TwoWork
 
     async def note_each(session: AsyncSession) -> None:
         for attempt_id in (*moved, *unknown):
-            await repository.note_look_up(session, workspaces.id, drafts[attempt_id], NOW + timedelta(hours=1))
+            await repository.record_failed_lookup(session, workspaces.id, drafts[attempt_id], NOW + timedelta(hours=1))
 
     overtaking = await overtaken(workspaces, setting(ATTEMPTS, moved), note_each)
     assert overtaking.rows == {ATTEMPTS: unknown}
 
 
-@pytest.mark.fences("api.delivery.unresolved_sends.repository:claim_again")
+@pytest.mark.fences("api.delivery.unresolved_sends.repository:restore_claims")
 async def test_only_drafts_that_may_be_sent_are_claimed_again(two_workspaces: TwoWorkspaces) -> None:
     """A withdrawn claim returns where the draft may have been sent; not where the draft was moved or claimed since."""
     workspaces = two_workspaces
-    moved, free = rows_in_each(workspaces.add_draft, "status", sources_of(DraftEvent.SENT), DraftStatus)
+    moved, free = rows_in_each(workspaces.add_draft, "status", source_statuses(DraftEvent.SENT), DraftStatus)
     claimed = workspaces.add_draft(status="reviewed")
     foreign = workspaces.add_draft(workspaces.neighbour, status="reviewed")
     workspaces.add_draft(status="reviewed")  # which is not among them
@@ -57,7 +57,7 @@ async def test_only_drafts_that_may_be_sent_are_claimed_again(two_workspaces: Tw
 
     ids = [*moved, *free, claimed, foreign]
     overtaking = await overtaken(
-        workspaces, overtake, lambda session: repository.claim_again(session, workspaces.id, ids, "lost", NOW)
+        workspaces, overtake, lambda session: repository.restore_claims(session, workspaces.id, ids, "lost", NOW)
     )
     assert overtaking.changes.keys() == {ATTEMPTS}
     added = overtaking.changes[ATTEMPTS].values()

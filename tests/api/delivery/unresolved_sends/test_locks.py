@@ -19,11 +19,11 @@ async def test_an_attempt_is_locked_alone(blocking: Blocking) -> None:
         "UPDATE",
         "app.send_attempts",
         [attempt_id],
-        lambda session: repository.find_attempt(session, blocking.workspace_id, draft_id, hold=True),
+        lambda session: repository.find_attempt(session, blocking.workspace_id, draft_id, lock=True),
     )
 
 
-@pytest.mark.locks("api.delivery.unresolved_sends.repository:claim_again")
+@pytest.mark.locks("api.delivery.unresolved_sends.repository:restore_claims")
 async def test_leads_of_sends_proved_late_are_locked_by_id(blocking: Blocking) -> None:
     """Claiming again what was proved to be sent waits for a claim of the same leads, and locks the lower lead first."""
     pairs = blocking.add_lower_mail()
@@ -31,6 +31,6 @@ async def test_leads_of_sends_proved_late_are_locked_by_id(blocking: Blocking) -
     blocking.run("UPDATE app.email_drafts SET status = 'reviewed'")
 
     async def claim_again(session: AsyncSession) -> None:
-        await repository.claim_again(session, blocking.workspace_id, pairs["app.email_drafts"], "proved late", NOW)
+        await repository.restore_claims(session, blocking.workspace_id, pairs["app.email_drafts"], "proved late", NOW)
 
     await blocking.prove_row_lock("NO KEY UPDATE", "app.leads", pairs["app.leads"], claim_again)

@@ -107,7 +107,7 @@ async def test_a_look_that_fails_waits(outreach: Outreach, database_url: str, tr
 
     shown, job = await one_of(outreach, draft_id), await job_of(outreach)
     assert (shown["lookUps"], shown["isStuck"], job["status"], attempts_left(job)) == (0, True, "pending", left)
-    assert shown["lookUpError"].startswith("It could not be looked up: ")
+    assert shown["lookUpError"].startswith("The lookup of the send failed: ")
     behave(outreach, lists=True)
     await look_now(outreach, database_url)
     assert (await outreach.get(f"/drafts/{draft_id}"))["status"] == "sent"
@@ -133,6 +133,6 @@ async def test_without_a_connection_a_look_waits_for_one(
         await owner.execute("INSERT INTO app.everlytic_connections SELECT * FROM kept")
     await look_now(outreach, database_url)
 
-    assert disabled == "It cannot be looked up: the Everlytic connection is disabled: the key was revoked."
-    assert gone == "It cannot be looked up: the workspace has no Everlytic connection."
+    assert disabled == "The send cannot be looked up: the Everlytic connection is disabled: the key was revoked."
+    assert gone == "The send cannot be looked up: the workspace has no Everlytic connection."
     assert (await outreach.get(f"/drafts/{draft_id}"))["status"] == "sent"

@@ -114,22 +114,22 @@ async def test_a_webhook_comes_first(outreach: Outreach, database_url: str) -> N
     status, answer = await settle(outreach, draft_id, "not_sent")
 
     assert (status, answer["code"]) == (409, "outcome_known")
-    assert "Everlytic took it as transaction" in answer["detail"]
+    assert "Everlytic has accepted this mail as transaction" in answer["detail"]
     assert [one["subject"] for one in outreach.mails()] == ["One", "Two"]
     assert await settlements(database_url) == []
 
 
 PROOFS = {
-    "a webhook about it has just come in": (
+    "a webhook about it was just received": (
         "INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)"
         " VALUES (%s, 'application/json', convert_to('{\"message_id\": \"' || %s || '\"}', 'UTF8'),"
         f" {BUSINESS_NOW})"
     ),
-    "Everlytic has just told of an event of it": (
+    "an event of it was just polled": (
         "INSERT INTO everlytic.callback_events (workspace_id, event_key, type, message_id, occurred_at, raw)"
         f" VALUES (%s, 'k', 'sent', %s, {BUSINESS_NOW}, '{{}}')"
     ),
-    "Everlytic's transaction list shows it as tx-1": (
+    "its transaction list contains it as tx-1": (
         "INSERT INTO everlytic.transactions (workspace_id, transaction_id, message_id, raw)"
         " VALUES (%s, 'tx-1', %s, '{}')"
     ),

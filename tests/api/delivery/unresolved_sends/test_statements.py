@@ -16,7 +16,7 @@ from api.delivery.unresolved_sends.service import OutcomeKnown
 from api.http.pagination import Cursors, PageRequest
 from database.models import SendOutcome, Workspace
 from domain.draft import DraftStatus
-from domain.job import OPEN, JobStatus
+from domain.job import OPEN_STATUSES, JobStatus
 from tests.acting import insert_row
 from tests.blocking import Blocking
 from tests.comparing import compared
@@ -62,7 +62,7 @@ async def test_a_send_is_stuck_from_the_end_of_the_wait_on(two_workspaces: TwoWo
     async def read(session: AsyncSession) -> list[list[tuple[UUID, bool]]]:
         workspace = await workspace_of(session, workspaces)
         listed = [
-            await service.list_unknown(session, workspace, PAGE, is_stuck=is_stuck, now=NOW)
+            await service.list_unknown_sends(session, workspace, PAGE, is_stuck=is_stuck, now=NOW)
             for is_stuck in (None, True, False)
         ]
         return [[(row["draft_id"], row["is_stuck"]) for row in rows] for rows in listed]
@@ -92,7 +92,7 @@ async def test_the_evidence_of_a_send_is_its_own(two_workspaces: TwoWorkspaces) 
     for of, note in ((draft_id, "first"), (other, "other"), (draft_id, "second")):
         workspaces.add("app.send_settlements", draft_id=of, note=note)
     for status in JobStatus:
-        if status not in OPEN:
+        if status not in OPEN_STATUSES:
             add_job(workspaces, draft_id, RECONCILE_SEND, status)
     add_job(workspaces, draft_id, SEND)
     add_job(workspaces, other, RECONCILE_SEND)
@@ -100,7 +100,7 @@ async def test_the_evidence_of_a_send_is_its_own(two_workspaces: TwoWorkspaces) 
         insert_row(workspaces, "everlytic.sync_cursors", resource=resource, row_count=count)
 
     async def read(session: AsyncSession) -> dict[str, Any]:
-        return await service.get_unknown(session, await workspace_of(session, workspaces), draft_id, NOW)
+        return await service.get_unknown_send(session, await workspace_of(session, workspaces), draft_id, NOW)
 
     shown = (await compared(workspaces, read)).result
     assert (shown["draft_id"], shown["recipient"], shown["next_look_up_at"]) == (draft_id, recipient, None)
@@ -121,9 +121,9 @@ async def test_an_attempt_is_that_of_the_draft(two_workspaces: TwoWorkspaces) ->
     async def read(session: AsyncSession) -> list[Any]:
         ids = (unknown, known, untried)
         attempts = [await repository.find_attempt(session, workspaces.id, draft_id) for draft_id in ids]
-        look_ups = [await service.to_look_up(session, workspaces.id, draft_id, timedelta(1)) for draft_id in ids]
+        look_ups = [await service.prepare_lookup(session, workspaces.id, draft_id, timedelta(1)) for draft_id in ids]
         for draft_id in (unknown, known):
-            await repository.note_look_up(session, workspaces.id, draft_id, NOW)
+            await repository.record_failed_lookup(session, workspaces.id, draft_id, NOW)
         return [[attempt and attempt.draft_id for attempt in attempts], [look_up is None for look_up in look_ups]]
 
     done = await compared(workspaces, read)
@@ -154,9 +154,9 @@ async def test_proof_is_about_the_draft_and_not_applied_yet(two_workspaces: TwoW
         return [await repository.find_proof(session, workspaces.id, draft_id) for draft_id in ids]
 
     assert (await compared(workspaces, read)).result == [
-        "Everlytic's transaction list shows it as tx 1",
-        "Everlytic has just told of an event of it",
-        "a webhook about it has just come in",
+        "its transaction list contains it as tx 1",
+        "an event of it was just polled",
+        "a webhook about it was just received",
         None,
         None,
     ]
@@ -170,7 +170,7 @@ async def test_only_withdrawn_claims_of_these_drafts_return(two_workspaces: TwoW
     workspaces.add_draft(status="reviewed")  # which is not named
     ids = [*drafts.values(), claimed]
     done = await compared(
-        workspaces, lambda session: repository.claim_again(session, workspaces.id, ids, "proved late", NOW)
+        workspaces, lambda session: repository.restore_claims(session, workspaces.id, ids, "proved late", NOW)
     )
     assert done.changes.keys() == {ATTEMPTS}
     added = done.changes[ATTEMPTS].values()
@@ -185,7 +185,7 @@ async def test_only_leads_of_claims_that_return_are_locked(blocking: Blocking) -
     pairs = blocking.add_lower_mail()
     low = pairs[DRAFTS][0]
     async with blocking.kept_open(
-        lambda session: repository.claim_again(session, blocking.workspace_id, [low], "proved late", NOW)
+        lambda session: repository.restore_claims(session, blocking.workspace_id, [low], "proved late", NOW)
     ):
         assert blocking.modes("app.leads", pairs["app.leads"]) == ["NO KEY UPDATE", None]
 
@@ -197,7 +197,7 @@ async def test_settling_waits_for_an_end_under_way(blocking: Blocking) -> None:
     async def settle(session: AsyncSession) -> Any:
         workspace = await session.get_one(Workspace, blocking.workspace_id)
         decided: dict[str, Any] = {"note": "", "by": UUID(int=1), "now": NOW}
-        return await service.settle(session, workspace, blocking.ids[DRAFTS], Decision.SENT, **decided)
+        return await service.settle_send(session, workspace, blocking.ids[DRAFTS], Decision.SENT, **decided)
 
     async with blocking.row_locks("KEY SHARE", ATTEMPTS, [blocking.ids[ATTEMPTS]]) as pid:
         settling = await blocking.start_waiting(settle, pid)
@@ -219,7 +219,7 @@ async def test_a_claim_is_lost_after_an_hour(two_workspaces: TwoWorkspaces) -> N
     add_job(workspaces, running, SEND, "running")
     add_job(workspaces, other_type, WRITE, "running")
     add_job(workspaces, waiting, SEND)
-    found = await compared(workspaces, lambda session: service.find_lost(session, workspaces.id, NOW))
+    found = await compared(workspaces, lambda session: service.list_lost_claims(session, workspaces.id, NOW))
     assert sorted(found.result) == sorted([lost, other_type, waiting])
 
 
@@ -241,12 +241,12 @@ async def test_a_thousand_lost_claims_are_found_at_once(two_workspaces: TwoWorks
             "enrollment": ids["app.lead_enrollments"], "at": NOW - timedelta(hours=2),
         },
     )  # fmt: skip
-    found = await compared(workspaces, lambda session: service.find_lost(session, workspaces.id, NOW))
+    found = await compared(workspaces, lambda session: service.list_lost_claims(session, workspaces.id, NOW))
     assert len(set(found.result)) == 1000
     workspaces.owner.execute(
         "UPDATE app.send_attempts SET outcome = 'unknown' WHERE draft_id = ANY(%s)", [found.result]
     )
-    found = await compared(workspaces, lambda session: service.find_lost(session, workspaces.id, NOW))
+    found = await compared(workspaces, lambda session: service.list_lost_claims(session, workspaces.id, NOW))
     assert len(found.result) == 1
 
 
@@ -262,14 +262,14 @@ async def test_unknown_sends_are_watched_until_they_are_stuck(two_workspaces: Tw
     for outcome in SendOutcome:
         if outcome is not SendOutcome.UNKNOWN:
             add_attempt(workspaces, outcome, border + TICK)
-    for status in OPEN:
+    for status in OPEN_STATUSES:
         add_job(workspaces, add_attempt(workspaces, at=border + TICK), RECONCILE_SEND, status)
     add_job(workspaces, other_type, SEND)
     for status in JobStatus:
-        if status not in OPEN:
+        if status not in OPEN_STATUSES:
             add_job(workspaces, ended, RECONCILE_SEND, status)
 
-    done = await compared(workspaces, lambda session: service.take_up(session, workspaces.id, NOW))
+    done = await compared(workspaces, lambda session: service.requeue_sends(session, workspaces.id, NOW))
 
     assert done.changes.keys() == {"app.scheduled_jobs"}
     jobs = done.changes["app.scheduled_jobs"].values()
@@ -322,11 +322,11 @@ async def test_a_sequence_is_forgotten_while_something_of_it_is_due(two_workspac
     add_forgotten(workspaces, sequence={"deleted_at": NOW})
     workspaces.add(ATTEMPTS, draft_id=add_forgotten(workspaces)[1])
     for status, job_type in (("reviewed", SEND), ("pending", WRITE)):
-        for job_status in OPEN:
+        for job_status in OPEN_STATUSES:
             add_job(workspaces, add_forgotten(workspaces, status)[1], job_type, job_status)
 
     async def read(session: AsyncSession) -> Sequence[UUID]:
-        return await repository.sequences_with_forgotten(
+        return await repository.list_sequences_to_requeue(
             session, workspaces.id, send_job=SEND, draft_job=WRITE, now=NOW
         )
 
@@ -345,7 +345,7 @@ async def test_what_was_forgotten_is_taken_up_unless_the_connection_is_disabled(
     if is_disabled:
         workspaces.set("app.everlytic_connections", workspaces.ids["app.everlytic_connections"], disabled_at=NOW)
     forgotten = [add_forgotten(workspaces)[1] for _ in range(2)]
-    done = await compared(workspaces, lambda session: service.take_up(session, workspaces.id, NOW))
+    done = await compared(workspaces, lambda session: service.requeue_sends(session, workspaces.id, NOW))
     jobs = done.changes.get("app.scheduled_jobs", {}).values()
     expected = [] if is_disabled else sorted(map(str, forgotten))
     assert sorted(row["payload"][1]["draftId"] for row in jobs) == expected

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from api.delivery.sending import service as sending
-from api.delivery.sending.service import Claimed, Request
+from api.delivery.sending.service import Claim, SendRequest
 from api.delivery.unresolved_sends import service
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
@@ -31,9 +31,9 @@ async def reviewed(outreach: Outreach, email: str = "thandi@lead.example") -> st
 async def claim(outreach: Outreach, services: Services, draft_id: str) -> None:
     """Claim a draft as a worker does that is then lost, and its job with it."""
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
-        request = Request(UUID(draft_id), services.clock.now(), uuid4())
-        (claimed,) = await sending.claim(session, outreach.workspace_id, [request])
-    assert isinstance(claimed, Claimed)
+        request = SendRequest(UUID(draft_id), services.clock.now(), uuid4())
+        (claimed,) = await sending.claim_drafts(session, outreach.workspace_id, [request])
+    assert isinstance(claimed, Claim)
 
 
 async def test_a_lost_claim_becomes_unknown(outreach: Outreach, services: Services, database_url: str) -> None:
@@ -48,7 +48,10 @@ async def test_a_lost_claim_becomes_unknown(outreach: Outreach, services: Servic
     await sweep(outreach, services)
 
     shown = await one_of(outreach, draft_id)
-    assert (shown["error"], shown["lookUps"]) == ("the worker was lost between claim and record", 1)
+    assert (shown["error"], shown["lookUps"]) == (
+        "the worker stopped after claiming the mail, before recording the result",
+        1,
+    )
     assert outreach.mails() == []
 
 
@@ -60,10 +63,10 @@ async def test_a_claim_whose_job_runs_is_not_lost(outreach: Outreach, services: 
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as owner:
         await owner.execute("UPDATE app.scheduled_jobs SET status = 'running' WHERE job_type = 'send_email'")
         async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
-            found = await service.find_lost(session, outreach.workspace_id, services.clock.now())
+            found = await service.list_lost_claims(session, outreach.workspace_id, services.clock.now())
         await owner.execute("UPDATE app.scheduled_jobs SET status = 'cancelled' WHERE job_type = 'send_email'")
         async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
-            then = await service.find_lost(session, outreach.workspace_id, services.clock.now())
+            then = await service.list_lost_claims(session, outreach.workspace_id, services.clock.now())
 
     assert (list(found), list(then)) == ([], [UUID(draft_id)])
 

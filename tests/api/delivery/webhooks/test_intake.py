@@ -87,7 +87,7 @@ async def test_a_push_while_its_job_begins(
     working: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     for content in (b"first", b"second"):
         async with transaction(services.pool, scope) as session:
-            await service.store(session, UUID(workspace), [Delivery("", content, services.clock.now())])
+            await service.store_deliveries(session, UUID(workspace), [Delivery("", content, services.clock.now())])
             if content == b"second":
                 working = asyncio.ensure_future(run_jobs())
                 while not await rows(database_url, "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
@@ -106,7 +106,7 @@ async def test_a_job_that_does_not_wait_is_not_trusted(
     """A job that was begun, has failed or is put off may not see what comes now: it gets a job of its own."""
     for _ in range(2):
         async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
-            await service.store(session, UUID(workspace), [Delivery("", b"", services.clock.now())])
+            await service.store_deliveries(session, UUID(workspace), [Delivery("", b"", services.clock.now())])
         async with await psycopg.AsyncConnection.connect(database_url) as owner:
             await owner.execute(f"UPDATE app.scheduled_jobs SET {change}".encode())
     assert len(await rows(database_url, JOBS)) == 2
@@ -114,11 +114,11 @@ async def test_a_job_that_does_not_wait_is_not_trusted(
 
 async def test_a_large_batch_is_stored_in_parts(services: Services, workspace: str, database_url: str) -> None:
     """More than a statement may carry is stored in order by several, in one transaction."""
-    large = service.MOST_BYTES_AT_ONCE // 3
+    large = service.MAX_STATEMENT_BYTES // 3
     bodies = [b"%d" % number + bytes(large) for number in range(5)]
     async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
         now = services.clock.now()
-        await service.store(session, UUID(workspace), [Delivery("", body, now) for body in bodies])
+        await service.store_deliveries(session, UUID(workspace), [Delivery("", body, now) for body in bodies])
 
     sizes = "SELECT substr(body, 1, 1), octet_length(body), xmin::text FROM everlytic.webhook_deliveries ORDER BY id"
     stored = await rows(database_url, sizes)

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.delivery.events import service as events
 from api.delivery.webhooks import repository, service
 from api.delivery.webhooks.service import APPLY_PROVIDER_EVENTS, Delivery
+from tests.blocking import Blocking
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -26,7 +28,9 @@ async def test_only_a_pending_job_that_is_due_waits_for_a_push(two_workspaces: T
     push = Delivery("text/plain", b"body", NOW)
 
     async def store(session: AsyncSession) -> bool:
-        return await repository.store(session, workspaces.id, [push], job_type=APPLY_PROVIDER_EVENTS, now=NOW)
+        return await repository.store_deliveries(
+            session, workspaces.id, [push], job_type=APPLY_PROVIDER_EVENTS, now=NOW
+        )
 
     acted = await compared(workspaces, store)
     assert acted.result is False
@@ -42,7 +46,7 @@ async def test_pushes_have_one_job_at_the_time_of_the_last(two_workspaces: TwoWo
     pushes = [Delivery("", b"%d" % number, NOW + number * TICK) for number in range(3)]
 
     async def store(session: AsyncSession) -> list[None]:
-        return await service.store(session, workspaces.id, pushes)
+        return await service.store_deliveries(session, workspaces.id, pushes)
 
     acted = await compared(workspaces, store)
     assert acted.result == [None] * 3
@@ -51,3 +55,17 @@ async def test_pushes_have_one_job_at_the_time_of_the_last(two_workspaces: TwoWo
     (job,) = acted.changes[JOBS].values()
     assert (job["job_type"][1], job["run_at"][1]) == (APPLY_PROVIDER_EVENTS, "2026-03-04T10:00:00.000002+00:00")
     assert set((await compared(workspaces, store)).changes) == {DELIVERIES}
+
+
+async def test_a_push_looks_for_its_job_once_it_holds_the_intake(blocking: Blocking) -> None:
+    """A push that waits while its job begins, which may have looked for pushes already, gets a job of its own."""
+    blocking.run("DELETE FROM app.scheduled_jobs")
+    blocking.add(JOBS, job_type=APPLY_PROVIDER_EVENTS, status="pending", run_at=NOW)
+    pushes = [Delivery("text/plain", b"body", NOW)]
+    async with blocking.kept_open(lambda session: events.wait_for_intake(session, blocking.workspace_id)) as looking:
+        storing = await blocking.start_waiting(
+            lambda session: service.store_deliveries(session, blocking.workspace_id, pushes), looking.pid
+        )
+        blocking.run("UPDATE app.scheduled_jobs SET status = 'running'")
+    await storing
+    assert sorted(blocking.run("SELECT status FROM app.scheduled_jobs")) == [("pending",), ("running",)]

@@ -7,11 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.delivery.sending import judge
-from api.delivery.sending.judge import Forbidden, Lost, Never, NotNow, Now, Terms
-from api.delivery.sending.repository import Candidate
-from api.delivery.slots.repository import Turn
-from api.delivery.slots.service import Places
+from api.delivery import eligibility
+from api.delivery.eligibility import Allowed, Blocked, Candidate, ClaimLost, Deferred, Denied, SendContext
+from api.delivery.slots.repository import Slot
+from api.delivery.slots.service import SlotLedger
 from database.models import (
     EmailDraft,
     EverlyticConnection,
@@ -23,8 +22,8 @@ from database.models import (
     Workspace,
 )
 from domain.errors import NoSendingTime
-from domain.pace import Pace, Rate, Turns
 from domain.schedule import Constraint
+from domain.send_limits import RateLimit, SendLimits, SlotUsage
 
 NOW = datetime(2026, 3, 4, 10, tzinfo=UTC)
 """A Wednesday, within the hours."""
@@ -62,7 +61,9 @@ def connection(**values: Any) -> EverlyticConnection:
     return EverlyticConnection(**{"disabled_at": None, "disabled_reason": None, "blocked_until": None} | values)
 
 
-def terms(*, blocked_until: datetime | None = None, weekdays: Any = range(5), places: Places | None = None) -> Terms:
+def terms(
+    *, blocked_until: datetime | None = None, weekdays: Any = range(5), places: SlotLedger | None = None
+) -> SendContext:
     """Return the terms of a workspace that sends from eight to five, without limits."""
     workspace = Workspace(
         timezone="UTC",
@@ -71,62 +72,65 @@ def terms(*, blocked_until: datetime | None = None, weekdays: Any = range(5), pl
         sending_weekdays=list(weekdays),
         holidays_country=None,
     )
-    pace = Pace(ZoneInfo("UTC"))
-    unlimited = Places(pace, {}, Turns(pace), Turns(pace))
-    return Terms(workspace, connection(blocked_until=blocked_until), places or unlimited)
+    pace = SendLimits(ZoneInfo("UTC"))
+    unlimited = SlotLedger(pace, {}, SlotUsage(pace), SlotUsage(pace))
+    return SendContext(workspace, connection(blocked_until=blocked_until), places or unlimited)
 
 
-def rated(kept: dict[UUID, datetime]) -> Places:
+def rated(kept: dict[UUID, datetime]) -> SlotLedger:
     """Return the places of a workspace that sends a mail a second, in which drafts have turns."""
-    pace = Pace(ZoneInfo("UTC"), rate=Rate(60))
-    promised = Turns(pace)
-    turns = {draft_id: Turn("a.example", at, made=False) for draft_id, at in kept.items()}
+    pace = SendLimits(ZoneInfo("UTC"), rate=RateLimit(60))
+    promised = SlotUsage(pace)
+    turns = {draft_id: Slot("a.example", at, is_used=False) for draft_id, at in kept.items()}
     for turn in turns.values():
-        promised.take(turn.at, turn.domain)
-    return Places(pace, turns, Turns(pace), promised)
+        promised.add(turn.at, turn.domain)
+    return SlotLedger(pace, turns, SlotUsage(pace), promised)
 
 
 @pytest.mark.parametrize(
     ("facts", "answer"),
     [
-        ({}, Now()),
-        ({"outcome": "claimed", "claimed_by": JOB}, Lost("claimed before; its outcome is being looked up")),
-        ({"outcome": "claimed", "claimed_by": OTHER}, Never("it is being sent")),
-        ({"outcome": "rejected", "claimed_by": JOB}, Never("Everlytic refused it")),
-        ({"outcome": "accepted", "claimed_by": JOB}, Never("it was sent")),
+        ({}, Allowed()),
+        (
+            {"outcome": "claimed", "claimed_by": JOB},
+            ClaimLost("an earlier run claimed the mail and did not finish; its outcome is being looked up"),
+        ),
+        ({"outcome": "claimed", "claimed_by": OTHER}, Denied("the mail is being sent")),
+        ({"outcome": "rejected", "claimed_by": JOB}, Denied("Everlytic refused the mail")),
+        ({"outcome": "accepted", "claimed_by": JOB}, Denied("the mail was sent")),
         (
             {"outcome": "unknown", "claimed_by": JOB},
-            Never("it may have been sent: the outcome is unknown and is being looked up"),
+            Denied("the mail may have been sent: the outcome is unknown and is being looked up"),
         ),
-        ({"status": "pending"}, Never("the draft is being written")),
-        ({"status": "drafted"}, Never("the draft waits for review")),
-        ({"status": "failed"}, Never("the draft failed")),
-        ({"status": "failed", "error_reason": "rejected"}, Never("the draft failed: rejected")),
-        ({"status": "sent"}, Never(judge.NOTHING_TO_SEND)),
-        ({"forbidden": "the lead has unsubscribed"}, Forbidden("the lead has unsubscribed")),
-        ({"forbidden": "it", "status": "sent"}, Never(judge.NOTHING_TO_SEND)),
-        ({"forbidden": "it", "enrollment": "paused"}, Forbidden("it")),
-        ({"enrollment": "paused"}, Never("the enrollment is paused")),
-        ({"sequence": {"status": "Paused"}}, Never("the sequence is Paused")),
-        ({"sequence": {"status": "Paused", "pause_reason": "bounces"}}, Never("the sequence is Paused (bounces)")),
-        ({"sequence": {"status": "Paused", "deleted_at": NOW}}, Never("the sequence was deleted")),
-        ({"send_at": NOW}, Now()),
-        ({"send_at": NOW + TICK}, NotNow(NOW + TICK, "held by step_delay")),
+        ({"status": "pending"}, Denied("the draft is being written")),
+        ({"status": "drafted"}, Denied("the draft waits for review")),
+        ({"status": "failed"}, Denied("the draft failed")),
+        ({"status": "failed", "error_reason": "rejected"}, Denied("the draft failed: rejected")),
+        ({"status": "sent"}, Denied(eligibility.NOTHING_TO_SEND)),
+        ({"forbidden": "the lead has unsubscribed"}, Blocked("the lead has unsubscribed")),
+        ({"forbidden": "it", "status": "sent"}, Denied(eligibility.NOTHING_TO_SEND)),
+        ({"forbidden": "it", "enrollment": "paused"}, Blocked("it")),
+        ({"enrollment": "paused"}, Denied("the enrollment is paused")),
+        ({"sequence": {"status": "Paused"}}, Denied("the sequence is Paused")),
+        ({"sequence": {"status": "Paused", "pause_reason": "bounces"}}, Denied("the sequence is Paused (bounces)")),
+        ({"sequence": {"status": "Paused", "deleted_at": NOW}}, Denied("the sequence was deleted")),
+        ({"send_at": NOW}, Allowed()),
+        ({"send_at": NOW + TICK}, Deferred(NOW + TICK, "deferred by step_delay")),
     ],
 )
 def test_what_the_judge_answers(facts: dict[str, Any], answer: object) -> None:
     """Each state of a draft and of what it hangs on has its own answer, the weightiest first."""
     outcome = SendOutcome(facts["outcome"]) if "outcome" in facts else None
-    assert judge.judge(candidate(**facts | {"outcome": outcome}), terms(), NOW, JOB) == answer
+    assert eligibility.check_eligibility(candidate(**facts | {"outcome": outcome}), terms(), NOW, JOB) == answer
 
 
 def test_what_never_finds_a_time_asks_again_after_a_day() -> None:
     """Where no time is within the horizon, the mail asks for one again a day later."""
-    weekend = judge.judge(candidate(), terms(weekdays=[]), NOW, JOB)
-    assert isinstance(weekend, NotNow)
+    weekend = eligibility.check_eligibility(candidate(), terms(weekdays=[]), NOW, JOB)
+    assert isinstance(weekend, Deferred)
     assert weekend.at == NOW + DAY
     with pytest.raises(NoSendingTime):
-        judge.time_of(candidate(), terms(weekdays=[]), NOW)
+        eligibility.find_send_time(candidate(), terms(weekdays=[]), NOW)
 
 
 @pytest.mark.parametrize(
@@ -141,25 +145,27 @@ def test_a_mail_waits_for_a_connection(connected: EverlyticConnection | None, re
     """A connection that is missing or disabled stops a mail; all that holds one is listed, and one thing stops it."""
     mail = candidate(enrollment="paused", forbidden="it", status="drafted")
     held = [one for one in ("the enrollment is paused", reason, "it", "the draft waits for review") if one]
-    assert judge.holds(mail, connected) == held
-    assert judge.holds(candidate(), connected) == ([reason] if reason else [])
-    assert judge.stopped(candidate().standing, connected) == reason
-    assert judge.stopped(mail.standing, connected) == "it"
+    assert eligibility.list_hold_reasons(mail, connected) == held
+    assert eligibility.list_hold_reasons(candidate(), connected) == ([reason] if reason else [])
+    assert eligibility.find_stop_reason(candidate().send_state, connected) == reason
+    assert eligibility.find_stop_reason(mail.send_state, connected) == "it"
 
 
 def test_a_turn_is_the_earliest_time() -> None:
     """A draft leaves at its kept turn, now where that has passed, and behind what its connection waits for."""
     for at, expected in ((NOW + HOUR, NOW + HOUR), (NOW - HOUR, NOW)):
-        assert judge.time_of(candidate(), terms(places=rated({DRAFT: at})), NOW).at == expected
-    assert judge.time_of(candidate(), terms(places=rated({OTHER: NOW})), NOW).at == NOW + SECOND
-    blocked = judge.time_of(candidate(), terms(blocked_until=NOW + HOUR), NOW)
+        assert eligibility.find_send_time(candidate(), terms(places=rated({DRAFT: at})), NOW).at == expected
+    assert eligibility.find_send_time(candidate(), terms(places=rated({OTHER: NOW})), NOW).at == NOW + SECOND
+    blocked = eligibility.find_send_time(candidate(), terms(blocked_until=NOW + HOUR), NOW)
     assert (blocked.at, blocked.binding) == (NOW + HOUR, Constraint.PROVIDER)
 
 
-def explained(mail: Candidate, conditions: Terms, previous: datetime, asked_at: datetime = NOW, **delay: int) -> Any:
+def explained(
+    mail: Candidate, conditions: SendContext, previous: datetime, asked_at: datetime = NOW, **delay: int
+) -> Any:
     """Return when a draft leaves and all that makes that time."""
     step = SequenceStep(**{"delay_days": 0, "delay_hours": 0} | delay)
-    found = judge.time_explained(mail, step, conditions, previous, asked_at, NOW)
+    found = eligibility.explain_send_time(mail, step, conditions, previous, asked_at, NOW)
     return found.at, found.binding, list(found.considered)
 
 
@@ -187,7 +193,7 @@ def test_what_moved_a_draft_up_to_now_is_not_named() -> None:
     mail, delay = candidate(send_at=OPENS), {"delay_hours": 1}
     step = SequenceStep(delay_days=0, **delay)
     for previous in (closed - HOUR, closed - HOUR - TICK):
-        found = judge.time_explained(mail, step, terms(), previous, closed, closed)
+        found = eligibility.explain_send_time(mail, step, terms(), previous, closed, closed)
         assert (found.at, list(found.considered)) == (OPENS, [(Constraint.SENDING_WINDOW, OPENS)])
 
 
