@@ -10,13 +10,13 @@ from fastapi.responses import StreamingResponse
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, TooLarge, responses
 from api.http.pagination import Page, to_page
-from api.http.routing import ImportId, room_router
+from api.http.routing import ImportId, create_router
 from api.imports import service
 from api.imports.schemas import ImportOut, MappingIn
 from api.people.lead_lists.schemas import ListName
 from database.models import DuplicatePolicy
 
-router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
+router = create_router("/api/workspaces/{workspaceId}/imports", "imports")
 
 SENT_AT_ONCE = 256 * 1024
 Sheet = Annotated[str | None, Form(max_length=100, description="Of a workbook; by default the first that holds rows.")]
@@ -42,11 +42,11 @@ async def upload_import(
     """
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
-            reading = service.reading(
+            reading = service.read_upload(
                 member.services, member.workspace_id, file.file, sheet=sheet, actor=member.caller.user_id
             )
             read = await stack.enter_async_context(reading)
-        received = await service.receive(
+        received = await service.receive_upload(
             member.session,
             member.workspace,
             read,

@@ -8,19 +8,19 @@ import polars as pl
 LINE = "line_number"
 
 
-def pack(rows: pl.DataFrame) -> bytes:
+def pack_rows(rows: pl.DataFrame) -> bytes:
     """Return rows in the form that is stored."""
     packed = io.BytesIO()
     rows.write_ipc(packed, compression="zstd")
     return packed.getvalue()
 
 
-def unpack(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def unpack_rows(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Return what `pack` was given, or only some columns of it."""
     return pl.read_ipc(io.BytesIO(content), columns=list(columns) if columns is not None else None)
 
 
-def without(rows: pl.DataFrame, lines: Collection[int], *, reason: str) -> pl.DataFrame:
+def remove_rows(rows: pl.DataFrame, lines: Collection[int], *, reason: str) -> pl.DataFrame:
     """Return rows with nothing left on some lines but why that is."""
     gone = pl.col(LINE).is_in(list(lines))
     cells = [name for name in rows.columns if name.isdecimal()]
@@ -33,7 +33,7 @@ def without(rows: pl.DataFrame, lines: Collection[int], *, reason: str) -> pl.Da
     return pl.DataFrame(emptied.rows(), schema=emptied.schema, orient="row")
 
 
-def mentioning(rows: pl.DataFrame, pattern: str) -> list[int]:
+def find_rows_with(rows: pl.DataFrame, pattern: str) -> list[int]:
     """Return the lines on which a cell, in lower case, has something that the pattern finds."""
     cells = [pl.col(name) for name in rows.columns if name.isdecimal() or name == "damaged"]
     found = pl.any_horizontal(cell.str.to_lowercase().str.contains(pattern) for cell in cells)

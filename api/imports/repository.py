@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
-from database.landing import copy_in, open_landing
+from database.landing import copy_into_landing, create_landing_table
 from database.models import LeadImport, LeadImportBlock, LeadImportChange, LeadImportMapping, LeadImportRow
-from domain.lead_import import ImportEvent, sources_of
+from domain.lead_import import ImportEvent, source_states
 
 ERASED = "The lead was erased."
 
@@ -83,7 +83,7 @@ async def change_import(
     return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
 
 
-async def move_import(
+async def apply_event(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, event: ImportEvent, values: Mapping[str, Any]
 ) -> LeadImport | None:
     """Change an import for which `event` is legal and return it, or None when it is not; `values` hold its state."""
@@ -92,7 +92,7 @@ async def move_import(
         .where(
             LeadImport.workspace_id == workspace_id,
             LeadImport.id == import_id,
-            LeadImport.state.in_(sources_of(event)),
+            LeadImport.state.in_(source_states(event)),
         )
         .values(**values)
         .returning(LeadImport)
@@ -102,7 +102,7 @@ async def move_import(
 
 async def open_rows(session: AsyncSession) -> None:
     """Begin to bring in what the rows of a file were judged to be, before `settle_rows`."""
-    await open_landing(session, _LANDED)
+    await create_landing_table(session, _LANDED)
 
 
 async def land_rows(session: AsyncSession, judged: bytes) -> None:
@@ -111,7 +111,7 @@ async def land_rows(session: AsyncSession, judged: bytes) -> None:
     async def block() -> AsyncIterator[bytes]:
         yield judged
 
-    await copy_in(session, block())
+    await copy_into_landing(session, block())
 
 
 async def settle_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> None:
@@ -236,7 +236,7 @@ async def has_file(session: AsyncSession, workspace_id: UUID, import_id: UUID) -
     return bool(await session.scalar(select(there)))
 
 
-async def recall_mapping(
+async def find_saved_mapping(
     session: AsyncSession, workspace_id: UUID, headers_hash: str
 ) -> Sequence[dict[str, Any]] | None:
     """Return what a person said the columns of a file with these headers are; None when nobody did."""
@@ -247,7 +247,7 @@ async def recall_mapping(
     )
 
 
-async def remember_mapping(
+async def save_mapping(
     session: AsyncSession, workspace_id: UUID, headers_hash: str, columns: Sequence[dict[str, Any]]
 ) -> None:
     """Keep what a person says the columns of a file with these headers are."""

@@ -17,7 +17,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ai.registry import CSV_MAPPING, graph_of
+from ai.registry import CSV_MAPPING, load_graph
 from ai.run import run
 from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
 from api.accounts.usage.service import ai_context
@@ -25,20 +25,20 @@ from api.http.errors import Conflict, Malformed, NotFound
 from api.http.pagination import PageRequest
 from api.http.resources import Services
 from api.imports import repository
-from api.imports.files.blocks import frames, read_layout
+from api.imports.files.blocks import read_frames, read_layout
 from api.imports.files.errors import UnreadableFile
 from api.imports.files.layout import Layout
-from api.imports.files.text import reading_text
-from api.imports.packing import LINE, cells_of, mentioning, pack, unpack, without
+from api.imports.files.text import open_text_reader
+from api.imports.packing import LINE, cells_of, find_rows_with, pack_rows, remove_rows, unpack_rows
 from api.imports.repository import Block, Span
-from api.imports.values import Reading, judge, reading_of
+from api.imports.values import FileColumns, find_problems, get_file_columns
 from api.people.leads.schemas import MAX_NAME_CHARACTERS
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
 from database.tenancy import Scope, transaction
-from domain.lead import SegmentSizes
-from domain.lead_import import KEPT, ImportEvent, ImportState, imported_line, next_state
+from domain.lead import SegmentThresholds
+from domain.lead_import import RETENTION, ImportEvent, ImportState, imported_line, next_state
 
 EXPIRE_IMPORT = "expire_import"
 MAX_ROWS = 1_000_000
@@ -58,21 +58,21 @@ class ReadFile:
 
 
 @asynccontextmanager
-async def reading(
+async def read_upload(
     services: Services, workspace_id: UUID, file: IO[bytes], *, sheet: str | None, actor: UUID
 ) -> AsyncIterator[ReadFile]:
     """Open a file and map its columns, outside any transaction: a model may be asked; raises UnreadableFile."""
-    async with reading_text(file, sheet=sheet) as text:
+    async with open_text_reader(file, sheet=sheet) as text:
         layout, samples = await asyncio.to_thread(read_layout, text)
-        await asyncio.to_thread(graph_of, CSV_MAPPING.name)
+        await asyncio.to_thread(load_graph, CSV_MAPPING.name)
         async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-            known = await repository.recall_mapping(session, workspace_id, _hash_of(layout.headers))
+            known = await repository.find_saved_mapping(session, workspace_id, _hash_of(layout.headers))
         remembered = [ColumnMapping.model_validate(one) for one in known] if known is not None else None
         asked = CsvMappingInput(headers=layout.headers, samples=samples, remembered=remembered)
         context = ai_context(services, workspace_id, actor=str(actor), tags=("import",))
         proposed = await run(CSV_MAPPING, asked, context=context)
         if not any(one.target is Target.EMAIL for one in proposed.columns):
-            raise UnreadableFile("No column of the file holds email addresses.")
+            raise UnreadableFile("No column of the file contains email addresses.")
         yield ReadFile(text, layout, proposed)
 
 
@@ -81,7 +81,7 @@ def _hash_of(headers: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(sorted(header.casefold() for header in headers)).encode()).hexdigest()
 
 
-async def receive(
+async def receive_upload(
     session: AsyncSession,
     workspace: Workspace,
     file: ReadFile,
@@ -104,12 +104,12 @@ async def receive(
         mapping=[one.model_dump(mode="json") for one in file.proposed.columns],
         fallback_reason=file.proposed.fallback_reason,
         duplicate_policy=policy,
-        expires_at=now + KEPT,
+        expires_at=now + RETENTION,
     )
-    columns = reading_of(file.proposed.columns, sizes_of(workspace))
+    columns = get_file_columns(file.proposed.columns, get_segment_thresholds(workspace))
     await repository.open_rows(session)
     number = row_count = 0
-    async with _ahead(_prepared(frames(file.text, file.layout), columns)) as blocks:
+    async with _ahead(_prepared(read_frames(file.text, file.layout), columns)) as blocks:
         async for block, judged in blocks:
             await repository.add_block(session, workspace.id, new.id, number, block)
             await repository.land_rows(session, judged)
@@ -121,20 +121,20 @@ async def receive(
     return await repository.change_import(session, workspace.id, new.id, {"row_count": row_count})
 
 
-def sizes_of(workspace: Workspace) -> SegmentSizes:
+def get_segment_thresholds(workspace: Workspace) -> SegmentThresholds:
     """Return from how many employees on a company is of which segment for a workspace."""
-    return SegmentSizes(workspace.mid_market_from, workspace.enterprise_from)
+    return SegmentThresholds(workspace.mid_market_from, workspace.enterprise_from)
 
 
-def _prepared(rows: Iterator[pl.DataFrame], columns: Reading) -> Iterator[tuple[Block, bytes]]:
+def _prepared(rows: Iterator[pl.DataFrame], columns: FileColumns) -> Iterator[tuple[Block, bytes]]:
     """Yield each block of a file with what its rows were judged to be, as CSV."""
     for frame in rows:
         span = Span((frame[LINE][0], frame[LINE][-1]), frame.height)
-        yield Block(span, pack(frame)), _as_csv(judge(frame, columns))
+        yield Block(span, pack_rows(frame)), _as_csv(find_problems(frame, columns))
 
 
-def _judged(block: Block, columns: Reading) -> bytes:
-    return _as_csv(judge(unpack(block.content), columns))
+def _judged(block: Block, columns: FileColumns) -> bytes:
+    return _as_csv(find_problems(unpack_rows(block.content), columns))
 
 
 def _as_csv(rows: pl.DataFrame) -> bytes:
@@ -170,7 +170,7 @@ async def get_import(session: AsyncSession, workspace_id: UUID, import_id: UUID)
     return _there(await repository.find_import(session, workspace_id, import_id))
 
 
-async def hold_import(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> LeadImport:
+async def lock_import(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> LeadImport:
     """Return an import, held against changes until the transaction ends; raises NotFound."""
     return _there(await repository.find_import(session, workspace_id, import_id, hold=True))
 
@@ -186,15 +186,17 @@ async def list_imports(session: AsyncSession, workspace_id: UUID, page: PageRequ
     return await repository.list_imports(session, workspace_id, page)
 
 
-async def require_file(session: AsyncSession, found: LeadImport, now: datetime) -> None:
+async def require_stored_file(session: AsyncSession, found: LeadImport, now: datetime) -> None:
     """Make sure that a file is still kept; raises Conflict."""
     if found.expires_at <= now or not await repository.has_file(session, found.workspace_id, found.id):
         raise Conflict(f"The file was kept until {found.expires_at:%d %B %Y}; upload it again.")
 
 
-def columns_of(found: LeadImport, workspace: Workspace) -> Reading:
+def columns_of(found: LeadImport, workspace: Workspace) -> FileColumns:
     """Return how the rows of an import are read."""
-    return reading_of([ColumnMapping.model_validate(one) for one in found.mapping], sizes_of(workspace))
+    return get_file_columns(
+        [ColumnMapping.model_validate(one) for one in found.mapping], get_segment_thresholds(workspace)
+    )
 
 
 async def change_mapping(
@@ -211,25 +213,27 @@ async def change_mapping(
     `columns` are (position, target, custom_name) each. Raises NotFound, Malformed when they are not the file's columns
     or claim a field twice, and Conflict once the import is on its way or its file is gone.
     """
-    found = await hold_import(session, workspace.id, import_id)
+    found = await lock_import(session, workspace.id, import_id)
     state = next_state(ImportState(found.state), ImportEvent.MAPPING_CHANGED)
-    await require_file(session, found, now)
+    await require_stored_file(session, found, now)
     given = {one["position"]: one for one in columns}
     if sorted(given) != list(range(len(found.headers))) or len(columns) != len(given):
-        raise _misfit(f"The mapping must name each of the file's {len(found.headers)} columns once, counted from 0.")
+        raise _mapping_problem(
+            f"The mapping must name each of the file's {len(found.headers)} columns once, counted from 0."
+        )
     mapping = [_settled(ColumnMapping.model_validate(now), given[now["position"]]) for now in found.mapping]
     _check_mapping(mapping)
     values: dict[str, Any] = {"mapping": [one.model_dump(mode="json") for one in mapping], "state": state}
     if policy is not None:
         values["duplicate_policy"] = policy
     changed = await repository.change_import(session, workspace.id, import_id, values)
-    await _judge_anew(session, changed, columns_of(changed, workspace))
+    await _recheck_rows(session, changed, columns_of(changed, workspace))
     known = [one.model_dump(mode="json", exclude={"samples"}) for one in mapping]
-    await repository.remember_mapping(session, workspace.id, _hash_of(found.headers), known)
+    await repository.save_mapping(session, workspace.id, _hash_of(found.headers), known)
     return changed
 
 
-async def _judge_anew(session: AsyncSession, found: LeadImport, columns: Reading) -> None:
+async def _recheck_rows(session: AsyncSession, found: LeadImport, columns: FileColumns) -> None:
     await allow_long_statements(session)
     await repository.open_rows(session)
     number = 0
@@ -251,17 +255,17 @@ def _settled(now: ColumnMapping, given: dict[str, Any]) -> ColumnMapping:
 def _check_mapping(mapping: Sequence[ColumnMapping]) -> None:
     targets = [one.target for one in mapping if one.target not in REPEATABLE]
     if Target.EMAIL not in targets:
-        raise _misfit("One column must be the email address.")
+        raise _mapping_problem("One column must be the email address.")
     for target in targets:
         if targets.count(target) > 1:
-            raise _misfit(f"Only one column can be {target}.")
+            raise _mapping_problem(f"Only one column can be {target}.")
     names = [one.custom_name.casefold() for one in mapping if one.custom_name]
     for name in names:
         if names.count(name) > 1:
-            raise _misfit(f"Two columns cannot be the same custom field '{name}'.")
+            raise _mapping_problem(f"Two columns cannot be the same custom field '{name}'.")
 
 
-def _misfit(sentence: str) -> Malformed:
+def _mapping_problem(sentence: str) -> Malformed:
     return Malformed(sentence, errors=[{"location": ["body", "columns"], "message": sentence}])
 
 
@@ -271,7 +275,7 @@ async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUI
     Raises NotFound, and Conflict when the file is gone.
     """
     found = await get_import(session, workspace_id, import_id)
-    await require_file(session, found, now)
+    await require_stored_file(session, found, now)
     target = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - whoever sends it closes it
     lines = io.TextIOWrapper(target, encoding="utf-8-sig", newline="")
     writer = csv.writer(lines)
@@ -280,7 +284,7 @@ async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUI
     while (block := await repository.find_block(session, workspace_id, import_id, number)) is not None:
         problems = await repository.find_problems(session, workspace_id, import_id, block.span.lines)
         if problems:
-            rows = unpack(block.content)
+            rows = unpack_rows(block.content)
             unusable = cells_of(rows.filter(pl.col(LINE).is_in(list(problems))))
             writer.writerows([line, problems[line], *cells] for line, cells in unusable.iter_rows())
         number += 1
@@ -289,7 +293,7 @@ async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUI
     return target
 
 
-async def expire(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> datetime | None:
+async def expire_import(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> datetime | None:
     """Delete a file that is kept no longer, and what its commit changed; returns until when it is, if it is still."""
     found = await repository.find_import(session, workspace_id, import_id, hold=True)
     if found is None:
@@ -307,14 +311,14 @@ async def erase_person(
 ) -> None:
     """Empty every row of a kept file that became one of some leads, is about an address or mentions it anywhere."""
     for import_id in await repository.list_files(session, workspace_id):
-        found = await hold_import(session, workspace_id, import_id)
+        found = await lock_import(session, workspace_id, import_id)
         lines = await repository.find_lines(session, workspace_id, import_id, lead_ids=lead_ids, address=address)
         if found.first_lead_id is not None:
             lines |= {line for lead in lead_ids if (line := imported_line(found.first_lead_id, lead)) is not None}
         erased: set[int] = set()
         number = 0
         while (block := await repository.find_block(session, workspace_id, import_id, number)) is not None:
-            gone, content = await asyncio.to_thread(_emptied, block, lines, mention)
+            gone, content = await asyncio.to_thread(_remove_person, block, lines, mention)
             if gone:
                 await repository.change_block(session, workspace_id, import_id, number, content)
                 erased |= gone
@@ -326,10 +330,10 @@ async def erase_person(
             await repository.change_import(session, workspace_id, import_id, {"mapping": mapping})
 
 
-def _emptied(block: Block, lines: set[int], mention: str | None) -> tuple[set[int], bytes]:
+def _remove_person(block: Block, lines: set[int], mention: str | None) -> tuple[set[int], bytes]:
     """Return which of a block's rows had to be emptied, and the block as it is then."""
-    rows = unpack(block.content)
+    rows = unpack_rows(block.content)
     gone = {line for line in lines if block.span.lines[0] <= line <= block.span.lines[1]}
     if mention is not None:
-        gone.update(mentioning(rows, mention))
-    return gone, pack(without(rows, gone, reason=repository.ERASED)) if gone else b""
+        gone.update(find_rows_with(rows, mention))
+    return gone, pack_rows(remove_rows(rows, gone, reason=repository.ERASED)) if gone else b""

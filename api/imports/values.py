@@ -9,12 +9,12 @@ from zoneinfo import available_timezones
 import polars as pl
 
 from ai.workflows.csv_mapping.state import ColumnMapping, Target
-from ai.workflows.csv_mapping.words import fold
-from api.imports.files.addresses import judge_addresses
+from api.imports.files.addresses import check_addresses
 from api.imports.files.records import BLANKS
 from api.imports.packing import LINE
 from api.people.leads.schemas import MAX_LINE_CHARACTERS
-from domain.lead import LeadSegment, SegmentSizes
+from domain.lead import LeadSegment, SegmentThresholds
+from domain.words import fold_words
 
 _LINES = {
     Target.FIRST_NAME: "first name",
@@ -62,7 +62,7 @@ _DEGREES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileColumns:
     """Which cell of a row is what, and from which number of employees on a company is of which segment."""
 
     fields: Mapping[Target, int]
@@ -71,10 +71,10 @@ class Reading:
     """Name and position of every custom field."""
     leftovers: Mapping[Target, str]
     """Under which custom field a cell is kept that says more than its target holds, or something else."""
-    sizes: SegmentSizes
+    sizes: SegmentThresholds
 
 
-def reading_of(mapping: Sequence[ColumnMapping], sizes: SegmentSizes) -> Reading:
+def get_file_columns(mapping: Sequence[ColumnMapping], sizes: SegmentThresholds) -> FileColumns:
     """Return how rows are read by a mapping."""
     custom = [(one.custom_name or one.header, one.position) for one in mapping if one.target is Target.CUSTOM]
     taken = {name.casefold() for name, _ in custom}
@@ -84,7 +84,7 @@ def reading_of(mapping: Sequence[ColumnMapping], sizes: SegmentSizes) -> Reading
             leftovers[one.target] = _free_name(one.header, taken)
             taken.add(leftovers[one.target].casefold())
     fields = {one.target: one.position for one in mapping if one.target not in {Target.CUSTOM, Target.IGNORE}}
-    return Reading(fields, custom, leftovers, sizes)
+    return FileColumns(fields, custom, leftovers, sizes)
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:
@@ -95,9 +95,9 @@ def _free_name(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def judge(rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+def find_problems(rows: pl.DataFrame, reading: FileColumns) -> pl.DataFrame:
     """Return `line_number`, and `email` or `problem`: the address of each row, or why it cannot be used."""
-    found = judge_addresses(rows.select(_cell(reading.fields[Target.EMAIL])).to_series())
+    found = check_addresses(rows.select(_cell(reading.fields[Target.EMAIL])).to_series())
     problems = [pl.col("error"), pl.Series("wrong", found["problem"])]
     lines = _lines(reading)
     for target, name in _LINES.items():
@@ -112,12 +112,12 @@ def judge(rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
     return judged.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("email")).alias("email"))
 
 
-def lead_values(rows: pl.DataFrame, reading: Reading) -> pl.DataFrame:
+def lead_values(rows: pl.DataFrame, reading: FileColumns) -> pl.DataFrame:
     """Return `line_number`, FIELDS and `custom_fields` (a JSON object, null where blank) of rows without an error."""
     rows = rows.filter(pl.col("error").is_null())
     lines = _lines(reading)
-    segments, sizes = _known(rows, reading, Target.SEGMENT, lambda cell: segment_of(cell, reading.sizes))
-    zones, _ = _known(rows, reading, Target.TIMEZONE, lambda cell: (zone_of(cell), False))
+    segments, sizes = _known(rows, reading, Target.SEGMENT, lambda cell: parse_segment(cell, reading.sizes))
+    zones, _ = _known(rows, reading, Target.TIMEZONE, lambda cell: (parse_timezone(cell), False))
     kept = {
         Target.SEGMENT: segments.is_null() | sizes,
         Target.TIMEZONE: zones.is_null(),
@@ -143,7 +143,7 @@ def _filled(position: int) -> pl.Expr:
     return pl.when(_cell(position) != "").then(_cell(position))
 
 
-def _lines(reading: Reading) -> dict[Target, pl.Expr]:
+def _lines(reading: FileColumns) -> dict[Target, pl.Expr]:
     """Return names, company and role; the names out of the full name where they have no cell or a blank one."""
     given = {target: _filled(reading.fields[target]) for target in _LINES if target in reading.fields}
     lines = {target: given.get(target, pl.lit(None, pl.String)) for target in _LINES}
@@ -164,7 +164,7 @@ def _names(whole: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _known(
-    rows: pl.DataFrame, reading: Reading, target: Target, look: Callable[[str], tuple[str | None, bool]]
+    rows: pl.DataFrame, reading: FileColumns, target: Target, look: Callable[[str], tuple[str | None, bool]]
 ) -> tuple[pl.Expr, pl.Expr]:
     """Return what the cells of a target stand for, and whether that was concluded; each different cell is read once."""
     if target not in reading.fields:
@@ -179,17 +179,17 @@ def _known(
     )
 
 
-def segment_of(cell: str, sizes: SegmentSizes) -> tuple[LeadSegment | None, bool]:
+def parse_segment(cell: str, sizes: SegmentThresholds) -> tuple[LeadSegment | None, bool]:
     """Return the segment that a cell names, or that follows from the employees it counts; and whether it follows."""
-    words = fold(cell).split()
+    words = fold_words(cell).split()
     named = {_SEGMENT_OF[word] for word in words if word in _SEGMENT_OF and (len(word) > 2 or len(words) == 1)}  # noqa: PLR2004 - a letter is a size where it stands alone
     if named:
         return min(named, key=_SIZES.index), False
-    employees = employees_in(cell)
-    return (sizes.segment_of(employees), True) if employees is not None else (None, False)
+    employees = parse_employees(cell)
+    return (sizes.classify(employees), True) if employees is not None else (None, False)
 
 
-def employees_in(cell: str) -> int | None:
+def parse_employees(cell: str) -> int | None:
     """Return how many employees a cell counts, of a range its lower end, which is certain: `51-200`, `10k+`."""
     found = _NUMBER.search(cell)
     if found is None:
@@ -205,7 +205,7 @@ def employees_in(cell: str) -> int | None:
     return max(employees - 1, 0) if _BELOW.match(cell) else employees
 
 
-def zone_of(cell: str) -> str | None:
+def parse_timezone(cell: str) -> str | None:
     """Return the IANA time zone that a cell names, in any case."""
     return _zones().get(cell.lower())
 

@@ -4,11 +4,11 @@ from fastapi import status
 
 from api.http.dependencies import MemberDep
 from api.http.errors import Conflict, NotFound, responses
-from api.http.routing import ImportId, room_router
+from api.http.routing import ImportId, create_router
 from api.imports.commit import service
 from api.imports.schemas import ImportOut
 
-router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
+router = create_router("/api/workspaces/{workspaceId}/imports", "imports")
 
 
 @router.post(

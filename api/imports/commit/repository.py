@@ -33,8 +33,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from api.imports.values import FIELDS
-from api.people.suppressions.repository import suppressed
-from database.landing import copy_in, open_landing
+from database.conditions import is_suppressed
+from database.landing import copy_into_landing, create_landing_table
 from database.models import DuplicatePolicy, Lead, LeadImportChange, LeadImportRow
 
 
@@ -62,7 +62,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenBlock:
     """What writing one block came to: how many rows of each outcome, and how many leads joined the list by it."""
 
     counts: Mapping[Outcome, int]
@@ -92,7 +92,7 @@ async def refresh_figures(session: AsyncSession) -> None:
 
 async def open_values(session: AsyncSession) -> None:
     """Begin to bring in the values of rows, a block at a time."""
-    await open_landing(session, _LANDED)
+    await create_landing_table(session, _LANDED)
 
 
 async def land_values(session: AsyncSession, values: bytes) -> None:
@@ -102,17 +102,17 @@ async def land_values(session: AsyncSession, values: bytes) -> None:
         yield values
 
     await session.execute(_EMPTY)
-    await copy_in(session, block())
+    await copy_into_landing(session, block())
 
 
-async def write_block(session: AsyncSession, plan: Plan, lines: tuple[int, int]) -> Written:
+async def write_block(session: AsyncSession, plan: Plan, lines: tuple[int, int]) -> WrittenBlock:
     """Write the rows between two lines, whose values were brought in, to leads; and what leads were before."""
     await session.execute(_hold(plan, lines))
-    lead = looked_up(plan)
-    after = merged(plan, lead)
+    lead = select_known_leads(plan)
+    after = merge_values(plan, lead)
     # Materialised: it is read by every step below.
     rows = (
-        outcomes(plan, lines, lead, changes(after, plan, lead))
+        select_outcomes(plan, lines, lead, count_changes(after, plan, lead))
         .add_columns(
             lead.c.id.label("lead_id"),
             lead.c.updated_at,
@@ -149,13 +149,13 @@ async def write_block(session: AsyncSession, plan: Plan, lines: tuple[int, int])
         if lost:
             totals[outcome] -= lost
             totals[Outcome.DUPLICATE_IN_WORKSPACE] = totals.get(Outcome.DUPLICATE_IN_WORKSPACE, 0) + lost
-    return Written(totals, inserted_count + joining_count if plan.list_id is not None else 0)
+    return WrittenBlock(totals, inserted_count + joining_count if plan.list_id is not None else 0)
 
 
 def _hold(plan: Plan, lines: tuple[int, int]) -> Select[int]:
     """Select how many leads have an address of these rows, and hold them, in one order everywhere."""
-    lead = looked_up(plan)
-    known = select(lead.c.id).select_from(LeadImportRow).join(lead, true()).where(*rows_of(plan, lines))
+    lead = select_known_leads(plan)
+    known = select(lead.c.id).select_from(LeadImportRow).join(lead, true()).where(*block_conditions(plan, lines))
     held = (
         select(Lead.id)
         .where(Lead.id == any_(func.array(known.scalar_subquery(), type_=ARRAY(PG_UUID))))
@@ -165,7 +165,7 @@ def _hold(plan: Plan, lines: tuple[int, int]) -> Select[int]:
     return select(func.count()).select_from(held.subquery("held"))
 
 
-def looked_up(plan: Plan) -> LateralFromClause:
+def select_known_leads(plan: Plan) -> LateralFromClause:
     """Return the lead of a row's address, looked up for each row by itself.
 
     The planner takes the rows of a file for two, and left to itself would compare each of them with each lead.
@@ -176,7 +176,7 @@ def looked_up(plan: Plan) -> LateralFromClause:
     return select(*columns).where(own).limit(1).correlate(row).lateral("lead")
 
 
-def outcomes(
+def select_outcomes(
     plan: Plan, lines: tuple[int, int] | None, lead: FromClause, differs: ColumnElement[bool] | None
 ) -> Select[Any]:
     """Select rows beside the leads of their addresses, with what becomes of each.
@@ -184,10 +184,10 @@ def outcomes(
     Without `differs`, what is known already is left open.
     """
     row = LeadImportRow
-    known: ColumnElement[Any] = literal(KNOWN) if differs is None else compared(differs)
+    known: ColumnElement[Any] = literal(KNOWN) if differs is None else select_differences(differs)
     outcome = case(
         (row.email.is_(None), Outcome.INVALID.value),
-        (suppressed(plan.workspace_id, row.email), Outcome.SUPPRESSED.value),
+        (is_suppressed(plan.workspace_id, row.email), Outcome.SUPPRESSED.value),
         (row.first_line.is_not(None), Outcome.DUPLICATE_IN_FILE.value),
         (lead.c.id.is_(None), Outcome.NEW.value),
         else_=known,
@@ -196,23 +196,23 @@ def outcomes(
         select(row.line_number, row.email, outcome.label("outcome"))
         .select_from(row)
         .outerjoin(lead, true() if isinstance(lead, LateralFromClause) else lead.c.email == row.email)
-        .where(*rows_of(plan, lines))
+        .where(*block_conditions(plan, lines))
     )
 
 
-def compared(differs: ColumnElement[bool]) -> ColumnElement[str]:
+def select_differences(differs: ColumnElement[bool]) -> ColumnElement[str]:
     """Return what becomes of a row whose address is a lead's already."""
     return case((differs, Outcome.UPDATED.value), else_=Outcome.DUPLICATE_IN_WORKSPACE.value)
 
 
-def rows_of(plan: Plan, lines: tuple[int, int] | None) -> list[ColumnElement[bool]]:
+def block_conditions(plan: Plan, lines: tuple[int, int] | None) -> list[ColumnElement[bool]]:
     """Return the conditions that leave the file's rows, or those between two lines."""
     row = LeadImportRow
     theirs = [row.workspace_id == plan.workspace_id, row.import_id == plan.import_id]
     return [*theirs, row.line_number.between(*lines)] if lines is not None else theirs
 
 
-def merged(plan: Plan, lead: FromClause) -> dict[str, ColumnElement[Any]]:
+def merge_values(plan: Plan, lead: FromClause) -> dict[str, ColumnElement[Any]]:
     """Return what each field of a known lead becomes; a blank cell never takes anything away."""
     fills = plan.policy is DuplicatePolicy.FILL
     fields: dict[str, ColumnElement[Any]] = {}
@@ -230,7 +230,7 @@ def _stripped() -> ColumnElement[Any]:
     return func.jsonb_strip_nulls(GIVEN.c.custom_fields, type_=JSONB)
 
 
-def changes(after: Mapping[str, ColumnElement[Any]], plan: Plan, lead: FromClause) -> ColumnElement[bool]:
+def count_changes(after: Mapping[str, ColumnElement[Any]], plan: Plan, lead: FromClause) -> ColumnElement[bool]:
     """Return whether a lead becomes another than it is."""
     if plan.policy is DuplicatePolicy.SKIP:
         return literal(value=False)
@@ -259,7 +259,7 @@ def _insert(rows: CTE, plan: Plan) -> CTE:
             *given.values(),
         )
         .where(rows.c.outcome == Outcome.NEW)
-        # In one order everywhere, so that two that write the same addresses wait for each other and go on.
+        # Lock in id order to avoid deadlocks (database/locks.py).
         .order_by(rows.c.email)
     )
     return (
@@ -301,7 +301,7 @@ async def new_lead_ids(session: AsyncSession) -> UUID:
     return first
 
 
-async def forget_changes(session: AsyncSession, plan: Plan) -> None:
+async def delete_changes(session: AsyncSession, plan: Plan) -> None:
     """Delete what an earlier commit of the import changed."""
     await session.execute(
         delete(LeadImportChange).where(

@@ -15,13 +15,13 @@ from api.imports import repository as files
 from api.imports import service as imports
 from api.imports.commit import repository
 from api.imports.commit.repository import Outcome, Plan
-from api.imports.packing import LINE, unpack
-from api.imports.values import Reading, lead_values
+from api.imports.packing import LINE, unpack_rows
+from api.imports.values import FileColumns, lead_values
 from api.people.lead_lists import service as lists
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
-from domain.lead_import import KEPT, ImportEvent, ImportState, next_state
+from domain.lead_import import RETENTION, ImportEvent, ImportState, next_state
 
 COMMIT_IMPORT = "commit_import"
 MAX_ATTEMPTS = 20
@@ -40,9 +40,9 @@ def plan_of(found: LeadImport, workspace: Workspace) -> Plan:
     )
 
 
-def values_of(content: bytes, columns: Reading, lines: Sequence[int] | None = None) -> bytes:
+def values_of(content: bytes, columns: FileColumns, lines: Sequence[int] | None = None) -> bytes:
     """Return the values of a block's rows, or of some of them, as CSV."""
-    rows = unpack(content)
+    rows = unpack_rows(content)
     if lines is not None:
         rows = rows.filter(pl.col(LINE).is_in(list(lines)))
     return lead_values(rows, columns).write_csv(include_header=False).encode()
@@ -53,15 +53,15 @@ async def start_commit(session: AsyncSession, workspace: Workspace, import_id: U
 
     Raises NotFound, InvalidTransition when it is committed or on its way, and Conflict when its file is gone.
     """
-    found = await imports.hold_import(session, workspace.id, import_id)
+    found = await imports.lock_import(session, workspace.id, import_id)
     values: dict[str, Any] = {"state": next_state(ImportState(found.state), ImportEvent.COMMIT_STARTED), "error": None}
-    await imports.require_file(session, found, now)
+    await imports.require_stored_file(session, found, now)
     if found.state != ImportState.FAILED:
-        await repository.forget_changes(session, plan_of(found, workspace))
+        await repository.delete_changes(session, plan_of(found, workspace))
         values |= {f"{outcome}_count": 0 for outcome in Outcome}
         values |= dict.fromkeys(("removed_count", "restored_count", "kept_count", "undone_at"))
         values |= {"processed_count": 0, "next_block": 0, "first_lead_id": await repository.new_lead_ids(session)}
-    kept = await lists.keep(session, workspace.id, [found.list_id] if found.list_id else [])
+    kept = await lists.lock_shared(session, workspace.id, [found.list_id] if found.list_id else [])
     if found.list_id not in kept:
         made = await lists.create_list(session, workspace.id, found.list_name, source_filename=found.file_name)
         values["list_id"] = made.id
@@ -84,14 +84,14 @@ async def commit_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
     block = await files.find_block(session, workspace_id, import_id, found.next_block)
     if block is None:
         done = next_state(ImportState.COMMITTING, ImportEvent.COMMIT_DONE)
-        values = {"state": done, "committed_at": now, "expires_at": now + KEPT}
+        values = {"state": done, "committed_at": now, "expires_at": now + RETENTION}
         await files.change_import(session, workspace_id, import_id, values)
         return False
     await allow_long_statements(session)
     if found.next_block.bit_count() <= 1:  # 0, 1, 2, 4, 8: each time there may be twice as many
         await repository.refresh_figures(session)
     # A list that was deleted meanwhile is joined by nobody.
-    kept = await lists.keep(session, workspace_id, [found.list_id] if found.list_id else [])
+    kept = await lists.lock_shared(session, workspace_id, [found.list_id] if found.list_id else [])
     plan = replace(plan_of(found, workspace), list_id=next(iter(kept), None))
     rows = await asyncio.to_thread(values_of, block.content, imports.columns_of(found, workspace))
     await repository.open_values(session)
@@ -107,8 +107,8 @@ async def commit_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
     return True
 
 
-async def fail(session: AsyncSession, workspace_id: UUID, import_id: UUID, error: str) -> None:
+async def fail_import(session: AsyncSession, workspace_id: UUID, import_id: UUID, error: str) -> None:
     """Note that an import cannot be committed any further, and why."""
     state = next_state(ImportState.COMMITTING, ImportEvent.COMMIT_FAILED)
     values = {"state": state, "error": error}
-    await files.move_import(session, workspace_id, import_id, ImportEvent.COMMIT_FAILED, values)
+    await files.apply_event(session, workspace_id, import_id, ImportEvent.COMMIT_FAILED, values)

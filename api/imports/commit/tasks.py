@@ -20,11 +20,11 @@ async def commit_import(work: Work[Services]) -> None:
     except (DataError, IntegrityError) as error:
         reason = f"The database refused the rows: {error.orig}"
         async with work.transaction() as session:
-            await service.fail(session, work.workspace_id, import_id, reason)
+            await service.fail_import(session, work.workspace_id, import_id, reason)
         raise Unrecoverable(reason) from error
     except Exception:
         if work.attempt >= service.MAX_ATTEMPTS:
             reason = f"It was tried {work.attempt} times; its job says why that failed. Commit it again to go on."
             async with work.transaction() as session:
-                await service.fail(session, work.workspace_id, import_id, reason)
+                await service.fail_import(session, work.workspace_id, import_id, reason)
         raise

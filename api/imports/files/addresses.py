@@ -37,7 +37,7 @@ _SCHEME = re.compile(r"^(?:mailto|smtp|e-?mail)\s*:\s*", re.IGNORECASE)
 _AROUND = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
-def judge_addresses(cells: pl.Series) -> pl.DataFrame:
+def check_addresses(cells: pl.Series) -> pl.DataFrame:
     """Return for each cell the `address` in it, normalised, or the `problem` with it; a blank cell has neither.
 
     An address is taken out of what commonly stands around it: a name before `<...>`, `mailto:`, quotation marks,
@@ -77,7 +77,7 @@ def _plain(lower: pl.Series) -> pl.Series:
     return lower.set(~is_plain.fill_null(value=False), None)
 
 
-def shown(cell: str) -> str:
+def display_address(cell: str) -> str:
     """Return a cell cut to a length that a sentence can hold."""
     return cell if len(cell) <= SHOWN_CHARACTERS else f"{cell[:SHOWN_CHARACTERS]}…"
 
@@ -85,14 +85,14 @@ def shown(cell: str) -> str:
 def _look(cell: str) -> tuple[str | None, str | None]:
     """Return the first valid address of a cell, or what is wrong with the cell."""
     if "@" not in cell:
-        return None, f"'{shown(cell)}' is not an email address."
+        return None, f"'{display_address(cell)}' is not an email address."
     problem = None
     for candidate in _candidates(_INVISIBLE.sub("", cell)):
         try:
             return normalise_address(_valid(candidate)), None
         except EmailNotValidError as error:
             problem = problem or str(error)
-    return None, f"'{shown(cell)}' is not an email address: {problem or 'it holds other words.'}"
+    return None, f"'{display_address(cell)}' is not an email address: {problem or 'it holds other words.'}"
 
 
 def _valid(candidate: str) -> str:

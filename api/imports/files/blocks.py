@@ -31,9 +31,9 @@ def read_layout(text: IO[str], *, is_data: Callable[[str], bool] = is_address) -
     lines = [line.rstrip("\n") for line in _some_lines(text)]
     layout = find_layout(lines, at_end=not text.readline(), is_data=is_data)
     # More than one, because damage may end a frame long before its rows do.
-    some = list(islice(frames(text, layout, SAMPLE_CHARACTERS), SAMPLE_FRAMES))
+    some = list(islice(read_frames(text, layout, SAMPLE_CHARACTERS), SAMPLE_FRAMES))
     if not some:
-        raise UnreadableFile("The file holds a header and no rows.")
+        raise UnreadableFile("The file has a header and no rows.")
     sound = pl.concat(some).filter(pl.col("error").is_null()).head(SAMPLE_ROWS)
     return layout, [list(cells) for cells in sound.select(_names(layout.width)).iter_rows()]
 
@@ -47,7 +47,7 @@ def _some_lines(text: IO[str]) -> Iterator[str]:
             break
 
 
-def frames(text: IO[str], layout: Layout, characters: int = BLOCK_CHARACTERS) -> Iterator[pl.DataFrame]:
+def read_frames(text: IO[str], layout: Layout, characters: int = BLOCK_CHARACTERS) -> Iterator[pl.DataFrame]:
     """Yield the file's rows in order, blank ones left out, with about `characters` of the file in memory at a time.
 
     Columns: `line_number` (Int64, from 1, the line of `text` where the row begins), `error` (String, null for a sound

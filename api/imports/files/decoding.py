@@ -31,11 +31,11 @@ MARKS = {
 }
 
 
-class Stopped(Exception):
+class ReadingStopped(Exception):
     """Whoever wanted the text wants it no longer."""
 
 
-def encodings_of(head: bytes) -> Sequence[tuple[str, str]]:
+def guess_encodings(head: bytes) -> Sequence[tuple[str, str]]:
     """Return what a file with this beginning may be encoded in and how errors are handled, the likeliest first."""
     for mark, encoding in MARKS.items():
         if head.startswith(mark):
@@ -51,7 +51,7 @@ def encodings_of(head: bytes) -> Sequence[tuple[str, str]]:
             if share > ENOUGH_WIDE or "\n" in text or "\r" in text:
                 return [(encoding, "strict")]
     line = head.count(b"\n", 0, head.index(0)) + 1
-    raise UnreadableFile(f"Line {line} of the file holds a NUL byte: it is not a text file.")
+    raise UnreadableFile(f"Line {line} of the file contains a NUL byte: it is not a text file.")
 
 
 def _is_mostly_utf8(head: bytes) -> bool:
@@ -71,11 +71,11 @@ def decode(source: IO[bytes], target: IO[str], encoding: tuple[str, str], *, mos
     line, so_far, is_blank, left = 1, 0, True, most_bytes
     while True:
         if stop.is_set():
-            raise Stopped
+            raise ReadingStopped
         raw = source.read(CHUNK_BYTES)
         left -= len(raw)
         if left < 0:
-            raise UnreadableFile(f"The file holds more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
+            raise UnreadableFile(f"The file contains more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
         text = decoder.decode(raw, final=not raw)
         _check_text(text, line)
         parts = text.split("\n")
@@ -95,7 +95,7 @@ def _check_lines(parts: Sequence[str], so_far: int, first_line: int) -> None:
     for number, part in enumerate(parts, start=first_line):
         if len(part) + (so_far if number == first_line else 0) > MAX_LINE_CHARACTERS:
             raise UnreadableFile(
-                f"Line {number} is longer than {MAX_LINE_CHARACTERS:,} characters: is this a table with line ends?"
+                f"Line {number} is longer than {MAX_LINE_CHARACTERS:,} characters. Check that the file has line breaks."
             )
 
 
@@ -103,6 +103,6 @@ def _check_text(text: str, first_line: int) -> None:
     found = CONTROL.findall(text)
     if "\x00" in found:
         line = first_line + text.count("\n", 0, text.index("\x00"))
-        raise UnreadableFile(f"Line {line} of the file holds a NUL byte: it is not a text file.")
+        raise UnreadableFile(f"Line {line} of the file contains a NUL byte: it is not a text file.")
     if len(found) > len(text) * MOST_CONTROL_SHARE:
-        raise UnreadableFile("The file is not a table in text form: save it as CSV and upload that.")
+        raise UnreadableFile("The file is not a text table. Save it as CSV and upload the CSV file.")

@@ -24,14 +24,14 @@ _MARKUP = (b"<html", b"<!doctype", b"<table", b"<?xml", b"<head", b"<meta")
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
-def other_kind(head: bytes, directory: bytes) -> str | None:
+def detect_unreadable_kind(head: bytes, directory: bytes) -> str | None:
     """Return what a file that begins so is and what to do, or None when it may be text.
 
     An old Office file is a container, whose `directory` names what is in it.
     """
     if head.startswith(OLD_OFFICE):
         if _ENCRYPTED in head or _ENCRYPTED in directory:
-            return "The workbook is protected by a password: save it without one and upload that."
+            return "The workbook is protected by a password. Save it without a password and upload it again."
         return "The file is an old Excel workbook (.xls): save it as .xlsx or CSV and upload that."
     for mark, what in _BINARY.items():
         if head.startswith(mark):
@@ -41,7 +41,7 @@ def other_kind(head: bytes, directory: bytes) -> str | None:
     return None
 
 
-def other_archive(names: list[str]) -> str | None:
+def detect_archive(names: list[str]) -> str | None:
     """Return what a ZIP archive of these files is and what to do, or None when it is a workbook."""
     held = {name.replace("\\", "/").lower() for name in names}
     if "xl/workbook.bin" in held:

@@ -64,7 +64,7 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
     delimiter = max(candidates, key=lambda candidate: _evenness(read[candidate]))
     records = read[delimiter][1:] if announced else read[delimiter]
     if not records:
-        raise UnreadableFile("The file holds no table.")
+        raise UnreadableFile("The file contains no table.")
     usual = _usual_width(records)
     header = _header(records[:HEADER_WITHIN], usual, is_data)
     is_named = not any(is_data(cell) for cell in header.cells)

@@ -17,7 +17,7 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from api.imports.files.kinds import other_archive
+from api.imports.files.kinds import detect_archive
 
 REFUSED = 3
 """The exit code with which a sentence for people stands on standard error."""
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     except Refused as refusal:
         return _refuse(str(refusal))
     except PasswordError:
-        return _refuse("The workbook is protected by a password: save it without one and upload that.")
+        return _refuse("The workbook is protected by a password. Save it without a password and upload it again.")
     except BadZipFile:
         return _refuse("The file begins as an Excel workbook or a ZIP archive and is damaged: upload it again.")
     except (CalamineError, EOFError) as error:
@@ -69,12 +69,12 @@ def _refuse(sentence: str) -> int:
 def _check(path: str, most_bytes: int) -> None:
     with ZipFile(path) as archive:
         held = archive.infolist()
-    if refusal := other_archive([one.filename for one in held]):
+    if refusal := detect_archive([one.filename for one in held]):
         raise Refused(refusal)
     if any(one.flag_bits & 1 for one in held):
-        raise Refused("The workbook is protected by a password: save it without one and upload that.")
+        raise Refused("The workbook is protected by a password. Save it without a password and upload it again.")
     if sum(one.file_size for one in held) > MARKUP * most_bytes:
-        raise Refused(f"The workbook holds more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
+        raise Refused(f"The workbook contains more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
 
 
 def _choose(workbook: CalamineWorkbook, name: str | None = None) -> CalamineSheet:
@@ -88,9 +88,9 @@ def _choose(workbook: CalamineWorkbook, name: str | None = None) -> CalamineShee
         there = ", ".join(f"'{one}'" for one in visible)
         raise Refused(f"The workbook has no sheet called '{name}'; it has {there}.")
     for sheet in map(workbook.get_sheet_by_name, visible):
-        if any(any(shown(cell).strip() for cell in row) for row in sheet.iter_rows()):
+        if any(any(display_cell(cell).strip() for cell in row) for row in sheet.iter_rows()):
             return sheet
-    raise Refused("No visible sheet of the workbook holds anything.")
+    raise Refused("The workbook has no visible sheet with cells.")
 
 
 def _write(sheet: CalamineSheet) -> None:
@@ -101,10 +101,10 @@ def _write(sheet: CalamineSheet) -> None:
 def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
     """Yield all rows from the sheet's first on, so that lines are counted as they are."""
     for row in sheet.iter_rows():
-        yield [cell if type(cell) is str and "\x00" not in cell else shown(cell) for cell in row]
+        yield [cell if type(cell) is str and "\x00" not in cell else display_cell(cell) for cell in row]
 
 
-def shown(cell: Cell) -> str:
+def display_cell(cell: Cell) -> str:
     """Return a cell as a person sees it: whole numbers without a point, dates as ISO 8601 writes them."""
     match cell:
         case str():

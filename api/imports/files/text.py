@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from threading import Event
 from typing import IO, cast
 
-from api.imports.files.decoding import CHUNK_BYTES, decode, encodings_of
+from api.imports.files.decoding import CHUNK_BYTES, decode, guess_encodings
 from api.imports.files.errors import UnreadableFile
-from api.imports.files.kinds import GZIP, OLD_OFFICE, ZIP, other_kind
-from api.imports.files.workbook import sheet_as_csv
+from api.imports.files.kinds import GZIP, OLD_OFFICE, ZIP, detect_unreadable_kind
+from api.imports.files.workbook import read_sheet_as_csv
 
-__all__ = ["MOST_BYTES", "UnreadableFile", "open_text", "reading_text"]
+__all__ = ["MOST_BYTES", "UnreadableFile", "open_text", "open_text_reader"]
 
 MOST_BYTES = 1024**3
 DIRECTORY_AT = 48
@@ -22,7 +22,7 @@ DIRECTORY_BYTES = 4096
 
 
 @asynccontextmanager
-async def reading_text(source: IO[bytes], *, sheet: str | None = None) -> AsyncIterator[IO[str]]:
+async def open_text_reader(source: IO[bytes], *, sheet: str | None = None) -> AsyncIterator[IO[str]]:
     """Open a file as `open_text` does, in a thread; when the caller is cancelled the work ends at once."""
     stop = Event()
     opening = asyncio.create_task(asyncio.to_thread(open_text, source, sheet=sheet, stop=stop))
@@ -57,9 +57,9 @@ def open_text(
     try:
         return _open(cast("IO[bytes]", gzip.GzipFile(fileobj=source)), sheet, most_bytes, stop)
     except EOFError as error:
-        raise UnreadableFile("The compressed file breaks off before its end: upload it again.") from error
+        raise UnreadableFile("The compressed file is truncated. Upload it again.") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableFile("The compressed file is damaged: compress it anew and upload that.") from error
+        raise UnreadableFile("The compressed file is damaged. Compress it again and upload it.") from error
 
 
 def _open(source: IO[bytes], sheet: str | None, most_bytes: int, stop: Event) -> IO[str]:
@@ -68,11 +68,13 @@ def _open(source: IO[bytes], sheet: str | None, most_bytes: int, stop: Event) ->
         raise UnreadableFile("The file is empty.")
     if head.startswith(ZIP):
         source.seek(0)
-        with sheet_as_csv(source, sheet, most_bytes=most_bytes, stop=stop) as written:
+        with read_sheet_as_csv(source, sheet, most_bytes=most_bytes, stop=stop) as written:
             return _decoded(written, [("utf-8", "strict")], most_bytes, stop)
-    if refusal := other_kind(head, _directory(source, head, most_bytes) if head.startswith(OLD_OFFICE) else b""):
+    if refusal := detect_unreadable_kind(
+        head, _directory(source, head, most_bytes) if head.startswith(OLD_OFFICE) else b""
+    ):
         raise UnreadableFile(refusal)
-    return _decoded(source, encodings_of(head), most_bytes, stop)
+    return _decoded(source, guess_encodings(head), most_bytes, stop)
 
 
 def _directory(source: IO[bytes], head: bytes, most_bytes: int) -> bytes:
@@ -103,4 +105,4 @@ def _decoded(source: IO[bytes], encodings: Sequence[tuple[str, str]], most_bytes
             target.seek(0)
             return target
     assert failed is not None
-    raise UnreadableFile(f"The file begins as {failed.encoding} text and breaks off: {failed.reason}.") from failed
+    raise UnreadableFile(f"The file begins as {failed.encoding} text and is truncated: {failed.reason}.") from failed

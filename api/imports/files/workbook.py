@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import IO
 
-from api.imports.files.decoding import CHUNK_BYTES, Stopped
+from api.imports.files.decoding import CHUNK_BYTES, ReadingStopped
 from api.imports.files.errors import UnreadableFile
 from api.imports.files.sheets import REFUSED
 
@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.02
 
 
 @contextmanager
-def sheet_as_csv(
+def read_sheet_as_csv(
     source: IO[bytes],
     sheet: str | None,
     *,
@@ -51,7 +51,7 @@ def _copy(source: IO[bytes], target: IO[bytes], most_bytes: int) -> None:
     while chunk := source.read(CHUNK_BYTES):
         left -= len(chunk)
         if left < 0:
-            raise UnreadableFile(f"The file holds more than {most_bytes / 1024**2:,.0f} MB: split it.")
+            raise UnreadableFile(f"The file contains more than {most_bytes / 1024**2:,.0f} MB: split it.")
         target.write(chunk)
     target.flush()
 
@@ -69,7 +69,7 @@ def _run(command: Sequence[str], target: IO[bytes], stop: Event, seconds: float)
                 if process.poll() is not None:
                     break
                 if stop.wait(LOOK_SECONDS):
-                    raise Stopped
+                    raise ReadingStopped
         finally:
             process.kill()
             code = process.wait()

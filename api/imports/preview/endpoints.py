@@ -2,18 +2,18 @@
 
 from api.http.dependencies import MemberDep
 from api.http.errors import Conflict, NotFound, responses
-from api.http.routing import ImportId, room_router
+from api.http.routing import ImportId, create_router
 from api.imports.preview import service
 from api.imports.preview.schemas import Preview, PreviewRow, PreviewSamples, SampleValues, differences
 from api.imports.preview.service import Sample
 
-router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
+router = create_router("/api/workspaces/{workspaceId}/imports", "imports")
 
 
 @router.get("/{importId}/preview", operation_id="previewImport", responses=responses(NotFound, Conflict))
 async def preview(member: MemberDep, import_id: ImportId) -> Preview:
     """What a commit would do now, with sample rows; nothing is written."""
-    found = await service.preview(member.session, member.workspace, import_id, member.now)
+    found = await service.preview_import(member.session, member.workspace, import_id, member.now)
     samples = {outcome.value: [_row(one) for one in rows] for outcome, rows in found.samples.items()}
     return Preview(
         row_count=found.row_count,

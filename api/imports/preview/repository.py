@@ -30,12 +30,12 @@ from api.imports.commit.repository import (
     KNOWN,
     Outcome,
     Plan,
-    changes,
-    compared,
-    looked_up,
-    merged,
-    outcomes,
-    rows_of,
+    block_conditions,
+    count_changes,
+    merge_values,
+    select_differences,
+    select_known_leads,
+    select_outcomes,
 )
 from database.models import DuplicatePolicy, Lead, LeadImportRow
 
@@ -52,7 +52,7 @@ async def judge_rows(session: AsyncSession, plan: Plan) -> None:
     await session.execute(_OPEN)
     await session.execute(_FORBID_LOOPS)
     leads = select(Lead.id, Lead.email).where(Lead.workspace_id == plan.workspace_id, Lead.deleted_at.is_(None))
-    rows = outcomes(plan, None, leads.subquery("lead"), None).subquery("rows")
+    rows = select_outcomes(plan, None, leads.subquery("lead"), None).subquery("rows")
     outcome: ColumnElement[Any] = rows.c.outcome
     if plan.policy is DuplicatePolicy.SKIP:
         outcome = case((outcome == KNOWN, Outcome.DUPLICATE_IN_WORKSPACE.value), else_=outcome)
@@ -61,7 +61,7 @@ async def judge_rows(session: AsyncSession, plan: Plan) -> None:
     await session.execute(_ALLOW_LOOPS)
 
 
-async def known_lines(session: AsyncSession, lines: tuple[int, int]) -> Sequence[int]:
+async def list_known_lines(session: AsyncSession, lines: tuple[int, int]) -> Sequence[int]:
     """Return the lines between two whose address is a lead's and which are not compared yet."""
     judged = _judged.c
     found = select(judged.line_number).where(judged.outcome == KNOWN, judged.line_number.between(*lines))
@@ -70,8 +70,8 @@ async def known_lines(session: AsyncSession, lines: tuple[int, int]) -> Sequence
 
 async def compare(session: AsyncSession, plan: Plan, lines: tuple[int, int]) -> None:
     """Note of the rows between two lines, whose values were brought in, whether they would change their lead."""
-    lead = looked_up(plan)
-    outcome = compared(changes(merged(plan, lead), plan, lead)).label("outcome")
+    lead = select_known_leads(plan)
+    outcome = select_differences(count_changes(merge_values(plan, lead), plan, lead)).label("outcome")
     found = _beside(plan, lead, lines).add_columns(outcome).subquery("found")
     await session.execute(
         update(_judged)
@@ -86,7 +86,7 @@ def _beside(plan: Plan, lead: LateralFromClause, lines: tuple[int, int] | None =
     beside: Select[Any] = select(GIVEN.c.line_number)
     return (
         beside.select_from(GIVEN)
-        .join(row, and_(*rows_of(plan, lines), row.line_number == GIVEN.c.line_number))
+        .join(row, and_(*block_conditions(plan, lines), row.line_number == GIVEN.c.line_number))
         .join(lead, true())
     )
 
@@ -104,7 +104,7 @@ async def first_lines(session: AsyncSession, plan: Plan, outcome: Outcome, most:
     if outcome is Outcome.NEW:
         row = LeadImportRow
         there = select(literal(1)).where(judged.line_number == row.line_number).exists()
-        statement = select(row.line_number).where(*rows_of(plan, None), ~there).order_by(row.line_number)
+        statement = select(row.line_number).where(*block_conditions(plan, None), ~there).order_by(row.line_number)
     else:
         statement = select(judged.line_number).where(judged.outcome == outcome).order_by(judged.line_number)
     return (await session.scalars(statement.limit(most))).all()
@@ -119,15 +119,15 @@ async def find_rows(
     statement = (
         select(row.line_number, row.email, row.problem, row.first_line, Lead.id.label("lead_id"))
         .outerjoin(Lead, same)
-        .where(*rows_of(plan, None), row.line_number.in_(lines))
+        .where(*block_conditions(plan, None), row.line_number.in_(lines))
     )
     return (await session.execute(statement)).all()
 
 
 async def find_differences(session: AsyncSession, plan: Plan) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
     """Return, by line, the fields before and after of the leads that the rows brought in would change."""
-    lead = looked_up(plan)
-    after = merged(plan, lead)
+    lead = select_known_leads(plan)
+    after = merge_values(plan, lead)
     statement = _beside(plan, lead).add_columns(
         *(lead.c[name].label(f"before_{name}") for name in after),
         *(value.label(f"after_{name}") for name, value in after.items()),

@@ -16,9 +16,9 @@ from api.imports import service as imports
 from api.imports.commit import repository as writing
 from api.imports.commit.repository import Outcome, Plan
 from api.imports.commit.service import plan_of, values_of
-from api.imports.packing import LINE, cells_of, unpack
+from api.imports.packing import LINE, cells_of, unpack_rows
 from api.imports.preview import repository
-from api.imports.values import FIELDS, Reading, lead_values
+from api.imports.values import FIELDS, FileColumns, lead_values
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, Workspace
 
@@ -49,10 +49,10 @@ class Preview:
     samples: dict[Outcome, list[Sample]]
 
 
-async def preview(session: AsyncSession, workspace: Workspace, import_id: UUID, now: datetime) -> Preview:
+async def preview_import(session: AsyncSession, workspace: Workspace, import_id: UUID, now: datetime) -> Preview:
     """Say what a commit would do now; writes nothing. Raises NotFound, and Conflict when the file is gone."""
     found = await imports.get_import(session, workspace.id, import_id)
-    await imports.require_file(session, found, now)
+    await imports.require_stored_file(session, found, now)
     await allow_long_statements(session)
     # The commit makes the list that leads without one join; until then the import's own id stands for it.
     plan = replace(plan_of(found, workspace), list_id=found.list_id or found.id)
@@ -76,10 +76,10 @@ async def preview(session: AsyncSession, workspace: Workspace, import_id: UUID, 
     return Preview(found.row_count, counts, samples)
 
 
-async def _compare(session: AsyncSession, plan: Plan, columns: Reading) -> None:
+async def _compare(session: AsyncSession, plan: Plan, columns: FileColumns) -> None:
     """Find out which of the rows of known addresses would change their lead."""
     for number, span in enumerate(await files.list_blocks(session, plan.workspace_id, plan.import_id)):
-        known = await repository.known_lines(session, span.lines)
+        known = await repository.list_known_lines(session, span.lines)
         if known:
             block = await files.find_block(session, plan.workspace_id, plan.import_id, number)
             assert block is not None
@@ -88,7 +88,7 @@ async def _compare(session: AsyncSession, plan: Plan, columns: Reading) -> None:
 
 
 async def _samples(
-    session: AsyncSession, plan: Plan, columns: Reading, wanted: dict[Outcome, Sequence[int]]
+    session: AsyncSession, plan: Plan, columns: FileColumns, wanted: dict[Outcome, Sequence[int]]
 ) -> dict[Outcome, list[Sample]]:
     """Return the rows on some lines, by what would become of them."""
     lines = sorted(line for of_one in wanted.values() for line in of_one)
@@ -121,5 +121,5 @@ async def _rows_on(session: AsyncSession, plan: Plan, lines: Sequence[int]) -> p
         if here or number == 0:  # the first also for its columns, where no line is wanted
             block = await files.find_block(session, plan.workspace_id, plan.import_id, number)
             assert block is not None
-            found.append(unpack(block.content).filter(pl.col(LINE).is_in(here)))
+            found.append(unpack_rows(block.content).filter(pl.col(LINE).is_in(here)))
     return pl.concat(found)

@@ -5,12 +5,12 @@ from fastapi import status
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, responses
 from api.http.pagination import Page, to_page
-from api.http.routing import ImportId, room_router
+from api.http.routing import ImportId, create_router
 from api.imports.schemas import ImportOut
 from api.imports.undo import service
 from api.imports.undo.schemas import KeptLead
 
-router = room_router("/api/workspaces/{workspaceId}/imports", "imports")
+router = create_router("/api/workspaces/{workspaceId}/imports", "imports")
 
 
 @router.post(
@@ -31,5 +31,5 @@ async def undo_import(member: MemberDep, import_id: ImportId) -> ImportOut:
 @router.get("/{importId}/kept-leads", operation_id="listKeptLeads", responses=responses(NotFound))
 async def list_kept_leads(member: MemberDep, import_id: ImportId, page: PageDep) -> Page[KeptLead]:
     """The leads that an undo left, changed or mailed since the commit, newest first."""
-    found = await service.list_kept(member.session, member.workspace_id, import_id, page)
+    found = await service.list_kept_leads(member.session, member.workspace_id, import_id, page)
     return to_page(KeptLead, found, page)

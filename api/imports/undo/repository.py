@@ -15,7 +15,7 @@ from domain.lead_import import imported_lead_id
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class UndoneBlock:
     """What taking one block back came to."""
 
     removed: int
@@ -28,7 +28,7 @@ class TakenBack:
 
 
 # A claim of theirs that is under way is waited for, and then seen by the next statement; none can begin before the end.
-_HOLD = text(
+_LOCK_LEADS = text(
     """
     SELECT count(*) FROM (
       SELECT lead.id FROM app.leads AS lead
@@ -39,13 +39,13 @@ _HOLD = text(
                SELECT change.lead_id FROM app.lead_import_changes AS change
                 WHERE change.workspace_id = :workspace_id AND change.import_id = :import_id
                   AND change.line_number BETWEEN :first AND :last))
-         -- In one order everywhere, so that two that change the same leads wait for each other and go on.
+         -- Lock in id order to avoid deadlocks (database/locks.py).
        ORDER BY lead.id
          FOR NO KEY UPDATE) AS held
     """
 )
 
-_TAKE_BACK = text(
+_UNDO = text(
     f"""
     WITH touched AS (
       SELECT lead.id, lead.list_id, lead.updated_at, lead.created_at AS changed_at, CAST(NULL AS jsonb) AS before,
@@ -113,7 +113,7 @@ _TAKE_BACK = text(
 )
 
 
-async def take_back(session: AsyncSession, found: LeadImport, lines: tuple[int, int]) -> TakenBack:
+async def undo_block(session: AsyncSession, found: LeadImport, lines: tuple[int, int]) -> UndoneBlock:
     """Give the leads of the rows between two lines back what they were; leaves those changed or mailed since."""
     assert found.first_lead_id is not None
     parameters = {
@@ -124,13 +124,13 @@ async def take_back(session: AsyncSession, found: LeadImport, lines: tuple[int, 
         "first_id": imported_lead_id(found.first_lead_id, lines[0]),
         "last_id": imported_lead_id(found.first_lead_id, lines[1]),
     }
-    await session.execute(_HOLD, parameters)
-    row = (await session.execute(_TAKE_BACK, parameters)).one()
+    await session.execute(_LOCK_LEADS, parameters)
+    row = (await session.execute(_UNDO, parameters)).one()
     deltas = {UUID(list_id): int(leads) for list_id, leads in (row.deltas or {}).items()}
-    return TakenBack(row.removed, row.restored, row.kept, deltas, row.enrolled)
+    return UndoneBlock(row.removed, row.restored, row.kept, deltas, row.enrolled)
 
 
-async def list_kept(
+async def list_kept_leads(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, page: PageRequest
 ) -> Sequence[Row[UUID, str, int, str | None]]:
     """Return the leads that an undo left: `id`, `email`, `line_number`, `kept_because`, one more than a page."""

@@ -13,7 +13,7 @@ from api.imports import repository as files
 from api.imports import service as imports
 from api.imports.repository import Span
 from api.imports.undo import repository
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
 from api.people.lead_lists import service as lists
 from database import jobs
 from database.landing import allow_long_statements
@@ -33,9 +33,9 @@ async def start_undo(session: AsyncSession, workspace_id: UUID, import_id: UUID,
     Raises NotFound, InvalidTransition where nothing was committed or something is under way, and Conflict after the
     30 days.
     """
-    found = await imports.hold_import(session, workspace_id, import_id)
+    found = await imports.lock_import(session, workspace_id, import_id)
     state = next_state(ImportState(found.state), ImportEvent.UNDO_STARTED)
-    await imports.require_file(session, found, now)
+    await imports.require_stored_file(session, found, now)
     values: dict[str, Any] = {"state": state, "error": None, "processed_count": 0, "next_block": 0}
     values |= {"removed_count": 0, "restored_count": 0, "kept_count": 0}
     started = await files.change_import(session, workspace_id, import_id, values)
@@ -58,7 +58,7 @@ async def undo_block(session: AsyncSession, workspace_id: UUID, import_id: UUID,
         return True
     # The list that the commit made goes when nobody is left in it.
     if found.list_id is not None:
-        await lists.delete_empty(session, workspace_id, found.list_id)
+        await lists.delete_if_empty(session, workspace_id, found.list_id)
     done = {"state": next_state(ImportState.UNDOING, ImportEvent.UNDO_DONE), "undone_at": now}
     await files.change_import(session, workspace_id, import_id, done)
     return False
@@ -66,9 +66,9 @@ async def undo_block(session: AsyncSession, workspace_id: UUID, import_id: UUID,
 
 async def _take_back(session: AsyncSession, found: LeadImport, block: Span, now: datetime) -> None:
     await allow_long_statements(session)
-    await lists.keep(session, found.workspace_id, [found.list_id] if found.list_id else [])
-    taken = await repository.take_back(session, found, block.lines)
-    await enrollments.stop_leads(
+    await lists.lock_shared(session, found.workspace_id, [found.list_id] if found.list_id else [])
+    taken = await repository.undo_block(session, found, block.lines)
+    await enrollment_status.apply_event_to_leads(
         session, found.workspace_id, EnrollmentEvent.PAUSED, taken.enrolled, cause=CAUSE, now=now
     )
     await lists.change_counts(session, found.workspace_id, taken.deltas)
@@ -82,9 +82,9 @@ async def _take_back(session: AsyncSession, found: LeadImport, block: Span, now:
     await files.change_import(session, found.workspace_id, found.id, progress)
 
 
-async def list_kept(
+async def list_kept_leads(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, page: PageRequest
 ) -> Sequence[Row[UUID, str, int, str | None]]:
     """Return the leads that an undo left as they are, newest first, one more than the page holds; raises NotFound."""
     await imports.get_import(session, workspace_id, import_id)
-    return await repository.list_kept(session, workspace_id, import_id, page)
+    return await repository.list_kept_leads(session, workspace_id, import_id, page)

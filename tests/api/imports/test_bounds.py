@@ -4,10 +4,10 @@ import pytest
 
 from ai.workflows.csv_mapping.state import Target
 from api.imports.commit.service import values_of
-from api.imports.files.blocks import frames, read_layout
-from api.imports.packing import pack
-from api.imports.values import Reading
-from domain.lead import SegmentSizes
+from api.imports.files.blocks import read_frames, read_layout
+from api.imports.packing import pack_rows
+from api.imports.values import FileColumns
+from domain.lead import SegmentThresholds
 from tests.api.importing import Imports, Tables
 
 pytestmark = pytest.mark.anyio
@@ -41,10 +41,10 @@ def test_the_values_of_some_rows_are_those_of_their_lines() -> None:
     """Of a block the values of all rows are returned, or of those on some lines, without a header."""
     text = io.StringIO(FILE)
     layout, _ = read_layout(text)
-    (frame,) = frames(text, layout)
-    reading = Reading({Target.EMAIL: 0, Target.COMPANY: 1}, [], {}, SegmentSizes())
+    (frame,) = read_frames(text, layout)
+    reading = FileColumns({Target.EMAIL: 0, Target.COMPANY: 1}, [], {}, SegmentThresholds())
     rows = {2: "Acme", 3: "Beta", 4: "Core"}
     for lines in (None, [3], [2, 4], []):
-        written = values_of(pack(frame), reading, lines).decode()
+        written = values_of(pack_rows(frame), reading, lines).decode()
         expected = [f'{line},"","",{rows[line]},"",,,{{}}' for line in (rows if lines is None else lines)]
         assert written.splitlines() == expected

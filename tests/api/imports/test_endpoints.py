@@ -232,8 +232,8 @@ async def test_wide_file(imports: Imports) -> None:
     [
         (b"", "The file is empty."),
         (b"Email,Name\n", "a header and no rows"),
-        (b"Name,City\nAnn,Ulm\n", "No column of the file holds email addresses."),
-        (b"Email\nann@example.com\nb\x00b\n", "Line 3 of the file holds a NUL byte"),
+        (b"Name,City\nAnn,Ulm\n", "No column of the file contains email addresses."),
+        (b"Email\nann@example.com\nb\x00b\n", "Line 3 of the file contains a NUL byte"),
         (b"PK\x03\x04" + bytes(100), "begins as an Excel workbook or a ZIP archive and is damaged"),
         (bytes(range(256)) * 20, "NUL byte"),
         (b"Email\n" + b"x" * 2_000_000, "Line 2 is longer than"),

@@ -71,8 +71,8 @@ async def test_each_reading_is_of_one_file(two_workspaces: TwoWorkspaces) -> Non
             "has file": [await repository.has_file(session, workspaces.id, id_) for id_ in (mine, other, empty)],
             "problems": await repository.find_problems(*of_mine, (3, 5)),
             "lines": await repository.find_lines(*of_mine, lead_ids=[LEAD], address="ann@x.co"),
-            "mapping": await repository.recall_mapping(session, workspaces.id, "known"),
-            "nothing": await repository.recall_mapping(session, workspaces.id, "unknown"),
+            "mapping": await repository.find_saved_mapping(session, workspaces.id, "known"),
+            "nothing": await repository.find_saved_mapping(session, workspaces.id, "unknown"),
         }
 
     acted = await run_act(workspaces, read)
@@ -107,7 +107,7 @@ async def test_each_change_is_of_one_file(two_workspaces: TwoWorkspaces) -> None
     async def change(session: AsyncSession) -> None:
         await repository.change_block(session, workspaces.id, mine, 1, b"new")
         await repository.erase_rows(session, workspaces.id, mine, {3, 5})
-        await repository.remember_mapping(session, workspaces.id, "known", [{"position": 0}])
+        await repository.save_mapping(session, workspaces.id, "known", [{"position": 0}])
         await repository.change_import(session, workspaces.id, mine, {"row_count": 7})
 
     acted = await run_act(workspaces, change)

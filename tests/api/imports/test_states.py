@@ -109,7 +109,7 @@ async def test_the_worker_moves_only_what_is_under_way(states: States, imports: 
             assert await worker.undo_block(made) is False
             assert states.changed() == {}, state
         async with states.session() as session:
-            await commits.fail(session, workspace_id, UUID(made["id"]), "no space")
+            await commits.fail_import(session, workspace_id, UUID(made["id"]), "no space")
         failed = {"state": (state, "failed"), "error": (None, "no space"), "updated_at": ANY}
         is_legal = MOVES[state, "commit_failed"] != REFUSED
         assert states.changed() == ({"app.lead_imports": {made["id"]: failed}} if is_legal else {}), state
@@ -124,7 +124,7 @@ async def test_a_file_goes_when_its_time_is_over_and_nothing_is_under_way(states
             states.put("lead_imports", made["id"], expires_at=expires_at)
             states.look()
             async with states.session() as session:
-                until = await files.expire(session, workspace_id, UUID(made["id"]), NOW)
+                until = await files.expire_import(session, workspace_id, UUID(made["id"]), NOW)
             changed = states.changed()
             if state in {"committing", "undoing"}:
                 assert (until, changed) == (NOW + timedelta(hours=1), {}), state
@@ -138,7 +138,7 @@ async def test_a_file_goes_when_its_time_is_over_and_nothing_is_under_way(states
                 }
     states.look()
     async with states.session() as session:
-        assert await files.expire(session, workspace_id, UUID(int=1), NOW) is None
+        assert await files.expire_import(session, workspace_id, UUID(int=1), NOW) is None
     assert states.changed() == {}
 
 
@@ -208,7 +208,7 @@ async def test_walks_through_the_lifecycle(
                 assert response.is_success, (walk[:number], response.text)
             case "fail":
                 async with states.session() as session:
-                    await commits.fail(session, UUID(states.workspace_id), UUID(made["id"]), "no space")
+                    await commits.fail_import(session, UUID(states.workspace_id), UUID(made["id"]), "no space")
             case _:
                 is_commit = (await state_of(imports, made)) == "committing"
                 is_going = await (worker.commit_block(made) if is_commit else worker.undo_block(made))

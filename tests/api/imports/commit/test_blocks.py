@@ -123,7 +123,7 @@ async def test_failed_and_gone_on_with(
     await imports.asked(made, "commit")
     await worker.commit_block(made)
     async with transaction(services.pool, Scope(workspace_id=worker.workspace_id)) as session:
-        await service.fail(session, worker.workspace_id, UUID(made["id"]), "because")
+        await service.fail_import(session, worker.workspace_id, UUID(made["id"]), "because")
     failed = await imports.get(f"imports/{made['id']}")
     assert (failed["state"], failed["error"], failed["processedCount"]) == ("failed", "because", ROWS)
     assert not await worker.commit_block(made)
@@ -146,7 +146,7 @@ async def test_only_a_commit_under_way_can_fail(imports: Imports, worker: Worker
     """A worker that comes late cannot make a failure of an import that another one has finished."""
     done = await imports.imported("Email\nann@example.com\n")
     async with transaction(services.pool, Scope(workspace_id=worker.workspace_id)) as session:
-        await service.fail(session, worker.workspace_id, UUID(done["id"]), "because")
+        await service.fail_import(session, worker.workspace_id, UUID(done["id"]), "because")
     assert await imports.get(f"imports/{done['id']}") == done
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.imports.commit import repository
-from api.imports.commit.repository import Outcome, Plan, Written
+from api.imports.commit.repository import Outcome, Plan, WrittenBlock
 from database.engine import create_pool
 from database.models import DuplicatePolicy
 from database.roles import APP_ROLE, owner_url, role_url
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 LEADS, CHANGES = "app.leads", "app.lead_import_changes"
 
 
-async def write_rows(session: AsyncSession, workspaces: TwoWorkspaces, emails: list[str]) -> Written:
+async def write_rows(session: AsyncSession, workspaces: TwoWorkspaces, emails: list[str]) -> WrittenBlock:
     """Write rows of these addresses to leads, each with the company of the file."""
     plan = Plan(
         workspaces.id,

@@ -6,7 +6,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.imports.commit import repository
-from api.imports.commit.repository import Outcome, Plan, Written
+from api.imports.commit.repository import Outcome, Plan, WrittenBlock
 from database.models import DuplicatePolicy
 from domain.lead_import import imported_lead_id
 from tests.acting import insert_row, run_act
@@ -50,7 +50,7 @@ async def test_a_block_is_written_and_nothing_beside_it(two_workspaces: TwoWorks
     workspaces.add(LEADS, workspaces.neighbour, email="first@x.co")
     plan = Plan(workspaces.id, import_id, list_id, FIRST, policy, "SMB")
 
-    async def write(session: AsyncSession) -> Written:
+    async def write(session: AsyncSession) -> WrittenBlock:
         await repository.open_values(session)
         lines = "".join(f'{line},"","",File {line},"",,,{{}}\n' for line in range(9, 22))
         await repository.land_values(session, lines.encode())
@@ -92,5 +92,5 @@ async def test_a_new_commit_forgets_what_the_import_changed(two_workspaces: TwoW
         insert_row(workspaces, CHANGES, import_id=mine, line_number=line, **values)
     insert_row(workspaces, CHANGES, import_id=workspaces.add(IMPORTS), line_number=1, **values)
     plan = Plan(workspaces.id, mine, None, None, DuplicatePolicy.SKIP, None)
-    acted = await run_act(workspaces, lambda session: repository.forget_changes(session, plan))
+    acted = await run_act(workspaces, lambda session: repository.delete_changes(session, plan))
     assert acted.rows == {CHANGES: {f"{workspaces.id} {mine} {line}" for line in (1, 2)}}

@@ -1,7 +1,7 @@
 import pytest
 
-from api.imports.values import segment_of
-from domain.lead import SegmentSizes
+from api.imports.values import parse_segment
+from domain.lead import SegmentThresholds
 from tests.api.importing import Imports, Tables
 
 pytestmark = pytest.mark.anyio
@@ -33,15 +33,15 @@ async def test_from_employees(imports: Imports) -> None:
 @pytest.mark.parametrize("word", ["<", "less than ", "under ", "unter ", "weniger als ", "moins de "])
 def test_fewer_than_a_number(word: str) -> None:
     """Fewer than 100 are at most 99, which is a small company; fewer than 101 may be 100, which is a larger one."""
-    sizes = SegmentSizes()
-    assert [segment_of(f"{word}{number}", sizes)[0] for number in (100, 101)] == ["SMB", "Mid-Market"]
+    sizes = SegmentThresholds()
+    assert [parse_segment(f"{word}{number}", sizes)[0] for number in (100, 101)] == ["SMB", "Mid-Market"]
 
 
 @pytest.mark.parametrize(("digits", "segment"), [(39, "Enterprise"), (40, "Enterprise"), (41, None), (400, None)])
 def test_numbers_without_end(digits: int, segment: str | None) -> None:
     """A number too long to count employees tells nothing, also one that is infinite as a float."""
     for cell in ("9" * digits, "9" * digits + "k"):
-        assert segment_of(cell, SegmentSizes()) == (segment, segment is not None)
+        assert parse_segment(cell, SegmentThresholds()) == (segment, segment is not None)
 
 
 async def test_sizes_of_the_workspace(imports: Imports, tables: Tables, workspace: str) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from api.imports.files.records import MAX_RECORD_LINES, UNCLOSED, Syntax, read_records
+from api.imports.files.records import MAX_RECORD_LINES, UNCLOSED, Syntax, read_records, wrong_width
 
 COMMA = Syntax(",")
 
@@ -42,32 +42,47 @@ def test_line_numbers() -> None:
 
 def test_unclosed_quote_costs_one_row() -> None:
     """A mark that is never closed costs its row alone, wherever the next marks stand."""
-    for after in ("2,b\n3,c", '2,"b"\n3,"c"', '2,b\n3,"c', '"2",b\n3,c'):
-        found = rows(f'1,"a\n{after}', width=2)
-        assert found[0] == (1, ['1,"a'], UNCLOSED)
-        assert next(line for line, _, error in found if error is None) == 2
+    first, second, third = (1, ['1,"a'], UNCLOSED), (2, ["2", "b"], None), (3, ["3", "c"], None)
+    for after in ("2,b\n3,c", '2,"b"\n3,"c"', '"2",b\n3,c'):
+        assert rows(f'1,"a\n{after}', width=2) == [first, second, third]
+    assert rows('1,"a\n2,b\n3,"c', width=2) == [first, second, (3, ['3,"c'], UNCLOSED)]
 
 
 def test_record_without_end() -> None:
     """A record of more lines than any real one is damaged, and the lines after its first are read as rows."""
-    found = rows('1,"a\n' + "\n".join(f"{number},b" for number in range(2, MAX_RECORD_LINES * 2)), width=2)
-    assert [line for line, _, error in found if error] == [1]
-    assert len(found) == MAX_RECORD_LINES * 2 - 1
+    after = range(2, MAX_RECORD_LINES * 2)
+    found = rows('1,"a\n' + "\n".join(f"{number},b" for number in after), width=2)
+    assert found == [(1, ['1,"a'], UNCLOSED), *((number, [str(number), "b"], None) for number in after)]
+    most = ["a", *["x"] * (MAX_RECORD_LINES - 2), "z"]
+    assert rows('1,"' + "\n".join(most) + '"', width=2) == [(1, ["1", "\n".join(most)], None)]
+    more = rows('1,"' + "\n".join(["a", *most]) + '"', width=2)
+    assert [(line, error) for line, _, error in more] == [
+        (1, UNCLOSED),
+        *((line, None) for line in range(2, MAX_RECORD_LINES + 2)),
+    ]
 
 
 def test_width() -> None:
     """A row that is too long is kept with the reason; blank cells beyond the header are no harm, nor missing ones."""
-    found = rows("1,2\n1\n1,2,3\n1,2,, ", width=2)
-    assert [error for _, _, error in found] == [None, None, "The row has 3 cells where the header has 2.", None]
-    assert found[1][1] == ["1"]
-    assert found[3][1] == ["1", "2"]
+    assert rows("1,2\n1\n1,2,3\n1,2,, ", width=2) == [
+        (1, ["1", "2"], None),
+        (2, ["1"], None),
+        (3, ["1", "2", "3"], "The row has 3 cells where the header has 2."),
+        (4, ["1", "2"], None),
+    ]
 
 
 def test_a_short_record_in_doubt() -> None:
     """Marks in odd places, or a whole row among its lines, make of a short record a damaged one."""
-    assert rows('1,"Ann,"a@x.com"', width=3)[0][2] == "The row has 2 cells where the header has 3."
-    swallowed = rows('1,"a\n2,b,c\n3,d"\n4,e,f', width=3)
-    assert [(line, error is None) for line, _, error in swallowed] == [(1, False), (2, True), (3, True), (4, True)]
+    assert rows('1,"Ann,"a@x.com"', width=3) == [
+        (1, ["1", 'Ann,a@x.com"'], "The row has 2 cells where the header has 3.")
+    ]
+    assert rows('1,"a\n2,b,c\n3,d"\n4,e,f', width=3) == [
+        (1, ['1,"a'], UNCLOSED),
+        (2, ["2", "b", "c"], None),
+        (3, ["3", 'd"'], None),
+        (4, ["4", "e", "f"], None),
+    ]
     assert rows('1,"a\nb"', width=3) == [(1, ["1", "a\nb"], None)]
 
 
@@ -79,6 +94,9 @@ def test_open_record_waits() -> None:
 
 
 def test_hostile_marks() -> None:
-    """A long line of nothing but marks and delimiters takes no longer than any other."""
-    for text in ('"' * 200_001, '",' * 100_000, ('a"' * 50 + ",") * 1000, '"a' * 100_000):
-        read_records([text], COMMA, first_number=1, at_end=True, width=2)
+    """A long line of hardly anything but marks and delimiters comes to an end: it is blank, or one damaged row."""
+    for blank in ('"' * 200_001, '",' * 100_000):
+        assert rows(blank, width=2) == []
+    for line, count in ((('a"' * 50 + ",") * 1000, 1001), ('"a' * 100_000, 1)):
+        ((number, cells, error),) = rows(line, width=2)
+        assert (number, len(cells), error) == (1, count, wrong_width(count, 2))

@@ -69,13 +69,13 @@ async def test_rows_are_judged_beside_the_leads_they_know(two_workspaces: TwoWor
     async def judge(session: AsyncSession) -> dict[str, Any]:
         await repository.judge_rows(session, plan)
         await commits.open_values(session)
-        known = [await repository.known_lines(session, lines) for lines in BLOCKS]
+        known = [await repository.list_known_lines(session, lines) for lines in BLOCKS]
         compared = []
         for lines in BLOCKS:
             # The values of the other blocks' rows are there as well.
             await land(session, *(line for of_block in known for line in of_block))
             await repository.compare(session, plan, lines)
-            compared.append(sorted(await repository.known_lines(session, (1, 30))))
+            compared.append(sorted(await repository.list_known_lines(session, (1, 30))))
         firsts = {outcome: await repository.first_lines(session, plan, outcome, 2) for outcome in Outcome}
         await land(session, 12, 10)
         return {

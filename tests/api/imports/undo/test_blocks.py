@@ -97,7 +97,7 @@ async def test_a_commit_that_failed_half_way(
     await imports.asked(made, "commit")
     await worker.commit_block(made)
     async with transaction(services.pool, Scope(workspace_id=worker.workspace_id)) as session:
-        await commits.fail(session, worker.workspace_id, UUID(made["id"]), "because")
+        await commits.fail_import(session, worker.workspace_id, UUID(made["id"]), "because")
     undone = await imports.undo(made)
     assert (undone["removedCount"], undone["restoredCount"], undone["keptCount"]) == (3, 3, 0)
     assert undone["error"] is None

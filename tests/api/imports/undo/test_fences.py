@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.imports import repository as imports
 from api.imports.undo import repository
-from api.imports.undo.repository import TakenBack
+from api.imports.undo.repository import UndoneBlock
 from domain.lead_import import imported_lead_id
 from tests.overtaking import overtaken, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -44,7 +44,7 @@ def add_draft_for(workspaces: TwoWorkspaces, lead_id: UUID) -> UUID:
     return workspaces.add("app.email_drafts", **owners)
 
 
-@pytest.mark.fences("api.imports.undo.repository:_TAKE_BACK")
+@pytest.mark.fences("api.imports.undo.repository:_UNDO")
 @pytest.mark.parametrize("was_new", [True, False])
 async def test_only_leads_nobody_has_touched_are_taken_back(two_workspaces: TwoWorkspaces, *, was_new: bool) -> None:
     """An undo takes leads back as they were, and leaves those that were changed, deleted or mailed meanwhile."""
@@ -78,10 +78,10 @@ async def test_only_leads_nobody_has_touched_are_taken_back(two_workspaces: TwoW
             [mailed, leads["mailed"]],
         )
 
-    async def take_back(session: AsyncSession) -> TakenBack:
+    async def take_back(session: AsyncSession) -> UndoneBlock:
         undone = await imports.find_import(session, workspaces.id, import_id)
         assert undone is not None
-        return await repository.take_back(session, undone, LINES)
+        return await repository.undo_block(session, undone, LINES)
 
     overtaking = await overtaken(workspaces, overtake, take_back)
     taken_back = {leads["mailed before"], leads["untouched"]}

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.delivery.sending import service as sending
-from api.delivery.sending.service import Claimed, Request
+from api.delivery.sending.service import Claim, SendRequest
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables
@@ -104,9 +104,9 @@ async def test_a_mail_that_may_be_on_its_way(imports: Imports, outreach: Outreac
     await outreach.post("/drafts/approve", {"sequenceId": sequence_id})
     (draft,) = (await outreach.get("/drafts"))["items"]
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
-        request = Request(UUID(draft["id"]), services.clock.now(), uuid4())
-        (answer,) = await sending.claim(session, outreach.workspace_id, [request])
-    assert isinstance(answer, Claimed)
+        request = SendRequest(UUID(draft["id"]), services.clock.now(), uuid4())
+        (answer,) = await sending.claim_drafts(session, outreach.workspace_id, [request])
+    assert isinstance(answer, Claim)
     assert (await imports.leads())[PEOPLE[0]]["updatedAt"] == lead["updatedAt"]
     undone = await imports.undo(done)
     assert (undone["removedCount"], undone["keptCount"]) == (len(PEOPLE) - 1, 1)

@@ -10,7 +10,7 @@ from tests.blocking import Blocking
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.imports.undo.repository:_HOLD")
+@pytest.mark.locks("api.imports.undo.repository:_LOCK_LEADS")
 async def test_leads_that_are_taken_back_are_locked_by_id(blocking: Blocking) -> None:
     """An undo waits for a claim of the leads of its import, and locks the lower id first."""
     ids = blocking.add_lower("app.leads", email="another@lead.example")
@@ -28,6 +28,6 @@ async def test_leads_that_are_taken_back_are_locked_by_id(blocking: Blocking) ->
     async def undo(session: AsyncSession) -> None:
         lead_import = await imports.find_import(session, blocking.workspace_id, import_id)
         assert lead_import is not None
-        await repository.take_back(session, lead_import, (1, 2))
+        await repository.undo_block(session, lead_import, (1, 2))
 
     await blocking.prove_row_lock("NO KEY UPDATE", "app.leads", ids, undo)

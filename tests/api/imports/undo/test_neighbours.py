@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.imports import repository as imports
 from api.imports.undo import repository
-from api.imports.undo.repository import TakenBack
+from api.imports.undo.repository import UndoneBlock
 from domain.lead_import import imported_lead_id
 from tests.acting import FIRST_PAGE, run_act
 from tests.two_workspaces import TwoWorkspaces
@@ -91,10 +91,10 @@ async def test_a_block_is_taken_back_and_nothing_beside_it(two_workspaces: TwoWo
     leads.add_attempt(leads.add_draft("mailed"))
     leads.add_draft("last line")
 
-    async def take_back(session: AsyncSession) -> TakenBack:
+    async def take_back(session: AsyncSession) -> UndoneBlock:
         lead_import = await imports.find_import(session, workspaces.id, leads.import_id)
         assert lead_import is not None
-        return await repository.take_back(session, lead_import, LINES)
+        return await repository.undo_block(session, lead_import, LINES)
 
     acted = await run_act(workspaces, take_back)
     taken_back = acted.result
@@ -122,7 +122,7 @@ async def test_the_leads_that_an_undo_kept_are_listed(two_workspaces: TwoWorkspa
     leads.add_changed("restored", 16)
     leads.add_changed("kept by another", 17, import_id=leads.other_import_id, kept_because="changed")
     acted = await run_act(
-        workspaces, lambda session: repository.list_kept(session, workspaces.id, leads.import_id, FIRST_PAGE)
+        workspaces, lambda session: repository.list_kept_leads(session, workspaces.id, leads.import_id, FIRST_PAGE)
     )
     assert [tuple(row) for row in acted.result] == [(kept, "kept@x.co", 15, "changed")]
     assert (acted.changes, acted.locked) == ({}, set())
