@@ -4,10 +4,10 @@ from fastapi import status
 
 from api.http.dependencies import MemberDep
 from api.http.errors import NotFound, responses
-from api.http.routing import LeadId, room_router
+from api.http.routing import LeadId, create_router
 from api.people.erasure import service
 
-router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
+router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
 
 
 @router.post(
@@ -23,7 +23,7 @@ async def erase_lead(member: MemberDep, lead_id: LeadId) -> None:
     without content. Uploaded files and the provider's records are cleaned by a job. Everlytic's own records are not
     ours: what is read from there again, or comes in later, is new. A second time changes nothing.
     """
-    await service.erase(
+    await service.erase_person(
         member.session,
         member.services.secrets,
         member.workspace_id,

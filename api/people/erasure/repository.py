@@ -170,7 +170,7 @@ PLACES = tuple(_TRACES)
 _FORGET_JOB = text("UPDATE app.scheduled_jobs SET payload = payload - 'address' WHERE id = :job_id")
 
 
-async def hold_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Sequence[Lead]:
+async def lock_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Sequence[Lead]:
     """Return a lead and all that have its address, deleted ones too, held until the transaction ends."""
     theirs = Lead.workspace_id == workspace_id
     address = select(Lead.email).where(theirs, Lead.id == lead_id, Lead.email != "").scalar_subquery()
@@ -186,7 +186,7 @@ async def hold_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) 
     return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
 
 
-async def forget_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
+async def delete_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
     """Keep of an address among suppressions, and among those taken back, only its hash."""
     for table in (Suppression, SuppressionRemoval):
         hashed = func.app.suppression_hash(workspace_id, address)
@@ -198,7 +198,7 @@ async def forget_address(session: AsyncSession, workspace_id: UUID, address: str
         )
 
 
-async def empty_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, reason: str) -> None:
+async def erase_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, reason: str) -> None:
     """Take the content out of what was written to leads, told about it and answered; what is unsent fails."""
     parameters = {"workspace_id": workspace_id, "lead_ids": list(lead_ids)}
     await session.execute(_EMPTY_DRAFTS, {**parameters, "reason": reason})
@@ -230,6 +230,6 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, traces
     return int(result.scalar_one()) if result.returns_rows else 0
 
 
-async def forget_job(session: AsyncSession, job_id: UUID) -> None:
+async def delete_job_payload(session: AsyncSession, job_id: UUID) -> None:
     """Take the address out of a job's payload."""
     await session.execute(_FORGET_JOB, {"job_id": job_id})

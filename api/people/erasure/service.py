@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import NotFound
 from api.imports import service as imports
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
 from api.people.erasure import repository
 from api.people.erasure.repository import Traces
 from api.people.leads import service as leads
@@ -35,11 +35,11 @@ class Person:
     address: str | None
 
 
-async def erase(
+async def erase_person(
     session: AsyncSession, secrets: SecretBox, workspace_id: UUID, lead_id: UUID, *, actor: UUID, now: datetime
 ) -> None:
     """Erase a lead, with every other of its address; raises NotFound. Once it is erased, this does nothing more."""
-    held = {lead.id: lead for lead in await repository.hold_person(session, workspace_id, lead_id)}
+    held = {lead.id: lead for lead in await repository.lock_person(session, workspace_id, lead_id)}
     if (wanted := held.get(lead_id)) is None:
         raise NotFound("There is no such lead.")
     if wanted.erased_at is not None:
@@ -50,12 +50,14 @@ async def erase(
     await suppressions.suppress_addresses(
         session, workspace_id, [address], reason=SuppressionReason.MANUAL, source="erased", at=now
     )
-    await repository.forget_address(session, workspace_id, address)
+    await repository.delete_address(session, workspace_id, address)
     for lead in persons:
         await leads.erase_lead(session, lead, now)
     cause = f"{CAUSE} by user {actor}"
-    await enrollments.stop_leads(session, workspace_id, EnrollmentEvent.STOPPED, ids, cause=cause, now=now)
-    await repository.empty_messages(session, workspace_id, ids, reason=CAUSE)
+    await enrollment_status.apply_event_to_leads(
+        session, workspace_id, EnrollmentEvent.STOPPED, ids, cause=cause, now=now
+    )
+    await repository.erase_messages(session, workspace_id, ids, reason=CAUSE)
     payload = {"leadIds": [str(one) for one in ids], "address": secrets.encrypt(address)}
     await jobs.enqueue(session, ERASE_TRACES, workspace_id, [jobs.Job(now, payload)])
 
@@ -81,9 +83,9 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person
     return await repository.erase_in(session, workspace_id, place, traces)
 
 
-async def forget_job(session: AsyncSession, job_id: UUID) -> None:
+async def delete_job_payload(session: AsyncSession, job_id: UUID) -> None:
     """Take the address out of the job that needed it."""
-    await repository.forget_job(session, job_id)
+    await repository.delete_job_payload(session, job_id)
 
 
 def _mention_of(address: str) -> str:

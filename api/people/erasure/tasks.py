@@ -21,6 +21,8 @@ async def erase_traces(work: Work[Services]) -> None:
         async with work.transaction() as session:
             waiting += await service.erase_in(session, work.workspace_id, place, person)
     if waiting:
-        raise Deferred(work.clock.now() + LOOK_AGAIN_AFTER, "What the provider told of this person is still applied.")
+        raise Deferred(
+            work.clock.now() + LOOK_AGAIN_AFTER, "The provider's events about this person are still being applied."
+        )
     async with work.transaction() as session:
-        await service.forget_job(session, work.job_id)
+        await service.delete_job_payload(session, work.job_id)

@@ -6,11 +6,11 @@ from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
-from api.http.routing import ListId, room_router
+from api.http.routing import ListId, create_router
 from api.people.lead_lists import service
 from api.people.lead_lists.schemas import LeadListChange, LeadListIn, LeadListOut
 
-router = room_router("/api/workspaces/{workspaceId}/lead-lists", "leads")
+router = create_router("/api/workspaces/{workspaceId}/lead-lists", "leads")
 
 
 @router.post("", operation_id="createLeadList", status_code=status.HTTP_201_CREATED, responses=responses(NotFound))
@@ -34,9 +34,9 @@ async def get_list(member: MemberDep, list_id: ListId) -> LeadListOut:
 @router.patch("/{listId}", operation_id="changeLeadList", responses=responses(NotFound, PreconditionFailed))
 async def change_list(member: MemberDep, list_id: ListId, body: LeadListChange, if_match: IfMatch) -> LeadListOut:
     """Rename a list; its ETag changes with its count, too."""
-    held = await service.hold_list(member.session, member.workspace_id, list_id)
+    held = await service.lock_list(member.session, member.workspace_id, list_id)
     if_match.require(LeadListOut.of(held))
-    return LeadListOut.of(await service.rename(member.session, held, body.name))
+    return LeadListOut.of(await service.rename_list(member.session, held, body.name))
 
 
 @router.delete(
@@ -47,6 +47,6 @@ async def change_list(member: MemberDep, list_id: ListId, body: LeadListChange, 
 )
 async def delete_list(member: MemberDep, list_id: ListId, if_match: IfMatch) -> None:
     """Delete a list; its leads stay, without the list."""
-    closed = await service.close_list(member.session, member.workspace_id, list_id)
+    closed = await service.lock_list_exclusive(member.session, member.workspace_id, list_id)
     if_match.require(LeadListOut.of(closed))
     await service.delete_list(member.session, closed)

@@ -9,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
 from database.landing import allow_long_statements
+from database.locks import lead_list_key
 from database.models import Lead, LeadList
 
 # No row of a list may be held while its leads are: who takes a lead out of it holds the lead and then counts.
-_KEEP = text(
-    """
-    SELECT pg_advisory_xact_lock_shared(hashtextextended('lead list ' || :workspace_id || given.id, 0))
+_LOCK_SHARED = text(
+    f"""
+    SELECT pg_advisory_xact_lock_shared({lead_list_key("given.id")})
       FROM (SELECT DISTINCT unnest(CAST(:list_ids AS uuid[])) AS id ORDER BY id) AS given
-    """
+    """  # noqa: S608 - the key is ours
 )
-_CLOSE = text("SELECT pg_advisory_xact_lock(hashtextextended('lead list ' || :workspace_id || :list_id, 0))")
+_LOCK_EXCLUSIVE = text(f"SELECT pg_advisory_xact_lock({lead_list_key(':list_id')})")
 
 _COUNT = text(
     """
@@ -61,18 +62,18 @@ async def list_lists(session: AsyncSession, workspace_id: UUID, page: PageReques
     return (await session.scalars(paged(statement, LeadList.id, page))).all()
 
 
-async def keep(session: AsyncSession, workspace_id: UUID, list_ids: Sequence[UUID]) -> set[UUID]:
+async def lock_shared(session: AsyncSession, workspace_id: UUID, list_ids: Sequence[UUID]) -> set[UUID]:
     """Keep lists from being deleted until the transaction ends, and return those that are not deleted yet."""
-    await session.execute(_KEEP, {"workspace_id": str(workspace_id), "list_ids": list(list_ids)})
+    await session.execute(_LOCK_SHARED, {"workspace_id": str(workspace_id), "list_ids": list(list_ids)})
     found = select(LeadList.id).where(
         LeadList.workspace_id == workspace_id, LeadList.id.in_(list_ids), LeadList.deleted_at.is_(None)
     )
     return set((await session.scalars(found)).all())
 
 
-async def close(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
+async def lock_exclusive(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
     """Wait for everybody who keeps a list, and let nobody keep it until the transaction ends."""
-    await session.execute(_CLOSE, {"workspace_id": str(workspace_id), "list_id": str(list_id)})
+    await session.execute(_LOCK_EXCLUSIVE, {"workspace_id": str(workspace_id), "list_id": str(list_id)})
 
 
 async def change_counts(session: AsyncSession, workspace_id: UUID, deltas: Mapping[UUID, int]) -> None:
@@ -81,7 +82,7 @@ async def change_counts(session: AsyncSession, workspace_id: UUID, deltas: Mappi
     await session.execute(_COUNT, parameters)
 
 
-async def rename(session: AsyncSession, workspace_id: UUID, list_id: UUID, name: str) -> LeadList:
+async def rename_list(session: AsyncSession, workspace_id: UUID, list_id: UUID, name: str) -> LeadList:
     """Give a list that the caller holds another name."""
     statement = (
         update(LeadList)
@@ -92,13 +93,13 @@ async def rename(session: AsyncSession, workspace_id: UUID, list_id: UUID, name:
     return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
 
 
-async def let_leads_go(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
+async def detach_leads(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
     """Take every lead out of a list, in one statement; a deleted one finds its list gone when it is restored."""
     await allow_long_statements(session)
     held = (
         select(Lead.id)
         .where(Lead.workspace_id == workspace_id, Lead.list_id == list_id, Lead.deleted_at.is_(None))
-        # In one order everywhere, so that two that change the same leads wait for each other and go on.
+        # Lock in id order to avoid deadlocks (database/locks.py).
         .order_by(Lead.id)
         .with_for_update(key_share=True)
         .cte("held")

@@ -30,17 +30,17 @@ async def list_lists(session: AsyncSession, workspace_id: UUID, page: PageReques
     return await repository.list_lists(session, workspace_id, page)
 
 
-async def keep(session: AsyncSession, workspace_id: UUID, list_ids: Collection[UUID]) -> set[UUID]:
+async def lock_shared(session: AsyncSession, workspace_id: UUID, list_ids: Collection[UUID]) -> set[UUID]:
     """Return which of these lists are there; they stay until the transaction ends, so that leads may join them.
 
     To be called before any lead is held, or two transactions may wait for each other.
     """
-    return await repository.keep(session, workspace_id, sorted(list_ids)) if list_ids else set()
+    return await repository.lock_shared(session, workspace_id, sorted(list_ids)) if list_ids else set()
 
 
-async def require(session: AsyncSession, workspace_id: UUID, list_id: UUID | None) -> None:
+async def require_list(session: AsyncSession, workspace_id: UUID, list_id: UUID | None) -> None:
     """Make sure that a lead may join a list, as `keep` does; raises NotFound."""
-    if list_id is not None and not await keep(session, workspace_id, [list_id]):
+    if list_id is not None and not await lock_shared(session, workspace_id, [list_id]):
         raise NotFound(NO_SUCH_LIST)
 
 
@@ -51,32 +51,32 @@ async def change_counts(session: AsyncSession, workspace_id: UUID, deltas: Mappi
         await repository.change_counts(session, workspace_id, changed)
 
 
-async def hold_list(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList:
+async def lock_list(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList:
     """Return a list, held against changes until the transaction ends; raises NotFound."""
-    await keep(session, workspace_id, [list_id])
+    await lock_shared(session, workspace_id, [list_id])
     return _there(await repository.find_list(session, workspace_id, list_id, hold=True))
 
 
-async def rename(session: AsyncSession, held: LeadList, name: str) -> LeadList:
+async def rename_list(session: AsyncSession, held: LeadList, name: str) -> LeadList:
     """Give a list that is held another name."""
-    return await repository.rename(session, held.workspace_id, held.id, name)
+    return await repository.rename_list(session, held.workspace_id, held.id, name)
 
 
-async def close_list(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList:
+async def lock_list_exclusive(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList:
     """Return a list that nobody may change or join until the transaction ends; raises NotFound."""
-    await repository.close(session, workspace_id, list_id)
+    await repository.lock_exclusive(session, workspace_id, list_id)
     return _there(await repository.find_list(session, workspace_id, list_id))
 
 
 async def delete_list(session: AsyncSession, closed: LeadList) -> None:
     """Delete a list that is closed; its leads stay, without a list, all of them changed by one statement."""
-    await repository.let_leads_go(session, closed.workspace_id, closed.id)
+    await repository.detach_leads(session, closed.workspace_id, closed.id)
     await repository.delete_list(session, closed.workspace_id, closed.id)
 
 
-async def delete_empty(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
+async def delete_if_empty(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
     """Delete a list in which there is nobody; one that holds somebody, or is gone already, stays as it is."""
-    await repository.close(session, workspace_id, list_id)
+    await repository.lock_exclusive(session, workspace_id, list_id)
     found = await repository.find_list(session, workspace_id, list_id)
     if found is not None and found.lead_count == 0:
         await repository.delete_list(session, workspace_id, list_id)

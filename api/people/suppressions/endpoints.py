@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Forbidden, NotFound, TooLarge, responses
 from api.http.pagination import Page, to_page
-from api.http.routing import SuppressionId, room_router
+from api.http.routing import SuppressionId, create_router
 from api.people.suppressions import service
 from api.people.suppressions.schemas import (
     InvalidLine,
@@ -25,7 +25,7 @@ from api.people.suppressions.schemas import (
 from database.models import UserRole
 from domain.suppression import SuppressionReason
 
-router = room_router("/api/workspaces/{workspaceId}/suppressions", "suppressions")
+router = create_router("/api/workspaces/{workspaceId}/suppressions", "suppressions")
 
 SENT_AT_ONCE = 256 * 1024
 ExactValue = Annotated[str | None, Query(max_length=254, description="One address, or one `@domain`.")]
@@ -55,7 +55,7 @@ async def list_suppressions(
 )
 async def add_suppression(member: MemberDep, body: SuppressionIn, response: Response) -> SuppressionOut:
     """Never mail an address, or anybody at a domain."""
-    stands, is_new = await service.add(
+    stands, is_new = await service.add_suppression(
         member.session,
         member.workspace_id,
         email=body.email,
@@ -90,8 +90,8 @@ async def import_suppressions(
     """
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
-            read = await stack.enter_async_context(service.reading(file.file))
-        taken = await service.take_in(
+            read = await stack.enter_async_context(service.read_upload(file.file))
+        taken = await service.import_rows(
             member.session,
             member.workspace_id,
             read,
@@ -133,7 +133,7 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 @router.get("/{suppressionId}", operation_id="getSuppression", responses=responses(NotFound))
 async def get_suppression(member: MemberDep, suppression_id: SuppressionId) -> SuppressionOut:
     """One suppression."""
-    return SuppressionOut.of(await service.get(member.session, member.workspace_id, suppression_id))
+    return SuppressionOut.of(await service.get_suppression(member.session, member.workspace_id, suppression_id))
 
 
 @router.delete(
@@ -150,7 +150,7 @@ async def remove_suppression(
     What people said themselves (`unsubscribed`, `complaint`), and what is left of somebody erased (`value` is null),
     is for admins. A lead that has unsubscribed stays unsubscribed and is never mailed, whatever is removed here.
     """
-    await service.remove(
+    await service.remove_suppression(
         member.session,
         member.workspace_id,
         suppression_id,

@@ -8,15 +8,15 @@ from typing import IO, Literal
 
 import polars as pl
 
-from api.imports.files.addresses import SHOWN_CHARACTERS, is_plain_name, judge_addresses
-from api.imports.files.blocks import frames, read_layout
+from api.imports.files.addresses import SHOWN_CHARACTERS, check_addresses, is_plain_name
+from api.imports.files.blocks import read_frames, read_layout
 from api.imports.files.layout import Layout, is_address
 from api.imports.files.records import BLANKS
 from api.imports.files.text import UnreadableFile
 from api.people.suppressions.schemas import plain_domain
 from domain.suppression import SuppressionReason
 
-Takes = Literal["email", "domain", "either"]
+Accepts = Literal["email", "domain", "either"]
 
 EXPORTED = ("kind", "value", "valueHash", "reason", "source", "suppressedAt")
 """The columns of our own files; see `repository.export_rows` for how a value is written."""
@@ -39,7 +39,7 @@ _OF_ADDRESSES = [reason.value for reason in SuppressionReason if reason is not S
 class Columns:
     """Where in a row stand whom not to mail: positions of cells and what each takes; `own` of our own export."""
 
-    values: Sequence[tuple[int, Takes]]
+    values: Sequence[tuple[int, Accepts]]
     own: dict[str, int] | None = None
 
 
@@ -70,7 +70,7 @@ def _columns(headers: Sequence[str], samples: Sequence[Sequence[str]]) -> Column
         return Columns([(own["value"], "email")], own)
     mail = [place for place in _named(names, _is_mail) if _may_hold(samples, place, "@")]
     domain = [place for place in _named(names, lambda name: "domain" in name) if _may_hold(samples, place, ".")]
-    found: list[tuple[int, Takes]] = [(place, "email") for place in mail[:1]]
+    found: list[tuple[int, Accepts]] = [(place, "email") for place in mail[:1]]
     found += [(place, "domain") for place in domain[:1]]
     return Columns(found or [_by_content(samples)])
 
@@ -90,12 +90,12 @@ def _may_hold(samples: Sequence[Sequence[str]], place: int, sign: str) -> bool:
     return not cells or any(sign in cell for cell in cells)
 
 
-def _by_content(samples: Sequence[Sequence[str]]) -> tuple[int, Takes]:
+def _by_content(samples: Sequence[Sequence[str]]) -> tuple[int, Accepts]:
     """Return the column that holds most addresses or domains, where no name says which one it is."""
     counts = Counter(place for row in samples for place, cell in enumerate(row) if _is_value(cell))
     if not counts:
         raise UnreadableFile(
-            "No column of the file holds email addresses or domains; call the one that does `email` or `domain`."
+            "No column of the file contains email addresses or domains. Name the column `email` or `domain`."
         )
     place = max(counts, key=lambda at: (counts[at], -at))
     if len(samples[0]) == 1:
@@ -109,7 +109,7 @@ def read_rows(file: ReadFile, *, reason: SuppressionReason, source: str) -> Iter
 
     A row that says nobody has a `problem`, and shows its `cell`.
     """
-    for frame in frames(file.text, file.layout, BLOCK_CHARACTERS):
+    for frame in read_frames(file.text, file.layout, BLOCK_CHARACTERS):
         own = file.columns.own
         rows = _foreign(frame, file.columns.values) if own is None else _ours(frame, own)
         yield _judged(rows, reason, source)
@@ -119,7 +119,7 @@ def _cell(position: int) -> pl.Expr:
     return pl.col(str(position)).fill_null("").str.strip_chars(BLANKS)
 
 
-def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Takes]]) -> pl.DataFrame:
+def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Accepts]]) -> pl.DataFrame:
     """Return rows with the first cell that says somebody, and what kind of cell that is."""
     (first, takes), (other, other_takes) = values[0], values[-1]
     is_first = _cell(first) != ""
@@ -212,7 +212,7 @@ def _with_kinds(rows: pl.DataFrame) -> pl.DataFrame:
 def _with_values(rows: pl.DataFrame) -> pl.DataFrame:
     """Return rows with the `address` or the `domain` that each names, or the problem with it."""
     cell, kind = pl.col("cell"), pl.col("kind")
-    judged = judge_addresses(rows.select(pl.when(kind == "email").then(cell)).to_series())
+    judged = check_addresses(rows.select(pl.when(kind == "email").then(cell)).to_series())
     named = rows.select(pl.when((kind == "domain") & (cell != "")).then(cell)).to_series()
     domain = _domains(named)
     no_domain = pl.when(named.is_not_null() & domain.is_null()).then(

@@ -15,25 +15,26 @@ HEADERS = {
 """What every one of these pages is to be answered with: the address in the link is a secret of its reader."""
 
 
-def confirm_page(*, sender: str, address: str) -> str:
-    """Return the page that asks whether `address` should hear no more from `sender`."""
+def render_confirmation(*, sender: str, address: str) -> str:
+    """Return the page that asks whether `sender` should stop mailing `address`, which is empty once it is erased."""
+    recipient = f" to <b>{html.escape(address)}</b>" if address else ""
     return _page(
         "Unsubscribe",
-        f"<p>Do you want no more email from <b>{html.escape(sender)}</b> to <b>{html.escape(address)}</b>?</p>"
+        f"<p>Do you want no more email from <b>{html.escape(sender)}</b>{recipient}?</p>"
         '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
         '<button type="submit">Unsubscribe</button></form>',
     )
 
 
-def done_page(*, sender: str, address: str) -> str:
+def render_done(*, sender: str, address: str) -> str:
     """Return the page that confirms it."""
+    recipient = f"<b>{html.escape(address)}</b>" if address else "You"
     return _page(
-        "You are unsubscribed",
-        f"<p><b>{html.escape(address)}</b> will get no more email from <b>{html.escape(sender)}</b>.</p>",
+        "You are unsubscribed", f"<p>{recipient} will get no more email from <b>{html.escape(sender)}</b>.</p>"
     )
 
 
-def broken_page() -> str:
+def render_invalid_link() -> str:
     """Return the page for a link that is not one of ours, to be answered with 404."""
     return _page(
         "This link does not work",

@@ -6,18 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    BindParameter,
     Boolean,
-    ColumnElement,
     Select,
     Text,
     any_,
     cast,
-    exists,
     func,
     literal,
     literal_column,
-    or_,
     select,
     text,
 )
@@ -25,52 +21,34 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from api.http.pagination import PageRequest, paged
-from database.landing import allow_long_statements, copy_out, land
+from database import conditions
+from database.landing import allow_long_statements, copy_select, load_landing_table
+from database.locks import SUPPRESSIONS
 from database.models import Lead, Suppression, SuppressionRemoval
-from domain.suppression import OWN_WORD, SuppressionReason
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason
+
+_LOCK_SHARED = text(f"SELECT pg_advisory_xact_lock_shared({SUPPRESSIONS})")
+_LOCK_EXCLUSIVE = text(f"SELECT pg_advisory_xact_lock({SUPPRESSIONS})")
 
 
-def suppressed(
-    workspace_id: UUID | BindParameter[UUID],
-    email: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | ColumnElement[str],
-) -> ColumnElement[bool]:
-    """Return the condition that `email`, a column of any statement, must not be mailed: itself or its whole domain."""
-    domain = literal("@") + func.split_part(email, "@", -1)
-    # Two EXISTS and not one over both hashes: Postgres can then hash or anti-join each, however many rows ask.
-    return or_(
-        _is_listed(func.app.suppression_hash(workspace_id, email), workspace_id),
-        _is_listed(func.app.suppression_hash(workspace_id, domain), workspace_id),
-    )
-
-
-def _is_listed(value_hash: ColumnElement[str], workspace_id: UUID | BindParameter[UUID]) -> ColumnElement[bool]:
-    return exists().where(Suppression.workspace_id == workspace_id, Suppression.value_hash == value_hash)
-
-
-_STOPS = "hashtextextended('stops' || :workspace_id, 0)"
-_KEEP_OUT = text(f"SELECT pg_advisory_xact_lock_shared({_STOPS})")
-_WAIT_FOR_CLAIMS = text(f"SELECT pg_advisory_xact_lock({_STOPS})")
-
-
-async def keep_out(session: AsyncSession, workspace_id: UUID) -> None:
+async def lock_shared(session: AsyncSession, workspace_id: UUID) -> None:
     """Let whoever suppresses wait with their commit until the transaction ends; those who claim do not wait for it.
 
     Before anything else is held, because suppressing waits for it last.
     """
-    await session.execute(_KEEP_OUT, {"workspace_id": str(workspace_id)})
+    await session.execute(_LOCK_SHARED, {"workspace_id": str(workspace_id)})
 
 
-async def wait_for_claims(session: AsyncSession, workspace_id: UUID) -> None:
+async def lock_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
     """Wait for claims that may not have seen what the transaction suppresses; those that follow wait for its commit."""
-    await session.execute(_WAIT_FOR_CLAIMS, {"workspace_id": str(workspace_id)})
+    await session.execute(_LOCK_EXCLUSIVE, {"workspace_id": str(workspace_id)})
 
 
 async def is_suppressed(session: AsyncSession, workspace_id: UUID, email: str) -> bool:
     """Say whether an address must not be mailed."""
-    return bool(await session.scalar(select(suppressed(workspace_id, literal(email)))))
+    return bool(await session.scalar(select(conditions.is_suppressed(workspace_id, literal(email)))))
 
 
 async def add_values(
@@ -124,16 +102,16 @@ async def _add(
     constants = (literal(kind), literal(reason.value), literal(source), literal(at))
     statement = insert(Suppression).from_select(
         ["workspace_id", "value", "value_hash", "kind", "reason", "source", "suppressed_at"],
-        # In one order everywhere, so that two that suppress the same addresses wait for each other and go on.
+        # Lock in id order to avoid deadlocks (database/locks.py).
         select(literal(workspace_id), value, hashed, *constants).order_by(hashed),
     )
     target = ["workspace_id", "value_hash"]
-    if reason in OWN_WORD:
+    if reason in RECIPIENT_REASONS:
         new = statement.excluded
         statement = statement.on_conflict_do_update(
             index_elements=target,
             set_={"reason": new.reason, "source": new.source, "suppressed_at": new.suppressed_at},
-            where=Suppression.reason.not_in([*OWN_WORD, SuppressionReason.DOMAIN]),
+            where=Suppression.reason.not_in([*RECIPIENT_REASONS, SuppressionReason.DOMAIN]),
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=target)
@@ -152,7 +130,7 @@ async def find_by_value(session: AsyncSession, workspace_id: UUID, value: str) -
     )
 
 
-async def find(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression | None:
+async def find_suppression(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression | None:
     """Return a suppression."""
     return await session.scalar(
         select(Suppression).where(Suppression.workspace_id == workspace_id, Suppression.id == suppression_id)
@@ -196,7 +174,7 @@ _REMOVE = text(
 )
 
 
-async def remove(
+async def delete_suppression(
     session: AsyncSession,
     workspace_id: UUID,
     suppression_id: UUID,
@@ -211,7 +189,7 @@ async def remove(
         "workspace_id": workspace_id,
         "id": suppression_id,
         "is_admin": is_admin,
-        "own_word": list(OWN_WORD),
+        "own_word": list(RECIPIENT_REASONS),
         "because": because,
         "actor": actor,
         "now": now,
@@ -234,7 +212,7 @@ _LANDED = (
     " cell text, problem text"
 )
 # A file in which no plain value has the hash it should have here comes from elsewhere.
-_REFUSE_STRANGE_HASHES = text(
+_REFUSE_FOREIGN_HASHES = text(
     """
     WITH plain AS (SELECT value, value_hash FROM landing WHERE value IS NOT NULL AND value_hash IS NOT NULL)
     UPDATE landing
@@ -244,7 +222,7 @@ _REFUSE_STRANGE_HASHES = text(
        AND NOT EXISTS (SELECT FROM plain WHERE value_hash = app.suppression_hash(:workspace_id, value))
     """
 )
-_TAKE_IN = text(
+_IMPORT = text(
     """
     WITH given AS (
       SELECT DISTINCT ON (value_hash) *
@@ -254,7 +232,7 @@ _TAKE_IN = text(
                    AS value_hash
             FROM landing WHERE problem IS NULL
         ) AS sound
-       -- In one order everywhere, so that two that suppress the same addresses wait for each other and go on.
+       -- Lock in id order to avoid deadlocks (database/locks.py).
        ORDER BY value_hash, reason = ANY(CAST(:own_word AS text[])) DESC, line_number
     ),
     written AS (
@@ -278,7 +256,7 @@ _INVALID = text(
 )
 
 
-async def take_in(
+async def import_rows(
     session: AsyncSession, workspace_id: UUID, blocks: AsyncIterator[bytes], *, now: datetime, shown: int
 ) -> tuple[Row[Any], Sequence[Row[Any]]]:
     """Suppress what CSV blocks of `files.LANDED` say, in one statement, with the precedence of every other addition.
@@ -286,10 +264,10 @@ async def take_in(
     Returns the counts (`added`, `sound` and `invalid` rows), and the first invalid rows (line_number, cell, problem).
     """
     await allow_long_statements(session)
-    await land(session, _LANDED, blocks)
-    await session.execute(_REFUSE_STRANGE_HASHES, {"workspace_id": workspace_id})
-    parameters = {"workspace_id": workspace_id, "own_word": list(OWN_WORD), "now": now}
-    counts = (await session.execute(_TAKE_IN, parameters)).one()
+    await load_landing_table(session, _LANDED, blocks)
+    await session.execute(_REFUSE_FOREIGN_HASHES, {"workspace_id": workspace_id})
+    parameters = {"workspace_id": workspace_id, "own_word": list(RECIPIENT_REASONS), "now": now}
+    counts = (await session.execute(_IMPORT, parameters)).one()
     return counts, (await session.execute(_INVALID, {"most": shown})).all()
 
 
@@ -310,5 +288,5 @@ _EXPORT = r"""
 async def export_rows(session: AsyncSession, workspace_id: UUID) -> AsyncIterator[bytes]:
     """Yield the workspace's suppressions as CSV with the columns `files.EXPORTED`, oldest first; domains without @."""
     await allow_long_statements(session)
-    async for piece in copy_out(session, _EXPORT, {"workspace_id": workspace_id}):
+    async for piece in copy_select(session, _EXPORT, {"workspace_id": workspace_id}):
         yield piece

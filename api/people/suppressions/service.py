@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import Forbidden, NotFound, TooLarge
 from api.http.pagination import PageRequest
-from api.imports.files.text import reading_text
+from api.imports.files.text import open_text_reader
 from api.people.suppressions import repository
 from api.people.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, read_file, read_rows
 from database.models import Suppression, SuppressionRemoval
@@ -58,7 +58,7 @@ async def suppress_domains(
     session: AsyncSession, workspace_id: UUID, domains: Sequence[str], *, source: str, at: datetime
 ) -> int:
     """Suppress every address of some domains; returns how many were not suppressed before."""
-    values = [domain_value(domain) for domain in domains]
+    values = [normalise_domain(domain) for domain in domains]
     reason = SuppressionReason.DOMAIN
     return await repository.add_values(
         session, workspace_id, values, kind="domain", reason=reason, source=source, at=at
@@ -70,12 +70,12 @@ async def is_suppressed(session: AsyncSession, workspace_id: UUID, address: str)
     return await repository.is_suppressed(session, workspace_id, normalise_address(address))
 
 
-async def hold_as_they_are(session: AsyncSession, workspace_id: UUID) -> None:
+async def lock_suppressions_shared(session: AsyncSession, workspace_id: UUID) -> None:
     """Let no suppression that is not seen now be committed before the caller's transaction is."""
-    await repository.keep_out(session, workspace_id)
+    await repository.lock_shared(session, workspace_id)
 
 
-async def add(
+async def add_suppression(
     session: AsyncSession,
     workspace_id: UUID,
     *,
@@ -92,8 +92,8 @@ async def add(
     else:
         assert domain is not None
         new = await suppress_domains(session, workspace_id, [domain], source=source, at=at)
-        value = domain_value(domain)
-    await repository.wait_for_claims(session, workspace_id)
+        value = normalise_domain(domain)
+    await repository.lock_exclusive(session, workspace_id)
     stands = await repository.find_by_value(session, workspace_id, value)
     assert stands is not None
     return stands, new > 0
@@ -117,15 +117,15 @@ async def list_suppressions(
     )
 
 
-async def get(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression:
+async def get_suppression(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression:
     """Return a suppression; raises NotFound."""
-    found = await repository.find(session, workspace_id, suppression_id)
+    found = await repository.find_suppression(session, workspace_id, suppression_id)
     if found is None:
         raise NotFound("There is no such suppression.")
     return found
 
 
-async def remove(
+async def remove_suppression(
     session: AsyncSession,
     workspace_id: UUID,
     suppression_id: UUID,
@@ -140,13 +140,15 @@ async def remove(
     What people said themselves, and what is left of somebody erased, only an admin removes. Raises NotFound and
     Forbidden.
     """
-    if not await repository.remove(
+    if not await repository.delete_suppression(
         session, workspace_id, suppression_id, is_admin=is_admin, because=because, actor=actor, now=now
     ):
-        stands = await get(session, workspace_id, suppression_id)
+        stands = await get_suppression(session, workspace_id, suppression_id)
         if stands.value is None:
-            raise Forbidden("Only its hash is kept, because somebody was erased: only an admin may remove it.")
-        raise Forbidden(f"The person said so themselves ({stands.reason}): only an admin of the account may remove it.")
+            raise Forbidden("This suppression belongs to an erased person. Only an admin of the account can remove it.")
+        raise Forbidden(
+            f"The recipient asked for this suppression ({stands.reason}). Only an admin of the account can remove it."
+        )
 
 
 async def list_removals(
@@ -157,14 +159,14 @@ async def list_removals(
 
 
 @asynccontextmanager
-async def reading(file: IO[bytes]) -> AsyncIterator[ReadFile]:
+async def read_upload(file: IO[bytes]) -> AsyncIterator[ReadFile]:
     """Open a file of addresses or domains, outside any transaction; raises UnreadableFile."""
-    async with reading_text(file) as text:
+    async with open_text_reader(file) as text:
         yield await asyncio.to_thread(read_file, text)
 
 
 @dataclass(frozen=True, slots=True)
-class TakenIn:
+class ImportedRows:
     """What came of a file's rows; `invalid` are (line, cell, what is wrong with it) of the first."""
 
     added: int
@@ -173,18 +175,18 @@ class TakenIn:
     invalid_count: int
 
 
-async def take_in(
+async def import_rows(
     session: AsyncSession, workspace_id: UUID, file: ReadFile, *, reason: SuppressionReason, source: str, now: datetime
-) -> TakenIn:
+) -> ImportedRows:
     """Suppress all that a file says, or nothing of it on an error; raises TooLarge past `MOST_ROWS`.
 
     `reason` and `source` are those of rows that have none of their own.
     """
     blocks = _blocks(read_rows(file, reason=reason, source=source))
-    counts, invalid = await repository.take_in(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
-    await repository.wait_for_claims(session, workspace_id)
+    counts, invalid = await repository.import_rows(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
+    await repository.lock_exclusive(session, workspace_id)
     shown = [(row.line_number, row.cell, row.problem) for row in invalid]
-    return TakenIn(counts.added, counts.sound - counts.added, shown, counts.invalid)
+    return ImportedRows(counts.added, counts.sound - counts.added, shown, counts.invalid)
 
 
 async def _blocks(read: Iterator[pl.DataFrame]) -> AsyncIterator[bytes]:
@@ -193,7 +195,7 @@ async def _blocks(read: Iterator[pl.DataFrame]) -> AsyncIterator[bytes]:
     while (frame := await asyncio.to_thread(next, read, None)) is not None:
         rows += frame.height
         if rows > MOST_ROWS:
-            raise TooLarge(f"The file has more than the {MOST_ROWS:,} rows that are taken at once: split it.")
+            raise TooLarge(f"The file has more than the {MOST_ROWS:,} rows that one file can have. Split it.")
         yield (await asyncio.to_thread(frame.write_csv, include_header=False)).encode()
 
 
@@ -213,7 +215,7 @@ def source_of(file_name: str | None) -> str:
     return f"imported from {name}"[:MOST_SOURCE_CHARACTERS]
 
 
-def domain_value(domain: str) -> str:
+def normalise_domain(domain: str) -> str:
     """Return how a domain is written among suppressions: `@example.com`."""
     return f"@{domain.strip().lower().removeprefix('@')}"
 

@@ -45,10 +45,10 @@ def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidToken("The token is not whole.") from error
+        raise InvalidToken("The token is incomplete.") from error
     signed, mac = raw[:SIGNED_BYTES], raw[SIGNED_BYTES:]
     if not any(hmac.compare_digest(mac, _mac(key, signed)) for key in _signing_keys(keys)):
-        raise InvalidToken("The token was not made with one of the keys.")
+        raise InvalidToken("The token has an invalid signature.")
     ids = (UUID(bytes=signed[start : start + ID_BYTES]) for start in range(0, SIGNED_BYTES, ID_BYTES))
     return UnsubscribeToken(*ids)
 

@@ -5,18 +5,18 @@ from datetime import datetime
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import NotFound, responses
 from api.http.pagination import Page
-from api.http.routing import LeadId, room_router
+from api.http.routing import LeadId, create_router
 from api.people.timeline import service
 from api.people.timeline.schemas import TimelineItem
 
-router = room_router("/api/workspaces/{workspaceId}/leads", "leads")
+router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
 
 
 @router.get("/{leadId}/timeline", operation_id="getLeadTimeline", responses=responses(NotFound))
 async def get_timeline(member: MemberDep, page: PageDep, lead_id: LeadId) -> Page[TimelineItem]:
     """All that happened to a lead, newest first: its status, enrollments, messages, replies and suppressions."""
     before = (datetime.fromisoformat(page.after[0]), page.after[1]) if page.after is not None else None
-    found = await service.timeline(
+    found = await service.list_timeline(
         member.session,
         member.workspace_id,
         lead_id,

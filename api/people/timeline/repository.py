@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.clock import Clock
+from domain.clock import Clock
 
 # Each branch begins with an index on the lead, its enrollments or its drafts; what is sorted is one lead's alone.
 # Three kinds are dated by the database's clock alone. They are shown in business time, as all others are.
@@ -105,7 +105,7 @@ _TIMELINE = text(
 )
 
 
-async def timeline(
+async def list_timeline(
     session: AsyncSession,
     workspace_id: UUID,
     lead_id: UUID,

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.clock import Clock
 from api.people.leads import service as leads
 from api.people.timeline import repository
+from domain.clock import Clock
 
 
-async def timeline(
+async def list_timeline(
     session: AsyncSession,
     workspace_id: UUID,
     lead_id: UUID,
@@ -27,4 +27,4 @@ async def timeline(
     Raises NotFound.
     """
     await leads.get_lead(session, workspace_id, lead_id)
-    return await repository.timeline(session, workspace_id, lead_id, clock=clock, before=before, most=most)
+    return await repository.list_timeline(session, workspace_id, lead_id, clock=clock, before=before, most=most)

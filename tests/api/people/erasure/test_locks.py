@@ -10,7 +10,7 @@ from tests.blocking import Blocking
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.people.erasure.repository:hold_person")
+@pytest.mark.locks("api.people.erasure.repository:lock_person")
 async def test_all_leads_of_a_person_are_locked(blocking: Blocking) -> None:
     """Erasure locks all leads of the address against changes, deleted ones too, the lower id first."""
     ids = blocking.add_lower("app.leads", email="another@lead.example")
@@ -20,7 +20,7 @@ async def test_all_leads_of_a_person_are_locked(blocking: Blocking) -> None:
         "NO KEY UPDATE",
         "app.leads",
         ids,
-        lambda session: repository.hold_person(session, blocking.workspace_id, ids[1]),
+        lambda session: repository.lock_person(session, blocking.workspace_id, ids[1]),
     )
 
 
@@ -32,7 +32,7 @@ async def test_drafts_of_a_person_are_locked_by_id(blocking: Blocking) -> None:
         "NO KEY UPDATE",
         "app.email_drafts",
         pairs["app.email_drafts"],
-        lambda session: repository.empty_messages(session, blocking.workspace_id, pairs["app.leads"], reason="erased"),
+        lambda session: repository.erase_messages(session, blocking.workspace_id, pairs["app.leads"], reason="erased"),
     )
 
 
@@ -47,7 +47,7 @@ async def test_a_draft_that_was_sent_does_not_fail_by_erasure(blocking: Blocking
 
     async with blocking.kept_open(record) as recording:
         emptying = await blocking.start_waiting(
-            lambda session: repository.empty_messages(session, blocking.workspace_id, lead_ids, reason="erased"),
+            lambda session: repository.erase_messages(session, blocking.workspace_id, lead_ids, reason="erased"),
             recording.pid,
         )
     await emptying

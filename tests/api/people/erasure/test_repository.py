@@ -68,7 +68,7 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
     sent = add_draft(workspaces, lead_id, status="sent")
 
     acted = await act_alone(
-        workspaces, lambda session: repository.empty_messages(session, workspaces.id, [lead_id], reason="erased")
+        workspaces, lambda session: repository.erase_messages(session, workspaces.id, [lead_id], reason="erased")
     )
 
     emptied = dict.fromkeys(("subject", "body", "body_html"), "") | dict.fromkeys(("generation", "written"))
@@ -183,7 +183,7 @@ async def test_only_the_job_itself_forgets_the_address(two_workspaces: TwoWorksp
     """A job that is done forgets the address of its payload, and another that waits keeps its own."""
     payload = {"leadIds": [], "address": "sealed"}
     job_id, _ = (two_workspaces.add(JOBS, payload=Jsonb(payload)) for _ in range(2))
-    acted = await act_alone(two_workspaces, lambda session: repository.forget_job(session, job_id))
+    acted = await act_alone(two_workspaces, lambda session: repository.delete_job_payload(session, job_id))
     assert acted.after() == {JOBS: {str(job_id): {"payload": {"leadIds": []}}}}
 
 
@@ -200,7 +200,7 @@ async def test_a_person_is_all_leads_of_the_address(two_workspaces: TwoWorkspace
     person = {live, *deleted}
     async with owner_session(workspaces) as session:
         persons = [
-            {lead.id for lead in await repository.hold_person(session, workspaces.id, lead_id)}
+            {lead.id for lead in await repository.lock_person(session, workspaces.id, lead_id)}
             for lead_id in (live, deleted[0], erased, foreign)
         ]
     assert persons == [person, person, {erased}, set()]
@@ -217,5 +217,5 @@ async def test_an_address_is_forgotten_alone(two_workspaces: TwoWorkspaces) -> N
         ]
         for table in (SUPPRESSIONS, REMOVALS)
     }
-    acted = await act_alone(workspaces, lambda session: repository.forget_address(session, workspaces.id, ADDRESS))
+    acted = await act_alone(workspaces, lambda session: repository.delete_address(session, workspaces.id, ADDRESS))
     assert acted.after() == {table: {str(ids[0]): {"value": None}} for table, ids in rows.items()}

@@ -46,7 +46,7 @@ async def test_a_list_that_goes_while_a_lead_joins(
     workspace_id, list_id = UUID(workspace), await add_list(app_client, base)
     body = {"email": "ann@example.com", "listId": list_id}
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
-        await service.delete_list(session, await service.close_list(session, workspace_id, UUID(list_id)))
+        await service.delete_list(session, await service.lock_list_exclusive(session, workspace_id, UUID(list_id)))
         joining = await made_to_wait(database_url, app_client.post(f"{base}/leads", json=body))
     assert (await joining).status_code == 404
     assert await leads_of(app_client, base) == []

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 LEADS = "app.leads"
 
 
-@pytest.mark.fences("api.people.lead_lists.repository:let_leads_go")
+@pytest.mark.fences("api.people.lead_lists.repository:detach_leads")
 async def test_only_leads_that_are_there_leave_a_list(two_workspaces: TwoWorkspaces) -> None:
     """A list lets its leads go; those that were deleted or went to another list meanwhile stay as they are."""
     workspaces = two_workspaces
@@ -19,6 +19,6 @@ async def test_only_leads_that_are_there_leave_a_list(two_workspaces: TwoWorkspa
     overtaking = await overtaken(
         workspaces,
         setting(LEADS, {deleted: {"deleted_at": NOW}, moved: {"list_id": other_list}}),
-        lambda session: repository.let_leads_go(session, workspaces.id, list_id),
+        lambda session: repository.detach_leads(session, workspaces.id, list_id),
     )
     assert overtaking.rows == {LEADS: {staying}}

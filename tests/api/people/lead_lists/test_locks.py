@@ -27,7 +27,7 @@ async def change_counts(session: AsyncSession, blocking: Blocking, ids: Sequence
 
 async def let_leads_go(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
     """Take all leads out of a list."""
-    await repository.let_leads_go(session, blocking.workspace_id, blocking.ids[LISTS])
+    await repository.detach_leads(session, blocking.workspace_id, blocking.ids[LISTS])
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def let_leads_go(session: AsyncSession, blocking: Blocking, ids: Sequence[
             let_leads_go,
             "app.leads",
             2,
-            marks=pytest.mark.locks("api.people.lead_lists.repository:let_leads_go"),
+            marks=pytest.mark.locks("api.people.lead_lists.repository:detach_leads"),
             id="let_leads_go",
         ),
     ],
@@ -60,7 +60,7 @@ async def test_rows_are_locked_by_id(blocking: Blocking, call: RowCall, table: s
     )
 
 
-@pytest.mark.locks("api.people.lead_lists.repository:let_leads_go")
+@pytest.mark.locks("api.people.lead_lists.repository:detach_leads")
 async def test_a_lead_that_left_a_list_keeps_its_new_one(blocking: Blocking) -> None:
     """Emptying a list waits for an open move of a lead to another list, and leaves that lead there."""
     low, high = blocking.add_lower(LISTS)
@@ -78,12 +78,16 @@ async def test_a_lead_that_left_a_list_keeps_its_new_one(blocking: Blocking) -> 
     assert blocking.run("SELECT list_id FROM app.leads") == [(low,)]
 
 
-@pytest.mark.locks("api.people.lead_lists.repository:_KEEP", "api.people.lead_lists.repository:_CLOSE")
+@pytest.mark.locks("api.people.lead_lists.repository:_LOCK_SHARED", "api.people.lead_lists.repository:_LOCK_EXCLUSIVE")
 async def test_joining_and_deleting_exclude_each_other(blocking: Blocking) -> None:
     """Joining a list and deleting it exclude each other; two that join, and other lists, do not wait."""
     low, high = blocking.add_lower(LISTS)
-    keep = {id_: partial(repository.keep, workspace_id=blocking.workspace_id, list_ids=[id_]) for id_ in (low, high)}
-    close = {id_: partial(repository.close, workspace_id=blocking.workspace_id, list_id=id_) for id_ in (low, high)}
+    keep = {
+        id_: partial(repository.lock_shared, workspace_id=blocking.workspace_id, list_ids=[id_]) for id_ in (low, high)
+    }
+    close = {
+        id_: partial(repository.lock_exclusive, workspace_id=blocking.workspace_id, list_id=id_) for id_ in (low, high)
+    }
     await blocking.prove_exclusive(keep[low], others=[close[low]], free=[keep[low], close[high]])
     await blocking.prove_exclusive(close[low], others=[keep[low], close[low]], free=[keep[high], close[high]])
 
@@ -93,12 +97,12 @@ async def test_a_deleted_list_is_not_joined(blocking: Blocking) -> None:
     list_id = blocking.ids[LISTS]
 
     async def delete(session: AsyncSession) -> None:
-        await repository.close(session, blocking.workspace_id, list_id)
+        await repository.lock_exclusive(session, blocking.workspace_id, list_id)
         await repository.delete_list(session, blocking.workspace_id, list_id)
 
     async with blocking.kept_open(delete) as deleting:
         joining = await blocking.start_waiting(
-            lambda session: repository.keep(session, blocking.workspace_id, [list_id]), deleting.pid
+            lambda session: repository.lock_shared(session, blocking.workspace_id, [list_id]), deleting.pid
         )
     assert await joining == set()
 
@@ -106,9 +110,11 @@ async def test_a_deleted_list_is_not_joined(blocking: Blocking) -> None:
 async def test_lists_are_kept_in_the_order_of_their_ids(blocking: Blocking) -> None:
     """A transaction that waits for the lower of two lists has not locked the higher one yet."""
     low, high = blocking.add_lower(LISTS)
-    async with blocking.kept_open(lambda session: repository.close(session, blocking.workspace_id, low)) as closing:
+    async with blocking.kept_open(
+        lambda session: repository.lock_exclusive(session, blocking.workspace_id, low)
+    ) as closing:
         keeping = await blocking.start_waiting(
-            lambda session: repository.keep(session, blocking.workspace_id, [high, low]), closing.pid
+            lambda session: repository.lock_shared(session, blocking.workspace_id, [high, low]), closing.pid
         )
-        await blocking.run_alone(lambda session: repository.close(session, blocking.workspace_id, high))
+        await blocking.run_alone(lambda session: repository.lock_exclusive(session, blocking.workspace_id, high))
     assert await keeping == {low, high}

@@ -42,7 +42,9 @@ async def test_only_lists_that_are_there_are_found(lists: Lists) -> None:
         for hold in (False, True):
             found = [await repository.find_list(session, workspace_id, list_id, hold=hold) for list_id in lists.all]
             assert [row and row.id for row in found] == [lists.id, lists.other, None, None]
-        assert await repository.keep(session, workspace_id, [lists.id, lists.deleted, lists.foreign]) == {lists.id}
+        assert await repository.lock_shared(session, workspace_id, [lists.id, lists.deleted, lists.foreign]) == {
+            lists.id
+        }
         listed = {row.id for row in await repository.list_lists(session, workspace_id, FIRST_PAGE)}
     assert listed == there | {lists.workspaces.ids[LISTS]}
 
@@ -51,7 +53,7 @@ async def test_one_list_is_renamed_counted_and_deleted(lists: Lists) -> None:
     """A new name, a count and a deletion change the list they are for, and no other."""
     workspace_id, key = lists.workspaces.id, str(lists.id)
     renamed = await act_alone(
-        lists.workspaces, lambda session: repository.rename(session, workspace_id, lists.id, "Renamed")
+        lists.workspaces, lambda session: repository.rename_list(session, workspace_id, lists.id, "Renamed")
     )
     assert renamed.after() == {LISTS: {key: {"name": "Renamed"}}}
     counted = await act_alone(
@@ -73,7 +75,7 @@ async def test_leads_leave_one_list(lists: Lists) -> None:
     workspaces.add(LEADS, list_id=lists.id, deleted_at=NOW)
     workspaces.add(LEADS, list_id=lists.other)
     workspaces.add(LEADS)
-    acted = await act_alone(workspaces, lambda session: repository.let_leads_go(session, workspaces.id, lists.id))
+    acted = await act_alone(workspaces, lambda session: repository.detach_leads(session, workspaces.id, lists.id))
     assert acted.after() == {LEADS: {str(lead_id): {"list_id": None} for lead_id in leaving}}
 
 
@@ -85,7 +87,7 @@ async def test_only_an_empty_list_is_deleted_as_empty(lists: Lists, lead_count: 
 
     async def delete_each(session: AsyncSession) -> None:
         for list_id in (lists.id, lists.deleted):
-            await service.delete_empty(session, workspaces.id, list_id)
+            await service.delete_if_empty(session, workspaces.id, list_id)
 
     acted = await act_alone(workspaces, delete_each)
     assert acted.changes.get(LISTS, {}).keys() == ({str(lists.id)} if is_deleted else set())

@@ -118,7 +118,7 @@ async def test_who_may_remove(app_client: httpx.AsyncClient, url: str, database_
     answers = [await app_client.delete(f"{url}/{one}", params={"reason": "a test"}) for one in ids]
 
     assert [answer.status_code for answer in answers] == [204, 204, 204, 403, 403, 403]
-    assert "only an admin" in answers[-1].json()["detail"]
+    assert "Only an admin" in answers[-1].json()["detail"]
     assert [one["id"] for one in (await app_client.get(url)).json()["items"]] == sorted(ids[3:], reverse=True)
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute("UPDATE app.users SET role = 'admin'")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.people.suppressions import repository
-from domain.suppression import OWN_WORD, SuppressionReason, suppression_hash
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason, suppression_hash
 from tests.overtaking import overtaken, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -47,14 +47,16 @@ async def test_a_member_removes_what_nobody_has_said(two_workspaces: TwoWorkspac
     erased = workspaces.add(SUPPRESSIONS, value="erased@lead.example", **kind_of(SuppressionReason.MANUAL))
     foreign = workspaces.neighbour[SUPPRESSIONS]
     ids = {reason: suppression_id for reason, (suppression_id, _) in added.items()}
-    removable = {suppression_id for reason, suppression_id in ids.items() if is_admin or reason not in OWN_WORD}
+    removable = {
+        suppression_id for reason, suppression_id in ids.items() if is_admin or reason not in RECIPIENT_REASONS
+    }
 
     async def remove_each(session: AsyncSession) -> set[UUID]:
         options: dict[str, Any] = {"is_admin": is_admin, "because": "test", "actor": UUID(int=1), "now": NOW}
         return {
             suppression_id
             for suppression_id in (*ids.values(), erased, foreign)
-            if await repository.remove(session, workspaces.id, suppression_id, **options)
+            if await repository.delete_suppression(session, workspaces.id, suppression_id, **options)
         }
 
     overtaking = await overtaken(
@@ -85,11 +87,11 @@ async def take_in(
         for number, value in enumerate(values, start=1):
             yield f"{number},email,{value},,{reason},test,{NOW.isoformat()},,\n".encode()
 
-    counts, _ = await repository.take_in(session, workspaces.id, blocks(), now=NOW, shown=10)
+    counts, _ = await repository.import_rows(session, workspaces.id, blocks(), now=NOW, shown=10)
     return int(counts.added)
 
 
-@pytest.mark.fences("api.people.suppressions.repository:_add", "api.people.suppressions.repository:_TAKE_IN")
+@pytest.mark.fences("api.people.suppressions.repository:_add", "api.people.suppressions.repository:_IMPORT")
 @pytest.mark.parametrize("suppress", [add_values, take_in])
 @pytest.mark.parametrize("reason", [one for one in SuppressionReason if one is not SuppressionReason.DOMAIN])
 async def test_own_word_outranks_what_was_concluded(
@@ -104,7 +106,7 @@ async def test_own_word_outranks_what_was_concluded(
         setting(SUPPRESSIONS, moving(added)),
         lambda session: suppress(session, workspaces, [*values, "new@lead.example"], reason),
     )
-    replaced = {added[one][0] for one in CONCLUDED if reason in OWN_WORD}
+    replaced = {added[one][0] for one in CONCLUDED if reason in RECIPIENT_REASONS}
     assert overtaking.result == 1
     changed = overtaking.changes.pop(SUPPRESSIONS)
     (new,) = (key for key, row in changed.items() if "value" in row)

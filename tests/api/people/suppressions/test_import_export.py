@@ -173,8 +173,8 @@ async def test_import_twice_by_one_key(app_client: httpx.AsyncClient, url: str) 
     ("data", "sentence"),
     [
         (b"", "The file is empty."),
-        (b"Name,City\nAnn,Ulm\n", "No column of the file holds email addresses or domains"),
-        (b"Email\nann@example.com\nb\x00b\n", "Line 3 of the file holds a NUL byte"),
+        (b"Name,City\nAnn,Ulm\n", "No column of the file contains email addresses or domains"),
+        (b"Email\nann@example.com\nb\x00b\n", "Line 3 of the file contains a NUL byte"),
         (b"PK\x03\x04" + bytes(100), "Excel workbook"),
         (b"Email\n" + b"x" * 10_000_000, "Line 2 is longer than"),
     ],

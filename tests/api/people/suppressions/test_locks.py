@@ -16,16 +16,15 @@ OTHER = UUID(int=1)
 
 
 @pytest.mark.locks(
-    "api.people.suppressions.repository:_KEEP_OUT", "api.people.suppressions.repository:_WAIT_FOR_CLAIMS"
+    "api.people.suppressions.repository:_LOCK_SHARED", "api.people.suppressions.repository:_LOCK_EXCLUSIVE"
 )
 async def test_suppressions_and_claims_wait_for_each_other(blocking: Blocking) -> None:
     """Suppressions and claims exclude each other; two claims, and other workspaces, do not wait."""
     claim, claim_other = (
-        partial(repository.keep_out, workspace_id=workspace_id) for workspace_id in (blocking.workspace_id, OTHER)
+        partial(repository.lock_shared, workspace_id=workspace_id) for workspace_id in (blocking.workspace_id, OTHER)
     )
     suppress, suppress_other = (
-        partial(repository.wait_for_claims, workspace_id=workspace_id)
-        for workspace_id in (blocking.workspace_id, OTHER)
+        partial(repository.lock_exclusive, workspace_id=workspace_id) for workspace_id in (blocking.workspace_id, OTHER)
     )
     await blocking.prove_exclusive(claim, others=[suppress], free=[claim, suppress_other])
     await blocking.prove_exclusive(suppress, others=[claim, suppress], free=[claim_other, suppress_other])
@@ -37,7 +36,7 @@ async def test_a_new_suppression_waits_for_claims(blocking: Blocking, way: str) 
 
     async def suppress(session: AsyncSession) -> None:
         if way == "one":
-            await service.add(
+            await service.add_suppression(
                 session,
                 blocking.workspace_id,
                 email=None,
@@ -47,12 +46,14 @@ async def test_a_new_suppression_waits_for_claims(blocking: Blocking, way: str) 
                 at=NOW,
             )
             return
-        async with service.reading(BytesIO(b"Domain\nlead.example\n")) as file:
-            await service.take_in(
+        async with service.read_upload(BytesIO(b"Domain\nlead.example\n")) as file:
+            await service.import_rows(
                 session, blocking.workspace_id, file, reason=SuppressionReason.MANUAL, source="a file", now=NOW
             )
 
-    async with blocking.kept_open(lambda session: service.hold_as_they_are(session, blocking.workspace_id)) as claiming:
+    async with blocking.kept_open(
+        lambda session: service.lock_suppressions_shared(session, blocking.workspace_id)
+    ) as claiming:
         suppressing = await blocking.start_waiting(suppress, claiming.pid)
     await suppressing
     assert blocking.run("SELECT kind FROM app.suppressions WHERE value = '@lead.example'") == [("domain",)]

@@ -3,17 +3,17 @@ from api.people.suppressions import page
 
 def test_names_are_escaped() -> None:
     """A sender or an address with markup in it stays text."""
-    shown = page.confirm_page(sender="<script>x</script>", address='"a<b>"@x.com')
+    shown = page.render_confirmation(sender="<script>x</script>", address='"a<b>"@x.com')
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
-    assert "a&lt;b&gt;" in page.done_page(sender="Acme", address='"a<b>"@x.com')
+    assert "a&lt;b&gt;" in page.render_done(sender="Acme", address='"a<b>"@x.com')
 
 
 def test_page_stands_alone() -> None:
     """The pages load nothing, run nothing, and the button posts what RFC 8058 has mail programs post."""
-    shown = page.confirm_page(sender="Acme", address="ann@x.com")
+    shown = page.render_confirmation(sender="Acme", address="ann@x.com")
     assert 'method="post"' in shown
     assert 'name="List-Unsubscribe" value="One-Click"' in shown
     for loading in ("src=", "href=", "<script", "url("):
-        assert loading not in shown + page.done_page(sender="Acme", address="ann@x.com") + page.broken_page()
+        assert loading not in shown + page.render_done(sender="Acme", address="ann@x.com") + page.render_invalid_link()
     assert page.HEADERS["Referrer-Policy"] == "no-referrer"

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.people.suppressions import repository
+from database.conditions import is_suppressed
 from domain.suppression import SuppressionReason, suppression_hash
 from tests.acting import FIRST_PAGE, Acted, act_alone, owner_session
 from tests.database.rows import Ids
@@ -53,7 +54,7 @@ async def test_suppressions_are_found_by_each_filter(two_workspaces: TwoWorkspac
         for filters, ids in expected:
             rows = await repository.list_suppressions(session, workspaces.id, FIRST_PAGE, **{**nothing, **filters})
             assert {row.id for row in rows} == ids, filters
-        found = [await repository.find(session, workspaces.id, one) for one in (ann, bo, foreign)]
+        found = [await repository.find_suppression(session, workspaces.id, one) for one in (ann, bo, foreign)]
         by_value = [
             await repository.find_by_value(session, workspaces.id, value)
             for value in ("bo@lead.example", "@lead.example", "cy@lead.example")
@@ -83,7 +84,7 @@ async def test_one_suppression_is_removed(two_workspaces: TwoWorkspaces) -> None
 
     async def remove_each(session: AsyncSession) -> list[bool]:
         options: dict[str, Any] = {"is_admin": True, "because": "test", "actor": UUID(int=1), "now": NOW}
-        return [await repository.remove(session, workspaces.id, one, **options) for one in (ann, foreign)]
+        return [await repository.delete_suppression(session, workspaces.id, one, **options) for one in (ann, foreign)]
 
     acted = await act_alone(workspaces, remove_each)
     assert acted.result == [True, False]
@@ -125,8 +126,7 @@ async def test_an_address_is_suppressed_by_itself_or_its_domain(two_workspaces: 
     addresses = ["ann@lead.example", "bo@lead.example", "cy@other.example", "di@example.com"]
     async with owner_session(workspaces) as session:
         answers = [
-            await session.scalar(select(repository.suppressed(workspaces.id, literal(address))))
-            for address in addresses
+            await session.scalar(select(is_suppressed(workspaces.id, literal(address)))) for address in addresses
         ]
         assert answers == [await repository.is_suppressed(session, workspaces.id, address) for address in addresses]
     assert answers == [True, False, True, False]
@@ -170,7 +170,7 @@ async def take_in(workspaces: TwoWorkspaces, lines: list[Line], *, shown: int = 
             ).encode()
 
     async def act(session: AsyncSession) -> Answer:
-        counts, invalid = await repository.take_in(session, workspaces.id, blocks(), now=NOW, shown=shown)
+        counts, invalid = await repository.import_rows(session, workspaces.id, blocks(), now=NOW, shown=shown)
         return counts, [tuple(row) for row in invalid]
 
     return await act_alone(workspaces, act)

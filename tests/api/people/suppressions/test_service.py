@@ -1,13 +1,14 @@
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from api.http.resources import Services
 from api.people.leads import service as leads
 from api.people.suppressions import service
-from api.people.suppressions.repository import suppressed
+from database.conditions import is_suppressed
 from database.models import Lead, Suppression
 from database.tenancy import Scope, transaction
 from domain.suppression import SuppressionReason, suppression_hashes
@@ -30,7 +31,7 @@ async def test_condition(services: Services, workspace: str) -> None:
             session, workspace_id, [" Ann@Example.com"], reason=SuppressionReason.MANUAL, source="test", at=AT
         )
         await service.suppress_domains(session, workspace_id, ["example.org"], source="test", at=AT)
-        condition = suppressed(workspace_id, Lead.email)
+        condition = is_suppressed(workspace_id, Lead.email)
         found = await session.scalars(select(Lead.email).where(condition).order_by(Lead.email))
         assert found.all() == ["ann@example.com", "kim@example.org"]
         kept = await session.scalars(select(func.count()).where(Lead.workspace_id == workspace_id, ~condition))
@@ -55,12 +56,21 @@ async def test_many_at_once(services: Services, workspace: str) -> None:
     """A thousand addresses, some twice and some known, are one statement that says how many were new."""
     workspace_id = UUID(workspace)
     many = [f"p{number}@example.com" for number in range(MANY)]
+    statements: list[str] = []
+
+    @event.listens_for(services.pool.sync_engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
         for values, expected in ((many[:10], 10), (many + many[:5], MANY - 10), (many, 0)):
+            statements.clear()
             new = await service.suppress_addresses(
                 session, workspace_id, values, reason=SuppressionReason.HARD_BOUNCE, source="test", at=AT
             )
-            assert new == expected
+            assert (new, len(statements)) == (expected, 1)
+        stored = await session.scalars(select(Suppression.value))
+        assert sorted(filter(None, stored)) == sorted(many)
 
 
 async def test_other_workspace(services: Services, workspace: str) -> None:

@@ -40,7 +40,8 @@ async def test_only_a_new_value_is_new(two_workspaces: TwoWorkspaces) -> None:
     ):
         async with owner_session(two_workspaces) as session:
             added = [
-                await service.add(session, two_workspaces.id, email=email, domain=domain, **options) for _ in range(2)
+                await service.add_suppression(session, two_workspaces.id, email=email, domain=domain, **options)
+                for _ in range(2)
             ]
         assert [is_new for _, is_new in added] == [True, False]
         assert {row.value for row, _ in added} == {value}

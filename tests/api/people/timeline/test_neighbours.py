@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.clock import Clock
 from api.people.timeline import repository
+from domain.clock import Clock
 from tests.acting import run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -67,7 +67,7 @@ async def test_a_timeline_shows_one_lead_page_by_page(two_workspaces: TwoWorkspa
 
     async def read(session: AsyncSession) -> list[list[str]]:
         async def page(before: tuple[datetime, str] | None, most: int) -> list[str]:
-            rows = await repository.timeline(session, workspaces.id, lead_id, clock=REAL, before=before, most=most)
+            rows = await repository.list_timeline(session, workspaces.id, lead_id, clock=REAL, before=before, most=most)
             assert {row.at for row in rows} <= {NOW}
             return [row.id for row in rows]
 

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.http.clock import Clock
 from api.http.resources import Services
+from domain.clock import Clock
 from tests.api.lead_requests import add
 from tests.api.sending_workspace import Outreach
 
