@@ -8,7 +8,7 @@ _WIDER = {"iso8859-1": "cp1252", "ascii": "utf-8", "gb2312": "gb18030", "gbk": "
 """Charsets that are announced where a superset is meant, as browsers know."""
 
 
-def codec_of(charset: str) -> str | None:
+def find_codec(charset: str) -> str | None:
     """Return the codec that reads a charset; None for one that is unknown, or is none of mail."""
     try:
         found = codecs.lookup(charset)
@@ -19,9 +19,9 @@ def codec_of(charset: str) -> str | None:
     return _WIDER.get(found.name, found.name) if is_text and found.name not in _HARMFUL else None
 
 
-def decoded(raw: bytes, charset: str | None) -> str:
+def decode_text(raw: bytes, charset: str | None) -> str:
     """Return bytes as text; where the charset is missing, unknown or wrong, as UTF-8 or else as Windows-1252."""
-    codec = codec_of(charset) if charset else None
+    codec = find_codec(charset) if charset else None
     for guess in (codec, "utf-8") if codec else ("utf-8",):
         try:
             return raw.decode(guess)
@@ -30,6 +30,6 @@ def decoded(raw: bytes, charset: str | None) -> str:
     return raw.decode(codec if codec and codec != "utf-8" else "cp1252", "replace")
 
 
-def storable(text: str) -> str:
+def remove_unstorable(text: str) -> str:
     """Return text that the database can hold: no NUL, no lone surrogates."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

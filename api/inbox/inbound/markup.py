@@ -40,7 +40,7 @@ _REST = {"divrplyfwdmsg", "appendonsend", "outlookmessageheader", "zwchr"}
 """Marks after which all that follows is the message that is answered."""
 
 
-def text_of(html: str) -> str:
+def extract_text(html: str) -> str:
     """Return what a reader sees of HTML; what was quoted begins with `> `, what is hidden is left out."""
     reader = _Reader()
     # The parser is told the encoding, whatever the HTML says of itself.

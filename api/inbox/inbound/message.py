@@ -19,10 +19,10 @@ from email.utils import getaddresses, parsedate_to_datetime
 from uuid import UUID
 
 from api.http.errors import Malformed
-from api.inbox.inbound.charsets import codec_of, storable
-from api.inbox.inbound.words import text_in
-from domain.bounded_mime import PartsNestTooDeep, parse_message
-from domain.reply_address import answered_in
+from api.inbox.inbound.charsets import find_codec, remove_unstorable
+from api.inbox.inbound.words import extract_message_text
+from domain.bounded_mime import MimeLimitExceeded, parse_message
+from domain.reply_address import parse_message_ids
 from everlytic.models import MESSAGE_HEADER
 
 MOST_HEADERS = 500
@@ -65,14 +65,14 @@ def read_message(raw: bytes) -> InboundMessage:
     """Return a message; raises Malformed when it has no sender or is nested too deeply."""
     try:
         parsed = parse_message(raw)
-    except PartsNestTooDeep as error:
+    except MimeLimitExceeded as error:
         raise Malformed(f"The message {error}.") from error
-    text, returned = text_in(parsed), list(_returned(parsed))
-    headers = [(storable(name), decoded_header(value)) for name, value in parsed.items()[:MOST_HEADERS]]
-    return message_of(headers, text, returned)
+    text, returned = extract_message_text(parsed), list(_returned(parsed))
+    headers = [(remove_unstorable(name), decode_header_text(value)) for name, value in parsed.items()[:MOST_HEADERS]]
+    return build_message(headers, text, returned)
 
 
-def message_of(headers: Headers, text: str, returned: Sequence[str] = ()) -> InboundMessage:
+def build_message(headers: Headers, text: str, returned: Sequence[str] = ()) -> InboundMessage:
     """Return the message of decoded headers and a text; `returned` are ids within a message that comes back.
 
     Raises Malformed when it has no sender. A message without an id is known by what it says, so that it is the same
@@ -89,7 +89,7 @@ def message_of(headers: Headers, text: str, returned: Sequence[str] = ()) -> Inb
         message_id = f"<{_fingerprint(sender, _first(headers, 'date'), subject, text)}@no-id>"
     ids = (_first(headers, "in-reply-to"), *reversed(_first(headers, "references").split()), *returned)
     named = [UUID(found) for one in ids for found in _UUID.findall(one)]
-    addressed = [found for name, value in headers if name.lower() in _RECIPIENTS for found in answered_in(value)]
+    addressed = [found for name, value in headers if name.lower() in _RECIPIENTS for found in parse_message_ids(value)]
     return InboundMessage(
         message_id=message_id,
         from_email=sender,
@@ -100,16 +100,16 @@ def message_of(headers: Headers, text: str, returned: Sequence[str] = ()) -> Inb
     )
 
 
-def decoded_header(value: object) -> str:
+def decode_header_text(value: object) -> str:
     """Return a header's value on one line, its encoded words decoded where they can be."""
     line = " ".join(str(value)[:MOST_HEADER].split())
     try:
         pieces = decode_header(line)
-        if all(charset is None or codec_of(charset) for _, charset in pieces):
+        if all(charset is None or find_codec(charset) for _, charset in pieces):
             line = str(make_header(pieces))
     except (MessageError, LookupError, ValueError):
         pass
-    return storable(line)
+    return remove_unstorable(line)
 
 
 def _first(headers: Headers, wanted: str) -> str:
@@ -140,7 +140,7 @@ def _returned(parsed: Message) -> Iterator[str]:
             returned = BytesHeaderParser(policy=email.policy.compat32).parsebytes(payload[:MOST_RETURNED])
         else:
             continue
-        yield from (decoded_header(returned.get(name, "")) for name in (MESSAGE_HEADER, "Message-ID"))
+        yield from (decode_header_text(returned.get(name, "")) for name in (MESSAGE_HEADER, "Message-ID"))
 
 
 def _fingerprint(sender: str, date: str, subject: str, text: str) -> str:

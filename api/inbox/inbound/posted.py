@@ -9,17 +9,17 @@ from email.utils import formataddr
 from typing import Any, Literal
 
 from api.http.errors import Malformed
-from api.inbox.inbound.charsets import storable
+from api.inbox.inbound.charsets import remove_unstorable
 from api.inbox.inbound.message import (
     MOST_ADDRESS,
     MOST_HEADER,
     MOST_HEADERS,
     InboundMessage,
-    decoded_header,
-    message_of,
+    build_message,
+    decode_header_text,
     read_message,
 )
-from api.inbox.inbound.words import MOST_TEXT, text_of_html
+from api.inbox.inbound.words import MOST_TEXT, extract_html_text
 from domain.bounded_json import JsonLimitExceeded, parse_json
 
 Kind = Literal["message", "json"]
@@ -45,14 +45,14 @@ _MIME_START = re.compile(r"\s*[!-9;-~]+[ \t]*:")
 MOST_LISTED = 1000
 
 
-def kind_of(content_type: str) -> Kind:
+def detect_kind(content_type: str) -> Kind:
     """Return what a body is read as; raises Malformed for a form, which holds neither message nor JSON."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json" or media_type.endswith("+json"):
         return "json"
     if media_type in {"multipart/form-data", "application/x-www-form-urlencoded"}:
         raise Malformed(
-            "Forms are not read here: have the service post the raw message (message/rfc822), or JSON.",
+            "Forms are not supported. Post the raw message (message/rfc822) or JSON.",
             errors=[{"location": ["header", "Content-Type"], "message": f"must not be {media_type}"}],
         )
     return "message"
@@ -65,13 +65,15 @@ def read_posted(body: bytes, kind: Kind) -> InboundMessage:
     try:
         value = parse_json(body)
     except json.JSONDecodeError as error:
-        raise _malformed(["body"], f"is no JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+        raise _malformed(
+            ["body"], f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
     except UnicodeDecodeError as error:
         raise _malformed(["body"], f"is not UTF-8 from byte {error.start} on") from error
     except JsonLimitExceeded as error:
         raise Malformed(f"The request body {error}.", errors=[{"location": ["body"], "message": str(error)}]) from error
     if not isinstance(value, dict):
-        raise _malformed(["body"], "must be an object: raw, or the fields of a message such as from and text")
+        raise _malformed(["body"], "must be an object with raw, or with the fields of a message such as from and text")
     return _message(value)
 
 
@@ -89,9 +91,9 @@ def _message(posted: Mapping[str, Any]) -> InboundMessage:
         if values and name.lower() not in known:
             headers.append((name, values[0]))
     if not any(name.lower() == "from" for name, _ in headers):
-        raise _malformed(["body", "from"], "is missing: who sent the message, or give the whole message as raw")
-    text = storable(_text(fields, _PLAIN)[:MOST_TEXT]).replace("\r\n", "\n").replace("\r", "\n")
-    return message_of(headers, text if text.strip() else text_of_html(_text(fields, _HTML)))
+        raise _malformed(["body", "from"], "is missing: give the sender, or the whole message as raw")
+    text = remove_unstorable(_text(fields, _PLAIN)[:MOST_TEXT]).replace("\r\n", "\n").replace("\r", "\n")
+    return build_message(headers, text if text.strip() else extract_html_text(_text(fields, _HTML)))
 
 
 def _raw(text: str) -> bytes:
@@ -118,7 +120,7 @@ def _text(fields: Mapping[str, Any], spellings: tuple[str, ...]) -> str:
 def _headers(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     given = next((fields[one] for one in _GIVEN_HEADERS if fields.get(one)), None)
     for name, value in list(_pairs(given))[:MOST_HEADERS]:
-        yield storable(" ".join(name[:MOST_HEADER].split())), _line(value, name)
+        yield remove_unstorable(" ".join(name[:MOST_HEADER].split())), _line(value, name)
 
 
 def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
@@ -153,7 +155,7 @@ def _line(value: Any, name: str) -> str:
     values = value if isinstance(value, list) else [value]
     separator = " " if name.lower() == "references" else ", "
     line = separator.join(filter(None, (_one(one, name) for one in values[:MOST_LISTED])))
-    return decoded_header(line)
+    return decode_header_text(line)
 
 
 def _one(value: Any, name: str) -> str:
@@ -172,4 +174,4 @@ def _one(value: Any, name: str) -> str:
 
 def _malformed(place: list[str | int], message: str) -> Malformed:
     problem = {"location": place, "message": message}
-    return Malformed(f"The input cannot be understood: {'.'.join(map(str, place))}: {message}.", errors=[problem])
+    return Malformed(f"{'.'.join(map(str, place))}: {message}.", errors=[problem])

@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from database.models import EmailDraft, Lead, Reply
 
 
-async def find_answered(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> EmailDraft | None:
+async def find_answered_draft(
+    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]
+) -> EmailDraft | None:
     """Return the first of these messages that is the workspace's."""
     statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id.in_(draft_ids))
     found = {draft.id: draft for draft in (await session.scalars(statement)).all()}
     return next((found[draft_id] for draft_id in draft_ids if draft_id in found), None)
 
 
-async def find_last_sent_to(
+async def find_last_draft_to(
     session: AsyncSession, workspace_id: UUID, address: str, before: datetime
 ) -> EmailDraft | None:
     """Return the last message sent to an address before a moment."""

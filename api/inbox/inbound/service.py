@@ -12,7 +12,7 @@ from api.inbox.inbound.message import InboundMessage
 from api.inbox.replies.service import CLASSIFY_REPLY
 from database import jobs
 from database.models import Workspace
-from domain.reply_address import arrives_at
+from domain.reply_address import is_delivered_to
 from everlytic.models import MESSAGE_HEADER
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -28,7 +28,7 @@ class Receipt(StrEnum):
     UNRELATED = "unrelated"
 
 
-async def receive(
+async def receive_message(
     session: AsyncSession,
     workspace_id: UUID,
     message: InboundMessage,
@@ -46,10 +46,10 @@ async def receive(
     """
     if _is_own(message, await workspaces.find_workspace(session, workspace_id), public_url):
         return Receipt.OWN
-    answered = await repository.find_answered(session, workspace_id, message.answered)
+    answered = await repository.find_answered_draft(session, workspace_id, message.answered)
     if answered is None:
         before = received_at + CLOCKS_DIFFER
-        answered = await repository.find_last_sent_to(session, workspace_id, message.from_email, before)
+        answered = await repository.find_last_draft_to(session, workspace_id, message.from_email, before)
     if answered is None and only_answers:
         return Receipt.UNRELATED
     values = {
@@ -76,7 +76,7 @@ def _is_own(message: InboundMessage, workspace: Workspace, public_url: str) -> b
     Only its own headers count: a report or an answer may hold a mail of ours within.
     """
     ours = [workspace.default_from_email, workspace.reply_to_email]
-    if any(mailbox and arrives_at(message.from_email, mailbox) for mailbox in ours):
+    if any(mailbox and is_delivered_to(message.from_email, mailbox) for mailbox in ours):
         return True
     way_out = f"<{public_url.rstrip('/')}/u/"
     for name, value in message.headers:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from email.message import Message
 
-from api.inbox.inbound.charsets import decoded, storable
-from api.inbox.inbound.markup import text_of
+from api.inbox.inbound.charsets import decode_text, remove_unstorable
+from api.inbox.inbound.markup import extract_text
 
 MOST_TEXT = 200_000
 """How many characters of a text are kept: more than anybody writes."""
@@ -14,14 +14,14 @@ MOST_HTML = 5 * MOST_TEXT
 _BYTES_PER_CHARACTER = 4
 
 
-def text_in(message: Message) -> str:
+def extract_message_text(message: Message) -> str:
     """Return what a message says: quoted lines begin with `>`, lines that were only folded are whole again."""
     return _Words().of(message)
 
 
-def text_of_html(html: str) -> str:
+def extract_html_text(html: str) -> str:
     """Return what a reader sees of HTML alone."""
-    return text_of(storable(html[:MOST_HTML]))[:MOST_TEXT]
+    return extract_text(remove_unstorable(html[:MOST_HTML]))[:MOST_TEXT]
 
 
 class _Words:
@@ -50,7 +50,7 @@ class _Words:
         elif part.get_content_type() == "text/html" and not _is_attached(part):
             html = _content(part, MOST_HTML)[: self._html_left]
             self._html_left -= len(html)
-            yield text_of(storable(html))
+            yield extract_text(remove_unstorable(html))
 
     def _read_parts(self, part: Message) -> Iterator[str]:
         # A message within a message is what somebody else wrote.
@@ -75,7 +75,7 @@ def _is_attached(part: Message) -> bool:
 
 
 def _plain(part: Message) -> str:
-    text = storable(_content(part, MOST_TEXT)).replace("\r\n", "\n").replace("\r", "\n")
+    text = remove_unstorable(_content(part, MOST_TEXT)).replace("\r\n", "\n").replace("\r", "\n")
     if _parameter(part, "format") == "flowed":
         return _unfolded(text, deletes_space=_parameter(part, "delsp") == "yes")
     return text
@@ -88,7 +88,7 @@ def _content(part: Message, most: int) -> str:
         charset = part.get_content_charset()
     except (LookupError, ValueError, TypeError):
         charset = None
-    return decoded(raw[: most * _BYTES_PER_CHARACTER], charset)[:most]
+    return decode_text(raw[: most * _BYTES_PER_CHARACTER], charset)[:most]
 
 
 def _parameter(part: Message, name: str) -> str:

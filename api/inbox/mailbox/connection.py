@@ -194,13 +194,13 @@ def _told() -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise MailboxFault(f"The server's certificate cannot be trusted: {error.verify_message}.") from error
     except TimeoutError as error:
-        raise MailboxFault("The server fell silent.") from error
+        raise MailboxFault("The connection timed out.") from error
     except imaplib.IMAP4.abort as error:
-        raise MailboxFault(f"The connection broke off: {_said(error)}") from error
+        raise MailboxFault(f"The connection was lost: {_said(error)}") from error
     except ProtocolError as error:
         raise _Unreadable(f"The server's answer cannot be read: {_said(error)}") from error
     except imaplib.IMAP4.error as error:
-        raise MailboxFault(f"The server says no: {_said(error)}") from error
+        raise MailboxFault(f"The server refused the request: {_said(error)}") from error
     except (OSError, ValueError) as error:
         raise MailboxFault(f"The server cannot be reached: {_said(error)}") from error
 
@@ -213,9 +213,9 @@ def _refused(sentence: str, kind: type[Exception]) -> Iterator[None]:
     except kind as error:
         # The library tells a connection that breaks off while logging in as a failed login.
         if isinstance(error, imaplib.IMAP4.abort) or isinstance(error.__context__, imaplib.IMAP4.abort | OSError):
-            raise MailboxFault(f"The connection broke off: {_said(error)}") from error
+            raise MailboxFault(f"The connection was lost: {_said(error)}") from error
         if _PASSING.search(str(error)):
-            raise MailboxFault(f"The server says no for now: {_said(error)}") from error
+            raise MailboxFault(f"The server refused the request for now: {_said(error)}") from error
         raise MailboxRefused(f"{sentence}: {_said(error)}") from error
 
 

@@ -5,12 +5,12 @@ from fastapi import status
 from api.http.dependencies import AdminDep, MemberDep
 from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
 from api.http.preconditions import IfMatch
-from api.http.routing import room_router
+from api.http.routing import create_router
 from api.inbox.mailbox import service
 from api.inbox.mailbox.schemas import USUAL_PORTS, MailboxIn, MailboxOut
 from api.inbox.mailbox.service import Settings
 
-router = room_router("/api/workspaces/{workspaceId}/mailbox", "mailboxes")
+router = create_router("/api/workspaces/{workspaceId}/mailbox", "mailboxes")
 
 
 @router.get("", operation_id="getMailbox", responses=responses(NotFound))
@@ -22,7 +22,7 @@ async def get_mailbox(member: MemberDep) -> MailboxOut:
 @router.put("", operation_id="putMailbox", responses=responses(Forbidden, NotFound, PreconditionFailed))
 async def put_mailbox(member: MemberDep, admin: AdminDep, body: MailboxIn, if_match: IfMatch) -> MailboxOut:
     """Read answers from a mailbox, at once and then every minute; without an error in sight it serves."""
-    held = await service.hold_mailbox(member.session, member.workspace_id)
+    held = await service.lock_mailbox(member.session, member.workspace_id)
     if held is not None:
         if_match.require(MailboxOut.of(held))
     settings = Settings(
@@ -48,7 +48,7 @@ async def put_mailbox(member: MemberDep, admin: AdminDep, body: MailboxIn, if_ma
 )
 async def delete_mailbox(member: MemberDep, _admin: AdminDep, if_match: IfMatch) -> None:
     """Read the mailbox no more, and forget its password; what was read stays."""
-    held = await service.hold_mailbox(member.session, member.workspace_id)
+    held = await service.lock_mailbox(member.session, member.workspace_id)
     if held is not None:
         if_match.require(MailboxOut.of(held))
     await service.delete_mailbox(member.session, member.workspace_id)

@@ -43,7 +43,7 @@ class Folder:
 
 
 @asynccontextmanager
-async def opened(account: Account, limits: Limits = USUAL) -> AsyncIterator[Folder]:
+async def open_folder(account: Account, limits: Limits = USUAL) -> AsyncIterator[Folder]:
     """Connect, log in and open the folder read-only; raises MailboxFault and MailboxRefused."""
     connection = Connection(limits)
     try:

@@ -15,7 +15,7 @@ async def find_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox | N
     return await session.scalar(select(Mailbox).where(Mailbox.workspace_id == workspace_id))
 
 
-async def hold_mailbox(session: AsyncSession, workspace_id: UUID, mailbox_id: UUID) -> Mailbox | None:
+async def lock_mailbox(session: AsyncSession, workspace_id: UUID, mailbox_id: UUID) -> Mailbox | None:
     """Return a mailbox as it is now, which nobody else changes until the transaction ends."""
     statement = select(Mailbox).where(Mailbox.workspace_id == workspace_id, Mailbox.id == mailbox_id).with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})

@@ -34,13 +34,13 @@ class MailboxIn(Wire):
     @model_validator(mode="after")
     def _is_protected(self) -> Self:
         if self.security is MailboxSecurity.NONE and not _is_this_machine(self.host):
-            raise ValueError("security none would send the password in the open; it is for localhost alone")
+            raise ValueError("security none sends the password unencrypted; it is allowed for localhost only")
         return self
 
     @model_validator(mode="after")
     def _password_is_one_line(self) -> Self:
         if not self.password.get_secret_value().isprintable():
-            raise ValueError("password holds a character that cannot be typed")
+            raise ValueError("password contains a control character")
         return self
 
 

@@ -61,11 +61,11 @@ async def find_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox:
     return mailbox
 
 
-async def hold_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox | None:
+async def lock_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox | None:
     """Return the workspace's mailbox, if any, which nobody else makes or changes until the transaction ends."""
-    await workspaces.hold_workspace(session, workspace_id)
+    await workspaces.lock_workspace(session, workspace_id)
     mailbox = await repository.find_mailbox(session, workspace_id)
-    return await repository.hold_mailbox(session, workspace_id, mailbox.id) if mailbox else None
+    return await repository.lock_mailbox(session, workspace_id, mailbox.id) if mailbox else None
 
 
 async def put_mailbox(
@@ -116,7 +116,7 @@ async def delete_mailbox(session: AsyncSession, workspace_id: UUID) -> None:
     await repository.delete_mailbox(session, workspace_id)
 
 
-async def find_to_poll(session: AsyncSession, workspace_id: UUID, mailbox_id: UUID) -> Mailbox | None:
+async def find_mailbox_to_poll(session: AsyncSession, workspace_id: UUID, mailbox_id: UUID) -> Mailbox | None:
     """Return a mailbox that is to be read; None when it was replaced, deleted or given up. Raises WorkspaceGone."""
     await workspaces.find_workspace(session, workspace_id)
     mailbox = await repository.find_mailbox(session, workspace_id)
@@ -124,7 +124,7 @@ async def find_to_poll(session: AsyncSession, workspace_id: UUID, mailbox_id: UU
     return mailbox if is_wanted else None
 
 
-async def take(
+async def store_messages(
     session: AsyncSession,
     mailbox: Mailbox,
     read: Progress,
@@ -139,7 +139,7 @@ async def take(
     Returns the numbers of those that the database cannot hold, or None when somebody else has read on from `read`
     meanwhile. Only answers are taken: other mail in the folder is nobody's business.
     """
-    held = await repository.hold_mailbox(session, mailbox.workspace_id, mailbox.id)
+    held = await repository.lock_mailbox(session, mailbox.workspace_id, mailbox.id)
     if held is None or Progress(held.uid_validity, held.last_uid) != read:
         return None
     left: list[int] = []
@@ -147,7 +147,7 @@ async def take(
         try:
             async with session.begin_nested():
                 received_at = min(one.arrived_at or now, now)
-                await inbound.receive(
+                await inbound.receive_message(
                     session,
                     mailbox.workspace_id,
                     one.message,
@@ -163,17 +163,17 @@ async def take(
     return left
 
 
-async def polled(session: AsyncSession, mailbox: Mailbox, now: datetime) -> None:
+async def record_poll(session: AsyncSession, mailbox: Mailbox, now: datetime) -> None:
     """Note that all that was in the folder is read."""
     values = {"polled_at": now, "failures": 0, "refusals": 0, "last_error": None}
     await repository.change_mailbox(session, mailbox.id, values)
 
 
-async def poll_failed(
+async def record_poll_failure(
     session: AsyncSession, mailbox: Mailbox, error: str, *, is_refusal: bool, now: datetime
 ) -> Mailbox | None:
     """Note why a folder was not read, and give it up after the last refusal; returns it unless it is given up."""
-    held = await repository.hold_mailbox(session, mailbox.workspace_id, mailbox.id)
+    held = await repository.lock_mailbox(session, mailbox.workspace_id, mailbox.id)
     if held is None:
         return None
     held.failures += 1

@@ -13,7 +13,7 @@ from api.http.resources import Services
 from api.inbox.inbound.message import read_message
 from api.inbox.mailbox import service
 from api.inbox.mailbox.connection import Account, Arrival, MailboxFault, MailboxRefused
-from api.inbox.mailbox.imap import Folder, opened
+from api.inbox.mailbox.imap import Folder, open_folder
 from api.inbox.mailbox.service import Arrived, Progress
 from api.jobs.engine import Deferred, Work
 from database.models import Mailbox, MailboxSecurity
@@ -34,7 +34,7 @@ async def poll_mailbox(work: Work[Services]) -> None:
     """
     async with work.transaction() as session:
         mailbox_id = UUID(work.payload["mailboxId"])
-        mailbox = await service.find_to_poll(session, work.workspace_id, mailbox_id)
+        mailbox = await service.find_mailbox_to_poll(session, work.workspace_id, mailbox_id)
     if mailbox is None:
         return
     try:
@@ -56,11 +56,11 @@ async def poll_mailbox(work: Work[Services]) -> None:
 async def _poll(work: Work[Services], mailbox: Mailbox) -> bool:
     """Read what is new, batch by batch; returns False when there is more."""
     stop_at = time.monotonic() + LONGEST_POLL_SECONDS
-    async with opened(_account(work, mailbox)) as folder:
+    async with open_folder(_account(work, mailbox)) as folder:
         is_done = await _read(work, mailbox, folder, stop_at)
     if is_done:
         async with work.transaction() as session:
-            await service.polled(session, mailbox, work.clock.now())
+            await service.record_poll(session, mailbox, work.clock.now())
     return is_done
 
 
@@ -87,7 +87,7 @@ async def _take(
     """Store a batch; returns False when somebody else has read on meanwhile."""
     now, public_url = work.clock.now(), work.resources.settings.public_url
     async with work.transaction() as session:
-        left = await service.take(session, mailbox, read, reached, arrived, public_url=public_url, now=now)
+        left = await service.store_messages(session, mailbox, read, reached, arrived, public_url=public_url, now=now)
     for uid in left or ():
         log.warning("Message %s of mailbox %s cannot be stored.", uid, mailbox.id)
     return left is not None
@@ -112,7 +112,7 @@ def _understood(mailbox_id: UUID, arrivals: Sequence[Arrival]) -> list[Arrived]:
 async def _failed(work: Work[Services], mailbox: Mailbox, error: str, *, is_refusal: bool) -> datetime | None:
     """Note a failure; returns when to try again, twice as late each time, or None when the mailbox is given up."""
     async with work.transaction() as session:
-        failed = await service.poll_failed(session, mailbox, error, is_refusal=is_refusal, now=work.clock.now())
+        failed = await service.record_poll_failure(session, mailbox, error, is_refusal=is_refusal, now=work.clock.now())
     if failed is None:
         return None
     wait = min(EVERY_SECONDS * 2 ** min(failed.failures - 1, 10), LONGEST_WAIT_SECONDS)

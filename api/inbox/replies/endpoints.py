@@ -7,12 +7,12 @@ from fastapi import Depends, Query
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import NotFound, responses
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
-from api.http.routing import ReplyId, room_router
+from api.http.routing import ReplyId, create_router
 from api.inbox.replies import service
 from api.inbox.replies.schemas import CorrectionIn, CorrectionOut, ReplyFilter, ReplyOut, ReplySort
 from api.inbox.replies.service import Meaning
 
-router = room_router("/api/workspaces/{workspaceId}/replies", "replies")
+router = create_router("/api/workspaces/{workspaceId}/replies", "replies")
 
 
 @router.get("", operation_id="listReplies", responses=responses(NotFound))
@@ -41,7 +41,7 @@ async def get_reply(member: MemberDep, reply_id: ReplyId) -> ReplyOut:
 async def correct_reply(member: MemberDep, reply_id: ReplyId, body: CorrectionIn) -> ReplyOut:
     """Say what a reply means: it acts as if it had been read so at once; a suppression it led to stays."""
     meaning = Meaning(body.intent, body.by_machine, body.return_date)
-    corrected = await service.correct(
+    corrected = await service.correct_reply(
         member.session, member.workspace_id, reply_id, meaning, by=member.caller.user_id, now=member.now
     )
     return ReplyOut.of(corrected)

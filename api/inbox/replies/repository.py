@@ -20,7 +20,7 @@ async def find_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) 
     return await session.scalar(select(Reply).where(Reply.workspace_id == workspace_id, Reply.id == reply_id))
 
 
-async def decide(session: AsyncSession, reply_id: UUID, values: dict[str, Any], *, anew: bool) -> bool:
+async def store_decision(session: AsyncSession, reply_id: UUID, values: dict[str, Any], *, anew: bool) -> bool:
     """Store what a reply means, or, unless it is decided `anew`, nothing where that is known; tells whether it did."""
     statement = update(Reply).where(Reply.id == reply_id).values(**values).returning(Reply.id)
     return await session.scalar(statement if anew else statement.where(Reply.intent.is_(None))) is not None
@@ -57,16 +57,17 @@ async def list_replies(
     return found
 
 
-async def show_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Row[Any] | None:
+async def find_shown_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Row[Any] | None:
     """Return a reply as the list shows it."""
     found: Row[Any] | None = (await session.execute(_replies(workspace_id).where(Reply.id == reply_id))).one_or_none()
     return found
 
 
-async def hold_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Reply | None:
-    """Return a reply, which nobody else changes until the transaction ends."""
+async def lock_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Reply | None:
+    """Return a reply as it is now, which nobody else changes until the transaction ends."""
     return await session.scalar(
-        select(Reply).where(Reply.workspace_id == workspace_id, Reply.id == reply_id).with_for_update(key_share=True)
+        select(Reply).where(Reply.workspace_id == workspace_id, Reply.id == reply_id).with_for_update(key_share=True),
+        execution_options={"populate_existing": True},
     )
 
 
@@ -85,7 +86,7 @@ async def add_correction(session: AsyncSession, reply: Reply, values: dict[str, 
     )
 
 
-async def has_answered_otherwise(session: AsyncSession, reply: Reply) -> bool:
+async def has_other_reply(session: AsyncSession, reply: Reply) -> bool:
     """Tell whether the lead of a reply has sent others that no machine wrote."""
     others = select(Reply.id).where(
         Reply.workspace_id == reply.workspace_id,

@@ -75,7 +75,7 @@ class CorrectionIn(Wire):
     @model_validator(mode="after")
     def _is_away_to_return(self) -> Self:
         if self.return_date is not None and self.intent is not Intent.OUT_OF_OFFICE:
-            raise ValueError("only somebody who is out_of_office has a returnDate")
+            raise ValueError("returnDate is only allowed with the intent out_of_office")
         return self
 
     @property

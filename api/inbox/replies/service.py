@@ -18,7 +18,7 @@ from api.http.errors import NotFound
 from api.http.pagination import PageRequest
 from api.inbox.replies import repository
 from api.inbox.replies.schemas import ReplyFilter
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import service as leads
 from database import jobs
 from database.models import Reply
@@ -31,7 +31,9 @@ SCORE_REPLY = "score_reply"
 PERSON = "person"
 
 
-async def to_classify(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> tuple[Reply, IntentInput] | None:
+async def find_reply_to_classify(
+    session: AsyncSession, workspace_id: UUID, reply_id: UUID
+) -> tuple[Reply, IntentInput] | None:
     """Return a reply that nobody has decided yet, as the workflow takes it."""
     reply = await repository.find_reply(session, workspace_id, reply_id)
     if reply is None or reply.intent is not None:
@@ -49,7 +51,7 @@ class Meaning:
     return_date: date | None
 
 
-async def decided(session: AsyncSession, reply: Reply, decision: IntentOutput, now: datetime) -> None:
+async def apply_decision(session: AsyncSession, reply: Reply, decision: IntentOutput, now: datetime) -> None:
     """Store what a reply means, and act; where a person was faster, theirs stands."""
     values = {
         "intent": decision.label,
@@ -60,19 +62,19 @@ async def decided(session: AsyncSession, reply: Reply, decision: IntentOutput, n
         "needs_review": decision.abstained,
         "generation": decision.generation.model_dump(mode="json"),
     }
-    if not await repository.decide(session, reply.id, values, anew=False):
+    if not await repository.store_decision(session, reply.id, values, anew=False):
         return
     await _act(session, reply, Meaning(decision.label, decision.is_automatic, decision.return_date), now)
 
 
-async def correct(
+async def correct_reply(
     session: AsyncSession, workspace_id: UUID, reply_id: UUID, meaning: Meaning, *, by: UUID, now: datetime
 ) -> Row[Any]:
     """Store what a person says that a reply means, whatever was made of it before, and act; raises NotFound.
 
     What an answer had stopped and no person wrote goes on. A suppression stays: it is lifted where suppressions are.
     """
-    reply = await repository.hold_reply(session, workspace_id, reply_id)
+    reply = await repository.lock_reply(session, workspace_id, reply_id)
     if reply is None:
         raise NotFound("There is no such reply.")
     said = {"intent": meaning.intent, "is_automatic": meaning.is_automatic, "return_date": meaning.return_date}
@@ -83,9 +85,9 @@ async def correct(
         await jobs.enqueue(session, SCORE_REPLY, workspace_id, [score])
     was_by_person = reply.is_automatic is False
     values = {**said, "confidence": 1.0, "decided_by": PERSON, "needs_review": False}
-    await repository.decide(session, reply.id, values, anew=True)
+    await repository.store_decision(session, reply.id, values, anew=True)
     if meaning.is_automatic and was_by_person:
-        await _take_back(session, reply, now)
+        await _revert_decision(session, reply, now)
     await _act(session, reply, meaning, now)
     return await get_reply(session, workspace_id, reply_id)
 
@@ -99,12 +101,12 @@ async def _act(session: AsyncSession, reply: Reply, meaning: Meaning, now: datet
         await _pause(session, reply.workspace_id, lead_ids, meaning.return_date, cause=cause, now=now)
     if not meaning.is_automatic:
         # An answer proves that the message arrived, even where the provider has not said so yet.
-        await sending.accept(session, reply.workspace_id, [Acceptance(reply.draft_id, None, now)])
-        await leads.move(session, reply.workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
+        await sending.record_acceptances(session, reply.workspace_id, [Acceptance(reply.draft_id, None, now)])
+        await leads.apply_event(session, reply.workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
         event = EnrollmentEvent.REPLY_RECEIVED
-        await enrollments.stop_leads(session, reply.workspace_id, event, lead_ids, cause=cause, now=now)
+        await enrollment_status.apply_event_to_leads(session, reply.workspace_id, event, lead_ids, cause=cause, now=now)
     if meaning.intent is Intent.UNSUBSCRIBE:
-        await enrollments.unsubscribe_leads(session, reply.workspace_id, lead_ids, cause=cause, now=now)
+        await leads.unsubscribe_leads(session, reply.workspace_id, lead_ids, cause=cause, now=now)
 
 
 def _cause(reply: Reply) -> str:
@@ -123,8 +125,8 @@ async def _pause(
     """Pause all that goes out to people until the day they are back, or until somebody resumes it."""
     resume_at = await _start_of(session, workspace_id, back_on) if back_on is not None else None
     event = EnrollmentEvent.OUT_OF_OFFICE
-    paused = await enrollments.put_off(session, workspace_id, lead_ids, resume_at)
-    paused += await enrollments.stop_leads(
+    paused = await enrollment_status.defer_resume(session, workspace_id, lead_ids, resume_at)
+    paused += await enrollment_status.apply_event_to_leads(
         session, workspace_id, event, lead_ids, cause=cause, now=now, resume_at=resume_at
     )
     if resume_at is not None:
@@ -132,14 +134,14 @@ async def _pause(
         await jobs.enqueue(session, RESUME_ENROLLMENT, workspace_id, back)
 
 
-async def _take_back(session: AsyncSession, reply: Reply, now: datetime) -> None:
+async def _revert_decision(session: AsyncSession, reply: Reply, now: datetime) -> None:
     """Let go on what a reply had stopped that no person wrote, unless a person answered besides."""
-    if reply.lead_id is None or await repository.has_answered_otherwise(session, reply):
+    if reply.lead_id is None or await repository.has_other_reply(session, reply):
         return
-    stopped = await enrollments.stopped_by(session, reply.workspace_id, reply.lead_id, _cause(reply))
+    stopped = await enrollment_status.list_stopped_by(session, reply.workspace_id, reply.lead_id, _cause(reply))
     if stopped:
         cause = f"{_cause(reply)} was automatic"
-        await enrollments.move_many(
+        await enrollment_status.change_enrollments(
             session, reply.workspace_id, EnrollmentEvent.RESUMED, ids=stopped, cause=cause, now=now
         )
 
@@ -150,18 +152,20 @@ async def _start_of(session: AsyncSession, workspace_id: UUID, day: date) -> dat
     return datetime.combine(day, time(0), ZoneInfo(workspace.timezone)).astimezone(UTC)
 
 
-async def resume_absent(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> None:
+async def resume_after_absence(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> None:
     """Resume an enrollment that waits for somebody's return, if that is still what it waits for, and is over."""
     try:
-        enrollment = await enrollments.get_enrollment(session, workspace_id, enrollment_id)
+        enrollment = await enrollment_status.get_enrollment(session, workspace_id, enrollment_id)
     except NotFound:
         return
     # Only an absence sets a time to resume, and every later move of the enrollment clears it.
     if enrollment.resume_at is not None and enrollment.resume_at <= now:
-        await enrollments.resume(session, workspace_id, enrollment_id, cause="back from absence", now=now)
+        await enrollment_status.resume_enrollment(
+            session, workspace_id, enrollment_id, cause="back from absence", now=now
+        )
 
 
-async def trace_of(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> str | None:
+async def find_trace(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> str | None:
     """Return the trace of the run that read a reply, if it is still there and left one."""
     reply = await repository.find_reply(session, workspace_id, reply_id)
     return reply.generation.get("trace_id") if reply is not None and reply.generation else None
@@ -181,7 +185,7 @@ async def list_replies(
 
 async def get_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Row[Any]:
     """Return a reply; raises NotFound."""
-    reply = await repository.show_reply(session, workspace_id, reply_id)
+    reply = await repository.find_shown_reply(session, workspace_id, reply_id)
     if reply is None:
         raise NotFound("There is no such reply.")
     return reply

@@ -1,6 +1,6 @@
 import pytest
 
-from api.inbox.inbound.markup import DEEPEST, text_of
+from api.inbox.inbound.markup import DEEPEST, extract_text
 
 FOOTER = "Ann<br>1 Long Street<br><a href='https://acme.example/u/token'>Unsubscribe</a>"
 OUTLOOK = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"
@@ -9,7 +9,7 @@ QUOTED = ["> Ann", "> 1 Long Street"]
 
 def lines(html: str) -> list[str]:
     """Return what a reader sees, without empty lines."""
-    return [line for line in text_of(html).split("\n") if line]
+    return [line for line in extract_text(html).split("\n") if line]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_a_forwarded_message_is_not_theirs() -> None:
 def test_lines() -> None:
     """Blocks and breaks are lines, paragraphs stand apart, cells side by side, and spaces count once."""
     html = "<p>One\n  two</p><div>a<br>b<br><br>c</div><table><tr><td>x</td><td>y</td></tr></table><ul><li>1<li>2</ul>"
-    assert text_of(html) == "One two\n\na\nb\n\nc\n\nx y\n\n1\n2"
-    assert text_of("a<pre>b\n  c\n\nd</pre>") == "a\nb\n  c\n\nd"
-    assert text_of("<b>b</b>old <i>and</i>&nbsp;&lt;more&gt; &#8364;") == "bold and <more> €"
+    assert extract_text(html) == "One two\n\na\nb\n\nc\n\nx y\n\n1\n2"
+    assert extract_text("a<pre>b\n  c\n\nd</pre>") == "a\nb\n  c\n\nd"
+    assert extract_text("<b>b</b>old <i>and</i>&nbsp;&lt;more&gt; &#8364;") == "bold and <more> €"
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,26 @@ def test_what_nobody_sees_or_wrote(hidden: str) -> None:
 
 def test_what_is_small_is_seen() -> None:
     """A size that only begins with a nought, and a person's own word, are seen."""
-    assert text_of("<p style='font-size:0.9em'>Please unsubscribe me</p>") == "Please unsubscribe me"
-    assert text_of("Please <a href='https://x.example'>unsubscribe me</a>") == "Please unsubscribe me"
+    assert extract_text("<p style='font-size:0.9em'>Please unsubscribe me</p>") == "Please unsubscribe me"
+    assert extract_text("Please <a href='https://x.example'>unsubscribe me</a>") == "Please unsubscribe me"
 
 
 def test_the_encoding_is_known() -> None:
     """What HTML says of its own encoding is no longer true of a text."""
-    assert text_of("<meta charset=iso-8859-1><p>Grüße, 你好</p>") == "Grüße, 你好"
+    assert extract_text("<meta charset=iso-8859-1><p>Grüße, 你好</p>") == "Grüße, 你好"
 
 
-@pytest.mark.parametrize(
-    "html", ["", " ", "<", "<>", "</p>", "<!", "<?xml", "&", "\ufffe", "<p", "<a href='", "<![CDATA["]
-)
+@pytest.mark.parametrize("html", ["", " ", "</p>", "<!", "<?xml", "<p", "<a href='", "<![CDATA["])
 def test_hardly_any_html(html: str) -> None:
-    """What is hardly HTML is read as far as it goes."""
-    assert len(text_of(html)) <= 2
+    """What is hardly HTML is read as far as it goes, and what stands before it is kept."""
+    assert extract_text(html).strip() == ""
+    assert extract_text(f"<p>Yes</p>{html}") == "Yes"
+
+
+@pytest.mark.parametrize("text", ["<", "<>", "&", "\ufffe"])
+def test_what_only_looks_like_html(text: str) -> None:
+    """Marks that begin neither a tag nor a reference are read as they stand."""
+    assert extract_text(text) == text
 
 
 MOST = 1_000_000
@@ -123,10 +128,10 @@ MOST = 1_000_000
     ],
 )
 def test_hostile_html(html: str) -> None:
-    """What is made to take for ever, or all of the room, ends; time is bounded by the length alone."""
-    assert len(text_of(html)) <= MOST
+    """What is made to take for ever, or all of the room, comes to an end, and is read as no more than was there."""
+    assert len(extract_text(html)) <= MOST
 
 
 def test_what_is_nested_without_end() -> None:
     """What was read before it is kept."""
-    assert text_of("Yes please" + "<div>" * 100_000 + "lost").startswith("Yes please")
+    assert extract_text("Yes please" + "<div>" * 100_000 + "lost") == "Yes please"

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from api.http.errors import Malformed
-from api.inbox.inbound.message import read_message
+from api.inbox.inbound.message import MOST_ADDRESS, MOST_ID, read_message
 from api.inbox.inbound.words import MOST_TEXT
 
 SOUND = (
@@ -51,6 +51,7 @@ def test_what_is_attached_is_no_text() -> None:
 def test_broken_in_any_way(seed: int) -> None:
     """However a message is broken, it is read into what can be stored or refused; nothing else comes of it."""
     chance = random.Random(seed)
+    refused = 0
     for _ in range(200):
         raw = bytearray(SOUND)
         for _ in range(chance.randint(1, 12)):
@@ -64,9 +65,14 @@ def test_broken_in_any_way(seed: int) -> None:
         try:
             read = read_message(bytes(raw))
         except Malformed:
+            refused += 1
             continue
         kept = "".join([read.message_id, read.from_email, read.subject, read.text, *map("".join, read.headers)])
         assert "\x00" not in kept.encode().decode()
+        assert 0 < len(read.message_id) <= MOST_ID
+        assert "@" in read.from_email
+        assert len(read.from_email) <= MOST_ADDRESS
+    assert refused < 100
 
 
 HUGE = 3_000_000
@@ -85,7 +91,7 @@ HUGE = 3_000_000
     ],
 )
 def test_huge(headers: bytes, body: bytes) -> None:
-    """What is made to take for ever, or all of the room, is read in time in proportion to its length, and cut."""
+    """What is made to take for ever, or all of the room, comes to an end, and is cut to what is kept."""
     read = read_message(b"From: a@b.example\r\n" + headers + b"\r\n\r\n" + body)
     assert len(read.text) <= MOST_TEXT
     assert len(read.message_id) + len(read.subject) + sum(len(value) for _, value in read.headers) < 50_000

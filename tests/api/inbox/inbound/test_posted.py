@@ -6,8 +6,8 @@ import pytest
 
 from api.http.errors import Malformed
 from api.inbox.inbound.message import InboundMessage, read_message
-from api.inbox.inbound.posted import kind_of, read_posted
-from domain.reply_address import reply_address
+from api.inbox.inbound.posted import detect_kind, read_posted
+from domain.reply_address import build_reply_address
 from tests.api.inbox.inbound.test_message import SOUND
 
 ANSWERED = "018f0000-0000-7000-8000-000000000001"
@@ -107,7 +107,7 @@ def test_an_id_however_written() -> None:
 @pytest.mark.parametrize("name", ["to", "Cc", "OriginalRecipient", "recipient"])
 def test_a_reply_address_among_the_recipients(name: str) -> None:
     """The message that an answer is addressed to is found wherever services tell recipients."""
-    address = reply_address("replies@acme.example", read_message(SOUND).answered[0])
+    address = build_reply_address("replies@acme.example", read_message(SOUND).answered[0])
     read = posted({"from": "x@lead.example", name: f"x@y.example, Replies <{address}>"})
     assert [str(one) for one in read.answered] == [ANSWERED]
 
@@ -115,12 +115,12 @@ def test_a_reply_address_among_the_recipients(name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"", "body: is no JSON"),
-        (b"{", "body: is no JSON"),
+        (b"", "is not valid JSON"),
+        (b"{", "is not valid JSON"),
         (b"\xff", "body: is not UTF-8"),
         (b'{"from": ' + b"[" * 64 + b"]" * 64 + b"}", "The request body nests deeper than 64 levels."),
         (b"[" * 100_000, "The request body nests deeper than 64 levels."),
-        (b"1" * 601, "The request body holds a number of more than 600 characters."),
+        (b"1" * 601, "The request body contains a number longer than 600 characters."),
         (b"[]", "body: must be an object"),
         (b"{}", "body.from: is missing"),
         (b'{"from": "", "text": "x"}', "body.from: is missing"),
@@ -178,11 +178,11 @@ def test_what_is_odd_beside_the_sender(extra: dict[str, Any]) -> None:
 )
 def test_what_a_body_is_read_as(content_type: str, kind: str) -> None:
     """JSON is said to be so; everything else is a message."""
-    assert kind_of(content_type) == kind
+    assert detect_kind(content_type) == kind
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
 def test_forms(content_type: str) -> None:
     """A form is refused with what to do instead, and is not mistaken for a message without a sender."""
-    with pytest.raises(Malformed, match="Forms are not read here"):
-        kind_of(content_type)
+    with pytest.raises(Malformed, match="Forms are not supported"):
+        detect_kind(content_type)

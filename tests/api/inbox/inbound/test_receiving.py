@@ -46,6 +46,11 @@ async def test_a_posted_answer_acts(outreach: Outreach) -> None:
     (reply,) = await replies(outreach)
     assert (reply["leadId"], reply["draftId"]) == (lead_id, mail["message_id"])
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Replied"
+    (enrollment,) = (await outreach.get("/enrollments"))["items"]
+    assert enrollment["status"] == "replied"
+    await outreach.post("/drafts/approve", {"sequenceId": enrollment["sequenceId"]})
+    await outreach.run_jobs()
+    assert outreach.mails() == [mail]
 
 
 async def test_each_mail_has_an_address_of_its_own(outreach: Outreach) -> None:
@@ -161,9 +166,9 @@ async def test_html_alone_with_our_footer_below(outreach: Outreach) -> None:
 @pytest.mark.parametrize(
     ("content", "content_type", "says"),
     [
-        (b"{", "application/json", "body: is no JSON"),
+        (b"{", "application/json", "is not valid JSON"),
         (b'{"text": "x"}', "application/json", "body.from: is missing"),
-        (b"from=a%40b.example", "application/x-www-form-urlencoded", "Forms are not read here"),
+        (b"from=a%40b.example", "application/x-www-form-urlencoded", "Forms are not supported"),
         (b"", "message/rfc822", "no From address"),
     ],
 )

@@ -41,7 +41,7 @@ async def test_the_nearest_mail_that_is_named_is_answered(two_workspaces: TwoWor
 
     async def find(session: AsyncSession) -> list[UUID | None]:
         named: tuple[list[UUID], ...] = ([gone, second, first], [first, second], [gone], [])
-        found = [await repository.find_answered(session, two_workspaces.id, ids) for ids in named]
+        found = [await repository.find_answered_draft(session, two_workspaces.id, ids) for ids in named]
         return [draft.id if draft else None for draft in found]
 
     assert (await compared(two_workspaces, find)).result == [second, first, None, None]
@@ -62,7 +62,7 @@ async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorks
     add_mail(workspaces, "another@lead.example", sent_at=NOW - TICK)
 
     async def find(session: AsyncSession) -> UUID | None:
-        draft = await repository.find_last_sent_to(session, workspaces.id, ADDRESS, NOW)
+        draft = await repository.find_last_draft_to(session, workspaces.id, ADDRESS, NOW)
         return draft.id if draft else None
 
     assert (await compared(workspaces, find)).result == sent
@@ -81,7 +81,7 @@ async def test_a_clock_may_differ_by_five_minutes(
     draft_id = add_mail(two_workspaces, sent_at=sent_at)
 
     async def receive(session: AsyncSession) -> Receipt:
-        return await service.receive(
+        return await service.receive_message(
             session,
             two_workspaces.id,
             message(),
@@ -103,7 +103,7 @@ async def test_what_answers_nothing_is_stored_unless_only_answers_are_taken(two_
 
     async def receive(session: AsyncSession) -> list[Receipt]:
         return [
-            await service.receive(
+            await service.receive_message(
                 session, two_workspaces.id, message(), public_url=PUBLIC_URL, received_at=NOW, now=NOW
             )
             for _ in range(2)
@@ -138,7 +138,9 @@ async def test_what_the_workspace_wrote_is_no_answer(two_workspaces: TwoWorkspac
 
     async def receive(session: AsyncSession) -> list[bool]:
         return [
-            await service.receive(session, workspaces.id, received, public_url=PUBLIC_URL, received_at=NOW, now=NOW)
+            await service.receive_message(
+                session, workspaces.id, received, public_url=PUBLIC_URL, received_at=NOW, now=NOW
+            )
             is Receipt.OWN
             for received, _ in MESSAGES
         ]

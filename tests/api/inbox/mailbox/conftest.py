@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 
-from api.http.clock import Clock
 from api.http.resources import Services
+from domain.clock import Clock
 from tests.api.inbox.mailbox.dovecot import PASSWORD, PROGRAM, Dovecot, serving
 from tests.api.sending_workspace import Outreach
-
-MISSING = "no dovecot on this machine (Debian: dovecot-imapd)"
+from tests.optional_programs import skip_reason
 
 
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
     """A server for all tests of a process; each test has a user of its own."""
     if PROGRAM is None:
-        pytest.skip(MISSING)
+        pytest.skip(skip_reason("dovecot"))
     with serving() as running:
         yield running
 

@@ -7,10 +7,10 @@ from datetime import date
 import pytest
 
 from api.inbox.mailbox.connection import Account, Limits, MailboxFault, MailboxRefused
-from api.inbox.mailbox.imap import opened
+from api.inbox.mailbox.imap import open_folder
 from database.models import MailboxSecurity
-from tests.api.inbox.mailbox.conftest import MISSING
 from tests.api.inbox.mailbox.dovecot import PASSWORD, PROGRAM, Dovecot, serving
+from tests.optional_programs import skip_reason
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +60,7 @@ async def speaking(script: Script) -> AsyncIterator[int]:
 async def read(reader: Account, limits: Limits = HURRIED, after: int = 0) -> list[int]:
     """Read a folder to its end and return the numbers of its messages."""
     uids: list[int] = []
-    async with opened(reader, limits) as folder:
+    async with open_folder(reader, limits) as folder:
         async for batch in folder.batches(after, LONG_AGO):
             uids += [arrival.uid for arrival in batch.arrivals]
     return uids
@@ -130,7 +130,7 @@ async def test_one_answer_that_cannot_be_read() -> None:
     """An answer that is no IMAP keeps no other message back; what the server does not hand out is told."""
     sizes = b"* 1 FETCH (UID 1 RFC822.SIZE 9)", b"* 2 FETCH (UID 2 RFC822.SIZE 9)"
     broken = {**OPEN, b"SEARCH": [b"* SEARCH 1 2"], b"FETCH": list(sizes)}
-    async with speaking(broken) as port, opened(account(port), HURRIED) as folder:
+    async with speaking(broken) as port, open_folder(account(port), HURRIED) as folder:
         found = [one async for batch in folder.batches(0, LONG_AGO) for one in batch.arrivals]
     assert [(one.uid, one.raw) for one in found] == [(1, None), (2, None)]
 
@@ -172,7 +172,7 @@ async def test_a_no_that_will_pass(answer: bytes | None, kind: type[Exception]) 
 def untrusted() -> object:
     """A server whose certificate nobody vouches for."""
     if PROGRAM is None:
-        pytest.skip(MISSING)
+        pytest.skip(skip_reason("dovecot"))
     with serving(ssl=True) as running:
         yield running
 
@@ -199,6 +199,6 @@ async def test_batches_and_windows(dovecot: Dovecot) -> None:
 async def test_only_the_beginning_is_read(dovecot: Dovecot) -> None:
     """Of each message no more comes over the line than is read."""
     dovecot.deliver("long", b"From: a@b.example\r\n\r\n" + b"x" * 10_000)
-    async with opened(account(dovecot, username="long"), Limits(message_bytes=100)) as folder:
+    async with open_folder(account(dovecot, username="long"), Limits(message_bytes=100)) as folder:
         found = [one async for batch in folder.batches(0, LONG_AGO) for one in batch.arrivals]
     assert [len(one.raw or b"") for one in found] == [100]

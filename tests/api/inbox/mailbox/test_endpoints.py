@@ -50,11 +50,11 @@ async def test_the_password_is_told_to_nobody(app_client: httpx.AsyncClient, pat
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"security": "none"}, "security none would send the password in the open"),
-        ({"security": "none", "host": "10.0.0.1"}, "security none would send the password in the open"),
+        ({"security": "none"}, "security none sends the password unencrypted"),
+        ({"security": "none", "host": "10.0.0.1"}, "security none sends the password unencrypted"),
         ({"host": "imap.acme.example\r\nA1 LOGOUT"}, "host"),
         ({"username": "ann\r\nA1 LOGOUT"}, "username"),
-        ({"password": "x\r\nA1 LOGOUT"}, "password holds a character"),
+        ({"password": "x\r\nA1 LOGOUT"}, "password contains a control character"),
         ({"folder": "INBOX\r\nA1 LOGOUT"}, "folder"),
         ({"password": ""}, "password"),
         ({"port": 0}, "port"),

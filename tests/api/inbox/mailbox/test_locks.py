@@ -6,7 +6,7 @@ from tests.blocking import Blocking
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.inbox.mailbox.repository:hold_mailbox")
+@pytest.mark.locks("api.inbox.mailbox.repository:lock_mailbox")
 async def test_a_mailbox_is_locked_alone(blocking: Blocking) -> None:
     """A mailbox is locked against every other lock while its state is noted or it is replaced."""
     mailbox_id = blocking.ids["app.mailboxes"]
@@ -14,5 +14,5 @@ async def test_a_mailbox_is_locked_alone(blocking: Blocking) -> None:
         "UPDATE",
         "app.mailboxes",
         [mailbox_id],
-        lambda session: repository.hold_mailbox(session, blocking.workspace_id, mailbox_id),
+        lambda session: repository.lock_mailbox(session, blocking.workspace_id, mailbox_id),
     )

@@ -40,7 +40,7 @@ async def put(states: States, name: str) -> tuple[Mailbox, Row]:
 async def fail(states: States, mailbox: Mailbox, *, is_refusal: bool) -> Mailbox | None:
     """Let a poll go wrong."""
     async with states.session() as session:
-        return await service.poll_failed(session, mailbox, "because", is_refusal=is_refusal, now=NOW)
+        return await service.record_poll_failure(session, mailbox, "because", is_refusal=is_refusal, now=NOW)
 
 
 async def test_each_end_of_a_poll_in_each_state(states: States) -> None:
@@ -52,7 +52,7 @@ async def test_each_end_of_a_poll_in_each_state(states: States) -> None:
     for name in STATES:
         mailbox, row = await put(states, name)
         async with states.session() as session:
-            await service.polled(session, mailbox, NOW)
+            await service.record_poll(session, mailbox, NOW)
         served = differing(row, polled_at=moment(NOW), failures=0, refusals=0, last_error=None)
         assert states.changed() == {"app.mailboxes": {str(mailbox.id): served}}, name
 
@@ -72,7 +72,7 @@ async def test_each_end_of_a_poll_in_each_state(states: States) -> None:
         assert states.changed() == {"app.mailboxes": {str(mailbox.id): refused}}, name
         assert (kept is None) is (refusals >= 5), name
         async with states.session() as session:
-            to_poll = await service.find_to_poll(session, workspace_id, mailbox.id)
+            to_poll = await service.find_mailbox_to_poll(session, workspace_id, mailbox.id)
         assert (to_poll is None) is (refusals >= 5), name
 
 
@@ -92,7 +92,7 @@ async def test_five_refusals_in_a_row_and_no_fewer(states: States) -> None:
         for step in walk:
             if step == "s":
                 async with states.session() as session:
-                    await service.polled(session, mailbox, NOW)
+                    await service.record_poll(session, mailbox, NOW)
             else:
                 await fail(states, mailbox, is_refusal=step == "r")
         row = states.row("mailboxes", str(mailbox.id))
@@ -108,7 +108,7 @@ async def test_progress_moves_only_from_where_the_reader_began(states: States) -
         reached = Progress(4, 12)
         for read in (Progress(9, began.last_uid), Progress(began.uid_validity, 6), reached, began, began):
             async with states.session() as session:
-                left = await service.take(session, mailbox, read, reached, [], public_url="http://x", now=NOW)
+                left = await service.store_messages(session, mailbox, read, reached, [], public_url="http://x", now=NOW)
             is_first = read == began and left is not None
             expected = differing(row, uid_validity=4, last_uid=12)
             assert states.changed() == ({"app.mailboxes": {str(mailbox.id): expected}} if is_first else {}), name
@@ -147,11 +147,14 @@ async def test_a_mailbox_that_ends_while_it_is_read(app_client: httpx.AsyncClien
         assert changed == {}
         began = Progress(row["uid_validity"], row["last_uid"])
         async with states.session() as session:
-            assert await service.find_to_poll(session, UUID(states.workspace_id), mailbox.id) is None
+            assert await service.find_mailbox_to_poll(session, UUID(states.workspace_id), mailbox.id) is None
             reached = Progress(4, 12)
-            assert await service.take(session, mailbox, began, reached, [], public_url="http://x", now=NOW) is None
-            await service.polled(session, mailbox, NOW)
-            assert await service.poll_failed(session, mailbox, "because", is_refusal=True, now=NOW) is None
+            assert (
+                await service.store_messages(session, mailbox, began, reached, [], public_url="http://x", now=NOW)
+                is None
+            )
+            await service.record_poll(session, mailbox, NOW)
+            assert await service.record_poll_failure(session, mailbox, "because", is_refusal=True, now=NOW) is None
         assert states.changed() == {}, name
         if end == "deleted":
             assert (await app_client.delete(path, headers=headers)).status_code == 404

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 REPLIES = "app.replies"
 
 
-@pytest.mark.fences("api.inbox.replies.repository:decide")
+@pytest.mark.fences("api.inbox.replies.repository:store_decision")
 @pytest.mark.parametrize(
     ("values", "anew", "is_decided"),
     [
@@ -27,7 +27,7 @@ async def test_a_reply_is_decided_once(
     overtaking = await overtaken(
         two_workspaces,
         setting(REPLIES, {reply_id: values}),
-        lambda session: repository.decide(session, reply_id, {"intent": "not_interested"}, anew=anew),
+        lambda session: repository.store_decision(session, reply_id, {"intent": "not_interested"}, anew=anew),
     )
     assert overtaking.result is is_decided
     assert overtaking.rows == ({REPLIES: {reply_id}} if is_decided else {})

@@ -6,7 +6,7 @@ from tests.blocking import Blocking
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.inbox.replies.repository:hold_reply")
+@pytest.mark.locks("api.inbox.replies.repository:lock_reply")
 async def test_a_reply_is_locked_against_changes(blocking: Blocking) -> None:
     """A reply is locked against changes, so that two corrections follow one another."""
     reply_id = blocking.ids["app.replies"]
@@ -14,5 +14,5 @@ async def test_a_reply_is_locked_against_changes(blocking: Blocking) -> None:
         "NO KEY UPDATE",
         "app.replies",
         [reply_id],
-        lambda session: repository.hold_reply(session, blocking.workspace_id, reply_id),
+        lambda session: repository.lock_reply(session, blocking.workspace_id, reply_id),
     )

@@ -34,10 +34,10 @@ async def test_a_reply_is_read_and_decided_alone(two_workspaces: TwoWorkspaces) 
 
     async def decide(session: AsyncSession) -> list[Any]:
         one = await repository.find_reply(session, workspaces.id, reply_id)
-        locked = await repository.hold_reply(session, workspaces.id, reply_id)
-        shown = [await repository.show_reply(session, workspaces.id, id_) for id_ in (reply_id, unmatched)]
-        is_first = await repository.decide(session, reply_id, {"intent": "other"}, anew=False)
-        is_second = await repository.decide(session, reply_id, {"intent": "bounce"}, anew=False)
+        locked = await repository.lock_reply(session, workspaces.id, reply_id)
+        shown = [await repository.find_shown_reply(session, workspaces.id, id_) for id_ in (reply_id, unmatched)]
+        is_first = await repository.store_decision(session, reply_id, {"intent": "other"}, anew=False)
+        is_second = await repository.store_decision(session, reply_id, {"intent": "bounce"}, anew=False)
         ids = [one and one.id, locked and locked.id, *(row and (row.id, row.sequence_id) for row in shown)]
         return [*ids, is_first, is_second]
 
@@ -72,7 +72,7 @@ async def test_another_answer_counts_if_a_person_may_have_written_it(
     add_reply(workspaces, "another", lead_id=workspaces.add(LEADS))
 
     async def has_answered(session: AsyncSession) -> bool:
-        return await repository.has_answered_otherwise(session, await session.get_one(Reply, reply_id))
+        return await repository.has_other_reply(session, await session.get_one(Reply, reply_id))
 
     assert not (await compared(workspaces, has_answered)).result
     add_reply(workspaces, "second", lead_id=lead_id, is_automatic=is_automatic)
@@ -107,7 +107,7 @@ async def test_a_correction_scores_what_a_traced_program_said(
     meaning = Meaning(Intent.INTERESTED, is_automatic=False, return_date=None)
 
     async def correct(session: AsyncSession) -> object:
-        return await service.correct(session, workspaces.id, reply_id, meaning, by=UUID(int=7), now=NOW)
+        return await service.correct_reply(session, workspaces.id, reply_id, meaning, by=UUID(int=7), now=NOW)
 
     changes = (await compared(workspaces, correct)).changes
     jobs = [{name: after for name, (_, after) in row.items()} for row in changes.pop(JOBS, {}).values()]
@@ -133,7 +133,7 @@ async def test_a_reply_without_lead_or_mail_moves_nobody(two_workspaces: TwoWork
     async def correct(session: AsyncSession) -> None:
         for is_automatic in (True, False):
             meaning = Meaning(Intent.UNSUBSCRIBE, is_automatic=is_automatic, return_date=None)
-            await service.correct(session, workspaces.id, reply_id, meaning, by=UUID(int=7), now=NOW)
+            await service.correct_reply(session, workspaces.id, reply_id, meaning, by=UUID(int=7), now=NOW)
 
     assert set((await compared(workspaces, correct)).changes) == {REPLIES, "app.reply_corrections"}
 
@@ -145,6 +145,6 @@ async def test_what_is_traced_is_read_from_its_own_run(two_workspaces: TwoWorksp
     ids = [add_reply(workspaces, name, **values) for name, values in (runs | {"unread": {}}).items()]
 
     async def read(session: AsyncSession) -> list[str | None]:
-        return [await service.trace_of(session, workspaces.id, id_) for id_ in (*ids, UUID(int=0))]
+        return [await service.find_trace(session, workspaces.id, id_) for id_ in (*ids, UUID(int=0))]
 
     assert (await compared(workspaces, read)).result == ["a trace", None, None, None]

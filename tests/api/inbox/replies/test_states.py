@@ -9,7 +9,7 @@ import pytest
 
 from ai.workflows.intent_classification.state import Intent, IntentOutput
 from api.inbox.replies import service
-from api.outreach.enrollments import service as enrollments
+from api.outreach.enrollment_status import service as enrollment_status
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
@@ -61,7 +61,7 @@ class Answered:
         )
         async with self.states.session() as session:
             reply = await session.get_one(Reply, UUID(self.reply_id))
-            await service.decided(session, reply, decision, NOW)
+            await service.apply_decision(session, reply, decision, NOW)
 
     def moves(self, event: str, pause_reason: str | None = None, resume_at: str | None = None) -> Changes:
         """Return what an event changes of the lead's enrollments."""
@@ -178,7 +178,7 @@ async def test_a_return_resumes_only_what_still_waits_for_it(states: States) -> 
     async def resume(now: datetime) -> None:
         for enrollment_id in [*answered.ids.values(), "018f0000-0000-7000-8000-000000000000"]:
             async with states.session() as session:
-                await service.resume_absent(session, UUID(states.workspace_id), UUID(enrollment_id), now)
+                await service.resume_after_absence(session, UUID(states.workspace_id), UUID(enrollment_id), now)
 
     await resume(NOW)
     assert states.changed() == {}
@@ -206,11 +206,11 @@ async def test_a_return_does_not_resume_what_was_paused_by_hand_since(states: St
     workspace_id = UUID(states.workspace_id)
     async with states.session() as session:
         for event in (EnrollmentEvent.RESUMED, EnrollmentEvent.PAUSED):
-            moved = await enrollments.move_many(
+            moved = await enrollment_status.change_enrollments(
                 session, workspace_id, event, ids=[enrollment_id], cause="by hand", now=NOW
             )
             assert moved.ids == {enrollment_id}
     states.look()
     async with states.session() as session:
-        await service.resume_absent(session, workspace_id, enrollment_id, LATER)
+        await service.resume_after_absence(session, workspace_id, enrollment_id, LATER)
     assert states.changed() == {}
