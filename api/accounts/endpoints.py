@@ -11,7 +11,7 @@ from api.accounts.schemas import (
     AccountOut,
     ApiKeyIn,
     ApiKeyOut,
-    CameInBy,
+    AuthenticationMethod,
     Me,
     NewApiKeyOut,
     UserChange,
@@ -22,20 +22,20 @@ from api.http.dependencies import AdminDep, CallerDep, PageDep
 from api.http.errors import AlreadyExists, Conflict, Forbidden, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
-from api.http.routing import KeyId, UserId, room_router
+from api.http.routing import KeyId, UserId, create_router
 from database.models import UserRole
 
-router = room_router("/api", "accounts")
+router = create_router("/api", "accounts")
 
 
 @router.get("/me", operation_id="getMe", responses=responses(NotFound))
 async def get_me(caller: CallerDep) -> Me:
     """Who is calling, as what, and how they came in."""
-    me = await service.me(caller.session, caller.account_id, caller.user_id, caller.credential)
+    me = await service.get_me(caller.session, caller.account_id, caller.user_id, caller.credential)
     return Me(
         account=AccountOut.of(me.account),
         user=UserOut.of(me.user),
-        came_in_by=CameInBy.TOKEN if me.key is None else CameInBy.API_KEY,
+        authenticated_by=AuthenticationMethod.TOKEN if me.key is None else AuthenticationMethod.API_KEY,
         api_key_id=None if me.key is None else me.key.id,
     )
 
@@ -49,7 +49,7 @@ async def get_account(caller: CallerDep) -> AccountOut:
 @router.patch("/account", operation_id="changeAccount", responses=responses(Forbidden, NotFound, PreconditionFailed))
 async def change_account(caller: AdminDep, body: AccountChange, if_match: IfMatch) -> AccountOut:
     """Rename the caller's account."""
-    held = await service.hold_account(caller.session, caller.account_id)
+    held = await service.lock_account(caller.session, caller.account_id)
     if_match.require(AccountOut.of(held))
     return AccountOut.of(await service.rename_account(caller.session, held.id, body.name))
 
@@ -84,7 +84,7 @@ async def get_user(caller: CallerDep, user_id: UserId) -> UserOut:
 )
 async def change_user(caller: AdminDep, user_id: UserId, body: UserChange, if_match: IfMatch) -> UserOut:
     """Change a user's name or role; the account's last admin stays one."""
-    held = await service.hold_user(caller.session, user_id, by=caller.user_id)
+    held = await service.lock_user(caller.session, user_id, by=caller.user_id)
     if_match.require(UserOut.of(held.user))
     return UserOut.of(await service.change_user(caller.session, held, body.model_dump(exclude_unset=True)))
 
@@ -97,7 +97,7 @@ async def change_user(caller: AdminDep, user_id: UserId, body: UserChange, if_ma
 )
 async def delete_user(caller: AdminDep, user_id: UserId, if_match: IfMatch) -> None:
     """Delete a user for good, with their keys; nobody deletes themselves, so an admin always remains."""
-    held = await service.hold_user(caller.session, user_id, by=caller.user_id)
+    held = await service.lock_user(caller.session, user_id, by=caller.user_id)
     if_match.require(UserOut.of(held.user))
     await service.delete_user(caller.session, held, by=caller.user_id)
 
@@ -123,7 +123,7 @@ async def create_key(caller: CallerDep, body: ApiKeyIn, response: Response) -> N
     """Make an API key; its `token` is shown in this answer and never again."""
     user_id = body.user_id or caller.user_id
     if caller.role is not UserRole.ADMIN and user_id != caller.user_id:
-        raise Forbidden("Only an admin of the account makes keys for others; leave userId out.")
+        raise Forbidden("Only an admin of the account can create API keys for other users. Leave userId out.")
     made = await service.create_key(caller.session, user_id, body.name)
     response.headers["Cache-Control"] = "no-store"
     return NewApiKeyOut(**ApiKeyOut.of(made.key).model_dump(), token=made.token)

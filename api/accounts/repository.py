@@ -10,49 +10,51 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
-from database.direct import Named, fetch
+from database.direct import Record, fetch
 from database.models import Account, ApiKey, User, UserRole
 from database.tenancy import RANDOM_PAGE_COST, STATEMENT_TIMEOUT
 
-_ENTER = """
+_AUTHENTICATE = """
     SELECT entered.account_id AS of_account, entered.user_id, entered.role AS of_user, (entered.workspace).*
       FROM app.enter_by_credential(%s, %s, %s, %s) AS entered
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class AuthenticatedCredential:
     """Whose scope a transaction has entered, and the row of the workspace asked for, if it is theirs."""
 
     account_id: UUID
     user_id: UUID
     role: str
-    workspace: Named | None
+    workspace: Record | None
 
 
-async def enter(session: AsyncSession, credential_hash: str, workspace_id: UUID | None) -> Entered | None:
+async def authenticate_credential(
+    session: AsyncSession, credential_hash: str, workspace_id: UUID | None
+) -> AuthenticatedCredential | None:
     """Enter the scope of whom a credential belongs to, and of the workspace if it is theirs; None for nobody's."""
     parameters = (credential_hash, workspace_id, STATEMENT_TIMEOUT, RANDOM_PAGE_COST)
-    rows = await fetch(session, _ENTER, parameters)
+    rows = await fetch(session, _AUTHENTICATE, parameters)
     if not rows:
         return None
     (found,) = rows
     account_id, user_id, role = found.pop("of_account"), found.pop("user_id"), found.pop("of_user")
-    return Entered(account_id, user_id, role, found if found["id"] is not None else None)
+    return AuthenticatedCredential(account_id, user_id, role, found if found["id"] is not None else None)
 
 
-async def users_with(session: AsyncSession, address: str) -> list[User]:
+async def list_users_with_email(session: AsyncSession, address: str) -> list[User]:
     """Return the users of any account who have this address; the transaction must carry it as verified."""
     return list((await session.scalars(select(User).where(func.lower(User.email) == address))).all())
 
 
-async def set_subject(session: AsyncSession, user_id: UUID, subject_hash: str) -> None:
+async def link_subject(session: AsyncSession, user_id: UUID, subject_hash: str) -> None:
     """Note whom an issuer's token stands for, unless that is known; a subject taken by another user is an error."""
     statement = update(User).where(User.id == user_id, User.subject_hash.is_(None))
     await session.execute(statement.values(subject_hash=subject_hash))
 
 
-async def new_id(session: AsyncSession) -> UUID:
+async def create_id(session: AsyncSession) -> UUID:
     """Return a fresh UUIDv7 of the database's making."""
     return (await session.scalars(select(func.app.uuidv7()))).one()
 
@@ -63,9 +65,11 @@ async def add_account(session: AsyncSession, account_id: UUID, name: str) -> Non
 
 
 async def find_account(session: AsyncSession, account_id: UUID, *, hold: bool = False) -> Account | None:
-    """Return the account; held, nobody else changes it until the transaction ends."""
+    """Return the account; held, as it is now, and nobody else changes it until the transaction ends."""
     statement = select(Account).where(Account.id == account_id)
-    return await session.scalar(statement.with_for_update(key_share=True) if hold else statement)
+    if hold:
+        statement = statement.with_for_update(key_share=True)
+    return await session.scalar(statement, execution_options={"populate_existing": hold})
 
 
 async def rename_account(session: AsyncSession, account_id: UUID, name: str) -> Account:
@@ -90,15 +94,15 @@ async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
     return await session.scalar(select(User).where(User.id == user_id))
 
 
-async def hold_user_and_admins(session: AsyncSession, user_id: UUID) -> Sequence[User]:
-    """Return a user and all admins of the account, held by id so that whoever changes any of them takes turns."""
+async def lock_user_and_admins(session: AsyncSession, user_id: UUID) -> Sequence[User]:
+    """Return a user and all admins of the account as they are now, held by id until the transaction ends."""
     statement = (
         select(User)
         .where(or_(User.id == user_id, User.role == UserRole.ADMIN))
         .order_by(User.id)
         .with_for_update(key_share=True)
     )
-    return (await session.scalars(statement)).all()
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
 
 
 async def change_user(session: AsyncSession, user_id: UUID, values: dict[str, Any]) -> User:

@@ -59,7 +59,7 @@ class UserOut(Wire):
     updated_at: datetime
 
 
-class CameInBy(StrEnum):
+class AuthenticationMethod(StrEnum):
     """What a request proved by who is calling."""
 
     API_KEY = "api_key"
@@ -71,7 +71,7 @@ class Me(Wire):
 
     account: AccountOut
     user: UserOut
-    came_in_by: CameInBy
+    authenticated_by: AuthenticationMethod
     api_key_id: UUID | None = Field(description="The API key of this request; null for an issuer's token.")
 
 

@@ -21,13 +21,13 @@ from api.http.idempotency import service as idempotency
 from api.http.idempotency.service import Answer
 from api.http.pagination import PageRequest, page_request
 from api.http.resources import Services
-from api.http.routing import Replayed
+from api.http.routing import StoredAnswer
 from api.http.tokens import Claims
 from database.models import UserRole, Workspace
-from database.tenancy import unscoped
+from database.tenancy import open_unscoped_session
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
-READ_AT_ONCE = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Caller:
     async def enter(self) -> None:
         """Enter the caller's scope in the transaction that begins; raises Unauthorized, and Replayed on a known key."""
         workspace_id = _uuid_or_none(self.request.path_params.get("workspaceId"))
-        self.identity = await accounts.come_in(self.session, self.credential, workspace_id)
+        self.identity = await accounts.authenticate(self.session, self.credential, workspace_id)
         state = self.request.state
         state.account_id, state.user_id, state.role = self.account_id, self.user_id, self.role
         state.workspace_id = self.identity.workspace_id
@@ -78,7 +78,7 @@ class Caller:
             raise Malformed(f"The Idempotency-Key {message}.", errors=[problem])
         # Once: whoever has begun to read an uploaded file must find it where they left it.
         self._asked = self._asked or await _fingerprint(self.request)
-        taken = await idempotency.take(
+        taken = await idempotency.claim_key(
             self.session,
             self.services.secrets,
             account_id=self.account_id,
@@ -87,7 +87,7 @@ class Caller:
             fingerprint=self._asked,
         )
         if isinstance(taken, Answer):
-            raise Replayed(taken)
+            raise StoredAnswer(taken)
         self.request.state.idempotency = taken
 
     @asynccontextmanager
@@ -148,7 +148,7 @@ async def get_caller(
         return
     services = await get_services(request)
     credential = await _credential(credentials.credentials, services)
-    async with unscoped(services.pool) as session:
+    async with open_unscoped_session(services.pool) as session:
         caller = Caller(session, services, request, credential)
         await caller.enter()
         yield caller
@@ -159,7 +159,7 @@ async def _credential(token: str, services: Services) -> str | Claims:
     if token.startswith(KEY_PREFIX):
         return token
     if services.tokens is None:
-        raise Unauthorized("This is no API key, and no OpenID Connect issuer is configured whose token it could be.")
+        raise Unauthorized("Invalid API key.")
     return await services.tokens.verify(token)
 
 
@@ -187,9 +187,9 @@ async def get_snapshot(
     services = await get_services(request)
     credential = await _credential(credentials.credentials, services)
     # Whoever comes in may have it noted; a moment that is held must find that done, or it breaks when others do it too.
-    async with unscoped(services.pool) as session:
+    async with open_unscoped_session(services.pool) as session:
         await Caller(session, services, request, credential).enter()
-    async with unscoped(services.pool, isolation_level="REPEATABLE READ") as session:
+    async with open_unscoped_session(services.pool, isolation_level="REPEATABLE READ") as session:
         caller = Caller(session, services, request, credential)
         await caller.enter()
         yield await get_member(caller, workspace_id)
@@ -203,7 +203,7 @@ PageDep = Annotated[PageRequest, Depends(page_request)]
 async def require_admin(caller: CallerDep) -> Caller:
     """Return the caller if they are an admin; raises Forbidden."""
     if caller.role is not UserRole.ADMIN:
-        raise Forbidden("Only an admin of the account may do this.")
+        raise Forbidden("Only an admin of the account can do this.")
     return caller
 
 
@@ -234,7 +234,7 @@ async def _form_parts(form: FormData) -> list[bytes]:
         parts.append(name.encode())
         if isinstance(value, UploadFile):
             digest = hashlib.sha256()
-            while block := await value.read(READ_AT_ONCE):
+            while block := await value.read(CHUNK_BYTES):
                 digest.update(block)
             await value.seek(0)
             parts += [(value.filename or "").encode(errors="surrogatepass"), digest.digest()]

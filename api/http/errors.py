@@ -1,24 +1,24 @@
 """The errors of the service, as RFC 9457 problems.
 
 ApiError
-├── Unauthorized            401  who are you?
-├── Forbidden               403  your role may not
-├── NotFound                404  no such thing, or not yours
-│   └── WorkspaceGone       404  the workspace was deleted, or never was
-├── Conflict                409  not in this state
-│   └── AlreadyExists       409  uniqueness says no
-├── PreconditionFailed      412  somebody changed it since you read it
-├── TooLarge                413  more than is read
-├── Malformed               422  the input cannot be understood
-├── TooManyRequests         429  slower, please
-└── NotAvailable            503  not now; try again
-    └── IssuerUnavailable   503  nobody can say whose token this is
+├── Unauthorized            401  no valid credential
+├── Forbidden               403  the role does not allow it
+├── NotFound                404  does not exist, or belongs to another tenant
+│   └── WorkspaceGone       404  the workspace does not exist or was deleted
+├── Conflict                409  not possible in the current state
+│   └── AlreadyExists       409  a unique value is taken
+├── PreconditionFailed      412  changed since the caller read it
+├── TooLarge                413  larger than the limit
+├── Malformed               422  the input is invalid
+├── TooManyRequests         429  rate limit exceeded
+└── NotAvailable            503  temporarily unavailable
+    └── IssuerUnavailable   503  the token issuer does not answer
 """
 
 import json
 import logging
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -36,6 +36,7 @@ PROBLEM_JSON = "application/problem+json"
 MOST_FIELDS = 100
 """How many faulty fields one problem names."""
 RETRY_SECONDS = 1
+T = TypeVar("T")
 
 
 class ApiError(Exception):
@@ -62,13 +63,20 @@ class Forbidden(ApiError):
 
 
 class NotFound(ApiError):
-    """There is no such thing, or it belongs to somebody else."""
+    """The resource does not exist, or belongs to another tenant."""
 
     status, code = 404, "not_found"
 
 
+def or_404(row: T | None, message: str) -> T:
+    """Return a row that was looked up; raises NotFound with the message where there is none."""
+    if row is None:
+        raise NotFound(message)
+    return row
+
+
 class WorkspaceGone(NotFound):
-    """There is no such workspace, or it was deleted; nothing is done in it any more."""
+    """The workspace does not exist or was deleted."""
 
 
 class Conflict(ApiError):
@@ -96,7 +104,7 @@ class TooLarge(ApiError):
 
 
 class Malformed(ApiError):
-    """The input cannot be understood; `errors` name the fields."""
+    """The input is invalid; `errors` name the fields."""
 
     status, code = 422, "malformed"
 
@@ -205,28 +213,28 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DomainError)
     async def _on_domain_error(request: Request, error: DomainError) -> Response:
-        code = "invalid_transition" if isinstance(error, InvalidTransition) else "rule_says_no"
+        code = "invalid_transition" if isinstance(error, InvalidTransition) else "rule_violation"
         return problem_response(request, 409, code, str(error))
 
     @app.exception_handler(RequestValidationError)
     async def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
         fields = field_problems(error.errors())
         first = ".".join(str(part) for part in fields[0]["location"]) if fields else "body"
-        detail = f"The input cannot be understood: {first}: {fields[0]['message'] if fields else 'malformed'}."
+        detail = f"{first}: {fields[0]['message'] if fields else 'malformed'}."
         return problem_response(request, 422, Malformed.code, detail, fields)
 
     @app.exception_handler(DataError)
     async def _on_data_error(request: Request, _error: DataError) -> Response:
-        # NUL in a text, a number too large for its column: what JSON can say and Postgres cannot store.
-        detail = "The input holds a character or a number that cannot be stored, such as NUL."
+        # JSON can express values that Postgres cannot store: NUL in a text, a number too large for its column.
+        detail = "The input contains a character or a number that cannot be stored, such as NUL."
         return problem_response(request, 422, Malformed.code, detail)
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(NoConnectionFree)
     async def _on_database_trouble(request: Request, error: Exception) -> Response:
-        # The server is away, too busy, or had to break one of two that waited for each other: nothing was done.
+        # The server is unreachable or too busy, or it ended a deadlock: nothing was done.
         log.warning("The database could not do what a request needed: %s", error)
-        return problem_response(request, 503, NotAvailable.code, "The database is busy or away; try again.")
+        return problem_response(request, 503, NotAvailable.code, "The database is busy or unreachable. Try again.")
 
     @app.exception_handler(HTTPException)
     async def _on_http_exception(request: Request, error: HTTPException) -> Response:

@@ -197,7 +197,7 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 
-def has_it(if_none_match: str, etag: str) -> bool:
+def matches_etag(if_none_match: str, etag: str) -> bool:
     """Say whether an If-None-Match header names the tag; tags are compared weakly, as RFC 9110 wants it here."""
     named = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in named or etag.removeprefix("W/") in named
@@ -209,7 +209,7 @@ async def _send_whole(scope: Scope, start: Message, body: bytes, send: Send) -> 
     headers.setdefault("Cache-Control", "private, no-cache")
     headers.add_vary_header("Accept")
     headers.add_vary_header("Authorization")
-    if scope["method"] == "GET" and has_it(Headers(scope=scope).get("if-none-match", ""), headers["ETag"]):
+    if scope["method"] == "GET" and matches_etag(Headers(scope=scope).get("if-none-match", ""), headers["ETag"]):
         start["status"], body = 304, b""
         del headers["content-type"]
         del headers["content-length"]

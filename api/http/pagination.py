@@ -75,8 +75,8 @@ class Cursors:
         mac, text = raw[:MAC_BYTES], raw[MAC_BYTES:]
         if not any(hmac.compare_digest(mac, _mac(key, place, text)) for key in self._keys):
             raise Malformed(
-                "The cursor is not one of this list's; start again without one.",
-                errors=[{"location": ["query", "cursor"], "message": "not a cursor of this list in this order"}],
+                "The cursor does not belong to this list. Start again without a cursor.",
+                errors=[{"location": ["query", "cursor"], "message": "must be a cursor of this list and sort order"}],
             )
         values: list[str] = json.loads(text)
         return values

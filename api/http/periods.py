@@ -32,7 +32,7 @@ class Period:
             return
         if self.start > self.end:
             problem = {"location": ["query", "start"], "message": f"must not be after end, {self.end}"}
-            raise Malformed("The period starts after it ends.", errors=[problem])
+            raise Malformed("start must not be after end.", errors=[problem])
         if (self.end - self.start).days >= LONGEST_DAYS:
             problem = {"location": ["query", "end"], "message": f"at most {LONGEST_DAYS} days after start"}
             raise Malformed(f"A period is at most {LONGEST_DAYS} days long.", errors=[problem])

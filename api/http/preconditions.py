@@ -23,7 +23,8 @@ class Precondition:
         etag = etag_of(current.model_dump_json(by_alias=True).encode())
         if "*" not in self._named and etag not in self._named:
             raise PreconditionFailed(
-                f"It was changed since you read it; its ETag is {etag} now. Read it again, and change that."
+                f"The resource has changed since you read it; its ETag is {etag} now."
+                " Read it again and repeat your change."
             )
 
 

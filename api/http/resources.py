@@ -9,19 +9,19 @@ import httpx
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ai.models import ModelAccess, model_access
+from ai.models import ModelAccess, create_model_access
 from ai.settings import AiSettings
-from ai.tracing import Tracing, tracing
+from ai.tracing import Tracing, create_tracing
 from api.http.batches import Batches
-from api.http.clock import Clock
 from api.http.tokens import TokenVerifier, token_verifier
 from api.settings import ApiSettings, OidcSettings
+from database.commit_notifier import CommitNotifier, run_commit_notifier
 from database.engine import create_pool
 from database.migrate import require_current_schema
 from database.models import EverlyticConnection
-from database.pings import Pings, pinging
 from database.roles import APP_ROLE, role_url
 from database.secrets import SecretBox
+from domain.clock import Clock
 from everlytic.client import EverlyticClient
 
 CONNECT_SECONDS = 30.0
@@ -47,7 +47,7 @@ class Services:
     """Who claims a mail and calls the provider to send it: as many at once as the settings allow."""
     confirming: asyncio.Semaphore
     """Who asks just now whether a claimed mail may still go out: few at a time, so that their calls follow at once."""
-    pings: Pings
+    commit_notifier: CommitNotifier
     """Tells other processes what this one commits."""
 
     def everlytic(self, connection: EverlyticConnection) -> EverlyticClient:
@@ -68,16 +68,16 @@ async def open_services(
     """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
     app = role_url(owner, APP_ROLE)
     pool = create_pool(app, size=settings.pool_size, application_name=name)
-    models, traces = model_access(ai), tracing(ai)
+    models, traces = create_model_access(ai), create_tracing(ai)
     limits = httpx.Limits(max_connections=settings.send_concurrency * 2, keepalive_expiry=IDLE_SECONDS)
     timeout = httpx.Timeout(settings.provider_timeout_seconds, connect=CONNECT_SECONDS)
     try:
         await require_current_schema(pool)
         async with (
             httpx.AsyncClient(timeout=timeout, limits=limits) as http,
-            pinging(app, f"{name}-pings") as pings,
+            run_commit_notifier(app, f"{name}-notifier") as commit_notifier,
         ):
-            pings.watch(pool)
+            commit_notifier.watch(pool)
             secrets = SecretBox(settings.secret_key.get_secret_value())
             batches = Batches(pool, settings.batch_milliseconds / 1000)
             clock = Clock.parse(settings.clock)
@@ -94,7 +94,7 @@ async def open_services(
                 traces,
                 asyncio.Semaphore(settings.send_concurrency),
                 asyncio.Semaphore(CONFIRMED_AT_ONCE),
-                pings,
+                commit_notifier,
             )
     finally:
         if models is not None:

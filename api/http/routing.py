@@ -1,7 +1,8 @@
-"""What every route of ours is made of: strict input, errors that are declared, and answers kept by Idempotency-Key."""
+"""Routes that read strict JSON and store their response for an Idempotency-Key."""
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
@@ -12,7 +13,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.http.errors import Malformed
-from api.http.idempotency.service import Answer, Taken
+from api.http.idempotency.service import Answer, IdempotencyRecord
 from domain.bounded_json import JsonLimitExceeded, parse_json
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
@@ -36,8 +37,8 @@ UserId: TypeAlias = Annotated[UUID, Path(alias="userId")]
 """Ids in paths, by the names that the contract shows."""
 
 
-class Replayed(Exception):
-    """The request was answered before, under the same Idempotency-Key."""
+class StoredAnswer(Exception):
+    """A request with the same Idempotency-Key was answered before."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("answered before")
@@ -45,38 +46,38 @@ class Replayed(Exception):
 
 
 class StrictRequest(Request):
-    """A request whose JSON says each thing once and holds nothing that could not be stored."""
+    """A request whose JSON has no duplicate keys and no text that cannot be stored."""
 
     async def json(self) -> Any:
-        """Return the body; raises Malformed with the field named."""
+        """Return the body; raises Malformed, which names the field."""
         if not hasattr(self, "_strict_json"):
             self._strict_json = read_json(await self.body())
         return self._strict_json
 
 
 class Route(APIRoute):
-    """A route that reads strictly and keeps its answer where the caller asked for that."""
+    """A route that reads strict JSON and stores its response for an Idempotency-Key."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler with ours around it; both run inside the request's transaction."""
+        """Wrap FastAPI's handler; both run inside the request's transaction."""
         handle = super().get_route_handler()
         takes_json = self.body_field is not None and not isinstance(self.body_field.field_info, params.Form)
 
         async def handle_strictly(request: Request) -> Response:
             _require_storable_query(request)
             strict = StrictRequest(request.scope, request.receive)
-            # Before FastAPI asks for it, which would answer any error of ours with a bare 400.
+            # Parsed before FastAPI does, which would answer our errors with a bare 400.
             if takes_json and await strict.body():
                 if not _is_json(request):
-                    raise _malformed(["header", "Content-Type"], "must be application/json, which the body is read as")
+                    raise _malformed(["header", "Content-Type"], "Set Content-Type to application/json.")
                 await strict.json()
             try:
                 response = await handle(strict)
-            except Replayed as replayed:
+            except StoredAnswer as replayed:
                 answer = replayed.answer
                 headers = {**answer.headers, "Idempotency-Replayed": "true"}
                 return Response(answer.body, answer.status, headers)
-            taken: Taken | None = getattr(strict.state, "idempotency", None)
+            taken: IdempotencyRecord | None = getattr(strict.state, "idempotency", None)
             if taken is not None:
                 await taken.keep(Answer(response.status_code, response.headers, bytes(response.body)))
             return response
@@ -84,8 +85,8 @@ class Route(APIRoute):
         return handle_strictly
 
 
-class Room(APIRouter):
-    """The router of a room; a path that is not under its prefix is not compared with each of its routes."""
+class PrefixRouter(APIRouter):
+    """A router that compares a path with its routes only when the path contains the router's prefix."""
 
     def __init__(self, prefix: str, *tags: str) -> None:
         super().__init__(prefix=prefix, tags=list(tags), route_class=Route)
@@ -93,14 +94,14 @@ class Room(APIRouter):
         self._under = re.compile("[^/]+".join(re.escape(part) for part in parts))
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Say whether a route of the room is the one asked for."""
+        """Return whether a route matches the request."""
         # Anywhere in the path, because what the service is mounted under comes before the prefix.
         return super().matches(scope) if self._under.search(scope["path"]) else (Match.NONE, {})
 
 
-def room_router(prefix: str, *tags: str) -> APIRouter:
-    """Return the router of a room."""
-    return Room(prefix, *tags)
+def create_router(prefix: str, *tags: str) -> APIRouter:
+    """Return a router for a prefix."""
+    return PrefixRouter(prefix, *tags)
 
 
 def _is_json(request: Request) -> bool:
@@ -109,33 +110,35 @@ def _is_json(request: Request) -> bool:
 
 
 def read_json(body: bytes) -> Any:
-    """Return the value of a JSON text; raises Malformed for what is no JSON, said twice, or could not be stored."""
+    """Return the value of a JSON text; raises Malformed for invalid JSON, duplicate keys and unstorable text."""
     try:
         value = parse_json(body, object_pairs_hook=_object, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
-        message = f"is no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        message = f"The request body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         raise _malformed(["body"], message) from error
     except UnicodeDecodeError as error:
-        raise _malformed(["body"], f"is not UTF-8 from byte {error.start} on") from error
+        raise _malformed(["body"], f"The request body is not valid UTF-8 at byte {error.start}.") from error
     except JsonLimitExceeded as error:
         raise Malformed(f"The request body {error}.", errors=[{"location": ["body"], "message": str(error)}]) from error
     if _MAYBE_UNSTORABLE.search(body):
         for place in _unstorable(value, ["body"]):
-            raise _malformed(place, "holds NUL or half of a character pair, which cannot be stored")
+            name = ".".join(map(str, place[1:])) or "The request body"
+            message = f"{name} contains a NUL character or half of a surrogate pair, which cannot be stored."
+            raise _malformed(place, message)
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _malformed(["body", _UNSTORABLE.sub("?", twice)], "is there twice")
-    return read
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = Counter(name for name, _ in pairs)
+        duplicate = _UNSTORABLE.sub("?", names.most_common(1)[0][0])
+        raise _malformed(["body", duplicate], f"Duplicate key: {duplicate}.")
+    return value
 
 
 def _no_constant(name: str) -> None:
-    raise _malformed(["body"], f"holds {name}, which is no JSON")
+    raise _malformed(["body"], f"The request body contains {name}, which is not valid JSON.")
 
 
 def _unstorable(value: Any, place: list[str | int]) -> Iterator[list[str | int]]:
@@ -143,21 +146,22 @@ def _unstorable(value: Any, place: list[str | int]) -> Iterator[list[str | int]]
         if _UNSTORABLE.search(value):
             yield place
     elif isinstance(value, dict):
-        for name, held in value.items():
+        for name, item in value.items():
             if _UNSTORABLE.search(name):
                 yield place
-            yield from _unstorable(held, [*place, name])
+            yield from _unstorable(item, [*place, name])
     elif isinstance(value, list):
-        for index, held in enumerate(value):
-            yield from _unstorable(held, [*place, index])
+        for index, item in enumerate(value):
+            yield from _unstorable(item, [*place, index])
 
 
 def _require_storable_query(request: Request) -> None:
     for name, value in request.query_params.multi_items():
         if _UNSTORABLE.search(name + value):
-            raise _malformed(["query", _UNSTORABLE.sub("?", name)], "holds NUL, which cannot be stored")
+            parameter = _UNSTORABLE.sub("?", name)
+            message = f"The query parameter {parameter} contains a NUL character, which cannot be stored."
+            raise _malformed(["query", parameter], message)
 
 
 def _malformed(place: Sequence[str | int], message: str) -> Malformed:
-    problem = {"location": list(place), "message": message}
-    return Malformed(f"The input cannot be understood: {'.'.join(map(str, place))}: {message}.", errors=[problem])
+    return Malformed(message, errors=[{"location": list(place), "message": message}])

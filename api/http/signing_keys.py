@@ -54,10 +54,10 @@ class SigningKeys:
             is_away = self._tried_at > self._fetched_at
             await self._refresh(wait=not (is_known and is_away))
         if self._keys is None:
-            raise IssuerUnavailable("The token's issuer cannot be asked for its keys now; try again in a moment.")
+            raise IssuerUnavailable("The token's issuer does not answer. Try again in a moment.")
         key = self._keys.get(wanted)
         if key is None:
-            raise Unauthorized("The token is signed with a key that its issuer does not publish, or not for this use.")
+            raise Unauthorized("The token is signed with a key that its issuer does not publish for this use.")
         return key
 
     async def _refresh(self, *, wait: bool) -> None:
@@ -90,7 +90,7 @@ class SigningKeys:
         address = found.get("jwks_uri")
         allowed = ("https://",) if self._issuer.startswith("https://") else ("https://", "http://")
         if not isinstance(address, str) or not address.startswith(allowed):
-            raise _Unusable("its openid-configuration has no jwks_uri that is as safe as OIDC_ISSUER")
+            raise _Unusable("its openid-configuration has no jwks_uri with HTTPS")
         return address
 
     async def _get(self, address: str) -> dict[str, Any]:
@@ -98,9 +98,9 @@ class SigningKeys:
         try:
             found = parse_json(response.content)
         except ValueError as error:
-            raise _Unusable(f"{address} answers no JSON") from error
+            raise _Unusable(f"{address} does not answer with JSON") from error
         if not isinstance(found, dict):
-            raise _Unusable(f"{address} answers no JSON object")
+            raise _Unusable(f"{address} does not answer with a JSON object")
         return found
 
 
@@ -112,7 +112,7 @@ def _read(published: Mapping[str, Any]) -> Keys:
     """Return the keys that can verify a token; what is for encryption, symmetric or of an unknown kind is left out."""
     listed = published.get("keys")
     if not isinstance(listed, list):
-        raise _Unusable("its jwks_uri answers no list of keys")
+        raise _Unusable("its jwks_uri does not answer with a list of keys")
     usable = [one for one in listed if isinstance(one, dict) and one.get("use", "sig") == "sig" and _algorithms(one)]
     keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
     for one in usable:

@@ -78,7 +78,7 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             raise Unauthorized(UNREADABLE) from error
         if claimed.get("iss") != self._issuer:
-            raise Unauthorized("The token is from another issuer than the one whose tokens are accepted here.")
+            raise Unauthorized("The token is from another issuer than OIDC_ISSUER.")
         algorithm = header.get("alg")
         if algorithm not in ALGORITHMS:
             raise Unauthorized(f"The token is not signed by any of the accepted algorithms: {', '.join(ALGORITHMS)}.")

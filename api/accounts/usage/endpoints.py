@@ -5,9 +5,9 @@ from api.accounts.usage.schemas import AiWorkflow, TodaysBudget, UsageDay, Usage
 from api.http.dependencies import MemberDep
 from api.http.errors import NotFound, responses
 from api.http.periods import Days, End, Start
-from api.http.routing import room_router
+from api.http.routing import create_router
 
-router = room_router("/api/workspaces/{workspaceId}/ai", "ai")
+router = create_router("/api/workspaces/{workspaceId}/ai", "ai")
 
 
 @router.get("/usage", operation_id="getAiUsage", responses=responses(NotFound))
@@ -15,7 +15,7 @@ async def get_ai_usage(
     member: MemberDep, start: Start = None, end: End = None, workflow: AiWorkflow | None = None
 ) -> UsageOut:
     """Questions, tokens and cost by day, workflow and model: of the last 30 days, or the days asked for."""
-    budget = await service.todays_budget(member.session, member.workspace_id, member.now)
+    budget = await service.get_budget(member.session, member.workspace_id, member.now)
     days = Days.of(start, end, lambda: budget.day)
     used = await service.list_usage(member.session, member.workspace_id, days, workflow)
     return UsageOut(today=TodaysBudget.of(budget), days=[UsageDay.of(one) for one in used])

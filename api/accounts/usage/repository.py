@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from database.locks import AI_BUDGET
 from database.models import AiUsage
 
 _TODAY = text(
@@ -23,9 +24,9 @@ _TODAY = text(
 )
 
 # Whoever has a budget reserves in turn, so that two who ask at once do not both get what is left.
-_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('ai_budget:' || CAST(:workspace_id AS text), 0))")
+_LOCK_BUDGET = text(f"SELECT pg_advisory_xact_lock({AI_BUDGET})")
 
-_SPENT = text(
+_COUNT_SPENT = text(
     """
     SELECT (SELECT coalesce(sum(tokens_in + tokens_out), 0) FROM app.ai_usage
              WHERE workspace_id = :workspace_id AND day = :day)
@@ -50,7 +51,7 @@ _RESERVE = text(
 
 _RELEASE = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND id = ANY(CAST(:ids AS uuid[]))")
 
-_FORGET = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND expires_at <= now()")
+_DELETE_EXPIRED = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND expires_at <= now()")
 
 # In one order: who counts at the same time waits for the other, and not in a ring.
 _COUNT = text(
@@ -94,14 +95,14 @@ async def find_today(session: AsyncSession, workspace_id: UUID, now: datetime) -
     return (await session.execute(_TODAY, {"workspace_id": workspace_id, "now": now})).one()
 
 
-async def wait_for_turn(session: AsyncSession, workspace_id: UUID) -> None:
+async def lock_budget(session: AsyncSession, workspace_id: UUID) -> None:
     """Be the only one who reserves for this workspace until the transaction ends."""
-    await session.execute(_IN_TURN, {"workspace_id": workspace_id})
+    await session.execute(_LOCK_BUDGET, {"workspace_id": str(workspace_id)})
 
 
 async def tokens_spent(session: AsyncSession, workspace_id: UUID, day: date) -> int:
     """Return how many tokens were taken on a day, with those that questions under way may still take."""
-    return int(await session.scalar(_SPENT, {"workspace_id": workspace_id, "day": day}) or 0)
+    return int(await session.scalar(_COUNT_SPENT, {"workspace_id": workspace_id, "day": day}) or 0)
 
 
 async def reserve(
@@ -111,7 +112,7 @@ async def reserve(
 
     Returns a reservation for each, in their order.
     """
-    await session.execute(_FORGET, {"workspace_id": workspace_id})
+    await session.execute(_DELETE_EXPIRED, {"workspace_id": workspace_id})
     told = {"workspace_id": workspace_id, "tokens": list(tokens), "seconds": seconds}
     return (await session.scalars(_RESERVE, told)).all()
 
@@ -121,7 +122,7 @@ async def release(session: AsyncSession, workspace_id: UUID, reservations: Seque
     await session.execute(_RELEASE, {"workspace_id": workspace_id, "ids": list(reservations)})
 
 
-async def count(session: AsyncSession, workspace_id: UUID, counts: Sequence[Count]) -> None:
+async def add_usage(session: AsyncSession, workspace_id: UUID, counts: Sequence[Count]) -> None:
     """Add to the rows of days."""
     counted = json.dumps([asdict(one) for one in counts], default=str)
     await session.execute(_COUNT, {"workspace_id": workspace_id, "counted": counted})

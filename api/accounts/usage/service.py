@@ -10,23 +10,23 @@ from uuid import UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ai.context import Reading
-from ai.errors import OverBudget
+from ai.context import UsageRecord
+from ai.errors import TokenBudgetExceeded
 from ai.run import RunContext
 from api.accounts.usage import repository
 from api.accounts.usage.repository import Count
 from api.http.batches import Batches
-from api.http.clock import Clock
 from api.http.periods import Days
 from api.http.resources import Services
 from database.models import AiUsage
+from domain.clock import Clock
 
 RESERVED_SECONDS = 900.0
 """Longer than a question takes, its wait for a place included; who was killed while asking holds it no longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ModelCall:
     """A question about to be asked, which takes at most about so many tokens; `now` is the business time."""
 
     workflow: str
@@ -47,9 +47,9 @@ class Permission:
 class Settlement:
     """What a question that was permitted has taken."""
 
-    question: Question
+    question: ModelCall
     permission: Permission
-    reading: Reading
+    reading: UsageRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,17 @@ class WorkspaceMeter:
     workspace_id: UUID
 
     @asynccontextmanager
-    async def metered(self, workflow: str, model: str, tokens: int) -> AsyncIterator[Reading]:
+    async def meter_call(self, workflow: str, model: str, tokens: int) -> AsyncIterator[UsageRecord]:
         """Enclose one question that takes at most about `tokens`; raises OverBudget when there are not so many left."""
-        question = Question(workflow, model, tokens, self.clock.now())
-        permission = await self.batches.run(permit, self.workspace_id, question)
+        question = ModelCall(workflow, model, tokens, self.clock.now())
+        permission = await self.batches.run(reserve_tokens, self.workspace_id, question)
         if isinstance(permission, str):
-            raise OverBudget(permission)
-        reading = Reading()
+            raise TokenBudgetExceeded(permission)
+        reading = UsageRecord()
         try:
             yield reading
         finally:
-            await self.batches.run(settle, self.workspace_id, Settlement(question, permission, reading))
+            await self.batches.run(settle_reservations, self.workspace_id, Settlement(question, permission, reading))
 
 
 def ai_context(
@@ -91,10 +91,12 @@ def ai_context(
     return RunContext(workspace_id, actor, tags, services.models, services.tracing, meter)
 
 
-async def permit(session: AsyncSession, workspace_id: UUID, questions: Sequence[Question]) -> list[Permission | str]:
+async def reserve_tokens(
+    session: AsyncSession, workspace_id: UUID, questions: Sequence[ModelCall]
+) -> list[Permission | str]:
     """Return for each question whether it may be asked, or the sentence that says why not."""
     today = await repository.find_today(session, workspace_id, max(one.now for one in questions))
-    fits = await _fits(session, workspace_id, questions, today)
+    fits = await _fits_budget(session, workspace_id, questions, today)
     reserved: Sequence[UUID] = []
     if today.budget is not None:
         tokens = [one.tokens for one, fit in zip(questions, fits, strict=True) if fit]
@@ -103,19 +105,19 @@ async def permit(session: AsyncSession, workspace_id: UUID, questions: Sequence[
         Count(today.day, one.workflow, one.model, **{"asked" if fit else "refused": 1})
         for one, fit in zip(questions, fits, strict=True)
     ]
-    await repository.count(session, workspace_id, counts)
+    await repository.add_usage(session, workspace_id, counts)
     reservations = iter(reserved)
     refusal = _refusal(today.budget, today.timezone)
     return [Permission(today.day, next(reservations, None)) if fit else refusal for fit in fits]
 
 
-async def _fits(
-    session: AsyncSession, workspace_id: UUID, questions: Sequence[Question], today: Row[Any]
+async def _fits_budget(
+    session: AsyncSession, workspace_id: UUID, questions: Sequence[ModelCall], today: Row[Any]
 ) -> list[bool]:
     """Return for each question whether its tokens are left in the day's budget, first come, first served."""
     if today.budget is None:
         return [True] * len(questions)
-    await repository.wait_for_turn(session, workspace_id)
+    await repository.lock_budget(session, workspace_id)
     left, fits = today.budget - await repository.tokens_spent(session, workspace_id, today.day), []
     for question in questions:
         fits.append(question.tokens <= left)
@@ -130,12 +132,14 @@ def _refusal(budget: int, timezone: str) -> str:
     )
 
 
-async def settle(session: AsyncSession, workspace_id: UUID, settlements: Sequence[Settlement]) -> list[None]:
+async def settle_reservations(
+    session: AsyncSession, workspace_id: UUID, settlements: Sequence[Settlement]
+) -> list[None]:
     """Count what questions have taken, and give back what was kept for them."""
     reserved = [one.permission.reservation for one in settlements if one.permission.reservation is not None]
     if reserved:
         await repository.release(session, workspace_id, reserved)
-    await repository.count(session, workspace_id, [_count(one) for one in settlements])
+    await repository.add_usage(session, workspace_id, [_count(one) for one in settlements])
     return [None] * len(settlements)
 
 
@@ -153,7 +157,7 @@ def _count(settled: Settlement) -> Count:
     )
 
 
-async def todays_budget(session: AsyncSession, workspace_id: UUID, now: datetime) -> Budget:
+async def get_budget(session: AsyncSession, workspace_id: UUID, now: datetime) -> Budget:
     """Return what models may take today and what they have taken, with what is kept for questions under way."""
     today = await repository.find_today(session, workspace_id, now)
     return Budget(today.day, today.budget, await repository.tokens_spent(session, workspace_id, today.day))

@@ -15,9 +15,9 @@ from api.http.dependencies import AdminDep, CallerDep, MemberDep, PageDep
 from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
-from api.http.routing import room_router
+from api.http.routing import create_router
 
-router = room_router("/api", "workspaces")
+router = create_router("/api", "workspaces")
 
 CONNECTION = "/workspaces/{workspaceId}/everlytic-connection"
 
@@ -53,7 +53,7 @@ async def get_workspace(member: MemberDep) -> WorkspaceOut:
 )
 async def change_workspace(member: MemberDep, body: WorkspaceChange, if_match: IfMatch) -> WorkspaceOut:
     """Change a workspace's settings; what is left out stays."""
-    held = await service.hold_workspace(member.session, member.workspace_id)
+    held = await service.lock_workspace(member.session, member.workspace_id)
     if_match.require(WorkspaceOut.of(held))
     changed = await service.change_workspace(member.session, held, body.model_dump(exclude_unset=True), member.now)
     return WorkspaceOut.of(changed)
@@ -67,7 +67,7 @@ async def change_workspace(member: MemberDep, body: WorkspaceChange, if_match: I
 )
 async def delete_workspace(member: MemberDep, admin: AdminDep, if_match: IfMatch) -> None:
     """Delete a workspace with all that is in it; what waits to be sent is called off."""
-    held = await service.hold_workspace(member.session, member.workspace_id)
+    held = await service.lock_workspace(member.session, member.workspace_id)
     if_match.require(WorkspaceOut.of(held))
     await service.delete_workspace(member.session, held, by=admin.user_id, now=member.now)
 
@@ -85,7 +85,7 @@ async def get_connection(member: MemberDep) -> ConnectionOut:
 )
 async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn, if_match: IfMatch) -> NewConnectionOut:
     """Connect the workspace to Everlytic, or change how; a job registers the webhook with Everlytic."""
-    held = await service.hold_connection(member.session, member.workspace_id)
+    held = await service.lock_connection(member.session, member.workspace_id)
     if held is not None:
         if_match.require(ConnectionOut.of(held))
     made = await service.connect_everlytic(
@@ -114,7 +114,7 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn,
 )
 async def delete_connection(member: MemberDep, admin: AdminDep, if_match: IfMatch) -> None:
     """Stop sending through and syncing from the connection; what it brought stays."""
-    held = await service.hold_connection(member.session, member.workspace_id)
+    held = await service.lock_connection(member.session, member.workspace_id)
     if held is not None:
         if_match.require(ConnectionOut.of(held))
     await service.disconnect_everlytic(member.session, member.workspace_id, f"disconnected by {admin.user_id}")

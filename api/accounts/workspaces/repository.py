@@ -24,14 +24,14 @@ async def find_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace
     return await session.scalar(select(Workspace).where(Workspace.id == workspace_id, Workspace.deleted_at.is_(None)))
 
 
-async def hold_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
+async def lock_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
     """Return a workspace that is not deleted, which nobody else changes until the transaction ends."""
     statement = select(Workspace).where(Workspace.id == workspace_id, Workspace.deleted_at.is_(None))
     statement = statement.with_for_update(key_share=True)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def hold_unlimited(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
+async def lock_unlimited_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
     """Return a workspace that is not deleted and sends without limits; many may hold it so, and none changes it."""
     statement = select(Workspace).where(
         Workspace.id == workspace_id,
@@ -48,7 +48,7 @@ async def delete_workspace(session: AsyncSession, workspace_id: UUID) -> None:
     await session.execute(update(Workspace).where(Workspace.id == workspace_id).values(deleted_at=func.now()))
 
 
-async def forget_mailbox(session: AsyncSession, workspace_id: UUID) -> None:
+async def delete_mailbox(session: AsyncSession, workspace_id: UUID) -> None:
     """Delete the workspace's mailbox, its password with it."""
     await session.execute(delete(Mailbox).where(Mailbox.workspace_id == workspace_id))
 
@@ -74,7 +74,7 @@ async def change_workspace(session: AsyncSession, workspace_id: UUID, values: di
     return (await session.scalars(statement, execution_options={"populate_existing": True})).one()
 
 
-_ASK_AGAIN = text(
+_REQUEUE_SENDS = text(
     """
     WITH given_up AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND NOT made)
     UPDATE app.scheduled_jobs
@@ -85,9 +85,9 @@ _ASK_AGAIN = text(
 )
 
 
-async def ask_again(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
+async def requeue_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
     """Let every mail that was put off be asked about again, on whatever terms hold now."""
-    await session.execute(_ASK_AGAIN, {"workspace_id": workspace_id, "now": now})
+    await session.execute(_REQUEUE_SENDS, {"workspace_id": workspace_id, "now": now})
 
 
 async def put_connection(session: AsyncSession, workspace_id: UUID, values: dict[str, Any]) -> EverlyticConnection:
@@ -139,7 +139,7 @@ async def lock_connection(session: AsyncSession, workspace_id: UUID) -> Everlyti
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def set_block(
+async def block_connection(
     session: AsyncSession, workspace_id: UUID, failures: int, blocked_until: datetime | None, reason: str | None
 ) -> None:
     """Store until when nothing is sent through the workspace's connection, and why."""
@@ -150,7 +150,7 @@ async def set_block(
     )
 
 
-async def hold_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
+async def lock_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
     """Block a connection until a time; where its block has changed since it was read, read it again: False."""
     statement = (
         update(EverlyticConnection)

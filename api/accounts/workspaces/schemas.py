@@ -36,18 +36,18 @@ def _plain_address(address: str) -> str:
 def _time_text(value: object) -> object:
     if isinstance(value, time) or (isinstance(value, str) and re.fullmatch(TIME_OF_DAY, value)):
         return value
-    raise ValueError("is not a time of day such as 08:00, in the workspace's own zone")
+    raise ValueError("must be a time of day in the workspace's time zone, such as 08:00")
 
 
 def _known_country(code: str) -> str:
     if code not in _countries():
-        raise ValueError(f"the public holidays of '{code}' are not known; null sends on all of them")
+        raise ValueError(f"no public holidays are known for '{code}'; use null to send on holidays")
     return code
 
 
 def _each_once(days: tuple[int, ...]) -> tuple[int, ...]:
     if len(set(days)) != len(days):
-        raise ValueError("names a day twice")
+        raise ValueError("names the same day twice")
     return days
 
 
@@ -152,7 +152,7 @@ class WorkspaceIn(Wire):
     @model_validator(mode="after")
     def _segments_follow_each_other(self) -> Self:
         if self.mid_market_from >= self.enterprise_from:
-            raise ValueError("midMarketFrom must be below enterpriseFrom")
+            raise ValueError("midMarketFrom must be less than enterpriseFrom")
         return self
 
     @model_validator(mode="after")

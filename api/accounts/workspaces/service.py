@@ -14,8 +14,8 @@ from api.http.errors import Malformed, NotFound, WorkspaceGone
 from api.http.pagination import PageRequest
 from database import jobs
 from database.models import EverlyticConnection, Workspace
-from database.secrets import SecretBox, credential_hash, new_token
-from database.tenancy import Scope, enter
+from database.secrets import SecretBox, generate_token, hash_credential
+from database.tenancy import Scope, enter_scope
 from domain import breaker
 
 REGISTER_WEBHOOK = "register_webhook"
@@ -32,18 +32,18 @@ async def find_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace
     return _there(await repository.find_workspace(session, workspace_id))
 
 
-async def hold_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace:
+async def lock_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace:
     """Return a workspace that nobody else changes or deletes until the transaction ends; raises WorkspaceGone."""
-    return _there(await repository.hold_workspace(session, workspace_id))
+    return _there(await repository.lock_workspace(session, workspace_id))
 
 
-async def hold_to_send(session: AsyncSession, workspace_id: UUID) -> Workspace:
+async def lock_to_send(session: AsyncSession, workspace_id: UUID) -> Workspace:
     """Return a workspace that stays as it is until the transaction ends, deletion included; raises WorkspaceGone.
 
     Those who send for it do so side by side, and one after the other where its pace is limited.
     """
-    unlimited = await repository.hold_unlimited(session, workspace_id)
-    return unlimited or await hold_workspace(session, workspace_id)
+    unlimited = await repository.lock_unlimited_workspace(session, workspace_id)
+    return unlimited or await lock_workspace(session, workspace_id)
 
 
 def _there(workspace: Workspace | None) -> Workspace:
@@ -92,17 +92,20 @@ async def change_workspace(
     closes = values.get("window_end", workspace.window_end)
     if opens >= closes:
         problem = {"location": ["body", "windowStart"], "message": f"must be before windowEnd, {closes:%H:%M}"}
-        raise Malformed("The sending window would close before it opens.", errors=[problem])
+        raise Malformed("windowStart must be before windowEnd.", errors=[problem])
     ramp = {name: values.get(name, getattr(workspace, name)) for name in _RAMP}
     if (message := ramp_problem(*ramp.values())) is not None:
-        raise Malformed("The ramp-up is not whole.", errors=[{"location": ["body", "rampStart"], "message": message}])
+        raise Malformed(
+            "Set rampStart, rampFrom and rampStep together.",
+            errors=[{"location": ["body", "rampStart"], "message": message}],
+        )
     enterprise = values.get("enterprise_from", workspace.enterprise_from)
     if values.get("mid_market_from", workspace.mid_market_from) >= enterprise:
-        problem = {"location": ["body", "midMarketFrom"], "message": f"must be below enterpriseFrom, {enterprise}"}
-        raise Malformed("The middle market would begin where enterprises do, or above.", errors=[problem])
+        problem = {"location": ["body", "midMarketFrom"], "message": f"must be less than enterpriseFrom, {enterprise}"}
+        raise Malformed("midMarketFrom must be less than enterpriseFrom.", errors=[problem])
     changed = await repository.change_workspace(session, workspace.id, values)
     if values.keys() & SCHEDULING:
-        await repository.ask_again(session, workspace.id, now)
+        await repository.requeue_sends(session, workspace.id, now)
     return changed
 
 
@@ -113,7 +116,7 @@ async def delete_workspace(session: AsyncSession, workspace: Workspace, *, by: U
     """
     await repository.delete_workspace(session, workspace.id)
     await repository.retire_connection(session, workspace.id, f"the workspace was deleted by {by}")
-    await repository.forget_mailbox(session, workspace.id)
+    await repository.delete_mailbox(session, workspace.id)
     await repository.cancel_jobs(session, workspace.id, now, "The workspace was deleted.")
 
 
@@ -137,14 +140,14 @@ async def connect_everlytic(
     now: datetime,
 ) -> NewConnection:
     """Store how the workspace reaches Everlytic, with a fresh webhook token, and have the webhook registered."""
-    token = new_token()
+    token = generate_token()
     values = {
         "transactional_url": transactional_url,
         "tenant_url": tenant_url,
         "username": username,
         "encrypted_key": secrets.encrypt(api_key),
-        "webhook_token_hash": credential_hash(token),
-        "encrypted_webhook_password": secrets.encrypt(new_token()),
+        "webhook_token_hash": hash_credential(token),
+        "encrypted_webhook_password": secrets.encrypt(generate_token()),
         "webhook_id": None,
         "disabled_at": None,
         "disabled_reason": None,
@@ -160,7 +163,7 @@ async def connect_everlytic(
     )
     # What waited for a connection is asked again.
     await jobs.enqueue(session, RESUME_SENDS, workspace_id, [jobs.Job(now)])
-    await _wake_early(session, workspace_id, blocked_until, None, now)
+    await _wake_sends_early(session, workspace_id, blocked_until, None, now)
     return NewConnection(connection, token)
 
 
@@ -172,9 +175,9 @@ async def find_connection(session: AsyncSession, workspace_id: UUID) -> Everlyti
     return connection
 
 
-async def hold_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
+async def lock_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
     """Return the workspace's connection, if any, which nobody else makes or changes until the transaction ends."""
-    await hold_workspace(session, workspace_id)
+    await lock_workspace(session, workspace_id)
     return await repository.find_connection(session, workspace_id)
 
 
@@ -184,16 +187,16 @@ async def disconnect_everlytic(session: AsyncSession, workspace_id: UUID, reason
     await repository.disable_connection(session, workspace_id, reason)
 
 
-async def enter_by_webhook_token(session: AsyncSession, token_hash: str) -> EverlyticConnection:
+async def authenticate_webhook_token(session: AsyncSession, token_hash: str) -> EverlyticConnection:
     """Return the connection a webhook token belongs to and enter its workspace's scope; raises NotFound."""
     connection = await repository.find_connection_by_token(session, token_hash)
     if connection is None:
         raise NotFound("There is no such webhook.")
-    await enter(session, Scope(workspace_id=connection.workspace_id))
+    await enter_scope(session, Scope(workspace_id=connection.workspace_id))
     return connection
 
 
-async def webhook_registered(session: AsyncSession, workspace_id: UUID, webhook_id: str) -> None:
+async def record_webhook(session: AsyncSession, workspace_id: UUID, webhook_id: str) -> None:
     """Note under which id Everlytic knows the workspace's webhook."""
     await repository.set_webhook(session, workspace_id, webhook_id)
 
@@ -203,7 +206,7 @@ class CallEnded:
     """How a call through a connection ended; `connection` is as it was when the call was let through."""
 
     connection: EverlyticConnection
-    kind: breaker.Kind
+    kind: breaker.ResultKind
     now: datetime
     reason: str | None = None
     """Why nothing is to be sent for a while, should that follow."""
@@ -211,38 +214,38 @@ class CallEnded:
     """How many seconds the provider asks to wait; None where it did not say."""
 
 
-async def hold_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
+async def lock_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
     """Let all others wait until then for the one call that tries whether the provider serves again.
 
     Returns False when somebody else's call does, or the block was changed; the connection is read again.
     """
-    return await repository.hold_for_probe(session, connection, until)
+    return await repository.lock_for_probe(session, connection, until)
 
 
-async def calls_ended(session: AsyncSession, workspace_id: UUID, calls: Sequence[CallEnded]) -> list[datetime]:
+async def record_call_results(session: AsyncSession, workspace_id: UUID, calls: Sequence[CallEnded]) -> list[datetime]:
     """Draw the conclusions for what is called next; returns for each when its mail may be tried again."""
     connection = await repository.lock_connection(session, workspace_id)
     if connection is None:
         return [call.now for call in calls]
-    before = state = breaker.State(connection.failures, connection.blocked_until)
+    before = state = breaker.BreakerState(connection.failures, connection.blocked_until)
     reason = connection.blocked_reason
     for call in calls:
         if call.connection.encrypted_key != connection.encrypted_key:
             continue  # It was another connection that served or did not.
-        news = breaker.News(call.kind, call.connection.blocked_until, call.retry_after)
-        state, previous = breaker.after(state, news, call.now), state
+        news = breaker.CallResult(call.kind, call.connection.blocked_until, call.retry_after)
+        state, previous = breaker.apply_result(state, news, call.now), state
         if state.blocked_until is None:
             reason = None
         elif state != previous and call.reason is not None:
             reason = call.reason
     if state != before:
-        await repository.set_block(session, workspace_id, state.failures, state.blocked_until, reason)
+        await repository.block_connection(session, workspace_id, state.failures, state.blocked_until, reason)
         now = max(call.now for call in calls)
-        await _wake_early(session, workspace_id, before.blocked_until, state.blocked_until, now)
-    return [max(state.blocked_until or call.now + breaker.wait(state.failures), call.now) for call in calls]
+        await _wake_sends_early(session, workspace_id, before.blocked_until, state.blocked_until, now)
+    return [max(state.blocked_until or call.now + breaker.compute_backoff(state.failures), call.now) for call in calls]
 
 
-async def _wake_early(
+async def _wake_sends_early(
     session: AsyncSession, workspace_id: UUID, was: datetime | None, until: datetime | None, now: datetime
 ) -> None:
     """Have what waits for the end of a block taken up when that comes earlier than it was told."""
@@ -258,7 +261,7 @@ async def wake_sends(session: AsyncSession, workspace_id: UUID, waiting_for: dat
     await repository.wake_sends(session, workspace_id, waiting_for, now)
 
 
-async def credentials_refused(
+async def record_refused_credentials(
     session: AsyncSession, workspace_id: UUID, refusals: Sequence[tuple[EverlyticConnection, str]]
 ) -> list[None]:
     """Stop using a connection whose credentials are no good, and say so, until somebody gives others."""

@@ -8,8 +8,8 @@ from api.accounts.workspaces import service
 from api.accounts.workspaces.service import WEBHOOK_USER
 from api.http.resources import Services
 from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work
-from database.secrets import credential_hash
-from domain.breaker import LONGEST_ASKED
+from database.secrets import hash_credential
+from domain.breaker import MAX_RETRY_AFTER
 from everlytic.errors import EverlyticError, Fault, Unauthorized
 from everlytic.models import WebhookRegistration
 
@@ -23,7 +23,7 @@ async def register_webhook(work: Work[Services]) -> None:
         await service.find_workspace(session, work.workspace_id)
         connection = await service.find_connection(session, work.workspace_id)
     token = services.secrets.decrypt(work.payload["token"])
-    if connection.disabled_at is not None or credential_hash(token) != connection.webhook_token_hash:
+    if connection.disabled_at is not None or hash_credential(token) != connection.webhook_token_hash:
         return
     url = f"{services.settings.public_url.rstrip('/')}/api/webhooks/everlytic/{token}"
     registration = WebhookRegistration(
@@ -38,15 +38,15 @@ async def register_webhook(work: Work[Services]) -> None:
         webhook = await client.create_webhook(registration)
     except Unauthorized as error:
         async with work.transaction() as session:
-            await service.credentials_refused(session, work.workspace_id, [(connection, str(error))])
+            await service.record_refused_credentials(session, work.workspace_id, [(connection, str(error))])
         raise Unrecoverable(f"Everlytic refused the connection's credentials: {error}") from error
     except EverlyticError as error:
         if error.fault is Fault.OURS:
             raise RetryLater(str(error)) from error
-        wait = timedelta(seconds=min(max(error.retry_after or 0, ASK_AGAIN_SECONDS), LONGEST_ASKED.total_seconds()))
+        wait = timedelta(seconds=min(max(error.retry_after or 0, ASK_AGAIN_SECONDS), MAX_RETRY_AFTER.total_seconds()))
         raise Deferred(work.clock.now() + wait, str(error)) from error
     async with work.transaction() as session:
-        await service.webhook_registered(session, work.workspace_id, webhook.id)
+        await service.record_webhook(session, work.workspace_id, webhook.id)
 
 
 async def wake_sends(work: Work[Services]) -> None:

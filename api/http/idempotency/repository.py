@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from database.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
-FORGOTTEN_AT_ONCE = 100
+DELETE_BATCH = 100
 
 
-async def take(session: AsyncSession, account_id: UUID, user_id: UUID, key: str, fingerprint: str) -> UUID | None:
+async def insert_key(session: AsyncSession, account_id: UUID, user_id: UUID, key: str, fingerprint: str) -> UUID | None:
     """Take a user's key for this transaction; None when it is taken. Waits for another transaction that has it."""
     fresh = {"fingerprint": fingerprint, "created_at": func.now(), "status": None, "encrypted_body": None}
     statement = (
@@ -36,7 +36,7 @@ async def find(session: AsyncSession, user_id: UUID, key: str) -> IdempotencyKey
     )
 
 
-async def keep(
+async def store_answer(
     session: AsyncSession, taken: UUID, *, status: int, headers: Mapping[str, str], encrypted_body: str
 ) -> None:
     """Store the answer under a key that this transaction has taken."""
@@ -47,12 +47,12 @@ async def keep(
     )
 
 
-async def forget_old(session: AsyncSession, account_id: UUID) -> None:
+async def delete_expired(session: AsyncSession, account_id: UUID) -> None:
     """Delete some of the account's answers that are kept no longer; waits for nobody who does the same."""
     old = (
         select(IdempotencyKey.id)
         .where(IdempotencyKey.account_id == account_id, IdempotencyKey.created_at < func.now() - KEPT)
-        .limit(FORGOTTEN_AT_ONCE)
+        .limit(DELETE_BATCH)
         .with_for_update(skip_locked=True)
     )
     await session.execute(delete(IdempotencyKey).where(IdempotencyKey.id.in_(old)))

@@ -30,7 +30,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class IdempotencyRecord:
     """A key taken for the transaction under way, waiting for the answer to keep."""
 
     session: AsyncSession
@@ -39,7 +39,7 @@ class Taken:
 
     async def keep(self, answer: Answer) -> None:
         """Store the answer; its body is encrypted, because an answer may show a new key for the only time."""
-        await repository.keep(
+        await repository.store_answer(
             self.session,
             self.id,
             status=answer.status,
@@ -48,21 +48,21 @@ class Taken:
         )
 
 
-async def take(
+async def claim_key(
     session: AsyncSession, secrets: SecretBox, *, account_id: UUID, user_id: UUID, key: str, fingerprint: str
-) -> Taken | Answer:
+) -> IdempotencyRecord | Answer:
     """Take a user's key for this transaction, or return the answer that was given under it; raises KeyReused.
 
     A request under the same key that is still under way is waited for: when it commits, its answer is this one's too;
     when it fails, nothing was done and this one does it.
     """
-    await repository.forget_old(session, account_id)
-    taken = await repository.take(session, account_id, user_id, key, fingerprint)
+    await repository.delete_expired(session, account_id)
+    taken = await repository.insert_key(session, account_id, user_id, key, fingerprint)
     if taken is not None:
-        return Taken(session, taken, secrets)
+        return IdempotencyRecord(session, taken, secrets)
     kept = await repository.find(session, user_id, key)
     if kept is None or kept.fingerprint != fingerprint or kept.status is None or kept.encrypted_body is None:
-        raise KeyReused("This Idempotency-Key was used for another request; take a new key for a new request.")
+        raise KeyReused("This Idempotency-Key was used for another request. Use a new key.")
     return Answer(kept.status, kept.headers or {}, secrets.decrypt(kept.encrypted_body).encode("latin-1"))
 
 

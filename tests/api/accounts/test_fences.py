@@ -9,7 +9,7 @@ pytestmark = pytest.mark.anyio
 USERS = "app.users"
 
 
-@pytest.mark.fences("api.accounts.repository:set_subject")
+@pytest.mark.fences("api.accounts.repository:link_subject")
 @pytest.mark.parametrize("is_known", [False, True])
 async def test_a_user_has_the_subject_that_came_first(two_workspaces: TwoWorkspaces, *, is_known: bool) -> None:
     """A user whose subject was noted meanwhile keeps it; one who has none by then is given it."""
@@ -18,6 +18,6 @@ async def test_a_user_has_the_subject_that_came_first(two_workspaces: TwoWorkspa
     overtaking = await overtaken(
         two_workspaces,
         setting(USERS, {user_id: {"subject_hash": "first"} if is_known else {"name": "Ann"}}),
-        lambda session: repository.set_subject(session, user_id, "second"),
+        lambda session: repository.link_subject(session, user_id, "second"),
     )
     assert overtaking.rows == ({} if is_known else {USERS: {user_id}})

@@ -21,7 +21,7 @@ async def lock_account(session: AsyncSession, blocking: Blocking, ids: Sequence[
 
 async def lock_users(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> Any:
     """Lock a user and all admins, to change the user."""
-    return await repository.hold_user_and_admins(session, ids[0])
+    return await repository.lock_user_and_admins(session, ids[0])
 
 
 async def add_key(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> Any:
@@ -36,7 +36,7 @@ async def test_an_account_is_locked_against_changes(blocking: Blocking) -> None:
     await blocking.prove_row_lock("NO KEY UPDATE", ACCOUNTS, ids, lambda session: lock_account(session, blocking, ids))
 
 
-@pytest.mark.locks("api.accounts.repository:hold_user_and_admins")
+@pytest.mark.locks("api.accounts.repository:lock_user_and_admins")
 async def test_users_are_locked_by_id(blocking: Blocking) -> None:
     """A change of a user locks that user and all admins, the lower id first, so that one admin always stays."""
     ids = blocking.add_lower(USERS, email="another@acme.example", role="member")
@@ -62,7 +62,7 @@ async def test_a_request_does_not_wait_to_note_its_key(blocking: Blocking) -> No
     blocking.run("UPDATE app.api_keys SET secret_hash = %s, last_used_at = NULL, revoked_at = NULL", CREDENTIAL)
 
     async def enter(session: AsyncSession) -> Any:
-        return await repository.enter(session, CREDENTIAL, blocking.workspace_id)
+        return await repository.authenticate_credential(session, CREDENTIAL, blocking.workspace_id)
 
     last_used = "SELECT last_used_at IS NOT NULL FROM app.api_keys"
     entered = await blocking.prove_skipped(KEYS, key_id, enter)

@@ -52,7 +52,7 @@ async def test_a_verified_address_is_a_user(accounts: Accounts, issuer: Issuer, 
 
     assert first.status_code == later.status_code == 200
     assert (first.json()["user"]["id"], first.json()["user"]["role"]) == (member.id, "member")
-    assert (first.json()["cameInBy"], first.json()["apiKeyId"]) == ("token", None)
+    assert (first.json()["authenticatedBy"], first.json()["apiKeyId"]) == ("token", None)
     assert later.json()["user"]["id"] == member.id
 
 
@@ -90,16 +90,16 @@ async def test_of_two_subjects_with_one_address_one_is_the_user(
 
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401]
     refused = next(answer for answer in answers if answer.status_code == 401)
-    assert "somebody else at this issuer" in refused.json()["detail"]
+    assert "another subject at this issuer" in refused.json()["detail"]
 
 
 async def test_who_has_no_verified_address_is_nobody(accounts: Accounts, issuer: Issuer, member: Person) -> None:
     """An address that the issuer has not verified opens nothing, nor does one that nobody has."""
     assert "no verified email" in await refusal(accounts, issuer.sign(email="bo@acme.example"))
     assert "no verified email" in await refusal(accounts, issuer.sign(email="bo@acme.example", email_verified=False))
-    assert "Nobody here" in await refusal(accounts, issuer.sign(email="no@acme.example", email_verified=True))
+    assert "No user has the token" in await refusal(accounts, issuer.sign(email="no@acme.example", email_verified=True))
     kelvin = issuer.sign(email="\N{KELVIN SIGN}im@acme.example", email_verified=True)
-    assert "Nobody here" in await refusal(accounts, kelvin)
+    assert "No user has the token" in await refusal(accounts, kelvin)
 
 
 async def test_an_address_of_two_accounts_is_ambiguous(
@@ -119,7 +119,7 @@ async def test_a_deleted_user_comes_in_no_more(
     assert (await me(accounts, token)).status_code == 200
     assert (await admin.client.delete(f"/api/users/{member.id}")).status_code == 204
 
-    assert "Nobody here" in await refusal(accounts, token)
+    assert "No user has the token" in await refusal(accounts, token)
     again = await accounts.add(admin, "bo@acme.example")
     assert (await me(accounts, token)).json()["user"]["id"] == again.id
 

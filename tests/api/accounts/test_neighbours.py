@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import repository
-from database.tenancy import Scope, enter
+from database.tenancy import Scope, enter_scope
 from tests.acting import FIRST_PAGE, run_act
 from tests.tables import ABSENT
 from tests.two_workspaces import TwoWorkspaces
@@ -82,8 +82,8 @@ async def test_each_change_is_of_one_user_or_key(two_workspaces: TwoWorkspaces) 
 
     async def change(session: AsyncSession) -> list[Any]:
         await repository.change_user(session, changed, {"name": "New"})
-        await repository.set_subject(session, linked, "subject")
-        await repository.set_subject(session, known, "second")
+        await repository.link_subject(session, linked, "subject")
+        await repository.link_subject(session, known, "second")
         await repository.delete_user(session, deleted)
         made = await repository.add_key(session, linked, name="Key", prefix="sm_", secret_hash="made")
         assert made is not None
@@ -115,7 +115,7 @@ async def test_a_user_and_all_admins_are_locked(two_workspaces: TwoWorkspaces) -
     workspaces.set(USERS, workspaces.ids[USERS], role="member")
     member, admin = add_user(workspaces, "member"), add_user(workspaces, "admin", "admin")
     add_user(workspaces, "other")
-    acted = await run_act(workspaces, lambda session: repository.hold_user_and_admins(session, member), locks_in=USERS)
+    acted = await run_act(workspaces, lambda session: repository.lock_user_and_admins(session, member), locks_in=USERS)
     assert [user.id for user in acted.result] == sorted([member, admin])
     assert acted.locked == {member, admin}
 
@@ -129,7 +129,7 @@ async def test_users_of_any_account_are_found_by_a_verified_address(two_workspac
     add_user(workspaces, "bob")
 
     async def find(session: AsyncSession) -> set[UUID]:
-        await enter(session, Scope(account_id=workspaces.ids["app.accounts"], verified_email=address))
-        return {user.id for user in await repository.users_with(session, address)}
+        await enter_scope(session, Scope(account_id=workspaces.ids["app.accounts"], verified_email=address))
+        return {user.id for user in await repository.list_users_with_email(session, address)}
 
     assert (await run_act(workspaces, find)).result == {ann, theirs}

@@ -7,10 +7,10 @@ from psycopg import sql
 
 from api.http.resources import Services
 from database.roles import connect, owner_url
-from database.secrets import credential_hash
+from database.secrets import hash_credential
 from tests.api.accounts.conftest import Accounts, Person
 from tests.api.accounts.routes import Operation, operations
-from tests.database.rows import ACCOUNTS, TABLES, WORKSPACES, Ids, fill_every_table, named
+from tests.database.rows import ACCOUNTS, TABLES, WORKSPACES, Ids, fill_every_table, quote_table_name
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ def rows_of(owner: psycopg.Connection, ids: Mapping[str, object]) -> dict[str, l
         if column in table.c:
             tenant = ids[ACCOUNTS] if str(table) == ACCOUNTS or column == "account_id" else ids[WORKSPACES]
             statement = sql.SQL("SELECT t::text FROM {} AS t WHERE {} = %s ORDER BY 1")
-            rows = owner.execute(statement.format(named(table), sql.Identifier(column)), [tenant])
+            rows = owner.execute(statement.format(quote_table_name(table), sql.Identifier(column)), [tenant])
             found[str(table)] = [row for (row,) in rows]
     return found
 
@@ -114,7 +114,7 @@ async def test_ones_own_things_are_there(
     app: FastAPI, owner: psycopg.Connection, accounts: Accounts, theirs: Ids
 ) -> None:
     """Who owns the ids finds something at each of these addresses, so that the tests above prove something."""
-    owner.execute("UPDATE app.api_keys SET secret_hash = %s", [credential_hash("sm_theirs")])
+    owner.execute("UPDATE app.api_keys SET secret_hash = %s", [hash_credential("sm_theirs")])
     them = Person(str(theirs["app.users"]), str(theirs["app.api_keys"]), await accounts.caller("sm_theirs"))
     shown = [one for one in WITH_IDS if one.method == "GET" and one.name not in NEED_MORE]
 

@@ -18,7 +18,7 @@ async def test_a_caller_learns_who_they_are(admin: Person, member: Person) -> No
         "admin",
     )
     assert (second["account"], second["user"]["role"]) == (first["account"], "member")
-    assert (second["cameInBy"], second["apiKeyId"]) == ("api_key", member.key_id)
+    assert (second["authenticatedBy"], second["apiKeyId"]) == ("api_key", member.key_id)
 
 
 async def test_an_account_is_renamed_by_who_has_seen_it(admin: Person) -> None:

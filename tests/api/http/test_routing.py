@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.http.errors import Malformed
-from api.http.routing import read_json, room_router
+from api.http.routing import create_router, read_json
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -41,22 +41,22 @@ def texts_in(value: Any) -> str:
 @pytest.mark.parametrize(
     ("body", "place", "says"),
     [
-        (b'{"name": ', ["body"], "is no JSON"),
-        (b'{"a": 1, "b": {"c": 1, "c": 2}}', ["body", "c"], "is there twice"),
-        (b'{"a": ["x", {"b": "\\u0000"}]}', ["body", "a", 1, "b"], "holds NUL"),
-        (b'{"a": "\\ud800"}', ["body", "a"], "half of a character pair"),
-        (b'{"a\\udfff": 1}', ["body"], "half of a character pair"),
-        (b'{"a": NaN}', ["body"], "holds NaN"),
-        (b'{"a": -Infinity}', ["body"], "holds -Infinity"),
-        (b'{"a": "\xff"}', ["body"], "is not UTF-8 from byte 7"),
-        (b'{"a": "\xed\xa0\x80"}', ["body"], "is not UTF-8 from byte 7"),
-        (b'{"a": ' + b"9" * 601 + b"}", ["body"], "holds a number of more than 600 characters"),
+        (b'{"name": ', ["body"], "is not valid JSON"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', ["body", "c"], "Duplicate key: c."),
+        (b'{"a": ["x", {"b": "\\u0000"}]}', ["body", "a", 1, "b"], "a.1.b contains a NUL character"),
+        (b'{"a": "\\ud800"}', ["body", "a"], "half of a surrogate pair"),
+        (b'{"a\\udfff": 1}', ["body"], "half of a surrogate pair"),
+        (b'{"a": NaN}', ["body"], "contains NaN"),
+        (b'{"a": -Infinity}', ["body"], "contains -Infinity"),
+        (b'{"a": "\xff"}', ["body"], "is not valid UTF-8 at byte 7"),
+        (b'{"a": "\xed\xa0\x80"}', ["body"], "is not valid UTF-8 at byte 7"),
+        (b'{"a": ' + b"9" * 601 + b"}", ["body"], "contains a number longer than 600 characters"),
         (b"[" * 65 + b"]" * 65, ["body"], "nests deeper than 64 levels"),
         (b"[" * 100_000, ["body"], "nests deeper than 64 levels"),
     ],
 )
 def test_malformed_json_names_its_place(body: bytes, place: list[str | int], says: str) -> None:
-    """What is no JSON, ambiguous or not storable is refused with the place and the reason."""
+    """Invalid JSON, duplicate keys and unstorable text are refused with their location and the reason."""
     with pytest.raises(Malformed) as refused:
         read_json(body)
     (problem,) = refused.value.errors
@@ -70,7 +70,7 @@ def test_what_is_at_a_limit_is_read() -> None:
     assert read_json(b"9" * 600) == 10**600 - 1
     for body, sentence in (
         (b"[" * 65 + b"]" * 65, "The request body nests deeper than 64 levels."),
-        (b"9" * 601, "The request body holds a number of more than 600 characters."),
+        (b"9" * 601, "The request body contains a number longer than 600 characters."),
     ):
         with pytest.raises(Malformed) as refused:
             read_json(body)
@@ -124,7 +124,7 @@ async def test_a_form_that_cannot_be_read_is_malformed(app_client: httpx.AsyncCl
 @pytest.mark.parametrize("mounted_at", ["", "/behind/a/proxy"])
 async def test_a_room_answers_what_is_under_its_prefix(mounted_at: str) -> None:
     """A path within a room finds its route, wherever the service is mounted; a neighbour's does not, and is 404."""
-    room = room_router("/api/things/{thingId}/parts", "parts")
+    room = create_router("/api/things/{thingId}/parts", "parts")
 
     @room.get("/{partId}.csv")
     async def part(thingId: str, partId: str) -> str:  # noqa: N803 - as the path spells them

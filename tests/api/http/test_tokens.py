@@ -145,7 +145,7 @@ async def test_what_is_no_token_is_refused(verifier: TokenVerifier, issuer: Issu
     [
         ("[" * 65 + "]" * 65, "The token nests deeper than 64 levels."),
         ("[" * 20_000, "The token nests deeper than 64 levels."),
-        ('{"exp": ' + "9" * 601 + "}", "The token holds a number of more than 600 characters."),
+        ('{"exp": ' + "9" * 601 + "}", "The token contains a number longer than 600 characters."),
     ],
 )
 async def test_a_token_beyond_our_limits_is_refused(
@@ -183,7 +183,7 @@ async def test_a_token_that_was_tampered_with_is_refused(verifier: TokenVerifier
     tampered = {
         "signature": f"{part(header)}.{part({**claims, 'sub': 'eve'})}.{signature}",
         "does not publish": f"{part({**header, 'kid': 'other'})}.{part(claims)}.{signature}",
-        "not for this use": f"{part({**header, 'alg': 'ES256'})}.{part(claims)}.{signature}",
+        "for this use": f"{part({**header, 'alg': 'ES256'})}.{part(claims)}.{signature}",
         "neither an API key": f"{part({**header, 'crit': ['exp']})}.{part(claims)}.{signature}",
     }
 
@@ -265,7 +265,7 @@ async def test_without_the_issuer_nobody_can_tell(verifier: TokenVerifier, issue
     issuer.stop()
 
     for _ in range(3):
-        with pytest.raises(IssuerUnavailable, match="try again"):
+        with pytest.raises(IssuerUnavailable, match="Try again"):
             await verifier.verify(token)
     issuer.start()
     clock.seconds += BETWEEN_FETCHES_SECONDS
@@ -311,5 +311,5 @@ async def test_a_key_without_a_name_works_alone(verifier: TokenVerifier, issuer:
 )
 def test_half_a_configuration_is_none(issuer_: str | None, audience: str | None) -> None:
     """An issuer without an audience would accept tokens meant for others, so it is refused at the start."""
-    with pytest.raises(ValueError, match=r"together with OIDC_ISSUER|must be an address"):
+    with pytest.raises(ValueError, match=r"set both OIDC_ISSUER and OIDC_AUDIENCE|must be a URL"):
         OidcSettings(issuer=issuer_, audience=audience)

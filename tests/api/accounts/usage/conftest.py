@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from ai.settings import AiSettings, Price
-from tests.ai.stub_openai import Reply, StubOpenAI, running
+from tests.ai.stub_openai import Reply, StubOpenAI, run_stub
 
 GREETING = {
     "subject": "Hello",
@@ -17,8 +17,8 @@ GREETING = {
 @pytest.fixture
 def stub() -> Iterator[StubOpenAI]:
     """Run a model server that writes a greeting to Thandi; an answer takes 100 tokens in and 20 out."""
-    with running() as stub:
-        stub.will(Reply(GREETING))
+    with run_stub() as stub:
+        stub.set_replies(Reply(GREETING))
         yield stub
 
 

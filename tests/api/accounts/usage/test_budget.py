@@ -55,7 +55,7 @@ async def test_beyond_the_budget_templates_write(outreach: Outreach, stub: StubO
 
 async def test_useless_answers_are_paid_for(outreach: Outreach, stub: StubOpenAI) -> None:
     """An answer in another form than agreed counts as asked, not as answered, with its tokens."""
-    stub.will(Reply(kind="invalid_json"))
+    stub.set_replies(Reply(kind="invalid_json"))
 
     (draft,) = await write_drafts(outreach, 1)
 

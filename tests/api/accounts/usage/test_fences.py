@@ -12,7 +12,7 @@ RESERVATIONS = "app.ai_reservations"
 _EXPIRE = "UPDATE app.ai_reservations SET expires_at = now() + make_interval(secs => %s) WHERE id = %s"
 
 
-@pytest.mark.fences("api.accounts.usage.repository:_FORGET")
+@pytest.mark.fences("api.accounts.usage.repository:_DELETE_EXPIRED")
 async def test_only_reservations_that_have_expired_are_forgotten(two_workspaces: TwoWorkspaces) -> None:
     """Who reserves tokens forgets the workspace's expired reservations, and none that was prolonged meanwhile."""
     workspaces = two_workspaces

@@ -10,11 +10,11 @@ from tests.database.rows import NOW
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.accounts.usage.repository:_IN_TURN")
+@pytest.mark.locks("api.accounts.usage.repository:_LOCK_BUDGET")
 async def test_tokens_of_a_workspace_are_reserved_one_after_the_other(blocking: Blocking) -> None:
     """A reservation of tokens waits for another one of the same workspace, and not for another workspace."""
     reserve, reserve_other = (
-        partial(repository.wait_for_turn, workspace_id=workspace_id)
+        partial(repository.lock_budget, workspace_id=workspace_id)
         for workspace_id in (blocking.workspace_id, UUID(int=1))
     )
     await blocking.prove_exclusive(reserve, others=[reserve], free=[reserve_other])
@@ -26,9 +26,9 @@ async def test_the_last_tokens_of_a_day_are_given_once(blocking: Blocking) -> No
     blocking.run("DELETE FROM app.ai_reservations")
     blocking.run("UPDATE app.workspaces SET daily_token_budget = 10")
     ask = partial(
-        service.permit,
+        service.reserve_tokens,
         workspace_id=blocking.workspace_id,
-        questions=[service.Question("email_generation", "model", 10, NOW)],
+        questions=[service.ModelCall("email_generation", "model", 10, NOW)],
     )
     async with blocking.kept_open(ask) as first:
         second = await blocking.start_waiting(ask, first.pid)

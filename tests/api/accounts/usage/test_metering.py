@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from ai.errors import OverBudget
+from ai.errors import TokenBudgetExceeded
 from ai.usage import Usage
 from api.accounts.usage.service import WorkspaceMeter
 from api.http.batches import Batches
@@ -27,10 +27,10 @@ def meter(services: Services, workspace: str) -> WorkspaceMeter:
 async def ask(meter: WorkspaceMeter, tokens: int, *, taken: int | None = None, cost: float | None = 0.5) -> bool:
     """Ask one question that may take `tokens`, and takes as many where nothing else is said; False if refused."""
     try:
-        async with meter.metered("email_generation", "small", tokens) as reading:
+        async with meter.meter_call("email_generation", "small", tokens) as reading:
             reading.usage = Usage("small", tokens_in=tokens if taken is None else taken, cost=cost)
             reading.is_answered = True
-    except OverBudget:
+    except TokenBudgetExceeded:
         return False
     return True
 
@@ -85,7 +85,7 @@ async def test_a_question_that_fails_is_asked_and_not_answered(
     await set_budget(app_client, workspace, 1_000)
 
     async def break_off() -> None:
-        async with meter(services, workspace).metered("csv_mapping", "small", 900) as reading:
+        async with meter(services, workspace).meter_call("csv_mapping", "small", 900) as reading:
             reading.usage = Usage("small", tokens_in=10)
             raise KeyError
 
@@ -117,7 +117,7 @@ async def test_a_question_under_way_counts(app_client: httpx.AsyncClient, worksp
     await set_budget(app_client, workspace, 1_000)
     one = meter(services, workspace)
     async with AsyncExitStack() as under_way:
-        reading = await under_way.enter_async_context(one.metered("email_generation", "small", 900))
+        reading = await under_way.enter_async_context(one.meter_call("email_generation", "small", 900))
         reading.usage = Usage("small", tokens_in=100)
         assert not await ask(one, 200)
     assert await ask(one, 900)

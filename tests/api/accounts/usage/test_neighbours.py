@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ai.context import Reading
+from ai.context import UsageRecord
 from ai.usage import Usage
 from api.accounts.usage import repository, service
 from api.accounts.usage.repository import Count
-from api.accounts.usage.service import Budget, Permission, Question, Settlement
+from api.accounts.usage.service import Budget, ModelCall, Permission, Settlement
 from tests.acting import insert_row, run_act
 from tests.two_workspaces import TwoWorkspaces
 
@@ -80,7 +80,7 @@ async def test_usage_is_counted_and_listed_by_day_workflow_and_model(two_workspa
     ]
 
     async def count(session: AsyncSession) -> Any:
-        await repository.count(session, workspaces.id, [*counts, counts[0]])
+        await repository.add_usage(session, workspaces.id, [*counts, counts[0]])
         span = {"since": days[1], "until": days[2]}
         listed = [
             await repository.list_usage(session, workspaces.id, **span, workflow=workflow)
@@ -120,8 +120,8 @@ async def test_counts_are_added_to_those_of_the_day(two_workspaces: TwoWorkspace
     counts = [Count(TODAY, "write", "small", **numbers)]
 
     async def count_twice(session: AsyncSession) -> None:
-        await repository.count(session, workspaces.id, counts)
-        await repository.count(session, workspaces.id, counts)
+        await repository.add_usage(session, workspaces.id, counts)
+        await repository.add_usage(session, workspaces.id, counts)
 
     acted = await run_act(workspaces, count_twice)
     key = f"{workspaces.id} {TODAY} write small"
@@ -136,12 +136,12 @@ async def test_questions_are_permitted_in_turn_while_tokens_are_left(two_workspa
     set_budget(workspaces, 100)
     insert_row(workspaces, USAGE, day=TODAY, tokens_in=40)
     sizes = (31, 30, 29, 28, 1, 0)
-    questions = [Question("write", "small", size, NOW - timedelta(days=index)) for index, size in enumerate(sizes)]
+    questions = [ModelCall("write", "small", size, NOW - timedelta(days=index)) for index, size in enumerate(sizes)]
 
     async def permit(session: AsyncSession) -> Any:
-        permissions = await service.permit(session, workspaces.id, questions)
+        permissions = await service.reserve_tokens(session, workspaces.id, questions)
         reservations = await session.execute(_LIFETIMES)
-        budget = await service.todays_budget(session, workspaces.id, NOW)
+        budget = await service.get_budget(session, workspaces.id, NOW)
         return permissions, {row.id: (row.tokens, row.seconds) for row in reservations}, budget
 
     acted = await run_act(workspaces, permit)
@@ -162,8 +162,8 @@ async def test_without_a_budget_all_is_permitted(two_workspaces: TwoWorkspaces) 
     """Where there is no budget each question is permitted and counted, and none is reserved."""
     workspaces = two_workspaces
     set_budget(workspaces, None)
-    questions = [Question("write", "small", 10**6, NOW)] * 2
-    acted = await run_act(workspaces, lambda session: service.permit(session, workspaces.id, questions))
+    questions = [ModelCall("write", "small", 10**6, NOW)] * 2
+    acted = await run_act(workspaces, lambda session: service.reserve_tokens(session, workspaces.id, questions))
     assert acted.result == [Permission(TODAY, None)] * 2
     assert acted.changes.keys() == {USAGE}
     (row,) = acted.changes[USAGE].values()
@@ -182,13 +182,15 @@ async def test_what_was_taken_is_counted_and_its_reservation_released(two_worksp
     ]
     settlements = [
         Settlement(
-            Question("settle", "small", 1, NOW), Permission(TODAY, reservation), Reading(usage, is_answered=is_answered)
+            ModelCall("settle", "small", 1, NOW),
+            Permission(TODAY, reservation),
+            UsageRecord(usage, is_answered=is_answered),
         )
         for usage, reservation, is_answered in zip(
             used, [*reserved[:2], None, None], (True, False, True, True), strict=True
         )
     ]
-    acted = await run_act(workspaces, lambda session: service.settle(session, workspaces.id, settlements))
+    acted = await run_act(workspaces, lambda session: service.settle_reservations(session, workspaces.id, settlements))
     assert acted.result == [None] * 4
     assert acted.rows == {
         RESERVATIONS: {str(id_) for id_ in reserved[:2]},

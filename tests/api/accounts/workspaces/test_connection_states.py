@@ -10,11 +10,11 @@ import pytest
 
 from api.accounts.workspaces import service
 from api.accounts.workspaces.service import CallEnded
+from api.delivery.eligibility import Deferred
 from api.delivery.sending import service as sending
-from api.delivery.sending.judge import NotNow
-from api.delivery.sending.service import Claimed, Request
+from api.delivery.sending.service import Claim, SendRequest
 from database.models import EverlyticConnection
-from domain.breaker import Kind
+from domain.breaker import ResultKind
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
 from tests.breaker_model import Call, Model
 from tests.tables import ABSENT, Changes
@@ -55,11 +55,11 @@ def take_jobs(changed: Changes) -> list[tuple[str, Row, str]]:
     return [(job["job_type"], job["payload"], job["run_at"]) for job in jobs]
 
 
-def ends() -> Iterator[tuple[Kind, float | None]]:
+def ends() -> Iterator[tuple[ResultKind, float | None]]:
     """Yield each way in which a call ends, with and without a wait that the provider names."""
-    for kind in Kind:
+    for kind in ResultKind:
         yield kind, None
-        if kind in {Kind.LIMITED, Kind.USED_UP}:
+        if kind in {ResultKind.RATE_LIMITED, ResultKind.QUOTA_EXCEEDED}:
             yield kind, 60.0
             yield kind, 864_000.0
 
@@ -81,12 +81,12 @@ async def test_each_end_of_a_call_in_each_state(states: States, *, is_late: bool
             call = EverlyticConnection(encrypted_key="the key", blocked_until=seen)
             ended = CallEnded(call, kind, NOW, "because", retry_after)
             async with states.session() as session:
-                (again_at,) = await service.calls_ended(session, UUID(states.workspace_id), [ended])
+                (again_at,) = await service.record_call_results(session, UUID(states.workspace_id), [ended])
             changed, what = states.changed(), (name, kind, retry_after)
             reason = "because" if after.block != blocked else before["blocked_reason"]
             expected = differing(
                 before,
-                failures=after.troubles,
+                failures=after.failures,
                 blocked_until=moment(after.block) if after.block else None,
                 blocked_reason=reason if after.block else None,
             )
@@ -109,7 +109,7 @@ async def test_calls_of_another_connection_say_nothing(states: States) -> None:
         call = EverlyticConnection(encrypted_key="another key", blocked_until=seen)
         async with states.session() as session:
             ended = [CallEnded(call, kind, NOW, "because", wait) for kind, wait in ends()]
-            await service.calls_ended(session, UUID(states.workspace_id), ended)
+            await service.record_call_results(session, UUID(states.workspace_id), ended)
         assert states.changed() == {}, name
 
 
@@ -121,46 +121,46 @@ async def test_a_served_probe_ends_the_block_and_a_failed_one_does_not(states: S
     async def claim(now: datetime) -> list[object]:
         leads = [states.add_lead(f"{uuid4()}@lead.example") for _ in range(3)]
         drafts = [states.add_draft(states.add_enrollment(lead_id, sequence_id), step_id) for lead_id in leads]
-        requests = [Request(UUID(draft_id), now, uuid4()) for draft_id in drafts]
+        requests = [SendRequest(UUID(draft_id), now, uuid4()) for draft_id in drafts]
         async with states.session() as session:
-            return list(await sending.claim(session, UUID(states.workspace_id), requests))
+            return list(await sending.claim_drafts(session, UUID(states.workspace_id), requests))
 
-    async def end(claimed: object, kind: Kind, now: datetime) -> None:
-        assert isinstance(claimed, Claimed)
+    async def end(claimed: object, kind: ResultKind, now: datetime) -> None:
+        assert isinstance(claimed, Claim)
         async with states.session() as session:
             ended = CallEnded(claimed.connection, kind, now, "because")
-            await service.calls_ended(session, UUID(states.workspace_id), [ended])
+            await service.record_call_results(session, UUID(states.workspace_id), [ended])
 
     def block() -> tuple[int, datetime | None]:
         row = states.row("everlytic_connections", connection_id)
         return row["failures"], row["blocked_until"]
 
     put(states, connection_id, "is blocked")
-    assert await claim(NOW) == [NotNow(LATER, "held by provider")] * 3
-    assert await claim(LATER - timedelta(microseconds=1)) == [NotNow(LATER, "held by provider")] * 3
+    assert await claim(NOW) == [Deferred(LATER, "deferred by provider")] * 3
+    assert await claim(LATER - timedelta(microseconds=1)) == [Deferred(LATER, "deferred by provider")] * 3
     hold = LATER + timedelta(minutes=2)
     probe, *others = await claim(LATER)
-    assert isinstance(probe, Claimed)
-    assert others == [NotNow(hold, "before")] * 2
+    assert isinstance(probe, Claim)
+    assert others == [Deferred(hold, "before")] * 2
     assert block() == (5, hold)
-    assert await claim(hold - timedelta(microseconds=1)) == [NotNow(hold, "held by provider")] * 3
+    assert await claim(hold - timedelta(microseconds=1)) == [Deferred(hold, "deferred by provider")] * 3
 
     # The probe is lost: when its hold is over, another mail tries, and the first one's news is late.
     second, *_ = await claim(hold)
-    await end(probe, Kind.SERVED, hold)
+    await end(probe, ResultKind.SERVED, hold)
     assert block() == (5, hold + timedelta(minutes=2))
-    await end(second, Kind.FAILED, hold)
+    await end(second, ResultKind.FAILED, hold)
     until = hold + timedelta(seconds=10)
     assert block() == (6, until)
-    assert await claim(hold) == [NotNow(until, "held by provider")] * 3
+    assert await claim(hold) == [Deferred(until, "deferred by provider")] * 3
 
     third, *_ = await claim(until)
-    await end(third, Kind.NOT_MADE, until)
+    await end(third, ResultKind.NOT_MADE, until)
     assert block() == (6, until)
     fourth, *_ = await claim(until)
-    await end(fourth, Kind.SERVED, until)
+    await end(fourth, ResultKind.SERVED, until)
     assert block() == (0, None)
-    assert [type(answer) for answer in await claim(until)] == [Claimed] * 3
+    assert [type(answer) for answer in await claim(until)] == [Claim] * 3
 
 
 async def test_a_probe_is_given_once(states: States) -> None:
@@ -171,12 +171,12 @@ async def test_a_probe_is_given_once(states: States) -> None:
         async with states.session() as session:
             first, second = [await service.find_connection(session, UUID(states.workspace_id)) for _ in range(2)]
             session.expunge(first)
-            assert await service.hold_for_probe(session, second, HOLD + timedelta(seconds=1)) is True
+            assert await service.lock_for_probe(session, second, HOLD + timedelta(seconds=1)) is True
         changed = {"blocked_until": (before["blocked_until"], moment(HOLD + timedelta(seconds=1))), "updated_at": ANY}
         assert states.changed() == {"app.everlytic_connections": {connection_id: changed}}
         async with states.session() as session:
             session.add(first)
-            assert await service.hold_for_probe(session, first, HOLD + timedelta(seconds=2)) is False
+            assert await service.lock_for_probe(session, first, HOLD + timedelta(seconds=2)) is False
             assert first.blocked_until == HOLD + timedelta(seconds=1)
         assert states.changed() == {}
 
@@ -192,10 +192,10 @@ async def test_a_claim_that_comes_second_to_a_probe_lets_nothing_through(states:
         read_before = await service.find_connection(session, UUID(states.workspace_id))
         states.put("everlytic_connections", connection_id, blocked_until=HOLD)
         states.look()
-        requests = [Request(UUID(draft_id), NOW, uuid4()) for draft_id in drafts]
-        answers = await sending.claim(session, UUID(states.workspace_id), requests)
+        requests = [SendRequest(UUID(draft_id), NOW, uuid4()) for draft_id in drafts]
+        answers = await sending.claim_drafts(session, UUID(states.workspace_id), requests)
         assert read_before.blocked_until == HOLD
-    assert answers == [NotNow(HOLD, "before")] * 2
+    assert answers == [Deferred(HOLD, "before")] * 2
     assert states.changed() == {}
 
 
@@ -208,7 +208,7 @@ async def test_refused_credentials_disable_the_connection_they_belong_to(states:
             is_first = key == "the key" and states.row("everlytic_connections", connection_id)["disabled_at"] is None
             async with states.session() as session:
                 refusal = (EverlyticConnection(encrypted_key=key), "bad key")
-                await service.credentials_refused(session, UUID(states.workspace_id), [refusal])
+                await service.record_refused_credentials(session, UUID(states.workspace_id), [refusal])
             disabled = {"disabled_at": (None, ANY), "disabled_reason": (None, "bad key"), "updated_at": ANY}
             expected = {"app.everlytic_connections": {connection_id: disabled}} if is_first else {}
             assert states.changed() == expected, (name, key)
@@ -242,10 +242,10 @@ async def test_a_connection_that_is_put_again_starts_anew(app_client: httpx.Asyn
         usual: list[tuple[str, Row, str]] = [("register_webhook", ANY, moment(NOW)), ("resume_sends", {}, moment(NOW))]
         assert sorted(jobs, key=lambda job: job[0]) == [*usual, *([wake] if is_open else [])]
         async with states.session() as session:
-            ended = [CallEnded(old, kind, NOW, "because") for kind in Kind]
-            await service.calls_ended(session, UUID(states.workspace_id), ended)
+            ended = [CallEnded(old, kind, NOW, "because") for kind in ResultKind]
+            await service.record_call_results(session, UUID(states.workspace_id), ended)
             refusals = [(old, "bad key")]
-            await service.credentials_refused(session, UUID(states.workspace_id), refusals)
+            await service.record_refused_credentials(session, UUID(states.workspace_id), refusals)
         assert states.changed() == {}, name
 
 

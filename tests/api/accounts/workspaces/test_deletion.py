@@ -84,13 +84,13 @@ async def test_a_deletion_waits_for_what_is_being_claimed(
     path, scope = f"/api/workspaces/{workspace}", Scope(workspace_id=UUID(workspace))
     await app_client.patch(path, json={"dailyCap": cap})
     async with transaction(services.pool, scope) as session:
-        assert (await service.hold_to_send(session, UUID(workspace))).daily_cap == cap
+        assert (await service.lock_to_send(session, UUID(workspace))).daily_cap == cap
         deletion = await until_waiting(owner, app_client.delete(path))
     assert (await deletion).status_code == 204
 
     with pytest.raises(WorkspaceGone):
         async with transaction(services.pool, scope) as session:
-            await service.hold_to_send(session, UUID(workspace))
+            await service.lock_to_send(session, UUID(workspace))
 
 
 async def test_a_claim_that_waited_for_a_deletion_finds_nothing(
@@ -100,7 +100,7 @@ async def test_a_claim_that_waited_for_a_deletion_finds_nothing(
 
     async def claim() -> None:
         async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
-            await service.hold_to_send(session, UUID(workspace))
+            await service.lock_to_send(session, UUID(workspace))
 
     with owner.transaction():
         owner.execute("UPDATE app.workspaces SET deleted_at = now() WHERE id = %s", [workspace])
@@ -119,11 +119,11 @@ async def test_those_who_count_a_cap_take_turns(
 
     async def claim() -> None:
         async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
-            await service.hold_to_send(session, UUID(workspace))
+            await service.lock_to_send(session, UUID(workspace))
             order.append("second")
 
     async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
-        await service.hold_to_send(session, UUID(workspace))
+        await service.lock_to_send(session, UUID(workspace))
         second = await until_waiting(owner, claim())
         order.append("first")
     await second

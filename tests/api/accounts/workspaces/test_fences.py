@@ -37,7 +37,7 @@ async def test_only_pending_jobs_are_cancelled(two_workspaces: TwoWorkspaces) ->
     assert overtaking.rows == {JOBS: {*pending, two_workspaces.ids[JOBS]}}
 
 
-@pytest.mark.fences("api.accounts.workspaces.repository:_ASK_AGAIN")
+@pytest.mark.fences("api.accounts.workspaces.repository:_REQUEUE_SENDS")
 async def test_only_sends_that_were_put_off_are_asked_again(two_workspaces: TwoWorkspaces) -> None:
     """Pending sends that were put off are due now and lose turns that are kept; nothing else, and nothing moved."""
     workspaces = two_workspaces
@@ -64,7 +64,7 @@ async def test_only_sends_that_were_put_off_are_asked_again(two_workspaces: TwoW
         other.execute("UPDATE app.send_slots SET made = true WHERE draft_id = %s", [slots["made"]])
 
     overtaking = await overtaken(
-        workspaces, overtake, lambda session: repository.ask_again(session, workspaces.id, NOW)
+        workspaces, overtake, lambda session: repository.requeue_sends(session, workspaces.id, NOW)
     )
     # The turn that the workspace has from the start is kept too.
     assert overtaking.rows == {JOBS: pending, SLOTS: {slots["kept"], workspaces.ids["app.email_drafts"]}}
@@ -127,7 +127,7 @@ async def test_only_the_credentials_that_were_refused_are_disabled(
     assert overtaking.rows == ({CONNECTIONS: {connection_id}} if is_refused else {})
 
 
-@pytest.mark.fences("api.accounts.workspaces.repository:hold_for_probe")
+@pytest.mark.fences("api.accounts.workspaces.repository:lock_for_probe")
 @pytest.mark.parametrize(
     ("before", "after"), [(None, None), (None, NOW), (NOW, NOW), (NOW, None), (NOW, NOW + TICK), (NOW, NOW - TICK)]
 )
@@ -145,7 +145,7 @@ async def test_one_of_those_who_saw_a_block_probes(two_workspaces: TwoWorkspaces
     overtaking = await overtaken(
         two_workspaces,
         setting(CONNECTIONS, {connection_id: {"blocked_until": after, "failures": 1}}),
-        lambda session: repository.hold_for_probe(session, connections[0], until),
+        lambda session: repository.lock_for_probe(session, connections[0], until),
         decide=read,
     )
     is_held = before == after

@@ -16,16 +16,16 @@ WORKSPACES, CONNECTIONS = "app.workspaces", "app.everlytic_connections"
     ("call", "mode", "table"),
     [
         pytest.param(
-            repository.hold_workspace,
+            repository.lock_workspace,
             "NO KEY UPDATE",
             WORKSPACES,
-            marks=pytest.mark.locks("api.accounts.workspaces.repository:hold_workspace"),
+            marks=pytest.mark.locks("api.accounts.workspaces.repository:lock_workspace"),
         ),
         pytest.param(
-            repository.hold_unlimited,
+            repository.lock_unlimited_workspace,
             "SHARE",
             WORKSPACES,
-            marks=pytest.mark.locks("api.accounts.workspaces.repository:hold_unlimited"),
+            marks=pytest.mark.locks("api.accounts.workspaces.repository:lock_unlimited_workspace"),
         ),
         pytest.param(
             repository.lock_connection,
@@ -50,7 +50,7 @@ async def test_a_limit_lets_one_claim_at_a_time(blocking: Blocking, cap: int | N
         mode,
         WORKSPACES,
         [blocking.workspace_id],
-        lambda session: service.hold_to_send(session, blocking.workspace_id),
+        lambda session: service.lock_to_send(session, blocking.workspace_id),
     )
 
 
@@ -58,11 +58,11 @@ async def test_who_waits_to_send_sees_a_limit_that_was_set(blocking: Blocking) -
     """A claim that waited for a change that sets a limit then locks the workspace with that limit."""
 
     async def limit(session: AsyncSession) -> None:
-        await repository.hold_workspace(session, blocking.workspace_id)
+        await repository.lock_workspace(session, blocking.workspace_id)
         await repository.change_workspace(session, blocking.workspace_id, {"daily_cap": 5})
 
     async with blocking.kept_open(limit) as limiting:
         sending = await blocking.start_waiting(
-            lambda session: service.hold_to_send(session, blocking.workspace_id), limiting.pid
+            lambda session: service.lock_to_send(session, blocking.workspace_id), limiting.pid
         )
     assert (await sending).daily_cap == 5

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import repository, service
 from api.http.errors import Malformed
-from database.tenancy import Scope, enter
+from database.tenancy import Scope, enter_scope
 from tests.acting import FIRST_PAGE, run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -22,7 +22,7 @@ def found(row: Any) -> UUID | None:
     return None if row is None else UUID(str(row.id))
 
 
-@pytest.mark.parametrize("find", ["find_workspace", "hold_workspace", "hold_unlimited"])
+@pytest.mark.parametrize("find", ["find_workspace", "lock_workspace", "lock_unlimited_workspace"])
 async def test_one_workspace_of_an_account_is_found(two_workspaces: TwoWorkspaces, find: str) -> None:
     """Of an account's workspaces the one that is named is found and locked, unless it is deleted."""
     workspaces = two_workspaces
@@ -45,8 +45,8 @@ async def test_each_limit_makes_a_workspace_limited(two_workspaces: TwoWorkspace
 
     async def lock(session: AsyncSession) -> list[UUID | None]:
         return [
-            found(await repository.hold_unlimited(session, two_workspaces.id)),
-            found(await service.hold_to_send(session, two_workspaces.id)),
+            found(await repository.lock_unlimited_workspace(session, two_workspaces.id)),
+            found(await service.lock_to_send(session, two_workspaces.id)),
         ]
 
     assert (await run_act(two_workspaces, lock)).result == [None, two_workspaces.id]
@@ -76,7 +76,7 @@ async def test_a_token_finds_its_own_connection(two_workspaces: TwoWorkspaces) -
         workspaces.set(CONNECTIONS, connection_id, webhook_token_hash=name)
 
     async def find(session: AsyncSession) -> list[UUID | None]:
-        await enter(session, Scope(workspace_id=workspaces.id, credential_hash="theirs"))
+        await enter_scope(session, Scope(workspace_id=workspaces.id, credential_hash="theirs"))
         return [
             found(await repository.find_connection_by_token(session, name)) for name in ("mine", "theirs", "unknown")
         ]
@@ -105,7 +105,7 @@ async def test_settings_are_changed_where_they_fit(
     job_id = workspaces.add(JOBS, job_type="send_email", scheduled_for=NOW - HOUR, run_at=NOW + HOUR)
 
     async def change(session: AsyncSession) -> bool:
-        workspace = await service.hold_workspace(session, workspaces.id)
+        workspace = await service.lock_workspace(session, workspaces.id)
         try:
             await service.change_workspace(session, workspace, values, NOW)
         except Malformed:

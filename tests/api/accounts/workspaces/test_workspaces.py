@@ -69,6 +69,9 @@ async def test_a_disconnected_workspace_registers_no_webhook(
     await run_jobs()
 
     assert (await app_client.get(path)).json()["webhookId"] is None
+    assert username not in sandbox.ask("state")["tenants"]
+    (job,) = (await app_client.get(f"/api/workspaces/{workspace}/jobs?type=register_webhook")).json()["items"]
+    assert job["status"] == "completed"
 
 
 async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.AsyncClient, workspace: str) -> None:

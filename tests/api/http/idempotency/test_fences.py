@@ -28,7 +28,7 @@ def take_at(key_id: UUID, seconds_ago: float) -> Overtake:
     )
 
 
-@pytest.mark.fences("api.http.idempotency.repository:take")
+@pytest.mark.fences("api.http.idempotency.repository:insert_key")
 @pytest.mark.parametrize(
     ("before", "after", "is_taken"),
     [
@@ -50,13 +50,13 @@ async def test_one_request_takes_an_old_key(
     overtaking = await overtaken(
         workspaces,
         take_at(key_id, after),
-        lambda session: repository.take(session, account_id, user_id, "a", "fingerprint"),
+        lambda session: repository.insert_key(session, account_id, user_id, "a", "fingerprint"),
     )
     assert overtaking.result == (key_id if is_taken else None)
     assert overtaking.rows == ({KEYS: {key_id}} if is_taken else {})
 
 
-@pytest.mark.fences("api.http.idempotency.repository:take")
+@pytest.mark.fences("api.http.idempotency.repository:insert_key")
 async def test_one_request_takes_a_new_key(two_workspaces: TwoWorkspaces) -> None:
     """Of two requests under one new key the second waits for the first, and does not take it."""
     workspaces = two_workspaces
@@ -69,13 +69,13 @@ async def test_one_request_takes_a_new_key(two_workspaces: TwoWorkspaces) -> Non
         )
 
     overtaking = await overtaken(
-        workspaces, take, lambda session: repository.take(session, account_id, user_id, "a", "second")
+        workspaces, take, lambda session: repository.insert_key(session, account_id, user_id, "a", "second")
     )
     assert overtaking.result is None
     assert overtaking.rows == {}
 
 
-@pytest.mark.fences("api.http.idempotency.repository:forget_old")
+@pytest.mark.fences("api.http.idempotency.repository:delete_expired")
 async def test_only_old_keys_are_forgotten(two_workspaces: TwoWorkspaces) -> None:
     """The account's keys that are older than a day are deleted, and none that was taken anew meanwhile."""
     workspaces = two_workspaces
@@ -85,7 +85,7 @@ async def test_only_old_keys_are_forgotten(two_workspaces: TwoWorkspaces) -> Non
     overtaking = await overtaken(
         workspaces,
         take_at(renewed, 0),
-        lambda session: repository.forget_old(session, workspaces.ids["app.accounts"]),
+        lambda session: repository.delete_expired(session, workspaces.ids["app.accounts"]),
         commits_first=True,
     )
     assert overtaking.rows == {KEYS: {old}}

@@ -35,7 +35,7 @@ async def test_an_answer_is_kept_and_found_under_its_own_key(workspaces: TwoWork
     workspaces.add(KEYS, user_id=other, key="first")
 
     async def keep(session: AsyncSession) -> list[UUID | None]:
-        await repository.keep(session, key_id, status=201, headers={}, encrypted_body="x")
+        await repository.store_answer(session, key_id, status=201, headers={}, encrypted_body="x")
         found = [await repository.find(session, user_id, key) for key in ("first", "third")]
         return [row.id if row else None for row in found]
 
@@ -59,7 +59,7 @@ async def test_old_answers_are_forgotten_a_hundred_at_once(workspaces: TwoWorksp
         )
         left: list[Any] = []
         for _ in range(2):
-            await repository.forget_old(session, workspaces.ids["app.accounts"])
+            await repository.delete_expired(session, workspaces.ids["app.accounts"])
             count = text("SELECT count(*), count(*) FILTER (WHERE key = '0') FROM app.idempotency_keys")
             left.append(tuple((await session.execute(count)).one()))
         return left
@@ -84,7 +84,7 @@ async def test_a_key_answers_only_the_request_that_it_was_taken_for(workspaces: 
         answers: dict[str, object] = {}
         for key in rows:
             try:
-                answers[key] = await service.take(
+                answers[key] = await service.claim_key(
                     session,
                     secrets,
                     account_id=workspaces.ids["app.accounts"],

@@ -1,46 +1,21 @@
-"""What the service shows besides its API: whether it is well, a front page, and its documentation."""
+"""The front page and the API documentation, served without any other host."""
 
-import asyncio
 import html
 from pathlib import Path
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.dependencies import ServicesDep
-from api.http.errors import problem_response
-from database.errors import DatabaseError
-from database.migrate import require_current_schema
 
-READY_WITHIN_SECONDS = 5.0
 STATIC = "/static/docs"
 SWAGGER_UI = Path(fastapi_offline.__file__).parent / "static"
 """Swagger UI 5 as plain files; nothing else of the package is used."""
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/health/live")
-async def is_live() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "live"}
-
-
-@router.get("/health/ready")
-async def is_ready(request: Request, services: ServicesDep) -> Response:
-    """The database can be reached and has the schema this code was written for; a 503 problem says what is wrong."""
-    try:
-        async with asyncio.timeout(READY_WITHIN_SECONDS):
-            await require_current_schema(services.pool)
-    except DatabaseError as error:
-        return problem_response(request, 503, "not_ready", str(error))
-    except (SQLAlchemyError, OSError):
-        return problem_response(request, 503, "not_ready", "The database does not answer.")
-    return Response('{"status":"ready"}', media_type="application/json")
 
 
 @router.get("/", response_class=HTMLResponse)
