@@ -8,18 +8,18 @@ from fastapi.middleware.cors import CORSMiddleware
 from sqlalchemy.engine import URL
 
 from ai.settings import AiSettings
-from api.http import errors, openapi, pages
+from api.http import documentation, errors, openapi
 from api.http.middleware import BodyLimit, Etags, RateLimit, RequestLog
 from api.http.pagination import Cursors
 from api.http.resources import open_services
-from api.live.service import following
+from api.live.service import follow_changes
 from api.live.streaming import LiveQueries, Pace
 from api.routes import ROUTERS
 from api.settings import ApiSettings, OidcSettings
 from api.tasks import tasks
 from api.telemetry import scraping
 from api.telemetry.scraping import RequestTimes, Scrapes
-from api.telemetry.service import RequestMetrics, process_registry, watching
+from api.telemetry.service import RequestMetrics, process_registry, watch_queue
 from database.roles import owner_url
 from database.settings import DatabaseSettings
 
@@ -60,8 +60,8 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             open_services(settings, ai, owner, name="salesmatter-api", oidc=oidc) as services,
-            following(owner, settings.poll_milliseconds / 1000, direct=direct) as follower,
-            watching(owner, services.clock, job_types, settings.lost_after_seconds) as queue,
+            follow_changes(owner, settings.poll_milliseconds / 1000, direct=direct) as follower,
+            watch_queue(owner, services.clock, job_types, settings.lost_after_seconds) as queue,
         ):
             app.state.services, app.state.follower = services, follower
             app.state.scrapes = Scrapes(registry, queue, settings.metrics_token)
@@ -81,7 +81,7 @@ def create_app(
     _add_middleware(app, settings, RequestMetrics(registry))
     for router in ROUTERS:
         app.include_router(router)
-    pages.install(app)
+    documentation.install(app)
     scraping.install(app)
     openapi.install(app)
     return app

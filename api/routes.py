@@ -8,8 +8,7 @@ from api.accounts.workspaces.endpoints import router as workspaces
 from api.analytics.endpoints import router as analytics
 from api.delivery.events.endpoints import public_router as unsubscribe
 from api.delivery.events.endpoints import router as events
-from api.delivery.sending.endpoints import router as sending
-from api.delivery.unresolved_sends.endpoints import router as outcomes
+from api.delivery.unresolved_sends.endpoints import router as unresolved_sends
 from api.delivery.webhooks.endpoints import router as webhooks
 from api.imports.commit.endpoints import router as commits
 from api.imports.endpoints import router as imports
@@ -27,9 +26,10 @@ from api.people.lead_lists.endpoints import router as lists
 from api.people.leads.endpoints import router as leads
 from api.people.suppressions.endpoints import router as suppressions
 from api.people.timeline.endpoints import router as timeline
+from api.telemetry.health import router as health
 
 ROUTERS: list[APIRouter] = [
-    # In the order of how often they are asked: a path is compared with those before it.
+    # Most requested first: a path is compared with the routes in this order.
     webhooks,
     leads,
     accounts,
@@ -43,8 +43,7 @@ ROUTERS: list[APIRouter] = [
     sequences,
     enrollments,
     drafts,
-    sending,
-    outcomes,
+    unresolved_sends,
     events,
     replies,
     mailboxes,
@@ -55,4 +54,5 @@ ROUTERS: list[APIRouter] = [
     analytics,
     live,
     unsubscribe,
+    health,
 ]

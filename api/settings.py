@@ -68,7 +68,7 @@ class ApiSettings(BaseSettings):
             try:
                 parse(rate)
             except ValueError as error:
-                raise ValueError(f"'{rate}' is no rate such as 6000/minute, nor off") from error
+                raise ValueError(f"'{rate}' is not a rate such as 6000/minute, or off") from error
         return rate
 
     @property
@@ -92,12 +92,12 @@ class OidcSettings(BaseSettings):
     def _is_an_address(cls, issuer: str | None) -> str | None:
         parts = urlsplit(issuer or "")
         if issuer is not None and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.query):
-            raise PydanticCustomError("oidc_issuer", "it must be an address such as https://login.example.com/")
+            raise PydanticCustomError("oidc_issuer", "must be a URL such as https://login.example.com/")
         return issuer
 
     @field_validator("audience")
     @classmethod
     def _comes_with_an_issuer(cls, audience: str | None, info: ValidationInfo) -> str | None:
         if "issuer" in info.data and (audience is None) is not (info.data["issuer"] is None):
-            raise PydanticCustomError("oidc_pair", "it is set together with OIDC_ISSUER, or neither is")
+            raise PydanticCustomError("oidc_pair", "set both OIDC_ISSUER and OIDC_AUDIENCE, or neither")
         return audience

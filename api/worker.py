@@ -12,14 +12,14 @@ from types import FrameType
 from prometheus_client import CollectorRegistry
 from sqlalchemy.engine import URL
 
-from ai.run import warm
+from ai.run import load_graphs
 from ai.settings import AiSettings
 from api.http.resources import Services, open_services
 from api.jobs.engine import Engine, EngineSettings
 from api.settings import ApiSettings
 from api.tasks import tasks
-from api.telemetry.scraping import Scrapes, serving
-from api.telemetry.service import JobMetrics, process_registry, watching
+from api.telemetry.scraping import Scrapes, serve_metrics
+from api.telemetry.service import JobMetrics, process_registry, watch_queue
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
 
@@ -40,8 +40,8 @@ async def work(settings: ApiSettings, ai: AiSettings, owner: URL) -> None:
     queue = create_pool(role_url(owner, ENGINE_ROLE), size=QUEUE_CONNECTIONS, application_name="salesmatter-queue")
     try:
         async with open_services(settings, ai, owner, name="salesmatter-worker") as services:
-            services.pings.watch(queue)
-            await asyncio.to_thread(warm)
+            services.commit_notifier.watch(queue)
+            await asyncio.to_thread(load_graphs)
             registry, lanes = process_registry(), tasks(settings)
             job_types = [lane.job_type for lane in lanes]
             engine = Engine(
@@ -109,7 +109,7 @@ async def _watched(
         yield
         return
     async with (
-        watching(owner, services.clock, job_types, settings.lost_after_seconds) as found,
-        serving(Scrapes(registry, found, settings.metrics_token), settings.metrics_port),
+        watch_queue(owner, services.clock, job_types, settings.lost_after_seconds) as found,
+        serve_metrics(Scrapes(registry, found, settings.metrics_token), settings.metrics_port),
     ):
         yield

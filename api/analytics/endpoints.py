@@ -25,9 +25,9 @@ from api.http.dependencies import Member, MemberDep
 from api.http.errors import NotFound, responses
 from api.http.pagination import Page, PageRequest, sorted_by
 from api.http.periods import Days, End, Period, Start
-from api.http.routing import room_router
+from api.http.routing import create_router
 
-router = room_router("/api/metrics/{workspaceId}", "analytics")
+router = create_router("/api/metrics/{workspaceId}", "analytics")
 
 SENT_AT_ONCE = 256 * 1024
 

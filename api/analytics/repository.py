@@ -13,8 +13,8 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.analytics.schemas import CampaignFilter
-from database.direct import Named, fetch
-from database.landing import copy_out
+from database.direct import Record, fetch
+from database.landing import copy_select
 
 DELIVERED = ("sent", "delivered", "bounced", "hard_bounced", "soft_bounced")
 READ = ("opened", "human_opened", "machine_opened", "clicked", "human_clicked", "machine_clicked", "replied")
@@ -170,7 +170,7 @@ def totals(periods: Sequence[tuple[date | None, date | None]]) -> Slice:
     return Slice(_TOTALS, {"starts": starts, "ends": ends}, TOTAL_COLUMNS)
 
 
-async def rows_of(session: AsyncSession, wanted: Slice) -> list[Named]:
+async def rows_of(session: AsyncSession, wanted: Slice) -> list[Record]:
     """Return the rows of a slice; raises MartMissing."""
     with _marts():
         return await fetch(session, wanted.statement, wanted.parameters)
@@ -185,7 +185,7 @@ async def lines_of(session: AsyncSession, wanted: Slice) -> AsyncIterator[bytes]
     statement = f"SELECT {written} FROM ({wanted.statement}) AS slice"  # noqa: S608 - constant text
     with _marts():
         # Postgres sends one row at a time, ended by LF alone.
-        async for line in copy_out(session, statement, dict(wanted.parameters)):
+        async for line in copy_select(session, statement, dict(wanted.parameters)):
             yield line[:-1] + b"\r\n"
 
 

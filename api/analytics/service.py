@@ -16,7 +16,7 @@ from api.analytics.schemas import CampaignFilter
 from api.http.errors import NotFound
 from api.http.pagination import PageRequest
 from api.http.periods import Days, Period
-from database.direct import Named
+from database.direct import Record
 
 IN_MEMORY_BYTES = 4 * 1024 * 1024
 RATE_DIGITS = 12
@@ -32,7 +32,7 @@ class NotBuilt(NotFound):
 
 async def list_campaigns(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: CampaignFilter
-) -> tuple[list[Named], str | None]:
+) -> tuple[list[Record], str | None]:
     """Return some of the workspace's campaigns and the cursor of more, None where no more follow; raises NotBuilt."""
     found = repository.campaigns(workspace_id, wanted, page.sort, after=page.after, limit=page.limit + 1)
     rows = await _read(session, found)
@@ -43,33 +43,33 @@ async def list_campaigns(
     return shown, page.cursor_after(last[repository.sort_column(page.sort)] or NEVER, last["campaign_id"])
 
 
-async def get_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Named:
+async def get_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Record:
     """Return a campaign's figures, with those of its `steps`; raises NotFound and NotBuilt."""
     found = await _campaign(session, workspace_id, campaign_id)
     return {**found, "steps": await _read(session, repository.steps(workspace_id, campaign_id))}
 
 
-async def _campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Named:
+async def _campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Record:
     found = await _read(session, repository.campaign(workspace_id, campaign_id))
     if not found:
-        raise NotFound("There is no such campaign, or nothing of it has been counted yet.")
+        raise NotFound("There is no such campaign, or it has no figures yet.")
     return found[0]
 
 
 async def list_days(
     session: AsyncSession, workspace_id: UUID, wanted: Days, campaign_id: str | None = None
-) -> list[Named]:
+) -> list[Record]:
     """Return one row for each local day, of all campaigns or of one; raises NotFound and NotBuilt."""
     return await _read(session, await _days(session, workspace_id, wanted, campaign_id))
 
 
 async def _days(session: AsyncSession, workspace_id: UUID, wanted: Days, campaign_id: str | None) -> Slice:
     if campaign_id is not None and (await _campaign(session, workspace_id, campaign_id))["kind"] == "bulk":
-        raise NotFound("Everlytic reports of a bulk email what happened, and not on which day.")
+        raise NotFound("Everlytic does not report the days of a bulk email's events.")
     return repository.days(workspace_id, wanted.start, wanted.end, campaign_id=campaign_id)
 
 
-async def get_totals(session: AsyncSession, period: Period) -> Named:
+async def get_totals(session: AsyncSession, period: Period) -> Record:
     """Return the totals of a period, with the `previous` ones and the `change` where there are any; raises NotBuilt."""
     totals, *before = await _read(session, _totals(period))
     if not before:
@@ -82,8 +82,8 @@ def _totals(period: Period) -> Slice:
     return repository.totals([(one.start, one.end) for one in (period, before) if one is not None])
 
 
-def _change(before: Named, after: Named) -> Named:
-    changes: Named = {}
+def _change(before: Record, after: Record) -> Record:
+    changes: Record = {}
     for name in (*COUNTS, *RATES):
         known = before[name] is not None and after[name] is not None
         changes[name] = round(after[name] - before[name], RATE_DIGITS) if known else None
@@ -113,7 +113,7 @@ async def write_totals(session: AsyncSession, period: Period) -> IO[bytes]:
     return await _write(session, _totals(period))
 
 
-async def _read(session: AsyncSession, wanted: Slice) -> list[Named]:
+async def _read(session: AsyncSession, wanted: Slice) -> list[Record]:
     with _built():
         return await repository.rows_of(session, wanted)
 
@@ -135,6 +135,4 @@ def _built() -> Iterator[None]:
     try:
         yield
     except repository.MartMissing as error:
-        raise NotBuilt(
-            "The figures have not been built yet; they are there after the first run of the analytics pipeline."
-        ) from error
+        raise NotBuilt("The figures have not been built yet. Run the analytics pipeline first.") from error

@@ -8,12 +8,12 @@ from pydantic import AwareDatetime
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, responses
 from api.http.pagination import Page, to_page
-from api.http.routing import JobId, room_router
+from api.http.routing import JobId, create_router
 from api.jobs import service
 from api.jobs.schemas import JobFilter, JobOut, JobsRetried, JobsRetry, JobType
 from database.models import JobStatus
 
-router = room_router("/api/workspaces/{workspaceId}/jobs", "jobs")
+router = create_router("/api/workspaces/{workspaceId}/jobs", "jobs")
 
 
 @router.get("", operation_id="listJobs", responses=responses(NotFound))

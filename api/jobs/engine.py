@@ -21,15 +21,15 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.http.clock import Clock
 from api.http.errors import WorkspaceGone
 from api.jobs import repository
 from api.jobs.housekeeping import FIRST, Housekeeping
-from api.jobs.repository import Claim, Claimed, Ending, Wanted
+from api.jobs.repository import Claim, Claimed, ClaimRequest, Ending
 from api.jobs.work import Deferred, EngineSettings, R, RetryLater, Task, Unrecoverable, Work
 from api.telemetry.service import JobObserver, Outcome, Unobserved
 from database import jobs
 from database.models import JobStatus
+from domain.clock import Clock
 
 __all__ = ["Deferred", "Engine", "EngineSettings", "RetryLater", "Task", "Unrecoverable", "Work", "backoff"]
 
@@ -237,7 +237,7 @@ class Engine(Generic[R]):
         if lane.doubtful_until is None:
             return
         known = [*lane.running.values(), *(ending.job_id for ending in self._endings)]
-        await jobs.give_back_unknown(
+        await jobs.release_unknown_claims(
             session, job_type=lane.task.job_type, worker=self._worker, known=known, now=self._clock.now()
         )
         if time.monotonic() > lane.doubtful_until:
@@ -246,14 +246,14 @@ class Engine(Generic[R]):
     async def _claim(self, session: AsyncSession, lane: _Lane[R], most: int, now: datetime) -> Claim:
         """Claim in turn when more are due than are seen at once, and somebody may be waiting for a turn."""
         started = time.monotonic()
-        wanted = Wanted(lane.task.job_type, self._worker, now, most)
+        wanted = ClaimRequest(lane.task.job_type, self._worker, now, most)
         is_turn = lane.in_turn_after is not None and started >= lane.no_turn_before
         if not is_turn and not lane.has_rates:
             claim = await repository.claim_freely(session, wanted)
             if claim.jobs:
                 lane.in_turn_after = (lane.in_turn_after or FIRST) if claim.is_crowded else None
                 return claim
-        claim = await repository.claim(session, wanted, lane.in_turn_after if is_turn else None)
+        claim = await repository.claim_jobs(session, wanted, lane.in_turn_after if is_turn else None)
         lane.has_rates = claim.has_rates
         if is_turn:
             self._note_turn(lane, claim, started)
@@ -302,7 +302,11 @@ class Engine(Generic[R]):
             outcome = Outcome.FAILED
         except asyncio.CancelledError:
             ending = Ending(
-                work.job_id, work.attempt, JobStatus.PENDING, error="The worker stopped before this ended.", granted=1
+                work.job_id,
+                work.attempt,
+                JobStatus.PENDING,
+                error="The worker stopped before the job ended.",
+                granted=1,
             )
             outcome = Outcome.RELEASED
         except Exception as error:  # noqa: BLE001 - a failing job must never end the worker
@@ -341,7 +345,7 @@ class Engine(Generic[R]):
         endings = list(self._endings)
         if endings:
             async with self._statements() as session:
-                await repository.finish(session, self._worker, self._clock.now(), endings)
+                await repository.finish_jobs(session, self._worker, self._clock.now(), endings)
             del self._endings[: len(endings)]
 
     async def _keep_beating(self) -> None:
@@ -349,7 +353,7 @@ class Engine(Generic[R]):
             try:
                 started = time.monotonic()
                 async with self._statements() as session:
-                    await jobs.beat(session, self._worker)
+                    await jobs.record_heartbeat(session, self._worker)
                 self._last_beat = started
             except (SQLAlchemyError, OSError) as error:
                 log.warning("The heartbeat failed, trying again: %s", error)

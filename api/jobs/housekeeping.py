@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.http.clock import EPOCH, Clock
 from api.jobs.work import EngineSettings, Task
 from api.telemetry.service import JobObserver, Outcome
 from database import jobs
 from database.models import JobStatus
+from domain.clock import EPOCH, Clock
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Housekeeping:
 
     async def _reap(self) -> None:
         async with AsyncSession(self._queue) as session:
-            reaped = await jobs.reap(
+            reaped = await jobs.requeue_lost_jobs(
                 session,
                 lost_after=self._settings.lost_after_seconds,
                 now=self._clock.now(),
@@ -89,7 +89,7 @@ class Housekeeping:
         slots_before = min([before, *map(self._present, self._every.values())])
         for _ in range(MOST_ARCHIVED):
             async with AsyncSession(self._queue) as session:
-                self._walked_to, is_more = await jobs.archive(
+                self._walked_to, is_more = await jobs.archive_jobs(
                     session,
                     after=self._walked_to,
                     age_seconds=min(-self._clock.real_seconds_until(before), LONGEST_AGE_SECONDS),

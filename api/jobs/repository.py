@@ -48,7 +48,7 @@ _OLDEST = """
 # a few of theirs; the oldest fill what is left. So however many one of them has, the next is never far behind. In the
 # whole order of their lines: by less, the planner takes the index of the dedupe keys, and with it all that has ended.
 # A line is found by the status of its jobs too, by their index; each job's own is compared where its row is locked.
-_TURNS = """
+_CLAIM_ROTATION = """
     RECURSIVE line AS (
       (SELECT workspace_id FROM app.scheduled_jobs
         WHERE status = 'pending' AND job_type = :job_type AND workspace_id > :after
@@ -137,8 +137,8 @@ _START = """
 """
 
 _CLAIM = text(f"WITH {_OLDEST}, {_START}".format(counted="due", last_visited="CAST(NULL AS uuid)"))
-_CLAIM_IN_TURN = text(
-    f"WITH {_TURNS}, {_START}".format(
+_CLAIM_BY_ROTATION = text(
+    f"WITH {_CLAIM_ROTATION}, {_START}".format(
         counted="oldest", last_visited="(SELECT workspace_id FROM visited ORDER BY workspace_id DESC LIMIT 1)"
     )
 )
@@ -209,7 +209,7 @@ class Claimed(NamedTuple):
     run_at: datetime
 
 
-class Wanted(NamedTuple):
+class ClaimRequest(NamedTuple):
     """What a claim is for: up to `most` jobs of a type that are due, for a worker."""
 
     job_type: str
@@ -235,14 +235,14 @@ class Claim:
     """Whether any workspace has a rate for this type."""
 
 
-async def claim_freely(session: AsyncSession, wanted: Wanted) -> Claim:
+async def claim_freely(session: AsyncSession, wanted: ClaimRequest) -> Claim:
     """Take what is wanted, the oldest first; nothing at all where any workspace has a rate for the type."""
     job_type, worker, now, most = wanted
     rows = await fetch(session, _CLAIM_FREELY, [job_type, now, job_type, most, worker, now])
     return Claim([Claimed(**row) for row in rows], is_crowded=len(rows) == most)
 
 
-async def claim(session: AsyncSession, wanted: Wanted, in_turn_after: UUID | None = None) -> Claim:
+async def claim_jobs(session: AsyncSession, wanted: ClaimRequest, in_turn_after: UUID | None = None) -> Claim:
     """Take what is wanted over all workspaces, each of which gets its turn; rates are kept exactly.
 
     The oldest first, as long as all that are due can be looked at. With `in_turn_after`, workspaces are asked one
@@ -251,7 +251,7 @@ async def claim(session: AsyncSession, wanted: Wanted, in_turn_after: UUID | Non
     if in_turn_after is None:
         statement, window, turn = _CLAIM, wanted.most * WINDOW, {}
     else:
-        statement, window = _CLAIM_IN_TURN, wanted.most
+        statement, window = _CLAIM_BY_ROTATION, wanted.most
         turn = {"after": in_turn_after, "visits": VISITS, "share": SHARE}
     found = (await session.execute(statement, {**wanted._asdict(), **turn, "window": window})).all()
     total = found[0]
@@ -259,7 +259,7 @@ async def claim(session: AsyncSession, wanted: Wanted, in_turn_after: UUID | Non
     return Claim(jobs, total.seen >= window, total.moved, total.last_visited, total.is_one_alone, total.has_rates)
 
 
-async def finish(session: AsyncSession, worker: UUID, now: datetime, endings: Sequence[Ending]) -> None:
+async def finish_jobs(session: AsyncSession, worker: UUID, now: datetime, endings: Sequence[Ending]) -> None:
     """Record how jobs ended, those completed in one statement; a job the worker has lost meanwhile stays as it is."""
     completed = [one for one in endings if one.status is JobStatus.COMPLETED]
     others = [one for one in endings if one.status is not JobStatus.COMPLETED]
@@ -313,7 +313,7 @@ async def find_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> S
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def move_job(
+async def apply_event(
     session: AsyncSession, workspace_id: UUID, job_id: UUID, sources: Collection[JobStatus], values: dict[str, Any]
 ) -> ScheduledJob | None:
     """Change a job that is in one of `sources` and return it, or None when it is not."""
@@ -330,7 +330,7 @@ async def move_job(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def move_jobs(
+async def apply_event_to_all(
     session: AsyncSession, workspace_id: UUID, wanted: JobFilter, values: dict[str, Any], *, most: int
 ) -> int:
     """Change up to `most` of the wanted jobs, oldest first, and return how many; those held by others are left out."""
@@ -352,7 +352,7 @@ async def count_jobs(session: AsyncSession, workspace_id: UUID, wanted: JobFilte
     return await session.scalar(select(func.count()).where(*_wanted(workspace_id, wanted))) or 0
 
 
-def again(now: datetime, attempts: int) -> dict[str, Any]:
+def enqueue_again(now: datetime, attempts: int) -> dict[str, Any]:
     """Return the values of a job that waits again from `now` on, for so many attempts more.
 
     Attempts go on counting: they fence off a lost worker that still thinks it holds the job.

@@ -13,7 +13,7 @@ from api.jobs import repository
 from api.jobs.schemas import JobFilter
 from database.jobs import DEFAULT_MAX_ATTEMPTS
 from database.models import JobStatus, ScheduledJob
-from domain.job import JobEvent, next_status, sources_of
+from domain.job import JobEvent, next_status, source_statuses
 
 MOST_AT_ONCE = 10_000
 
@@ -35,15 +35,15 @@ async def get_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> Sc
 
 async def retry_job(session: AsyncSession, workspace_id: UUID, job_id: UUID, now: datetime) -> ScheduledJob:
     """Put a failed or cancelled job back on the queue with fresh attempts; raises NotFound and InvalidTransition."""
-    values = repository.again(now, DEFAULT_MAX_ATTEMPTS)
+    values = repository.enqueue_again(now, DEFAULT_MAX_ATTEMPTS)
     return await _move(session, workspace_id, job_id, JobEvent.RETRIED, values)
 
 
 async def retry_jobs(session: AsyncSession, workspace_id: UUID, wanted: JobFilter, now: datetime) -> tuple[int, int]:
     """Put up to `MOST_AT_ONCE` failed or cancelled jobs back on the queue; returns how many, and how many are left."""
-    assert wanted.status in sources_of(JobEvent.RETRIED)
-    values = repository.again(now, DEFAULT_MAX_ATTEMPTS)
-    moved = await repository.move_jobs(session, workspace_id, wanted, values, most=MOST_AT_ONCE)
+    assert wanted.status in source_statuses(JobEvent.RETRIED)
+    values = repository.enqueue_again(now, DEFAULT_MAX_ATTEMPTS)
+    moved = await repository.apply_event_to_all(session, workspace_id, wanted, values, most=MOST_AT_ONCE)
     return moved, await repository.count_jobs(session, workspace_id, wanted)
 
 
@@ -56,9 +56,9 @@ async def cancel_job(session: AsyncSession, workspace_id: UUID, job_id: UUID, no
 async def _move(
     session: AsyncSession, workspace_id: UUID, job_id: UUID, event: JobEvent, values: dict[str, Any]
 ) -> ScheduledJob:
-    moved = await repository.move_job(session, workspace_id, job_id, sources_of(event), values)
+    moved = await repository.apply_event(session, workspace_id, job_id, source_statuses(event), values)
     if moved is None:
         job = await get_job(session, workspace_id, job_id)
         next_status(JobStatus(job.status), event)
-        raise Conflict("The job was moved by somebody else at this moment: look at it again.")
+        raise Conflict("The job has just changed. Read it again.")
     return moved

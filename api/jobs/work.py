@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.http.clock import Clock
 from database.tenancy import Scope, transaction
+from domain.clock import Clock
 
 R = TypeVar("R")
 

@@ -32,7 +32,7 @@ class Answer:
         return self.headers.get("content-type", "").partition(";")[0].endswith("json")
 
 
-async def ask(app: ASGIApp, scope: Scope) -> Answer:
+async def run_query(app: ASGIApp, scope: Scope) -> Answer:
     """Return what an app answers to a request without a body."""
     start: Message = {"status": SERVER_ERROR, "headers": []}
     body = bytearray()

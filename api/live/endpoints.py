@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Scope
 from api.http.dependencies import Member, SnapshotDep
 from api.http.errors import Malformed, NotAvailable, NotFound, responses
 from api.http.middleware import etag_of
-from api.http.routing import room_router
-from api.live.asking import SERVER_ERROR, Answer, ask
+from api.http.routing import create_router
+from api.live.asking import SERVER_ERROR, Answer, run_query
 from api.live.schemas import LiveBatch
 
-router = room_router("/api/workspaces/{workspaceId}/live", "live")
+router = create_router("/api/workspaces/{workspaceId}/live", "live")
 
 MOST_QUERIES = 50
 ROOTS = ("/api/workspaces/", "/api/metrics/")
@@ -87,16 +87,16 @@ async def _answer(request: Request, member: Member, asked: Asked) -> Answer:
     await (point.commit() if answer.status == OK else point.rollback())
     if answer.status >= SERVER_ERROR:
         # As a part of the result nobody would ask it again.
-        raise NotAvailable(f"Query {asked.number + 1}, `{asked.query}`, could not be answered now; try again.")
+        raise NotAvailable(f"Query {asked.number + 1}, `{asked.query}`, could not be answered. Try again.")
     if not answer.is_json:
-        raise asked.refusal("must be the path of a GET that answers JSON")
+        raise asked.refusal("must be the path of a GET that returns JSON")
     return answer
 
 
 async def _ask(within: ASGIApp, scope: Scope, member: Member, asked: Asked) -> Answer:
     """Ask a query as a request of its own, by who has come in already."""
     kept = [(name, value) for name, value in scope["headers"] if name not in _OF_THE_WHOLE]
-    return await ask(
+    return await run_query(
         within,
         {
             **{name: value for name, value in scope.items() if name not in _OF_THE_ROUTE},

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import psycopg
 from sqlalchemy.engine import URL
 
-from database.engine import open_line
-from database.pings import LISTEN
+from database.commit_notifier import LISTEN
+from database.engine import open_connection
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ NAME = "salesmatter-listen"
 
 
 @asynccontextmanager
-async def listening(direct: URL, *, heard: Callable[[], None], regained: Callable[[], None]) -> AsyncIterator[None]:
+async def listen(direct: URL, *, heard: Callable[[], None], regained: Callable[[], None]) -> AsyncIterator[None]:
     """Call `heard` on every ping, as long as the block runs, and `regained` on each new line after one that was lost.
 
     The block begins when a line was asked for; while there is none it is tried again every second.
@@ -39,7 +39,7 @@ async def _hear(direct: URL, heard: Callable[[], None], regained: Callable[[], N
     was_lost = False
     while True:
         try:
-            async with await open_line(direct, NAME) as connection:
+            async with await open_connection(direct, NAME) as connection:
                 await connection.execute(LISTEN)
                 tried.set()
                 # What was pinged before is in the log.

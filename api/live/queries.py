@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Scope
 
-from api.live.asking import SERVER_ERROR, ask
+from api.live.asking import SERVER_ERROR, run_query
 from api.live.patches import Change
 from api.live.service import Follower, Subscription
-from database.statements import noting_names
+from database.statements import capture_relations
 
 log = logging.getLogger(__name__)
 
@@ -151,10 +151,10 @@ class SharedQuery:
         kept = [(name, value) for name, value in self._scope["headers"] if name not in _REPLACED]
         headers = [*kept, (b"accept", b"application/json"), (b"if-none-match", tag.encode("latin-1"))]
         state = dict(self._scope.get("state") or {})
-        scope: Scope = {**self._scope, "headers": headers, "state": state, "query_string": query_of(self._scope)}
-        with noting_names() as names:
+        scope: Scope = {**self._scope, "headers": headers, "state": state, "query_string": build_query(self._scope)}
+        with capture_relations() as names:
             async with self._turn:
-                answer = await ask(self._app, scope)
+                answer = await run_query(self._app, scope)
         scopes = [state[name] for name in ("workspace_id", "account_id") if state.get(name) is not None]
         if answer.status in {OK, NOT_MODIFIED}:
             self._follower.narrow(self._subscription, scopes, names)
@@ -170,7 +170,7 @@ def _who(scope: Scope) -> object:
     return state.get("user_id"), state.get("role")
 
 
-def query_of(scope: Scope) -> bytes:
+def build_query(scope: Scope) -> bytes:
     """Return the query string that the query itself is asked with."""
     asked = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     kept = [(name, value) for name, value in asked if name != DELTA]
@@ -221,4 +221,4 @@ class SharedQueries:
 
 def _key_of(scope: Scope) -> tuple[object, ...]:
     """Return what two requests have in common whose results are the same by construction."""
-    return scope["path"], query_of(scope), Headers(scope=scope).get("authorization")
+    return scope["path"], build_query(scope), Headers(scope=scope).get("authorization")

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from database.statements import SCHEMAS, names_in
+from database.statements import SCHEMAS, find_relations
 
 # What this statement sees and the one of the snapshot `previous` did not. A transaction that was running then is not
 # skipped however late it commits, and one that runs on holds nobody else's changes back.
@@ -38,7 +38,7 @@ _BEHIND = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Changes:
     """What was committed since the look before, and the snapshot the next look starts from.
 
     `changes` are (scope, table): the scope is a workspace's id, or an account's where a table is of accounts.
@@ -54,21 +54,21 @@ async def current_snapshot(session: AsyncSession) -> str:
     return snapshot
 
 
-async def look(session: AsyncSession, previous: str) -> Look:
+async def read_changes(session: AsyncSession, previous: str) -> Changes:
     """Return all that became visible since the snapshot `previous`, over all workspaces; one statement."""
     rows = (await session.execute(_LOOK, {"previous": previous})).all()
     changes = frozenset((row.scope_id, row.table_name) for row in rows if row.scope_id is not None)
-    return Look(rows[0].snapshot, changes)
+    return Changes(rows[0].snapshot, changes)
 
 
-async def prune(session: AsyncSession, older_than_seconds: float) -> None:
+async def prune_changes(session: AsyncSession, older_than_seconds: float) -> None:
     """Forget changes that every follower has long seen."""
     await session.execute(_PRUNE, {"seconds": older_than_seconds})
 
 
-async def names_behind(session: AsyncSession) -> Mapping[str, frozenset[str]]:
+async def find_read_tables(session: AsyncSession) -> Mapping[str, frozenset[str]]:
     """Return, for each function and view of ours, the names in its text."""
     found: dict[str, frozenset[str]] = {}
     for row in await session.execute(_BEHIND, {"schemas": list(SCHEMAS)}):
-        found[row.name] = found.get(row.name, frozenset()) | names_in(row.statement)
+        found[row.name] = found.get(row.name, frozenset()) | find_relations(row.statement)
     return found

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.live import repository
-from api.live.listening import listening
+from api.live.listening import listen
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
 
@@ -125,7 +125,7 @@ class Follower:
 
     async def _look(self) -> None:
         async with AsyncSession(self._pool) as session, session.begin():
-            found = await repository.look(session, self._snapshot)
+            found = await repository.read_changes(session, self._snapshot)
         self._snapshot = found.snapshot
         if found.changes:
             _wake(self._everything)
@@ -148,7 +148,7 @@ class Follower:
             return
         self._pruned_at = time.monotonic()
         async with AsyncSession(self._pool) as session, session.begin():
-            await repository.prune(session, KEPT_SECONDS)
+            await repository.prune_changes(session, KEPT_SECONDS)
 
     async def _pause(self) -> None:
         is_idle = not self._everything and not self._by_scope
@@ -185,7 +185,7 @@ def _wake(subscriptions: Iterable[Subscription]) -> None:
 
 
 @asynccontextmanager
-async def following(owner: URL, poll_seconds: float, *, direct: URL | None = None) -> AsyncIterator[Follower]:
+async def follow_changes(owner: URL, poll_seconds: float, *, direct: URL | None = None) -> AsyncIterator[Follower]:
     """Follow the change log, across workspaces, as long as the block runs; `direct` is past a pooler."""
     pool = create_pool(role_url(owner, ENGINE_ROLE), size=1, application_name="salesmatter-live")
     # Every look is one statement, and so one round trip.
@@ -193,9 +193,9 @@ async def following(owner: URL, poll_seconds: float, *, direct: URL | None = Non
     try:
         async with AsyncSession(pool) as session, session.begin():
             snapshot = await repository.current_snapshot(session)
-            behind = await repository.names_behind(session)
+            behind = await repository.find_read_tables(session)
         follower = Follower(pool, snapshot, behind, poll_seconds)
-        async with listening(role_url(direct or owner, ENGINE_ROLE), heard=follower.call, regained=follower.doubt):
+        async with listen(role_url(direct or owner, ENGINE_ROLE), heard=follower.call, regained=follower.doubt):
             running = asyncio.create_task(follower.run())
             try:
                 yield follower

@@ -88,33 +88,33 @@ async def bound(session: AsyncSession, seconds: float) -> None:
     await session.execute(_ENTER, {"milliseconds": str(int(seconds * 1000))})
 
 
-async def waiting(session: AsyncSession, job_types: Sequence[str], now: datetime) -> Sequence[Row[Any]]:
+async def count_waiting(session: AsyncSession, job_types: Sequence[str], now: datetime) -> Sequence[Row[Any]]:
     """Return (job_type, due, oldest, later) of the given types and of all that wait; counts end at MOST_COUNTED."""
     parameters = {"job_types": list(job_types), "now": now, "most": MOST_COUNTED}
     return (await session.execute(_WAITING, parameters)).all()
 
 
-async def shares(session: AsyncSession, job_type: str, now: datetime) -> Row[Any]:
+async def count_shares(session: AsyncSession, job_type: str, now: datetime) -> Row[Any]:
     """Return in how many workspaces jobs of a type are due, and the share (0 to 1) of the one that has most."""
     parameters = {"job_type": job_type, "now": now, "most": MOST_COUNTED, "workspaces": MOST_WORKSPACES}
     return (await session.execute(_SHARES, parameters)).one()
 
 
-async def running(session: AsyncSession) -> dict[str, int]:
+async def count_running(session: AsyncSession) -> dict[str, int]:
     """Return how many jobs of each type run."""
     return {row.job_type: row.jobs for row in await session.execute(_RUNNING)}
 
 
-async def failed(session: AsyncSession, since: datetime) -> dict[str, int]:
+async def count_failed(session: AsyncSession, since: datetime) -> dict[str, int]:
     """Return how many jobs of each type have failed for good since then."""
     return {row.job_type: row.jobs for row in await session.execute(_FAILED, {"since": since})}
 
 
-async def unknown_sends(session: AsyncSession) -> Row[Any]:
+async def count_unknown_sends(session: AsyncSession) -> Row[Any]:
     """Return the number of sends whose outcome nobody knows, and when the oldest of them was claimed (`oldest`)."""
     return (await session.execute(_UNKNOWN)).one()
 
 
-async def workers_alive(session: AsyncSession, within_seconds: float) -> int:
+async def count_workers(session: AsyncSession, within_seconds: float) -> int:
     """Return how many workers have said within the last seconds that they live."""
     return await session.scalar(_ALIVE, {"within": within_seconds}) or 0

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import Forbidden, Unauthorized, problem_response
-from api.telemetry.service import Queue, RequestMetrics, exposition
+from api.telemetry.service import Queue, RequestMetrics, render_metrics
 
 PATH = "/metrics"
 STOP_WITHIN_SECONDS = 1
@@ -43,7 +43,7 @@ class Scrapes:
         elif not _is_known(request, self.token.get_secret_value()):
             sentence = "Send `Authorization: Bearer <SALESMATTER_METRICS_TOKEN>`."
             return problem_response(request, Unauthorized.status, Unauthorized.code, sentence)
-        body, content_type = await exposition(self.registry, self.queue, request.headers.get("Accept", ""))
+        body, content_type = await render_metrics(self.registry, self.queue, request.headers.get("Accept", ""))
         return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
@@ -103,7 +103,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(scrapes: Scrapes, port: int) -> AsyncIterator[int]:
+async def serve_metrics(scrapes: Scrapes, port: int) -> AsyncIterator[int]:
     """Serve GET /metrics and nothing else, and yield the port (0 takes a free one); raises OSError when it is taken.
 
     Without a token only this machine may look, so only it can connect.

@@ -16,10 +16,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.http.clock import Clock
 from api.telemetry import repository
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
+from domain.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -143,18 +143,18 @@ class Queue:
 
     async def _read(self, session: AsyncSession) -> list[Metric]:
         now = self._clock.now()
-        waiting = await repository.waiting(session, self._job_types, now)
-        running = await repository.running(session)
-        failed = await repository.failed(session, now - FAILED_WITHIN)
-        alive = await repository.workers_alive(session, self._lost_after_seconds)
-        unknown = await repository.unknown_sends(session)
+        waiting = await repository.count_waiting(session, self._job_types, now)
+        running = await repository.count_running(session)
+        failed = await repository.count_failed(session, now - FAILED_WITHIN)
+        alive = await repository.count_workers(session, self._lost_after_seconds)
+        unknown = await repository.count_unknown_sends(session)
         jobs, oldest, ended, workspaces, share = _families()
         for row in waiting:
             lane = [row.job_type]
             jobs.add_metric([*lane, "due"], row.due)
             jobs.add_metric([*lane, "later"], row.later)
             oldest.add_metric(lane, -self._clock.real_seconds_until(row.oldest) if row.oldest else 0)
-            shares = await repository.shares(session, row.job_type, now) if row.due else None
+            shares = await repository.count_shares(session, row.job_type, now) if row.due else None
             workspaces.add_metric(lane, shares.workspaces if shares else 0)
             share.add_metric(lane, float(shares.largest_share) if shares else 0)
         known = {row.job_type for row in waiting}
@@ -188,7 +188,7 @@ def _families() -> list[GaugeMetricFamily]:
 
 
 @asynccontextmanager
-async def watching(
+async def watch_queue(
     owner: URL, clock: Clock, job_types: Sequence[str], lost_after_seconds: float
 ) -> AsyncIterator[Queue]:
     """Give access to the queue's state, over one connection that is opened when somebody first looks."""
@@ -216,7 +216,7 @@ class _Read:
         return self._families
 
 
-async def exposition(registry: CollectorRegistry, queue: Queue, accept: str) -> tuple[bytes, str]:
+async def render_metrics(registry: CollectorRegistry, queue: Queue, accept: str) -> tuple[bytes, str]:
     """Return the process's figures and the queue's, in a format that `accept` names, and its content type."""
     whole = CollectorRegistry()
     whole.register(_Read([*registry.collect(), *await queue.gauges()]))

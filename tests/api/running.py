@@ -1,12 +1,13 @@
 """How tests have queued work done, and how they move the business time while they do."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from typing import Any
 
-from api.http.clock import Clock
+from domain.clock import Clock
 
-RunJobs = Callable[[], Awaitable[None]]
+RunJobs = Callable[[], Coroutine[Any, Any, None]]
 """Works until no job is due or running."""
 
 STANDSTILL = 1e-9

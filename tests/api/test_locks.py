@@ -14,7 +14,7 @@ from api.imports.commit import service as commits
 from api.imports.undo import service as undos
 from api.inbox.mailbox import service as mailboxes
 from api.outreach.drafts import service as drafts
-from api.outreach.enrollments import repository as enrolling
+from api.outreach.enrollment_status import repository as status_repository
 from api.outreach.enrollments import service as enrollments
 from api.outreach.sequences import service as sequences
 from api.people.lead_lists import repository as joining
@@ -56,12 +56,12 @@ async def create_lead(session: AsyncSession, blocking: Blocking) -> Any:
 async def hold_user(session: AsyncSession, blocking: Blocking) -> Any:
     """Lock a user, as an admin who wants to change that user."""
     user_id = blocking.ids["app.users"]
-    return await accounts.hold_user(session, user_id, by=user_id)
+    return await accounts.lock_user(session, user_id, by=user_id)
 
 
 async def enroll(session: AsyncSession, blocking: Blocking) -> Any:
     """Enroll the lead."""
-    return await enrollments.enroll(
+    return await enrollments.enroll_leads(
         session,
         await session.get_one(Workspace, blocking.workspace_id),
         sequence_id=blocking.ids["app.sequences"],
@@ -78,43 +78,43 @@ def of(call: Callable[..., Awaitable[Any]], table: str, *arguments: Any, **named
 
 
 LOCKED: dict[str, tuple[Service, dict[str, str]]] = {
-    "a lead": (of(leads.hold_lead, LEADS), {LEADS: "NO KEY UPDATE"}),
-    "a lead, deleted or not": (of(leads.hold_any, LEADS), {LEADS: "NO KEY UPDATE"}),
+    "a lead": (of(leads.lock_lead, LEADS), {LEADS: "NO KEY UPDATE"}),
+    "a lead, deleted or not": (of(leads.lock_lead_or_deleted, LEADS), {LEADS: "NO KEY UPDATE"}),
     "a lead to restore": (of(leads.restore_lead, LEADS), {LEADS: "NO KEY UPDATE"}),
     "leads to fill": (add_leads(DuplicatePolicy.FILL), {LEADS: "NO KEY UPDATE"}),
     "leads to overwrite": (add_leads(DuplicatePolicy.OVERWRITE), {LEADS: "NO KEY UPDATE"}),
-    "an import": (of(imports.hold_import, IMPORTS), {IMPORTS: "NO KEY UPDATE"}),
-    "an import that may expire": (of(imports.expire, IMPORTS, NOW), {IMPORTS: "NO KEY UPDATE"}),
+    "an import": (of(imports.lock_import, IMPORTS), {IMPORTS: "NO KEY UPDATE"}),
+    "an import that may expire": (of(imports.expire_import, IMPORTS, NOW), {IMPORTS: "NO KEY UPDATE"}),
     "an import to commit": (of(commits.commit_block, IMPORTS, NOW), {IMPORTS: "NO KEY UPDATE"}),
     "an import to undo": (of(undos.undo_block, IMPORTS, NOW), {IMPORTS: "NO KEY UPDATE"}),
-    "a list": (of(lists.hold_list, LISTS), {LISTS: "NO KEY UPDATE"}),
-    "a draft": (of(drafts.hold_draft, "app.email_drafts"), {"app.email_drafts": "NO KEY UPDATE"}),
-    "a sequence": (of(sequences.hold_sequence, "app.sequences"), {"app.sequences": "NO KEY UPDATE"}),
-    "a sequence as it is": (of(sequences.hold_as_it_is, "app.sequences"), {"app.sequences": "SHARE"}),
+    "a list": (of(lists.lock_list, LISTS), {LISTS: "NO KEY UPDATE"}),
+    "a draft": (of(drafts.lock_draft, "app.email_drafts"), {"app.email_drafts": "NO KEY UPDATE"}),
+    "a sequence": (of(sequences.lock_sequence, "app.sequences"), {"app.sequences": "NO KEY UPDATE"}),
+    "a sequence as it is": (of(sequences.lock_sequence_shared, "app.sequences"), {"app.sequences": "SHARE"}),
     "a sequence to delete": (
-        of(enrollments.hold_to_delete, "app.sequences"),
+        of(sequences.lock_to_delete, "app.sequences"),
         {"app.sequences": "NO KEY UPDATE", "app.lead_enrollments": "NO KEY UPDATE"},
     ),
     "a lead and its sequence to enroll": (enroll, {LEADS: "SHARE", "app.sequences": "SHARE"}),
     "a user": (hold_user, {"app.users": "NO KEY UPDATE"}),
     "the account": (
-        lambda session, blocking: accounts.hold_account(session, blocking.ids["app.accounts"]),
+        lambda session, blocking: accounts.lock_account(session, blocking.ids["app.accounts"]),
         {"app.accounts": "NO KEY UPDATE"},
     ),
     "the workspace": (
-        lambda session, blocking: workspaces.hold_workspace(session, blocking.workspace_id),
+        lambda session, blocking: workspaces.lock_workspace(session, blocking.workspace_id),
         {"app.workspaces": "NO KEY UPDATE"},
     ),
     "the connection": (
-        lambda session, blocking: workspaces.hold_connection(session, blocking.workspace_id),
+        lambda session, blocking: workspaces.lock_connection(session, blocking.workspace_id),
         {"app.workspaces": "NO KEY UPDATE"},
     ),
     "the connection after a call": (
-        lambda session, blocking: workspaces.calls_ended(session, blocking.workspace_id, []),
+        lambda session, blocking: workspaces.record_call_results(session, blocking.workspace_id, []),
         {"app.everlytic_connections": "UPDATE"},
     ),
     "the mailbox": (
-        lambda session, blocking: mailboxes.hold_mailbox(session, blocking.workspace_id),
+        lambda session, blocking: mailboxes.lock_mailbox(session, blocking.workspace_id),
         {"app.workspaces": "NO KEY UPDATE", "app.mailboxes": "UPDATE"},
     ),
 }
@@ -145,7 +145,7 @@ async def test_a_service_has_locked_what_it_returns(rows: Blocking, what: str) -
         create_lead,
         of(leads.restore_lead, LEADS),
         add_leads(DuplicatePolicy.SKIP),
-        lambda session, blocking: leads.hold_lead(
+        lambda session, blocking: leads.lock_lead(
             session, blocking.workspace_id, blocking.ids[LEADS], joins=blocking.ids[LISTS]
         ),
     ],
@@ -156,7 +156,7 @@ async def test_a_list_stays_while_leads_join_it(rows: Blocking, join: Service) -
     list_id = rows.ids[LISTS]
 
     async def close(session: AsyncSession) -> None:
-        await joining.close(session, rows.workspace_id, list_id)
+        await joining.lock_exclusive(session, rows.workspace_id, list_id)
 
     for first, second in ((lambda session: join(session, rows), close), (close, lambda session: join(session, rows))):
         rows.run("DELETE FROM app.leads WHERE email = 'new@lead.example'")
@@ -169,7 +169,7 @@ async def test_enrolling_waits_before_it_locks_the_sequence(rows: Blocking) -> N
     """A lead enrolls only after a transaction that ends the sequence and has locked only its enrollments so far."""
 
     async def begin_to_end(session: AsyncSession) -> None:
-        await enrolling.take_turns(session, rows.ids["app.sequences"], to_end=True)
+        await status_repository.lock_entry(session, rows.ids["app.sequences"], exclusive=True)
 
     async with rows.kept_open(begin_to_end) as ending:
         waiting = await rows.start_waiting(lambda session: enroll(session, rows), ending.pid)
@@ -181,9 +181,9 @@ async def test_a_deletion_waits_before_it_locks_enrollments(rows: Blocking) -> N
     """The deletion of a sequence waits for a transaction that enrolls, and has locked no enrollment by then."""
 
     async def begin_to_enroll(session: AsyncSession) -> None:
-        await enrolling.take_turns(session, rows.ids["app.sequences"], to_end=False)
+        await status_repository.lock_entry(session, rows.ids["app.sequences"], exclusive=False)
 
-    delete = of(enrollments.hold_to_delete, "app.sequences")
+    delete = of(sequences.lock_to_delete, "app.sequences")
     async with rows.kept_open(begin_to_enroll) as entering:
         waiting = await rows.start_waiting(lambda session: delete(session, rows), entering.pid)
         assert rows.modes("app.lead_enrollments", [rows.ids["app.lead_enrollments"]]) == [None]

@@ -14,6 +14,7 @@ from api.accounts.usage import repository as usage
 from api.accounts.workspaces import repository as workspaces
 from api.delivery.events import repository as events
 from api.delivery.sending import repository as sending
+from api.delivery.sending.service import record_lost_claim
 from api.delivery.unresolved_sends import repository as outcomes
 from api.delivery.unresolved_sends import service as unknown_sends
 from api.http.errors import Conflict
@@ -21,7 +22,7 @@ from api.http.idempotency import repository as idempotency
 from api.imports import repository as import_files
 from api.imports import service as imports
 from api.live import repository as live
-from api.outreach.enrollments import repository as enrollments
+from api.outreach.enrollment_status import repository as status_repository
 from api.people.suppressions import repository as suppressions
 from database.engine import create_pool
 from database.roles import connect, owner_url
@@ -80,17 +81,17 @@ async def test_an_idempotency_key_is_kept_for_a_real_day(world: World) -> None:
     age = "UPDATE app.idempotency_keys SET user_id = %s, account_id = %s, key = 'k', created_at = now() - %s"
     for hours, is_free in ((23, False), (25, True)):
         world.run(age, user, account, hours * HOUR)
-        await idempotency.forget_old(world.session, account)
+        await idempotency.delete_expired(world.session, account)
         (left,) = world.run("SELECT count(*) FROM app.idempotency_keys")
-        assert await idempotency.take(world.session, account, user, "k", "print") is None or is_free
+        assert await idempotency.insert_key(world.session, account, user, "k", "print") is None or is_free
         await world.session.rollback()
-        taken = await idempotency.take(world.session, account, user, "k", "print")
+        taken = await idempotency.insert_key(world.session, account, user, "k", "print")
         await world.session.commit()
         assert left == (1,)
         assert (taken is not None) is is_free
     assert world.run(f"SELECT created_at {IS_NOW} FROM app.idempotency_keys") == [(True,)]
     world.run(age, user, account, 25 * HOUR)
-    await idempotency.forget_old(world.session, account)
+    await idempotency.delete_expired(world.session, account)
     await world.session.commit()
     assert world.run("SELECT count(*) FROM app.idempotency_keys") == [(0,)]
 
@@ -102,7 +103,7 @@ async def test_a_budget_is_of_the_business_day_and_a_reservation_of_real_seconds
     today = await usage.find_today(world.session, world.workspace, world.now)
     assert today.day == (world.now + 14 * HOUR).date()
 
-    await usage.count(world.session, world.workspace, [usage.Count(today.day, "w", "m", tokens_in=5)])
+    await usage.add_usage(world.session, world.workspace, [usage.Count(today.day, "w", "m", tokens_in=5)])
     await usage.reserve(world.session, world.workspace, [70], seconds=60)
     await world.session.commit()
     world.run(
@@ -121,11 +122,11 @@ async def test_a_claim_is_lost_after_a_business_hour(world: World) -> None:
     world.run("DELETE FROM app.scheduled_jobs")
     for ago, lost in ((2 * HOUR, 1), (HOUR / 2, 0)):
         world.run("UPDATE app.send_attempts SET outcome = 'claimed', claimed_at = %s", world.now - ago)
-        found = await unknown_sends.find_lost(world.session, world.workspace, world.now)
+        found = await unknown_sends.list_lost_claims(world.session, world.workspace, world.now)
         assert len(found) == lost
 
     draft = world.ids["app.email_drafts"]
-    await unknown_sends.lost(world.session, world.workspace, draft, world.now)
+    await record_lost_claim(world.session, world.workspace, draft, world.now)
     await world.session.commit()
     assert world.run(f"SELECT outcome, recorded_at {IS_NOW} FROM app.send_attempts") == [("unknown", True)]
 
@@ -136,12 +137,12 @@ async def test_an_unknown_send_is_looked_up_in_business_time(world: World) -> No
     world.run("UPDATE app.send_attempts SET outcome = 'unknown', claimed_at = %s", world.now - HOUR)
     draft = world.ids["app.email_drafts"]
     for since, watched in ((2 * HOUR, [draft]), (HOUR / 2, [])):
-        found = await outcomes.unwatched(
+        found = await outcomes.list_drafts_without_lookup(
             world.session, world.workspace, "reconcile_send", claimed_after=world.now - since
         )
         assert list(found) == watched
 
-    await outcomes.note_look_up(world.session, world.workspace, draft, world.now)
+    await outcomes.record_failed_lookup(world.session, world.workspace, draft, world.now)
     await world.session.commit()
     assert world.run("SELECT looked_up_at FROM app.send_attempts") == [(world.now,)]
 
@@ -155,7 +156,7 @@ async def test_a_forgotten_draft_is_due_by_business_time(world: World) -> None:
     due = "UPDATE app.email_drafts SET status = 'reviewed', sequence_id = %s, send_at = %s"
     for later, expected in ((-MINUTE, 1), (MINUTE, 0)):
         world.run(due, world.ids["app.sequences"], world.now + later)
-        found = await outcomes.sequences_with_forgotten(
+        found = await outcomes.list_sequences_to_requeue(
             world.session, world.workspace, send_job="send_email", draft_job="generate_draft", now=world.now
         )
         assert len(found) == expected
@@ -168,16 +169,16 @@ async def test_a_file_is_kept_for_thirty_business_days(world: World) -> None:
     world.run(state, world.now + MINUTE)
     found = await import_files.find_import(world.session, world.workspace, import_id)
     assert found is not None
-    await imports.require_file(world.session, found, world.now)
-    assert await imports.expire(world.session, world.workspace, import_id, world.now) == world.now + MINUTE
+    await imports.require_stored_file(world.session, found, world.now)
+    assert await imports.expire_import(world.session, world.workspace, import_id, world.now) == world.now + MINUTE
     await world.session.rollback()
 
     world.run(state, world.now)
     found = await import_files.find_import(world.session, world.workspace, import_id)
     assert found is not None
     with pytest.raises(Conflict):
-        await imports.require_file(world.session, found, world.now)
-    assert await imports.expire(world.session, world.workspace, import_id, world.now) is None
+        await imports.require_stored_file(world.session, found, world.now)
+    assert await imports.expire_import(world.session, world.workspace, import_id, world.now) is None
     assert not await import_files.has_file(world.session, world.workspace, import_id)
 
 
@@ -193,7 +194,7 @@ async def test_a_suppression_begins_and_ends_in_business_time(world: World) -> N
     rows = world.run(f"SELECT id, suppressed_at, created_at {IS_NOW} FROM app.suppressions")
     assert [row[1:] for row in rows] == [(world.now, True)]
 
-    await suppressions.remove(
+    await suppressions.delete_suppression(
         world.session,
         world.workspace,
         rows[0][0],
@@ -213,7 +214,9 @@ async def test_an_enrollment_ends_in_business_time(world: World) -> None:
     world.run("UPDATE app.lead_enrollments SET status = 'active'")
     world.run("DELETE FROM app.enrollment_events")
     event = EnrollmentEvent.STOPPED
-    await enrollments.move(world.session, world.workspace, event, cause="c", now=world.now, ids=[enrollment])
+    await status_repository.apply_event(
+        world.session, world.workspace, event, cause="c", now=world.now, ids=[enrollment]
+    )
     await world.session.commit()
     assert world.run("SELECT completed_at FROM app.lead_enrollments") == [(world.now,)]
     assert world.run("SELECT occurred_at FROM app.enrollment_events") == [(world.now,)]
@@ -231,7 +234,7 @@ async def test_deferred_sends_are_woken_in_business_time(world: World) -> None:
         world.run(add, world.workspace, scheduled_for, run_at)
     run_ats = "SELECT run_at FROM app.scheduled_jobs ORDER BY run_at"
 
-    await workspaces.ask_again(world.session, world.workspace, world.now)
+    await workspaces.requeue_sends(world.session, world.workspace, world.now)
     await world.session.commit()
     assert world.run(run_ats) == [(world.now - MINUTE,), (world.now,), (hour,)]
 
@@ -248,8 +251,8 @@ async def test_provider_rows_are_applied_in_business_time(world: World) -> None:
     """A push and a polled event note the business time at which they were applied."""
     delivery = world.ids["everlytic.webhook_deliveries"]
     ((key,),) = world.run("SELECT event_key FROM everlytic.callback_events")
-    await events.mark_deliveries(world.session, world.workspace, {delivery: None}, world.now)
-    await events.mark_callbacks(world.session, world.workspace, {key: None}, world.now)
+    await events.mark_deliveries_applied(world.session, world.workspace, {delivery: None}, world.now)
+    await events.mark_callbacks_applied(world.session, world.workspace, {key: None}, world.now)
     await world.session.commit()
     for table in ("webhook_deliveries", "callback_events"):
         assert world.run(f"SELECT applied_at FROM everlytic.{table}") == [(world.now,)]
@@ -260,11 +263,13 @@ async def test_a_claim_and_a_send_have_business_times_and_their_record_the_real_
     draft = world.ids["app.email_drafts"]
     world.run("DELETE FROM app.send_attempts")
     world.run("UPDATE app.email_drafts SET status = 'reviewed'")
-    assert await sending.claim(world.session, world.workspace, {draft: world.ids["app.leads"]}, world.now) == {draft}
+    assert await sending.insert_claims(world.session, world.workspace, {draft: world.ids["app.leads"]}, world.now) == {
+        draft
+    }
     await world.session.commit()
     assert world.run("SELECT claimed_at, recorded_at FROM app.send_attempts") == [(world.now, None)]
 
-    await sending.accept(world.session, world.workspace, {draft: "tx"}, world.now + SECOND)
+    await sending.record_acceptances(world.session, world.workspace, {draft: "tx"}, world.now + SECOND)
     await world.session.commit()
     assert world.run("SELECT sent_at FROM app.email_drafts") == [(world.now + SECOND,)]
     assert world.run(f"SELECT recorded_at {IS_NOW} FROM app.send_attempts") == [(True,)]
@@ -276,6 +281,6 @@ async def test_changes_are_forgotten_by_real_time(world: World) -> None:
     world.run("UPDATE app.leads SET company = 'old'")
     world.run("UPDATE app.changes SET changed_at = now() - interval '61 minutes'")
     world.run("UPDATE app.leads SET company = 'new'")
-    await live.prune(world.session, 3600)
+    await live.prune_changes(world.session, 3600)
     await world.session.commit()
     assert world.run(f"SELECT DISTINCT changed_at {IS_NOW} FROM app.changes") == [(True,)]

@@ -9,7 +9,7 @@ from uuid import UUID
 import polars as pl
 import psycopg
 
-from domain.verdict import Touch, judge
+from domain.verdict import Interaction, classify_interactions
 
 Figures = dict[str, int]
 
@@ -159,7 +159,7 @@ def _verdicts(rows: Sequence[tuple[str, str, datetime, dict[str, Any]]]) -> dict
         mine = [(number, row) for number, row in enumerate(rows) if row[0] == message]
         delivered = min((row[2] for _, row in mine if row[1] == "delivered"), default=None)
         touches = [(number, row) for number, row in mine if row[1] in {"opened", "clicked"}]
-        judged = judge([Touch.read(row[1], row[2], row[3]) for _, row in touches], delivered)  # type: ignore[arg-type]
+        judged = classify_interactions([Interaction.parse(row[1], row[2], row[3]) for _, row in touches], delivered)  # type: ignore[arg-type]
         found |= {number: verdict.by for (number, _), verdict in zip(touches, judged, strict=True)}
     return found
 

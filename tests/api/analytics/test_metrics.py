@@ -232,7 +232,7 @@ async def test_the_days_of_one_campaign(
 
     assert [(one["date"], one["sent"]) for one in days] == [("2026-03-01", 0), ("2026-03-02", 3)]
     assert {one["asOf"] for one in days} == {"2026-03-10T06:00:00Z"}
-    for campaign_id, said in (("nobody", "no such campaign"), ("4711", "not on which day")):
+    for campaign_id, said in (("nobody", "no such campaign"), ("4711", "does not report the days")):
         for path in (url, f"{url}.csv"):
             response = await app_client.get(path, params={**query, "campaignId": campaign_id})
             assert (response.status_code, response.json()["code"]) == (404, "not_found")

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from database.engine import create_pool
 from database.jobs import Job, enqueue
 from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, owner_url, role_url
 from database.tenancy import Scope, transaction
+from domain.clock import Clock
 
 SOON = 10.0
 Run = Callable[[Work[None]], Awaitable[None]]

@@ -1,7 +1,6 @@
 """A real PgBouncer in transaction mode before the test's server, as Neon and others put one."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -12,10 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, owner_url, role_url
+from tests.optional_programs import find_program
 from tests.postgres import new_home, remove_home
 
-PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-"""Where it is, or None; Debian puts it where only administrators look."""
+PROGRAM = find_program("pgbouncer")
 SECONDS = 20.0
 
 CONFIGURATION = """

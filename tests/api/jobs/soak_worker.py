@@ -7,10 +7,10 @@ import sys
 
 from sqlalchemy import text
 
-from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, RetryLater, Task, Work
 from database.engine import create_pool
 from database.roles import APP_ROLE, ENGINE_ROLE, owner_url, role_url
+from domain.clock import Clock
 
 JOB_TYPE = "soak"
 LOST_AFTER_SECONDS = 1.0

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.jobs import repository
-from api.jobs.repository import Claim, Ending, Wanted
+from api.jobs.repository import Claim, ClaimRequest, Ending
 from database import jobs
 from database.engine import create_pool
 from database.models import JobStatus
@@ -63,7 +63,7 @@ class Queue:
     async def claim(self, most: int, now: datetime = START, after: UUID | None = None) -> Claim:
         """Claim once."""
         async with AsyncSession(self.pool) as session, session.begin():
-            return await repository.claim(session, Wanted("work", self.worker, now, most), after)
+            return await repository.claim_jobs(session, ClaimRequest("work", self.worker, now, most), after)
 
     async def claims(self, most: int, now: datetime = START) -> list[UUID]:
         """Claim as the engine does until nothing more is due; returns whose job was started, in order."""
@@ -168,7 +168,7 @@ async def test_what_is_tried_again_counts_again(queue: Queue) -> None:
     (job,) = (await queue.claim(10)).jobs
     async with AsyncSession(queue.pool) as session, session.begin():
         ending = Ending(job.id, job.attempts, JobStatus.PENDING, START + timedelta(seconds=10), "no luck")
-        await repository.finish(session, queue.worker, START, [ending])
+        await repository.finish_jobs(session, queue.worker, START, [ending])
     assert (await queue.claim(10, START + timedelta(seconds=30))).jobs == []
     assert len((await queue.claim(10, START + timedelta(minutes=1))).jobs) == 1
 
@@ -183,7 +183,7 @@ async def test_the_future_is_not_looked_at(queue: Queue, after: UUID | None) -> 
     await queue.owner.execute("ANALYZE app.scheduled_jobs")
     async with AsyncSession(queue.pool) as session, session.begin():
         before = await _rows_read(session)
-        claim = await repository.claim(session, Wanted("work", queue.worker, START, 100), after)
+        claim = await repository.claim_jobs(session, ClaimRequest("work", queue.worker, START, 100), after)
         assert len(claim.jobs) == 20
         assert await _rows_read(session) - before < 400
 

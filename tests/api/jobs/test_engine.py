@@ -189,7 +189,7 @@ async def test_a_job_that_keeps_losing_workers_fails(queue: Queue) -> None:
     await lose(queue, attempts=2)
     await queue.work_off(run)
     job = await queue.job()
-    assert (job["status"], job["last_error"]) == ("failed", "The worker that ran this was lost.")
+    assert (job["status"], job["last_error"]) == ("failed", "The worker that ran this job was lost.")
 
 
 async def test_a_lost_send_is_verified_whatever_its_attempts(queue: Queue) -> None:

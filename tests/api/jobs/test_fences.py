@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs import repository
-from api.jobs.repository import Claim, Ending, Wanted
+from api.jobs.repository import Claim, ClaimRequest, Ending
 from api.jobs.schemas import JobFilter
 from database.roles import ENGINE_ROLE
-from domain.job import JobEvent, JobStatus, sources_of
+from domain.job import JobEvent, JobStatus, source_statuses
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -27,22 +27,24 @@ def add_job(workspaces: TwoWorkspaces, **values: Any) -> UUID:
     return workspaces.add(JOBS, **{"job_type": SEND, **values})
 
 
-async def claim_in_turn(session: AsyncSession, wanted: Wanted) -> Claim:
+async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
     """Claim as the engine does where workspaces take turns, from the first on."""
-    return await repository.claim(session, wanted, UUID(int=0))
+    return await repository.claim_jobs(session, wanted, UUID(int=0))
 
 
-@pytest.mark.fences("api.jobs.repository:_CLAIM_FREELY", "api.jobs.repository:_OLDEST", "api.jobs.repository:_TURNS")
-@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim, claim_in_turn])
+@pytest.mark.fences(
+    "api.jobs.repository:_CLAIM_FREELY", "api.jobs.repository:_OLDEST", "api.jobs.repository:_CLAIM_ROTATION"
+)
+@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim_jobs, claim_in_turn])
 async def test_only_pending_jobs_that_are_due_are_claimed(
-    two_workspaces: TwoWorkspaces, claim: Callable[[AsyncSession, Wanted], Awaitable[Claim]]
+    two_workspaces: TwoWorkspaces, claim: Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 ) -> None:
     """A worker claims what is due and pending still: nothing that another one moved, or put off by a microsecond."""
     jobs = two_workspaces
     moved, due = rows_in_each(lambda **values: add_job(jobs, **values), "status", {JobStatus.PENDING}, JobStatus)
     put_off = add_job(jobs)
     add_job(jobs, job_type="other")
-    wanted = Wanted(SEND, jobs.ids["app.job_workers"], NOW, most=50)
+    wanted = ClaimRequest(SEND, jobs.ids["app.job_workers"], NOW, most=50)
     overtaking = await overtaken(
         jobs,
         setting(JOBS, {**moved, put_off: {"run_at": NOW + TICK}}),
@@ -74,7 +76,7 @@ async def test_a_worker_ends_only_what_is_its_own_still(two_workspaces: TwoWorks
     overtaking = await overtaken(
         two_workspaces,
         setting(JOBS, {**moved, **taken, **retried}),
-        lambda session: repository.finish(session, worker, NOW, endings),
+        lambda session: repository.finish_jobs(session, worker, NOW, endings),
         role=ENGINE_ROLE,
     )
     assert overtaking.rows == {JOBS: running}
@@ -82,19 +84,19 @@ async def test_a_worker_ends_only_what_is_its_own_still(two_workspaces: TwoWorks
     assert (columns["status"], columns["locked_by"]) == (("running", status.value), (str(worker), None))
 
 
-@pytest.mark.fences("api.jobs.repository:move_job")
+@pytest.mark.fences("api.jobs.repository:apply_event")
 @pytest.mark.parametrize("event", JobEvent)
 async def test_people_move_only_jobs_that_the_event_is_legal_for(
     two_workspaces: TwoWorkspaces, event: JobEvent
 ) -> None:
     """A job is cancelled or tried again where its status allows that still, and stays where it was moved meanwhile."""
-    sources = sources_of(event)
+    sources = source_statuses(event)
     moved, legal = rows_in_each(lambda **values: add_job(two_workspaces, **values), "status", sources, JobStatus)
     foreign = two_workspaces.add(JOBS, two_workspaces.neighbour, status=min(sources))
 
     async def move_each(session: AsyncSession) -> set[UUID]:
         answers = [
-            await repository.move_job(session, two_workspaces.id, job_id, sources, {"last_error": "moved"})
+            await repository.apply_event(session, two_workspaces.id, job_id, sources, {"last_error": "moved"})
             for job_id in (*moved, *legal, foreign)
         ]
         return {job.id for job in answers if job is not None}
@@ -104,7 +106,7 @@ async def test_people_move_only_jobs_that_the_event_is_legal_for(
     assert overtaking.rows == {JOBS: legal}
 
 
-@pytest.mark.fences("api.jobs.repository:move_jobs")
+@pytest.mark.fences("api.jobs.repository:apply_event_to_all")
 async def test_people_move_only_the_jobs_they_ask_for(two_workspaces: TwoWorkspaces) -> None:
     """Failed jobs of a period are tried again: from its start, before its end, and none that was moved meanwhile."""
     jobs, end = two_workspaces, NOW + timedelta(hours=1)
@@ -121,7 +123,7 @@ async def test_people_move_only_the_jobs_they_ask_for(two_workspaces: TwoWorkspa
     overtaking = await overtaken(
         jobs,
         setting(JOBS, moved),
-        lambda session: repository.move_jobs(session, jobs.id, wanted, {"last_error": "moved"}, most=50),
+        lambda session: repository.apply_event_to_all(session, jobs.id, wanted, {"last_error": "moved"}, most=50),
         commits_first=True,
     )
     assert overtaking.result == len(failed)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs import repository
-from api.jobs.repository import Claim, Wanted
+from api.jobs.repository import Claim, ClaimRequest
 from api.jobs.schemas import JobFilter
 from tests.blocking import Blocking
 from tests.database.rows import NOW
@@ -18,12 +18,12 @@ JOBS, LIMITS = "app.scheduled_jobs", "app.workspace_limits"
 TYPE = "send_email"
 WORKER = UUID(int=7)
 
-Claiming = Callable[[AsyncSession, Wanted], Awaitable[Claim]]
+Claiming = Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 
 
-async def claim_in_turn(session: AsyncSession, wanted: Wanted) -> Claim:
+async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
     """Claim jobs of each workspace in turn."""
-    return await repository.claim(session, wanted, UUID(int=0))
+    return await repository.claim_jobs(session, wanted, UUID(int=0))
 
 
 def add_rate(blocking: Blocking, workspace_id: UUID, interval: timedelta) -> None:
@@ -49,10 +49,10 @@ def jobs(blocking: Blocking) -> list[UUID]:
         pytest.param(
             repository.claim_freely, marks=pytest.mark.locks("api.jobs.repository:_CLAIM_FREELY"), id="freely"
         ),
-        pytest.param(repository.claim, marks=pytest.mark.locks("api.jobs.repository:_OLDEST"), id="the oldest"),
+        pytest.param(repository.claim_jobs, marks=pytest.mark.locks("api.jobs.repository:_OLDEST"), id="the oldest"),
         pytest.param(
             claim_in_turn,
-            marks=pytest.mark.locks("api.jobs.repository:_TURNS:1", "api.jobs.repository:_TURNS:2"),
+            marks=pytest.mark.locks("api.jobs.repository:_CLAIM_ROTATION:1", "api.jobs.repository:_CLAIM_ROTATION:2"),
             id="in turn",
         ),
     ],
@@ -61,17 +61,17 @@ async def test_a_job_that_another_has_is_left_out(blocking: Blocking, jobs: list
     """A claim does not wait for jobs that another transaction has locked, and takes the others."""
     first, *others = jobs
     claimed = await blocking.prove_skipped(
-        JOBS, first, lambda session: claim(session, Wanted(TYPE, WORKER, NOW, 3)), is_engine=True
+        JOBS, first, lambda session: claim(session, ClaimRequest(TYPE, WORKER, NOW, 3)), is_engine=True
     )
     assert {job.id for job in claimed.jobs} == set(others)
 
 
-@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim])
+@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim_jobs])
 async def test_a_job_is_claimed_once(blocking: Blocking, jobs: list[UUID], claim: Claiming) -> None:
     """Two claims at once take different jobs, and neither waits for the other."""
 
     async def claim_most(session: AsyncSession, most: int) -> set[UUID]:
-        return {job.id for job in (await claim(session, Wanted(TYPE, WORKER, NOW, most))).jobs}
+        return {job.id for job in (await claim(session, ClaimRequest(TYPE, WORKER, NOW, most))).jobs}
 
     async with blocking.kept_open(lambda session: claim_most(session, 1), is_engine=True) as first:
         second = await blocking.run_alone(lambda session: claim_most(session, 3), is_engine=True)
@@ -92,7 +92,7 @@ async def test_rates_are_locked_by_workspace(blocking: Blocking, jobs: list[UUID
         "UPDATE",
         LIMITS,
         [low, high],
-        lambda session: repository.claim(session, Wanted(TYPE, WORKER, NOW, 4)),
+        lambda session: repository.claim_jobs(session, ClaimRequest(TYPE, WORKER, NOW, 4)),
         key="workspace_id",
         is_engine=True,
     )
@@ -104,7 +104,7 @@ async def test_a_slot_is_given_once(blocking: Blocking, jobs: list[UUID]) -> Non
     add_rate(blocking, blocking.workspace_id, timedelta(hours=1))
 
     async def claim(session: AsyncSession) -> Any:
-        return await repository.claim(session, Wanted(TYPE, WORKER, NOW, 1))
+        return await repository.claim_jobs(session, ClaimRequest(TYPE, WORKER, NOW, 1))
 
     blocking.run("DELETE FROM app.scheduled_jobs WHERE id = %s", jobs[2])
     async with blocking.kept_open(claim, is_engine=True) as first:
@@ -114,7 +114,7 @@ async def test_a_slot_is_given_once(blocking: Blocking, jobs: list[UUID]) -> Non
     assert (len(first.result.jobs), len(later.jobs), later.moved) == (1, 0, 1)
 
 
-@pytest.mark.locks("api.jobs.repository:move_jobs")
+@pytest.mark.locks("api.jobs.repository:apply_event_to_all")
 async def test_a_bulk_change_leaves_out_jobs_that_another_has(blocking: Blocking, jobs: list[UUID]) -> None:
     """Cancelling many jobs does not wait for one that is locked, and cancels the oldest of the others."""
     pending = JobFilter(TYPE, None, None, None)
@@ -122,7 +122,9 @@ async def test_a_bulk_change_leaves_out_jobs_that_another_has(blocking: Blocking
     moved = await blocking.prove_skipped(
         JOBS,
         jobs[0],
-        lambda session: repository.move_jobs(session, blocking.workspace_id, pending, {"status": "cancelled"}, most=1),
+        lambda session: repository.apply_event_to_all(
+            session, blocking.workspace_id, pending, {"status": "cancelled"}, most=1
+        ),
     )
     assert moved == 1
     assert blocking.run("SELECT id FROM app.scheduled_jobs WHERE status = 'cancelled'") == [(jobs[1],)]

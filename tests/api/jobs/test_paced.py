@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs import repository
-from api.jobs.repository import Claim, Ending, Wanted
+from api.jobs.repository import Claim, ClaimRequest, Ending
 from database.roles import ENGINE_ROLE
 from domain.job import JobStatus
 from tests.overtaking import Overtaken, overtaken
@@ -28,11 +28,11 @@ def limit(workspaces: TwoWorkspaces, *, burst: int, arrival: timedelta) -> None:
 
 async def claim(workspaces: TwoWorkspaces) -> Overtaken[Claim]:
     """Claim what is due now, as a worker does."""
-    wanted = Wanted(TYPE, workspaces.ids["app.job_workers"], NOW, most=10)
+    wanted = ClaimRequest(TYPE, workspaces.ids["app.job_workers"], NOW, most=10)
     return await overtaken(
         workspaces,
         lambda _other: None,
-        lambda session: repository.claim(session, wanted),
+        lambda session: repository.claim_jobs(session, wanted),
         commits_first=True,
         role=ENGINE_ROLE,
     )
@@ -65,7 +65,7 @@ async def test_a_job_that_waits_again_takes_a_slot_again(
     job = two_workspaces.add(JOBS, job_type=TYPE, status="running", locked_by=worker, attempts=1, paced=True)
 
     async def finish(session: AsyncSession) -> None:
-        await repository.finish(session, worker, NOW, [Ending(job, 1, status, NOW, "error")])
+        await repository.finish_jobs(session, worker, NOW, [Ending(job, 1, status, NOW, "error")])
 
     await overtaken(two_workspaces, lambda _other: None, finish, commits_first=True, role=ENGINE_ROLE)
 

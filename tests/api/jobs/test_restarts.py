@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from api.http.clock import Clock
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from database.embedded import start
 from database.engine import create_pool
 from database.migrate import migrate
 from database.roles import APP_ROLE, ENGINE_ROLE, owner_url, role_url
+from domain.clock import Clock
 from tests.api.jobs.gate import Gate
 from tests.api.jobs.soak_worker import TABLE
 from tests.business_clock import BUSINESS_NOW

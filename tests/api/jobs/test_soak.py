@@ -17,6 +17,7 @@ from database.roles import APP_ROLE
 from tests import ROOT
 from tests.api.jobs import pooler, soak_worker
 from tests.business_clock import BUSINESS_NOW
+from tests.optional_programs import skip_reason
 
 SECONDS = 90.0
 JOBS, HOPELESS, WORKERS, MAX_ATTEMPTS = 4000, 20, 4, 5
@@ -144,9 +145,7 @@ HOPELESS_FAILED = "SELECT count(*) FROM app.scheduled_jobs WHERE status = 'faile
 DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
-needs_pooler = pytest.mark.skipif(
-    pooler.PROGRAM is None, reason="PgBouncer is neither on PATH nor in /usr/sbin: apt-get install pgbouncer"
-)
+needs_pooler = pytest.mark.skipif(pooler.PROGRAM is None, reason=skip_reason("pgbouncer"))
 
 
 @pytest.mark.parametrize("through", [nullcontext, pytest.param(pooler.pooled, marks=needs_pooler)])

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs import repository, service
-from api.jobs.repository import Claim, Wanted
+from api.jobs.repository import Claim, ClaimRequest
 from api.jobs.schemas import JobFilter
 from database.models import JobStatus
 from database.roles import ENGINE_ROLE
@@ -25,7 +25,7 @@ TYPE, OTHER_TYPE = "send_email", "generate_draft"
 TICK, MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
 FIRST = UUID(int=0)
 
-Claiming = Callable[[AsyncSession, Wanted], Awaitable[Claim]]
+Claiming = Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 
 
 class Queue:
@@ -60,11 +60,11 @@ class Queue:
 
     async def claim(self, most: int, after: UUID | None = None) -> Overtaken[Claim]:
         """Claim jobs by themselves; all tables are compared."""
-        return await self.act(lambda session: repository.claim(session, self.wanted(most), after))
+        return await self.act(lambda session: repository.claim_jobs(session, self.wanted(most), after))
 
-    def wanted(self, most: int) -> Wanted:
+    def wanted(self, most: int) -> ClaimRequest:
         """Return what a claim is for."""
-        return Wanted(TYPE, self.workspaces.ids["app.job_workers"], NOW, most)
+        return ClaimRequest(TYPE, self.workspaces.ids["app.job_workers"], NOW, most)
 
     async def act(self, act: Callable[[AsyncSession], Awaitable[Any]]) -> Overtaken[Any]:
         """Run an act of the engine; all tables are compared."""
@@ -82,12 +82,12 @@ def places(claim: Claim) -> list[int]:
     return sorted(job.id.int for job in claim.jobs)
 
 
-async def claim_in_turn(session: AsyncSession, wanted: Wanted) -> Claim:
+async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
     """Claim as where workspaces take turns, behind the last of them, so that only the oldest are seen."""
-    return await repository.claim(session, wanted, UUID(int=2**128 - 1))
+    return await repository.claim_jobs(session, wanted, UUID(int=2**128 - 1))
 
 
-@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim, claim_in_turn])
+@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim_jobs, claim_in_turn])
 async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Claiming) -> None:
     """Of jobs that are due at one moment those that were made first are taken, to the last microsecond."""
     (workspace_id,) = queue.add_workspaces(1)
@@ -207,9 +207,9 @@ async def test_a_claim_waits_only_for_rates_that_it_needs(blocking: Blocking) ->
     rate = 'INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst) VALUES (%s, %s, %s, 1)'
     for workspace_id, job_type in ((blocking.workspace_id, TYPE), (other_id, TYPE), (other_id, OTHER_TYPE)):
         blocking.run(rate, workspace_id, job_type, MINUTE)
-    wanted = Wanted(TYPE, UUID(int=7), NOW, 5)
+    wanted = ClaimRequest(TYPE, UUID(int=7), NOW, 5)
     async with blocking.row_locks("UPDATE", LIMITS, [blocking.workspace_id, other_id], "workspace_id"):
-        claim = await blocking.run_alone(lambda session: repository.claim(session, wanted), is_engine=True)
+        claim = await blocking.run_alone(lambda session: repository.claim_jobs(session, wanted), is_engine=True)
     assert len(claim.jobs) == 1
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.accounts.workspaces import repository as workspaces
 from api.jobs import repository, service
-from api.jobs.repository import Ending, Wanted
+from api.jobs.repository import ClaimRequest, Ending
 from api.jobs.schemas import JobFilter
 from database import jobs
 from database.engine import create_pool
@@ -94,7 +94,7 @@ def given_back(reason: str, **values: object) -> Row:
 async def finish(queue: AsyncEngine, worker: str, endings: Iterable[Ending]) -> None:
     """Record how jobs ended."""
     async with AsyncSession(queue) as session:
-        await repository.finish(session, UUID(worker), NOW, list(endings))
+        await repository.finish_jobs(session, UUID(worker), NOW, list(endings))
 
 
 ENDINGS: dict[str, tuple[Ending, Row]] = {
@@ -148,10 +148,10 @@ async def test_a_worker_ends_only_what_it_runs(states: States, queue: AsyncEngin
 async def test_only_what_waits_and_is_due_is_claimed(states: States, queue: AsyncEngine, *, is_free: bool) -> None:
     """A claim starts what is pending and due, with one attempt more, and nothing that runs or has ended; once."""
     made = Jobs(states)
-    claim = repository.claim_freely if is_free else repository.claim
+    claim = repository.claim_freely if is_free else repository.claim_jobs
     for expected in ({"pending": {"status": "running", "attempts": 3}}, {}):
         async with AsyncSession(queue) as session:
-            claimed = await claim(session, Wanted(TYPE, UUID(made.worker), NOW, 10))
+            claimed = await claim(session, ClaimRequest(TYPE, UUID(made.worker), NOW, 10))
         assert [str(job.id) for job in claimed.jobs] == [made.ids[name] for name in expected]
         row = {"locked_by": made.worker, "started_at": moment(NOW)}
         made.check({name: {**values, **row} for name, values in expected.items()}, "claimed")
@@ -164,7 +164,7 @@ async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: Async
     What living workers run, what waits and what has ended stay as they are.
     """
     made = Jobs(states)
-    lost = "The worker that ran this was lost."
+    lost = "The worker that ran this job was lost."
     failed = {"status": "failed", "paced": False, "last_error": lost, "completed_at": moment(NOW), "locked_by": None}
     verified = [TYPE] if is_verified else ["other"]
     expected = {
@@ -174,7 +174,9 @@ async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: Async
     }
     for rows in (expected, {}):
         async with AsyncSession(queue) as session:
-            reaped = await jobs.reap(session, lost_after=LOST.total_seconds() / 2, now=NOW, verified=verified)
+            reaped = await jobs.requeue_lost_jobs(
+                session, lost_after=LOST.total_seconds() / 2, now=NOW, verified=verified
+            )
         assert sorted(row.status for row in reaped) == sorted(str(row["status"]) for row in rows.values())
         made.check(rows, "lost")
 
@@ -183,23 +185,23 @@ async def test_what_a_worker_leaves_is_given_back(states: States, queue: AsyncEn
     """A worker that signs off, or that does not know of a job it holds, gives back its own jobs and no other's."""
     made = Jobs(states)
     known = Jobs(states)
-    reason = "The worker did not hear that it was to do this."
+    reason = "The worker did not receive this job."
     async with AsyncSession(queue) as session:
         for job_type in ("other", TYPE):
-            await jobs.give_back_unknown(
+            await jobs.release_unknown_claims(
                 session, job_type=job_type, worker=UUID(made.worker), known=[UUID(known.ids["running"])], now=NOW
             )
     given = {"run_at": moment(NOW), "max_attempts": 4}
     made.check({"running": given_back(reason, **given)}, "unknown to its worker")
     async with AsyncSession(queue) as session:
-        await jobs.give_back_unknown(
+        await jobs.release_unknown_claims(
             session, job_type=TYPE, worker=UUID(known.worker), known=[UUID(known.ids["running"])], now=NOW
         )
     known.check({}, "known to its worker")
 
     async with AsyncSession(queue) as session:
         await jobs.retire_worker(session, UUID(known.worker), NOW)
-    stopped = given_back("The worker stopped before this ended.", **given)
+    stopped = given_back("The worker stopped before the job ended.", **given)
     known.check({"running": stopped}, "its worker stopped", gone=[known.worker])
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs import repository, service
-from api.jobs.repository import Ending, Wanted
+from api.jobs.repository import ClaimRequest, Ending
 from api.telemetry import repository as metrics
 from database import jobs
 from database.engine import create_pool
@@ -95,12 +95,12 @@ async def queue(database_url: str, owner: psycopg.Connection, request: pytest.Fi
 async def test_what_is_due_by_business_time_is_claimed(queue: Queue, way: str) -> None:
     """A claim starts the job whose business time has come, notes that time, and leaves the one a minute later."""
     due, later = queue.add(queue.now - MINUTE), queue.add(queue.now + MINUTE)
-    wanted = Wanted("work", queue.alive, queue.now, 10)
+    wanted = ClaimRequest("work", queue.alive, queue.now, 10)
 
     if way == "freely":
         claim = await repository.claim_freely(queue.session, wanted)
     else:
-        claim = await repository.claim(queue.session, wanted, UUID(int=0) if way == "in turn" else None)
+        claim = await repository.claim_jobs(queue.session, wanted, UUID(int=0) if way == "in turn" else None)
     await queue.session.commit()
 
     assert [job.id for job in claim.jobs] == [due]
@@ -117,7 +117,7 @@ async def test_a_rate_counts_business_time(queue: Queue) -> None:
     )
     ids = [queue.add(queue.now - MINUTE), queue.add(queue.now - SECOND)]
 
-    claim = await repository.claim(queue.session, Wanted("work", queue.alive, queue.now, 10))
+    claim = await repository.claim_jobs(queue.session, ClaimRequest("work", queue.alive, queue.now, 10))
     await queue.session.commit()
 
     assert [job.id for job in claim.jobs] == ids[:1]
@@ -128,21 +128,21 @@ async def test_workers_are_lost_by_real_time_and_jobs_end_by_business_time(queue
     """Only the silent worker loses its jobs; one without attempts left fails at the business time."""
     kept, lost = queue.running(queue.alive), queue.running(queue.silent, max_attempts=1)
 
-    reaped = await jobs.reap(queue.session, lost_after=20, now=queue.now, verified=[])
+    reaped = await jobs.requeue_lost_jobs(queue.session, lost_after=20, now=queue.now, verified=[])
     await queue.session.commit()
 
     assert [job.status for job in reaped] == ["failed"]
     assert queue.job(kept, "status", "completed_at") == ("running", None)
     assert queue.job(lost, "status", "completed_at") == ("failed", queue.now)
-    assert await metrics.workers_alive(queue.session, 20) == 1
+    assert await metrics.count_workers(queue.session, 20) == 1
 
 
 async def test_workers_are_remembered_for_a_real_day(queue: Queue) -> None:
     """A worker that beats has the database's time, and one that was silent for a real day is forgotten."""
     queue.owner.execute("INSERT INTO app.job_workers (host, beat_at) VALUES ('gone', now() - interval '25 hours')")
 
-    await jobs.beat(queue.session, queue.silent)
-    await jobs.reap(queue.session, lost_after=20, now=queue.now, verified=[])
+    await jobs.record_heartbeat(queue.session, queue.silent)
+    await jobs.requeue_lost_jobs(queue.session, lost_after=20, now=queue.now, verified=[])
     await queue.session.commit()
 
     rows = queue.owner.execute("SELECT host, beat_at > now() - interval '1 minute' FROM app.job_workers").fetchall()
@@ -152,7 +152,7 @@ async def test_workers_are_remembered_for_a_real_day(queue: Queue) -> None:
 async def test_what_is_given_back_is_due_by_business_time(queue: Queue) -> None:
     """A job that a worker does not know, and one of a worker that stops, may run again at once."""
     unknown = queue.running(queue.alive)
-    await jobs.give_back_unknown(queue.session, job_type="work", worker=queue.alive, known=[], now=queue.now)
+    await jobs.release_unknown_claims(queue.session, job_type="work", worker=queue.alive, known=[], now=queue.now)
     stopped = queue.running(queue.silent)
     await queue.session.commit()
     await jobs.retire_worker(queue.session, queue.silent, queue.now)
@@ -170,7 +170,7 @@ async def test_jobs_end_and_wait_by_business_time(queue: Queue) -> None:
         Ending(failed, 1, JobStatus.FAILED, error="no"),
         Ending(again, 1, JobStatus.PENDING, run_at=queue.now + MINUTE),
     ]
-    await repository.finish(queue.session, queue.alive, queue.now, endings)
+    await repository.finish_jobs(queue.session, queue.alive, queue.now, endings)
     waiting = queue.add(queue.now + DAY)
     await queue.session.commit()
     assert queue.job(failed, "status", "completed_at") == ("failed", queue.now)
@@ -194,7 +194,7 @@ async def test_jobs_are_archived_thirty_business_days_after_their_end(queue: Que
     old = queue.add(before - MINUTE, "completed", completed_at=before - MINUTE, id=made(40 * DAY))
     young = queue.add(before, "completed", completed_at=before + MINUTE, id=made(40 * DAY))
     fresh = queue.add(before - MINUTE, "completed", completed_at=before - MINUTE, id=made(29 * DAY))
-    await jobs.archive(
+    await jobs.archive_jobs(
         queue.session, after=UUID(int=0), age_seconds=30 * 86_400, before=before, slots_before=before, most=10
     )
     await queue.session.commit()
@@ -210,9 +210,9 @@ async def test_figures_of_the_queue_are_of_business_time(queue: Queue) -> None:
     for ago in (MINUTE, 2 * DAY):
         queue.add(queue.now - ago, "failed", completed_at=queue.now - ago)
 
-    (row,) = await metrics.waiting(queue.session, ["work"], queue.now)
-    shares = await metrics.shares(queue.session, "work", queue.now)
+    (row,) = await metrics.count_waiting(queue.session, ["work"], queue.now)
+    shares = await metrics.count_shares(queue.session, "work", queue.now)
 
     assert (row.due, row.later, row.oldest) == (1, 1, queue.now - MINUTE)
     assert (shares.workspaces, shares.largest_share) == (1, 1)
-    assert await metrics.failed(queue.session, queue.now - timedelta(hours=1)) == {"work": 1}
+    assert await metrics.count_failed(queue.session, queue.now - timedelta(hours=1)) == {"work": 1}

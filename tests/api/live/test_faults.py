@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from api.live.service import Follower
-from api.live.service import following as running_follower
+from api.live.service import follow_changes as running_follower
 from api.settings import ApiSettings
 from database.embedded import start
 from database.migrate import migrate

@@ -25,6 +25,6 @@ async def test_only_old_changes_are_pruned(two_workspaces: TwoWorkspaces) -> Non
     def renew(other: psycopg.Connection) -> None:
         other.execute("UPDATE app.changes SET changed_at = now() WHERE table_name = 'moved'")
 
-    await overtaken(workspaces, renew, lambda session: repository.prune(session, 60), role=ENGINE_ROLE)
+    await overtaken(workspaces, renew, lambda session: repository.prune_changes(session, 60), role=ENGINE_ROLE)
     left = snapshot(workspaces.url)["app.changes"].values()
     assert sorted(row["table_name"] for row in left) == ["moved", "young"]

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from api.http.resources import Services
-from api.live.service import Follower, Subscription, following
-from database.pings import CHANNEL
+from api.live.service import Follower, Subscription, follow_changes
+from database.commit_notifier import CHANNEL
 from database.roles import libpq_url, owner_url
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
 @pytest.fixture
 async def follower(database_url: str) -> AsyncIterator[Follower]:
     """A follower that looks often."""
-    async with following(owner_url(database_url), poll_seconds=0.01) as follower:
+    async with follow_changes(owner_url(database_url), poll_seconds=0.01) as follower:
         yield follower
 
 
@@ -94,7 +94,7 @@ async def test_a_function_stands_for_what_it_reads(follower: Follower, owner: ps
 
 async def test_a_ping_is_heard_at_once(database_url: str, owner: psycopg.AsyncConnection) -> None:
     """A follower that looks by itself once in ten minutes sees a change as soon as somebody pings."""
-    async with following(owner_url(database_url), poll_seconds=600.0) as follower:
+    async with follow_changes(owner_url(database_url), poll_seconds=600.0) as follower:
         with reading(follower, MINE, "leads") as mine:
             async with asyncio.timeout(5):
                 while not mine.woken.is_set():
@@ -140,7 +140,7 @@ async def test_old_changes_are_forgotten(database_url: str, owner: psycopg.Async
     await change(owner, MINE)
     await owner.execute("UPDATE app.changes SET changed_at = now() - interval '61 minutes'")
     await change(owner, THEIRS)
-    async with following(owner_url(database_url), poll_seconds=0.01):
+    async with follow_changes(owner_url(database_url), poll_seconds=0.01):
         async with asyncio.timeout(5):
             while await workspaces_in_the_log(owner) != [THEIRS]:  # noqa: ASYNC110 - the database sends no event; there is a deadline
                 await asyncio.sleep(0.01)

@@ -8,14 +8,13 @@ from api.settings import ApiSettings
 from tests.api.jobs import pooler
 from tests.api.live.serving import MINUTES, Client, app_on, following, listening, serving
 from tests.api.live.test_live import SOON, Live, Rename, add_job, owner, rename
+from tests.optional_programs import skip_reason
 
 __all__ = ["owner", "rename"]
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(
-        pooler.PROGRAM is None, reason="PgBouncer is neither on PATH nor in /usr/sbin: apt-get install pgbouncer"
-    ),
+    pytest.mark.skipif(pooler.PROGRAM is None, reason=skip_reason("pgbouncer")),
 ]
 
 

@@ -27,7 +27,7 @@ async def test_a_change_is_kept_for_exactly_so_long(two_workspaces: TwoWorkspace
             ),
             {"id": two_workspaces.id},
         )
-        await repository.prune(session, 60)
+        await repository.prune_changes(session, 60)
         assert list(await session.scalars(text("SELECT table_name FROM app.changes"))) == ["kept"]
     await pool.dispose()
 
@@ -35,7 +35,7 @@ async def test_a_change_is_kept_for_exactly_so_long(two_workspaces: TwoWorkspace
 async def test_only_functions_and_views_of_ours_are_read(two_workspaces: TwoWorkspaces) -> None:
     """Names are read of what stands in our schemas, and not of what Postgres has of its own."""
     read = await overtaken(
-        two_workspaces, lambda _other: None, repository.names_behind, commits_first=True, role=ENGINE_ROLE
+        two_workspaces, lambda _other: None, repository.find_read_tables, commits_first=True, role=ENGINE_ROLE
     )
     assert "enqueue_slot" in read.result
     assert not {"now", "pg_stat_activity", "pg_class_aclmask", "tables"} & read.result.keys()
@@ -52,8 +52,8 @@ async def test_a_look_shows_what_was_committed_since(two_workspaces: TwoWorkspac
             running.execute(move, ["thandi@lead.example", workspaces.neighbour["app.leads"]])
             before = await repository.current_snapshot(session)
             late.commit()
-            first = await repository.look(session, before)
-            second = await repository.look(session, first.snapshot)
+            first = await repository.read_changes(session, before)
+            second = await repository.read_changes(session, first.snapshot)
             return [first.changes, second.changes]
 
     read = await overtaken(workspaces, lambda _other: None, look, commits_first=True, role=ENGINE_ROLE)
@@ -69,8 +69,8 @@ async def test_a_look_goes_by_what_was_seen(two_workspaces: TwoWorkspaces) -> No
             running.execute("SELECT pg_current_xact_id()")
             before = await repository.current_snapshot(session)
             workspaces.set("app.leads", workspaces.ids["app.leads"], email="thandi@lead.example")
-            first = await repository.look(session, before)
-            second = await repository.look(session, first.snapshot)
+            first = await repository.read_changes(session, before)
+            second = await repository.read_changes(session, first.snapshot)
             return [first.changes, second.changes]
 
     read = await overtaken(workspaces, lambda _other: None, look, commits_first=True, role=ENGINE_ROLE)

@@ -48,7 +48,7 @@ async def test_jobs_are_due_from_their_moment_on(session: AsyncSession, queue: Q
         for status in ("completed", "failed", "cancelled", "running"):
             queue.add(workspace, job_type=job_type, status=status, seconds=-500)
             queue.add(workspace, job_type=job_type, status=status, seconds=500)
-    rows = await repository.waiting(session, ["idle", "past"], now)
+    rows = await repository.count_waiting(session, ["idle", "past"], now)
     assert sorted((row.job_type, row.due, row.oldest, row.later) for row in rows) == [
         ("due", 1, now, 0),
         ("idle", 0, None, 0),
@@ -74,9 +74,9 @@ async def test_shares_are_of_what_is_due(session: AsyncSession, queue: Queue) ->
     for workspace in (small, ended):
         for status in ("completed", "running", "failed"):
             queue.add(workspace, 5, status=status)
-    row = await repository.shares(session, job_type, now)
+    row = await repository.count_shares(session, job_type, now)
     assert (row.workspaces, float(row.largest_share)) == (2, 0.75)
-    nothing = await repository.shares(session, "idle", now)
+    nothing = await repository.count_shares(session, "idle", now)
     assert (nothing.workspaces, nothing.largest_share) == (0, 0)
 
 
@@ -94,8 +94,8 @@ async def test_running_and_failed_jobs_are_counted_apart(session: AsyncSession, 
     ):
         queue.add(workspace, job_type=job_type, status=status)
         set_times(queue.owner, job_type, at)
-    assert await repository.failed(session, now) == {"after": 1}
-    assert await repository.running(session) == {"running": 1}
+    assert await repository.count_failed(session, now) == {"after": 1}
+    assert await repository.count_running(session) == {"running": 1}
 
 
 async def test_a_worker_is_alive_for_less_than_its_seconds(session: AsyncSession) -> None:
@@ -103,4 +103,4 @@ async def test_a_worker_is_alive_for_less_than_its_seconds(session: AsyncSession
     insert = "INSERT INTO app.job_workers (host, beat_at) VALUES (:host, now() - make_interval(secs => 60) + :younger)"
     for host, younger in (("a", timedelta(0)), ("b", MICROSECOND), ("c", -MICROSECOND)):
         await session.execute(sa.text(insert), {"host": host, "younger": younger})
-    assert await repository.workers_alive(session, 60) == 1
+    assert await repository.count_workers(session, 60) == 1

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.http.clock import Clock
 from api.http.resources import Services
 from api.telemetry.repository import MOST_COUNTED
-from api.telemetry.scraping import Scrapes, serving
+from api.telemetry.scraping import Scrapes, serve_metrics
 from api.telemetry.service import Queue as Watched
-from api.telemetry.service import process_registry, watching
+from api.telemetry.service import process_registry, watch_queue
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
+from domain.clock import Clock
 from tests.api.running import RunJobs
 from tests.api.telemetry.conftest import Queue, scrape
 from tests.business_clock import BUSINESS_NOW
@@ -114,8 +114,8 @@ async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
     now = queue.owner.execute(f"SELECT extract(epoch FROM now())::float8, {BUSINESS_NOW}").fetchone()
     assert now is not None
     async with (
-        watching(owner_url(database_url), Clock(now[0], now[1], 100), ["send_email"], 20) as watched,
-        serving(Scrapes(process_registry(), watched, None), 0) as port,
+        watch_queue(owner_url(database_url), Clock(now[0], now[1], 100), ["send_email"], 20) as watched,
+        serve_metrics(Scrapes(process_registry(), watched, None), 0) as port,
         httpx.AsyncClient(timeout=30) as client,
     ):
         found = await scrape(client, f"http://127.0.0.1:{port}/metrics")
@@ -145,7 +145,7 @@ async def test_counting_stops(database_url: str, queue: Queue, services: Service
     queue.add(queue.workspace(), 3 * MOST_COUNTED)
     queue.owner.execute("ANALYZE app.scheduled_jobs")
 
-    async with watching(owner_url(database_url), services.clock, ["send_email"], 20) as watched:
+    async with watch_queue(owner_url(database_url), services.clock, ["send_email"], 20) as watched:
         entered, statements = await _statements_of(watched)
 
     scanned = [plan for statement in statements for plan in _scans(database_url, entered, statement)]

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from api.http.resources import Services
-from api.telemetry.scraping import Scrapes, serving
-from api.telemetry.service import JobMetrics, Outcome, watching
+from api.telemetry.scraping import Scrapes, serve_metrics
+from api.telemetry.service import JobMetrics, Outcome, watch_queue
 from database.roles import owner_url
 from tests import ROOT
 from tests.api.telemetry.conftest import Queue, scrape
@@ -26,14 +26,14 @@ SOON = 60.0
 @pytest.fixture
 async def scrapes(database_url: str, services: Services) -> AsyncIterator[Scrapes]:
     """What a worker without a token would answer."""
-    async with watching(owner_url(database_url), services.clock, ["send_email"], 20) as queue:
+    async with watch_queue(owner_url(database_url), services.clock, ["send_email"], 20) as queue:
         yield Scrapes(CollectorRegistry(), queue, None)
 
 
 async def test_jobs_are_counted_as_they_start_and_end(scrapes: Scrapes) -> None:
     """What the engine tells its observer is in the next scrape: lag, time of the run, and how it ended."""
     metrics = JobMetrics(scrapes.registry, ["send_email"])
-    async with serving(scrapes, 0) as port, httpx.AsyncClient(timeout=30) as client:
+    async with serve_metrics(scrapes, 0) as port, httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/metrics"
         before = await scrape(client, url)
         ended = [before.value("jobs_ended_total", job_type="send_email", outcome=one) for one in Outcome]
@@ -57,7 +57,7 @@ async def test_a_worker_asks_for_the_token_too(scrapes: Scrapes) -> None:
     """The worker's port is guarded as the API's path is, and serves nothing else."""
     guarded = Scrapes(scrapes.registry, scrapes.queue, SecretStr("secret"))
     async with (
-        serving(guarded, 0) as port,
+        serve_metrics(guarded, 0) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         assert (await client.get("/metrics")).status_code == 401
@@ -68,7 +68,7 @@ async def test_a_worker_asks_for_the_token_too(scrapes: Scrapes) -> None:
 async def test_a_taken_port_is_told(scrapes: Scrapes, listener: socket.socket) -> None:
     """A worker whose port another program has says so, instead of working unwatched."""
     with pytest.raises(OSError, match="in use"):
-        async with serving(scrapes, listener.getsockname()[1]):
+        async with serve_metrics(scrapes, listener.getsockname()[1]):
             pytest.fail("it listens where another does")
 
 
