@@ -14,13 +14,13 @@ from rich.console import Console
 from database.embedded import start
 from database.migrate import migrate
 from database.roles import owner_url
-from faults.collect import ROOT, given_faults, source_faults
+from faults.collect import ROOT, find_source_faults, read_faults
 from faults.fault import Fault
 from faults.pool import run
-from faults.report import MISSED, explanations, has_escaped, print_report
-from faults.schema import schema_faults
+from faults.report import MISSED, has_escaped, load_explanations, print_report
+from faults.runner import Result, Verdict
+from faults.schema import find_schema_faults
 from faults.selection import Recording
-from faults.slot import Result, Verdict
 from tests.postgres import create_database, new_home, remove_home
 
 STATE = ROOT / ".salesmatter" / "faults"
@@ -44,7 +44,7 @@ def main() -> int:
         return 0
     if arguments.record or not RECORDING.coverage.exists():
         _record()
-    skipped = set() if arguments.explained else explanations().keys()
+    skipped = set() if arguments.explained else load_explanations().keys()
     faults = [fault for fault in faults if fault.kind not in skipped and fault.kind in (arguments.kind or {fault.kind})]
     chosen = [fault for fault in faults if _is_wanted(fault, known, arguments.only)]
     _console.print(f"{len(faults)} faults, {len(chosen)} to plant.")
@@ -55,7 +55,7 @@ def main() -> int:
             _save(known)
     _save(known)
     print_report(faults, known, _console)
-    reasons = explanations()
+    reasons = load_explanations()
     return int(any(has_escaped(fault, known, reasons) for fault in faults))
 
 
@@ -97,8 +97,8 @@ def _known_results() -> dict[str, Result]:
 
 def _faults(areas: Sequence[str], file: Path | None) -> list[Fault]:
     if file is not None:
-        return list(given_faults(ROOT, file))
-    faults = list(source_faults(ROOT, areas))
+        return list(read_faults(ROOT, file))
+    faults = list(find_source_faults(ROOT, areas))
     if areas and "schema" not in areas:
         return faults
     home = new_home()
@@ -106,7 +106,7 @@ def _faults(areas: Sequence[str], file: Path | None) -> list[Fault]:
     try:
         url = create_database(server.url, "schema")
         migrate(owner_url(url))
-        return [*faults, *schema_faults(url)]
+        return [*faults, *find_schema_faults(url)]
     finally:
         server.stop()
         remove_home(home)

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from faults.fault import Edit, Fault, one_line
-from faults.python_text import code_edits, statement_edits
-from faults.sql_text import sql_edits
+from faults.python_text import find_code_edits, find_statement_edits
+from faults.sql_text import find_sql_edits
 
 ROOT = Path(__file__).resolve().parents[1]
 STATEMENTS = ("api", "database", "orchestration")
 """Folders whose Python holds SQL. Migrations are left out: the schema that they build is read from the catalog."""
-DECISIONS = ("domain/*.py", "api/**/service.py", "api/**/judge.py")
+DECISIONS = ("domain/*.py", "api/**/service.py", "api/**/eligibility.py")
 """Files whose plain code is mutated."""
 TENANT = "tenant term dropped"
 """A WHERE term that compares a row's workspace or account with the caller's, as its policy does."""
@@ -25,14 +25,14 @@ _TENANT_TERM = re.compile(
 )
 
 
-def source_faults(root: Path, areas: Sequence[str]) -> Iterator[Fault]:
+def find_source_faults(root: Path, areas: Sequence[str]) -> Iterator[Fault]:
     """Yield the faults of the source files below `root`, in a fixed order; `areas` are prefixes, none means all."""
     for path, plant in _files(root):
-        if not areas or area_of(path.relative_to(root)).startswith(tuple(areas)):
+        if not areas or get_area(path.relative_to(root)).startswith(tuple(areas)):
             yield from _numbered(_faults_of_file(root, path, plant(path.read_text(encoding="utf-8"))))
 
 
-def given_faults(root: Path, file: Path) -> Iterator[Fault]:
+def read_faults(root: Path, file: Path) -> Iterator[Fault]:
     """Yield faults that a person has written: a JSON list of objects with `path`, `before` and `after`.
 
     Raises ValueError for a text that does not stand exactly once in its file.
@@ -53,16 +53,16 @@ def _files(root: Path) -> Iterator[tuple[Path, Callable[[str], Iterable[Edit]]]]
     for folder in STATEMENTS:
         for path in sorted((root / folder).rglob("*.py")):
             if "migrations" not in path.parts:
-                yield path, statement_edits
+                yield path, find_statement_edits
     for pattern in DECISIONS:
         for path in sorted(root.glob(pattern)):
-            yield path, code_edits
+            yield path, find_code_edits
     for folder in ("macros", "models"):
         for path in sorted((root / "dbt_project" / folder).rglob("*.sql")):
-            yield path, sql_edits
+            yield path, find_sql_edits
 
 
-def area_of(path: Path) -> str:
+def get_area(path: Path) -> str:
     """Return the area of a file below the root: its folder inside `api`, one level less elsewhere."""
     if path.parts[0] == "api":
         return path.parent.as_posix()
@@ -77,7 +77,7 @@ def _faults_of_file(root: Path, path: Path, edits: Iterable[Edit]) -> Iterator[F
     for edit in edits:
         line = source.count("\n", 0, edit.start) + 1
         yield Fault(
-            area=area_of(relative),
+            area=get_area(relative),
             path=str(relative),
             line=line,
             place=places.at(line) if places else path.stem,

@@ -7,8 +7,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from faults.fault import Fault
+from faults.runner import Result, Runner, Verdict
 from faults.selection import Recording
-from faults.slot import Result, Slot, Verdict
 
 
 def run(root: Path, recording: Recording, faults: Sequence[Fault], slots: int, seconds: float) -> Iterator[Result]:
@@ -45,13 +45,13 @@ def run(root: Path, recording: Recording, faults: Sequence[Fault], slots: int, s
 
 
 def _serve(root: Path, recording: Recording, work: Connection, seconds: float) -> None:
-    slot = Slot(root, recording)
+    slot = Runner(root, recording)
     try:
         caught: set[str] = set()
         while (fault := work.recv()) is not None:
             result = slot.run(fault, seconds)
             caught |= {result.test} - {""}
             work.send(result)
-        work.send(slot.failing_without_faults(sorted(caught)))
+        work.send(slot.find_tests_that_fail(sorted(caught)))
     finally:
         slot.close()

@@ -10,7 +10,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
 from faults.fault import Edit
-from faults.sql_text import is_sql, sql_edits
+from faults.sql_text import find_sql_edits, is_sql
 
 _TRUE, _FALSE = '__import__("sqlalchemy").true()', '__import__("sqlalchemy").false()'
 _SWAPS = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">"}
@@ -37,7 +37,7 @@ OPERATORS = {
 """The operators of Cosmic Ray that are used. The others make code that no reader would write, or break its types."""
 
 
-def code_edits(source: str) -> Iterator[Edit]:
+def find_code_edits(source: str) -> Iterator[Edit]:
     """Yield the faults that Cosmic Ray plants in plain code."""
     nodes = list(ast_nodes(get_ast(source)))
     decorators = _decorator_lines(source)
@@ -54,7 +54,7 @@ def code_edits(source: str) -> Iterator[Edit]:
                 yield edit
 
 
-def statement_edits(source: str) -> Iterator[Edit]:
+def find_statement_edits(source: str) -> Iterator[Edit]:
     """Yield the faults that can be planted in SQLAlchemy statements and in strings of SQL."""
     positions = _Positions(source)
     tree = ast.parse(source)
@@ -229,7 +229,7 @@ def _of_string(node: ast.AST, positions: _Positions, ignored: set[int]) -> Itera
     quote = 3 if literal.lstrip("rbfRBF")[:3] in {'"""', "'''"} and literal[-3:] == literal[-1] * 3 else 1
     skipped = len(literal) - len(literal.lstrip("rbfRBF")) + quote
     text = literal[skipped : len(literal) - quote]
-    for edit in sql_edits(text):
+    for edit in find_sql_edits(text):
         yield replace(edit, start=edit.start + start + skipped, end=edit.end + start + skipped)
 
 

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from faults.fault import Fault
-from faults.slot import Result, Verdict
+from faults.runner import Result, Verdict
 
 MISSED = {Verdict.ESCAPED, Verdict.NOT_RUN, Verdict.UNSOUND, Verdict.UNENDED}
 EXPLANATIONS = Path(__file__).with_name("explained.toml")
 
 
-def explanations() -> dict[str, str]:
+def load_explanations() -> dict[str, str]:
     """Return why some faults need not be caught, by the id of the fault or by its kind."""
     return {key: str(reason) for key, reason in tomllib.loads(EXPLANATIONS.read_text(encoding="utf-8")).items()}
 
@@ -29,7 +29,7 @@ def has_escaped(fault: Fault, results: Mapping[str, Result], reasons: Mapping[st
 
 def print_report(faults: Sequence[Fault], results: Mapping[str, Result], console: Console) -> None:
     """Print the scores and every fault that escaped without an explanation."""
-    reasons = explanations()
+    reasons = load_explanations()
     console.print(_table("area", faults, results, reasons, lambda fault: fault.area))
     console.print(_table("kind", faults, results, reasons, lambda fault: fault.kind))
     for fault in faults:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 
 from faults.fault import Fault, one_line
-from faults.sql_text import sql_edits
+from faults.sql_text import find_sql_edits
 
 _UNIQUE = """
 SELECT table_schema.nspname || '.' || relation.relname, name.relname, constraint_row.conname,
@@ -35,7 +35,7 @@ SELECT pronamespace::regnamespace || '.' || proname, pg_get_functiondef(oid)
 """
 
 
-def schema_faults(url: str) -> Iterator[Fault]:
+def find_schema_faults(url: str) -> Iterator[Fault]:
     """Yield the faults of a migrated database, in a fixed order."""
     with psycopg.connect(url) as connection:
         for table, index, constraint, definition in connection.execute(_UNIQUE):
@@ -56,7 +56,7 @@ def schema_faults(url: str) -> Iterator[Fault]:
         for table, trigger, definition in connection.execute(_TRIGGERS):
             yield _fault(table, trigger, "trigger dropped", definition, f"DROP TRIGGER {trigger} ON {table}")
         for function, definition in connection.execute(_FUNCTIONS):
-            for number, edit in enumerate(sql_edits(definition)):
+            for number, edit in enumerate(find_sql_edits(definition)):
                 before = definition[edit.start : edit.end]
                 yield _fault(function, function, edit.kind, before, edit.apply(definition), number)
 

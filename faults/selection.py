@@ -12,7 +12,7 @@ from coverage import CoverageData
 
 from faults.fault import Fault
 
-LEFT_OUT = ("tests/e2e/", "tests/benchmarks/", "tests/evals/", "tests/api/test_schemathesis.py")
+EXCLUDED = ("tests/e2e/", "tests/benchmarks/", "tests/evals/", "tests/api/test_schemathesis.py")
 """Tests of minutes. They run the same code as others, and no fault waits for them."""
 MIGRATIONS = "tests/database/test_migrations.py"
 """It compares the schema with a fresh one, so it notices each fault in the schema and none in a migration."""
@@ -44,7 +44,7 @@ class Tests:
     def durations(self) -> dict[str, float]:
         """Seconds by test id; a test that has none is not selected."""
         seconds: dict[str, float] = json.loads(self.recording.durations.read_text(encoding="utf-8"))
-        return {test: taken for test, taken in seconds.items() if not test.startswith(LEFT_OUT)}
+        return {test: taken for test, taken in seconds.items() if not test.startswith(EXCLUDED)}
 
     @cached_property
     def _coverage(self) -> CoverageData:
@@ -58,7 +58,7 @@ class Tests:
         paths = [path for folder in folders for path in sorted((self.root / folder).rglob("*.py"))]
         return {str(path.relative_to(self.root)): _Module(path.read_text(encoding="utf-8")) for path in paths}
 
-    def noticing(self, fault: Fault, seconds: float) -> list[str]:
+    def select(self, fault: Fault, seconds: float) -> list[str]:
         """Return tests that run the faulty code: those of its area first, quick ones first, for about `seconds`."""
         if fault.area.startswith("dbt_project"):
             tests = {test for test in self.durations if test.startswith("tests/dbt_project/")}

@@ -54,7 +54,7 @@ def is_sql(text: str) -> bool:
     return _STATEMENT.search(text) is not None
 
 
-def sql_edits(text: str) -> Iterator[Edit]:
+def find_sql_edits(text: str) -> Iterator[Edit]:
     """Yield every fault that can be planted in a text of SQL."""
     tokens = list(_tokens(text))
     yield from _dropped_terms(text, tokens)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.collect import area_of, given_faults, source_faults
+from faults.collect import find_source_faults, get_area, read_faults
 
 RULES = "def is_due(at, now):\n    return at <= now\n"
 QUERIES = """_LEADS = text("SELECT id FROM leads WHERE workspace_id = :workspace_id AND id = :id ORDER BY at, id")
@@ -32,10 +32,10 @@ def root(tmp_path: Path) -> Path:
 
 def test_ids_stay_when_lines_move(root: Path) -> None:
     """Lines that are added above change the lines of faults, and none of their ids; no two faults share an id."""
-    before = list(source_faults(root, []))
+    before = list(find_source_faults(root, []))
     for path in ("domain/rules.py", "api/people/leads/repository.py"):
         (root / path).write_text(f"import this\n\n\n{(root / path).read_text()}")
-    after = list(source_faults(root, []))
+    after = list(find_source_faults(root, []))
     assert [fault.id for fault in after] == [fault.id for fault in before]
     assert len({fault.id for fault in after}) == len(after)
     assert [fault.line for fault in after] == [
@@ -45,19 +45,23 @@ def test_ids_stay_when_lines_move(root: Path) -> None:
 
 def test_faults_are_collected_by_area(root: Path) -> None:
     """An area is a folder, one level deeper inside api; prefixes choose areas, and migrations have no faults."""
-    assert {fault.area for fault in source_faults(root, [])} == {"domain", "api/people/leads", "dbt_project/models"}
-    assert {fault.area for fault in source_faults(root, ["api", "dbt_project"])} == {
+    assert {fault.area for fault in find_source_faults(root, [])} == {
+        "domain",
         "api/people/leads",
         "dbt_project/models",
     }
-    assert area_of(Path("api/app.py")) == "api"
-    assert area_of(Path("domain/rules.py")) == "domain"
-    assert {fault.place for fault in source_faults(root, ["api"])} == {"_LEADS", "find"}
+    assert {fault.area for fault in find_source_faults(root, ["api", "dbt_project"])} == {
+        "api/people/leads",
+        "dbt_project/models",
+    }
+    assert get_area(Path("api/app.py")) == "api"
+    assert get_area(Path("domain/rules.py")) == "domain"
+    assert {fault.place for fault in find_source_faults(root, ["api"])} == {"_LEADS", "find"}
 
 
 def test_terms_of_the_tenant_have_a_kind_of_their_own(root: Path) -> None:
     """A term that compares the workspace with the caller's is a tenant term; one that compares two rows is not."""
-    kinds = {fault.before: fault.kind for fault in source_faults(root, ["api"])}
+    kinds = {fault.before: fault.kind for fault in find_source_faults(root, ["api"])}
     assert kinds == {
         "workspace_id = :workspace_id": "tenant term dropped",
         "id = :id": "WHERE term dropped",
@@ -72,10 +76,10 @@ def test_a_person_writes_faults(root: Path) -> None:
     """A given text is replaced where it stands once; a text that stands twice or nowhere is refused with its count."""
     given = root / "given.json"
     given.write_text(json.dumps([{"path": "domain/rules.py", "before": "at <= now", "after": "at == now"}]))
-    (fault,) = given_faults(root, given)
+    (fault,) = read_faults(root, given)
     assert fault.source == RULES.replace("at <= now", "at == now")
     assert (fault.area, fault.line, fault.place, fault.before) == ("domain", 2, "is_due", "at <= now")
     for before, count in (("n", 3), ("nowhere", 0)):
         given.write_text(json.dumps([{"path": "domain/rules.py", "before": before, "after": ""}]))
         with pytest.raises(ValueError, match=f"domain/rules.py holds this text {count} times: {before}"):
-            list(given_faults(root, given))
+            list(read_faults(root, given))

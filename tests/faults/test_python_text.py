@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from faults.fault import Edit
-from faults.python_text import code_edits, statement_edits
+from faults.python_text import find_code_edits, find_statement_edits
 
 TRUE, FALSE = '__import__("sqlalchemy").true()', '__import__("sqlalchemy").false()'
 ROW_LOCK, SKIP_LOCKED, SWAPPED, TIE = (
@@ -149,7 +149,7 @@ def texts_of(source: str, edits: list[Edit]) -> list[tuple[str, str, str]]:
 def test_each_part_of_a_statement_is_edited(name: str) -> None:
     """Exactly the terms, locks, tie-breaks and comparisons of a statement are edited, and the result is Python."""
     source, expected = STATEMENTS[name]
-    edits = list(statement_edits(source))
+    edits = list(find_statement_edits(source))
     assert texts_of(source, edits) == sorted(expected)
     for edit in edits:
         ast.parse(edit.apply(source))
@@ -173,4 +173,6 @@ CODE: dict[str, tuple[str, list[str]]] = {
 def test_plain_code_is_edited(name: str) -> None:
     """Exactly the comparisons, conditions, signs and numbers of plain code change; decorators and docstrings do not."""
     source, faulty = CODE[name]
-    assert sorted(ast.unparse(ast.parse(edit.apply(source))) + "\n" for edit in code_edits(source)) == sorted(faulty)
+    assert sorted(ast.unparse(ast.parse(edit.apply(source))) + "\n" for edit in find_code_edits(source)) == sorted(
+        faulty
+    )

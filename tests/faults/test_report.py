@@ -5,8 +5,8 @@ import io
 from rich.console import Console
 
 from faults.fault import Fault
-from faults.report import explanations, has_escaped, print_report
-from faults.slot import Result, Verdict
+from faults.report import has_escaped, load_explanations, print_report
+from faults.runner import Result, Verdict
 
 VERDICTS = {
     "caught": Verdict.CAUGHT,
@@ -76,5 +76,5 @@ def test_scores_leave_out_what_is_explained_or_impossible() -> None:
 
 def test_each_explanation_gives_a_reason() -> None:
     """Terms of the tenant are explained, and no explanation is empty."""
-    assert "tenant term dropped" in explanations()
-    assert all(reason.strip() for reason in explanations().values())
+    assert "tenant term dropped" in load_explanations()
+    assert all(reason.strip() for reason in load_explanations().values())

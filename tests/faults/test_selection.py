@@ -55,21 +55,21 @@ def fault_in(place: str) -> Fault:
 
 def test_tests_that_run_the_function_are_chosen(tests: selection.Tests) -> None:
     """Tests of the area come first, quick ones before slow ones; tests of other functions and of e2e are left out."""
-    assert tests.noticing(fault_in("find"), seconds=100) == [NEAR, SLOW, FAR]
+    assert tests.select(fault_in("find"), seconds=100) == [NEAR, SLOW, FAR]
 
 
 def test_tests_are_chosen_until_the_time_is_used(tests: selection.Tests) -> None:
     """A test that no longer fits is left out, and a quicker one after it is taken; one test is always chosen."""
-    assert tests.noticing(fault_in("find"), seconds=1.1) == [NEAR, FAR]
-    assert tests.noticing(fault_in("find"), seconds=0.01) == [NEAR]
+    assert tests.select(fault_in("find"), seconds=1.1) == [NEAR, FAR]
+    assert tests.select(fault_in("find"), seconds=0.01) == [NEAR]
 
 
 def test_a_constant_is_noticed_by_the_tests_of_its_users(tests: selection.Tests) -> None:
     """A constant is run by no test: those of the function that uses it, through another constant, are chosen."""
-    assert tests.noticing(fault_in("LIMIT"), seconds=100) == [COUNTING]
+    assert tests.select(fault_in("LIMIT"), seconds=100) == [COUNTING]
 
 
 def test_tests_that_were_written_since_are_run_for_their_folder(tests: selection.Tests) -> None:
     """A test without a recording is run for a fault of its folder, as one of 0.3 seconds, and for no other."""
     tests.unrecorded = frozenset((NEW, "tests/api/people/lead_lists/test_new.py::test_new"))
-    assert tests.noticing(fault_in("count"), seconds=100) == [NEW, COUNTING]
+    assert tests.select(fault_in("count"), seconds=100) == [NEW, COUNTING]

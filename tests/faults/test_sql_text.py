@@ -5,7 +5,7 @@ import re
 import psycopg
 import pytest
 
-from faults.sql_text import sql_edits
+from faults.sql_text import find_sql_edits
 
 WHERE, ON, HAVING = "WHERE term dropped", "ON term dropped", "HAVING term dropped"
 ROW_LOCK, SKIP_LOCKED, ADVISORY_LOCK = "row lock dropped", "SKIP LOCKED dropped", "advisory lock dropped"
@@ -259,7 +259,7 @@ OTHERS: dict[str, tuple[str, list[tuple[str, str, str]]]] = {
 
 def edits_of(text: str) -> list[tuple[str, str, str]]:
     """Return the kind, the text that is replaced and the replacement of each edit."""
-    return sorted((edit.kind, text[edit.start : edit.end], edit.replacement) for edit in sql_edits(text))
+    return sorted((edit.kind, text[edit.start : edit.end], edit.replacement) for edit in find_sql_edits(text))
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -282,7 +282,7 @@ def test_each_edit_leaves_what_postgres_parses(postgres_url: str) -> None:
     refused = []
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         for text in statements:
-            for statement in (text, *(edit.apply(text) for edit in sql_edits(text))):
+            for statement in (text, *(edit.apply(text) for edit in find_sql_edits(text))):
                 filled = re.sub(r"(?<!:):\w+|%s|%\(\w+\)s|\{[^}]*\}", "t", statement)
                 try:
                     connection.execute(f"EXPLAIN {filled}".encode())

@@ -26,7 +26,7 @@ from database.migrate import migrate
 from database.roles import owner_url
 from faults.fault import Fault
 from faults.memory import plant
-from faults.selection import LEFT_OUT, Recording, Tests
+from faults.selection import EXCLUDED, Recording, Tests
 from tests.conftest import TEMPLATE
 from tests.postgres import SERVER_VARIABLE, create_database, drop_database, ensure_template, new_home, remove_home
 
@@ -70,7 +70,7 @@ class Result:
 
 
 @dataclass
-class Slot:
+class Runner:
     """Runs the tests of one fault after another; `close` ends its server and removes its files."""
 
     root: Path
@@ -98,7 +98,7 @@ class Slot:
         quiet = ["--collect-only", "-qq", "-p", "no:randomly", "-p", "no:cov", "-p", "no:cacheprovider"]
         collected = _Collected()
         with contextlib.redirect_stdout(io.StringIO()):
-            pytest.main([*quiet, *(f"--ignore={left_out}" for left_out in LEFT_OUT)], plugins=[collected])
+            pytest.main([*quiet, *(f"--ignore={left_out}" for left_out in EXCLUDED)], plugins=[collected])
         self._tests = Tests(self.root, self.recording)
         self._tests.unrecorded = frozenset(collected.tests - self._tests.durations.keys())
         gc.freeze()
@@ -113,7 +113,7 @@ class Slot:
         """Plant a fault, run tests of about `seconds` until one fails, and take the fault out again."""
         started = time.monotonic()
         name = fault.id
-        tests = self._tests.noticing(fault, seconds)
+        tests = self._tests.select(fault, seconds)
         if not tests:
             return Result(name, Verdict.NOT_RUN, 0, 0.0, "")
         try:
@@ -130,7 +130,7 @@ class Slot:
             _first_failure(status, output),
         )
 
-    def failing_without_faults(self, tests: Sequence[str]) -> set[str]:
+    def find_tests_that_fail(self, tests: Sequence[str]) -> set[str]:
         """Return which of these tests fail although nothing is planted: what they caught was not caught."""
         _, output = self._test(None, tests, 60 + 10 * len(tests)) if tests else (0, "")
         return {name for line in output.splitlines() if (name := failed_test(line))}
