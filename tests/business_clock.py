@@ -9,7 +9,7 @@ demo set a clock of their own.
 import os
 from datetime import UTC, datetime, timedelta
 
-from api.http.clock import EPOCH, Clock
+from domain.clock import EPOCH, Clock
 
 SETTING = "SALESMATTER_TEST_CLOCK"
 YEAR = timedelta(days=365)

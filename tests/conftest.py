@@ -5,10 +5,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from database.migrate import migrate
 from database.roles import owner_url
 from tests.business_clock import CLOCK_NAME, set_business_clock
+from tests.optional_programs import closing_line
 from tests.postgres import create_database, drop_database, ensure_template
 from tests.transaction_settings import outlived, watch_pools
 from tests.two_workspaces import TwoWorkspaces
@@ -18,12 +20,22 @@ pytest_plugins = ["tests.postgres", "tests.blocking"]
 # Before any test module is imported: Dagster's business days are made on import.
 set_business_clock()
 
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 TEMPLATE = "salesmatter_template"
 
 
 def pytest_report_header() -> str:
     """Print the business clock, so that a failure can be repeated by hand."""
     return f"business clock: {CLOCK_NAME} (SALESMATTER_TEST_CLOCK={CLOCK_NAME})"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one line about the tests that were skipped because a program is missing."""
+    if line := closing_line(str(report.longrepr) for report in terminalreporter.getreports("skipped")):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

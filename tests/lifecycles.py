@@ -32,7 +32,7 @@ Paused  Active     -
 """
 
 DRAFT_BEFORE_IT_IS_SENT = """
-          written  written_and_approved  writing_failed  approved  rejected  regenerated  called_off
+          written  written_and_approved  writing_failed  approved  rejected  regenerated  cancelled
 pending   drafted  reviewed              failed          -         -         -            failed
 drafted   -        -                     -               reviewed  failed    pending      failed
 reviewed  -        -                     -               -         failed    pending      failed
@@ -41,7 +41,7 @@ sent      -        -                     -               -         -         -  
 """
 
 DRAFT_ON_ITS_WAY = """
-          forbidden  send_refused  sent
+          blocked    send_refused  sent
 pending   -          -             -
 drafted   -          -             -
 reviewed  failed     failed        sent

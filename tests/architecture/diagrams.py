@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from ai.registry import WORKFLOWS, graph_of
+from ai.registry import WORKFLOWS, load_graph
 from domain import draft, enrollment, job, lead, lead_import, sequence
 from tests import ROOT
 
@@ -31,7 +31,7 @@ def of_states(transitions: Mapping[tuple[State, Event], State], first: State) ->
 
 def of_workflow(name: str) -> str:
     """Return a workflow's graph as LangGraph draws it, without its colours."""
-    drawn = graph_of(name).get_graph().draw_mermaid(with_styles=False)
+    drawn = load_graph(name).get_graph().draw_mermaid(with_styles=False)
     return "\n".join(line.replace("\t", "    ").rstrip(" ;") for line in drawn.strip().splitlines())
 
 

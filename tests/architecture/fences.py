@@ -25,7 +25,7 @@ NAMED = {"attempts", "encrypted_key", "intent", "locked_by", "pause_reason", "ra
 NO_FENCES = {
     "api.jobs.repository:_START": "compares slots that the statement itself has computed from rows it has locked",
     "api.imports.preview.repository:judge_rows": "writes a temporary table that no other session sees",
-    "api.delivery.webhooks.repository:_STORE": "returns what it compares and inserts whatever that is",
+    "api.delivery.webhooks.repository:_STORE_DELIVERIES": "returns what it compares and inserts whatever that is",
 }
 """Statements that compare such a column for another reason, which is given."""
 

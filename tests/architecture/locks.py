@@ -20,7 +20,9 @@ SKIPS = re.compile(r"(?:\s+OF\s+[\w., ]+?)?\s+SKIP\s+LOCKED\b", re.IGNORECASE)
 ADVISORY_LOCK = re.compile(r"\bpg_(?:try_)?advisory_(?!unlock)\w+")
 TABLE_LOCK = re.compile(r"\bLOCK\s+TABLE\b")
 STATEMENT = re.compile(r"\bSELECT\b", re.IGNORECASE)
-FUNCTION = re.compile(r"\bCREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?P<name>[\w.]+)", re.IGNORECASE)
+FUNCTION = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?P<name>[\w.]+).*?\$\$(?P<body>.*?)\$\$", re.IGNORECASE | re.DOTALL
+)
 FILE_LOCKS = {"flock", "lockf"}
 
 
@@ -40,9 +42,9 @@ def locks() -> dict[str, str]:
             for lock in locks_in(source):
                 places[lock.place].append(lock.kind)
     places |= _database_functions()
-    for path in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.sql")):
-        if kinds := kinds_in(path.read_text(encoding="utf-8")):
-            places[path.relative_to(ROOT).as_posix()] = kinds
+    for path, text in _sql_files(*PACKAGES):
+        if not path.startswith(MIGRATIONS) and (kinds := kinds_in(text)):
+            places[path] = kinds
     return {
         place if len(kinds) == 1 else f"{place}:{number}": kind
         for place, kinds in sorted(places.items())
@@ -80,13 +82,16 @@ def _row_lock(match: re.Match[str], sql: str) -> str:
 
 def _database_functions() -> dict[str, list[str]]:
     """Return the locks of the functions of the database by their names; the last migration that makes one counts."""
-    texts = {
-        made["name"]: text
-        for source in sources(MIGRATIONS)
-        for node in ast.walk(source.tree)
-        if (text := _text_of(node)) and (made := FUNCTION.search(text))
-    }
-    return {f"{MIGRATIONS.strip('/')}:{name}": kinds for name, text in texts.items() if (kinds := kinds_in(text))}
+    revisions = (_text_of(node) for source in sources(MIGRATIONS) for node in ast.walk(source.tree))
+    texts = [*(text for _, text in _sql_files(MIGRATIONS)), *(text for text in revisions if text)]
+    bodies = {made["name"]: made["body"] for text in texts for made in FUNCTION.finditer(text)}
+    return {f"{MIGRATIONS.strip('/')}:{name}": kinds for name, body in bodies.items() if (kinds := kinds_in(body))}
+
+
+def _sql_files(*folders: str) -> list[tuple[str, str]]:
+    """Return the path and the text of every SQL file under the folders."""
+    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.sql"))
+    return [(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
 
 
 def _named_statements(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:

@@ -29,7 +29,7 @@ class Plant:
 
 
 PLANTS = (
-    Plant("floors", "orchestration/run.py", "from api.http.clock import Clock"),
+    Plant("floors", "orchestration/run.py", "from api.http.logs import JsonLines"),
     Plant("floors", "api/routes.py", "import orchestration.definitions"),
     Plant("floors", "ai/run.py", "from database.models import Lead"),
     Plant("floors", "database/jobs.py", "from ai.run import run"),
@@ -39,10 +39,11 @@ PLANTS = (
     Plant("rules", "domain/suppression.py", "import pydantic"),
     Plant("rules", "salesmatter/environment.py", "import rich"),
     Plant("provider", "everlytic/client.py", "from domain.lead import LeadStatus"),
-    Plant("provider", "everlytic/sandbox/people.py", "from database.base import Base"),
+    Plant("provider", "everlytic/sandbox/recipients.py", "from database.base import Base"),
     Plant("provider", "everlytic/models.py", "import domain.bounded_mime"),
     Plant("api-folders", "api/people/leads/service.py", "from api.outreach.enrollments import service as enrollments"),
     Plant("api-folders", "api/outreach/drafts/service.py", "from api.delivery.sending import service as sending"),
+    Plant("api-folders", "api/delivery/eligibility.py", "from api.delivery.sending import repository"),
     Plant("api-folders", "api/http/pagination.py", "from api.people.leads.schemas import LeadOut"),
     Plant("api-folders", "api/http/resources.py", "from api.http.dependencies import Caller"),
     Plant("api-folders", "api/helpers.py", "import json"),

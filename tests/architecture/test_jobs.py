@@ -12,7 +12,7 @@ from api.tasks import tasks
 from tests import ROOT
 from tests.architecture.tree import PACKAGES, Source, called, imported_names, parse, sources
 
-ENQUEUE = {"database.jobs.enqueue", "database.jobs.enqueue_each"}
+ENQUEUE = {"database.jobs.enqueue", "database.jobs.enqueue_from_select"}
 TASKS = tasks(ApiSettings(secret_key=SecretStr("a key of the tests")))
 
 

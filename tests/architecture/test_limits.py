@@ -14,7 +14,7 @@ OWN_JSON = {
     "database/embedded_process.py": "the order of the process that starts it",
     "domain/bounded_json.py": "what was found to be within the limits",
     "orchestration/defs/dbt/project.py": "the manifest that dbt writes",
-    "salesmatter/environment_maker.py": "the stamp of a finished environment",
+    "salesmatter/environment_builder.py": "the stamp of a finished environment",
 }
 """The files that parse JSON without limits, each with whose it is."""
 PARSERS = {"json.loads", "json.load", "email.parser.BytesParser", "email.parser.Parser", "email.message_from_bytes"}

@@ -66,7 +66,7 @@ SEEDED = (
         "api/outreach/drafts/tasks.py",
         "import sqlalchemy as sa\nasync def run(session):\n    await session.execute(sa.text('x'))\n",
     ),
-    ("api/http/pages.py", "QUERY = 'SELECT count(*) FROM app.leads'\n"),
+    ("api/http/documentation.py", "QUERY = 'SELECT count(*) FROM app.leads'\n"),
     (
         "api/http/dependencies.py",
         "async def ask(session):\n    await session.execute('UPDATE app.leads SET status = 1')\n",

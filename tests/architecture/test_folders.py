@@ -1,4 +1,4 @@
-"""The rooms of the API draw from the same file names, and nothing is called by a name that says nothing."""
+"""The folders of the API use the same file names, and no name is empty of meaning."""
 
 import re
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from tests.architecture.tree import API_FOLDERS, PACKAGES, files, sources
 
 FILES = {"__init__.py", "endpoints.py", "schemas.py", "service.py", "repository.py", "tasks.py"}
-EXCEPTIONS = {
-    "delivery/events/judging.py": "a batch of events beside what is stored of the same messages",
-    "delivery/events/reading.py": "provider rows as events that can be stored, and why the rest cannot",
+OTHER_FILES = {
+    "delivery/events/event_batch.py": "a batch of events combined with the stored events of the same messages",
+    "delivery/events/parsing.py": "parses provider rows into events, with an error for each row that it cannot parse",
     "imports/packing.py": "some thousand rows of a file as they are stored",
     "imports/values.py": "what the cells of a row make of a lead: pure functions over frames",
     "inbox/inbound/charsets.py": "bytes of mail as text, whatever charset they claim",
@@ -27,11 +27,13 @@ EXCEPTIONS = {
     "live/streaming.py": "server-sent events: wraps every GET, knows no room",
     "inbox/mailbox/connection.py": "a connection to an IMAP server: every question ends within its time",
     "inbox/mailbox/imap.py": "a folder there, read in batches of limited size",
-    "delivery/sending/content.py": "what a mail carries beside its text",
-    "delivery/sending/judge.py": "may a mail go out, and when: asked by the claim and by `explain`",
+    "delivery/sending/content.py": "composes the mail of a draft",
+    "delivery/eligibility.py": "whether a mail may be sent, and when: for the claim and for `explain`",
+    "delivery/schedule.py": "when a step may be sent by its delay and the recipient's hours",
     "people/suppressions/files.py": "lists of whom never to mail as files: our own export, or any table of addresses",
     "people/suppressions/page.py": "the page behind the unsubscribe link",
     "people/suppressions/tokens.py": "the signed token in the unsubscribe link",
+    "telemetry/health.py": "liveness and readiness",
     "telemetry/scraping.py": "the endpoint that Prometheus reads, on the API and on the worker's own port",
     "imports/files/addresses.py": "which cells are addresses: by a pattern, or by a validator",
     "imports/files/blocks.py": "reading files of any kind, encoding, delimiter and preamble, one file for each step",
@@ -44,21 +46,33 @@ EXCEPTIONS = {
     "imports/files/text.py": "as above",
     "imports/files/workbook.py": "as above: starts and bounds that process",
 }
-"""The files of rooms beside the agreed ones, each with what it is for."""
+"""The other files of the API's folders, each with what it is for."""
 
 FORBIDDEN = {"common", "core", "helpers", "misc", "shared", "util", "utils"}
+REGISTRIES = {"api/routes.py", "api/tasks.py", "api/app.py"}
+WITHOUT_ENDPOINTS = {
+    "delivery",
+    "delivery/guards",
+    "delivery/sending",
+    "delivery/slots",
+    "http/idempotency",
+    "imports/files",
+    "inbox/inbound",
+    "outreach/enrollment_status",
+}
+"""Folders that only other folders use."""
 
 
-def test_rooms_hold_the_agreed_files() -> None:
-    """A reader guesses the path: a new kind of file in a room is a decision, and is listed here with its reason."""
+def test_folders_hold_the_agreed_files() -> None:
+    """A folder holds the agreed files; another file is listed here with its reason."""
     inside = {source.path.removeprefix("api/") for source in sources("api") if source.path.count("/") > 1}
     # `api/http` holds one file for each thing that requests share.
     others = {path for path in inside if Path(path).name not in FILES and Path(path).parent != Path("http")}
-    assert others == set(EXCEPTIONS)
+    assert others == set(OTHER_FILES)
 
 
-def test_every_room_says_what_it_answers_for() -> None:
-    """Each package of ours opens with one sentence on what it answers for."""
+def test_every_package_has_a_docstring() -> None:
+    """Each package begins with one sentence that says what it is responsible for."""
     silent = [
         source.path
         for source in sources(*PACKAGES)
@@ -67,21 +81,15 @@ def test_every_room_says_what_it_answers_for() -> None:
     assert silent == []
 
 
-def test_every_room_is_entered() -> None:
-    """A room is in the list of routes or of tasks, or the app itself knows it: none is forgotten."""
+def test_every_folder_is_registered() -> None:
+    """Each folder is in the list of routes or of tasks, or the app imports it, unless only other folders use it."""
     registries = "".join(source.text for source in sources("api") if source.path in REGISTRIES)
-    entered = [folder for folder in API_FOLDERS if folder not in WITHIN]
-    forgotten = [folder for folder in entered if not re.search(rf"from api\.{module(folder)}\.?\b", registries)]
-    assert forgotten == []
-
-
-REGISTRIES = {"api/routes.py", "api/tasks.py", "api/app.py"}
-WITHIN = {"delivery/guards", "delivery/slots", "http/idempotency", "imports/files", "inbox/inbound"}
-"""Rooms without a door of their own: other rooms ask them."""
+    missing = {folder for folder in API_FOLDERS if not re.search(rf"from api\.{module(folder)}\.?\b", registries)}
+    assert missing <= WITHOUT_ENDPOINTS
 
 
 def test_endpoints_and_tasks_are_registered() -> None:
-    """Every endpoints.py is in api/routes.py, every tasks.py in api/tasks.py; live queries wrap all others instead."""
+    """Every endpoints.py is in api/routes.py and every tasks.py in api/tasks.py; live queries wrap all other routes."""
     text = {source.path: source.text for source in sources("api")}
     for path in text:
         folder, _, name = path.removeprefix("api/").rpartition("/")
@@ -96,7 +104,7 @@ def module(folder: str) -> str:
     return folder.replace("/", ".")
 
 
-def test_no_name_says_nothing() -> None:
-    """There is no folder and no file for whatever did not find a room."""
+def test_no_name_is_empty() -> None:
+    """No folder and no file is called `utils`, `common` or the like."""
     named = [path for path in files() if FORBIDDEN & {part.partition(".")[0].lower() for part in path.split("/")}]
     assert named == []
