@@ -42,9 +42,8 @@ MOST_POLLS = 2000
 
 # Tables are read as they lie: a statement that does not sort would otherwise find rows in the order of an index.
 _SETTINGS = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan", "enable_mergejoin")
-_BEGIN = text(
-    ", ".join(["SELECT pg_backend_pid()", *(f"set_config('{setting}', 'off', true)" for setting in _SETTINGS)])
-)
+_IGNORE_INDEXES = text("SELECT " + ", ".join(f"set_config('{setting}', 'off', true)" for setting in _SETTINGS))
+_BACKEND = text("SELECT pg_backend_pid()")
 _HASHES = text("SELECT set_config('enable_nestloop', 'off', true)")
 _BLOCKERS = "SELECT pg_blocking_pids(%s)"
 
@@ -134,7 +133,8 @@ class Blocking:
         """Open a transaction of the app, or of the engine; yields it and the number of its backend."""
         pool, scope = (self.engine_pool, Scope()) if is_engine else (self.pool, self.scope)
         async with transaction(pool, scope) as session:
-            yield session, (await session.scalars(_BEGIN)).one()
+            await ignore_indexes(session)
+            yield session, (await session.scalars(_BACKEND)).one()
 
     @contextlib.asynccontextmanager
     async def kept_open(self, call: Call[Any], *, is_engine: bool = False) -> AsyncIterator[Side]:
@@ -288,6 +288,11 @@ def _undone(call: Call[Any], *settings: TextClause) -> Call[Any]:
         raise _Undo
 
     return call_and_undo
+
+
+async def ignore_indexes(session: AsyncSession) -> None:
+    """Let the statements of a transaction read tables as they lie, so that only their own order sorts rows."""
+    await session.execute(_IGNORE_INDEXES)
 
 
 def prove_file_lock(path: Path, call: Callable[[], T]) -> T:
