@@ -70,6 +70,8 @@ _UNDO = text(
              END AS kept_because
         FROM touched
     ),
+    -- Each of the next two asks for `before`, so that no lead is in both: where one statement updates a row twice,
+    -- Postgres makes one of the updates, and does not promise which.
     removed AS (
       UPDATE app.leads AS lead
          SET deleted_at = now()
