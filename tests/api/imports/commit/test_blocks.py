@@ -1,4 +1,5 @@
 import asyncio
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,6 +8,7 @@ import pytest
 from api.http.resources import Services
 from api.imports.commit import service
 from database.tenancy import Scope, transaction
+from domain.lead_import import KEPT
 from tests.api.conftest import RunJobs
 from tests.api.importing import OUTCOMES, Imports, Tables, Worker, counts, in_blocks
 
@@ -35,7 +37,10 @@ def total(done: dict[str, Any]) -> int:
 
 
 async def test_progress(imports: Imports, worker: Worker, tables: Tables, workspace: str) -> None:
-    """After each block the import says how far it is, and leads, counts and the list say the same."""
+    """After each block the import says how far it is, and leads, counts and the list say the same.
+
+    Its thirty days begin anew when the last one is written.
+    """
     made = await imports.uploaded(FILE)
     assert (made["rowCount"], made["processedCount"], made["newCount"]) == (len(ALL), 0, None)
     begun = await imports.asked(made, "commit")
@@ -44,12 +49,13 @@ async def test_progress(imports: Imports, worker: Worker, tables: Tables, worksp
         assert await worker.commit_block(made)
         now = await imports.get(f"imports/{made['id']}")
         assert (now["state"], now["processedCount"], now["newCount"]) == ("committing", number * ROWS, number * ROWS)
+        assert (now["committedAt"], now["expiresAt"]) == (None, made["expiresAt"])
         assert set(tables.leads(workspace)) == set(ALL[: number * ROWS])
         assert tables.lists(workspace) == {UUID(now["listId"]): number * ROWS}
     assert not await worker.commit_block(made)
     done = await imports.get(f"imports/{made['id']}")
     assert (done["state"], done["processedCount"], total(done)) == ("committed", len(ALL), len(ALL))
-    assert done["committedAt"] is not None
+    assert datetime.fromisoformat(done["expiresAt"]) == datetime.fromisoformat(done["committedAt"]) + KEPT
     assert not await worker.commit_block(made)
     assert await imports.get(f"imports/{made['id']}") == done
 
