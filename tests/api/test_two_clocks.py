@@ -22,6 +22,7 @@ from api.http.idempotency import repository as idempotency
 from api.imports import repository as import_files
 from api.imports import service as imports
 from api.live import repository as live
+from api.outreach.drafts import repository as drafts
 from api.outreach.enrollment_status import repository as status_repository
 from api.people.suppressions import repository as suppressions
 from database.engine import create_pool
@@ -72,6 +73,18 @@ async def world(database_url: str, owner: psycopg.Connection, request: pytest.Fi
     async with AsyncSession(pool) as session:
         yield World(datetime.now(UTC) + request.param, ids, session, owner)
     await pool.dispose()
+
+
+async def test_a_draft_is_sent_and_scored_in_business_time(world: World) -> None:
+    """A draft is due at its own time, or at the business time where that has passed; its score is due at the latter."""
+    draft = world.ids["app.email_drafts"]
+    update = "UPDATE app.email_drafts SET send_at = %s, generation = jsonb_build_object('trace_id', 't')"
+    for send_at, due in ((world.now - HOUR, world.now), (None, world.now), (world.now + HOUR, world.now + HOUR)):
+        world.run(update, send_at)
+        sends = drafts.select_send_jobs(world.workspace, [draft], world.now)
+        scores = drafts.select_score_jobs(world.workspace, [draft], {}, world.now)
+        assert [row[1] for row in await world.session.execute(sends)] == [due]
+        assert [row[1] for row in await world.session.execute(scores)] == [world.now]
 
 
 async def test_an_idempotency_key_is_kept_for_a_real_day(world: World) -> None:

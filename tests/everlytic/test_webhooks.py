@@ -353,3 +353,21 @@ def test_a_polled_record_without_a_time_gets_the_time_of_receipt() -> None:
     record = legacy(event_date=None)["event"]
     assert isinstance(record, dict)
     assert parse_record(record, RECEIVED) == only(legacy(event_date=None))
+
+
+@pytest.mark.parametrize(
+    ("ids", "event_ids"),
+    [
+        ([None, None, None], ["event-1", None, None]),
+        (["own", None], ["own", None]),
+        ([None, "own"], ["event-1", "own"]),
+        (["no object", None, None], ["event-1", None]),
+        (["no object", "own", None], ["own", None]),
+    ],
+)
+def test_the_id_of_a_delivery_belongs_to_its_first_record(ids: list[str | None], event_ids: list[str | None]) -> None:
+    """Each record has its own id; the delivery's id is for the first object of the list, and for no other."""
+    record = standard()["data"][0]  # type: ignore[index] # the helper builds a list
+    records = [id_ if id_ == "no object" else {**record, "id": id_} for id_ in ids]
+    events = parse_delivery(json.dumps(standard(data=records)).encode(), JSON, RECEIVED)
+    assert [event.event_id for event in events] == event_ids

@@ -37,7 +37,7 @@ def test_a_day_is_polled_to_its_end_or_to_now(
     through: datetime,
 ) -> None:
     """The cursor says the end of a day that is over, and of the day that goes on how late it is."""
-    workspace = history.workspace("Good")
+    workspace = history.add_workspace("Good")
     connect_tenant(connection, workspace, provider, provider.new_username())
     clock = BusinessClock(text=f"{time.time()},{MORNING.isoformat()},{STANDSTILL}")
     with dg.DagsterInstance.ephemeral() as instance:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from api.imports.values import employees_in, segment_of
-from domain.lead import SegmentSizes
+from api.imports.values import parse_employees, parse_segment
+from domain.lead import SegmentThresholds
 
 BELOW = ("<", "< ", "less than ", "under ", "below ", "unter ", "weniger als ", "moins de ", "minder dan ", "menos de ")
 """What stands before a number that is not reached."""
@@ -38,18 +38,18 @@ BELOW = ("<", "< ", "less than ", "under ", "below ", "unter ", "weniger als ", 
 )
 def test_how_many_employees_a_cell_counts(cell: str, employees: int | None) -> None:
     """A number counts with its thousands, its decimals and its unit; of a range the lower end does."""
-    assert employees_in(cell) == employees
+    assert parse_employees(cell) == employees
 
 
 @pytest.mark.parametrize("word", [*BELOW, "  <", "UNDER "])
 def test_a_number_that_is_not_reached(word: str) -> None:
     """Fewer than a number are one less at most, and never less than none."""
     numbers = ("0", "1", "2", "100", "1,000", "1k", "1.5k")
-    assert [employees_in(f"{word}{number}") for number in numbers] == [0, 0, 1, 99, 999, 999, 1499]
+    assert [parse_employees(f"{word}{number}") for number in numbers] == [0, 0, 1, 99, 999, 999, 1499]
 
 
-@pytest.mark.parametrize("sizes", [SegmentSizes(), SegmentSizes(2, 3), SegmentSizes(50, 1500)])
-def test_the_segment_changes_at_the_boundary(sizes: SegmentSizes) -> None:
+@pytest.mark.parametrize("sizes", [SegmentThresholds(), SegmentThresholds(2, 3), SegmentThresholds(50, 1500)])
+def test_the_segment_changes_at_the_boundary(sizes: SegmentThresholds) -> None:
     """One employee fewer than a segment's size, just as many and one more, in each way to write a number."""
     middle, enterprise = sizes.mid_market_from, sizes.enterprise_from
     expected = {middle - 1: "SMB", middle: "Mid-Market", enterprise - 1: "Mid-Market", enterprise: "Enterprise"}
@@ -57,4 +57,4 @@ def test_the_segment_changes_at_the_boundary(sizes: SegmentSizes) -> None:
     for employees, segment in expected.items():
         written = [str(employees), f"{employees:,}", f"{employees}-{10 * employees + 1}", f"{employees}+"]
         for cell in [*written, *(f"{word}{employees + 1}" for word in BELOW)]:
-            assert segment_of(cell, sizes) == (segment, True), cell
+            assert parse_segment(cell, sizes) == (segment, True), cell

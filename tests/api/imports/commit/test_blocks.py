@@ -8,7 +8,7 @@ import pytest
 from api.http.resources import Services
 from api.imports.commit import service
 from database.tenancy import Scope, transaction
-from domain.lead_import import KEPT
+from domain.lead_import import RETENTION
 from tests.api.conftest import RunJobs
 from tests.api.importing import OUTCOMES, Imports, Tables, Worker, counts, in_blocks
 
@@ -55,7 +55,7 @@ async def test_progress(imports: Imports, worker: Worker, tables: Tables, worksp
     assert not await worker.commit_block(made)
     done = await imports.get(f"imports/{made['id']}")
     assert (done["state"], done["processedCount"], total(done)) == ("committed", len(ALL), len(ALL))
-    assert datetime.fromisoformat(done["expiresAt"]) == datetime.fromisoformat(done["committedAt"]) + KEPT
+    assert datetime.fromisoformat(done["expiresAt"]) == datetime.fromisoformat(done["committedAt"]) + RETENTION
     assert not await worker.commit_block(made)
     assert await imports.get(f"imports/{made['id']}") == done
 
