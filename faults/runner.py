@@ -30,9 +30,11 @@ from faults.selection import EXCLUDED, Recording, Tests
 from tests.conftest import TEMPLATE
 from tests.postgres import SERVER_VARIABLE, create_database, drop_database, ensure_template, new_home, remove_home
 
+# The plugins of pytest are imported before a runner collects the tests.
+WARNINGS = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 OPTIONS = (
     "-q", "--no-header", "--timeout=30", "--timeout-method=thread",
-    "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+    "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:cov", *WARNINGS,
 )  # fmt: skip
 PRISTINE = f"{TEMPLATE}_pristine"
 STATEMENT_SECONDS = 15
@@ -95,7 +97,7 @@ class Runner:
         _copy_tree(self.root, self._tree)
         _enter(self._tree, self._server.url)
         # Tests and the code they run are imported here once, and each fork has them.
-        quiet = ["--collect-only", "-qq", "-p", "no:randomly", "-p", "no:cov", "-p", "no:cacheprovider"]
+        quiet = ["--collect-only", "-qq", "-p", "no:randomly", "-p", "no:cov", "-p", "no:cacheprovider", *WARNINGS]
         collected = _Collected()
         with contextlib.redirect_stdout(io.StringIO()):
             pytest.main([*quiet, *(f"--ignore={left_out}" for left_out in EXCLUDED)], plugins=[collected])
