@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from domain.bounded_json import MAX_DEPTH as MAX_FORM_DEPTH
 from domain.bounded_json import JsonLimitExceeded, parse_json, require_json_limits
-from domain.bounded_mime import MimeLimitExceeded, parse_message
+from email_text.bounded_mime import MimeLimitExceeded, parse_message
 from everlytic.errors import MalformedDelivery
 from everlytic.protocol import MAX_DEPTH
 

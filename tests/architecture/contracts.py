@@ -9,9 +9,10 @@ from importlinter import Contract, ContractCheck, fields, output
 
 
 class StandardLibraryOnly(Contract):
-    """No module of `modules`, packages with all that is in them, imports anything else than these and Python's own."""
+    """The modules and packages of `modules` import only each other, `others` and the standard library."""
 
     modules: Any = fields.ListField(subfield=fields.StringField())
+    others: Any = fields.ListField(subfield=fields.StringField(), required=False)
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter gives it
         """Return the imports that lead elsewhere, as `importer -> imported` lines."""
@@ -21,6 +22,7 @@ class StandardLibraryOnly(Contract):
             f"{importer} -> {imported}"
             for importer in sorted(listed)
             for imported in sorted(graph.find_modules_directly_imported_by(importer) - allowed)
+            if imported.partition(".")[0] not in (self.others or ())
         ]
         return ContractCheck(kept=not strays, metadata={"strays": strays})
 

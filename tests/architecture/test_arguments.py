@@ -7,7 +7,7 @@ import pytest
 
 from tests.architecture.tree import Source, called, full_name, imported_names, parse, sources
 
-BELOW_THE_DOORS = ("ai", "api", "database", "domain", "everlytic", "orchestration")
+BELOW_THE_DOORS = ("ai", "api", "database", "domain", "email_text", "everlytic", "orchestration")
 READS = re.compile(
     r"datetime\.(datetime|date)\.(now|utcnow|today)$|time\.(time|time_ns|localtime|gmtime|strftime|ctime)$"
     r"|os\.(environ\b|getenv|urandom)|random\.|secrets\.|uuid\.uuid[1-8]|numpy\.random"
@@ -54,7 +54,9 @@ def test_nothing_below_the_doors_reads_the_world() -> None:
     assert {path for path, reads in found.items() if reads} == set(EXCEPTIONS)
 
 
-@pytest.mark.parametrize(("folder", "exceptions"), [("domain", ["domain/clock.py"]), ("everlytic", []), ("ai", [])])
+@pytest.mark.parametrize(
+    ("folder", "exceptions"), [("domain", ["domain/clock.py"]), ("email_text", []), ("everlytic", []), ("ai", [])]
+)
 def test_rules_client_and_models_read_nothing(folder: str, exceptions: list[str]) -> None:
     """Rules, provider's client and AI workflows read no clock, chance or environment; only the clock itself does."""
     assert [path for path in EXCEPTIONS if path.startswith(f"{folder}/")] == exceptions

@@ -18,7 +18,7 @@ OWN_JSON = {
 }
 """The files that parse JSON without limits, each with whose it is."""
 PARSERS = {"json.loads", "json.load", "email.parser.BytesParser", "email.parser.Parser", "email.message_from_bytes"}
-OWN_MESSAGES = {"domain/bounded_mime.py": "the parser that knows how deep parts stand"}
+OWN_MESSAGES = {"email_text/bounded_mime.py": "the parser that knows how deep parts stand"}
 
 
 def _parses(source: Source) -> list[str]:

@@ -21,7 +21,7 @@ from uuid import UUID
 from api.http.errors import Malformed
 from api.inbox.inbound.charsets import find_codec, remove_unstorable
 from api.inbox.inbound.words import extract_message_text
-from domain.bounded_mime import MimeLimitExceeded, parse_message
+from email_text.bounded_mime import MimeLimitExceeded, parse_message
 from domain.reply_address import parse_message_ids
 from everlytic.models import MESSAGE_HEADER
 

@@ -1,6 +1,6 @@
 import pytest
 
-from domain.bounded_mime import MAX_PART_DEPTH, MimeLimitExceeded, parse_message
+from email_text.bounded_mime import MAX_PART_DEPTH, MimeLimitExceeded, parse_message
 
 
 def messages(depth: int) -> bytes:

@@ -1,0 +1,1 @@
+"""Mail texts, sent and received: MIME parts, character sets, HTML, links, quotes, signatures and footers."""
