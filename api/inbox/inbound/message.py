@@ -19,10 +19,10 @@ from email.utils import getaddresses, parsedate_to_datetime
 from uuid import UUID
 
 from api.http.errors import Malformed
-from api.inbox.inbound.charsets import find_codec, remove_unstorable
-from api.inbox.inbound.words import extract_message_text
-from email_text.bounded_mime import MimeLimitExceeded, parse_message
 from domain.reply_address import parse_message_ids
+from email_text.bodies import extract_message_text
+from email_text.bounded_mime import MimeLimitExceeded, parse_message
+from email_text.charsets import find_codec, remove_unstorable
 from everlytic.models import MESSAGE_HEADER
 
 MOST_HEADERS = 500

@@ -9,7 +9,6 @@ from email.utils import formataddr
 from typing import Any, Literal
 
 from api.http.errors import Malformed
-from api.inbox.inbound.charsets import remove_unstorable
 from api.inbox.inbound.message import (
     MOST_ADDRESS,
     MOST_HEADER,
@@ -19,8 +18,9 @@ from api.inbox.inbound.message import (
     decode_header_text,
     read_message,
 )
-from api.inbox.inbound.words import MOST_TEXT, extract_html_text
 from domain.bounded_json import JsonLimitExceeded, parse_json
+from email_text.bodies import MOST_TEXT, extract_html_text
+from email_text.charsets import remove_unstorable
 
 Kind = Literal["message", "json"]
 

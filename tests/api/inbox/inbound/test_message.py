@@ -4,7 +4,7 @@ import pytest
 
 from api.http.errors import Malformed
 from api.inbox.inbound.message import MOST_ADDRESS, MOST_ID, read_message
-from api.inbox.inbound.words import MOST_TEXT
+from email_text.bodies import MOST_TEXT
 
 SOUND = (
     b"From: =?utf-8?q?Thand=C3=AD?= <Thandi@lead.example>\r\nTo: ann@acme.example\r\n"

@@ -1,8 +1,8 @@
 import pytest
 
-from api.inbox.inbound.charsets import decode_text, find_codec
 from api.inbox.inbound.message import read_message
-from api.inbox.inbound.words import MOST_HTML, MOST_TEXT
+from email_text.bodies import MOST_HTML, MOST_TEXT
+from email_text.charsets import decode_text, find_codec
 
 
 def text(content: bytes, content_type: bytes = b"text/plain; charset=utf-8") -> str:

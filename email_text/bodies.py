@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from email.message import Message
 
-from api.inbox.inbound.charsets import decode_text, remove_unstorable
-from api.inbox.inbound.markup import extract_text
+from email_text.charsets import decode_text, remove_unstorable
+from email_text.html_text import extract_text
 
 MOST_TEXT = 200_000
 """How many characters of a text are kept: more than anybody writes."""

@@ -1,6 +1,6 @@
 import pytest
 
-from api.inbox.inbound.markup import DEEPEST, extract_text
+from email_text.html_text import DEEPEST, extract_text
 
 FOOTER = "Ann<br>1 Long Street<br><a href='https://acme.example/u/token'>Unsubscribe</a>"
 OUTLOOK = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"
