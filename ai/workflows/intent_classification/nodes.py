@@ -15,7 +15,6 @@ from ai.prompts import Prompt
 from ai.workflows.intent_classification import rules
 from ai.workflows.intent_classification.dates import find_return_date
 from ai.workflows.intent_classification.headers import Kind, detect_origin
-from ai.workflows.intent_classification.quotes import extract_reply
 from ai.workflows.intent_classification.state import (
     InputState,
     Intent,
@@ -25,6 +24,7 @@ from ai.workflows.intent_classification.state import (
     State,
     Verdict,
 )
+from email_text.quotes import extract_reply
 
 MODEL_THRESHOLD = 0.7  # below this confidence the model is asked
 REVIEW_THRESHOLD = 0.55  # below this confidence a user must review the reply

@@ -16,7 +16,6 @@ from ai.workflows.email_generation.state import (
     EmailGenerationInput,
     EmailGenerationOutput,
 )
-from ai.workflows.intent_classification.quotes import extract_reply
 from api.http.errors import Conflict, or_404
 from api.http.pagination import PageRequest
 from api.outreach.drafts import repository
@@ -26,6 +25,7 @@ from api.outreach.sequences.service import build_generation_input
 from database import jobs
 from database.models import EmailDraft
 from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, next_status, source_statuses
+from email_text.quotes import extract_reply
 
 APPROVED, REFUSED = ApprovalStatus.APPROVED, ApprovalStatus.REFUSED
 NOT_WAITING, UNKNOWN = ApprovalStatus.NOT_WAITING, ApprovalStatus.UNKNOWN

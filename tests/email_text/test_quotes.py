@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.workflows.intent_classification.quotes import MAX_LINE_CHARACTERS, MAX_LINES, extract_reply
+from email_text.quotes import MAX_LINE_CHARACTERS, MAX_LINES, extract_reply
 
 ATTRIBUTIONS = [
     "On Fri, 20 Nov 2026 at 08:00, Kim Roe <kim@x.example> wrote:",

@@ -4,7 +4,7 @@ import re
 
 import quotequail
 
-from ai.workflows.intent_classification.signatures import strip_signature
+from email_text.signatures import strip_signature
 
 MAX_LINES = 400  # more lines are hardly ever the reply; this also limits the time for a hostile text
 MAX_LINE_CHARACTERS = 600  # more characters of a line are ignored
