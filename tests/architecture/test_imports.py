@@ -65,7 +65,7 @@ PLANTS = (
     Plant("figures", "api/analytics/service.py", "from api.people.leads import service as leads"),
     Plant("ai-floors", "ai/models.py", "from ai.registry import WORKFLOWS"),
     Plant("ai-floors", "ai/helpers.py", "import json"),
-    Plant("workflows", "ai/workflows/csv_mapping/nodes.py", "from ai.workflows.email_generation import bodies"),
+    Plant("workflows", "ai/workflows/csv_mapping/nodes.py", "from ai.workflows.email_generation import answers"),
     Plant("tracing", "ai/workflows/email_generation/nodes.py", "from langfuse import observe"),
     Plant("tracing", "api/outreach/drafts/tasks.py", "import langfuse"),
     Plant("models", "api/inbox/replies/tasks.py", "from openai import AsyncOpenAI"),

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from ai import templates
 from ai.errors import TemplateError
-from ai.workflows.email_generation import bodies, links
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
+from email_text import conversion, links
 
 _UNSUBSCRIBE_WORDS = re.compile(
     r"unsubscri|opt[-_]?out|abmeld|abbestell|austrag|desinscri|désinscri|desabonn|désabonn|afmeld|teken[-_]?af|uitskryf|uitschrijf|cancelar[-_]?suscrip",
@@ -44,7 +44,7 @@ def check_unsubscribe_link(candidate: Candidate, request: EmailGenerationInput) 
         return
     if candidate.author == "model" and not links.contains_link(candidate.text, request.unsubscribe_url):
         yield "The body does not contain the unsubscribe link of the template."
-    html, escaped_url = candidate.html, bodies.escape_address(request.unsubscribe_url)
+    html, escaped_url = candidate.html, conversion.escape_address(request.unsubscribe_url)
     if (
         html is not None
         and (escaped_url in html or request.unsubscribe_url in html)

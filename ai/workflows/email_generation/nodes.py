@@ -11,7 +11,7 @@ from ai import prompts, templates
 from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable, TemplateError
 from ai.prompts import Prompt
-from ai.workflows.email_generation import answers, bodies, checks, material, rendering
+from ai.workflows.email_generation import answers, checks, material, rendering
 from ai.workflows.email_generation.state import (
     Candidate,
     DraftFailed,
@@ -22,6 +22,7 @@ from ai.workflows.email_generation.state import (
     State,
     WrittenEmail,
 )
+from email_text import conversion
 
 MAX_REWRITES = 2
 MAX_REFUSED_CHARACTERS = 6_000
@@ -120,7 +121,7 @@ async def finish(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     generation = runtime.context.generation(state.get("prompt") if by_model else None, reason)
     if candidate is None or state["problems"]:
         return {"result": DraftFailed(reasons=state["problems"], generation=generation)}
-    html = candidate.html if candidate.html is not None else bodies.to_html(candidate.text)
+    html = candidate.html if candidate.html is not None else conversion.to_html(candidate.text)
     return {"result": EmailDraft(subject=candidate.subject, text=candidate.text, html=html, generation=generation)}
 
 

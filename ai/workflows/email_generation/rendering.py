@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from ai import templates
 from ai.cleaning import one_line
 from ai.errors import TemplateError
-from ai.workflows.email_generation import bodies
 from ai.workflows.email_generation.material import remove_implausible_fields
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
+from email_text import conversion
 
 MAX_MISSING = 100
 PREVIEW_UNSUBSCRIBE_URL = "https://unsubscribe.invalid/"
@@ -43,7 +43,7 @@ def render(request: EmailGenerationInput, variables: dict[str, object]) -> Candi
     subject = one_line(templates.render(request.subject_template, variables))
     if templates.is_html(request.body_template):
         html = templates.render(request.body_template, variables, html=True)
-        text = bodies.to_text(html)
+        text = conversion.to_text(html)
     else:
         text, html = templates.render(request.body_template, variables).strip(), None
     return Candidate.model_construct(subject=subject, text=text, html=html, author="template")
@@ -76,7 +76,7 @@ def render_preview(request: EmailGenerationInput) -> Preview:
                 _set_placeholder(variables, name)
             missing += new_names
         else:
-            html = candidate.html if candidate.html is not None else bodies.to_html(candidate.text)
+            html = candidate.html if candidate.html is not None else conversion.to_html(candidate.text)
             return Preview(candidate.subject, candidate.text, html, missing)
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from css_inline import CSSInliner, InlineError
 
-from ai.workflows.email_generation.bodies import to_html, to_text
-from ai.workflows.email_generation.links import contains_link, shows_link
 from domain.reply_address import build_reply_address
+from email_text.conversion import to_html, to_text
+from email_text.links import contains_link, shows_link
 from everlytic.models import Address, Mail
 
 MAX_TAGS = 1500

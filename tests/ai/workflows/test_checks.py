@@ -5,7 +5,6 @@ import pytest
 from ai.workflows.email_generation import rendering
 from ai.workflows.email_generation.answers import to_candidate
 from ai.workflows.email_generation.checks import find_problems
-from ai.workflows.email_generation.links import find_disguised_links, find_links, shows_link
 from ai.workflows.email_generation.state import (
     EarlierMessage,
     EmailGenerationInput,
@@ -14,6 +13,7 @@ from ai.workflows.email_generation.state import (
     Sentence,
     WrittenEmail,
 )
+from email_text.links import find_disguised_links, find_links, shows_link
 
 LINK = "https://acme.example/demo?ref=a"
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from ai.registry import EMAIL_GENERATION
 from ai.run import RunContext, run
-from ai.workflows.email_generation.bodies import to_html, to_text
 from ai.workflows.email_generation.checks import find_problems
 from ai.workflows.email_generation.state import (
     Candidate,
@@ -17,6 +16,7 @@ from ai.workflows.email_generation.state import (
     LeadFacts,
     Sender,
 )
+from email_text.conversion import to_html, to_text
 from tests.ai.stub_openai import Kind, Reply, StubOpenAI
 
 pytestmark = pytest.mark.anyio
