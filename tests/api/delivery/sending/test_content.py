@@ -12,9 +12,10 @@ from pydantic import SecretStr
 
 from ai.settings import AiSettings
 from api.app import create_app
-from api.delivery.sending.content import MAX_TAGS, SenderIdentity, compose_mail, inline_styles
+from api.delivery.sending.content import SenderIdentity, compose_mail
 from api.settings import ApiSettings
 from database.roles import owner_url
+from email_text.styles import MAX_TAGS, inline_styles
 from everlytic.models import Address, Mail
 from tests.api.sending_workspace import Outreach
 from tests.tables import unchanged
