@@ -44,11 +44,6 @@ def to_text(html: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def escape_address(address: str) -> str:
-    """Return a URL escaped for an HTML attribute."""
-    return escape(address)
-
-
 def _unescape(text: str) -> str:
     return unescape(text.replace("\n", " "))
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from html import unescape
+from html import escape, unescape
 
 # Top-level domains; those that are also words count only in lower case, because a missing space is more likely.
 _ENDINGS = (
@@ -32,6 +32,10 @@ _MARKED_UP = re.compile(
 _PHONE = re.compile(r"(?<![\w./?=&-])(?:\+|00|0|\()?\d(?:[ \u00a0()/.\-]{0,3}\d){7,14}(?![\w%])")
 _DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./ ]\d{1,2}[-./ ]\d{4}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ \u00a0.,]\d{3})+")
+_UNSUBSCRIBE_WORDS = re.compile(
+    r"unsubscri|opt[-_]?out|abmeld|abbestell|austrag|desinscri|désinscri|desabonn|désabonn|afmeld|teken[-_]?af|uitskryf|uitschrijf|cancelar[-_]?suscrip",
+    re.IGNORECASE,
+)
 _TRAILING = ".,;:!?'\")]}»”’…"  # noqa: RUF001 - characters that end a sentence
 _DOTS = str.maketrans({"。": ".", "․": ".", "．": ".", "｡": ".", "·": "."})  # noqa: RUF001 - look-alikes on purpose
 
@@ -100,6 +104,16 @@ _INVISIBLE_TAGS = frozenset({"head", "style", "script", "title", "template", "no
 def shows_link(html: str, link: str) -> bool:
     """Return whether an HTML body shows exactly this link; with ambiguous tags the result is false."""
     return any(is_same_link(address, link) for address in find_visible_links(html))
+
+
+def hides_link(html: str, link: str) -> bool:
+    """Return whether an HTML body contains a link and does not show it."""
+    return (escape(link) in html or link in html) and not shows_link(html, link)
+
+
+def is_unsubscribe_link(link: str) -> bool:
+    """Return whether a link contains a word for unsubscribing."""
+    return _UNSUBSCRIBE_WORDS.search(link) is not None
 
 
 def find_visible_links(html: str) -> Iterator[str]:
