@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from email.message import Message
 
-from email_text.charsets import decode_text, remove_unstorable
+from domain.storable_text import remove_unstorable
+from email_text.charsets import decode_text
 from email_text.html_text import extract_text
 
 MOST_TEXT = 200_000

@@ -28,8 +28,3 @@ def decode_text(raw: bytes, charset: str | None) -> str:
         except ValueError:
             continue
     return raw.decode(codec if codec and codec != "utf-8" else "cp1252", "replace")
-
-
-def remove_unstorable(text: str) -> str:
-    """Return text that the database can hold: no NUL, no lone surrogates."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -15,9 +15,9 @@ from starlette.types import Scope
 from api.http.errors import Malformed
 from api.http.idempotency.service import Answer, IdempotencyRecord
 from domain.bounded_json import JsonLimitExceeded, parse_json
+from domain.storable_text import UNSTORABLE
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _PARAMETER = re.compile(r"\{\w+\}")
 
 
@@ -132,7 +132,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         names = Counter(name for name, _ in pairs)
-        duplicate = _UNSTORABLE.sub("?", names.most_common(1)[0][0])
+        duplicate = UNSTORABLE.sub("?", names.most_common(1)[0][0])
         raise _malformed(["body", duplicate], f"Duplicate key: {duplicate}.")
     return value
 
@@ -143,11 +143,11 @@ def _no_constant(name: str) -> None:
 
 def _unstorable(value: Any, place: list[str | int]) -> Iterator[list[str | int]]:
     if isinstance(value, str):
-        if _UNSTORABLE.search(value):
+        if UNSTORABLE.search(value):
             yield place
     elif isinstance(value, dict):
         for name, item in value.items():
-            if _UNSTORABLE.search(name):
+            if UNSTORABLE.search(name):
                 yield place
             yield from _unstorable(item, [*place, name])
     elif isinstance(value, list):
@@ -157,8 +157,8 @@ def _unstorable(value: Any, place: list[str | int]) -> Iterator[list[str | int]]
 
 def _require_storable_query(request: Request) -> None:
     for name, value in request.query_params.multi_items():
-        if _UNSTORABLE.search(name + value):
-            parameter = _UNSTORABLE.sub("?", name)
+        if UNSTORABLE.search(name + value):
+            parameter = UNSTORABLE.sub("?", name)
             message = f"The query parameter {parameter} contains a NUL character, which cannot be stored."
             raise _malformed(["query", parameter], message)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from api.delivery.events.repository import StoredCallback, StoredDelivery
 from domain.bounded_json import JsonLimitExceeded, parse_json, require_json_limits
+from domain.storable_text import remove_unstorable
 from everlytic.errors import MalformedDelivery
 from everlytic.protocol import MAX_DEPTH as MAX_BODY_DEPTH
 from everlytic.webhooks import ProviderEvent, parse_delivery, parse_record
@@ -81,7 +82,7 @@ def _to_storable(event: ProviderEvent) -> ParsedEvent:
 
     Raises JsonLimitExceeded for an event that nests too deeply.
     """
-    transaction_id = _remove_unstorable(event.transaction_id)
+    transaction_id = _to_storable_value(event.transaction_id)
     if transaction_id is not None and len(transaction_id) > MAX_ID_LENGTH:
         transaction_id = None
     data, text = event.data, None
@@ -92,18 +93,18 @@ def _to_storable(event: ProviderEvent) -> ParsedEvent:
         text = json.dumps(data)
     require_json_limits(text, max_depth=MAX_EVENT_DEPTH)
     if not is_storable:
-        data = _remove_unstorable(data)
+        data = _to_storable_value(data)
         text = json.dumps(data, allow_nan=False)
     return ParsedEvent(replace(event, transaction_id=transaction_id, data=data), text)
 
 
-def _remove_unstorable(value: Any) -> Any:
+def _to_storable_value(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+        return remove_unstorable(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {_remove_unstorable(name): _remove_unstorable(inner) for name, inner in value.items()}
+        return {_to_storable_value(name): _to_storable_value(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_remove_unstorable(inner) for inner in value]
+        return [_to_storable_value(inner) for inner in value]
     return value

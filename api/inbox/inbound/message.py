@@ -20,9 +20,10 @@ from uuid import UUID
 
 from api.http.errors import Malformed
 from domain.reply_address import parse_message_ids
+from domain.storable_text import remove_unstorable
 from email_text.bodies import extract_message_text
 from email_text.bounded_mime import MimeLimitExceeded, parse_message
-from email_text.charsets import find_codec, remove_unstorable
+from email_text.charsets import find_codec
 from everlytic.models import MESSAGE_HEADER
 
 MOST_HEADERS = 500

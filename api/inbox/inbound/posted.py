@@ -19,8 +19,8 @@ from api.inbox.inbound.message import (
     read_message,
 )
 from domain.bounded_json import JsonLimitExceeded, parse_json
+from domain.storable_text import remove_unstorable
 from email_text.bodies import MOST_TEXT, extract_html_text
-from email_text.charsets import remove_unstorable
 
 Kind = Literal["message", "json"]
 

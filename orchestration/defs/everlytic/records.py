@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from domain.storable_text import remove_unstorable
 from everlytic.client import EverlyticClient
 from everlytic.errors import NotFound
 from everlytic.protocol import ReportUnreadable
@@ -114,9 +115,7 @@ async def fetch_campaign_reports(
 
 def to_postgres_text(text: str | None) -> str | None:
     """Return the text without NUL characters and with lone surrogates replaced, which Postgres cannot store."""
-    if text is None or (text.isascii() and "\0" not in text):
-        return text
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
+    return None if text is None else remove_unstorable(text)
 
 
 def to_postgres_json(value: Mapping[str, Any]) -> str:
@@ -126,7 +125,7 @@ def to_postgres_json(value: Mapping[str, Any]) -> str:
     except ValueError:
         text = json.dumps(_replace_non_finite(value), default=str, ensure_ascii=False)
     text = _ESCAPED_NUL.sub(r"\1", text) if "\\u0000" in text else text
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return remove_unstorable(text)
 
 
 def _replace_non_finite(value: object) -> object:
