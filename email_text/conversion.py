@@ -3,13 +3,13 @@
 import re
 from html import escape, unescape
 
+from email_text.html_tags import INVISIBLE_TAGS, scan_tags
+
 _LINK = re.compile(r"https?://[^\s<>\"')]+[^\s<>\"').,;:!?]")
-_TAG = re.compile(r"<(?P<closing>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)(?P<attributes>[^<>]*)>|<!(?P<comment>[^<>]*)>")
-_HREF = re.compile(r"\bhref\s*=\s*(?:\"(https?://[^\"]*)\"|'(https?://[^']*)')", re.IGNORECASE)
+_WEB_URL = re.compile(r"https?://", re.IGNORECASE)
 _BLOCKS = frozenset(
     {"p", "div", "br", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote"}
 )
-_INVISIBLE_TAGS = frozenset({"style", "script", "head", "title"})
 
 
 def to_html(text: str) -> str:
@@ -20,21 +20,19 @@ def to_html(text: str) -> str:
 
 def to_text(html: str) -> str:
     """Return the visible text of an HTML body: blocks as lines, links with their URLs."""
-    # A custom scanner, because the standard library's parser takes quadratic time for unclosed tags.
     pieces: list[str] = []
     invisible_tag, url, end = "", "", 0
-    for tag in _TAG.finditer(html):
+    for tag in scan_tags(html):
         if not invisible_tag:
-            pieces.append(_unescape(html[end : tag.start()]))
-        end = tag.end()
-        name, closing = (tag["name"] or "").lower(), bool(tag["closing"])
-        if name in _INVISIBLE_TAGS:
-            invisible_tag = "" if closing else invisible_tag or name
-        elif name in _BLOCKS:
-            pieces.append("\n\n" if closing and name == "p" else "\n")
-        elif name == "a" and not closing:
-            url = _find_address(tag["attributes"])
-        elif name == "a" and url:
+            pieces.append(_unescape(html[end : tag.start]))
+        end = tag.end
+        if tag.name in INVISIBLE_TAGS:
+            invisible_tag = "" if tag.is_closing else invisible_tag or tag.name
+        elif tag.name in _BLOCKS:
+            pieces.append("\n\n" if tag.is_closing and tag.name == "p" else "\n")
+        elif tag.name == "a" and not tag.is_closing:
+            url = tag.href if _WEB_URL.match(tag.href) else ""
+        elif tag.name == "a" and url:
             if pieces[-1].strip() != url:
                 pieces.append(f" ({url})")
             url = ""
@@ -46,11 +44,6 @@ def to_text(html: str) -> str:
 
 def _unescape(text: str) -> str:
     return unescape(text.replace("\n", " "))
-
-
-def _find_address(attributes: str) -> str:
-    match = _HREF.search(attributes)
-    return unescape(match[1] or match[2]) if match else ""
 
 
 def _add_links(paragraph: str) -> str:

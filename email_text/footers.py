@@ -3,13 +3,10 @@
 import html
 import re
 
+from email_text.html_tags import TAG
 from email_text.links import contains_link, shows_link
+from email_text.styles import STYLE_SHEET
 
-_STYLE = re.compile(r"<style\b.*?(?:</style|\Z)", re.IGNORECASE | re.DOTALL)
-_COMPLETE_TAG = re.compile(
-    r"""<!--.*?(?:-->|\Z)|<[!?][^<>]*>|</?[a-zA-Z](?:"[^"]*"|'[^']*'|[^"'<>])*>""",
-    re.DOTALL,
-)
 _TAG_START = re.compile(r"<[a-zA-Z/!?]")
 _RAW_TEXT = re.compile(r"<(?:plaintext|xmp|iframe|noembed|noframes)\b", re.IGNORECASE)
 """Elements that turn everything after them into text; the first can never be closed."""
@@ -38,5 +35,5 @@ def add_html_footer(document: str, footer: str, unsubscribe_url: str) -> str:
 
 def _is_ambiguous(document: str) -> bool:
     """Return whether a mail program may read the tags of a document in another way than this module."""
-    rest = _COMPLETE_TAG.sub("", _STYLE.sub("", document))
+    rest = TAG.sub("", STYLE_SHEET.sub("", document))
     return _TAG_START.search(rest) is not None or _RAW_TEXT.search(document) is not None

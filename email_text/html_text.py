@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from email_text.html_tags import HIDDEN_STYLE, INVISIBLE_TAGS
+
 QUOTE = "> "
 DEEPEST = 1000
 """What is nested deeper nobody wrote; an end tag is compared with all that is open."""
@@ -17,14 +19,9 @@ PIECE = 2048
 
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _INVISIBLE = re.compile("[\u00ad\u034f\u200b\u200c\ufeff]")
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?<![\w-])(?:font-size|max-height)\s*:\s*0(?![.\d]*[1-9])",
-    re.IGNORECASE,
-)
 _OUTLOOK_HEADERS = re.compile(r"border:\s*none;\s*border-top:\s*solid\b.*\bpadding:\s*3(?:\.0)?pt", re.IGNORECASE)
 """The box around From, Sent, To and Subject that Outlook puts before the message that is answered."""
 
-_UNSEEN = {"script", "style", "head", "title", "template", "object", "svg", "select", "textarea", "noframes"}
 _BREAKS = {
     *("address", "article", "aside", "blockquote", "body", "center", "dd", "div", "dl", "dt", "fieldset", "figure"),
     *("footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre"),
@@ -174,7 +171,9 @@ def _element(tag: str, attributes: Mapping[str, str]) -> _Element:
     names = _names(attributes)
     is_box = tag != "blockquote" and "gmail_quote" in names
     is_quote = tag == "blockquote" or any(name in _QUOTES or name.startswith("yahoo_quoted") for name in names)
-    is_hidden = tag in _UNSEEN or "hidden" in attributes or _HIDDEN.search(attributes.get("style", "")) is not None
+    is_hidden = (
+        tag in INVISIBLE_TAGS or "hidden" in attributes or HIDDEN_STYLE.search(attributes.get("style", "")) is not None
+    )
     return _Element(tag, is_quote, is_hidden, holds_quote=is_box)
 
 

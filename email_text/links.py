@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterator
 from html import escape, unescape
 
+from email_text.html_tags import HIDDEN_STYLE, INVISIBLE_TAGS, Tag, scan_tags
+
 # Top-level domains; those that are also words count only in lower case, because a missing space is more likely.
 _ENDINGS = (
     r"(?:(?i:com|net|org|info|biz|xyz|top|shop|store|site|online|app|dev|page|link|click|news|blog|tech|cloud|agency|example"
@@ -84,21 +86,10 @@ def contains_link(text: str, link: str) -> bool:
     return any(is_same_link(other, link) for other in find_links(text))
 
 
-_TAG = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(?P<closing>/?)(?P<name>[A-Za-z][\w:-]*)"
-    r"(?P<attributes>(?:\"[^\"]*\"|'[^']*'|[^\"'<>])*)>",
-    re.DOTALL,
-)
-_HREF = re.compile(r"(?:^|\s)href\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))", re.IGNORECASE)
-_HIDING = re.compile(
-    r"(?:^|\s)hidden\b(?!\s*=\s*[\"']?until)|display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*\.?0+(?![.\d])|"
-    r"font-size\s*:\s*0+(?:\.0+)?(?![.\d])|max-height\s*:\s*0+(?![.\d])|mso-hide\s*:\s*all",
-    re.IGNORECASE,
-)
+_HIDDEN_ATTRIBUTE = re.compile(r"(?:^|\s)hidden\b(?!\s*=\s*[\"']?until)", re.IGNORECASE)
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "wbr"}
 )
-_INVISIBLE_TAGS = frozenset({"head", "style", "script", "title", "template", "noscript", "textarea", "select"})
 
 
 def shows_link(html: str, link: str) -> bool:
@@ -120,24 +111,31 @@ def find_visible_links(html: str) -> Iterator[str]:
     """Yield the URLs of the visible links of an HTML body: not hidden, and with a content."""
     open_tags: list[tuple[str, bool]] = []
     url, end = "", 0
-    for tag in _TAG.finditer(html):
+    for tag in scan_tags(html):
         hidden = bool(open_tags) and open_tags[-1][1]
-        if url and not hidden and (_is_text(html[end : tag.start()]) or (tag["name"] or "").lower() == "img"):
+        if url and not hidden and (_is_text(html[end : tag.start]) or tag.name == "img"):
             yield url
             url = ""
-        end = tag.end()
-        name = (tag["name"] or "").lower()
-        if not name:
+        end = tag.end
+        if not tag.name:
             continue
-        if tag["closing"]:
-            _close_tag(open_tags, name)
-            url = "" if name == "a" else url
+        if tag.is_closing:
+            _close_tag(open_tags, tag.name)
+            url = "" if tag.name == "a" else url
         else:
-            is_hidden = hidden or name in _INVISIBLE_TAGS or _HIDING.search(tag["attributes"]) is not None
-            if name not in _VOID and not tag["attributes"].rstrip().endswith("/"):
-                open_tags.append((name, is_hidden))
-            if name == "a":
-                url = "" if is_hidden else _find_address(tag["attributes"])
+            is_hidden = hidden or _hides(tag)
+            if tag.name not in _VOID and not tag.attributes.rstrip().endswith("/"):
+                open_tags.append((tag.name, is_hidden))
+            if tag.name == "a":
+                url = "" if is_hidden else tag.href
+
+
+def _hides(tag: Tag) -> bool:
+    return (
+        tag.name in INVISIBLE_TAGS
+        or _HIDDEN_ATTRIBUTE.search(tag.attributes) is not None
+        or HIDDEN_STYLE.search(tag.attributes) is not None
+    )
 
 
 def _close_tag(open_tags: list[tuple[str, bool]], name: str) -> None:
@@ -150,8 +148,3 @@ def _close_tag(open_tags: list[tuple[str, bool]], name: str) -> None:
 
 def _is_text(piece: str) -> bool:
     return bool(normalize(unescape(piece)).strip())
-
-
-def _find_address(attributes: str) -> str:
-    match = _HREF.search(attributes)
-    return unescape(next((value for value in match.groups() if value is not None), "")).strip() if match else ""

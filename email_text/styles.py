@@ -15,7 +15,8 @@ MAX_CHARACTERS = 500_000
 """Of a document with inlined styles, unless it is at most twice as long as before."""
 
 _TAG = re.compile(r"<[a-zA-Z]")
-_STYLE = re.compile(r"<style\b.*?(?:</style|\Z)", re.IGNORECASE | re.DOTALL)
+STYLE_SHEET = re.compile(r"<style\b.*?(?:</style|\Z)", re.IGNORECASE | re.DOTALL)
+"""Matches a style sheet up to its closing tag, or to the end of the text."""
 
 
 def inline_styles(body_html: str) -> str:
@@ -25,7 +26,7 @@ def inline_styles(body_html: str) -> str:
     cannot be parsed, is returned unchanged.
     """
     tags = len(_TAG.findall(body_html))
-    styles = "".join(_STYLE.findall(body_html))
+    styles = "".join(STYLE_SHEET.findall(body_html))
     # The inliner tries each rule on each element, and compares the declarations of an element with each other.
     merges = styles.count(":") ** 2 * tags
     if tags > MAX_TAGS or len(styles) * tags > MAX_MATCHES or merges > MAX_MERGES:

@@ -16,7 +16,6 @@ from ai.workflows.email_generation.state import (
     LeadFacts,
     Sender,
 )
-from email_text.conversion import to_html, to_text
 from tests.ai.stub_openai import Kind, Reply, StubOpenAI
 
 pytestmark = pytest.mark.anyio
@@ -321,11 +320,3 @@ async def test_a_template_with_a_visible_unsubscribe_link_passes(by_rules: RunCo
 def test_known_names_pass(text: str) -> None:
     """The lead's names, neutral greetings, the sender's company and months are not unknown names."""
     assert find_problems(Candidate(subject="x", text=text, author="model"), request()) == []
-
-
-def test_bodies_are_converted_between_text_and_html() -> None:
-    """Text becomes escaped paragraphs with links; HTML becomes lines of text without styles."""
-    assert to_html("a <b>\nhttps://x.example/?a=1&b=2.\n\nc") == (
-        '<p>a &lt;b&gt;<br>\n<a href="https://x.example/?a=1&amp;b=2">https://x.example/?a=1&amp;b=2</a>.</p>\n<p>c</p>'
-    )
-    assert to_text("<style>p{}</style><p>a&amp;b<br>c</p><ul><li>d</li></ul>") == "a&b\nc\n\nd"
