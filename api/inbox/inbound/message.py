@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from email.errors import MessageError
-from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.utils import getaddresses, parsedate_to_datetime
@@ -23,11 +21,10 @@ from domain.reply_address import parse_message_ids
 from domain.storable_text import remove_unstorable
 from email_text.bodies import extract_message_text
 from email_text.bounded_mime import MimeLimitExceeded, parse_message
-from email_text.charsets import find_codec
+from email_text.headers import decode_header_text
 from everlytic.models import MESSAGE_HEADER
 
 MOST_HEADERS = 500
-MOST_HEADER = 10_000
 MOST_ADDRESS = 320
 MOST_ID = 500
 MOST_RETURNED = 500_000
@@ -99,18 +96,6 @@ def build_message(headers: Headers, text: str, returned: Sequence[str] = ()) -> 
         headers=tuple(headers),
         answered=tuple(dict.fromkeys((*named, *addressed))),
     )
-
-
-def decode_header_text(value: object) -> str:
-    """Return a header's value on one line, its encoded words decoded where they can be."""
-    line = " ".join(str(value)[:MOST_HEADER].split())
-    try:
-        pieces = decode_header(line)
-        if all(charset is None or find_codec(charset) for _, charset in pieces):
-            line = str(make_header(pieces))
-    except (MessageError, LookupError, ValueError):
-        pass
-    return remove_unstorable(line)
 
 
 def _first(headers: Headers, wanted: str) -> str:

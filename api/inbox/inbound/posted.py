@@ -11,16 +11,15 @@ from typing import Any, Literal
 from api.http.errors import Malformed
 from api.inbox.inbound.message import (
     MOST_ADDRESS,
-    MOST_HEADER,
     MOST_HEADERS,
     InboundMessage,
     build_message,
-    decode_header_text,
     read_message,
 )
 from domain.bounded_json import JsonLimitExceeded, parse_json
 from domain.storable_text import remove_unstorable
 from email_text.bodies import MOST_TEXT, extract_html_text
+from email_text.headers import MAX_HEADER_CHARACTERS, decode_header_text
 
 Kind = Literal["message", "json"]
 
@@ -120,7 +119,7 @@ def _text(fields: Mapping[str, Any], spellings: tuple[str, ...]) -> str:
 def _headers(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     given = next((fields[one] for one in _GIVEN_HEADERS if fields.get(one)), None)
     for name, value in list(_pairs(given))[:MOST_HEADERS]:
-        yield remove_unstorable(" ".join(name[:MOST_HEADER].split())), _line(value, name)
+        yield remove_unstorable(" ".join(name[:MAX_HEADER_CHARACTERS].split())), _line(value, name)
 
 
 def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
