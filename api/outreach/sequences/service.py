@@ -7,9 +7,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ai.preview import Preview, render_preview
 from ai.templates import TemplateError, check_template
-from ai.workflows.email_generation import rendering
-from ai.workflows.email_generation.rendering import Preview
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, Sender
 from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import Conflict, Malformed, NotFound, or_404
@@ -192,7 +191,7 @@ async def preview_step(
     step = await get_step(session, sequence, step_id)
     lead = await leads.get_lead(session, workspace.id, lead_id)
     try:
-        return rendering.render_preview(build_generation_input(workspace, step, lead))
+        return render_preview(build_generation_input(workspace, step, lead))
     except TemplateError as error:
         problem = {"location": ["steps", step.step_order], "message": error.message}
         raise NotReady("The templates of this step cannot be rendered.", errors=[problem]) from error

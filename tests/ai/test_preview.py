@@ -1,7 +1,8 @@
 import pytest
 
 from ai.errors import TemplateError
-from ai.workflows.email_generation.rendering import build_variables, render, render_preview
+from ai.preview import render_preview
+from ai.workflows.email_generation.rendering import build_variables, render
 from ai.workflows.email_generation.state import EmailGenerationInput, LeadFacts, Sender
 
 
