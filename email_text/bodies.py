@@ -1,4 +1,4 @@
-"""What a message's parts say to a reader: plain text, or HTML in its place, and nothing that is attached."""
+"""Chooses the body parts of a message and decodes them: plain text, else HTML, and no attachments."""
 
 from collections.abc import Iterator
 from email.message import Message
@@ -7,96 +7,96 @@ from domain.storable_text import remove_unstorable
 from email_text.charsets import decode_text
 from email_text.html_text import extract_text
 
-MOST_TEXT = 200_000
-"""How many characters of a text are kept: more than anybody writes."""
-MOST_HTML = 5 * MOST_TEXT
+MAX_TEXT_CHARACTERS = 200_000
+"""How many characters of a text are kept; no person writes as many."""
+MAX_HTML_CHARACTERS = 5 * MAX_TEXT_CHARACTERS
 """How many characters of HTML are read, in all parts of a message together."""
 
 _BYTES_PER_CHARACTER = 4
 
 
 def extract_message_text(message: Message) -> str:
-    """Return what a message says: quoted lines begin with `>`, lines that were only folded are whole again."""
-    return _Words().of(message)
+    """Return the text of a message: quoted lines begin with `>`, and folded lines (format=flowed) are joined."""
+    return _BodyReader().read(message)
 
 
 def extract_html_text(html: str) -> str:
-    """Return what a reader sees of HTML alone."""
-    return extract_text(remove_unstorable(html[:MOST_HTML]))[:MOST_TEXT]
+    """Return the visible text of an HTML body."""
+    return extract_text(remove_unstorable(html[:MAX_HTML_CHARACTERS]))[:MAX_TEXT_CHARACTERS]
 
 
-class _Words:
-    """Reads the parts of one message, as much HTML as is read of all of them."""
+class _BodyReader:
+    """Reads the parts of one message, within the limit of HTML for all of them."""
 
     def __init__(self) -> None:
-        self._html_left = MOST_HTML
+        self._html_left = MAX_HTML_CHARACTERS
 
-    def of(self, message: Message) -> str:
-        """Return the words of all parts, in their order."""
-        found: list[str] = []
+    def read(self, message: Message) -> str:
+        """Return the texts of all parts in order."""
+        texts: list[str] = []
         size = 0
-        for words in self._read(message):
-            if words.strip():
-                found.append(words)
-                size += len(words)
-            if size >= MOST_TEXT:
+        for text in self._read_part(message):
+            if text.strip():
+                texts.append(text)
+                size += len(text)
+            if size >= MAX_TEXT_CHARACTERS:
                 break
-        return "\n\n".join(found)[:MOST_TEXT]
+        return "\n\n".join(texts)[:MAX_TEXT_CHARACTERS]
 
-    def _read(self, part: Message) -> Iterator[str]:
+    def _read_part(self, part: Message) -> Iterator[str]:
         if part.is_multipart():
             yield from self._read_parts(part)
-        elif part.get_content_type() == "text/plain" and not _is_attached(part):
-            yield _plain(part)
-        elif part.get_content_type() == "text/html" and not _is_attached(part):
-            html = _content(part, MOST_HTML)[: self._html_left]
+        elif part.get_content_type() == "text/plain" and not _is_attachment(part):
+            yield _read_plain(part)
+        elif part.get_content_type() == "text/html" and not _is_attachment(part):
+            html = _decode_content(part, MAX_HTML_CHARACTERS)[: self._html_left]
             self._html_left -= len(html)
             yield extract_text(remove_unstorable(html))
 
     def _read_parts(self, part: Message) -> Iterator[str]:
-        # A message within a message is what somebody else wrote.
+        # An attached message has another author.
         if part.get_content_maintype() != "multipart":
             return
         children = [child for child in part.get_payload() if isinstance(child, Message)]
         if part.get_content_type() != "multipart/alternative":
             for child in children:
-                yield from self._read(child)
+                yield from self._read_part(child)
             return
-        # The same in several forms: the first that says anything, plain text before others.
-        for child in sorted(children, key=lambda one: one.get_content_type() != "text/plain"):
-            words = [one for one in self._read(child) if one.strip()]
-            if words:
-                yield from words
+        # Alternatives have the same content: the first one with a text counts, and plain text comes first.
+        for child in sorted(children, key=lambda child: child.get_content_type() != "text/plain"):
+            texts = [text for text in self._read_part(child) if text.strip()]
+            if texts:
+                yield from texts
                 return
 
 
-def _is_attached(part: Message) -> bool:
+def _is_attachment(part: Message) -> bool:
     disposition = str(part.get("Content-Disposition", "")).partition(";")[0].strip().lower()
     return disposition == "attachment" or (disposition == "inline" and part.get_filename() is not None)
 
 
-def _plain(part: Message) -> str:
-    text = remove_unstorable(_content(part, MOST_TEXT)).replace("\r\n", "\n").replace("\r", "\n")
-    if _parameter(part, "format") == "flowed":
-        return _unfolded(text, deletes_space=_parameter(part, "delsp") == "yes")
+def _read_plain(part: Message) -> str:
+    text = remove_unstorable(_decode_content(part, MAX_TEXT_CHARACTERS)).replace("\r\n", "\n").replace("\r", "\n")
+    if _get_parameter(part, "format") == "flowed":
+        return _join_folded_lines(text, deletes_space=_get_parameter(part, "delsp") == "yes")
     return text
 
 
-def _content(part: Message, most: int) -> str:
+def _decode_content(part: Message, limit: int) -> str:
     payload = part.get_payload(decode=True)
     raw = payload if isinstance(payload, bytes) else b""
     try:
         charset = part.get_content_charset()
     except (LookupError, ValueError, TypeError):
         charset = None
-    return decode_text(raw[: most * _BYTES_PER_CHARACTER], charset)[:most]
+    return decode_text(raw[: limit * _BYTES_PER_CHARACTER], charset)[:limit]
 
 
-def _parameter(part: Message, name: str) -> str:
+def _get_parameter(part: Message, name: str) -> str:
     return str(part.get_param(name, "")).strip().lower()
 
 
-def _unfolded(text: str, *, deletes_space: bool) -> str:
+def _join_folded_lines(text: str, *, deletes_space: bool) -> str:
     """Return flowed text (RFC 3676) with each paragraph on one line again."""
     lines: list[str] = []
     paragraph: list[str] = []
@@ -107,18 +107,18 @@ def _unfolded(text: str, *, deletes_space: bool) -> str:
         words = unquoted.removeprefix(" ")
         is_signature = words == "-- "
         if paragraph and (marks != depth or is_signature):
-            lines.append(_quoted("".join(paragraph), depth))
+            lines.append(_add_quote_marks("".join(paragraph), depth))
             paragraph.clear()
         depth = marks
         if words.endswith(" ") and not is_signature:
             paragraph.append(words[:-1] if deletes_space else words)
         else:
-            lines.append(_quoted("".join((*paragraph, words)), depth))
+            lines.append(_add_quote_marks("".join((*paragraph, words)), depth))
             paragraph.clear()
     if paragraph:
-        lines.append(_quoted("".join(paragraph), depth))
+        lines.append(_add_quote_marks("".join(paragraph), depth))
     return "\n".join(lines)
 
 
-def _quoted(words: str, depth: int) -> str:
+def _add_quote_marks(words: str, depth: int) -> str:
     return f"{'>' * depth} {words}" if depth else words

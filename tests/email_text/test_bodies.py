@@ -1,13 +1,13 @@
 import pytest
 
-from email_text.bodies import MOST_HTML, MOST_TEXT, extract_message_text
+from email_text.bodies import MAX_HTML_CHARACTERS, MAX_TEXT_CHARACTERS, extract_message_text
 from email_text.bounded_mime import parse_message
 from email_text.charsets import decode_text, find_codec
 from email_text.headers import decode_header_text
 
 
 def text(content: bytes, content_type: bytes = b"text/plain; charset=utf-8") -> str:
-    """Return what is read of a message with this content."""
+    """Return the text of a message with this content."""
     raw = b"From: a@b.example\r\nContent-Type: " + content_type + b"\r\n\r\n" + content
     return extract_message_text(parse_message(raw)).strip()
 
@@ -25,18 +25,18 @@ MIXED, ALTERNATIVE, RELATED = (
 )
 
 
-def test_plain_before_html() -> None:
-    """Of several forms of the same the plain one is read, in whichever order they come."""
+def test_plain_text_comes_first() -> None:
+    """Of several alternatives, the plain text is read, in any order."""
     assert text(parts(HTML + b"<p>html", PLAIN + b"plain"), ALTERNATIVE) == "plain"
 
 
 def test_an_empty_plain_part() -> None:
-    """A plain part that says nothing leaves the word to the HTML."""
+    """If the plain text is empty, the HTML is read."""
     assert text(parts(PLAIN + b" \r\n\r\n", HTML + b"<p>Yes, call me"), ALTERNATIVE) == "Yes, call me"
 
 
-def test_forms_within_parts() -> None:
-    """Forms may hold pictures, and parts forms: the words are found, and once."""
+def test_nested_alternatives() -> None:
+    """Alternatives may contain images, and parts may contain alternatives: the text is found once."""
     related = parts(HTML + b"<p>html", b"Content-Type: image/png\r\n\r\nx", boundary=b"r")
     nested = parts(PLAIN + b"plain", b"Content-Type: " + RELATED + b"\r\n\r\n" + related)
     whole = parts(b"Content-Type: " + ALTERNATIVE + b"\r\n\r\n" + nested, boundary=b"m")
@@ -45,8 +45,8 @@ def test_forms_within_parts() -> None:
     assert text(parts(b"Content-Type: " + ALTERNATIVE + b"\r\n\r\n" + empty, boundary=b"m"), MIXED) == "html"
 
 
-def test_words_around_a_picture() -> None:
-    """What is written before and behind something inserted is read together."""
+def test_text_around_an_image() -> None:
+    """The texts before and after an inserted image are both read."""
     picture = b"Content-Type: image/png\r\nContent-Disposition: inline; filename=x.png\r\n\r\nx"
     whole = parts(PLAIN + b"before", picture, PLAIN + b"after", boundary=b"m")
     assert text(whole, MIXED).split() == ["before", "after"]
@@ -63,13 +63,13 @@ def test_words_around_a_picture() -> None:
         b"Content-Type: text/calendar\r\n\r\nunsubscribe",
     ],
 )
-def test_what_is_attached(attached: bytes) -> None:
-    """What hangs on a message, another message or Outlook's winmail.dat, is not what its sender wrote."""
+def test_attachments_are_not_read(attached: bytes) -> None:
+    """An attached file, message or calendar entry is not part of the text."""
     assert text(parts(PLAIN + b"Yes", attached, boundary=b"m"), MIXED) == "Yes"
 
 
 def test_flowed_text() -> None:
-    """Lines that were folded for the way are whole again, quotes and the signature's line stay what they are."""
+    """Folded lines are joined; quotes and the signature delimiter stay."""
     flowed = b"I am glad \r\nto hear.\r\n\r\n> Shall \r\n> we talk?\r\n From \r\n-- \r\nThandi\r\n"
     whole = "I am glad to hear.\n\n> Shall we talk?\nFrom \n-- \nThandi"
     assert text(flowed, b"text/plain; charset=utf-8; format=flowed") == whole
@@ -94,27 +94,27 @@ def test_flowed_text() -> None:
     ],
 )
 def test_charsets(raw: bytes, charset: str | None, read: str) -> None:
-    """A charset is believed where it is one and its bytes are; else the usual ones are tried."""
+    """A declared character set is used if the bytes are valid in it; otherwise the usual ones are tried."""
     assert decode_text(raw, charset) == read
 
 
 @pytest.mark.parametrize(
     "charset", ["punycode", "idna", "unicode_escape", "raw_unicode_escape", "rot13", "zip", "x", ""]
 )
-def test_what_is_no_charset(charset: str) -> None:
-    """Python's codecs that are no charsets of mail, some of which take quadratic time, are never used."""
+def test_codecs_that_are_no_charsets(charset: str) -> None:
+    """Codecs of Python that are not character sets of mails are never used; some of them take quadratic time."""
     assert find_codec(charset) is None
-    hostile = b"a" * (MOST_TEXT - 5) + b"-" + b"z" * 500_000
-    assert text(hostile, b"text/plain; charset=" + charset.encode()) == "a" * (MOST_TEXT - 5) + "-zzzz"
+    hostile = b"a" * (MAX_TEXT_CHARACTERS - 5) + b"-" + b"z" * 500_000
+    assert text(hostile, b"text/plain; charset=" + charset.encode()) == "a" * (MAX_TEXT_CHARACTERS - 5) + "-zzzz"
     subject = f"=?{charset}?q?{'z' * 9000}?="
     assert decode_header_text(subject) == subject
 
 
 def test_much_html_in_many_parts() -> None:
-    """However many parts there are, only so much HTML is read of all of them, and only so much text is kept."""
+    """The limits of HTML and text hold for all parts of a message together."""
     hollow = b" " * 280_000
-    whole = MOST_HTML // len(hollow)
+    whole = MAX_HTML_CHARACTERS // len(hollow)
     pieces = [HTML + hollow + b"part %d" % number for number in range(20)]
     assert text(parts(*pieces, boundary=b"m"), MIXED).split("\n\n") == [f"part {number}" for number in range(whole)]
     written = text(parts(*[HTML + b"word " * 50_000] * 20, boundary=b"m"), MIXED)
-    assert written == ("word " * 50_000)[:MOST_TEXT].strip()
+    assert written == ("word " * 50_000)[:MAX_TEXT_CHARACTERS].strip()

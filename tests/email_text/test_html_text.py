@@ -1,6 +1,6 @@
 import pytest
 
-from email_text.html_text import DEEPEST, extract_text
+from email_text.html_text import MAX_DEPTH, extract_text
 
 FOOTER = "Ann<br>1 Long Street<br><a href='https://acme.example/u/token'>Unsubscribe</a>"
 OUTLOOK = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"
@@ -8,7 +8,7 @@ QUOTED = ["> Ann", "> 1 Long Street"]
 
 
 def lines(html: str) -> list[str]:
-    """Return what a reader sees, without empty lines."""
+    """Return the visible lines, without empty ones."""
     return [line for line in extract_text(html).split("\n") if line]
 
 
@@ -28,13 +28,13 @@ def lines(html: str) -> list[str]:
         f"No thanks.<div id='mail-editor-reference-message-container'>{FOOTER}</div>",
     ],
 )
-def test_what_is_quoted_is_marked(html: str) -> None:
-    """However a mail program quotes, nothing of our own mail is taken for what its recipient wrote."""
+def test_quotes_are_marked(html: str) -> None:
+    """The quotes of all common mail programs are marked, so that our own mail is not read as the reply."""
     assert lines(html) == ["No thanks.", *QUOTED]
 
 
 def test_answers_between_quotes() -> None:
-    """What stands behind a quote in Gmail's box was written by whoever answers."""
+    """Text after a quote in Gmail's box belongs to the author of the reply."""
     html = (
         "<div class='gmail_quote'><div class='gmail_attr'>On Monday, Ann wrote:<br></div>"
         "<blockquote class='gmail_quote'>Shall we talk?</blockquote><div>Yes.</div>"
@@ -44,8 +44,8 @@ def test_answers_between_quotes() -> None:
     assert lines(html) == said
 
 
-def test_a_forwarded_message_is_not_theirs() -> None:
-    """A forwarded message in Gmail's box is quoted to its end, quotes within it or not."""
+def test_a_forwarded_message_is_a_quote() -> None:
+    """A forwarded message in Gmail's box is a quote up to its end, with or without quotes inside it."""
     html = (
         "For you.<div class='gmail_quote'><div class='gmail_attr'>---------- Forwarded message</div><div>Hello"
         "<div class='gmail_quote'><blockquote class='gmail_quote'>Old</blockquote></div>Bye</div></div>"
@@ -54,7 +54,7 @@ def test_a_forwarded_message_is_not_theirs() -> None:
 
 
 def test_lines() -> None:
-    """Blocks and breaks are lines, paragraphs stand apart, cells side by side, and spaces count once."""
+    """Blocks and breaks become lines, paragraphs are separated by empty lines, cells by spaces, and spaces collapse."""
     html = "<p>One\n  two</p><div>a<br>b<br><br>c</div><table><tr><td>x</td><td>y</td></tr></table><ul><li>1<li>2</ul>"
     assert extract_text(html) == "One two\n\na\nb\n\nc\n\nx y\n\n1\n2"
     assert extract_text("a<pre>b\n  c\n\nd</pre>") == "a\nb\n  c\n\nd"
@@ -76,32 +76,32 @@ def test_lines() -> None:
         "<a href='https://acme.example/u/token'> Unsubscribe </a>",
     ],
 )
-def test_what_nobody_sees_or_wrote(hidden: str) -> None:
-    """What is hidden is not read, nor is a link that says no more than a footer's does; what surrounds it is."""
+def test_hidden_text_and_unsubscribe_links_are_dropped(hidden: str) -> None:
+    """Hidden text and an unsubscribe link of a footer are left out; the text around them is read."""
     assert lines(f"<div>Yes</div>{hidden}<div>please</div>") == ["Yes", "please"]
 
 
-def test_what_is_small_is_seen() -> None:
-    """A size that only begins with a nought, and a person's own word, are seen."""
+def test_visible_text_that_looks_hidden_is_read() -> None:
+    """A size such as 0.9em, and a link whose text is more than "unsubscribe", are visible."""
     assert extract_text("<p style='font-size:0.9em'>Please unsubscribe me</p>") == "Please unsubscribe me"
     assert extract_text("Please <a href='https://x.example'>unsubscribe me</a>") == "Please unsubscribe me"
 
 
-def test_the_encoding_is_known() -> None:
-    """What HTML says of its own encoding is no longer true of a text."""
+def test_a_declared_encoding_is_ignored() -> None:
+    """HTML that has been decoded is not decoded again by the charset that it declares."""
     assert extract_text("<meta charset=iso-8859-1><p>Grüße, 你好</p>") == "Grüße, 你好"
 
 
 @pytest.mark.parametrize("html", ["", " ", "</p>", "<!", "<?xml", "<p", "<a href='", "<![CDATA["])
-def test_hardly_any_html(html: str) -> None:
-    """What is hardly HTML is read as far as it goes, and what stands before it is kept."""
+def test_incomplete_html(html: str) -> None:
+    """Incomplete HTML has no text, and the text before it is kept."""
     assert extract_text(html).strip() == ""
     assert extract_text(f"<p>Yes</p>{html}") == "Yes"
 
 
 @pytest.mark.parametrize("text", ["<", "<>", "&", "\ufffe"])
-def test_what_only_looks_like_html(text: str) -> None:
-    """Marks that begin neither a tag nor a reference are read as they stand."""
+def test_text_that_looks_like_html(text: str) -> None:
+    """Characters that begin neither a tag nor a reference are text."""
     assert extract_text(text) == text
 
 
@@ -114,7 +114,7 @@ MOST = 1_000_000
         "<div>" * (MOST // 5),
         "<div>" * (MOST // 10) + "</p>" * (MOST // 8),
         "<b>" * (MOST // 6) + "</i>" * (MOST // 8),
-        "<div>" * (DEEPEST - 100) + "</p>" * (MOST // 4),
+        "<div>" * (MAX_DEPTH - 100) + "</p>" * (MOST // 4),
         "<table>" * (MOST // 7),
         "<a><div>" * (MOST // 8),
         "<" * MOST,
@@ -128,10 +128,10 @@ MOST = 1_000_000
     ],
 )
 def test_hostile_html(html: str) -> None:
-    """What is made to take for ever, or all of the room, comes to an end, and is read as no more than was there."""
+    """Hostile HTML is read in bounded time and memory."""
     assert len(extract_text(html)) <= MOST
 
 
-def test_what_is_nested_without_end() -> None:
-    """What was read before it is kept."""
+def test_endless_nesting() -> None:
+    """The text before elements that nest too deep is kept; the text inside them is not read."""
     assert extract_text("Yes please" + "<div>" * 100_000 + "lost") == "Yes please"

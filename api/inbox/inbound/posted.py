@@ -18,7 +18,7 @@ from api.inbox.inbound.message import (
 )
 from domain.bounded_json import JsonLimitExceeded, parse_json
 from domain.storable_text import remove_unstorable
-from email_text.bodies import MOST_TEXT, extract_html_text
+from email_text.bodies import MAX_TEXT_CHARACTERS, extract_html_text
 from email_text.headers import MAX_HEADER_CHARACTERS, decode_header_text
 
 Kind = Literal["message", "json"]
@@ -91,7 +91,7 @@ def _message(posted: Mapping[str, Any]) -> InboundMessage:
             headers.append((name, values[0]))
     if not any(name.lower() == "from" for name, _ in headers):
         raise _malformed(["body", "from"], "is missing: give the sender, or the whole message as raw")
-    text = remove_unstorable(_text(fields, _PLAIN)[:MOST_TEXT]).replace("\r\n", "\n").replace("\r", "\n")
+    text = remove_unstorable(_text(fields, _PLAIN)[:MAX_TEXT_CHARACTERS]).replace("\r\n", "\n").replace("\r", "\n")
     return build_message(headers, text if text.strip() else extract_html_text(_text(fields, _HTML)))
 
 

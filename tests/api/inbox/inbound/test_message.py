@@ -4,7 +4,7 @@ import pytest
 
 from api.http.errors import Malformed
 from api.inbox.inbound.message import MOST_ADDRESS, MOST_ID, read_message
-from email_text.bodies import MOST_TEXT
+from email_text.bodies import MAX_TEXT_CHARACTERS
 
 SOUND = (
     b"From: =?utf-8?q?Thand=C3=AD?= <Thandi@lead.example>\r\nTo: ann@acme.example\r\n"
@@ -93,7 +93,7 @@ HUGE = 3_000_000
 def test_huge(headers: bytes, body: bytes) -> None:
     """What is made to take for ever, or all of the room, comes to an end, and is cut to what is kept."""
     read = read_message(b"From: a@b.example\r\n" + headers + b"\r\n\r\n" + body)
-    assert len(read.text) <= MOST_TEXT
+    assert len(read.text) <= MAX_TEXT_CHARACTERS
     assert len(read.message_id) + len(read.subject) + sum(len(value) for _, value in read.headers) < 50_000
 
 
