@@ -1,1 +1,1 @@
-"""What people answer: replies, mailboxes and the inbound webhook."""
+"""Replies, mailboxes and the inbound webhook."""

@@ -1,1 +1,1 @@
-"""Inbound: what is posted or found in a mailbox, read as a message, known for ours, matched and stored once."""
+"""Inbound messages, posted or read from a mailbox: parsed, matched to a sent mail and stored once."""

@@ -1,7 +1,7 @@
-"""An RFC 5322 message as a mailbox or its provider hands it over, read into what replies need.
+"""Parses an RFC 5322 message into the fields of a reply.
 
-The parser's modern policy is not used: it raises IndexError, AttributeError and the like on headers that are broken in
-ways that real mail is broken. Here every header stays text, and is decoded where that is possible.
+The parser's modern policy is not used, because it raises IndexError, AttributeError and the like for invalid headers of
+real mails. Here every header is text, which is decoded if possible.
 """
 
 import email.policy
@@ -24,13 +24,13 @@ from email_text.bounded_mime import MimeLimitExceeded, parse_message
 from email_text.headers import decode_header_text
 from everlytic.models import MESSAGE_HEADER
 
-MOST_HEADERS = 500
-MOST_ADDRESS = 320
-MOST_ID = 500
-MOST_RETURNED = 500_000
-"""How many bytes are read of the headers that a delivery report returns."""
+MAX_HEADERS = 500
+MAX_ADDRESS_CHARACTERS = 320
+MAX_ID_CHARACTERS = 500
+MAX_RETURNED_BYTES = 500_000
+"""How many bytes of the headers in a delivery report are read."""
 MAX_COMMENTS = 50
-"""How many comments and groups a From header may have: Python's parser calls itself for each within another."""
+"""How many comments and groups a From header may have; Python's parser recurses for nested ones."""
 
 _RECIPIENTS = (
     *("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "resent-to"),
@@ -38,17 +38,17 @@ _RECIPIENTS = (
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
 _LENIENT: dict[str, bool] = {"strict": False} if hasattr(email.utils, "supports_strict_parsing") else {}
-"""Without it newer Pythons refuse a From such as `ann@lead.example <ann@lead.example>`, which much mail has."""
+"""Without it, newer Python versions reject a From such as `ann@lead.example <ann@lead.example>`, which is common."""
 
 Headers = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """What was received; `answered` are the messages that it may be an answer to, in the order of trust.
+    """A received message; `answered_ids` are the ids of the mails that it may answer, the most reliable first.
 
-    First those that In-Reply-To and References name, nearest first; then the one that a report returns; then those
-    whose own reply address it was sent to.
+    First those in In-Reply-To and References, the latest first; then the one in a delivery report; then those whose
+    reply address it was sent to.
     """
 
     message_id: str
@@ -56,64 +56,67 @@ class InboundMessage:
     subject: str
     text: str
     headers: tuple[tuple[str, str], ...]
-    answered: tuple[UUID, ...]
+    answered_ids: tuple[UUID, ...]
 
 
 def read_message(raw: bytes) -> InboundMessage:
-    """Return a message; raises Malformed when it has no sender or is nested too deeply."""
+    """Return a message; raises Malformed if it has no sender or nests too deep."""
     try:
         parsed = parse_message(raw)
     except MimeLimitExceeded as error:
         raise Malformed(f"The message {error}.") from error
-    text, returned = extract_message_text(parsed), list(_returned(parsed))
-    headers = [(remove_unstorable(name), decode_header_text(value)) for name, value in parsed.items()[:MOST_HEADERS]]
-    return build_message(headers, text, returned)
+    text, returned_ids = extract_message_text(parsed), list(_find_returned_ids(parsed))
+    headers = [(remove_unstorable(name), decode_header_text(value)) for name, value in parsed.items()[:MAX_HEADERS]]
+    return build_message(headers, text, returned_ids)
 
 
-def build_message(headers: Headers, text: str, returned: Sequence[str] = ()) -> InboundMessage:
-    """Return the message of decoded headers and a text; `returned` are ids within a message that comes back.
+def build_message(headers: Headers, text: str, returned_ids: Sequence[str] = ()) -> InboundMessage:
+    """Return the message with these decoded headers and this text; `returned_ids` are those in a delivery report.
 
-    Raises Malformed when it has no sender. A message without an id is known by what it says, so that it is the same
-    one however often and on whichever way it comes.
+    Raises Malformed if it has no sender. A message without an id gets one from its content, so that it is stored once,
+    however often and by whatever channel it arrives.
     """
-    sender = _sender(headers)
-    subject = _first(headers, "subject")
-    named_id = _first(headers, "message-id")
-    found = _ID.search(named_id)
-    id_within = found[1] if found else named_id.strip("<> ")
-    # Some services post the id without its brackets; with or without, it is the same message.
-    message_id = f"<{id_within}>"
-    if not id_within or len(message_id) > MOST_ID:
-        message_id = f"<{_fingerprint(sender, _first(headers, 'date'), subject, text)}@no-id>"
-    ids = (_first(headers, "in-reply-to"), *reversed(_first(headers, "references").split()), *returned)
-    named = [UUID(found) for one in ids for found in _UUID.findall(one)]
-    addressed = [found for name, value in headers if name.lower() in _RECIPIENTS for found in parse_message_ids(value)]
+    sender = _parse_sender(headers)
+    subject = _find_header(headers, "subject")
+    id_header = _find_header(headers, "message-id")
+    match = _ID.search(id_header)
+    bare_id = match[1] if match else id_header.strip("<> ")
+    # Some services post the id without brackets.
+    message_id = f"<{bare_id}>"
+    if not bare_id or len(message_id) > MAX_ID_CHARACTERS:
+        message_id = f"<{_compute_fingerprint(sender, _find_header(headers, 'date'), subject, text)}@no-id>"
+    references = reversed(_find_header(headers, "references").split())
+    texts = (_find_header(headers, "in-reply-to"), *references, *returned_ids)
+    mentioned_ids = [UUID(id_text) for text_with_ids in texts for id_text in _UUID.findall(text_with_ids)]
+    addressed_ids = [
+        draft_id for name, value in headers if name.lower() in _RECIPIENTS for draft_id in parse_message_ids(value)
+    ]
     return InboundMessage(
         message_id=message_id,
         from_email=sender,
         subject=subject,
         text=text,
         headers=tuple(headers),
-        answered=tuple(dict.fromkeys((*named, *addressed))),
+        answered_ids=tuple(dict.fromkeys((*mentioned_ids, *addressed_ids))),
     )
 
 
-def _first(headers: Headers, wanted: str) -> str:
-    return next((value.strip() for name, value in headers if name.lower() == wanted), "")
+def _find_header(headers: Headers, lower_name: str) -> str:
+    return next((value.strip() for name, value in headers if name.lower() == lower_name), "")
 
 
-def _sender(headers: Headers) -> str:
-    value = _first(headers, "from")
+def _parse_sender(headers: Headers) -> str:
+    value = _find_header(headers, "from")
     if value.count("(") + value.count(":") > MAX_COMMENTS:
         raise Malformed(f"The message's From address has more than {MAX_COMMENTS} comments and groups.")
     senders = [address for _, address in getaddresses([value], **_LENIENT) if "@" in address]
-    if not senders or len(senders[0]) > MOST_ADDRESS:
+    if not senders or len(senders[0]) > MAX_ADDRESS_CHARACTERS:
         raise Malformed("The message has no From address.")
     return senders[0].lower()
 
 
-def _returned(parsed: Message) -> Iterator[str]:
-    """Yield the ids of the message that a delivery report brings back (RFC 3462)."""
+def _find_returned_ids(parsed: Message) -> Iterator[str]:
+    """Yield the ids of the message that a delivery report returns (RFC 3462)."""
     if parsed.get_content_type() != "multipart/report" or not parsed.is_multipart():
         return
     for part in parsed.get_payload():
@@ -123,18 +126,18 @@ def _returned(parsed: Message) -> Iterator[str]:
         if isinstance(payload, list) and isinstance(payload[0], Message):
             returned = payload[0]
         elif isinstance(payload, bytes) and part.get_content_type() == "text/rfc822-headers":
-            returned = BytesHeaderParser(policy=email.policy.compat32).parsebytes(payload[:MOST_RETURNED])
+            returned = BytesHeaderParser(policy=email.policy.compat32).parsebytes(payload[:MAX_RETURNED_BYTES])
         else:
             continue
         yield from (decode_header_text(returned.get(name, "")) for name in (MESSAGE_HEADER, "Message-ID"))
 
 
-def _fingerprint(sender: str, date: str, subject: str, text: str) -> str:
-    """Return a digest of what a message says, whatever it was folded, padded and written down as."""
+def _compute_fingerprint(sender: str, date: str, subject: str, text: str) -> str:
+    """Return a digest of the content of a message, which does not depend on folding, padding and encoding."""
     try:
         sent = parsedate_to_datetime(date)
         date = sent.astimezone(UTC).isoformat() if sent.tzinfo else sent.isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
-        pass  # It is no date; what stands there still tells messages apart.
-    said = "\n".join(" ".join(one.split()) for one in (sender, date, subject, text))
-    return hashlib.sha256(said.encode()).hexdigest()
+        pass  # An invalid date still distinguishes messages.
+    content = "\n".join(" ".join(field.split()) for field in (sender, date, subject, text))
+    return hashlib.sha256(content.encode()).hexdigest()

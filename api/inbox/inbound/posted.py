@@ -1,4 +1,4 @@
-"""Messages as a mailbox service posts them, whichever it is: raw, or as JSON in its own words."""
+"""Parses messages that mailbox services post: raw, or as JSON with each service's own field names."""
 
 import base64
 import binascii
@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from api.http.errors import Malformed
 from api.inbox.inbound.message import (
-    MOST_ADDRESS,
-    MOST_HEADERS,
+    MAX_ADDRESS_CHARACTERS,
+    MAX_HEADERS,
     InboundMessage,
     build_message,
     read_message,
@@ -26,7 +26,7 @@ Kind = Literal["message", "json"]
 _RAW = ("raw", "rawemail", "rawmessage", "mime", "bodymime")
 _PLAIN = ("text", "textbody", "bodyplain", "plain", "textplain", "plaintext")
 _HTML = ("html", "htmlbody", "bodyhtml", "texthtml")
-_GIVEN_HEADERS = ("headers", "messageheaders")
+_HEADER_FIELDS = ("headers", "messageheaders")
 _FIELDS = {
     "From": ("from", "fromfull", "fromaddress", "fromemail", "sender"),
     "To": ("to", "tofull"),
@@ -38,14 +38,15 @@ _FIELDS = {
     "References": ("references",),
     "X-Original-To": ("originalrecipient", "recipient", "envelopeto", "deliveredto"),
 }
-"""Which header a field stands for, by its name in lower-case letters alone."""
-_NAME = re.compile(r"[^a-z0-9]")
+"""The fields of each header, by their names in lower case without other characters than letters and digits."""
+_NOT_IN_NAME = re.compile(r"[^a-z0-9]")
 _MIME_START = re.compile(r"\s*[!-9;-~]+[ \t]*:")
-MOST_LISTED = 1000
+MAX_LIST_ITEMS = 1000
+"""How many items of a list of addresses or ids are read."""
 
 
 def detect_kind(content_type: str) -> Kind:
-    """Return what a body is read as; raises Malformed for a form, which holds neither message nor JSON."""
+    """Return the kind of a body; raises Malformed for a form, which is neither a message nor JSON."""
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json" or media_type.endswith("+json"):
         return "json"
@@ -58,7 +59,7 @@ def detect_kind(content_type: str) -> Kind:
 
 
 def read_posted(body: bytes, kind: Kind) -> InboundMessage:
-    """Return the message of a request's body; raises Malformed with what is wrong with it."""
+    """Return the message in a request body; raises Malformed, which names the wrong field."""
     if kind == "message":
         return read_message(body)
     try:
@@ -68,35 +69,35 @@ def read_posted(body: bytes, kind: Kind) -> InboundMessage:
             ["body"], f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from error
     except UnicodeDecodeError as error:
-        raise _malformed(["body"], f"is not UTF-8 from byte {error.start} on") from error
+        raise _malformed(["body"], f"is not valid UTF-8 at byte {error.start}") from error
     except JsonLimitExceeded as error:
         raise Malformed(f"The request body {error}.", errors=[{"location": ["body"], "message": str(error)}]) from error
     if not isinstance(value, dict):
-        raise _malformed(["body"], "must be an object with raw, or with the fields of a message such as from and text")
-    return _message(value)
+        raise _malformed(["body"], "must be an object with raw, or with the fields of a message, such as from and text")
+    return _build_posted_message(value)
 
 
-def _message(posted: Mapping[str, Any]) -> InboundMessage:
-    fields = {_NAME.sub("", str(name).lower()): value for name, value in posted.items()}
-    if (raw := _text(fields, _RAW)).strip():
-        return read_message(_raw(raw))
-    headers = list(_headers(fields))
+def _build_posted_message(posted: Mapping[str, Any]) -> InboundMessage:
+    fields = {_NOT_IN_NAME.sub("", str(name).lower()): value for name, value in posted.items()}
+    if (raw := _get_text(fields, _RAW)).strip():
+        return read_message(_decode_raw(raw))
+    headers = list(_read_headers(fields))
     known = {name.lower() for name, _ in headers}
-    for name, spellings in _FIELDS.items():
-        values = [_line(fields[one], name) for one in spellings if fields.get(one)]
-        # A service's own id of a message is none that anybody else knows.
+    for name, field_names in _FIELDS.items():
+        values = [_format_header(fields[field], name) for field in field_names if fields.get(field)]
+        # An id without @ is the service's own, which no other mail refers to.
         if name == "Message-ID":
             values = [value for value in values if "@" in value]
         if values and name.lower() not in known:
             headers.append((name, values[0]))
     if not any(name.lower() == "from" for name, _ in headers):
-        raise _malformed(["body", "from"], "is missing: give the sender, or the whole message as raw")
-    text = remove_unstorable(_text(fields, _PLAIN)[:MAX_TEXT_CHARACTERS]).replace("\r\n", "\n").replace("\r", "\n")
-    return build_message(headers, text if text.strip() else extract_html_text(_text(fields, _HTML)))
+        raise _malformed(["body", "from"], "is missing; set it to the sender, or post the whole message as raw")
+    text = remove_unstorable(_get_text(fields, _PLAIN)[:MAX_TEXT_CHARACTERS]).replace("\r\n", "\n").replace("\r", "\n")
+    return build_message(headers, text if text.strip() else extract_html_text(_get_text(fields, _HTML)))
 
 
-def _raw(text: str) -> bytes:
-    """Return a message that was posted as it is, or in Base64."""
+def _decode_raw(text: str) -> bytes:
+    """Return the bytes of a message that was posted as text or in Base64."""
     if not _MIME_START.match(text):
         try:
             return base64.b64decode("".join(text.split()).replace("-", "+").replace("_", "/"), validate=True)
@@ -105,41 +106,41 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _text(fields: Mapping[str, Any], spellings: tuple[str, ...]) -> str:
-    """Return the first of some fields that says anything; raises Malformed for one that is no text."""
-    for name in spellings:
+def _get_text(fields: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Return the first of these fields with a text; raises Malformed for a field that is not a text."""
+    for name in names:
         value = fields.get(name)
         if value is not None and not isinstance(value, str):
-            raise _malformed(["body", name], "must be a text")
+            raise _malformed(["body", name], "must be a string")
         if value and value.strip():
             return str(value)
     return ""
 
 
-def _headers(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    given = next((fields[one] for one in _GIVEN_HEADERS if fields.get(one)), None)
-    for name, value in list(_pairs(given))[:MOST_HEADERS]:
-        yield remove_unstorable(" ".join(name[:MAX_HEADER_CHARACTERS].split())), _line(value, name)
+def _read_headers(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    headers = next((fields[name] for name in _HEADER_FIELDS if fields.get(name)), None)
+    for name, value in list(_iterate_headers(headers))[:MAX_HEADERS]:
+        yield remove_unstorable(" ".join(name[:MAX_HEADER_CHARACTERS].split())), _format_header(value, name)
 
 
-def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the headers of an object, a list of objects or pairs, or lines; each of many values by itself."""
-    if isinstance(given, str):
-        given = _lines(given)
-    if isinstance(given, dict):
-        given = list(given.items())
-    for one in given if isinstance(given, list) else []:
-        pair = one
-        if isinstance(one, dict):
-            named = {str(key).lower(): value for key, value in one.items()}
-            pair = (named.get("name", named.get("key")), named.get("value"))
+def _iterate_headers(headers: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the headers in an object, a list of objects or pairs, or lines; a list of values gives several headers."""
+    if isinstance(headers, str):
+        headers = _parse_lines(headers)
+    if isinstance(headers, dict):
+        headers = list(headers.items())
+    for header in headers if isinstance(headers, list) else []:
+        pair = header
+        if isinstance(header, dict):
+            fields = {str(key).lower(): value for key, value in header.items()}
+            pair = (fields.get("name", fields.get("key")), fields.get("value"))
         if isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str):  # noqa: PLR2004 - a pair
             for value in pair[1] if isinstance(pair[1], list) else [pair[1]]:
                 yield pair[0], value
 
 
-def _lines(text: str) -> Any:
-    """Return the headers that a text is, as JSON in JSON or as the lines of a message."""
+def _parse_lines(text: str) -> Any:
+    """Return the headers in a text, which is JSON or the header lines of a message."""
     if text.lstrip()[:1] in {"[", "{"}:
         try:
             return parse_json(text)
@@ -149,25 +150,25 @@ def _lines(text: str) -> Any:
     return [line.split(":", 1) for line in unfolded.splitlines() if ":" in line]
 
 
-def _line(value: Any, name: str) -> str:
-    """Return what one or several values are as a header's line; raises Malformed for what cannot be one."""
+def _format_header(value: Any, name: str) -> str:
+    """Return one or several values as the value of a header; raises Malformed for other types."""
     values = value if isinstance(value, list) else [value]
     separator = " " if name.lower() == "references" else ", "
-    line = separator.join(filter(None, (_one(one, name) for one in values[:MOST_LISTED])))
-    return decode_header_text(line)
+    texts = (_format_value(item, name) for item in values[:MAX_LIST_ITEMS])
+    return decode_header_text(separator.join(filter(None, texts)))
 
 
-def _one(value: Any, name: str) -> str:
+def _format_value(value: Any, name: str) -> str:
     if isinstance(value, dict):
-        named = {_NAME.sub("", str(key).lower()): held for key, held in value.items()}
-        address = named.get("email") or named.get("address") or named.get("mail")
+        fields = {_NOT_IN_NAME.sub("", str(key).lower()): item for key, item in value.items()}
+        address = fields.get("email") or fields.get("address") or fields.get("mail")
         if not isinstance(address, str):
-            raise _malformed(["body", name], "must be a text, or an object with an email")
-        shown = named.get("name")
-        is_named = isinstance(shown, str) and address.isascii()
-        return formataddr((str(shown)[:MOST_ADDRESS], address)) if is_named else address
+            raise _malformed(["body", name], "must be a string, or an object with an email")
+        display_name = fields.get("name")
+        has_name = isinstance(display_name, str) and address.isascii()
+        return formataddr((str(display_name)[:MAX_ADDRESS_CHARACTERS], address)) if has_name else address
     if isinstance(value, bool | list):
-        raise _malformed(["body", name], "must be a text")
+        raise _malformed(["body", name], "must be a string")
     return "" if value is None else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The SQL of what comes in."""
+"""SQL for inbound messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,19 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from database.models import EmailDraft, Lead, Reply
 
 
-async def find_answered_draft(
-    session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]
-) -> EmailDraft | None:
-    """Return the first of these messages that is the workspace's."""
+async def find_draft_by_ids(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> EmailDraft | None:
+    """Return the first of these drafts that belongs to the workspace."""
     statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, EmailDraft.id.in_(draft_ids))
-    found = {draft.id: draft for draft in (await session.scalars(statement)).all()}
-    return next((found[draft_id] for draft_id in draft_ids if draft_id in found), None)
+    drafts = {draft.id: draft for draft in (await session.scalars(statement)).all()}
+    return next((drafts[draft_id] for draft_id in draft_ids if draft_id in drafts), None)
 
 
 async def find_last_draft_to(
     session: AsyncSession, workspace_id: UUID, address: str, before: datetime
 ) -> EmailDraft | None:
-    """Return the last message sent to an address before a moment."""
+    """Return the last mail sent to an address before this time."""
     return await session.scalar(
         select(EmailDraft)
         .join(Lead, Lead.id == EmailDraft.lead_id)
@@ -35,7 +33,7 @@ async def find_last_draft_to(
 
 
 async def add_reply(session: AsyncSession, workspace_id: UUID, values: dict[str, Any]) -> UUID | None:
-    """Insert a reply; None when its Message-ID was taken before."""
+    """Insert a reply; returns None if its Message-ID is stored already."""
     statement = (
         insert(Reply)
         .values(workspace_id=workspace_id, **values)

@@ -1,33 +1,33 @@
-"""What OpenAPI says of a message that is posted."""
+"""The OpenAPI schema of a posted message."""
 
 from typing import Any
 
 _ADDRESSES = {
-    "description": "An address, with or without a name; a list of them; or objects of `email` and `name`.",
+    "description": "An address with or without a name, a list of addresses, or objects with `email` and `name`.",
     "examples": ["Thandi <thandi@lead.example>"],
 }
 SCHEMA: dict[str, Any] = {
     "title": "PostedMessage",
     "type": "object",
     "description": (
-        "Either `raw`, or the fields of a message, of which `from` is needed. Names are read in any case and spelling"
-        " (`TextBody`, `body-plain` and `text` are the same), and what else is there is left alone."
+        "Either `raw`, or the fields of a message, of which `from` is required. Names count in any case and in the"
+        " usual spellings (`TextBody`, `body-plain` and `text` are the same), and other fields are ignored."
     ),
     "properties": {
-        "raw": {"type": "string", "description": "The whole RFC 5322 message, as it is or in Base64."},
+        "raw": {"type": "string", "description": "The whole RFC 5322 message as text or in Base64."},
         "from": _ADDRESSES,
         "to": _ADDRESSES,
         "cc": _ADDRESSES,
         "subject": {"type": "string"},
         "text": {"type": "string"},
-        "html": {"type": "string", "description": "Read where `text` says nothing."},
+        "html": {"type": "string", "description": "Used if `text` is empty."},
         "headers": {
-            "description": "An object, a list of `{name, value}` or of pairs, or lines; they outrank fields.",
+            "description": "An object, a list of `{name, value}` or of pairs, or lines; headers precede fields.",
             "examples": [{"In-Reply-To": "<018f0000-0000-7000-8000-000000000001@acme.example>"}],
         },
         "messageId": {"type": "string"},
         "inReplyTo": {"type": "string"},
-        "references": {"description": "Ids in one text or in a list."},
+        "references": {"description": "Ids in one string or in a list."},
         "date": {"type": "string"},
     },
 }

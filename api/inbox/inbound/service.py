@@ -1,4 +1,4 @@
-"""Whether a message is somebody's answer, to what, and that it is taken once."""
+"""Stores a message once as a reply, matched to the mail that it answers."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,12 +15,12 @@ from database.models import Workspace
 from domain.reply_address import is_delivered_to
 from everlytic.models import MESSAGE_HEADER
 
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How much earlier than the mail it answers a server may say that a message arrived."""
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""How much earlier than the mail that it answers a reply may arrive, by the clock of its server."""
 
 
 class Receipt(StrEnum):
-    """What became of a message that came in."""
+    """The result of receiving a message."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -36,26 +36,26 @@ async def receive_message(
     public_url: str,
     received_at: datetime,
     now: datetime,
-    only_answers: bool = False,
+    only_replies: bool = False,
 ) -> Receipt:
-    """Store a reply once, matched to what it answers, and have it read; raises WorkspaceGone.
+    """Store a reply once, matched to the mail that it answers, and enqueue its classification; raises WorkspaceGone.
 
-    Matched by the ids in In-Reply-To and References, then by the reply address it was sent to, then by its sender. What
-    the workspace sent itself is no reply, wherever a copy of it turns up; `public_url` is where its links lead. What
-    answers nothing is stored too, unless it comes from where other mail arrives as well (`only_answers`).
+    It is matched by the ids in In-Reply-To and References, then by the reply address that it was sent to, then by its
+    sender. Copies of the workspace's own mails, whose links begin with `public_url`, are not replies. A message that
+    answers no mail is stored as well, unless the source receives other mail too (`only_replies`).
     """
     if _is_own(message, await workspaces.find_workspace(session, workspace_id), public_url):
         return Receipt.OWN
-    answered = await repository.find_answered_draft(session, workspace_id, message.answered)
-    if answered is None:
-        before = received_at + CLOCKS_DIFFER
-        answered = await repository.find_last_draft_to(session, workspace_id, message.from_email, before)
-    if answered is None and only_answers:
+    draft = await repository.find_draft_by_ids(session, workspace_id, message.answered_ids)
+    if draft is None:
+        before = received_at + MAX_CLOCK_DIFFERENCE
+        draft = await repository.find_last_draft_to(session, workspace_id, message.from_email, before)
+    if draft is None and only_replies:
         return Receipt.UNRELATED
     values = {
-        "lead_id": answered.lead_id if answered else None,
-        "enrollment_id": answered.enrollment_id if answered else None,
-        "draft_id": answered.id if answered else None,
+        "lead_id": draft.lead_id if draft else None,
+        "enrollment_id": draft.enrollment_id if draft else None,
+        "draft_id": draft.id if draft else None,
         "message_id": message.message_id,
         "from_email": message.from_email,
         "subject": message.subject,
@@ -71,15 +71,17 @@ async def receive_message(
 
 
 def _is_own(message: InboundMessage, workspace: Workspace, public_url: str) -> bool:
-    """Say whether a message is the workspace's own: written in its name, or with the marks of what it sends.
+    """Return whether the workspace sent a message: its sender or its own headers show it.
 
-    Only its own headers count: a report or an answer may hold a mail of ours within.
+    Headers of attached messages do not count, because a delivery report or a reply may contain a mail of the workspace.
     """
-    ours = [workspace.default_from_email, workspace.reply_to_email]
-    if any(mailbox and is_delivered_to(message.from_email, mailbox) for mailbox in ours):
+    own_addresses = [workspace.default_from_email, workspace.reply_to_email]
+    if any(mailbox and is_delivered_to(message.from_email, mailbox) for mailbox in own_addresses):
         return True
-    way_out = f"<{public_url.rstrip('/')}/u/"
+    unsubscribe_prefix = f"<{public_url.rstrip('/')}/u/"
     for name, value in message.headers:
-        if name.lower() == MESSAGE_HEADER.lower() or (name.lower() == "list-unsubscribe" and way_out in value):
+        if name.lower() == MESSAGE_HEADER.lower() or (
+            name.lower() == "list-unsubscribe" and unsubscribe_prefix in value
+        ):
             return True
     return False

@@ -1,1 +1,1 @@
-"""Mailboxes: the IMAP folder in which a workspace's answers arrive, and how it is read."""
+"""Mailboxes: the IMAP folder that receives the replies to a workspace."""

@@ -1,7 +1,7 @@
-"""A connection to an IMAP server: every question ends within its time, and every error is a sentence.
+"""A connection to an IMAP server with a time limit for each operation, and sentences as errors.
 
-The library waits, so each connection has one thread of its own; one that does not answer in time is cut, which ends
-what the thread waits for.
+The library blocks, so each connection has a thread. If an operation takes too long, its sockets are closed, which ends
+the blocking call.
 """
 
 import asyncio
@@ -25,41 +25,42 @@ from database.models import MailboxSecurity
 
 T = TypeVar("T")
 
-_PASSING = re.compile(r"\[(?:UNAVAILABLE|SERVERBUG|LIMIT|INUSE|THROTTLED)\b|too many", re.IGNORECASE)
-"""What servers say (RFC 5530) when it is not the credentials that are wrong."""
-MOST_SAID = 300
+_TEMPORARY = re.compile(r"\[(?:UNAVAILABLE|SERVERBUG|LIMIT|INUSE|THROTTLED)\b|too many", re.IGNORECASE)
+"""Matches the responses (RFC 5530) of servers that refuse a login although the credentials are right."""
+MAX_ERROR_CHARACTERS = 300
 
 
-class MailboxFault(Exception):
-    """The server cannot be asked now; it may be later."""
+class MailboxUnavailable(Exception):
+    """The server cannot be read now; a later attempt may succeed."""
 
 
 class MailboxRefused(Exception):
-    """The server does not let these credentials in, or has no such folder; it will not later either."""
+    """The server refuses the credentials or the folder; a later attempt will fail too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a server is waited for (seconds), and how much is asked of it at once."""
+    """Time limits, and how much is read at once."""
 
     connect_seconds: float = 10.0
-    silence_seconds: float = 30.0
-    answer_seconds: float = 120.0
-    """For one question, however busily the server talks."""
+    read_seconds: float = 30.0
+    """How long the server may send nothing."""
+    operation_seconds: float = 120.0
+    """How long one operation may take, even if the server sends data all the time."""
     message_bytes: int = 5 * 1024 * 1024
-    """How much of a message is read: its words stand at the beginning, what is attached is not needed."""
+    """How much of a message is read: the text is at the beginning, and attachments are not needed."""
     batch_bytes: int = 20 * 1024 * 1024
     batch_messages: int = 50
-    window: int = 50_000
-    """How many numbers are searched at once: the answer is one line, and its length has a limit."""
+    window_uids: int = 50_000
+    """How many UIDs are searched at once: the result is one line, whose length is limited."""
 
 
-USUAL = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where a folder is, and who may read it."""
+    """The address of a folder, and the credentials for it."""
 
     host: str
     port: int
@@ -71,7 +72,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One message as it lies in the folder; `raw` is None where the server does not hand it out."""
+    """A message in the folder; `raw` is None if the server does not return it."""
 
     uid: int
     raw: bytes | None
@@ -79,84 +80,85 @@ class Arrival:
 
 
 class Connection:
-    """The library's client in its thread, and the means to end what it waits for."""
+    """The library's client in its thread, whose blocking calls can be ended."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="imap")
         self._sockets: list[socket.socket] = []
-        self._is_cut = False
+        self._is_aborted = False
         self._client: Any = None
 
-    async def ask(self, question: Callable[[], T]) -> T:
-        """Ask in the thread; raises MailboxFault when the answer takes too long, and what the question raises."""
-        asked = asyncio.get_running_loop().run_in_executor(self._thread, question)
+    async def run(self, operation: Callable[[], T]) -> T:
+        """Run an operation in the thread; raises MailboxUnavailable after the time limit, and what it raises itself."""
+        future = asyncio.get_running_loop().run_in_executor(self._thread, operation)
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
-                return await asked
+            async with asyncio.timeout(self._limits.operation_seconds):
+                return await future
         except TimeoutError as error:
-            raise MailboxFault(f"It did not answer within {self._limits.answer_seconds:g} seconds.") from error
+            limit = self._limits.operation_seconds
+            raise MailboxUnavailable(f"The server did not answer within {limit:g} seconds.") from error
 
-    def cut(self) -> None:
-        """End the connection, whatever is under way on it, and the thread with it."""
-        if self._is_cut:
+    def abort(self) -> None:
+        """Close the connection at once, with any operation that is running, and end the thread."""
+        if self._is_aborted:
             return
-        self._is_cut = True
-        for one in self._sockets:
-            _end(one)
+        self._is_aborted = True
+        for connected in self._sockets:
+            _close_socket(connected)
         self._thread.submit(self._release)
         self._thread.shutdown(wait=False)
 
     def open(self, account: Account) -> tuple[int, int]:
-        """Return how the folder's numbers are counted (UIDVALIDITY), and which number comes next."""
-        with _told():
-            self._client = _Client(account, self._limits, self._keep)
+        """Log in and open the folder; returns its UIDVALIDITY and the next UID."""
+        with _translate_errors():
+            self._client = _Client(account, self._limits, self._add_socket)
             if account.security is MailboxSecurity.STARTTLS:
-                with _refused("The server offers no STARTTLS", CapabilityError):
+                with _translate_refusal("The server offers no STARTTLS", CapabilityError):
                     self._client.starttls(ssl.create_default_context())
-            with _refused("The server refuses the user name or the password", LoginError):
+            with _translate_refusal("The server refuses the user name or the password", LoginError):
                 if account.password.isascii() and account.username.isascii():
                     self._client.login(account.username, account.password)
                 else:
                     self._client.plain_login(account.username, account.password)
-            with _refused(f"The server does not open the folder '{account.folder}'", imaplib.IMAP4.error):
+            with _translate_refusal(f"The server does not open the folder '{account.folder}'", imaplib.IMAP4.error):
                 selected = self._client.select_folder(account.folder, readonly=True)
             uid_next = selected.get(b"UIDNEXT")
             if uid_next is None:
                 uid_next = max(self._client.search("UID *"), default=0) + 1
             return int(selected.get(b"UIDVALIDITY", 0)), int(uid_next)
 
-    def sizes(self, first: int, last: int, since: date) -> list[tuple[int, int]]:
-        """Return number and bytes of what arrived on a day or later, by number."""
-        with _told():
+    def list_sizes(self, first: int, last: int, since: date) -> list[tuple[int, int]]:
+        """Return the UIDs and sizes in bytes of the messages since a day, in the order of their UIDs."""
+        with _translate_errors():
             uids = sorted(self._client.search(["UID", f"{first}:{last}", "SINCE", since]))
-            wanted = [uid for uid in uids if first <= uid <= last]
+            uids = [uid for uid in uids if first <= uid <= last]
             sizes: dict[int, int] = {}
-            pending = iter(wanted)
-            while some := list(islice(pending, 1000)):
-                answer = self._client.fetch(some, ["RFC822.SIZE"])
-                sizes |= {uid: int(told.get(b"RFC822.SIZE") or 0) for uid, told in answer.items()}
-            # What was expunged meanwhile is not told of.
-            return [(uid, sizes[uid]) for uid in wanted if uid in sizes]
+            pending = iter(uids)
+            while chunk := list(islice(pending, 1000)):
+                answer = self._client.fetch(chunk, ["RFC822.SIZE"])
+                sizes |= {uid: int(data.get(b"RFC822.SIZE") or 0) for uid, data in answer.items()}
+            # The server returns nothing for messages that have been expunged since the search.
+            return [(uid, sizes[uid]) for uid in uids if uid in sizes]
 
     def fetch(self, uids: Sequence[int]) -> list[Arrival]:
-        """Return messages, without a mark that they were read; those that are gone are left out."""
+        """Return messages without marking them as read; deleted messages are left out."""
         body = f"BODY.PEEK[]<0.{self._limits.message_bytes}>"
         try:
-            with _told():
+            with _translate_errors():
                 answer = self._client.fetch(uids, ["INTERNALDATE", body])
-        except _Unreadable:
+        except _UnreadableAnswer:
             if len(uids) == 1:
                 return [Arrival(uids[0], None, None)]
-            # One answer that cannot be read must not keep the others back.
+            # One unreadable message must not block the others.
             return [arrival for uid in uids for arrival in self.fetch([uid])]
-        return [_arrival(uid, answer[uid]) for uid in sorted(answer)]
+        return [_build_arrival(uid, answer[uid]) for uid in sorted(answer)]
 
-    def _keep(self, connected: socket.socket) -> None:
-        """Take a handle of the connection, to cut it by; in the thread."""
+    def _add_socket(self, connected: socket.socket) -> None:
+        """Add a socket that `abort` closes; called in the thread."""
         self._sockets.append(connected)
-        if self._is_cut:
-            _end(connected)
+        if self._is_aborted:
+            _close_socket(connected)
 
     def _release(self) -> None:
         if self._client is not None:
@@ -164,88 +166,88 @@ class Connection:
                 self._client.shutdown()
 
     def log_out(self) -> None:
-        """Say goodbye."""
-        with _told():
+        """Log out."""
+        with _translate_errors():
             self._client.logout()
 
 
-def _end(connected: socket.socket) -> None:
+def _close_socket(connected: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)
     connected.close()
 
 
-def _arrival(uid: int, told: dict[bytes, Any]) -> Arrival:
-    raw, arrived_at = told.get(b"BODY[]<0>"), told.get(b"INTERNALDATE")
+def _build_arrival(uid: int, data: dict[bytes, Any]) -> Arrival:
+    raw, arrived_at = data.get(b"BODY[]<0>"), data.get(b"INTERNALDATE")
     return Arrival(
         uid, raw if isinstance(raw, bytes) else None, arrived_at if isinstance(arrived_at, datetime) else None
     )
 
 
-class _Unreadable(MailboxFault):
-    """The server's answer is not what IMAP says it looks like."""
+class _UnreadableAnswer(MailboxUnavailable):
+    """The answer of the server violates the protocol."""
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Let what a connection may raise be MailboxFault with a sentence."""
+def _translate_errors() -> Iterator[None]:
+    """Raise the errors of a connection as MailboxUnavailable with a sentence."""
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        raise MailboxFault(f"The server's certificate cannot be trusted: {error.verify_message}.") from error
+        raise MailboxUnavailable(f"The server's certificate cannot be trusted: {error.verify_message}.") from error
     except TimeoutError as error:
-        raise MailboxFault("The connection timed out.") from error
+        raise MailboxUnavailable("The connection timed out.") from error
     except imaplib.IMAP4.abort as error:
-        raise MailboxFault(f"The connection was lost: {_said(error)}") from error
+        raise MailboxUnavailable(f"The connection was lost: {_format_error(error)}") from error
     except ProtocolError as error:
-        raise _Unreadable(f"The server's answer cannot be read: {_said(error)}") from error
+        raise _UnreadableAnswer(f"The server's answer cannot be read: {_format_error(error)}") from error
     except imaplib.IMAP4.error as error:
-        raise MailboxFault(f"The server refused the request: {_said(error)}") from error
+        raise MailboxUnavailable(f"The server refused the request: {_format_error(error)}") from error
     except (OSError, ValueError) as error:
-        raise MailboxFault(f"The server cannot be reached: {_said(error)}") from error
+        raise MailboxUnavailable(f"The server cannot be reached: {_format_error(error)}") from error
 
 
 @contextmanager
-def _refused(sentence: str, kind: type[Exception]) -> Iterator[None]:
-    """Let a no of the server be MailboxRefused, unless it is a broken connection or says that it will pass."""
+def _translate_refusal(sentence: str, kind: type[Exception]) -> Iterator[None]:
+    """Raise a refusal of the server as MailboxRefused, unless the connection was lost or the refusal is temporary."""
     try:
         yield
     except kind as error:
-        # The library tells a connection that breaks off while logging in as a failed login.
+        # The library raises a connection that is lost during a login as a failed login.
         if isinstance(error, imaplib.IMAP4.abort) or isinstance(error.__context__, imaplib.IMAP4.abort | OSError):
-            raise MailboxFault(f"The connection was lost: {_said(error)}") from error
-        if _PASSING.search(str(error)):
-            raise MailboxFault(f"The server refused the request for now: {_said(error)}") from error
-        raise MailboxRefused(f"{sentence}: {_said(error)}") from error
+            raise MailboxUnavailable(f"The connection was lost: {_format_error(error)}") from error
+        if _TEMPORARY.search(str(error)):
+            raise MailboxUnavailable(f"The server refused the request for now: {_format_error(error)}") from error
+        raise MailboxRefused(f"{sentence}: {_format_error(error)}") from error
 
 
-def _said(error: Exception) -> str:
-    # The library shows a server's bytes as Python writes them.
-    said = re.sub(r"\bb(['\"])(.*?)\1", r"\2", " ".join(str(error).split()))
-    return (said or type(error).__name__)[:MOST_SAID]
+def _format_error(error: Exception) -> str:
+    # The library formats the bytes of a server as Python literals.
+    text = re.sub(r"\bb(['\"])(.*?)\1", r"\2", " ".join(str(error).split()))
+    return (text or type(error).__name__)[:MAX_ERROR_CHARACTERS]
 
 
 class _Client(IMAPClient):  # type: ignore[misc] # it ships no types
-    """The library's client, whose socket may be cut from its first moment on."""
+    """The library's client, whose sockets can be closed as soon as they exist."""
 
-    def __init__(self, account: Account, limits: Limits, keep: Callable[[socket.socket], None]) -> None:
-        self._keep = keep
+    def __init__(self, account: Account, limits: Limits, add_socket: Callable[[socket.socket], None]) -> None:
+        self._add_socket = add_socket
         super().__init__(
             account.host,
             account.port,
             ssl=account.security is MailboxSecurity.TLS,
-            timeout=SocketTimeout(limits.connect_seconds, limits.silence_seconds),
+            timeout=SocketTimeout(limits.connect_seconds, limits.read_seconds),
         )
-        # As the server says, with its zone.
+        # Times keep the time zone of the server.
         self.normalise_times = False
 
     def _create_IMAP4(self) -> imaplib.IMAP4:  # noqa: N802 - the library's own name
         context = ssl.create_default_context() if self.ssl else None
-        return _Protocol(self.host, self.port, self._timeout.connect, context, self._keep)
+        return _Protocol(self.host, self.port, self._timeout.connect, context, self._add_socket)
 
 
 class _Protocol(imaplib.IMAP4):
-    """The standard library's protocol over a connection that somebody else can cut."""
+    """The standard library's protocol on a socket that another thread can close."""
 
     def __init__(
         self,
@@ -253,13 +255,13 @@ class _Protocol(imaplib.IMAP4):
         port: int,
         seconds: float,
         context: ssl.SSLContext | None,
-        keep: Callable[[socket.socket], None],
+        add_socket: Callable[[socket.socket], None],
     ) -> None:
-        self._context, self._keep = context, keep
+        self._context, self._add_socket = context, add_socket
         super().__init__(host, port, timeout=seconds)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         plain = socket.create_connection((self.host, self.port), timeout)
-        # A second handle: TLS takes the first one over.
-        self._keep(plain.dup())
+        # A duplicate, because TLS detaches the socket that it wraps.
+        self._add_socket(plain.dup())
         return self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain

@@ -1,4 +1,4 @@
-"""The SQL of mailboxes."""
+"""SQL for mailboxes."""
 
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ async def find_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox | N
 
 
 async def lock_mailbox(session: AsyncSession, workspace_id: UUID, mailbox_id: UUID) -> Mailbox | None:
-    """Return a mailbox as it is now, which nobody else changes until the transaction ends."""
+    """Return the current mailbox, locked until the transaction ends."""
     statement = select(Mailbox).where(Mailbox.workspace_id == workspace_id, Mailbox.id == mailbox_id).with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})
 

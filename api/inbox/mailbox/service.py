@@ -1,4 +1,4 @@
-"""Which folder a workspace's answers are read from, how far it was read, and when reading it is given up."""
+"""Manages a workspace's mailbox: its settings, how far it has been read, and when reading it is stopped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.http.errors import NotFound
+from api.http.errors import or_404
 from api.inbox.inbound import service as inbound
 from api.inbox.inbound.message import InboundMessage
 from api.inbox.mailbox import repository
@@ -19,13 +19,13 @@ from database.models import Mailbox, MailboxSecurity
 from database.secrets import SecretBox
 
 POLL_MAILBOX = "poll_mailbox"
-MOST_REFUSALS = 5
-"""After so many refusals in a row nobody knocks any more: more would only have the account locked."""
+MAX_REFUSALS = 5
+"""After this many refusals in a row the mailbox is disabled, because more attempts could lock the account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a person says of a mailbox; without `read_since` it is read from the day it was, or from today on."""
+    """The settings of a mailbox; without `read_since`, the date set before for the folder, or today, is used."""
 
     host: str
     port: int
@@ -38,15 +38,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a folder was read: up to which number, of which counting (RFC 3501, section 2.3.1.1)."""
+    """How far a folder has been read: the last UID and its UIDVALIDITY (RFC 3501, section 2.3.1.1)."""
 
     uid_validity: int | None
     last_uid: int
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """A message that was read, and when it had arrived."""
+class ReceivedMessage:
+    """A message of the folder, and when it arrived there."""
 
     uid: int
     message: InboundMessage
@@ -54,15 +54,12 @@ class Arrived:
 
 
 async def find_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox:
-    """Return the workspace's mailbox; raises NotFound when there is none."""
-    mailbox = await repository.find_mailbox(session, workspace_id)
-    if mailbox is None:
-        raise NotFound("This workspace has no mailbox yet.")
-    return mailbox
+    """Return the workspace's mailbox; raises NotFound."""
+    return or_404(await repository.find_mailbox(session, workspace_id), "This workspace has no mailbox yet.")
 
 
 async def lock_mailbox(session: AsyncSession, workspace_id: UUID) -> Mailbox | None:
-    """Return the workspace's mailbox, if any, which nobody else makes or changes until the transaction ends."""
+    """Return the workspace's mailbox, if any; no other transaction creates or changes it until this one ends."""
     await workspaces.lock_workspace(session, workspace_id)
     mailbox = await repository.find_mailbox(session, workspace_id)
     return await repository.lock_mailbox(session, workspace_id, mailbox.id) if mailbox else None
@@ -76,18 +73,18 @@ async def put_mailbox(
     settings: Settings,
     now: datetime,
 ) -> Mailbox:
-    """Store a mailbox in the place of a held one, and have it read at once.
+    """Replace the locked mailbox, if any, and enqueue the first poll.
 
-    It is a new one each time: the job that reads the one before finds it gone and ends. The same folder is read from
-    the same day on, so that a corrected address loses nothing, and on the same host from where reading stopped.
+    Each mailbox is a new row, so the job of the previous one finds it deleted and ends. For the same folder the date
+    stays, so that a correction loses no message; on the same host, reading also continues after the last UID.
     """
     same = previous if previous is not None and _is_same(previous, settings) else None
     workspace = await workspaces.find_workspace(session, workspace_id)
     today = now.astimezone(ZoneInfo(workspace.timezone)).date()
     read_since = settings.read_since or (same.read_since if same else today)
-    # What is to be read from an earlier day on is looked through anew, and so is another host's folder.
-    goes_on = same is not None and same.host.lower() == settings.host.lower() and read_since >= same.read_since
-    known = same if goes_on else None
+    # With an earlier date or on another host, the folder is read from the start.
+    continues = same is not None and same.host.lower() == settings.host.lower() and read_since >= same.read_since
+    known = same if continues else None
     if previous is not None:
         await repository.delete_mailbox(session, workspace_id)
     values = {
@@ -111,60 +108,60 @@ def _is_same(mailbox: Mailbox, settings: Settings) -> bool:
 
 
 async def delete_mailbox(session: AsyncSession, workspace_id: UUID) -> None:
-    """Forget the mailbox and its password; what was read from it stays. Raises NotFound when there is none."""
+    """Delete the mailbox with its password; replies that were read from it stay. Raises NotFound."""
     await find_mailbox(session, workspace_id)
     await repository.delete_mailbox(session, workspace_id)
 
 
 async def find_mailbox_to_poll(session: AsyncSession, workspace_id: UUID, mailbox_id: UUID) -> Mailbox | None:
-    """Return a mailbox that is to be read; None when it was replaced, deleted or given up. Raises WorkspaceGone."""
+    """Return the mailbox to read; None if it was replaced, deleted or disabled. Raises WorkspaceGone."""
     await workspaces.find_workspace(session, workspace_id)
     mailbox = await repository.find_mailbox(session, workspace_id)
-    is_wanted = mailbox is not None and mailbox.id == mailbox_id and mailbox.disabled_at is None
-    return mailbox if is_wanted else None
+    is_active = mailbox is not None and mailbox.id == mailbox_id and mailbox.disabled_at is None
+    return mailbox if is_active else None
 
 
 async def store_messages(
     session: AsyncSession,
     mailbox: Mailbox,
-    read: Progress,
+    previous: Progress,
     reached: Progress,
-    arrived: Sequence[Arrived],
+    messages: Sequence[ReceivedMessage],
     *,
     public_url: str,
     now: datetime,
 ) -> list[int] | None:
-    """Store messages together with how far the folder is read with them: both or neither.
+    """Store the replies among the messages, and the progress that is reached with them, in one transaction.
 
-    Returns the numbers of those that the database cannot hold, or None when somebody else has read on from `read`
-    meanwhile. Only answers are taken: other mail in the folder is nobody's business.
+    Returns the UIDs of messages that cannot be stored, or None if another worker has read on from `previous` meanwhile.
+    Messages that answer no mail are not stored, because the folder may receive other mail.
     """
-    held = await repository.lock_mailbox(session, mailbox.workspace_id, mailbox.id)
-    if held is None or Progress(held.uid_validity, held.last_uid) != read:
+    locked = await repository.lock_mailbox(session, mailbox.workspace_id, mailbox.id)
+    if locked is None or Progress(locked.uid_validity, locked.last_uid) != previous:
         return None
-    left: list[int] = []
-    for one in arrived:
+    unstorable_uids: list[int] = []
+    for received in messages:
         try:
             async with session.begin_nested():
-                received_at = min(one.arrived_at or now, now)
+                received_at = min(received.arrived_at or now, now)
                 await inbound.receive_message(
                     session,
                     mailbox.workspace_id,
-                    one.message,
+                    received.message,
                     public_url=public_url,
                     received_at=received_at,
                     now=now,
-                    only_answers=True,
+                    only_replies=True,
                 )
         except DataError:
-            left.append(one.uid)
+            unstorable_uids.append(received.uid)
     progress = {"uid_validity": reached.uid_validity, "last_uid": reached.last_uid}
     await repository.change_mailbox(session, mailbox.id, progress)
-    return left
+    return unstorable_uids
 
 
 async def record_poll(session: AsyncSession, mailbox: Mailbox, now: datetime) -> None:
-    """Note that all that was in the folder is read."""
+    """Record that every message in the folder has been read."""
     values = {"polled_at": now, "failures": 0, "refusals": 0, "last_error": None}
     await repository.change_mailbox(session, mailbox.id, values)
 
@@ -172,14 +169,14 @@ async def record_poll(session: AsyncSession, mailbox: Mailbox, now: datetime) ->
 async def record_poll_failure(
     session: AsyncSession, mailbox: Mailbox, error: str, *, is_refusal: bool, now: datetime
 ) -> Mailbox | None:
-    """Note why a folder was not read, and give it up after the last refusal; returns it unless it is given up."""
-    held = await repository.lock_mailbox(session, mailbox.workspace_id, mailbox.id)
-    if held is None:
+    """Record a failed poll, and disable the mailbox after the last refusal; returns it unless it is disabled."""
+    locked = await repository.lock_mailbox(session, mailbox.workspace_id, mailbox.id)
+    if locked is None:
         return None
-    held.failures += 1
-    held.refusals = held.refusals + 1 if is_refusal else 0
-    held.last_error = error
-    if held.refusals >= MOST_REFUSALS:
-        held.disabled_at = now
+    locked.failures += 1
+    locked.refusals = locked.refusals + 1 if is_refusal else 0
+    locked.last_error = error
+    if locked.refusals >= MAX_REFUSALS:
+        locked.disabled_at = now
         return None
-    return held
+    return locked

@@ -1,1 +1,1 @@
-"""Replies: what people send back, what they mean, and what follows."""
+"""Replies: their intents, and what an intent changes."""

@@ -1,4 +1,4 @@
-"""Replies on the wire, and what they are looked for by."""
+"""Request and response bodies of replies, and the filters of their list."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -15,34 +15,34 @@ __all__ = ["CorrectionIn", "CorrectionOut", "Intent", "ReplyFilter", "ReplyOut",
 
 
 class ReplySort(StrEnum):
-    """In which order replies come."""
+    """The order of replies."""
 
     NEWEST = "-receivedAt"
     OLDEST = "receivedAt"
 
 
 class ReplyFilter(Filter):
-    """Which replies are asked for."""
+    """The filters of the list of replies."""
 
     lead_id: UUID | None = None
     enrollment_id: UUID | None = None
     sequence_id: UUID | None = None
     intent: Intent | None = None
-    is_automatic: Annotated[bool | None, Field(description="Whether a machine wrote it.")] = None
-    needs_review: Annotated[bool | None, Field(description="Whether a person is asked what it means.")] = None
-    since: Annotated[AwareDatetime | None, Field(description="Received then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Received before then.")] = None
+    is_automatic: Annotated[bool | None, Field(description="Whether the reply is automatic.")] = None
+    needs_review: Annotated[bool | None, Field(description="Whether a user must review the intent.")] = None
+    since: Annotated[AwareDatetime | None, Field(description="Received at this time or later.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Received before this time.")] = None
 
 
 class HeaderOut(Wire):
-    """One header of a message."""
+    """A header of a message."""
 
     name: str
     value: str
 
 
 class ReplyOut(Wire):
-    """A message somebody sent back."""
+    """A received reply."""
 
     id: UUID
     lead_id: UUID | None
@@ -57,41 +57,41 @@ class ReplyOut(Wire):
     is_automatic: bool | None
     confidence: float | None
     decided_by: Annotated[str | None, Field(description="headers, rules, model, abstain, or person.")]
-    return_date: Annotated[date | None, Field(description="The day on which who is away is back.")]
-    needs_review: Annotated[bool, Field(description="Neither rules nor a model were sure: a person is asked.")]
+    return_date: Annotated[date | None, Field(description="The day on which the sender is back.")]
+    needs_review: Annotated[bool, Field(description="Whether the intent is uncertain and a user must review it.")]
     generation: GenerationOut | None
     received_at: datetime
 
 
 class CorrectionIn(Wire):
-    """What a person says that a reply means; saying what it has already confirms it."""
+    """The right intent of a reply; sending the present intent confirms it."""
 
     intent: Intent
     is_automatic: Annotated[
-        bool | None, Field(description="Whether a machine wrote it; left out, it goes by the intent.")
+        bool | None, Field(description="Whether the reply is automatic. By default true for out_of_office and bounce.")
     ] = None
-    return_date: Annotated[date | None, Field(description="Of out_of_office; without it a person resumes.")] = None
+    return_date: Annotated[date | None, Field(description="Only for out_of_office; without it, resume by hand.")] = None
 
     @model_validator(mode="after")
-    def _is_away_to_return(self) -> Self:
+    def _has_return_date_only_if_away(self) -> Self:
         if self.return_date is not None and self.intent is not Intent.OUT_OF_OFFICE:
             raise ValueError("returnDate is only allowed with the intent out_of_office")
         return self
 
     @property
-    def by_machine(self) -> bool:
-        """Whether a machine wrote it: as said, or as is usual for the intent."""
+    def is_machine_reply(self) -> bool:
+        """Whether the reply is automatic, by default by its intent."""
         return self.intent in {Intent.OUT_OF_OFFICE, Intent.BOUNCE} if self.is_automatic is None else self.is_automatic
 
 
 class CorrectionOut(Wire):
-    """One labelled reply: its words, what had been made of it, and what a person said it means."""
+    """A labelled reply: its text, the previous intent, and the intent that a user set."""
 
     id: UUID
     reply_id: UUID
     subject: str
     text: str
-    headers: Annotated[list[HeaderOut], Field(description="In the order of the message; empty where it was erased.")]
+    headers: Annotated[list[HeaderOut], Field(description="In the order of the message; empty after erasure.")]
     received_at: datetime
     intent_before: Intent | None
     is_automatic_before: bool | None

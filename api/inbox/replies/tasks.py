@@ -1,4 +1,4 @@
-"""Reading replies, and taking up who was away."""
+"""Jobs that classify replies, and resume enrollments after an absence."""
 
 from uuid import UUID
 
@@ -11,27 +11,29 @@ from api.jobs.engine import Work
 
 
 async def classify_reply(work: Work[Services]) -> None:
-    """Find out what one reply means, and let that act."""
+    """Classify a reply, and apply the effects of its intent."""
     async with work.transaction() as session:
-        found = await service.find_reply_to_classify(session, work.workspace_id, UUID(work.payload["replyId"]))
-    if found is None:
+        reply_and_request = await service.find_reply_to_classify(
+            session, work.workspace_id, UUID(work.payload["replyId"])
+        )
+    if reply_and_request is None:
         return
-    reply, request = found
+    reply, request = reply_and_request
     context = ai_context(work.resources, work.workspace_id, tags=(f"reply:{reply.id}",))
-    decision = await run(INTENT_CLASSIFICATION, request, context=context)
+    output = await run(INTENT_CLASSIFICATION, request, context=context)
     async with work.transaction() as session:
-        await service.apply_decision(session, reply, decision, work.clock.now())
+        await service.apply_classification(session, reply, output, work.clock.now())
 
 
 async def resume_enrollment(work: Work[Services]) -> None:
-    """Resume an enrollment on the day somebody is back."""
+    """Resume an enrollment on the return date."""
     enrollment_id = UUID(work.payload["enrollmentId"])
     async with work.transaction() as session:
         await service.resume_after_absence(session, work.workspace_id, enrollment_id, work.clock.now())
 
 
 async def score_reply(work: Work[Services]) -> None:
-    """Tell the trace of a reading whether a person found it right."""
+    """Score the trace of a classification by whether a user confirmed or corrected it."""
     async with work.transaction() as session:
         trace_id = await service.find_trace(session, work.workspace_id, UUID(work.payload["replyId"]))
     if trace_id is not None:

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from api.http.errors import Malformed
-from api.inbox.inbound.message import MOST_ADDRESS, MOST_ID, read_message
+from api.inbox.inbound.message import MAX_ADDRESS_CHARACTERS, MAX_ID_CHARACTERS, read_message
 from email_text.bodies import MAX_TEXT_CHARACTERS
 
 SOUND = (
@@ -24,23 +24,23 @@ BREAKS = (
 
 
 def test_a_sound_message() -> None:
-    """Sender, subject, plain text and what it answers, nearest first, are read, whatever they are encoded in."""
+    """Sender, subject, text and the answered mails, the latest first, are decoded."""
     read = read_message(SOUND)
     assert (read.from_email, read.subject, read.text.strip()) == ("thandi@lead.example", "Re: One", "Grüße")
     assert read.message_id == "<x@lead.example>"
-    assert [str(one)[-1] for one in read.answered] == ["1", "2"]
+    assert [str(one)[-1] for one in read.answered_ids] == ["1", "2"]
     assert ("Subject", "Re: One") in read.headers
 
 
 def test_html_alone() -> None:
-    """Without plain text the HTML is read as its reader would, without style and script."""
+    """Without plain text, the visible text of the HTML is read."""
     html = b"<html><style>a { b: c }</style><p>Please&nbsp;call</p><script>if (1 < 2) { x }</script> me"
     read = read_message(b"From: a@b.example\r\nContent-Type: text/html\r\n\r\n" + html)
     assert read.text.split() == ["Please", "call", "me"]
 
 
-def test_what_is_attached_is_no_text() -> None:
-    """A text file that is attached, or a message that is forwarded whole, is not what somebody wrote."""
+def test_attachments_are_no_text() -> None:
+    """An attached text file or message is not part of the text."""
     parts = b'--b\r\nContent-Disposition: Attachment; filename="x"\r\n\r\nfile\r\n'
     parts += b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: old\r\n\r\nold\r\n--b\r\n\r\nnew\r\n--b--\r\n"
     read = read_message(b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + parts)
@@ -48,8 +48,8 @@ def test_what_is_attached_is_no_text() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_broken_in_any_way(seed: int) -> None:
-    """However a message is broken, it is read into what can be stored or refused; nothing else comes of it."""
+def test_malformed_messages(seed: int) -> None:
+    """A malformed message is read as text that can be stored, or rejected; no other error is raised."""
     chance = random.Random(seed)
     refused = 0
     for _ in range(200):
@@ -69,9 +69,9 @@ def test_broken_in_any_way(seed: int) -> None:
             continue
         kept = "".join([read.message_id, read.from_email, read.subject, read.text, *map("".join, read.headers)])
         assert "\x00" not in kept.encode().decode()
-        assert 0 < len(read.message_id) <= MOST_ID
+        assert 0 < len(read.message_id) <= MAX_ID_CHARACTERS
         assert "@" in read.from_email
-        assert len(read.from_email) <= MOST_ADDRESS
+        assert len(read.from_email) <= MAX_ADDRESS_CHARACTERS
     assert refused < 100
 
 
@@ -90,8 +90,8 @@ HUGE = 3_000_000
         (b"Message-ID: <" + b"x" * HUGE + b">", b""),
     ],
 )
-def test_huge(headers: bytes, body: bytes) -> None:
-    """What is made to take for ever, or all of the room, comes to an end, and is cut to what is kept."""
+def test_huge_messages(headers: bytes, body: bytes) -> None:
+    """A hostile message is read in bounded time and memory, and its fields are cut to their limits."""
     read = read_message(b"From: a@b.example\r\n" + headers + b"\r\n\r\n" + body)
     assert len(read.text) <= MAX_TEXT_CHARACTERS
     assert len(read.message_id) + len(read.subject) + sum(len(value) for _, value in read.headers) < 50_000
@@ -107,14 +107,14 @@ def test_huge(headers: bytes, body: bytes) -> None:
         b"From: " + b"x" * 400 + b"@lead.example\r\n\r\nx",
     ],
 )
-def test_refused(raw: bytes) -> None:
-    """What has no sender is refused."""
+def test_a_message_without_a_sender_is_rejected(raw: bytes) -> None:
+    """A message without a sender is rejected."""
     with pytest.raises(Malformed, match="no From address"):
         read_message(raw)
 
 
 def test_how_deep_messages_may_nest() -> None:
-    """A message of 100 within each other is read, one of 101 is refused with the limit."""
+    """A message that nests 100 levels deep is read; one with 101 levels is rejected, with the limit."""
     begin, level = b"From: a@b.example\r\nSubject: outermost\r\n", b"Content-Type: message/rfc822\r\n\r\n"
     assert read_message(begin + level * 99 + b"\r\nx").subject == "outermost"
     for deeper in (100, 5000):
@@ -124,7 +124,7 @@ def test_how_deep_messages_may_nest() -> None:
 
 @pytest.mark.parametrize("begin", ["(", "x:"])
 def test_how_many_comments_a_sender_may_have(begin: str) -> None:
-    """A From address behind fifty comments or groups within each other is looked for; more are refused."""
+    """A From address after fifty nested comments or groups is found; more are rejected."""
     sentence = "The message's From address has more than 50 comments and groups."
     end = {"(": ")", "x:": ""}[begin]
     for count in (49, 50):
@@ -146,6 +146,6 @@ def test_how_many_comments_a_sender_may_have(begin: str) -> None:
         "ann@lead.example, bob@lead.example",
     ],
 )
-def test_a_sender_written_carelessly(sender: str) -> None:
-    """A From that is not as RFC 5322 has it, but as much mail has it, names its sender on every Python."""
+def test_an_invalid_but_common_sender(sender: str) -> None:
+    """A From that violates RFC 5322 in a common way has the same sender on every Python version."""
     assert read_message(f"From: {sender}\r\n\r\nx".encode()).from_email == "ann@lead.example"

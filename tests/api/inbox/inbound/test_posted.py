@@ -61,17 +61,17 @@ BY_OBJECT = {
 
 
 def posted(body: object) -> InboundMessage:
-    """Return what is read of a JSON body."""
+    """Return the message in a JSON body."""
     return read_posted(json.dumps(body).encode(), "json")
 
 
 @pytest.mark.parametrize("body", [OURS, POSTMARK, BY_FORM, BY_LINES, BY_OBJECT])
-def test_fields_in_many_forms(body: dict[str, Any]) -> None:
-    """Whichever names and forms a service chose, the same message is read."""
+def test_field_names_of_many_services(body: dict[str, Any]) -> None:
+    """The same message is read from the field names and formats of each service."""
     read = posted(body)
     assert (read.message_id, read.from_email, read.subject) == ("<x@lead.example>", "thandi@lead.example", "Re: One")
     assert read.text.split("\n")[0] == "Yes please"
-    assert [str(one) for one in read.answered] == [ANSWERED]
+    assert [str(one) for one in read.answered_ids] == [ANSWERED]
 
 
 @pytest.mark.parametrize("name", ["raw", "RawEmail", "body-mime", "mime"])
@@ -79,13 +79,13 @@ def test_fields_in_many_forms(body: dict[str, Any]) -> None:
     "encode", [bytes.decode, lambda raw: base64.b64encode(raw).decode(), lambda raw: base64.encodebytes(raw).decode()]
 )
 def test_a_raw_message_in_json(name: str, encode: Any) -> None:
-    """A whole message may stand in JSON, as it is or in Base64, and is what it is by itself."""
+    """A raw message in JSON, as text or in Base64, is read like one without JSON."""
     raw = SOUND.replace(b"Gr=FC=DFe", b"Yes")
     assert posted({name: encode(raw)}) == read_message(raw)
 
 
 def test_a_message_without_an_id() -> None:
-    """It is the same one on whichever way it comes, however folded and padded; another one is another."""
+    """It gets the same id from each channel, however it is folded and padded; a different message gets another id."""
     body = {"from": "T <thandi@lead.example>", "subject": "Re: One", "text": "Yes\n\nplease ", "date": OURS["date"]}
     raw = (
         b"From: thandi@LEAD.example\r\nDate: Mon, 23 Nov 2026 08:00:00 GMT\r\nSubject: Re:\r\n One\r\n"
@@ -98,18 +98,18 @@ def test_a_message_without_an_id() -> None:
         assert posted({**body, **other}).message_id != known
 
 
-def test_an_id_however_written() -> None:
-    """An id without its brackets is the same."""
+def test_an_id_without_brackets() -> None:
+    """An id with and without brackets is the same."""
     for written in ("x@lead.example", " x@lead.example ", "<x@lead.example>", " <x@lead.example> "):
         assert posted({**OURS, "messageId": written}).message_id == "<x@lead.example>", written
 
 
 @pytest.mark.parametrize("name", ["to", "Cc", "OriginalRecipient", "recipient"])
 def test_a_reply_address_among_the_recipients(name: str) -> None:
-    """The message that an answer is addressed to is found wherever services tell recipients."""
-    address = build_reply_address("replies@acme.example", read_message(SOUND).answered[0])
+    """The answered mail is found by the reply address, in each field that services use for recipients."""
+    address = build_reply_address("replies@acme.example", read_message(SOUND).answered_ids[0])
     read = posted({"from": "x@lead.example", name: f"x@y.example, Replies <{address}>"})
-    assert [str(one) for one in read.answered] == [ANSWERED]
+    assert [str(one) for one in read.answered_ids] == [ANSWERED]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_reply_address_among_the_recipients(name: str) -> None:
     [
         (b"", "is not valid JSON"),
         (b"{", "is not valid JSON"),
-        (b"\xff", "body: is not UTF-8"),
+        (b"\xff", "body: is not valid UTF-8 at byte 0"),
         (b'{"from": ' + b"[" * 64 + b"]" * 64 + b"}", "The request body nests deeper than 64 levels."),
         (b"[" * 100_000, "The request body nests deeper than 64 levels."),
         (b"1" * 601, "The request body contains a number longer than 600 characters."),
@@ -125,16 +125,16 @@ def test_a_reply_address_among_the_recipients(name: str) -> None:
         (b"{}", "body.from: is missing"),
         (b'{"from": "", "text": "x"}', "body.from: is missing"),
         (b'{"from": "nobody"}', "no From address"),
-        (b'{"from": {"name": "x"}}', "body.From: must be a text, or an object with an email"),
-        (b'{"from": [["a@b.example"]]}', "body.From: must be a text"),
-        (b'{"from": "a@b.example", "text": 5}', "body.text: must be a text"),
-        (b'{"raw": ["x"]}', "body.raw: must be a text"),
+        (b'{"from": {"name": "x"}}', "body.From: must be a string, or an object with an email"),
+        (b'{"from": [["a@b.example"]]}', "body.From: must be a string"),
+        (b'{"from": "a@b.example", "text": 5}', "body.text: must be a string"),
+        (b'{"raw": ["x"]}', "body.raw: must be a string"),
         (b'{"raw": "%%%"}', "body.raw: is neither"),
         (b'{"raw": "Subject: nobody\\n\\nx"}', "no From address"),
     ],
 )
-def test_what_cannot_be_read(body: bytes, says: str) -> None:
-    """What is wrong is said, with the field's name."""
+def test_invalid_bodies(body: bytes, says: str) -> None:
+    """The error names the wrong field and what is wrong with it."""
     with pytest.raises(Malformed) as refused:
         read_posted(body, "json")
     assert says in refused.value.detail
@@ -156,13 +156,13 @@ def test_what_cannot_be_read(body: bytes, says: str) -> None:
         {"subject": "x" * 1_000_000, "references": ["<a@b>"] * 100_000},
     ],
 )
-def test_what_is_odd_beside_the_sender(extra: dict[str, Any]) -> None:
-    """A message with a sender is taken, whatever else there is, as what can be stored."""
+def test_unusual_values_beside_the_sender(extra: dict[str, Any]) -> None:
+    """A message with a sender is read as text that can be stored, whatever its other fields contain."""
     read = posted({"from": "a@b.example", **extra})
     assert read.from_email == "a@b.example"
-    kept = "".join([read.message_id, read.subject, read.text, *map("".join, read.headers)])
-    assert "\x00" not in kept
-    assert len(kept.encode()) < 50_000
+    stored = "".join([read.message_id, read.subject, read.text, *map("".join, read.headers)])
+    assert "\x00" not in stored
+    assert len(stored.encode()) < 50_000
 
 
 @pytest.mark.parametrize(
@@ -176,13 +176,13 @@ def test_what_is_odd_beside_the_sender(extra: dict[str, Any]) -> None:
         ("application/vnd.mail+json", "json"),
     ],
 )
-def test_what_a_body_is_read_as(content_type: str, kind: str) -> None:
-    """JSON is said to be so; everything else is a message."""
+def test_the_kind_of_a_body(content_type: str, kind: str) -> None:
+    """A body is JSON if its content type says so, and else a message."""
     assert detect_kind(content_type) == kind
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
 def test_forms(content_type: str) -> None:
-    """A form is refused with what to do instead, and is not mistaken for a message without a sender."""
+    """A form is rejected with a sentence that says what to post instead."""
     with pytest.raises(Malformed, match="Forms are not supported"):
         detect_kind(content_type)

@@ -16,7 +16,7 @@ REPLIES = "replies@acme.example"
 
 
 async def post(outreach: Outreach, **fields: Any) -> dict[str, Any]:
-    """Post a message as JSON to the workspace's inbound address, and let it act."""
+    """Post a message as JSON to the workspace's inbound webhook, and run the jobs."""
     fields = {"from": "thandi@lead.example", "subject": "Re: One", "text": "Yes please", **fields}
     async with httpx.AsyncClient(timeout=30) as http:
         response = await http.post(outreach.inbound_url, json=fields)
@@ -33,13 +33,13 @@ async def replies(outreach: Outreach) -> list[dict[str, Any]]:
 
 
 async def answer_to(outreach: Outreach, address: str) -> None:
-    """Have answers of the workspace arrive at an address of their own."""
+    """Set a reply address for the workspace."""
     response = await outreach.client.patch(outreach.path, json={"replyToEmail": address})
     assert response.status_code == 200, response.text
 
 
-async def test_a_posted_answer_acts(outreach: Outreach) -> None:
-    """An answer that a service posts as JSON stops the sequence, as a raw one does."""
+async def test_a_posted_reply_stops_the_sequence(outreach: Outreach) -> None:
+    """A reply posted as JSON stops the sequence like a raw one."""
     lead_id, mail = await outreach.send_one()
     assert await post(outreach, inReplyTo=f"<{mail['message_id']}@sandbox.everlytic>", messageId="<1@x>") == STORED
     assert await post(outreach, inReplyTo=f"<{mail['message_id']}@sandbox.everlytic>", messageId="<1@x>") == DUPLICATE
@@ -53,8 +53,8 @@ async def test_a_posted_answer_acts(outreach: Outreach) -> None:
     assert outreach.mails() == [mail]
 
 
-async def test_each_mail_has_an_address_of_its_own(outreach: Outreach) -> None:
-    """An answer that names no mail, from an address nobody knows, is known by the address it was sent to."""
+async def test_each_mail_has_its_own_reply_address(outreach: Outreach) -> None:
+    """A reply without references from an unknown sender is matched by the address that it was sent to."""
     await answer_to(outreach, REPLIES)
     lead_id, mail = await outreach.send_one()
     assert mail["reply_to"].startswith("replies+")
@@ -66,8 +66,8 @@ async def test_each_mail_has_an_address_of_its_own(outreach: Outreach) -> None:
     assert (reply["leadId"], reply["draftId"]) == (lead_id, mail["message_id"])
 
 
-async def test_without_an_address_for_answers(outreach: Outreach) -> None:
-    """Answers go to the sender; one that names no mail is known by who wrote it, and one of a stranger is kept."""
+async def test_without_a_reply_address(outreach: Outreach) -> None:
+    """Replies go to the sender; without references they are matched by sender, and stored if that is unknown."""
     lead_id, mail = await outreach.send_one()
     assert mail["reply_to"] == "ann@acme.example"
     await post(outreach)
@@ -76,8 +76,8 @@ async def test_without_an_address_for_answers(outreach: Outreach) -> None:
     assert (known["leadId"], unknown["leadId"]) == (lead_id, None)
 
 
-async def test_what_is_named_outranks_who_wrote(outreach: Outreach) -> None:
-    """The thread decides before the address it was sent to, that before the sender."""
+async def test_references_come_before_address_and_sender(outreach: Outreach) -> None:
+    """References are matched before the reply address, and that before the sender."""
     await answer_to(outreach, REPLIES)
     _, first = await outreach.send_one("first@lead.example")
     sequence = await outreach.add_sequence("Other")
@@ -98,7 +98,7 @@ async def test_what_is_named_outranks_who_wrote(outreach: Outreach) -> None:
 
 
 async def test_another_tenants_mail_is_not_answered(outreach: Outreach, app_client: httpx.AsyncClient) -> None:
-    """The address and the id of another workspace's mail say nothing here."""
+    """The reply address and the id of another workspace's mail match nothing."""
     await answer_to(outreach, REPLIES)
     _, mail = await outreach.send_one()
     sender = {"defaultFromName": "Bob", "defaultFromEmail": "bob@other.example"}
@@ -118,8 +118,8 @@ async def test_another_tenants_mail_is_not_answered(outreach: Outreach, app_clie
     assert await replies(outreach) == []
 
 
-async def test_our_own_mail_is_no_answer(outreach: Outreach) -> None:
-    """A copy of what the workspace wrote or sent is left alone, however it is known."""
+async def test_our_own_mail_is_no_reply(outreach: Outreach) -> None:
+    """A copy of a mail of the workspace is ignored, whether its sender or its headers show it."""
     await answer_to(outreach, REPLIES)
     _, mail = await outreach.send_one()
     link = f"<{outreach.inbound_url.partition('/api/')[0]}/u/token>"
@@ -135,8 +135,8 @@ async def test_our_own_mail_is_no_answer(outreach: Outreach) -> None:
     assert await post(outreach, headers={"List-Unsubscribe": "<https://lead.example/u/token>"}) == STORED
 
 
-async def test_a_report_that_holds_our_mail(outreach: Outreach) -> None:
-    """A bounce brings our mail back within it: it is no copy of ours, and is matched by what it returns."""
+async def test_a_report_that_contains_our_mail(outreach: Outreach) -> None:
+    """A bounce that contains our mail is not our own mail, and is matched by the returned ids."""
     lead_id, mail = await outreach.send_one()
     raw = (
         "From: MAILER-DAEMON@lead.example\nSubject: Undelivered\nAuto-Submitted: auto-replied\n"
@@ -151,8 +151,8 @@ async def test_a_report_that_holds_our_mail(outreach: Outreach) -> None:
     assert reply["text"].strip() == "No such user."
 
 
-async def test_html_alone_with_our_footer_below(outreach: Outreach) -> None:
-    """A friendly answer in HTML that quotes our footer does not unsubscribe who wrote it."""
+async def test_an_html_reply_that_quotes_our_footer(outreach: Outreach) -> None:
+    """A friendly HTML reply that quotes our footer does not unsubscribe the lead."""
     lead_id, mail = await outreach.send_one()
     html = f"<div>Sounds good, call me on Monday.</div><blockquote type='cite'>{mail['html']}</blockquote>"
     assert "Unsubscribe" in html
@@ -172,8 +172,8 @@ async def test_html_alone_with_our_footer_below(outreach: Outreach) -> None:
         (b"", "message/rfc822", "no From address"),
     ],
 )
-async def test_what_cannot_be_read(outreach: Outreach, content: bytes, content_type: str, says: str) -> None:
-    """What is no message is a problem that says why, and nothing is stored."""
+async def test_invalid_messages_are_rejected(outreach: Outreach, content: bytes, content_type: str, says: str) -> None:
+    """An invalid message is answered with a problem that says why, and nothing is stored."""
     async with httpx.AsyncClient() as http:
         response = await http.post(outreach.inbound_url, content=content, headers={"Content-Type": content_type})
     assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")

@@ -1,4 +1,4 @@
-"""What a message answers, beside mails that differ from the answered one in one condition."""
+"""Tests which mail a message answers, beside mails that differ from it in one condition."""
 
 from datetime import timedelta
 from typing import Any
@@ -30,25 +30,25 @@ def add_mail(workspaces: TwoWorkspaces, email: str = ADDRESS, **values: Any) -> 
 
 
 def message(from_email: str = ADDRESS, *headers: tuple[str, str], answered: tuple[UUID, ...] = ()) -> InboundMessage:
-    """Return a message that came in."""
+    """Return a received message."""
     return InboundMessage("<1@lead.example>", from_email, "Re", "Yes", headers, answered)
 
 
-async def test_the_nearest_mail_that_is_named_is_answered(two_workspaces: TwoWorkspaces) -> None:
-    """Of the mails that a message names the first that is there is answered, and no mail that it does not name."""
+async def test_the_first_existing_mail_is_answered(two_workspaces: TwoWorkspaces) -> None:
+    """A message answers the first existing mail that it refers to, and no other mail."""
     first, second, _ = (add_mail(two_workspaces, f"{name}@lead.example") for name in ("a", "b", "c"))
     gone = UUID(int=7)
 
     async def find(session: AsyncSession) -> list[UUID | None]:
         named: tuple[list[UUID], ...] = ([gone, second, first], [first, second], [gone], [])
-        found = [await repository.find_answered_draft(session, two_workspaces.id, ids) for ids in named]
+        found = [await repository.find_draft_by_ids(session, two_workspaces.id, ids) for ids in named]
         return [draft.id if draft else None for draft in found]
 
     assert (await compared(two_workspaces, find)).result == [second, first, None, None]
 
 
 async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorkspaces) -> None:
-    """Of the mails to an address the last that was sent before a moment is found: not that moment's, nor another's."""
+    """The last mail to an address before a time is found: none sent at that time, and none to another address."""
     workspaces = two_workspaces
     sent = add_mail(workspaces, sent_at=NOW - TICK)
     ((lead_id,),) = workspaces.owner.execute("SELECT lead_id FROM app.email_drafts WHERE id = %s", [sent])
@@ -74,9 +74,9 @@ async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorks
 async def test_a_clock_may_differ_by_five_minutes(
     two_workspaces: TwoWorkspaces, sent_at: Any, *, is_answer: bool
 ) -> None:
-    """A message is an answer to a mail that its server's clock dates up to five minutes later, and to no later one.
+    """A message answers a mail that was sent up to five minutes after it, because clocks differ, and no later one.
 
-    Where only answers are taken, nothing else is stored.
+    If only replies are stored, a message that answers no mail is not.
     """
     draft_id = add_mail(two_workspaces, sent_at=sent_at)
 
@@ -88,7 +88,7 @@ async def test_a_clock_may_differ_by_five_minutes(
             public_url=PUBLIC_URL,
             received_at=NOW,
             now=NOW + 9 * MINUTE,
-            only_answers=True,
+            only_replies=True,
         )
 
     acted = await compared(two_workspaces, receive)
@@ -98,8 +98,8 @@ async def test_a_clock_may_differ_by_five_minutes(
         assert row["draft_id"][1] == str(draft_id)
 
 
-async def test_what_answers_nothing_is_stored_unless_only_answers_are_taken(two_workspaces: TwoWorkspaces) -> None:
-    """A message that answers no mail is stored without lead and mail, once."""
+async def test_an_unrelated_message_is_stored_unless_only_replies_are(two_workspaces: TwoWorkspaces) -> None:
+    """A message that answers no mail is stored once, without lead and mail, unless only replies are stored."""
 
     async def receive(session: AsyncSession) -> list[Receipt]:
         return [
@@ -126,13 +126,13 @@ MESSAGES: tuple[tuple[InboundMessage, bool], ...] = (
     (message(ADDRESS, ("List-Unsubscribe", "<https://sales.acme.example/user>")), False),
     (message(ADDRESS, ("X-Link", "<https://sales.acme.example/u/token>")), False),
 )
-"""Messages, and whether the workspace wrote them itself."""
+"""Messages, and whether the workspace sent them itself."""
 
 
-async def test_what_the_workspace_wrote_is_no_answer(two_workspaces: TwoWorkspaces) -> None:
-    """A message in the workspace's name or with the marks of its mails is its own, whatever else it has.
+async def test_a_mail_of_the_workspace_is_no_reply(two_workspaces: TwoWorkspaces) -> None:
+    """A message from the workspace's address or with the headers of its mails is its own, whatever else it contains.
 
-    What is written from its address for replies is its own as long as it has one.
+    A message from its reply address is its own as long as the workspace has that address.
     """
     workspaces = two_workspaces
 

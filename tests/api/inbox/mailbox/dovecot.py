@@ -1,4 +1,4 @@
-"""A real Dovecot on a free port, run by nobody in particular, whose mail is files that tests lay down."""
+"""Runs a real Dovecot on a free port without root; tests deliver its mail as files."""
 
 import contextlib
 import grp
@@ -23,7 +23,7 @@ from tests.business_clock import business_now
 from tests.postgres import new_home, remove_home
 
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-"""Where it is, or None; Debian puts it where only administrators look."""
+"""The path of Dovecot, or None; Debian installs it in a folder for administrators."""
 PASSWORD = "right&proper"
 SECONDS = 20.0
 
@@ -63,7 +63,7 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
-  # It makes whoever was refused wait the longer the next time.
+  # It would delay each login after a failed one.
   unix_listener anvil-auth-penalty {{
     mode = 0
   }}
@@ -76,7 +76,7 @@ service stats {{
 
 @dataclass(frozen=True, slots=True)
 class Dovecot:
-    """A running server; every user has the same password and an INBOX of their own."""
+    """A running server; every user has the same password and an own INBOX."""
 
     home: Path
     port: int
@@ -84,11 +84,11 @@ class Dovecot:
     process: "subprocess.Popen[bytes]"
 
     def maildir(self, user: str) -> Path:
-        """Where a user's messages lie."""
+        """Return the folder of a user's messages."""
         return self.home / "mail" / user
 
     def deliver(self, user: str, *messages: bytes) -> None:
-        """Lay messages into a user's INBOX, in their order."""
+        """Deliver messages to a user's INBOX, in this order."""
         folder = self.maildir(user)
         for name in ("tmp", "new", "cur"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -96,14 +96,14 @@ class Dovecot:
         for index, message in enumerate(messages, count):
             arriving = folder / "tmp" / f"{int(time.time())}.M{index:06d}P{time.monotonic_ns()}.test"
             arriving.write_bytes(message)
-            # Dovecot says that a message arrived when its file was written. The business must see its own time.
+            # Dovecot reports the time of the file as the time of arrival, which must be in business time.
             arrived = business_now().timestamp()
             os.utime(arriving, (arrived, arrived))
             arriving.rename(folder / "new" / arriving.name)
-        _give_away(self.home / "mail")
+        _set_owner(self.home / "mail")
 
     def marks(self, user: str) -> list[str]:
-        """Return what a user's messages carry: `new` where nobody has so much as looked, else their Maildir flags."""
+        """Return the Maildir flags of a user's messages; `new` for those that no client has listed."""
         folder = self.maildir(user)
         seen = [one.name.partition(":2,")[2] for one in folder.glob("cur/*")]
         return sorted([*seen, *("new" for _ in folder.glob("new/*"))])
@@ -113,8 +113,8 @@ class Dovecot:
         for one in sorted(self.maildir(user).glob("*/*.test*"), key=lambda one: one.name)[:most]:
             one.unlink()
 
-    def count_anew(self, user: str) -> None:
-        """Let the server forget how it numbered a user's messages, as after a restore (another UIDVALIDITY)."""
+    def reset_uids(self, user: str) -> None:
+        """Change the UIDVALIDITY of a user's folder, as a restore does."""
         folder = self.maildir(user)
         numbers = folder / "dovecot-uidlist"
         header, _, _ = numbers.read_text(encoding="utf-8").partition("\n")
@@ -122,10 +122,10 @@ class Dovecot:
         for one in (*folder.glob("dovecot*"), *folder.glob("new/.*")):
             one.unlink()
         numbers.write_text(f"3 V{validity + 7} N1\n", encoding="utf-8")
-        _give_away(self.home / "mail")
+        _set_owner(self.home / "mail")
 
     def backdate(self, user: str, by: timedelta) -> None:
-        """Let a user's messages have arrived earlier."""
+        """Move the arrival of a user's messages to an earlier time."""
         for one in (*self.maildir(user).glob("cur/*"), *self.maildir(user).glob("new/*")):
             then = one.stat().st_mtime - by.total_seconds()
             os.utime(one, (then, then))
@@ -133,7 +133,7 @@ class Dovecot:
 
 @contextmanager
 def serving(*, ssl: bool = False) -> Iterator[Dovecot]:
-    """Run a server; with `ssl` its certificate is one that nobody vouches for."""
+    """Run a server; with `ssl` its certificate is self-signed."""
     assert PROGRAM is not None
     home = new_home()
     ports = []
@@ -157,7 +157,7 @@ def serving(*, ssl: bool = False) -> Iterator[Dovecot]:
         tls_port=ports[1] if ssl else 0,
     )
     configuration.write_text(text, encoding="utf-8")
-    _give_away(home / "mail")
+    _set_owner(home / "mail")
     with subprocess.Popen([PROGRAM, "-F", "-c", str(configuration)]) as process:
         try:
             _wait_for(ports[0], process, home)
@@ -197,22 +197,22 @@ def _group(gid: int) -> str:
     return grp.getgrgid(gid).gr_name
 
 
-def _give_away(folder: Path) -> None:
-    """Let the server's user own its mail, where it is not the one who runs the tests."""
+def _set_owner(folder: Path) -> None:
+    """Make the server's user the owner of its mail, if the tests run as root."""
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        for one in (folder, *folder.rglob("*")):
-            os.chown(one, nobody.pw_uid, nobody.pw_gid)
+        user = pwd.getpwnam("nobody")
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]", home: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
-        said = (home / "log").read_text(encoding="utf-8") if (home / "log").exists() else ""
-        assert process.poll() is None, f"the server has ended: {said}"
+        log = (home / "log").read_text(encoding="utf-8") if (home / "log").exists() else ""
+        assert process.poll() is None, f"the server has ended: {log}"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as greeted:
             greeted.settimeout(2)
             if greeted.recv(100).startswith(b"* OK"):
                 return
-        assert time.monotonic() < deadline, f"the server does not answer: {said}"
+        assert time.monotonic() < deadline, f"the server does not answer: {log}"
         time.sleep(0.02)

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from api.inbox.mailbox.connection import Account, Limits, MailboxFault, MailboxRefused
+from api.inbox.mailbox.connection import Account, Limits, MailboxRefused, MailboxUnavailable
 from api.inbox.mailbox.imap import open_folder
 from database.models import MailboxSecurity
 from tests.api.inbox.mailbox.dovecot import PASSWORD, PROGRAM, Dovecot, serving
@@ -14,7 +14,7 @@ from tests.optional_programs import skip_reason
 
 pytestmark = pytest.mark.anyio
 
-HURRIED = Limits(connect_seconds=0.2, silence_seconds=0.2, answer_seconds=0.5)
+SHORT_LIMITS = Limits(connect_seconds=0.2, read_seconds=0.2, operation_seconds=0.5)
 LONG_AGO = date(2020, 1, 1)
 
 Script = dict[bytes, list[bytes]]
@@ -23,7 +23,7 @@ OPEN: Script = {**LOGGED_IN, b"EXAMINE": [b"* 2 EXISTS", b"* OK [UIDVALIDITY 7]"
 
 
 def account(server: Dovecot | int, **fields: object) -> Account:
-    """Return who reads an INBOX there."""
+    """Return an account with an INBOX on a server."""
     port = server if isinstance(server, int) else server.port
     usual = {"security": MailboxSecurity.NONE, "username": "ann", "password": PASSWORD, "folder": "INBOX"}
     return Account("127.0.0.1", **{"port": port, **usual, **fields})  # type: ignore[arg-type]
@@ -33,7 +33,7 @@ def account(server: Dovecot | int, **fields: object) -> Account:
 async def listening(
     serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[int]:
-    """Serve connections in some way, and yield the port."""
+    """Serve connections with a function, and yield the port."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
@@ -41,7 +41,7 @@ async def listening(
 
 @asynccontextmanager
 async def speaking(script: Script) -> AsyncIterator[int]:
-    """Serve what a script has for each command, and say nothing to one that it does not have."""
+    """Answer each command by a script, and do not answer other commands."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK ready\r\n")
@@ -57,11 +57,11 @@ async def speaking(script: Script) -> AsyncIterator[int]:
         yield port
 
 
-async def read(reader: Account, limits: Limits = HURRIED, after: int = 0) -> list[int]:
-    """Read a folder to its end and return the numbers of its messages."""
+async def read(reader: Account, limits: Limits = SHORT_LIMITS, after: int = 0) -> list[int]:
+    """Read a whole folder, and return the UIDs of its messages."""
     uids: list[int] = []
     async with open_folder(reader, limits) as folder:
-        async for batch in folder.batches(after, LONG_AGO):
+        async for batch in folder.read_batches(after, LONG_AGO):
             uids += [arrival.uid for arrival in batch.arrivals]
     return uids
 
@@ -77,15 +77,15 @@ async def read(reader: Account, limits: Limits = HURRIED, after: int = 0) -> lis
     ],
 )
 async def test_a_server_that_hangs(script: Script) -> None:
-    """Wherever a server stops talking, in the midst of a message too, reading ends with a fault within its time."""
+    """If a server stops answering at any point, also within a message, reading fails within the time limit."""
     async with speaking(script) as port:
-        with pytest.raises(MailboxFault):
+        with pytest.raises(MailboxUnavailable):
             await asyncio.wait_for(read(account(port)), 10)
 
 
 @pytest.mark.parametrize("security", [MailboxSecurity.NONE, MailboxSecurity.TLS])
 async def test_a_server_that_trickles(security: MailboxSecurity) -> None:
-    """A server that goes on talking without ever saying anything is cut off after a time, from its greeting on."""
+    """A connection to a server that sends data without end is closed after the time limit, also during the greeting."""
     ended = asyncio.Event()
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,13 +101,13 @@ async def test_a_server_that_trickles(security: MailboxSecurity) -> None:
             writer.close()
 
     async with listening(serve) as port:
-        with pytest.raises(MailboxFault):
+        with pytest.raises(MailboxUnavailable):
             await asyncio.wait_for(read(account(port, security=security)), 10)
         await asyncio.wait_for(ended.wait(), 10)
 
 
-async def test_whoever_gives_up_leaves_nothing_behind() -> None:
-    """A poll that is cancelled while it waits ends at once, and so does its connection."""
+async def test_a_cancelled_poll_closes_its_connection() -> None:
+    """A poll that is cancelled while it waits ends at once and closes its connection."""
     gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -123,15 +123,15 @@ async def test_whoever_gives_up_leaves_nothing_behind() -> None:
         await asyncio.wait({reading})
         await asyncio.wait_for(gone.wait(), 10)
         assert reading.cancelled()
-        assert time.monotonic() - started < Limits().silence_seconds
+        assert time.monotonic() - started < Limits().read_seconds
 
 
-async def test_one_answer_that_cannot_be_read() -> None:
-    """An answer that is no IMAP keeps no other message back; what the server does not hand out is told."""
+async def test_an_unreadable_answer() -> None:
+    """An invalid answer blocks no other message; a message that the server does not return has no content."""
     sizes = b"* 1 FETCH (UID 1 RFC822.SIZE 9)", b"* 2 FETCH (UID 2 RFC822.SIZE 9)"
     broken = {**OPEN, b"SEARCH": [b"* SEARCH 1 2"], b"FETCH": list(sizes)}
-    async with speaking(broken) as port, open_folder(account(port), HURRIED) as folder:
-        found = [one async for batch in folder.batches(0, LONG_AGO) for one in batch.arrivals]
+    async with speaking(broken) as port, open_folder(account(port), SHORT_LIMITS) as folder:
+        found = [one async for batch in folder.read_batches(0, LONG_AGO) for one in batch.arrivals]
     assert [(one.uid, one.raw) for one in found] == [(1, None), (2, None)]
 
 
@@ -139,15 +139,15 @@ async def test_one_answer_that_cannot_be_read() -> None:
     ("answer", "kind"),
     [
         (b"NO [AUTHENTICATIONFAILED] no", MailboxRefused),
-        (b"NO [UNAVAILABLE] later", MailboxFault),
-        (b"NO [LIMIT] too many connections", MailboxFault),
-        (b"NO [ALERT] Too many simultaneous connections", MailboxFault),
+        (b"NO [UNAVAILABLE] later", MailboxUnavailable),
+        (b"NO [LIMIT] too many connections", MailboxUnavailable),
+        (b"NO [ALERT] Too many simultaneous connections", MailboxUnavailable),
         (b"BAD what", MailboxRefused),
-        (None, MailboxFault),
+        (None, MailboxUnavailable),
     ],
 )
-async def test_a_no_that_will_pass(answer: bytes | None, kind: type[Exception]) -> None:
-    """A login that the server refuses for now, or breaks off, is no refusal of the credentials."""
+async def test_temporary_and_permanent_refusals(answer: bytes | None, kind: type[Exception]) -> None:
+    """A temporary refusal or a lost connection during the login is no refusal of the credentials."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"* OK ready\r\n")
@@ -170,7 +170,7 @@ async def test_a_no_that_will_pass(answer: bytes | None, kind: type[Exception]) 
 
 @pytest.fixture(scope="module")
 def untrusted() -> object:
-    """A server whose certificate nobody vouches for."""
+    """Run a server with a self-signed certificate."""
     if PROGRAM is None:
         pytest.skip(skip_reason("dovecot"))
     with serving(ssl=True) as running:
@@ -178,27 +178,33 @@ def untrusted() -> object:
 
 
 @pytest.mark.parametrize("security", [MailboxSecurity.TLS, MailboxSecurity.STARTTLS])
-async def test_a_certificate_that_proves_nothing(untrusted: Dovecot, security: MailboxSecurity) -> None:
-    """The password is not told to a server that cannot prove who it is."""
+async def test_an_untrusted_certificate(untrusted: Dovecot, security: MailboxSecurity) -> None:
+    """The password is not sent to a server with an untrusted certificate."""
     port = untrusted.tls_port if security is MailboxSecurity.TLS else untrusted.port
-    with pytest.raises(MailboxFault, match="certificate cannot be trusted"):
+    with pytest.raises(MailboxUnavailable, match="certificate cannot be trusted"):
         await read(account(port, security=security), Limits())
     assert "Login:" not in (untrusted.home / "log").read_text(encoding="utf-8")
 
 
 async def test_batches_and_windows(dovecot: Dovecot) -> None:
-    """However small the bites, each message is read once and in order; from its last number on nothing is."""
-    dovecot.deliver("bites", *(b"From: a@b.example\r\n\r\n" + b"x" * index for index in range(23)))
-    reader = account(dovecot, username="bites")
-    for limits in (Limits(window=1), Limits(window=7), Limits(batch_messages=2), Limits(batch_bytes=1), Limits()):
+    """With limits of any size, each message is read once and in order, and none again after the last UID."""
+    dovecot.deliver("batches", *(b"From: a@b.example\r\n\r\n" + b"x" * index for index in range(23)))
+    reader = account(dovecot, username="batches")
+    for limits in (
+        Limits(window_uids=1),
+        Limits(window_uids=7),
+        Limits(batch_messages=2),
+        Limits(batch_bytes=1),
+        Limits(),
+    ):
         assert await read(reader, limits) == list(range(1, 24)), limits
         assert await read(reader, limits, after=20) == [21, 22, 23]
         assert await read(reader, limits, after=23) == []
 
 
-async def test_only_the_beginning_is_read(dovecot: Dovecot) -> None:
-    """Of each message no more comes over the line than is read."""
+async def test_messages_are_truncated(dovecot: Dovecot) -> None:
+    """Only the limited part of a message is transferred."""
     dovecot.deliver("long", b"From: a@b.example\r\n\r\n" + b"x" * 10_000)
     async with open_folder(account(dovecot, username="long"), Limits(message_bytes=100)) as folder:
-        found = [one async for batch in folder.batches(0, LONG_AGO) for one in batch.arrivals]
+        found = [one async for batch in folder.read_batches(0, LONG_AGO) for one in batch.arrivals]
     assert [len(one.raw or b"") for one in found] == [100]

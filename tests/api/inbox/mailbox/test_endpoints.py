@@ -17,12 +17,12 @@ BODY: dict[str, Any] = {"host": "imap.acme.example", "username": "ann@acme.examp
 
 @pytest.fixture
 def path(workspace: str) -> str:
-    """Where the workspace's mailbox is."""
+    """Return the path of the workspace's mailbox."""
     return f"/api/workspaces/{workspace}/mailbox"
 
 
 async def test_a_mailbox_is_put_shown_and_deleted(app_client: httpx.AsyncClient, path: str) -> None:
-    """What was put is shown, with what was left to us and without the password; once deleted it is not there."""
+    """A mailbox is returned as it was put, with defaults and without the password; a deleted one is not found."""
     assert (await app_client.get(path)).status_code == 404
     put = await app_client.put(path, json=BODY)
     assert put.status_code == 200, put.text
@@ -36,8 +36,8 @@ async def test_a_mailbox_is_put_shown_and_deleted(app_client: httpx.AsyncClient,
     assert (await app_client.delete(path)).status_code == 404
 
 
-async def test_the_password_is_told_to_nobody(app_client: httpx.AsyncClient, path: str, database_url: str) -> None:
-    """No answer and no table holds the password as it is."""
+async def test_the_password_is_never_shown(app_client: httpx.AsyncClient, path: str, database_url: str) -> None:
+    """No response and no table contains the password in plain text."""
     put = await app_client.put(path, json=BODY)
     assert SECRET not in put.text + (await app_client.get(path)).text
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
@@ -63,10 +63,8 @@ async def test_the_password_is_told_to_nobody(app_client: httpx.AsyncClient, pat
         ({"readSince": "yesterday"}, "readSince"),
     ],
 )
-async def test_a_mailbox_that_cannot_be(
-    app_client: httpx.AsyncClient, path: str, fields: dict[str, Any], says: str
-) -> None:
-    """What could not be asked, or would be asked unsafely, is refused with the field named, the password unsaid."""
+async def test_invalid_mailboxes(app_client: httpx.AsyncClient, path: str, fields: dict[str, Any], says: str) -> None:
+    """Invalid and insecure settings are rejected with the name of the field and without the password."""
     refused = await app_client.put(path, json={**BODY, **fields})
     assert refused.status_code == 422
     assert says in refused.text
@@ -75,13 +73,13 @@ async def test_a_mailbox_that_cannot_be(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
-async def test_unprotected_on_this_machine(app_client: httpx.AsyncClient, path: str, host: str) -> None:
-    """A server on the same machine may be asked without TLS."""
+async def test_a_local_server_without_tls(app_client: httpx.AsyncClient, path: str, host: str) -> None:
+    """A server on the same machine may be used without TLS."""
     assert (await app_client.put(path, json={**BODY, "host": host, "security": "none"})).status_code == 200
 
 
-async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, path: str) -> None:
-    """With the tag of another state nothing is changed and nothing deleted."""
+async def test_a_stale_etag_changes_nothing(app_client: httpx.AsyncClient, path: str) -> None:
+    """With the ETag of another state, nothing is changed and nothing deleted."""
     tag = (await app_client.put(path, json=BODY)).headers["ETag"]
     assert (await app_client.put(path, json={**BODY, "port": 1}, headers={"If-Match": tag})).status_code == 200
     assert (await app_client.put(path, json=BODY, headers={"If-Match": tag})).status_code == 412
@@ -89,8 +87,8 @@ async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, 
     assert (await app_client.get(path)).json()["port"] == 1
 
 
-async def test_who_may(app_client: httpx.AsyncClient, app: FastAPI, services: Services, path: str) -> None:
-    """A member sees the mailbox and changes nothing; to another account neither it nor an unknown workspace exists."""
+async def test_permissions(app_client: httpx.AsyncClient, app: FastAPI, services: Services, path: str) -> None:
+    """A member can read the mailbox and not change it; another account gets 404, as for an unknown workspace."""
     await app_client.put(path, json=BODY)
     before = (await app_client.get(path)).json()
     bob = {"email": "bob@acme.example", "name": "Bob", "role": "member"}

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.locks("api.inbox.mailbox.repository:lock_mailbox")
 async def test_a_mailbox_is_locked_alone(blocking: Blocking) -> None:
-    """A mailbox is locked against every other lock while its state is noted or it is replaced."""
+    """A mailbox is locked exclusively while its state is recorded or it is replaced."""
     mailbox_id = blocking.ids["app.mailboxes"]
     await blocking.prove_row_lock(
         "UPDATE",

@@ -16,8 +16,8 @@ from tests.business_clock import business_now
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_answer_in_the_mailbox_acts(box: Box) -> None:
-    """What arrives in the folder is read at the next poll, understood, and stops the sequence; once, however often."""
+async def test_a_reply_in_the_mailbox_stops_the_sequence(box: Box) -> None:
+    """A message in the folder is read at the next poll, classified, and stops the sequence, only once."""
     box.deliver(box.answer("1"))
     before = business_now()
     shown = await box.put()
@@ -35,8 +35,8 @@ async def test_an_answer_in_the_mailbox_acts(box: Box) -> None:
     assert [reply["messageId"] for reply in await box.replies()] == ["<2@lead.example>", "<1@lead.example>"]
 
 
-async def test_when_it_had_arrived(box: Box) -> None:
-    """A reply was received when the server says that it arrived, and never after now."""
+async def test_the_time_of_arrival(box: Box) -> None:
+    """A reply was received at the server's time of arrival, and never in the future."""
     box.deliver(box.answer("1"))
     delivered = business_now()
     await box.put()
@@ -51,7 +51,7 @@ async def test_when_it_had_arrived(box: Box) -> None:
 
 
 async def test_by_webhook_and_by_imap(box: Box) -> None:
-    """A message that comes on both ways counts once, with an id and without."""
+    """A message that arrives by both ways is stored once, with and without an id."""
     dated = b"Date: Mon, 23 Nov 2026 10:00:00 +0200\r\n"
     without = box.answer("x").replace(b"Message-ID: <x@lead.example>\r\n", dated)
     async with httpx.AsyncClient() as http:
@@ -64,8 +64,8 @@ async def test_by_webhook_and_by_imap(box: Box) -> None:
     assert (shown["lastError"], len(await box.replies())) == (None, 2)
 
 
-async def test_what_is_no_answer_is_left_alone(box: Box) -> None:
-    """Copies of our own mail, and mail that answers nothing of ours, are no replies."""
+async def test_other_mail_is_ignored(box: Box) -> None:
+    """Copies of our own mails, and mails that answer none of them, are not stored as replies."""
     sent = box.answer("sent").replace(b"thandi@lead", b"ann@acme")
     box.deliver(
         sent,
@@ -78,19 +78,19 @@ async def test_what_is_no_answer_is_left_alone(box: Box) -> None:
 
 
 async def test_nothing_in_the_mailbox_changes(box: Box) -> None:
-    """What was read looks unread, and recent, to its owner."""
+    """Messages that were read stay unread and recent for their owner."""
     box.deliver(box.answer("1"), box.answer("2"))
     await box.put()
     assert len(await box.replies()) == 2
     assert box.server.marks(box.user) == ["new", "new"]
 
 
-async def test_another_counting(box: Box) -> None:
-    """Where the server counts anew, all is looked at anew: what is new is taken, what is known is not."""
+async def test_a_new_uidvalidity(box: Box) -> None:
+    """With a new UIDVALIDITY the folder is read from the start: only new messages are stored."""
     box.deliver(box.answer("1"), box.answer("2"), box.answer("3"))
     await box.put()
     box.server.remove(box.user, 2)
-    box.server.count_anew(box.user)
+    box.server.reset_uids(box.user)
     # Its number is below what was read up to.
     box.deliver(box.answer("4"))
     shown = await box.poll()
@@ -98,8 +98,8 @@ async def test_another_counting(box: Box) -> None:
     assert sorted(reply["messageId"][1] for reply in await box.replies()) == ["1", "2", "3", "4"]
 
 
-async def test_what_is_gone(box: Box) -> None:
-    """Messages that somebody deletes leave gaps in the numbers, which keep nothing back."""
+async def test_deleted_messages(box: Box) -> None:
+    """Gaps in the UIDs after deleted messages block no other message."""
     box.deliver(*(box.answer(str(index)) for index in range(5)))
     await box.put()
     box.server.remove(box.user, 3)
@@ -110,7 +110,7 @@ async def test_what_is_gone(box: Box) -> None:
 
 
 async def test_much_mail(box: Box) -> None:
-    """Five hundred messages are read in batches at one poll, all of them and each once."""
+    """Five hundred messages are read in batches in one poll, each once."""
     box.deliver(*(box.answer(str(index), headers="Auto-Submitted: auto-generated\r\n") for index in range(500)))
     shown = await box.put()
     assert shown["polledAt"] is not None
@@ -119,7 +119,7 @@ async def test_much_mail(box: Box) -> None:
 
 
 async def test_a_worker_lost_between_batches(box: Box, services: Services, database_url: str) -> None:
-    """A poll that ends midway leaves what it stored and where it was: the next one takes the rest, nothing twice."""
+    """A poll that ends between batches keeps its progress: the next one reads the rest, and nothing twice."""
     box.deliver(*(box.answer(str(index), headers="Auto-Submitted: auto-generated\r\n") for index in range(200)))
     response = await box.outreach.client.put(f"{box.outreach.path}/mailbox", json=box.body())
     assert response.status_code == 200
@@ -147,7 +147,7 @@ async def test_a_worker_lost_between_batches(box: Box, services: Services, datab
 
 
 async def test_a_huge_message(box: Box) -> None:
-    """Of a message larger than is read its words are taken all the same: they stand before what is attached."""
+    """The text of a message that is larger than the limit is read, because it stands before the attachments."""
     text = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nYes, please call.\r\n--b\r\n"
     head, _, _ = box.answer("1").partition(b"\r\n\r\n")
     attached = (
@@ -159,8 +159,8 @@ async def test_a_huge_message(box: Box) -> None:
     assert texts == {"Yes, please call.", "Yes please, tell me more."}
 
 
-async def test_broken_messages_keep_nothing_back(box: Box) -> None:
-    """What cannot be read is passed over; what lies behind it is taken."""
+async def test_invalid_messages_are_skipped(box: Box) -> None:
+    """Invalid messages are skipped, and the messages after them are stored."""
     box.deliver(
         b"",
         b"\x00\xff\xfe",
@@ -176,8 +176,8 @@ async def test_broken_messages_keep_nothing_back(box: Box) -> None:
     assert len(await box.replies()) == 3
 
 
-async def test_what_arrived_before(box: Box) -> None:
-    """Mail from before the day that is asked for is never read; asked for from an earlier day, it is."""
+async def test_older_messages(box: Box) -> None:
+    """Messages before `readSince` are not read; with an earlier date they are."""
     box.deliver(box.answer("1"))
     tomorrow = business_now().date() + timedelta(days=2)
     await box.put(readSince=tomorrow.isoformat())
@@ -186,8 +186,8 @@ async def test_what_arrived_before(box: Box) -> None:
     assert len(await box.replies()) == 1
 
 
-async def test_an_answer_is_older_than_no_mail_it_answers(box: Box) -> None:
-    """A message that arrived before anything was sent to its sender answers nothing, though the sender is known."""
+async def test_a_reply_is_not_older_than_the_mail(box: Box) -> None:
+    """A message that arrived before the first mail to its sender answers none, though the sender is known."""
     old = box.answer("1").replace(b"In-Reply-To", b"X-Old")
     box.deliver(old)
     box.server.backdate(box.user, timedelta(hours=3))
@@ -197,7 +197,7 @@ async def test_an_answer_is_older_than_no_mail_it_answers(box: Box) -> None:
 
 @pytest.mark.parametrize("gone", ["mailbox", "workspace"])
 async def test_polling_ends(box: Box, database_url: str, gone: str) -> None:
-    """A mailbox that was deleted, or whose workspace was, is asked no more."""
+    """A mailbox is not polled after it or its workspace was deleted."""
     await box.put()
     assert len(await box.polls()) == 1
     path = f"{box.outreach.path}/mailbox" if gone == "mailbox" else box.outreach.path
@@ -214,8 +214,8 @@ async def test_polling_ends(box: Box, database_url: str, gone: str) -> None:
         assert await (await owner.execute(counts)).fetchone() == (0, 0, 0)
 
 
-async def test_there_is_one_poller(box: Box) -> None:
-    """However often a mailbox is put, one job reads it, from where the last one was."""
+async def test_one_job_polls_a_mailbox(box: Box) -> None:
+    """A mailbox that is put several times is polled by one job, which continues after the last UID."""
     box.deliver(box.answer("1"))
     for _ in range(3):
         await box.put()

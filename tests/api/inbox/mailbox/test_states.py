@@ -1,4 +1,4 @@
-"""A mailbox in each state: polls that end, refusals, another one in its place, and its end while it is being read."""
+"""Tests each transition of a mailbox in each state: polls, refusals, replacement, and deletion during a poll."""
 
 from datetime import date
 from uuid import UUID
@@ -20,13 +20,13 @@ STATES: dict[str, Row] = {
     "failing": {"failures": 3, "last_error": "before"},
     "refused once": {"failures": 1, "refusals": 1, "last_error": "before"},
     "refused four times": {"failures": 6, "refusals": 4, "last_error": "before"},
-    "given up": {"failures": 7, "refusals": 5, "last_error": "before", "disabled_at": EARLIER},
+    "disabled": {"failures": 7, "refusals": 5, "last_error": "before", "disabled_at": EARLIER},
 }
 BODY: Row = {"host": "127.0.0.1", "port": 9, "security": "none", "username": "ann", "password": "secret"}
 
 
 async def put(states: States, name: str) -> tuple[Mailbox, Row]:
-    """Put the workspace's mailbox into a state; returns it as a reader has read it, and its row."""
+    """Set the workspace's mailbox to a state; returns it as a poll has read it, and its row."""
     states.owner.execute("DELETE FROM app.mailboxes")
     facts: Row = {name: BODY[name] for name in ("host", "port", "security", "username")}
     facts |= {"encrypted_password": "x", "read_since": date(2026, 3, 1)}
@@ -38,23 +38,23 @@ async def put(states: States, name: str) -> tuple[Mailbox, Row]:
 
 
 async def fail(states: States, mailbox: Mailbox, *, is_refusal: bool) -> Mailbox | None:
-    """Let a poll go wrong."""
+    """Record a failed poll."""
     async with states.session() as session:
         return await service.record_poll_failure(session, mailbox, "because", is_refusal=is_refusal, now=NOW)
 
 
 async def test_each_end_of_a_poll_in_each_state(states: States) -> None:
-    """A poll that served forgets all failures, a fault ends a row of refusals, and the fifth refusal is the last.
+    """A successful poll resets all failures, a connection error resets the refusals, and the fifth refusal disables.
 
-    What is given up says since when, and is returned to no reader.
+    A disabled mailbox has the time of that, and is not returned to a poll.
     """
     workspace_id = UUID(states.workspace_id)
     for name in STATES:
         mailbox, row = await put(states, name)
         async with states.session() as session:
             await service.record_poll(session, mailbox, NOW)
-        served = differing(row, polled_at=moment(NOW), failures=0, refusals=0, last_error=None)
-        assert states.changed() == {"app.mailboxes": {str(mailbox.id): served}}, name
+        expected = differing(row, polled_at=moment(NOW), failures=0, refusals=0, last_error=None)
+        assert states.changed() == {"app.mailboxes": {str(mailbox.id): expected}}, name
 
         mailbox, row = await put(states, name)
         kept = await fail(states, mailbox, is_refusal=False)
@@ -76,8 +76,8 @@ async def test_each_end_of_a_poll_in_each_state(states: States) -> None:
         assert (to_poll is None) is (refusals >= 5), name
 
 
-async def test_five_refusals_in_a_row_and_no_fewer(states: States) -> None:
-    """Faults and polls that served begin the row anew, so only five refusals without either give a mailbox up."""
+async def test_five_refusals_in_a_row(states: States) -> None:
+    """Connection errors and successful polls reset the count, so only five refusals in a row disable a mailbox."""
     walks = {
         "rrrrr": True,
         "rrrr": False,
@@ -100,8 +100,8 @@ async def test_five_refusals_in_a_row_and_no_fewer(states: States) -> None:
         assert row["failures"] == len(walk.rpartition("s")[2]), walk
 
 
-async def test_progress_moves_only_from_where_the_reader_began(states: States) -> None:
-    """What was read is noted where nobody has read on since; another counting or another number moves nothing."""
+async def test_progress_is_stored_only_from_the_state_that_was_read(states: States) -> None:
+    """Progress is stored if no other poll has read on; with another UIDVALIDITY or UID, nothing changes."""
     for name in STATES:
         mailbox, row = await put(states, name)
         began = Progress(row["uid_validity"], row["last_uid"])
@@ -118,10 +118,10 @@ async def test_progress_moves_only_from_where_the_reader_began(states: States) -
 
 
 @pytest.mark.parametrize("end", ["deleted", "put again"])
-async def test_a_mailbox_that_ends_while_it_is_read(app_client: httpx.AsyncClient, states: States, end: str) -> None:
-    """A reader of a mailbox that is gone, or has another in its place, stores nothing and is given nothing to read.
+async def test_a_mailbox_that_is_deleted_during_a_poll(app_client: httpx.AsyncClient, states: States, end: str) -> None:
+    """A poll of a mailbox that was deleted or replaced stores nothing and gets nothing to read.
 
-    So in every state, and the one in its place begins without failures, from where the same folder was read.
+    This holds in every state, and a replacement has no failures and inherits the progress in the same folder.
     """
     path = f"/api/workspaces/{states.workspace_id}/mailbox"
     for name in STATES:
@@ -161,8 +161,8 @@ async def test_a_mailbox_that_ends_while_it_is_read(app_client: httpx.AsyncClien
             assert states.changed() == {}
 
 
-async def test_what_another_folder_or_day_takes_over(app_client: httpx.AsyncClient, states: States) -> None:
-    """Another host, user, folder or earlier day is read from its beginning; the same from a later day is read on."""
+async def test_which_progress_a_new_mailbox_inherits(app_client: httpx.AsyncClient, states: States) -> None:
+    """Another host, user, folder or earlier date is read from the start; the same with a later date continues."""
     path = f"/api/workspaces/{states.workspace_id}/mailbox"
     cases: list[tuple[Row, tuple[int | None, int], str]] = [
         ({}, (3, 7), "2026-03-01"),

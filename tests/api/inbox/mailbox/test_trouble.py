@@ -22,8 +22,8 @@ LATER = timedelta(hours=2)
         ({"security": "starttls"}, "offers no STARTTLS"),
     ],
 )
-async def test_a_server_that_refuses(box: Box, wrong: dict[str, str], says: str) -> None:
-    """It is asked a few times, then no more, and why is shown; put rightly, it is read on."""
+async def test_refusals_disable_the_mailbox(box: Box, wrong: dict[str, str], says: str) -> None:
+    """After five refusals the mailbox is disabled with the error; with the right settings, reading continues."""
     shown = await box.put(**wrong)
     assert says in shown["lastError"]
     assert PASSWORD not in shown["lastError"]
@@ -41,8 +41,8 @@ async def test_a_server_that_refuses(box: Box, wrong: dict[str, str], says: str)
     assert len(await box.replies()) == 1
 
 
-async def test_a_server_that_is_away(box: Box) -> None:
-    """It is asked again and again, later each time and never given up; once it is back, what came is read."""
+async def test_an_unavailable_server(box: Box) -> None:
+    """An unavailable server is polled with a growing interval and without end; then new messages are read."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     shown = await box.put(port=port)
@@ -64,8 +64,8 @@ async def test_a_server_that_is_away(box: Box) -> None:
     assert shown["readSince"] == first_day
 
 
-async def test_refusals_are_counted_by_themselves(box: Box) -> None:
-    """Faults of the way between do not count towards giving a mailbox up."""
+async def test_only_refusals_disable_the_mailbox(box: Box) -> None:
+    """Connection errors do not count as refusals."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     await box.put(port=port)
@@ -75,8 +75,8 @@ async def test_refusals_are_counted_by_themselves(box: Box) -> None:
     assert (shown["failures"], shown["disabledAt"]) == (1, None)
 
 
-async def test_a_key_that_is_lost(box: Box, database_url: str) -> None:
-    """A password that can no longer be read is said to be so, and keeps nothing else from working."""
+async def test_a_lost_encryption_key(box: Box, database_url: str) -> None:
+    """A password that cannot be decrypted is shown as the error, and blocks nothing else."""
     await box.put()
     unreadable = SecretBox("another key").encrypt(PASSWORD)
     async with await psycopg.AsyncConnection.connect(database_url) as owner:

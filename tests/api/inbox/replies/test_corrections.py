@@ -15,7 +15,7 @@ AWAY = "Auto-Submitted: auto-replied\r\n"
 
 
 async def answered(outreach: Outreach, text: str, headers: str = "") -> tuple[str, dict[str, Any]]:
-    """Have one mail sent and answered; returns its lead's id and the reply as it was read."""
+    """Send a mail and answer it; returns the id of the lead and the classified reply."""
     lead_id, mail = await outreach.send_one()
     await reply(outreach, mail, text, headers)
     (read,) = (await outreach.get("/replies"))["items"]
@@ -23,20 +23,20 @@ async def answered(outreach: Outreach, text: str, headers: str = "") -> tuple[st
 
 
 async def correct(outreach: Outreach, read: dict[str, Any], **said: object) -> dict[str, Any]:
-    """Say what a reply means, and let everything that follows happen."""
+    """Correct a reply, and run the jobs."""
     corrected: dict[str, Any] = (await outreach.post(f"/replies/{read['id']}/correct", said)).json()
     await outreach.run_jobs()
     return corrected
 
 
 async def enrollment(outreach: Outreach) -> dict[str, Any]:
-    """Return the one enrollment."""
+    """Return the only enrollment."""
     (found,) = (await outreach.get("/enrollments"))["items"]
     return found  # type: ignore[no-any-return]
 
 
-async def test_an_overlooked_no_is_for_good(outreach: Outreach) -> None:
-    """A reply that a person labels as unsubscribe suppresses the address at once."""
+async def test_a_correction_to_unsubscribe(outreach: Outreach) -> None:
+    """A reply that a user labels as unsubscribe suppresses the address at once."""
     lead_id, read = await answered(outreach, "Hmm. Well, well.")
     assert read["intent"] != "unsubscribe"
 
@@ -50,7 +50,7 @@ async def test_an_overlooked_no_is_for_good(outreach: Outreach) -> None:
 
 
 async def test_a_suppression_outlives_a_correction(outreach: Outreach) -> None:
-    """What was read as a no stays one when it is labelled otherwise: it is lifted where suppressions are."""
+    """A suppression stays when the reply that caused it gets another intent."""
     _, read = await answered(outreach, "Please remove me from your list.")
 
     await correct(outreach, read, intent="interested")
@@ -59,8 +59,8 @@ async def test_a_suppression_outlives_a_correction(outreach: Outreach) -> None:
     assert (await enrollment(outreach))["status"] == "unsubscribed"
 
 
-async def test_an_absence_taken_for_an_answer_goes_on_after_it(outreach: Outreach, services: Services) -> None:
-    """A reply that no person wrote stops the sequence no longer: it waits for the day of return, and then goes on."""
+async def test_a_correction_to_an_absence_resumes_the_enrollment(outreach: Outreach, services: Services) -> None:
+    """A reply that turns out to be automatic no longer stops the sequence, which continues on the return date."""
     stop_clock(services.clock, datetime(2026, 11, 20, 9, tzinfo=UTC))
     _, read = await answered(outreach, "Sounds good, tell me more!")
     assert (await enrollment(outreach))["status"] == "replied"
@@ -77,8 +77,8 @@ async def test_an_absence_taken_for_an_answer_goes_on_after_it(outreach: Outreac
         assert (await enrollment(outreach))["status"] == status
 
 
-async def test_a_later_return_puts_it_off(outreach: Outreach, services: Services) -> None:
-    """A corrected day of return holds; on the day that was read first nothing goes on."""
+async def test_a_later_return_date_defers_the_enrollment(outreach: Outreach, services: Services) -> None:
+    """A corrected return date counts; on the first one nothing is resumed."""
     stop_clock(services.clock, datetime(2026, 11, 20, 9, tzinfo=UTC))
     _, read = await answered(outreach, "I am out of the office until 24 November 2026.", AWAY)
     assert read["returnDate"] == "2026-11-24"
@@ -98,8 +98,8 @@ async def test_a_later_return_puts_it_off(outreach: Outreach, services: Services
         assert (await enrollment(outreach))["status"] == status
 
 
-async def test_a_person_taken_for_a_machine(outreach: Outreach) -> None:
-    """An answer that was read as an absence stops the sequence once a person says who wrote it."""
+async def test_a_correction_to_a_personal_reply(outreach: Outreach) -> None:
+    """A reply that was classified as an absence stops the sequence after it is corrected to a personal one."""
     lead_id, read = await answered(outreach, "I am out of the office until further notice.", AWAY)
     assert (await enrollment(outreach))["status"] == "paused"
 
@@ -109,8 +109,8 @@ async def test_a_person_taken_for_a_machine(outreach: Outreach) -> None:
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Replied"
 
 
-async def test_who_answered_besides_stays_answered(outreach: Outreach) -> None:
-    """Where a person wrote as well, a reply that turns out to be a machine's takes nothing back."""
+async def test_another_personal_reply_still_counts(outreach: Outreach) -> None:
+    """If the lead has sent a personal reply too, a correction to an automatic one resumes nothing."""
     _, mail = await outreach.send_one()
     await reply(outreach, mail, "Sounds good, tell me more!")
     await reply(outreach, mail, "Sounds very interesting, please send me more information.")
@@ -121,8 +121,8 @@ async def test_who_answered_besides_stays_answered(outreach: Outreach) -> None:
     assert (await enrollment(outreach))["status"] == "replied"
 
 
-async def test_corrections_are_a_data_set(outreach: Outreach) -> None:
-    """Each correction is kept with the reply's words, what was made of it before, and who said what it means."""
+async def test_corrections_are_listed(outreach: Outreach) -> None:
+    """Each correction has the text of the reply, the previous intent, and the user."""
     _, read = await answered(outreach, "Sounds good, tell me more!")
     await correct(outreach, read, intent="question")
     await correct(outreach, read, intent="question")
@@ -140,8 +140,8 @@ async def test_corrections_are_a_data_set(outreach: Outreach) -> None:
     assert {"name": "Subject", "value": "Re: One"} in first["headers"]
 
 
-async def test_who_is_asked_is_found(outreach: Outreach) -> None:
-    """Replies that nobody could read are listed by needsReview until a person has said what they mean."""
+async def test_replies_to_review_are_listed(outreach: Outreach) -> None:
+    """Replies with an uncertain intent are listed by needsReview until a user has set their intent."""
     _, read = await answered(outreach, "Hmm. Well, well.")
     assert read["needsReview"]
     assert len((await outreach.get("/replies", needsReview="true"))["items"]) == 1
@@ -151,8 +151,8 @@ async def test_who_is_asked_is_found(outreach: Outreach) -> None:
     assert (await outreach.get("/replies", needsReview="true"))["items"] == []
 
 
-async def test_nonsense_is_refused(outreach: Outreach) -> None:
-    """A day of return of somebody who is not away, and a reply that is not there, are refused with a reason."""
+async def test_invalid_corrections(outreach: Outreach) -> None:
+    """A return date without an absence is rejected with a reason, and an unknown reply is not found."""
     _, read = await answered(outreach, "Sounds good, tell me more!")
     path = f"{outreach.path}/replies"
     body = {"intent": "interested", "returnDate": "2026-12-01"}
@@ -164,8 +164,8 @@ async def test_nonsense_is_refused(outreach: Outreach) -> None:
     assert unknown.status_code == 404
 
 
-async def test_a_person_may_be_faster(outreach: Outreach, database_url: str) -> None:
-    """What a person says of a reply that nobody has read yet stands, and is acted on once."""
+async def test_a_correction_before_the_classification(outreach: Outreach, database_url: str) -> None:
+    """The intent that a user sets before the classification stays, and its effects are applied once."""
     _, mail = await outreach.send_one()
     await deliver(outreach, mail, "Sounds good, tell me more!")
     (unread,) = (await outreach.get("/replies"))["items"]

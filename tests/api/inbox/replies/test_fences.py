@@ -11,23 +11,23 @@ REPLIES = "app.replies"
 
 @pytest.mark.fences("api.inbox.replies.repository:store_decision")
 @pytest.mark.parametrize(
-    ("values", "anew", "is_decided"),
+    ("values", "overwrite", "is_stored"),
     [
         ({"intent": "interested"}, False, False),
         ({"intent": "interested"}, True, True),
         ({"subject": "Re"}, False, True),
     ],
 )
-async def test_a_reply_is_decided_once(
-    two_workspaces: TwoWorkspaces, values: dict[str, str], *, anew: bool, is_decided: bool
+async def test_an_intent_is_stored_once(
+    two_workspaces: TwoWorkspaces, values: dict[str, str], *, overwrite: bool, is_stored: bool
 ) -> None:
-    """What a reply means is stored where nobody has decided it meanwhile; a person decides it anew."""
+    """An intent is stored if the reply has got none meanwhile; a correction overwrites it."""
     reply_id = two_workspaces.ids[REPLIES]
     two_workspaces.add(REPLIES)
     overtaking = await overtaken(
         two_workspaces,
         setting(REPLIES, {reply_id: values}),
-        lambda session: repository.store_decision(session, reply_id, {"intent": "not_interested"}, anew=anew),
+        lambda session: repository.store_decision(session, reply_id, {"intent": "not_interested"}, overwrite=overwrite),
     )
-    assert overtaking.result is is_decided
-    assert overtaking.rows == ({REPLIES: {reply_id}} if is_decided else {})
+    assert overtaking.result is is_stored
+    assert overtaking.rows == ({REPLIES: {reply_id}} if is_stored else {})

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def deliver(outreach: Outreach, mail: dict[str, Any], text: str, headers: str = "") -> httpx.Response:
-    """Answer a mail as its recipient, through the workspace's inbound address; nobody reads it yet."""
+    """Answer a mail as its recipient through the inbound webhook, without running jobs."""
     raw = (
         "From: Thandi <thandi@lead.example>\r\nTo: ann@acme.example\r\nSubject: Re: One\r\n"
         f"Message-ID: <{abs(hash(text))}@lead.example>\r\n"
@@ -25,14 +25,14 @@ async def deliver(outreach: Outreach, mail: dict[str, Any], text: str, headers: 
 
 
 async def reply(outreach: Outreach, mail: dict[str, Any], text: str, headers: str = "") -> httpx.Response:
-    """Answer a mail as its recipient, and let everything that follows happen."""
+    """Answer a mail as its recipient, and run the jobs."""
     response = await deliver(outreach, mail, text, headers)
     await outreach.run_jobs()
     return response
 
 
 async def test_a_human_reply_stops_the_sequence(outreach: Outreach) -> None:
-    """A person's answer marks lead and enrollment as replied; the next step does not go out."""
+    """A personal reply sets lead and enrollment to replied; the next step is not sent."""
     lead_id, mail = await outreach.send_one()
 
     response = await reply(outreach, mail, "Sounds interesting, tell me more. Could we meet on Tuesday?")
@@ -46,8 +46,8 @@ async def test_a_human_reply_stops_the_sequence(outreach: Outreach) -> None:
     assert outreach.mails() == [mail]
 
 
-async def test_a_reply_is_taken_once(outreach: Outreach) -> None:
-    """A second delivery of the same message says so and adds nothing."""
+async def test_a_reply_is_stored_once(outreach: Outreach) -> None:
+    """A second delivery of the same message is answered as a duplicate and stores nothing."""
     _, mail = await outreach.send_one()
     await reply(outreach, mail, "Yes please")
 
@@ -57,7 +57,7 @@ async def test_a_reply_is_taken_once(outreach: Outreach) -> None:
     assert len((await outreach.get("/replies"))["items"]) == 1
 
 
-async def test_a_written_no_is_a_no(outreach: Outreach) -> None:
+async def test_a_reply_that_unsubscribes(outreach: Outreach) -> None:
     """'Please remove me' suppresses the address and unsubscribes the lead."""
     lead_id, mail = await outreach.send_one()
 
@@ -69,7 +69,7 @@ async def test_a_written_no_is_a_no(outreach: Outreach) -> None:
 
 
 async def test_an_absence_pauses(outreach: Outreach) -> None:
-    """An automatic out-of-office pauses until the return date and does not count as a reply."""
+    """An automatic out-of-office reply pauses the enrollment until the return date and does not count as a reply."""
     lead_id, mail = await outreach.send_one()
 
     back = business_now().date() + timedelta(days=10)
@@ -84,8 +84,8 @@ async def test_an_absence_pauses(outreach: Outreach) -> None:
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Contacted"
 
 
-async def test_a_message_without_sender_is_refused(outreach: Outreach) -> None:
-    """What is no message gets a clear problem and is not stored."""
+async def test_a_message_without_a_sender_is_rejected(outreach: Outreach) -> None:
+    """A message without a sender is answered with a problem and not stored."""
     async with httpx.AsyncClient(timeout=30) as http:
         response = await http.post(outreach.inbound_url, content=b"\x00\xff not a mail")
 
@@ -95,12 +95,12 @@ async def test_a_message_without_sender_is_refused(outreach: Outreach) -> None:
 
 
 async def ids_of(outreach: Outreach, **query: str) -> list[str]:
-    """Return the ids of the replies that a query finds, in its order."""
+    """Return the ids of the replies that a query returns, in order."""
     return [one["id"] for one in (await outreach.get("/replies", **query))["items"]]
 
 
-async def test_replies_are_looked_for(outreach: Outreach) -> None:
-    """Each filter finds the replies that have it, all of them and none else; one is shown as the list shows it."""
+async def test_replies_are_filtered(outreach: Outreach) -> None:
+    """Each filter returns exactly the replies that match, and a single reply has the fields of the list."""
     lead_id, mail = await outreach.send_one()
     await reply(outreach, mail, "I am out of the office.", headers="Auto-Submitted: auto-replied\r\n")
     await reply(outreach, mail, "Please remove me from your list.")
@@ -130,8 +130,8 @@ async def test_replies_are_looked_for(outreach: Outreach) -> None:
 @pytest.mark.parametrize(
     "query", [{"intent": "love"}, {"isAutomatic": "perhaps"}, {"since": "2026-01-01T00:00:00"}, {"sort": "-text"}]
 )
-async def test_replies_asked_for_wrongly(outreach: Outreach, query: dict[str, str]) -> None:
-    """A filter that means nothing, and a time without a zone, are refused with the field named."""
+async def test_invalid_filters(outreach: Outreach, query: dict[str, str]) -> None:
+    """An unknown filter or value, and a time without a zone, are rejected with the name of the field."""
     response = await outreach.client.get(f"{outreach.path}/replies", params=query)
     assert response.status_code == 422
     assert response.json()["errors"][0]["location"] == ["query", *query]

@@ -1,4 +1,4 @@
-"""Each statement of replies beside rows that differ from its own in one condition, and when a correction is scored."""
+"""Tests each statement beside rows that differ in one condition, and when a correction is scored."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.workflows.intent_classification.state import Intent
 from api.http.pagination import Cursors, PageRequest
 from api.inbox.replies import repository, service
-from api.inbox.replies.service import SCORE_REPLY, Meaning
+from api.inbox.replies.service import SCORE_REPLY, Decision
 from database.models import Reply
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -21,12 +21,12 @@ REPLIES, LEADS, JOBS = "app.replies", "app.leads", "app.scheduled_jobs"
 
 
 def add_reply(workspaces: TwoWorkspaces, name: str, **values: Any) -> UUID:
-    """Insert a reply under a message id of its own."""
+    """Insert a reply with a new message id."""
     return workspaces.add(REPLIES, message_id=name, from_email=f"{name}@lead.example", **values)
 
 
-async def test_a_reply_is_read_and_decided_alone(two_workspaces: TwoWorkspaces) -> None:
-    """A reply is found by its id, shown with the sequence of its own mail, and decided without any other."""
+async def test_one_reply_is_read_and_changed(two_workspaces: TwoWorkspaces) -> None:
+    """A reply is found by its id, with the sequence of its own mail, and its intent is stored for no other reply."""
     workspaces = two_workspaces
     draft_id = workspaces.add_draft()
     workspaces.add_draft()
@@ -35,9 +35,9 @@ async def test_a_reply_is_read_and_decided_alone(two_workspaces: TwoWorkspaces) 
     async def decide(session: AsyncSession) -> list[Any]:
         one = await repository.find_reply(session, workspaces.id, reply_id)
         locked = await repository.lock_reply(session, workspaces.id, reply_id)
-        shown = [await repository.find_shown_reply(session, workspaces.id, id_) for id_ in (reply_id, unmatched)]
-        is_first = await repository.store_decision(session, reply_id, {"intent": "other"}, anew=False)
-        is_second = await repository.store_decision(session, reply_id, {"intent": "bounce"}, anew=False)
+        shown = [await repository.find_reply_row(session, workspaces.id, id_) for id_ in (reply_id, unmatched)]
+        is_first = await repository.store_decision(session, reply_id, {"intent": "other"}, overwrite=False)
+        is_second = await repository.store_decision(session, reply_id, {"intent": "bounce"}, overwrite=False)
         ids = [one and one.id, locked and locked.id, *(row and (row.id, row.sequence_id) for row in shown)]
         return [*ids, is_first, is_second]
 
@@ -50,7 +50,7 @@ async def test_a_reply_is_read_and_decided_alone(two_workspaces: TwoWorkspaces) 
 
 
 async def test_corrections_are_listed_with_their_own_replies(two_workspaces: TwoWorkspaces) -> None:
-    """A correction is listed with the words of the reply that it is about."""
+    """A correction is listed with the text of its own reply."""
     workspaces = two_workspaces
     workspaces.owner.execute("DELETE FROM app.reply_corrections")
     replies = {add_reply(workspaces, name, subject=name): name for name in ("first", "second")}
@@ -62,10 +62,10 @@ async def test_corrections_are_listed_with_their_own_replies(two_workspaces: Two
 
 
 @pytest.mark.parametrize("is_automatic", [None, False, True])
-async def test_another_answer_counts_if_a_person_may_have_written_it(
+async def test_another_reply_counts_unless_it_is_automatic(
     two_workspaces: TwoWorkspaces, *, is_automatic: bool | None
 ) -> None:
-    """Somebody answered besides by another reply of the same lead, unless a machine wrote that one."""
+    """Another reply of the same lead counts, unless it is automatic."""
     workspaces = two_workspaces
     lead_id = workspaces.add(LEADS)
     reply_id = add_reply(workspaces, "first", lead_id=lead_id)
@@ -94,20 +94,20 @@ TRACED = {"trace_id": "a trace"}
         ({}, None),
     ],
 )
-async def test_a_correction_scores_what_a_traced_program_said(
+async def test_a_correction_scores_a_traced_classification(
     two_workspaces: TwoWorkspaces, before: dict[str, Any], *, right: bool | None
 ) -> None:
-    """What a program read is scored once a person has said it: right where intent and author are, and only if traced.
+    """A traced classification is scored by a correction: right if the intent and whether it is automatic are the same.
 
-    A reply without a mail of ours moves nobody.
+    A reply that answers no mail has no effects.
     """
     workspaces = two_workspaces
     usual = {"intent": "interested", "is_automatic": False, "decided_by": "model", "needs_review": True}
     reply_id = add_reply(workspaces, "first", **{**usual, **before})
-    meaning = Meaning(Intent.INTERESTED, is_automatic=False, return_date=None)
+    decision = Decision(Intent.INTERESTED, is_automatic=False, return_date=None)
 
     async def correct(session: AsyncSession) -> object:
-        return await service.correct_reply(session, workspaces.id, reply_id, meaning, by=UUID(int=7), now=NOW)
+        return await service.correct_reply(session, workspaces.id, reply_id, decision, by=UUID(int=7), now=NOW)
 
     changes = (await compared(workspaces, correct)).changes
     jobs = [{name: after for name, (_, after) in row.items()} for row in changes.pop(JOBS, {}).values()]
@@ -122,8 +122,8 @@ async def test_a_correction_scores_what_a_traced_program_said(
 
 
 @pytest.mark.parametrize("missing", ["lead_id", "draft_id"])
-async def test_a_reply_without_lead_or_mail_moves_nobody(two_workspaces: TwoWorkspaces, missing: str) -> None:
-    """What answers no mail of ours, or whose lead is gone, is read and moves nobody, not even back."""
+async def test_a_reply_without_lead_or_mail_has_no_effects(two_workspaces: TwoWorkspaces, missing: str) -> None:
+    """A reply without a mail or a lead is classified and corrected without effects."""
     workspaces = two_workspaces
     draft_id = workspaces.add_draft()
     ((lead_id,),) = workspaces.owner.execute("SELECT lead_id FROM app.email_drafts WHERE id = %s", [draft_id])
@@ -132,14 +132,14 @@ async def test_a_reply_without_lead_or_mail_moves_nobody(two_workspaces: TwoWork
 
     async def correct(session: AsyncSession) -> None:
         for is_automatic in (True, False):
-            meaning = Meaning(Intent.UNSUBSCRIBE, is_automatic=is_automatic, return_date=None)
-            await service.correct_reply(session, workspaces.id, reply_id, meaning, by=UUID(int=7), now=NOW)
+            decision = Decision(Intent.UNSUBSCRIBE, is_automatic=is_automatic, return_date=None)
+            await service.correct_reply(session, workspaces.id, reply_id, decision, by=UUID(int=7), now=NOW)
 
     assert set((await compared(workspaces, correct)).changes) == {REPLIES, "app.reply_corrections"}
 
 
-async def test_what_is_traced_is_read_from_its_own_run(two_workspaces: TwoWorkspaces) -> None:
-    """A reply has the trace that its run left; none where it left none, nobody read it or it is gone."""
+async def test_the_trace_of_a_reply(two_workspaces: TwoWorkspaces) -> None:
+    """A reply has the trace of its run; there is none without a run, without a trace, or for an unknown reply."""
     workspaces = two_workspaces
     runs: dict[str, dict[str, Any]] = {"traced": {"generation": Jsonb(TRACED)}, "untraced": {"generation": Jsonb({})}}
     ids = [add_reply(workspaces, name, **values) for name, values in (runs | {"unread": {}}).items()]

@@ -1,4 +1,4 @@
-"""What each reading of a reply does to the lead and to its enrollments in each state, and to no other."""
+"""Tests the effects of each intent on the lead and its enrollments in each state, and on no other."""
 
 from datetime import date, datetime
 from unittest.mock import ANY
@@ -29,7 +29,7 @@ KINDS: dict[str, Row] = {
     "completed": {},
     "unsubscribed": {},
 }
-"""An enrollment in each state, and paused for each reason."""
+"""An enrollment in each status, and paused for each reason."""
 BACK_ON = date(2026, 3, 20)
 BACK_AT = datetime(2026, 3, 20, tzinfo=ZoneInfo("Africa/Johannesburg"))
 
@@ -55,16 +55,16 @@ class Answered:
         self.reply_id = states.add("replies", message_id=email, from_email=email, received_at=EARLIER, **ids)
 
     async def read_as(self, intent: Intent, *, is_automatic: bool, back_on: date | None = None) -> None:
-        """Let the reply mean something, as the worker does."""
+        """Apply an intent to the reply, as the worker does."""
         decision = IntentOutput(
             label=intent, confidence=0.9, is_automatic=is_automatic, return_date=back_on, decided_by="rules"
         )
         async with self.states.session() as session:
             reply = await session.get_one(Reply, UUID(self.reply_id))
-            await service.apply_decision(session, reply, decision, NOW)
+            await service.apply_classification(session, reply, decision, NOW)
 
     def moves(self, event: str, pause_reason: str | None = None, resume_at: str | None = None) -> Changes:
-        """Return what an event changes of the lead's enrollments."""
+        """Return the changes of the lead's enrollments by an event."""
         rows = self.states.seen["app.lead_enrollments"]
         differences = {}
         for kind, enrollment_id in self.ids.items():
@@ -77,15 +77,15 @@ class Answered:
 
 
 def take(changed: Changes, *tables: str) -> dict[str, list[Row]]:
-    """Take the rows that came into these tables out of what has changed."""
+    """Remove the rows that were added to these tables from the changes."""
     taken = {table: added(changed, table) for table in tables}
     for table in tables:
         changed.pop(f"app.{table}", None)
     return taken
 
 
-async def test_an_answer_of_a_person_stops_the_sequences(states: States) -> None:
-    """In each state of the lead: it has replied where it was contacted, and its active and paused enrollments stop."""
+async def test_a_personal_reply_stops_the_sequences(states: States) -> None:
+    """In each status of the lead: a contacted lead has replied, and its active and paused enrollments stop."""
     for lead_state in LEAD_STATES:
         answered = Answered(states, lead_state, f"{lead_state}@lead.example".lower())
         states.look()
@@ -105,8 +105,8 @@ async def test_an_answer_of_a_person_stops_the_sequences(states: States) -> None
         assert changed == expected, lead_state
 
 
-async def test_a_no_is_for_good_in_every_state(states: States) -> None:
-    """Whether a person or a machine says so: the address is suppressed, the lead and all that lives unsubscribed."""
+async def test_an_unsubscribe_in_each_status(states: States) -> None:
+    """A personal or automatic unsubscribe suppresses the address, and unsubscribes lead and live enrollments."""
     for is_automatic in (True, False):
         for lead_state in LEAD_STATES:
             email = f"{lead_state}.{is_automatic}@lead.example".lower()
@@ -127,10 +127,10 @@ async def test_a_no_is_for_good_in_every_state(states: States) -> None:
 
 
 @pytest.mark.parametrize("back_on", [BACK_ON, None], ids=["a day is named", "no day"])
-async def test_an_absence_pauses_what_is_active_until_the_day(states: States, back_on: date | None) -> None:
-    """What is active pauses, and what waits for a return waits for the new day; all else stays, the lead included.
+async def test_an_absence_pauses_active_enrollments(states: States, back_on: date | None) -> None:
+    """Active enrollments pause, and those that wait for a return get the new date; the rest and the lead do not change.
 
-    A job resumes each on the day that was named; without one, somebody has to.
+    A job resumes each on the return date; without a date a user has to.
     """
     states.owner.execute("UPDATE app.workspaces SET timezone = 'Africa/Johannesburg'")
     for lead_state in LEAD_STATES:
@@ -156,8 +156,8 @@ async def test_an_absence_pauses_what_is_active_until_the_day(states: States, ba
         assert changed == expected, lead_state
 
 
-async def test_other_words_of_a_machine_move_nobody(states: States) -> None:
-    """An automatic answer that is neither an absence nor a no is stored, and nothing else changes."""
+async def test_other_automatic_replies_have_no_effects(states: States) -> None:
+    """An automatic reply that is neither an absence nor an unsubscribe is stored, and nothing else changes."""
     for intent in Intent:
         answered = Answered(states, "Contacted", f"{intent}@lead.example")
         states.look()
@@ -167,8 +167,8 @@ async def test_other_words_of_a_machine_move_nobody(states: States) -> None:
         assert bool(changed) is (intent in {Intent.OUT_OF_OFFICE, Intent.UNSUBSCRIBE}), intent
 
 
-async def test_a_return_resumes_only_what_still_waits_for_it(states: States) -> None:
-    """On the day, what is paused for an absence goes on; before it, and from any other pause, nothing does.
+async def test_a_return_resumes_only_paused_absences(states: States) -> None:
+    """On the return date, enrollments that are paused for an absence resume; earlier, or with another pause, none does.
 
     A second job of the same return finds nothing to do.
     """
@@ -199,8 +199,8 @@ async def test_a_return_resumes_only_what_still_waits_for_it(states: States) -> 
     assert states.changed() == {}
 
 
-async def test_a_return_does_not_resume_what_was_paused_by_hand_since(states: States) -> None:
-    """An enrollment that waited for a return, was resumed and then paused by hand stays paused on that day."""
+async def test_a_return_does_not_resume_a_later_pause(states: States) -> None:
+    """An enrollment that waited for a return, was resumed and then paused by a user stays paused on that date."""
     sequence_id, _ = states.add_sequence()
     enrollment_id = UUID(states.add_enrollment(states.add_lead("thandi@lead.example"), sequence_id, "paused"))
     workspace_id = UUID(states.workspace_id)
