@@ -38,6 +38,6 @@ def test_real_seconds_and_business_time_agree() -> None:
     "text", ["fast", "1,2026-01-05T08:00:00Z", "1,2026-01-05T08:00:00,60", "1,2026-01-05T08:00:00Z,0"]
 )
 def test_a_setting_that_makes_no_sense_is_named(text: str) -> None:
-    """Missing parts, a missing offset and a speed of nothing are refused in a sentence."""
+    """Missing parts, a missing offset and a speed of zero raise an error that says what to write."""
     with pytest.raises(InvalidClock, match="SALESMATTER_CLOCK"):
         Clock.parse(text)
