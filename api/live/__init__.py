@@ -1,1 +1,1 @@
-"""Live queries: any GET, answered again each time a commit changes it."""
+"""Live queries: any GET as a stream, with a new result after each commit that changes it."""

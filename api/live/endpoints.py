@@ -1,4 +1,4 @@
-"""HTTP for many queries at once; as every GET it can be subscribed to, and then one connection carries them all."""
+"""HTTP for batches of queries. Like every GET a batch can be subscribed to: one connection then serves many queries."""
 
 import json
 from dataclasses import dataclass
@@ -13,29 +13,29 @@ from api.http.dependencies import Member, SnapshotDep
 from api.http.errors import Malformed, NotAvailable, NotFound, responses
 from api.http.middleware import etag_of
 from api.http.routing import create_router
-from api.live.asking import SERVER_ERROR, Answer, run_query
 from api.live.schemas import LiveBatch
+from api.live.subrequest import SERVER_ERROR, SubResponse, run_subrequest
 
 router = create_router("/api/workspaces/{workspaceId}/live", "live")
 
-MOST_QUERIES = 50
+MAX_QUERIES = 50
 ROOTS = ("/api/workspaces/", "/api/metrics/")
 OK = 200
 
-_OF_THE_ROUTE = {"route", "endpoint", "path_params", "router"}
-_OF_THE_WHOLE = {b"accept", b"if-none-match"}
+_ROUTE_KEYS = {"route", "endpoint", "path_params", "router"}
+_BATCH_HEADERS = {b"accept", b"if-none-match"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One of the queries: as it was written, which one it is, and what it asks."""
+class BatchQuery:
+    """One query of a batch: its text, its position from 0, and the path and query string in it."""
 
     query: str
     number: int
     path: str
     parameters: str
 
-    def refusal(self, message: str) -> Malformed:
+    def error(self, message: str) -> Malformed:
         """Return the error that names this query."""
         problem = {"location": ["query", "query", self.number], "message": message}
         return Malformed(f"Query {self.number + 1}, `{self.query}`, {message}.", errors=[problem])
@@ -49,72 +49,72 @@ async def get_live(
         list[str],
         Query(
             min_length=1,
-            max_length=MOST_QUERIES,
-            description="The path of a GET of this workspace that answers JSON, its query string included.",
+            max_length=MAX_QUERIES,
+            description="The path of a GET of this workspace that returns JSON, with its query string.",
         ),
     ],
 ) -> Response:
-    """The results of many GETs of the workspace, all of one moment: what stands in one is not missing in another."""
-    asked = [_asked(member.workspace_id, one, number) for number, one in enumerate(query)]
-    answers = [await _answer(request, member, one) for one in asked]
-    results = b",".join(_result(one, answer) for one, answer in zip(asked, answers, strict=True))
+    """Run many GETs of the workspace in one snapshot, so that their results are consistent with each other."""
+    queries = [_parse(member.workspace_id, text, number) for number, text in enumerate(query)]
+    answers = [await _run(request, member, batch_query) for batch_query in queries]
+    results = b",".join(_to_json(batch_query, answer) for batch_query, answer in zip(queries, answers, strict=True))
     return Response(b'{"results":[' + results + b"]}", media_type="application/json")
 
 
-def _asked(workspace_id: UUID, query: str, number: int) -> Asked:
-    """Return what a query asks; raises Malformed unless it is another one of the workspace."""
+def _parse(workspace_id: UUID, query: str, number: int) -> BatchQuery:
+    """Return the parsed query; raises Malformed unless it is another GET of the workspace."""
     roots = [f"{root}{workspace_id}" for root in ROOTS]
-    asked = Asked(query, number, "", "")
+    parsed = BatchQuery(query, number, "", "")
     try:
         parts = urlsplit(query)
     except ValueError:
-        raise asked.refusal("is not a path") from None
+        raise parsed.error("is not a path") from None
     path = unquote(parts.path)
     is_ours = any(path == root or path.startswith(f"{root}/") for root in roots)
     if not is_ours or parts.scheme or parts.netloc or path.rstrip("/") == f"{roots[0]}/live":
-        raise asked.refusal(f"must be the path of another GET below {' or '.join(roots)}")
-    # Encoded by whoever wrote it; what they left as it is becomes ASCII, as HTTP has it.
-    return Asked(query, number, path, quote(parts.query, safe="%!$&'()*+,;=:@/?~"))
+        raise parsed.error(f"must be the path of another GET below {' or '.join(roots)}")
+    # Clients may already have encoded the query string. HTTP allows only ASCII, so the rest is encoded here.
+    return BatchQuery(query, number, path, quote(parts.query, safe="%!$&'()*+,;=:@/?~"))
 
 
-async def _answer(request: Request, member: Member, asked: Asked) -> Answer:
-    """Return what a query answers in the caller's transaction; one that fails there leaves it as it was.
+async def _run(request: Request, member: Member, query: BatchQuery) -> SubResponse:
+    """Run a query in the caller's transaction, in a savepoint that is rolled back when the query fails.
 
-    Raises Malformed when it is no JSON, and NotAvailable when the query could not be answered now.
+    Raises Malformed when the response is not JSON, and NotAvailable when the query failed with a server error.
     """
-    point = await (await member.session.connection()).begin_nested()
-    answer = await _ask(request.state.within, request.scope, member, asked)
-    await (point.commit() if answer.status == OK else point.rollback())
+    savepoint = await (await member.session.connection()).begin_nested()
+    answer = await _send(request.state.within, request.scope, member, query)
+    await (savepoint.commit() if answer.status == OK else savepoint.rollback())
     if answer.status >= SERVER_ERROR:
-        # As a part of the result nobody would ask it again.
-        raise NotAvailable(f"Query {asked.number + 1}, `{asked.query}`, could not be answered. Try again.")
+        # The whole batch fails, so that the client retries: it would not retry a part of a result.
+        raise NotAvailable(f"Query {query.number + 1}, `{query.query}`, could not be answered. Try again.")
     if not answer.is_json:
-        raise asked.refusal("must be the path of a GET that returns JSON")
+        raise query.error("must be the path of a GET that returns JSON")
     return answer
 
 
-async def _ask(within: ASGIApp, scope: Scope, member: Member, asked: Asked) -> Answer:
-    """Ask a query as a request of its own, by who has come in already."""
-    kept = [(name, value) for name, value in scope["headers"] if name not in _OF_THE_WHOLE]
-    return await run_query(
+async def _send(within: ASGIApp, scope: Scope, member: Member, query: BatchQuery) -> SubResponse:
+    """Send a query as a request of its own, for the caller that is already authenticated."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in _BATCH_HEADERS]
+    return await run_subrequest(
         within,
         {
-            **{name: value for name, value in scope.items() if name not in _OF_THE_ROUTE},
-            "path": asked.path,
-            "raw_path": quote(asked.path).encode(),
-            "query_string": asked.parameters.encode(),
-            "headers": [*kept, (b"accept", b"application/json")],
+            **{name: value for name, value in scope.items() if name not in _ROUTE_KEYS},
+            "path": query.path,
+            "raw_path": quote(query.path).encode(),
+            "query_string": query.parameters.encode(),
+            "headers": [*headers, (b"accept", b"application/json")],
             "state": {**scope["state"], "caller": member.caller},
         },
     )
 
 
-def _result(asked: Asked, answer: Answer) -> bytes:
-    """Return one entry of the batch: a result as it was answered, a problem without the id of the one request."""
+def _to_json(query: BatchQuery, answer: SubResponse) -> bytes:
+    """Return one entry of the batch. A problem leaves out the request id, which would differ each time."""
     name, body = b"result", answer.body
     if answer.status != OK:
         problem = json.loads(body)
         problem.pop("requestId", None)
         name, body = b"problem", json.dumps(problem, ensure_ascii=False, separators=(",", ":")).encode()
-    told = f'"query":{json.dumps(asked.query)},"status":{answer.status},"etag":{json.dumps(etag_of(body))}'
-    return b"{" + told.encode() + b',"' + name + b'":' + body + b"}"
+    fields = f'"query":{json.dumps(query.query)},"status":{answer.status},"etag":{json.dumps(etag_of(body))}'
+    return b"{" + fields.encode() + b',"' + name + b'":' + body + b"}"

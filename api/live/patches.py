@@ -1,4 +1,4 @@
-"""The difference between two results, as RFC 6902 has it."""
+"""The difference between two results as a JSON Patch (RFC 6902)."""
 
 import asyncio
 import json
@@ -7,34 +7,34 @@ import jsonpatch
 
 from domain.bounded_json import JsonLimitExceeded, parse_json
 
-LONGEST_BODY = 1_000_000
-"""Of a result that is compared: beyond it the comparison costs more than it saves."""
+MAX_BODY_BYTES = 1_000_000
+"""The largest result that is compared. For a larger one the comparison costs more than it saves."""
 
 
 class Change:
-    """What has become of one result: its patch is made when it is first wanted, once, for all who have the result."""
+    """The change from one result to the next. Its patch is computed once, on first use, for all readers."""
 
     def __init__(self, etag: str, before: bytes, after: bytes) -> None:
         self._etag = etag
         self._documents: tuple[bytes, bytes] | None = (before, after)
-        self._made: asyncio.Future[bytes] | None = None
+        self._patch: asyncio.Future[bytes] | None = None
 
     async def patch_from(self, etag: str) -> bytes | None:
-        """Return the JSON Patch for whoever has the result of this tag; None where there is none that is shorter."""
+        """Return the JSON Patch for a reader that has the result with this tag; None without a shorter one."""
         if etag != self._etag:
             return None
         if self._documents is not None:
-            # It takes as long as asking many queries does, and nobody else must wait for it.
-            self._made = asyncio.ensure_future(asyncio.to_thread(patch_between, *self._documents))
+            # It takes as long as many queries. The thread keeps the event loop free for other clients.
+            self._patch = asyncio.ensure_future(asyncio.to_thread(patch_between, *self._documents))
             self._documents = None
-        assert self._made is not None
-        # One reader may go while the others wait.
-        return await asyncio.shield(self._made) or None
+        assert self._patch is not None
+        # A reader that leaves must not cancel the patch for the others.
+        return await asyncio.shield(self._patch) or None
 
 
 def patch_between(before: bytes, after: bytes) -> bytes:
-    """Return the JSON Patch that makes one document of the other; empty where there is none that is shorter."""
-    if len(before) > LONGEST_BODY or len(after) > LONGEST_BODY:
+    """Return the JSON Patch from one document to the other; empty if it is not shorter than the second document."""
+    if len(before) > MAX_BODY_BYTES or len(after) > MAX_BODY_BYTES:
         return b""
     try:
         operations = jsonpatch.make_patch(parse_json(before), parse_json(after)).patch

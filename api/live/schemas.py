@@ -1,4 +1,4 @@
-"""Live queries on the wire."""
+"""JSON of live queries."""
 
 from typing import Annotated, Any
 
@@ -8,16 +8,16 @@ from api.http.pagination import Wire
 
 
 class LiveResult(Wire):
-    """What one of many queries answered: a `result` with status 200, else a `problem`."""
+    """The result of one query of a batch: a `result` with status 200, else a `problem`."""
 
-    query: Annotated[str, Field(description="As it was asked.")]
+    query: Annotated[str, Field(description="The query as it was sent.")]
     status: int
     etag: str
     result: Annotated[Any, Field(description="The body of the GET.")] = None
-    problem: Annotated[dict[str, Any] | None, Field(description="Why there is no result, as RFC 9457 has it.")] = None
+    problem: Annotated[dict[str, Any] | None, Field(description="Why there is no result, as in RFC 9457.")] = None
 
 
 class LiveBatch(Wire):
-    """The results of many queries, all of one moment, in the order in which they were asked."""
+    """The results of many queries in one snapshot, in the order of the request."""
 
     results: list[LiveResult]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.live.patches import LONGEST_BODY, Change, patch_between
+from api.live.patches import MAX_BODY_BYTES, Change, patch_between
 from tests.api.live.rfc6902 import patched
 from tests.api.live.test_live import STREAM, Event, Live, add_job, live, owner
 from tests.business_clock import BUSINESS_NOW
@@ -87,7 +87,7 @@ def test_a_new_first_row_is_a_short_patch() -> None:
 
 def test_a_document_too_large_or_too_deep_is_sent_whole() -> None:
     """Nobody waits for a comparison that costs more than it saves, and none fails."""
-    long = [0, "x" * LONGEST_BODY]
+    long = [0, "x" * MAX_BODY_BYTES]
     assert patch_between(body_of(long), body_of([1, *long[1:]])) == b""
     for depth in (65, 5_000):
         before, after = (b"[" * depth + inner + b"]" * depth for inner in (b'"x",1', b'"x"'))

@@ -187,7 +187,7 @@ async def test_every_get_moves_with_each_table_it_reads(
             assert plain.status_code == 200, f"{name}: {plain.text}"
             async with live.stream(url) as stream:
                 known = (await stream.next()).id
-                (subscription,) = follower._all()
+                (subscription,) = follower._subscriptions()
                 assert subscription.tables >= {table.partition(".")[2] for table in tables}, name
                 for table in tables:
                     change(writer, table)
@@ -198,5 +198,5 @@ async def test_every_get_moves_with_each_table_it_reads(
                     while known != plain.headers["ETag"]:
                         known = (await stream.next()).id
                     shown.add(table)
-            await until(lambda: not follower._all())
+            await until(lambda: not follower._subscriptions())
     assert shown >= {"app.leads", "app.users", "app.api_keys", "app.accounts", "analytics.campaigns"}

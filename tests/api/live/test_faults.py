@@ -156,7 +156,7 @@ async def crashed_behind(follower: Follower, server: OwnServer, database_url: st
     for _ in range(50):
         await psql(database_url, "BEGIN; SELECT pg_current_xact_id(); ROLLBACK")
     before = follower._snapshot
-    follower.call()
+    follower.notify()
     async with asyncio.timeout(BACK):
         while follower._snapshot == before:  # noqa: ASYNC110 - there is a deadline
             await asyncio.sleep(0.01)
@@ -179,7 +179,7 @@ async def test_a_crash_hands_out_transactions_again(server: OwnServer, database_
                     await subscription.woken.wait()
                 subscription.woken.clear()
                 ((again,),) = await psql(database_url, f"{insert} RETURNING transaction_id::text")
-                follower.call()
+                follower.notify()
                 async with asyncio.timeout(SOON):
                     await subscription.woken.wait()
                 subscription.woken.clear()

@@ -280,8 +280,8 @@ async def test_a_client_that_goes_is_forgotten(live: Live, workspace: str) -> No
     follower = live.app.state.follower
     async with live.stream(f"/api/workspaces/{workspace}") as stream:
         await stream.next()
-        assert len(follower._all()) == 1
-    await until(lambda: not follower._all())
+        assert len(follower._subscriptions()) == 1
+    await until(lambda: not follower._subscriptions())
 
 
 async def test_a_lost_connection_to_the_log_loses_nothing(

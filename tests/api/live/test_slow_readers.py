@@ -30,7 +30,7 @@ AHEAD = 65_536
 class Impatient(Connection):
     """A connection that is cut soon."""
 
-    patience = 1.0
+    read_timeout = 1.0
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ async def test_who_never_reads_is_cut(live: Live, workspace: str, owner: psycopg
                 await write(owner, listener, number)
             await until(lambda: len(live.server.server_state.tasks) == 1)
         await write(owner, listener, number + 1)
-    await until(lambda: not live.app.state.follower._all())
+    await until(lambda: not live.app.state.follower._subscriptions())
 
 
 @pytest.mark.parametrize("http", [Impatient], indirect=True)
@@ -163,7 +163,7 @@ async def test_who_reads_slowly_is_not_cut(live: Live, workspace: str, owner: ps
     await owner.execute(f"UPDATE app.workspaces SET postal_address = repeat('x', {12 * LENGTH}) || 'end'".encode())
     with slow_readers(live, url, 1) as (reader,):
         await until(lambda: bool(live.server.server_state.tasks))
-        await asyncio.sleep(Impatient.patience / 2)
+        await asyncio.sleep(Impatient.read_timeout / 2)
         ended = asyncio.create_task(reader.read_slowly())
         await until(lambda: unread(live) == [0], within=4 * SOON)
         live.server.should_exit = True
@@ -192,7 +192,7 @@ async def test_who_reads_again_is_sent_what_is_so_by_then(
     path = f"/api/workspaces/{workspace}"
     headers = [(b"accept", b"text/event-stream"), (b"authorization", f"Bearer {api_key}".encode())]
     scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
-    queries = LiveQueries(app, pace=Pace(between=0.001))
+    queries = LiveQueries(app, pace=Pace(interval=0.001))
     streaming = asyncio.create_task(queries({**scope, "headers": headers, "app": app, "state": {}}, receive, send))
     await until(lambda: len(sent) == 1)
     for name in ("Missed", "Missed too", "Last"):

@@ -83,7 +83,7 @@ async def test_a_storm_of_disconnects_leaves_everybody_right(
         assert sum(client.times for client in clients) > 2 * CLIENTS
         assert any(client.patches for client in clients)
     await until(lambda: not live.server.server_state.tasks, within=4 * SOON)
-    await until(lambda: not live.app.state.follower._all())
+    await until(lambda: not live.app.state.follower._subscriptions())
     await until(lambda: len(asyncio.all_tasks()) <= tasks_before)
     assert not queries_of(live)._shared
     assert not queries_of(live)._running

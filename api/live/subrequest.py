@@ -1,4 +1,4 @@
-"""Asks a GET inside the process, as a client would over the line."""
+"""Runs a GET inside the process, with the same result as over HTTP."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What was answered: the message that begins it, and the whole body."""
+class SubResponse:
+    """The response of a subrequest: its `http.response.start` message and the whole body."""
 
     start: Message
     body: bytes
@@ -28,22 +28,22 @@ class Answer:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is a JSON document, be it a result or a problem."""
+        """Whether the body is a JSON document: a result or a problem."""
         return self.headers.get("content-type", "").partition(";")[0].endswith("json")
 
 
-async def run_query(app: ASGIApp, scope: Scope) -> Answer:
-    """Return what an app answers to a request without a body."""
+async def run_subrequest(app: ASGIApp, scope: Scope) -> SubResponse:
+    """Send a request without a body to an app and return its response."""
     start: Message = {"status": SERVER_ERROR, "headers": []}
     body = bytearray()
-    is_asked = False
+    is_received = False
 
     async def receive() -> Message:
-        nonlocal is_asked
-        if is_asked:
-            # Who answers piece by piece waits here for the client to go, and we do not.
+        nonlocal is_received
+        if is_received:
+            # A streaming response waits here for the client to disconnect. A subrequest never disconnects.
             await asyncio.get_running_loop().create_future()
-        is_asked = True
+        is_received = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
@@ -54,4 +54,4 @@ async def run_query(app: ASGIApp, scope: Scope) -> Answer:
             body.extend(message.get("body", b""))
 
     await app(scope, receive, send)
-    return Answer(start, bytes(body))
+    return SubResponse(start, bytes(body))
