@@ -133,7 +133,7 @@ async def _claim_alternately(queues: dict[str, Queue], plan: Plan) -> dict[str, 
 def _make_claim(pool: AsyncEngine, worker: UUID) -> Operation:
     async def take() -> None:
         async with AsyncSession(pool) as session, session.begin():
-            claim = await repository.claim_freely(
+            claim = await repository.claim_without_rates(
                 session, repository.ClaimRequest(NOOP_JOB, worker, current_time(), CONCURRENCY)
             )
         if len(claim.jobs) != CONCURRENCY:

@@ -1,1 +1,1 @@
-"""Background work: the engine that does it, and what people see of it."""
+"""Background jobs: the engine that runs them, and the endpoints that show them."""

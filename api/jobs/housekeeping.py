@@ -1,4 +1,4 @@
-"""What any worker does for all: gives back the jobs of lost ones, asks for work by the clock, clears the queue."""
+"""Work that every worker does for the whole queue: requeue lost jobs, enqueue recurring jobs, archive ended jobs."""
 
 import asyncio
 import logging
@@ -19,17 +19,17 @@ from domain.clock import EPOCH, Clock
 
 log = logging.getLogger(__name__)
 
-ARCHIVED_AT_ONCE, MOST_ARCHIVED = 1000, 20
-"""How many jobs are looked at together, and how many times in one beat, for those that have long ended."""
-WALK_AGAIN_SECONDS = 86_400.0
-"""How often the whole queue is looked through for them: what had not ended the last time may have by now."""
-LONGEST_AGE_SECONDS = 20 * 365 * 86_400.0
-"""No queue is older, also where business time hardly moves."""
-FIRST = UUID(int=0)
+ARCHIVE_BATCH, MAX_ARCHIVE_BATCHES = 1000, 20
+"""How many jobs are scanned at once for the archive, and how many times per heartbeat."""
+RESCAN_SECONDS = 86_400.0
+"""How often the scan starts again at the beginning: jobs that were still open may have ended since."""
+MAX_AGE_SECONDS = 20 * 365 * 86_400.0
+"""The greatest age that is computed, for a business clock that hardly moves."""
+FIRST_ID = UUID(int=0)
 
 
 class Housekeeping:
-    """One worker's part of it; all workers may do it at the same time."""
+    """The housekeeping of one worker. All workers may do it at the same time."""
 
     def __init__(
         self,
@@ -43,59 +43,59 @@ class Housekeeping:
         self._verified = [task.job_type for task in tasks if task.on_lost == "verify"]
         self._every = {task.job_type: task.every for task in tasks if task.every is not None}
         self._slots: dict[str, datetime] = {}
-        self._walked_to, self._walk_again_at = FIRST, time.monotonic() + WALK_AGAIN_SECONDS
+        self._scanned_to, self._rescan_at = FIRST_ID, time.monotonic() + RESCAN_SECONDS
 
-    async def keep(self) -> None:
-        """Do it at every beat, until cancelled."""
+    async def run(self) -> None:
+        """Requeue and archive at every heartbeat, until cancelled."""
         while True:
             try:
-                await self._reap()
+                await self._requeue_lost()
                 await self._archive()
             except (SQLAlchemyError, OSError) as error:
-                log.warning("The queue cannot be looked after, trying again: %s", error)
+                log.warning("Housekeeping of the queue failed, trying again: %s", error)
             await asyncio.sleep(self._settings.beat_seconds)
 
-    async def ask_for_slots(self) -> None:
-        """Put on the queue what the present slots ask for; nothing is asked of the database within a slot."""
+    async def enqueue_due_slots(self) -> None:
+        """Enqueue the recurring jobs of a new slot. Within a slot the database is called only once."""
         for job_type, every in self._every.items():
-            slot = self._present(every)
+            slot = self._current_slot(every)
             if self._slots.get(job_type) != slot:
                 async with AsyncSession(self._queue) as session:
                     await jobs.enqueue_slot(session, job_type, slot)
                 self._slots[job_type] = slot
 
-    def _present(self, every: timedelta) -> datetime:
+    def _current_slot(self, every: timedelta) -> datetime:
         return EPOCH + (self._clock.now() - EPOCH) // every * every
 
-    async def _reap(self) -> None:
+    async def _requeue_lost(self) -> None:
         async with AsyncSession(self._queue) as session:
-            reaped = await jobs.requeue_lost_jobs(
+            lost = await jobs.requeue_lost_jobs(
                 session,
                 lost_after=self._settings.lost_after_seconds,
                 now=self._clock.now(),
                 verified=self._verified,
             )
-        for job in reaped:
+        for job in lost:
             if job.status == JobStatus.FAILED:
                 ran = -self._clock.real_seconds_until(job.started_at) if job.started_at else 0.0
                 self._observer.ended(job.job_type, Outcome.FAILED, max(0.0, ran))
 
     async def _archive(self) -> None:
-        """Move what ended long ago off the queue, in small batches, from where the last walk stopped."""
-        if time.monotonic() > self._walk_again_at:
-            self._walked_to, self._walk_again_at = FIRST, time.monotonic() + WALK_AGAIN_SECONDS
+        """Archive jobs that ended long ago, in small batches, from where the last scan stopped."""
+        if time.monotonic() > self._rescan_at:
+            self._scanned_to, self._rescan_at = FIRST_ID, time.monotonic() + RESCAN_SECONDS
         before = self._clock.now() - timedelta(days=self._settings.archive_after_days)
-        # A slot's key is what keeps it from being made again, for as long as it is the present one.
-        slots_before = min([before, *map(self._present, self._every.values())])
-        for _ in range(MOST_ARCHIVED):
+        # The dedupe key of a job prevents a second one in its slot, so a job of the current slot must stay.
+        slots_before = min([before, *map(self._current_slot, self._every.values())])
+        for _ in range(MAX_ARCHIVE_BATCHES):
             async with AsyncSession(self._queue) as session:
-                self._walked_to, is_more = await jobs.archive_jobs(
+                self._scanned_to, is_more = await jobs.archive_jobs(
                     session,
-                    after=self._walked_to,
-                    age_seconds=min(-self._clock.real_seconds_until(before), LONGEST_AGE_SECONDS),
+                    after=self._scanned_to,
+                    age_seconds=min(-self._clock.real_seconds_until(before), MAX_AGE_SECONDS),
                     before=before,
                     slots_before=slots_before,
-                    most=ARCHIVED_AT_ONCE,
+                    most=ARCHIVE_BATCH,
                 )
             if not is_more:
                 return

@@ -1,4 +1,4 @@
-"""The SQL of the job engine and of the public record of jobs."""
+"""SQL of the job engine and of the job endpoints."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from api.jobs.schemas import JobFilter
 from database.direct import fetch
 from database.models import JobStatus, ScheduledJob
 
-# The same as below for a type without any rate, as nearly all are, at half the price; with one it takes nothing.
-_CLAIM_FREELY = """
+# The claim for a job type that no workspace has a rate for, at half the cost. Where one has a rate, it claims nothing.
+_CLAIM_WITHOUT_RATES = """
 WITH due AS (
   SELECT id FROM app.scheduled_jobs
    WHERE status = 'pending' AND job_type = %s AND run_at <= %s
@@ -32,10 +32,10 @@ UPDATE app.scheduled_jobs AS job
 RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for, job.run_at
 """
 
-# The oldest that are due, over all workspaces; when that is all there are, whoever waits is seen.
+# The oldest due jobs of all workspaces. If fewer than the window are due, this sees every waiting workspace.
 _OLDEST = """
     due AS (
-      SELECT id, workspace_id, run_at, paced, 1 AS turn
+      SELECT id, workspace_id, run_at, paced, 1 AS priority
         FROM app.scheduled_jobs
        WHERE status = 'pending' AND job_type = :job_type AND run_at <= :now
        ORDER BY run_at, id
@@ -44,22 +44,24 @@ _OLDEST = """
     )
 """
 
-# When more are due than are seen, some workspaces behind each other, from where the last claim stopped, are asked for
-# a few of theirs; the oldest fill what is left. So however many one of them has, the next is never far behind. In the
-# whole order of their lines: by less, the planner takes the index of the dedupe keys, and with it all that has ended.
-# A line is found by the status of its jobs too, by their index; each job's own is compared where its row is locked.
+# The claim by rotation, for when more jobs are due than one claim sees. It visits workspaces in the order of their ids,
+# from where the last claim stopped, and takes a few jobs of each; the oldest jobs fill the rest. So a workspace with
+# many jobs cannot delay the others.
+# ORDER BY workspace_id, run_at is the whole order of the partial index of pending jobs. With workspace_id alone the
+# planner takes the index of dedupe keys and reads every ended job. The status in the recursive part selects that index;
+# the status of each job is compared again where its row is locked.
 _CLAIM_ROTATION = """
-    RECURSIVE line AS (
+    RECURSIVE waiting AS (
       (SELECT workspace_id FROM app.scheduled_jobs
         WHERE status = 'pending' AND job_type = :job_type AND workspace_id > :after
         ORDER BY workspace_id, run_at LIMIT 1)
       UNION ALL
       SELECT (SELECT job.workspace_id FROM app.scheduled_jobs AS job
-               WHERE job.status = 'pending' AND job.job_type = :job_type AND job.workspace_id > line.workspace_id
+               WHERE job.status = 'pending' AND job.job_type = :job_type AND job.workspace_id > waiting.workspace_id
                ORDER BY job.workspace_id, job.run_at LIMIT 1)
-        FROM line WHERE line.workspace_id IS NOT NULL
+        FROM waiting WHERE waiting.workspace_id IS NOT NULL
     ),
-    visited AS (SELECT workspace_id FROM line WHERE workspace_id IS NOT NULL LIMIT :visits),
+    visited AS (SELECT workspace_id FROM waiting WHERE workspace_id IS NOT NULL LIMIT :visits),
     fair AS (
       SELECT job.id, job.workspace_id, job.run_at, job.paced
         FROM visited, LATERAL (
@@ -78,20 +80,20 @@ _CLAIM_ROTATION = """
        FOR UPDATE SKIP LOCKED
     ),
     due AS (
-      SELECT id, workspace_id, run_at, paced, min(turn) AS turn
-        FROM (SELECT *, 1 AS turn FROM fair UNION ALL SELECT *, 2 FROM oldest) AS both_ways
+      SELECT id, workspace_id, run_at, paced, min(priority) AS priority
+        FROM (SELECT *, 1 AS priority FROM fair UNION ALL SELECT *, 2 FROM oldest) AS candidates
        GROUP BY id, workspace_id, run_at, paced
     )
 """
 
-# The generic cell rate algorithm: of a workspace with a rate each start takes the next slot, `burst` of them at once.
-# A job whose slot is to come is moved there, once, and is not looked at before; its slot is kept for it.
+# The generic cell rate algorithm: in a workspace with a rate each started job uses the next slot, and up to `burst`
+# slots can be used at once. A job with a future slot is rescheduled to it once (`paced`), and the slot is reserved.
 _START = """
     chosen AS (
       SELECT id, workspace_id, run_at, paced
-        FROM (SELECT *, row_number() OVER (PARTITION BY turn, workspace_id ORDER BY run_at, id) AS nth
+        FROM (SELECT *, row_number() OVER (PARTITION BY priority, workspace_id ORDER BY run_at, id) AS nth
                 FROM due) AS ranked
-       ORDER BY turn, nth, run_at, id
+       ORDER BY priority, nth, run_at, id
        LIMIT :most
     ),
     rate AS (
@@ -108,7 +110,7 @@ _START = """
         FROM chosen JOIN rate USING (workspace_id)
        WHERE NOT chosen.paced
     ),
-    taken AS (
+    used AS (
       UPDATE app.workspace_limits AS workspace_limit
          SET theoretical_arrival_at = rate.arrival + rate."interval" * slots.number
         FROM rate JOIN (SELECT workspace_id, count(*) AS number FROM slot GROUP BY workspace_id) AS slots
@@ -129,9 +131,10 @@ _START = """
        WHERE job.id = chosen.id AND NOT EXISTS (SELECT FROM slot WHERE slot.id = chosen.id AND slot.at > :now)
       RETURNING job.id, job.workspace_id, job.payload, job.attempts, job.max_attempts, job.scheduled_for, job.run_at
     )
-    SELECT total.seen, total.moved, total.last_visited, total.is_one_alone, total.has_rates, started.*
+    SELECT total.seen, total.moved, total.last_visited, total.is_single_workspace, total.has_rates, started.*
       FROM (SELECT (SELECT count(*) FROM {counted}) AS seen, (SELECT count(*) FROM moved) AS moved,
-                   {last_visited} AS last_visited, (SELECT count(DISTINCT workspace_id) < 2 FROM due) AS is_one_alone,
+                   {last_visited} AS last_visited,
+                   (SELECT count(DISTINCT workspace_id) < 2 FROM due) AS is_single_workspace,
                    EXISTS (SELECT FROM app.workspace_limits WHERE job_type = :job_type) AS has_rates) AS total
       LEFT JOIN started ON true
 """
@@ -142,14 +145,14 @@ _CLAIM_BY_ROTATION = text(
         counted="oldest", last_visited="(SELECT workspace_id FROM visited ORDER BY workspace_id DESC LIMIT 1)"
     )
 )
-WINDOW = 2
-"""How many times as many jobs are looked at as are wanted, to see whether more workspaces wait than get a turn."""
-VISITS = 200
-"""How many workspaces are asked in one claim when many jobs are due."""
-SHARE = 4
-"""How many jobs each of them may start before the others have had their turn."""
+WINDOW_FACTOR = 2
+"""A claim looks at this many times the jobs that it may start, to see whether other workspaces wait."""
+MAX_VISITED_WORKSPACES = 200
+"""How many workspaces one claim by rotation visits."""
+JOBS_PER_WORKSPACE = 4
+"""How many jobs of each visited workspace are taken before those of the next."""
 
-# Joined by id to rows the caller holds, never by locked_by: an index there made this quadratic once.
+# The join must use the ids, not locked_by: with an index on locked_by the cost was quadratic.
 _FINISH = text(
     """
     UPDATE app.scheduled_jobs AS job
@@ -187,7 +190,7 @@ _NEXT_DUE = text(
 
 @dataclass(slots=True)
 class Ending:
-    """How a claimed job ended; `granted` attempts are given back, for a job that was only put off."""
+    """How a claimed job ended. `granted` attempts are added, for a job that was only deferred."""
 
     job_id: UUID
     attempts: int
@@ -197,8 +200,8 @@ class Ending:
     granted: int = 0
 
 
-class Claimed(NamedTuple):
-    """A job that was taken."""
+class ClaimedJob(NamedTuple):
+    """A job that was claimed."""
 
     id: UUID
     workspace_id: UUID
@@ -210,7 +213,7 @@ class Claimed(NamedTuple):
 
 
 class ClaimRequest(NamedTuple):
-    """What a claim is for: up to `most` jobs of a type that are due, for a worker."""
+    """The parameters of a claim: up to `most` due jobs of a type, for a worker."""
 
     job_type: str
     worker: UUID
@@ -220,51 +223,52 @@ class ClaimRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Jobs that were taken, and what the next claim should know."""
+    """Claimed jobs, and what the next claim needs to know."""
 
-    jobs: Sequence[Claimed]
-    is_crowded: bool
-    """Whether more jobs are due than were looked at: workspaces then take turns."""
+    jobs: Sequence[ClaimedJob]
+    has_more: bool
+    """Whether more jobs are due than this claim saw; the next claim then goes by rotation."""
     moved: int = 0
-    """How many jobs were over their workspace's rate and wait for their slots now."""
+    """How many jobs were over their workspace's rate and were rescheduled to their slots."""
     last_visited: UUID | None = None
-    """The workspace behind which the next turn begins."""
-    is_one_alone: bool = False
-    """Whether no two workspaces were seen that have due jobs: nobody waits for anybody."""
+    """The workspace after which the rotation continues."""
+    is_single_workspace: bool = False
+    """Whether at most one workspace has due jobs, so that no workspace waits for another."""
     has_rates: bool = False
     """Whether any workspace has a rate for this type."""
 
 
-async def claim_freely(session: AsyncSession, wanted: ClaimRequest) -> Claim:
-    """Take what is wanted, the oldest first; nothing at all where any workspace has a rate for the type."""
-    job_type, worker, now, most = wanted
-    rows = await fetch(session, _CLAIM_FREELY, [job_type, now, job_type, most, worker, now])
-    return Claim([Claimed(**row) for row in rows], is_crowded=len(rows) == most)
+async def claim_without_rates(session: AsyncSession, request: ClaimRequest) -> Claim:
+    """Claim due jobs, the oldest first; none if any workspace has a rate for the type."""
+    job_type, worker, now, most = request
+    rows = await fetch(session, _CLAIM_WITHOUT_RATES, [job_type, now, job_type, most, worker, now])
+    return Claim([ClaimedJob(**row) for row in rows], has_more=len(rows) == most)
 
 
-async def claim_jobs(session: AsyncSession, wanted: ClaimRequest, in_turn_after: UUID | None = None) -> Claim:
-    """Take what is wanted over all workspaces, each of which gets its turn; rates are kept exactly.
+async def claim_jobs(session: AsyncSession, request: ClaimRequest, rotate_after: UUID | None = None) -> Claim:
+    """Claim due jobs of all workspaces, within the rate of each workspace.
 
-    The oldest first, as long as all that are due can be looked at. With `in_turn_after`, workspaces are asked one
-    behind the other, from behind that one on.
+    The oldest jobs come first. With `rotate_after` the claim goes by rotation, from the workspace after that id.
     """
-    if in_turn_after is None:
-        statement, window, turn = _CLAIM, wanted.most * WINDOW, {}
+    if rotate_after is None:
+        statement, window, rotation = _CLAIM, request.most * WINDOW_FACTOR, {}
     else:
-        statement, window = _CLAIM_BY_ROTATION, wanted.most
-        turn = {"after": in_turn_after, "visits": VISITS, "share": SHARE}
-    found = (await session.execute(statement, {**wanted._asdict(), **turn, "window": window})).all()
-    total = found[0]
-    jobs = [Claimed(*row[5:]) for row in found if row.id is not None]
-    return Claim(jobs, total.seen >= window, total.moved, total.last_visited, total.is_one_alone, total.has_rates)
+        statement, window = _CLAIM_BY_ROTATION, request.most
+        rotation = {"after": rotate_after, "visits": MAX_VISITED_WORKSPACES, "share": JOBS_PER_WORKSPACE}
+    rows = (await session.execute(statement, {**request._asdict(), **rotation, "window": window})).all()
+    total = rows[0]
+    jobs = [ClaimedJob(*row[5:]) for row in rows if row.id is not None]
+    return Claim(
+        jobs, total.seen >= window, total.moved, total.last_visited, total.is_single_workspace, total.has_rates
+    )
 
 
 async def finish_jobs(session: AsyncSession, worker: UUID, now: datetime, endings: Sequence[Ending]) -> None:
-    """Record how jobs ended, those completed in one statement; a job the worker has lost meanwhile stays as it is."""
-    completed = [one for one in endings if one.status is JobStatus.COMPLETED]
-    others = [one for one in endings if one.status is not JobStatus.COMPLETED]
+    """Record how jobs ended, the completed ones with one statement. A job that the worker has lost is not changed."""
+    completed = [ending for ending in endings if ending.status is JobStatus.COMPLETED]
+    others = [ending for ending in endings if ending.status is not JobStatus.COMPLETED]
     if completed:
-        ids, attempts = [one.job_id for one in completed], [one.attempts for one in completed]
+        ids, attempts = [ending.job_id for ending in completed], [ending.attempts for ending in completed]
         await fetch(session, _COMPLETE, [now, ids, attempts, worker])
     if not others:
         return
@@ -273,42 +277,42 @@ async def finish_jobs(session: AsyncSession, worker: UUID, now: datetime, ending
         {
             "worker": worker,
             "now": now,
-            "ids": [one.job_id for one in others],
-            "attempts": [one.attempts for one in others],
-            "statuses": [one.status.value for one in others],
-            "run_ats": [one.run_at for one in others],
-            "errors": [one.error for one in others],
-            "granted": [one.granted for one in others],
+            "ids": [ending.job_id for ending in others],
+            "attempts": [ending.attempts for ending in others],
+            "statuses": [ending.status.value for ending in others],
+            "run_ats": [ending.run_at for ending in others],
+            "errors": [ending.error for ending in others],
+            "granted": [ending.granted for ending in others],
         },
     )
 
 
 async def next_due(session: AsyncSession, job_types: Sequence[str]) -> dict[str, datetime | None]:
-    """Return for each type when its earliest waiting job may run, None where none waits."""
+    """Return when the earliest pending job of each type may run, None for a type without pending jobs."""
     return {row.job_type: row.due for row in await session.execute(_NEXT_DUE, {"job_types": list(job_types)})}
 
 
 async def find_jobs(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: JobFilter
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, job_filter: JobFilter
 ) -> Sequence[ScheduledJob]:
     """Return the workspace's jobs, newest first, one more than the page holds."""
-    statement = select(ScheduledJob).where(*_wanted(workspace_id, wanted))
+    statement = select(ScheduledJob).where(*_conditions(workspace_id, job_filter))
     return (await session.scalars(paged(statement, ScheduledJob.id, page))).all()
 
 
-def _wanted(workspace_id: UUID, wanted: JobFilter) -> list[ColumnElement[bool]]:
+def _conditions(workspace_id: UUID, job_filter: JobFilter) -> list[ColumnElement[bool]]:
     conditions: tuple[tuple[Any, Callable[[Any, Any], ColumnElement[bool]], Any], ...] = (
         (ScheduledJob.workspace_id, eq, workspace_id),
-        (ScheduledJob.job_type, eq, wanted.job_type),
-        (ScheduledJob.status, eq, wanted.status),
-        (ScheduledJob.scheduled_for, ge, wanted.since),
-        (ScheduledJob.scheduled_for, lt, wanted.until),
+        (ScheduledJob.job_type, eq, job_filter.job_type),
+        (ScheduledJob.status, eq, job_filter.status),
+        (ScheduledJob.scheduled_for, ge, job_filter.since),
+        (ScheduledJob.scheduled_for, lt, job_filter.until),
     )
     return [compare(column, value) for column, compare, value in conditions if value is not None]
 
 
 async def find_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> ScheduledJob | None:
-    """Return a job of the workspace, as it is now."""
+    """Return a job of the workspace, read anew from the database."""
     statement = select(ScheduledJob).where(ScheduledJob.workspace_id == workspace_id, ScheduledJob.id == job_id)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
@@ -331,12 +335,12 @@ async def apply_event(
 
 
 async def apply_event_to_all(
-    session: AsyncSession, workspace_id: UUID, wanted: JobFilter, values: dict[str, Any], *, most: int
+    session: AsyncSession, workspace_id: UUID, job_filter: JobFilter, values: dict[str, Any], *, most: int
 ) -> int:
-    """Change up to `most` of the wanted jobs, oldest first, and return how many; those held by others are left out."""
+    """Change up to `most` matching jobs, oldest first, and return how many. Locked jobs are skipped."""
     chosen = (
         select(ScheduledJob.id)
-        .where(*_wanted(workspace_id, wanted))
+        .where(*_conditions(workspace_id, job_filter))
         .order_by(ScheduledJob.id)
         .limit(most)
         .with_for_update(skip_locked=True)
@@ -347,15 +351,15 @@ async def apply_event_to_all(
     return int(moved.rowcount)
 
 
-async def count_jobs(session: AsyncSession, workspace_id: UUID, wanted: JobFilter) -> int:
-    """Return how many jobs are as wanted."""
-    return await session.scalar(select(func.count()).where(*_wanted(workspace_id, wanted))) or 0
+async def count_jobs(session: AsyncSession, workspace_id: UUID, job_filter: JobFilter) -> int:
+    """Return how many jobs match."""
+    return await session.scalar(select(func.count()).where(*_conditions(workspace_id, job_filter))) or 0
 
 
-def enqueue_again(now: datetime, attempts: int) -> dict[str, Any]:
-    """Return the values of a job that waits again from `now` on, for so many attempts more.
+def requeued_values(now: datetime, attempts: int) -> dict[str, Any]:
+    """Return the values of a job that is pending again from `now` on, with so many more attempts.
 
-    Attempts go on counting: they fence off a lost worker that still thinks it holds the job.
+    `attempts` is not reset: it fences off a lost worker that still runs the job.
     """
     return {
         "status": JobStatus.PENDING,

@@ -1,4 +1,4 @@
-"""Jobs on the wire; payloads stay inside but for the ids of what a job is about, because some hold secrets."""
+"""JSON of jobs. A payload may hold secrets, so only the ids in it are shown."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ JobType = Annotated[str, Field(pattern="^[a-z_]{1,100}$")]
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are asked for; what is None is not asked. `since` is within the period, `until` is not."""
+    """The conditions on jobs; None means no condition. The period includes `since` and excludes `until`."""
 
     job_type: str | None
     status: JobStatus | None
@@ -24,7 +24,7 @@ class JobFilter:
 
 
 class JobAbout(Wire):
-    """What a job is about: ids of the workspace's things, as far as its type has them."""
+    """The ids of the resources that a job is about. Which ids there are depends on its type."""
 
     draft_id: UUID | None = None
     enrollment_id: UUID | None = None
@@ -35,14 +35,16 @@ class JobAbout(Wire):
 
 
 class JobOut(Wire):
-    """One piece of background work."""
+    """One background job."""
 
     id: UUID
     job_type: str
     about: JobAbout
     status: JobStatus
-    scheduled_for: datetime = Field(description="When it was asked for; never rewritten.")
-    run_at: datetime = Field(description="When it may run next: later than asked for after a failure or a rate limit.")
+    scheduled_for: datetime = Field(description="When the job was scheduled for first; it never changes.")
+    run_at: datetime = Field(
+        description="When it may run next: later than scheduledFor after a failure or for a rate limit."
+    )
     attempts: int
     max_attempts: int
     last_error: str | None
@@ -52,16 +54,16 @@ class JobOut(Wire):
 
 
 class JobsRetry(Wire):
-    """Which jobs to try again: those of a type that ended so, and were asked for within a period if one is given."""
+    """The jobs to retry: those of a type with a status, optionally only those scheduled within a period."""
 
     type: JobType
     status: Literal["failed", "cancelled"] = "failed"
-    since: Annotated[AwareDatetime | None, Field(description="Asked for then or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Asked for before then.")] = None
+    since: Annotated[AwareDatetime | None, Field(description="Jobs scheduled at this time or later.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Jobs scheduled before this time.")] = None
 
 
 class JobsRetried(Wire):
-    """How many jobs wait again, and how many more there are: call again for those."""
+    """How many jobs were put back on the queue, and how many more match: call again for those."""
 
     retried: int
     remaining: int

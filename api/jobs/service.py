@@ -1,4 +1,4 @@
-"""What people may do with background work: look at it, try it again, call it off."""
+"""Lists, retries and cancels background jobs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ from database.jobs import DEFAULT_MAX_ATTEMPTS
 from database.models import JobStatus, ScheduledJob
 from domain.job import JobEvent, next_status, source_statuses
 
-MOST_AT_ONCE = 10_000
+MAX_RETRIED = 10_000
 
 
 async def list_jobs(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: JobFilter
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, job_filter: JobFilter
 ) -> Sequence[ScheduledJob]:
     """Return the workspace's jobs, newest first, one more than the page holds."""
-    return await repository.find_jobs(session, workspace_id, page, wanted)
+    return await repository.find_jobs(session, workspace_id, page, job_filter)
 
 
 async def get_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> ScheduledJob:
@@ -35,30 +35,32 @@ async def get_job(session: AsyncSession, workspace_id: UUID, job_id: UUID) -> Sc
 
 async def retry_job(session: AsyncSession, workspace_id: UUID, job_id: UUID, now: datetime) -> ScheduledJob:
     """Put a failed or cancelled job back on the queue with fresh attempts; raises NotFound and InvalidTransition."""
-    values = repository.enqueue_again(now, DEFAULT_MAX_ATTEMPTS)
-    return await _move(session, workspace_id, job_id, JobEvent.RETRIED, values)
+    values = repository.requeued_values(now, DEFAULT_MAX_ATTEMPTS)
+    return await _update(session, workspace_id, job_id, JobEvent.RETRIED, values)
 
 
-async def retry_jobs(session: AsyncSession, workspace_id: UUID, wanted: JobFilter, now: datetime) -> tuple[int, int]:
-    """Put up to `MOST_AT_ONCE` failed or cancelled jobs back on the queue; returns how many, and how many are left."""
-    assert wanted.status in source_statuses(JobEvent.RETRIED)
-    values = repository.enqueue_again(now, DEFAULT_MAX_ATTEMPTS)
-    moved = await repository.apply_event_to_all(session, workspace_id, wanted, values, most=MOST_AT_ONCE)
-    return moved, await repository.count_jobs(session, workspace_id, wanted)
+async def retry_jobs(
+    session: AsyncSession, workspace_id: UUID, job_filter: JobFilter, now: datetime
+) -> tuple[int, int]:
+    """Put up to `MAX_RETRIED` failed or cancelled jobs back on the queue; returns how many, and how many remain."""
+    assert job_filter.status in source_statuses(JobEvent.RETRIED)
+    values = repository.requeued_values(now, DEFAULT_MAX_ATTEMPTS)
+    retried = await repository.apply_event_to_all(session, workspace_id, job_filter, values, most=MAX_RETRIED)
+    return retried, await repository.count_jobs(session, workspace_id, job_filter)
 
 
 async def cancel_job(session: AsyncSession, workspace_id: UUID, job_id: UUID, now: datetime) -> ScheduledJob:
-    """Call off a job that has not started; raises NotFound and InvalidTransition."""
+    """Cancel a job that has not started; raises NotFound and InvalidTransition."""
     values = {"status": JobStatus.CANCELLED, "completed_at": now}
-    return await _move(session, workspace_id, job_id, JobEvent.CANCELLED, values)
+    return await _update(session, workspace_id, job_id, JobEvent.CANCELLED, values)
 
 
-async def _move(
+async def _update(
     session: AsyncSession, workspace_id: UUID, job_id: UUID, event: JobEvent, values: dict[str, Any]
 ) -> ScheduledJob:
-    moved = await repository.apply_event(session, workspace_id, job_id, source_statuses(event), values)
-    if moved is None:
+    job = await repository.apply_event(session, workspace_id, job_id, source_statuses(event), values)
+    if job is None:
         job = await get_job(session, workspace_id, job_id)
         next_status(JobStatus(job.status), event)
         raise Conflict("The job has just changed. Read it again.")
-    return moved
+    return job

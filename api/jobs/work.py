@@ -1,4 +1,4 @@
-"""What a task is, what it is given and may raise, and how a worker is told to behave."""
+"""Tasks, the work they get, the exceptions they may raise, and the settings of the engine."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class RetryLater(Exception):
-    """The job did nothing and should be tried again; counts as an attempt."""
+    """The job did nothing and is to be retried; this counts as an attempt."""
 
     def __init__(self, reason: str, after_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -24,7 +24,7 @@ class RetryLater(Exception):
 
 
 class Deferred(Exception):
-    """The job may not run before `at` (business time); does not count as an attempt."""
+    """The job may not run before `at` (business time); this does not count as an attempt."""
 
     def __init__(self, at: datetime, reason: str) -> None:
         super().__init__(reason)
@@ -32,12 +32,12 @@ class Deferred(Exception):
 
 
 class Unrecoverable(Exception):
-    """The job can never succeed; trying again would not help."""
+    """The job can never succeed and is not retried."""
 
 
 @dataclass(slots=True)
 class Work(Generic[R]):
-    """One claimed job, as its task sees it."""
+    """One claimed job, as its task gets it."""
 
     job_id: UUID
     workspace_id: UUID
@@ -57,12 +57,12 @@ class Work(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[R]):
-    """What a job type does, how many of them a worker runs at once, and what becomes of one whose worker was lost.
+    """A job type: the function that runs it, how many run at once in a worker, and what happens after a lost worker.
 
-    `on_lost`: `retry` runs it again while attempts are left; `verify` runs it again whatever its attempts, because the
-    task itself finds out what the lost run did. With `every` (business time, counted from 1970 in UTC) each live
-    workspace gets one job of the type per slot, however many workers there are; a slot in which no worker lives has
-    none.
+    `on_lost`: `retry` runs the job again while attempts are left; `verify` runs it again after any number of attempts,
+    because the task itself finds out what the lost run did. With `every` (business time, counted from 1970 in UTC) each
+    live workspace gets one job of the type per slot, for any number of workers. A slot in which no worker runs has no
+    jobs.
     """
 
     job_type: str
@@ -74,12 +74,12 @@ class Task(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How a worker behaves; seconds are real ones, days those of business time."""
+    """Settings of a worker. Seconds are real time, days are business time."""
 
     poll_seconds: float = 0.2
     beat_seconds: float = 5.0
     lost_after_seconds: float = 20.0
     stop_within_seconds: float = 20.0
-    """From being told to stop to the end of `run`; three quarters of it are for what runs."""
+    """From `stop` to the end of `run`. Running jobs get three quarters of it."""
     archive_after_days: float = 30.0
-    """How long a job that was completed or cancelled stays on the queue, where people see it."""
+    """How long a completed or cancelled job stays on the queue, where the API lists it."""

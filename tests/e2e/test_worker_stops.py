@@ -174,7 +174,7 @@ def test_an_unreachable_database_does_not_delay_the_stop(outreach: Outreach, tmp
         process.send_signal(signal.SIGTERM)
         if comes_back:
             log = tmp_path / "worker.log"
-            wait_until(lambda: "cannot sign off" in log.read_text(), process)
+            wait_until(lambda: "cannot be retired" in log.read_text(), process)
             gate.url(outreach.database_url)
         assert_stops(process)
     assert {status for status, *_ in outreach.sends()} == {"pending" if comes_back else "running"}

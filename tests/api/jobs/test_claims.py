@@ -22,7 +22,7 @@ from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
 pytestmark = pytest.mark.anyio
 
 START = datetime(2026, 3, 4, 10, tzinfo=UTC)
-FIRST = UUID(int=0)
+FIRST_ID = UUID(int=0)
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Queue:
             " VALUES (%s, 'W', 'A', 'a@acme.example') RETURNING id",
             [self.account],
         )
-        workspace: UUID = (await made.fetchone() or (FIRST,))[0]
+        workspace: UUID = (await made.fetchone() or (FIRST_ID,))[0]
         return workspace
 
     async def add(self, workspace: UUID, number: int, due: datetime = START) -> None:
@@ -72,8 +72,8 @@ class Queue:
         while True:
             claim = await self.claim(most, now, after)
             started += [job.workspace_id for job in claim.jobs]
-            after = (claim.last_visited or FIRST) if claim.is_crowded else None
-            if not claim.is_crowded and len(claim.jobs) + claim.moved < most:
+            after = (claim.last_visited or FIRST_ID) if claim.has_more else None
+            if not claim.has_more and len(claim.jobs) + claim.moved < most:
                 return started
 
 
@@ -84,7 +84,7 @@ async def queue(database_url: str) -> AsyncIterator[Queue]:
     pool = create_pool(role_url(owner, ENGINE_ROLE), size=4)
     async with await psycopg.AsyncConnection.connect(libpq_url(owner), autocommit=True) as connection:
         made = await connection.execute("INSERT INTO app.accounts (name) VALUES ('Acme') RETURNING id")
-        (account,) = await made.fetchone() or (FIRST,)
+        (account,) = await made.fetchone() or (FIRST_ID,)
         async with AsyncSession(pool) as session, session.begin():
             worker = await jobs.register_worker(session, "here")
         yield Queue(pool, connection, worker, account)
@@ -114,14 +114,14 @@ async def test_many_of_one_do_not_hold_up_others(queue: Queue) -> None:
 
 async def test_every_workspace_has_its_turn(queue: Queue) -> None:
     """With more workspaces waiting than are asked at once, the next claim asks those behind them."""
-    number = repository.VISITS + 50
+    number = repository.MAX_VISITED_WORKSPACES + 50
     workspaces = [await queue.workspace() for _ in range(number)]
     for workspace in workspaces:
         await queue.add(workspace, 10)
-    started = await queue.claims(repository.VISITS)
+    started = await queue.claims(repository.MAX_VISITED_WORKSPACES)
     assert len(started) == number * 10
     # The first claim does not know yet that it is crowded.
-    assert set(started[: 3 * repository.VISITS]) == set(workspaces)
+    assert set(started[: 3 * repository.MAX_VISITED_WORKSPACES]) == set(workspaces)
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -173,7 +173,7 @@ async def test_what_is_tried_again_counts_again(queue: Queue) -> None:
     assert len((await queue.claim(10, START + timedelta(minutes=1))).jobs) == 1
 
 
-@pytest.mark.parametrize("after", [None, FIRST])
+@pytest.mark.parametrize("after", [None, FIRST_ID])
 async def test_the_future_is_not_looked_at(queue: Queue, after: UUID | None) -> None:
     """A claim reads the jobs that are due and a few beside them, however many wait for later."""
     busy = [await queue.workspace() for _ in range(5)]

@@ -33,9 +33,9 @@ async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
 
 
 @pytest.mark.fences(
-    "api.jobs.repository:_CLAIM_FREELY", "api.jobs.repository:_OLDEST", "api.jobs.repository:_CLAIM_ROTATION"
+    "api.jobs.repository:_CLAIM_WITHOUT_RATES", "api.jobs.repository:_OLDEST", "api.jobs.repository:_CLAIM_ROTATION"
 )
-@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim_jobs, claim_in_turn])
+@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_in_turn])
 async def test_only_pending_jobs_that_are_due_are_claimed(
     two_workspaces: TwoWorkspaces, claim: Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 ) -> None:

@@ -47,7 +47,9 @@ def jobs(blocking: Blocking) -> list[UUID]:
     "claim",
     [
         pytest.param(
-            repository.claim_freely, marks=pytest.mark.locks("api.jobs.repository:_CLAIM_FREELY"), id="freely"
+            repository.claim_without_rates,
+            marks=pytest.mark.locks("api.jobs.repository:_CLAIM_WITHOUT_RATES"),
+            id="freely",
         ),
         pytest.param(repository.claim_jobs, marks=pytest.mark.locks("api.jobs.repository:_OLDEST"), id="the oldest"),
         pytest.param(
@@ -66,7 +68,7 @@ async def test_a_job_that_another_has_is_left_out(blocking: Blocking, jobs: list
     assert {job.id for job in claimed.jobs} == set(others)
 
 
-@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim_jobs])
+@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs])
 async def test_a_job_is_claimed_once(blocking: Blocking, jobs: list[UUID], claim: Claiming) -> None:
     """Two claims at once take different jobs, and neither waits for the other."""
 

@@ -89,7 +89,7 @@ async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
     return await repository.claim_jobs(session, wanted, UUID(int=2**128 - 1))
 
 
-@pytest.mark.parametrize("claim", [repository.claim_freely, repository.claim_jobs, claim_in_turn])
+@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_in_turn])
 async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Claiming) -> None:
     """Of jobs that are due at one moment those that were made first are taken, to the last microsecond."""
     (workspace_id,) = queue.add_workspaces(1)
@@ -109,7 +109,7 @@ async def test_only_a_rate_of_the_type_keeps_from_claiming_freely(queue: Queue) 
     queue.limit(second, OTHER_TYPE)
 
     async def claim(session: AsyncSession) -> list[int]:
-        return places(await repository.claim_freely(session, queue.wanted(1)))
+        return places(await repository.claim_without_rates(session, queue.wanted(1)))
 
     queue.limit(second)
     assert (await queue.act(claim)).result == []
@@ -137,7 +137,7 @@ async def test_a_rate_gives_slots_in_the_order_of_the_jobs(queue: Queue) -> None
     queue.add(50, workspace_ids[0], NOW + TICK)
     acted = await queue.claim(40)
     assert places(acted.result) == [1, 2]
-    assert (acted.result.moved, acted.result.has_rates, acted.result.is_one_alone) == (38, True, False)
+    assert (acted.result.moved, acted.result.has_rates, acted.result.is_single_workspace) == (38, True, False)
     jobs = acted.changes.pop(JOBS)
     run_at = {UUID(key).int: datetime.fromisoformat(row["run_at"][1]) for key, row in jobs.items() if "run_at" in row}
     assert run_at == {place: NOW + (place - 1) // 2 * MINUTE for place in range(3, 41)}
@@ -168,10 +168,10 @@ async def test_a_claim_says_whether_others_wait(queue: Queue) -> None:
     queue.limit(first, OTHER_TYPE)
     queue.add_all((1, 2), first)
     alone = (await queue.claim(1)).result
-    assert (alone.is_one_alone, alone.has_rates, alone.is_crowded) == (True, False, True)
+    assert (alone.is_single_workspace, alone.has_rates, alone.has_more) == (True, False, True)
     queue.add(3, second)
     both = (await queue.claim(2)).result
-    assert (places(both), both.is_one_alone, both.is_crowded) == ([2, 3], False, False)
+    assert (places(both), both.is_single_workspace, both.has_more) == ([2, 3], False, False)
 
 
 async def test_turns_go_on_behind_the_last_workspace(queue: Queue) -> None:

@@ -148,7 +148,7 @@ async def test_a_worker_ends_only_what_it_runs(states: States, queue: AsyncEngin
 async def test_only_what_waits_and_is_due_is_claimed(states: States, queue: AsyncEngine, *, is_free: bool) -> None:
     """A claim starts what is pending and due, with one attempt more, and nothing that runs or has ended; once."""
     made = Jobs(states)
-    claim = repository.claim_freely if is_free else repository.claim_jobs
+    claim = repository.claim_without_rates if is_free else repository.claim_jobs
     for expected in ({"pending": {"status": "running", "attempts": 3}}, {}):
         async with AsyncSession(queue) as session:
             claimed = await claim(session, ClaimRequest(TYPE, UUID(made.worker), NOW, 10))

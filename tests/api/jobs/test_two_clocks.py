@@ -98,7 +98,7 @@ async def test_what_is_due_by_business_time_is_claimed(queue: Queue, way: str) -
     wanted = ClaimRequest("work", queue.alive, queue.now, 10)
 
     if way == "freely":
-        claim = await repository.claim_freely(queue.session, wanted)
+        claim = await repository.claim_without_rates(queue.session, wanted)
     else:
         claim = await repository.claim_jobs(queue.session, wanted, UUID(int=0) if way == "in turn" else None)
     await queue.session.commit()
