@@ -1,1 +1,1 @@
-"""The figures: what dbt has counted, as it counted it."""
+"""Analytics: the figures of the marts that dbt builds."""

@@ -1,4 +1,4 @@
-"""HTTP for the figures, as dashboards expect them, and as files."""
+"""HTTP for analytics, as JSON for dashboards and as CSV files."""
 
 import datetime
 import os
@@ -29,7 +29,7 @@ from api.http.routing import create_router
 
 router = create_router("/api/metrics/{workspaceId}", "analytics")
 
-SENT_AT_ONCE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 
 CampaignId = Annotated[
     str,
@@ -37,10 +37,10 @@ CampaignId = Annotated[
 ]
 OneCampaign = Annotated[
     str | None,
-    Query(alias="campaignId", max_length=100, description="Only what became of one sequence's messages."),
+    Query(alias="campaignId", max_length=100, description="Only the messages of one sequence."),
 ]
 CampaignPage = Annotated[PageRequest, Depends(sorted_by(CampaignSort))]
-Wanted = Annotated[CampaignFilter, Query()]
+Filters = Annotated[CampaignFilter, Query()]
 
 JSON: dict[str, Any] = {"responses": responses(NotFound, NotBuilt)}
 CSV: dict[str, Any] = {
@@ -49,41 +49,39 @@ CSV: dict[str, Any] = {
     | {
         200: {
             "content": {"text/csv": {"schema": {"type": "string"}}},
-            "description": "RFC 4180, named as in JSON; what is null there is empty.",
+            "description": "RFC 4180. Columns are named as in JSON; null is an empty field.",
         }
     },
 }
 
 
 @router.get("/campaigns", operation_id="listCampaignMetrics", **JSON)
-async def list_campaigns(member: MemberDep, page: CampaignPage, wanted: Wanted) -> Page[CampaignMetrics]:
-    """The figures of every campaign of the workspace."""
-    rows, next_cursor = await service.list_campaigns(member.session, member.workspace_id, page, wanted)
+async def list_campaigns(member: MemberDep, page: CampaignPage, filters: Filters) -> Page[CampaignMetrics]:
+    """List the figures of the workspace's campaigns."""
+    rows, next_cursor = await service.list_campaigns(member.session, member.workspace_id, page, filters)
     return Page[CampaignMetrics].of({"items": rows, "next_cursor": next_cursor})
 
 
 @router.get("/campaigns.csv", operation_id="exportCampaignMetrics", **CSV)
 async def export_campaigns(
     member: MemberDep,
-    wanted: Wanted,
-    sort: Annotated[CampaignSort, Query(description="What the rows are sorted by; `-` for descending.")] = (
-        CampaignSort.NEWEST
-    ),
+    filters: Filters,
+    sort: Annotated[CampaignSort, Query(description="Sort order; `-` for descending.")] = (CampaignSort.NEWEST),
 ) -> StreamingResponse:
-    """The figures of every campaign as a CSV file, all of the list."""
-    file = await service.write_campaigns(member.session, member.workspace_id, wanted, sort.value)
+    """Export the figures of all campaigns as a CSV file."""
+    file = await service.write_campaigns(member.session, member.workspace_id, filters, sort.value)
     return _download(file, member, "campaigns")
 
 
 @router.get("/campaigns/{campaignId}", operation_id="getCampaignMetrics", **JSON)
 async def get_campaign(member: MemberDep, campaign_id: CampaignId) -> CampaignDetail:
-    """The figures of one campaign, step by step too."""
+    """Get the figures of one campaign and of each of its steps."""
     return CampaignDetail.of(await service.get_campaign(member.session, member.workspace_id, campaign_id))
 
 
 @router.get("/campaigns/{campaignId}/steps.csv", operation_id="exportStepMetrics", **CSV)
 async def export_steps(member: MemberDep, campaign_id: CampaignId) -> StreamingResponse:
-    """The figures of one campaign's steps as a CSV file."""
+    """Export the figures of a campaign's steps as a CSV file."""
     file = await service.write_steps(member.session, member.workspace_id, campaign_id)
     return _download(file, member, "steps", campaign_id)
 
@@ -92,7 +90,7 @@ async def export_steps(member: MemberDep, campaign_id: CampaignId) -> StreamingR
 async def get_timeseries(
     member: MemberDep, start: Start = None, end: End = None, campaign_id: OneCampaign = None
 ) -> list[DayMetrics]:
-    """What happened on each day, every day present: the last 30 days, or at most 366 from `start` to `end`."""
+    """List the figures of each day, with days without events: the last 30 days, or up to 366 from `start` to `end`."""
     days = _days(member, start, end)
     rows = await service.list_days(member.session, member.workspace_id, days, campaign_id)
     return [DayMetrics.of(row) for row in rows]
@@ -102,7 +100,7 @@ async def get_timeseries(
 async def export_timeseries(
     member: MemberDep, start: Start = None, end: End = None, campaign_id: OneCampaign = None
 ) -> StreamingResponse:
-    """What happened on each day, as a CSV file."""
+    """Export the figures of each day as a CSV file."""
     days = _days(member, start, end)
     file = await service.write_days(member.session, member.workspace_id, days, campaign_id)
     return _download(file, member, "timeseries", campaign_id, days.start, days.end)
@@ -110,13 +108,13 @@ async def export_timeseries(
 
 @router.get("/aggregate", operation_id="getAggregate", **JSON)
 async def get_aggregate(member: MemberDep, start: Start = None, end: End = None) -> AggregateMetrics:
-    """The messages sent in a period (all of them, unless told) and what became of them, beside the period before."""
+    """Get the totals of the messages sent in a period, by default of all messages, and those of the previous period."""
     return AggregateMetrics.of(await service.get_totals(member.session, Period(start, end)))
 
 
 @router.get("/aggregate.csv", operation_id="exportAggregate", **CSV)
 async def export_aggregate(member: MemberDep, start: Start = None, end: End = None) -> StreamingResponse:
-    """The totals of a period as a CSV file; a second row has those of the period before, when it has both ends."""
+    """Export the totals of a period as a CSV file. A period with both ends has a second row for the previous period."""
     file = await service.write_totals(member.session, Period(start, end))
     return _download(file, member, "aggregate", start, end)
 
@@ -125,14 +123,14 @@ def _days(member: Member, start: datetime.date | None, end: datetime.date | None
     return Days.of(start, end, lambda: member.now.astimezone(ZoneInfo(member.workspace.timezone)).date())
 
 
-def _download(file: IO[bytes], member: Member, *what: object) -> StreamingResponse:
-    """Return a file that is called by the workspace's name and what is in it, in letters that no system minds."""
-    words = "-".join(str(word) for word in (member.workspace.name, *what) if word is not None)
-    return _Download(file, re.sub("[^a-z0-9]+", "-", words.lower()).strip("-"))
+def _download(file: IO[bytes], member: Member, *parts: object) -> StreamingResponse:
+    """Return a response with a file name of the workspace and `parts`, in letters that every file system accepts."""
+    name = "-".join(str(word) for word in (member.workspace.name, *parts) if word is not None)
+    return _Download(file, re.sub("[^a-z0-9]+", "-", name.lower()).strip("-"))
 
 
 class _Download(StreamingResponse):
-    """A CSV file, closed once it is sent or whoever asked for it has gone."""
+    """A CSV file, closed after it is sent or the client disconnects."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
         self._file = file
@@ -142,13 +140,13 @@ class _Download(StreamingResponse):
             "Cache-Control": "private, no-cache",
         }
         file.seek(0)
-        super().__init__(self._pieces(), media_type="text/csv; charset=utf-8", headers=headers)
+        super().__init__(self._chunks(), media_type="text/csv; charset=utf-8", headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file."""
         with self._file:
             await super().__call__(scope, receive, send)
 
-    def _pieces(self) -> Iterator[bytes]:
-        while piece := self._file.read(SENT_AT_ONCE):
-            yield piece
+    def _chunks(self) -> Iterator[bytes]:
+        while chunk := self._file.read(CHUNK_BYTES):
+            yield chunk

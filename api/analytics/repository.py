@@ -1,4 +1,4 @@
-"""The SQL of the figures: rows of the marts that dbt builds, selected and filtered, nothing counted or divided here."""
+"""SQL of analytics: it selects and filters rows of the marts. All counts and rates are computed by dbt."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,39 +17,46 @@ from database.direct import Record, fetch
 from database.landing import copy_select
 
 DELIVERED = ("sent", "delivered", "bounced", "hard_bounced", "soft_bounced")
-READ = ("opened", "human_opened", "machine_opened", "clicked", "human_clicked", "machine_clicked", "replied")
+ENGAGED = ("opened", "human_opened", "machine_opened", "clicked", "human_clicked", "machine_clicked", "replied")
 REPEATED = ("opens", "human_opens", "machine_opens", "clicks", "human_clicks", "machine_clicks")
-LEFT = ("unsubscribed", "complained")
+UNSUBSCRIBED = ("unsubscribed", "complained")
 DELIVERY_RATES = ("delivery_rate", "bounce_rate")
-READ_RATES = ("open_rate", "human_open_rate", "click_rate", "human_click_rate", "click_to_open_rate", "reply_rate")
-LEAVING_RATES = ("unsubscribe_rate",)
+ENGAGEMENT_RATES = (
+    "open_rate",
+    "human_open_rate",
+    "click_rate",
+    "human_click_rate",
+    "click_to_open_rate",
+    "reply_rate",
+)
+UNSUBSCRIBE_RATES = ("unsubscribe_rate",)
 
-COUNTS = (*DELIVERED, *READ, *REPEATED, *LEFT)
-RATES = (*DELIVERY_RATES, *READ_RATES, *LEAVING_RATES)
-DAILY = (*DELIVERED, *READ, *LEFT)
-MOMENTS = ("created_at", "first_sent_at", "last_sent_at", "last_activity_at", "as_of")
+COUNTS = (*DELIVERED, *ENGAGED, *REPEATED, *UNSUBSCRIBED)
+RATES = (*DELIVERY_RATES, *ENGAGEMENT_RATES, *UNSUBSCRIBE_RATES)
+DAILY = (*DELIVERED, *ENGAGED, *UNSUBSCRIBED)
+TIMESTAMPS = ("created_at", "first_sent_at", "last_sent_at", "last_activity_at", "as_of")
 
 
 class MartMissing(Exception):
-    """dbt has not built the marts of this database yet, or not since what they show has changed."""
+    """A mart, or a column of it, does not exist: dbt has not built it on this database yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """Rows of the marts: the statement that finds them, its parameters, and the names of its columns."""
+class MartQuery:
+    """A query on the marts: its statement, parameters and column names."""
 
     statement: str
     parameters: Mapping[str, Any]
     columns: Sequence[str]
 
 
-def _listed(names: Sequence[str], source: str = "") -> str:
+def _columns(names: Sequence[str], source: str = "") -> str:
     return ", ".join(f"{source}.{name}" if source else name for name in names)
 
 
-CAMPAIGN_COLUMNS = ("campaign_id", "kind", "sequence_id", "name", "status", *COUNTS, *RATES, *MOMENTS)
-_CAMPAIGNS = f"""
-    SELECT {_listed(CAMPAIGN_COLUMNS)} FROM analytics.campaigns WHERE workspace_id = %(workspace_id)s
+CAMPAIGN_COLUMNS = ("campaign_id", "kind", "sequence_id", "name", "status", *COUNTS, *RATES, *TIMESTAMPS)
+_SELECT_CAMPAIGNS = f"""
+    SELECT {_columns(CAMPAIGN_COLUMNS)} FROM analytics.campaigns WHERE workspace_id = %(workspace_id)s
 """  # noqa: S608 - constant text
 _FILTERS = {
     "kind": "kind = %(kind)s",
@@ -61,24 +68,26 @@ _SORT_KEYS = {
     "last_sent_at": ("coalesce(last_sent_at, '-infinity')", "timestamptz"),
     "name": ("name", "text"),
 }
-"""What a list is sorted by before the id: an expression that is never null, and its type."""
+"""The first sort key of a list, before the id: an expression that is never null, and its type."""
 
 STEP_COLUMNS = ("step_id", "step_order", *COUNTS, *RATES)
-# The three marts of a campaign's steps have one grain, each with figures of its own; the one step of a bulk email has
-# no id.
+# The three marts have one row per step, each with other figures. The single step of a bulk email has no id.
 _STEPS = f"""
     SELECT step_id, step_order,
-           {_listed(DELIVERED, "delivery")}, {_listed(READ, "engagement")}, {_listed(REPEATED, "engagement")},
-           {_listed(LEFT, "leaving")}, {_listed(DELIVERY_RATES, "delivery")}, {_listed(READ_RATES, "engagement")},
-           {_listed(LEAVING_RATES, "leaving")}
+           {_columns(DELIVERED, "delivery")}, {_columns(ENGAGED, "engagement")}, {_columns(REPEATED, "engagement")},
+           {_columns(UNSUBSCRIBED, "unsubscribes")},
+           {_columns(DELIVERY_RATES, "delivery")}, {_columns(ENGAGEMENT_RATES, "engagement")},
+           {_columns(UNSUBSCRIBE_RATES, "unsubscribes")}
       FROM (SELECT * FROM analytics.delivery_stats
              WHERE workspace_id = %(workspace_id)s AND campaign_id = %(campaign_id)s) AS delivery
-      JOIN (SELECT step_id AS read_step_id, {_listed((*READ, *REPEATED, *READ_RATES))} FROM analytics.engagement_stats
+      JOIN (SELECT step_id AS engagement_step_id, {_columns((*ENGAGED, *REPEATED, *ENGAGEMENT_RATES))}
+              FROM analytics.engagement_stats
              WHERE workspace_id = %(workspace_id)s AND campaign_id = %(campaign_id)s) AS engagement
-        ON read_step_id IS NOT DISTINCT FROM step_id
-      JOIN (SELECT step_id AS left_step_id, {_listed((*LEFT, *LEAVING_RATES))} FROM analytics.unsubscribe_stats
-             WHERE workspace_id = %(workspace_id)s AND campaign_id = %(campaign_id)s) AS leaving
-        ON left_step_id IS NOT DISTINCT FROM step_id
+        ON engagement_step_id IS NOT DISTINCT FROM step_id
+      JOIN (SELECT step_id AS unsubscribe_step_id, {_columns((*UNSUBSCRIBED, *UNSUBSCRIBE_RATES))}
+              FROM analytics.unsubscribe_stats
+             WHERE workspace_id = %(workspace_id)s AND campaign_id = %(campaign_id)s) AS unsubscribes
+        ON unsubscribe_step_id IS NOT DISTINCT FROM step_id
      ORDER BY step_order
 """  # noqa: S608 - constant text
 
@@ -86,13 +95,14 @@ DAY_COLUMNS = ("date", *DAILY, "as_of")
 _ZEROS = ", ".join(f"coalesce({name}, 0) AS {name}" for name in DAILY if name != "complained")
 
 
-def _days(mart: str, whose: str, dated: str) -> str:
-    """Return the statement for the days of a mart, which are as fresh as the newest row of `dated`."""
+def _days(mart: str, condition: str, dated: str) -> str:
+    """Return the statement for the days of a mart; `as_of` is that of the newest row of `dated`."""
     return f"""
-    SELECT asked.date, {_ZEROS}, complained, (SELECT max(as_of) FROM analytics.{dated} WHERE {whose}) AS as_of
-      FROM (SELECT %(start)s::date + number AS date FROM generate_series(0, %(days)s::integer) AS number) AS asked
-      LEFT JOIN (SELECT day, {_listed(DAILY)} FROM analytics.{mart} WHERE {whose}) AS counted ON day = asked.date
-     ORDER BY asked.date
+    SELECT calendar.date, {_ZEROS}, complained, (SELECT max(as_of) FROM analytics.{dated} WHERE {condition}) AS as_of
+      FROM (SELECT %(start)s::date + number AS date FROM generate_series(0, %(days)s::integer) AS number) AS calendar
+      LEFT JOIN (SELECT day, {_columns(DAILY)} FROM analytics.{mart} WHERE {condition}) AS figures
+        ON day = calendar.date
+     ORDER BY calendar.date
     """  # noqa: S608 - constant text
 
 
@@ -103,38 +113,38 @@ _CAMPAIGN_DAYS = _days(
 
 TOTAL_COLUMNS = ("start", "end", *COUNTS, *RATES, "as_of")
 _TOTALS = f"""
-    SELECT asked.starts_on AS start, asked.ends_on AS "end", {_listed((*COUNTS, *RATES, "as_of"), "totals")}
-      FROM unnest(%(starts)s::date[], %(ends)s::date[]) WITH ORDINALITY AS asked (starts_on, ends_on, number)
-     CROSS JOIN LATERAL analytics.workspace_totals(asked.starts_on, asked.ends_on) AS totals
-     ORDER BY asked.number
+    SELECT period.starts_on AS start, period.ends_on AS "end", {_columns((*COUNTS, *RATES, "as_of"), "totals")}
+      FROM unnest(%(starts)s::date[], %(ends)s::date[]) WITH ORDINALITY AS period (starts_on, ends_on, number)
+     CROSS JOIN LATERAL analytics.workspace_totals(period.starts_on, period.ends_on) AS totals
+     ORDER BY period.number
 """  # noqa: S608 - constant text
 
 _TEXTS = {"name", "status", "campaign_id"}
-_TIMES = set(MOMENTS)
+_TIMES = set(TIMESTAMPS)
 
 
-def campaigns(
+def select_campaigns(
     workspace_id: UUID,
-    wanted: CampaignFilter,
+    filters: CampaignFilter,
     sort: str,
     *,
     after: Sequence[str] | None = None,
     limit: int | None = None,
-) -> Slice:
-    """Return the workspace's campaigns in the order `sort`, at most `limit`, those that follow `after` if given."""
-    asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) not in {None, ""}}
-    parameters: dict[str, Any] = {"workspace_id": workspace_id, **asked}
-    conditions = [_FILTERS[name] for name in asked]
+) -> MartQuery:
+    """Return the query for the workspace's campaigns in the order `sort`: at most `limit` rows after `after`."""
+    active = {name: value for name in _FILTERS if (value := getattr(filters, name)) not in {None, ""}}
+    parameters: dict[str, Any] = {"workspace_id": workspace_id, **active}
+    conditions = [_FILTERS[name] for name in active]
     key, kind = _SORT_KEYS[sort_column(sort)]
     direction, sign = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     if after is not None:
         parameters["after"], parameters["after_id"] = after
         conditions.append(f"({key}, campaign_id) {sign} (%(after)s::{kind}, %(after_id)s)")
-    statement = " AND ".join([_CAMPAIGNS, *conditions]) + f" ORDER BY {key} {direction}, campaign_id {direction}"
+    statement = " AND ".join([_SELECT_CAMPAIGNS, *conditions]) + f" ORDER BY {key} {direction}, campaign_id {direction}"
     if limit is not None:
         parameters["limit"] = limit
         statement += " LIMIT %(limit)s"
-    return Slice(statement, parameters, CAMPAIGN_COLUMNS)
+    return MartQuery(statement, parameters, CAMPAIGN_COLUMNS)
 
 
 def sort_column(sort: str) -> str:
@@ -142,54 +152,54 @@ def sort_column(sort: str) -> str:
     return to_snake(sort.removeprefix("-"))
 
 
-def campaign(workspace_id: UUID, campaign_id: str) -> Slice:
-    """Return one campaign of the workspace."""
+def select_campaign(workspace_id: UUID, campaign_id: str) -> MartQuery:
+    """Return the query for one campaign of the workspace."""
     parameters = {"workspace_id": workspace_id, "campaign_id": campaign_id}
-    return Slice(f"{_CAMPAIGNS} AND campaign_id = %(campaign_id)s", parameters, CAMPAIGN_COLUMNS)
+    return MartQuery(f"{_SELECT_CAMPAIGNS} AND campaign_id = %(campaign_id)s", parameters, CAMPAIGN_COLUMNS)
 
 
-def steps(workspace_id: UUID, campaign_id: str) -> Slice:
-    """Return a campaign's figures step by step, in the order of the steps."""
-    return Slice(_STEPS, {"workspace_id": workspace_id, "campaign_id": campaign_id}, STEP_COLUMNS)
+def select_steps(workspace_id: UUID, campaign_id: str) -> MartQuery:
+    """Return the query for the figures of a campaign's steps, in their order."""
+    return MartQuery(_STEPS, {"workspace_id": workspace_id, "campaign_id": campaign_id}, STEP_COLUMNS)
 
 
-def days(workspace_id: UUID, start: date, end: date, *, campaign_id: str | None = None) -> Slice:
-    """Return one row for each local day from `start` to `end`, of all messages or those of one sequence.
+def select_days(workspace_id: UUID, start: date, end: date, *, campaign_id: str | None = None) -> MartQuery:
+    """Return the query for one row per local day from `start` to `end`, of all messages or those of one sequence.
 
-    Where nothing happened, the counts are 0.
+    The counts of a day without events are 0.
     """
     parameters = {"workspace_id": workspace_id, "start": start, "days": (end - start).days}
     if campaign_id is None:
-        return Slice(_WORKSPACE_DAYS, parameters, DAY_COLUMNS)
-    return Slice(_CAMPAIGN_DAYS, {**parameters, "campaign_id": campaign_id}, DAY_COLUMNS)
+        return MartQuery(_WORKSPACE_DAYS, parameters, DAY_COLUMNS)
+    return MartQuery(_CAMPAIGN_DAYS, {**parameters, "campaign_id": campaign_id}, DAY_COLUMNS)
 
 
-def totals(periods: Sequence[tuple[date | None, date | None]]) -> Slice:
-    """Return the totals and rates, as dbt defines them, of the current workspace's messages sent in each period."""
+def select_totals(periods: Sequence[tuple[date | None, date | None]]) -> MartQuery:
+    """Return the query for the totals and rates of the current workspace's messages sent in each period."""
     starts, ends = [start for start, _ in periods], [end for _, end in periods]
-    return Slice(_TOTALS, {"starts": starts, "ends": ends}, TOTAL_COLUMNS)
+    return MartQuery(_TOTALS, {"starts": starts, "ends": ends}, TOTAL_COLUMNS)
 
 
-async def rows_of(session: AsyncSession, wanted: Slice) -> list[Record]:
-    """Return the rows of a slice; raises MartMissing."""
-    with _marts():
-        return await fetch(session, wanted.statement, wanted.parameters)
+async def fetch_rows(session: AsyncSession, query: MartQuery) -> list[Record]:
+    """Return the rows of a query; raises MartMissing."""
+    with _raise_mart_missing():
+        return await fetch(session, query.statement, query.parameters)
 
 
-async def lines_of(session: AsyncSession, wanted: Slice) -> AsyncIterator[bytes]:
-    """Yield the rows of a slice as lines of CSV, each ended by CR and LF; raises MartMissing.
+async def stream_csv_lines(session: AsyncSession, query: MartQuery) -> AsyncIterator[bytes]:
+    """Yield the rows of a query as lines of CSV, each ended by CR and LF; raises MartMissing.
 
-    Times are UTC, rates plain decimals. What a spreadsheet would take for a formula gets an apostrophe before it.
+    Times are UTC, rates are plain decimals. A text that a spreadsheet would read as a formula gets an apostrophe first.
     """
-    written = ", ".join(_written(name) for name in wanted.columns)
-    statement = f"SELECT {written} FROM ({wanted.statement}) AS slice"  # noqa: S608 - constant text
-    with _marts():
-        # Postgres sends one row at a time, ended by LF alone.
-        async for line in copy_select(session, statement, dict(wanted.parameters)):
+    columns = ", ".join(_csv_expression(name) for name in query.columns)
+    statement = f"SELECT {columns} FROM ({query.statement}) AS slice"  # noqa: S608 - constant text
+    with _raise_mart_missing():
+        # Postgres sends one row at a time and ends it with LF only.
+        async for line in copy_select(session, statement, dict(query.parameters)):
             yield line[:-1] + b"\r\n"
 
 
-def _written(name: str) -> str:
+def _csv_expression(name: str) -> str:
     if name in _TIMES:
         return f"""to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
     if name in _TEXTS:
@@ -198,8 +208,8 @@ def _written(name: str) -> str:
 
 
 @contextmanager
-def _marts() -> Iterator[None]:
-    """Raise MartMissing where the database says that there is no such table, column or function."""
+def _raise_mart_missing() -> Iterator[None]:
+    """Raise MartMissing when the database reports an undefined table, column or function."""
     missing = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedColumn)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Figures on the wire. A count is null where the provider does not say; a rate is null where its denominator is 0."""
+"""JSON of analytics. A count is null if the provider does not report it; a rate is null if its denominator is 0."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -12,14 +12,14 @@ from api.http.pagination import Filter, Wire
 Count = int | None
 Rate = float | None
 Kind = Literal["sequence", "bulk"]
-AsOf = Annotated[datetime, Field(description="All that had arrived by then is counted.")]
+AsOf = Annotated[datetime, Field(description="Events that arrived until this time are counted.")]
 MaybeAsOf = Annotated[
-    datetime | None, Field(description="All that had arrived by then is counted; null when nothing is yet.")
+    datetime | None, Field(description="Events that arrived until this time are counted; null when there are none.")
 ]
 
 
 class CampaignSort(StrEnum):
-    """What a list of campaigns may be sorted by; what never was sent counts as sent before all others."""
+    """The sort orders of campaigns. A campaign that was never sent counts as sent before all others."""
 
     NEWEST = "-createdAt"
     OLDEST = "createdAt"
@@ -30,13 +30,11 @@ class CampaignSort(StrEnum):
 
 
 class CampaignFilter(Filter):
-    """Which campaigns a list is to show; all that is given must hold."""
+    """The filters of a list of campaigns. A campaign must match all of them."""
 
     kind: Kind | None = None
-    status: Annotated[str | None, Field(max_length=100, description="As the campaign shows it, such as `Active`.")] = (
-        None
-    )
-    q: Annotated[str | None, Field(max_length=200, description="Part of a name, in any case.")] = None
+    status: Annotated[str | None, Field(max_length=100, description="The campaign's status, such as `Active`.")] = None
+    q: Annotated[str | None, Field(max_length=200, description="Part of the name, in upper or lower case.")] = None
 
 
 class Rates(Wire):
@@ -54,9 +52,9 @@ class Rates(Wire):
 
 
 class Figures(Rates):
-    """What became of some messages, each message counted once in a figure; `opens` and `clicks` count every one.
+    """Counts of messages: each message counts once, except in `opens` and `clicks`, which count every event.
 
-    What people did and what machines did stand beside the total; a message may be opened by both.
+    `human…` and `machine…` are parts of the total. A message may be opened by both, so their sum may be greater.
     """
 
     sent: int
@@ -69,12 +67,12 @@ class Figures(Rates):
     soft_bounced: Count
     human_opened: Count
     machine_opened: Count
-    opens: Count = Field(description="With repeats.")
+    opens: Count = Field(description="Every open, with repeats.")
     human_opens: Count
     machine_opens: Count
     human_clicked: Count
     machine_clicked: Count
-    clicks: Count = Field(description="With repeats.")
+    clicks: Count = Field(description="Every click, with repeats.")
     human_clicks: Count
     machine_clicks: Count
     unsubscribed: Count
@@ -82,7 +80,7 @@ class Figures(Rates):
 
 
 class CampaignMetrics(Figures):
-    """What became of a campaign's messages: a sequence of ours, or a bulk email of Everlytic's."""
+    """The figures of a campaign: a sequence, or a bulk email of Everlytic."""
 
     campaign_id: str
     kind: Kind
@@ -97,20 +95,20 @@ class CampaignMetrics(Figures):
 
 
 class StepMetrics(Figures):
-    """What became of the messages of one step; a bulk email is one step, without an id."""
+    """The figures of one step. A bulk email has one step, without an id."""
 
     step_id: UUID | None
     step_order: int = Field(description="The step's place in its sequence now.")
 
 
 class CampaignDetail(CampaignMetrics):
-    """A campaign's figures, also step by step."""
+    """The figures of a campaign and of each of its steps."""
 
     steps: list[StepMetrics]
 
 
 class DayMetrics(Wire):
-    """What happened on one day of the workspace's timezone; each figure on the day it happened."""
+    """The figures of one day in the workspace's timezone. Each event counts on the day it happened."""
 
     date: date
     sent: int
@@ -131,7 +129,7 @@ class DayMetrics(Wire):
 
 
 class TotalMetrics(Figures):
-    """The messages sent in a period, and what has become of them."""
+    """The figures of the messages sent in a period."""
 
     start: date | None
     end: date | None
@@ -139,11 +137,13 @@ class TotalMetrics(Figures):
 
 
 class Change(Figures):
-    """By how much each figure is greater than in the period before; rates in points, 0.05 from 0.20 to 0.25."""
+    """The difference of each figure from the previous period. For rates in points: 0.05 from 0.20 to 0.25."""
 
 
 class AggregateMetrics(TotalMetrics):
-    """The totals of a period, beside those of the one of equal length before it when the period has both ends."""
+    """The totals of a period. If it has both ends, also those of the previous period of equal length."""
 
     previous: TotalMetrics | None
-    change: Change | None = Field(description="null where `previous` is; a figure of it where either side is null.")
+    change: Change | None = Field(
+        description="null if `previous` is null; a figure is null if it is null in either period."
+    )
