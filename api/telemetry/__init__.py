@@ -1,1 +1,1 @@
-"""What operators watch: what a process counts about itself, and the state of the queue at the moment of a scrape."""
+"""Prometheus metrics of a process and of the job queue, and health checks."""

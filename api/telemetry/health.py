@@ -1,4 +1,4 @@
-"""Liveness and readiness of the service."""
+"""Liveness and readiness checks."""
 
 import asyncio
 
@@ -17,18 +17,18 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/health/live")
 async def is_live() -> dict[str, str]:
-    """Say that the process answers."""
+    """Return that the process responds."""
     return {"status": "live"}
 
 
 @router.get("/health/ready")
 async def is_ready(request: Request, services: ServicesDep) -> Response:
-    """Say whether the database answers and has the schema of this code; a 503 problem says what is wrong."""
+    """Return whether the database responds and has the schema of this code; otherwise a 503 problem with the reason."""
     try:
         async with asyncio.timeout(READY_WITHIN_SECONDS):
             await require_current_schema(services.pool)
     except DatabaseError as error:
         return problem_response(request, 503, "not_ready", str(error))
     except (SQLAlchemyError, OSError):
-        return problem_response(request, 503, "not_ready", "The database does not answer.")
+        return problem_response(request, 503, "not_ready", "The database does not respond.")
     return Response('{"status":"ready"}', media_type="application/json")

@@ -1,4 +1,4 @@
-"""How Prometheus looks into a process: GET /metrics on the API and on the worker's own port, and timed requests."""
+"""GET /metrics for Prometheus, on the API and on the worker's own port, and the middleware that times requests."""
 
 import asyncio
 import hmac
@@ -18,41 +18,41 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import Forbidden, Unauthorized, problem_response
-from api.telemetry.service import Queue, RequestMetrics, render_metrics
+from api.telemetry.service import QueueMetrics, RequestMetrics, render_metrics
 
 PATH = "/metrics"
 STOP_WITHIN_SECONDS = 1
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
-"""What a proxy adds: a request that has one comes from elsewhere, though its connection may be from this machine."""
+"""Headers that a proxy adds. A request with one of them may come from another machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scrapes:
-    """What /metrics answers, and to whom: with a token to who knows it, without one to this machine alone."""
+class MetricsEndpoint:
+    """The response of /metrics, and its access: with a token for callers that send it, without one for this machine."""
 
     registry: CollectorRegistry
-    queue: Queue
+    queue: QueueMetrics
     token: SecretStr | None
 
-    async def answer(self, request: Request) -> Response:
-        """Answer a scrape, or a problem: 401 without the token, 403 from elsewhere where none is set."""
+    async def respond(self, request: Request) -> Response:
+        """Return the metrics, or a problem: 401 without the token, 403 from another machine if no token is set."""
         if self.token is None:
-            if not _is_local(request):
+            if not _is_from_this_machine(request):
                 sentence = "Set SALESMATTER_METRICS_TOKEN to read metrics from another machine."
                 return problem_response(request, Forbidden.status, Forbidden.code, sentence)
-        elif not _is_known(request, self.token.get_secret_value()):
+        elif not _has_token(request, self.token.get_secret_value()):
             sentence = "Send `Authorization: Bearer <SALESMATTER_METRICS_TOKEN>`."
             return problem_response(request, Unauthorized.status, Unauthorized.code, sentence)
         body, content_type = await render_metrics(self.registry, self.queue, request.headers.get("Accept", ""))
         return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
-def _is_known(request: Request, token: str) -> bool:
+def _has_token(request: Request, token: str) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
 
 
-def _is_local(request: Request) -> bool:
+def _is_from_this_machine(request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in FORWARDED):
         return False
     try:
@@ -62,17 +62,17 @@ def _is_local(request: Request) -> bool:
 
 
 async def _metrics(request: Request) -> Response:
-    scrapes: Scrapes = request.app.state.scrapes
-    return await scrapes.answer(request)
+    metrics_endpoint: MetricsEndpoint = request.app.state.metrics_endpoint
+    return await metrics_endpoint.respond(request)
 
 
 def install(app: Starlette) -> None:
-    """Add GET /metrics, which needs `app.state.scrapes`; it is no part of the API's contract."""
+    """Add GET /metrics, which needs `app.state.metrics_endpoint`. It is not part of the OpenAPI document."""
     app.add_route(PATH, _metrics, include_in_schema=False)
 
 
 class RequestTimes:
-    """Counts and times what is answered; a live query by the start of its stream."""
+    """Counts and times responses. The time of a live query ends when its stream starts."""
 
     def __init__(self, app: ASGIApp, *, metrics: RequestMetrics) -> None:
         self._app, self._metrics = app, metrics
@@ -94,24 +94,24 @@ class RequestTimes:
 
 
 class _Server(uvicorn.Server):
-    """A server beside other work, which is who is told to stop."""
+    """A server inside a worker, which handles the signals of the process."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the worker."""
+        """Install no signal handlers."""
         yield
 
 
 @asynccontextmanager
-async def serve_metrics(scrapes: Scrapes, port: int) -> AsyncIterator[int]:
-    """Serve GET /metrics and nothing else, and yield the port (0 takes a free one); raises OSError when it is taken.
+async def serve_metrics(metrics_endpoint: MetricsEndpoint, port: int) -> AsyncIterator[int]:
+    """Serve only GET /metrics, and yield the port (0 takes a free one); raises OSError when the port is in use.
 
-    Without a token only this machine may look, so only it can connect.
+    Without a token it listens on the loopback address, because only this machine may read the metrics.
     """
     app = Starlette()
-    app.state.scrapes = scrapes
+    app.state.metrics_endpoint = metrics_endpoint
     install(app)
-    host = "127.0.0.1" if scrapes.token is None else "0.0.0.0"  # noqa: S104 - a token guards it
+    host = "127.0.0.1" if metrics_endpoint.token is None else "0.0.0.0"  # noqa: S104 - a token guards it
     with socket.create_server((host, port)) as listener:
         config = uvicorn.Config(
             app,

@@ -1,4 +1,4 @@
-"""The figures themselves: counted in the process as things happen, or read from the queue when somebody looks."""
+"""The metrics: counters of the process, and gauges that are read from the queue for each scrape."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from domain.clock import Clock
 log = logging.getLogger(__name__)
 
 READ_WITHIN_SECONDS = 5.0
-"""Less than Prometheus waits for a scrape, so that the process's own figures come even when the database does not."""
+"""Less than the scrape timeout of Prometheus, so that a scrape without the database still has the process's metrics."""
 FAILED_WITHIN = timedelta(hours=1)
 LAG_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 RUN_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300)
@@ -46,17 +46,17 @@ class Outcome(StrEnum):
 
 
 class JobObserver(Protocol):
-    """Is told by the engine what becomes of jobs; must neither raise nor wait."""
+    """Gets the starts and ends of jobs from the engine; must neither raise nor wait."""
 
     def claimed(self, job_type: str, lag_seconds: float) -> None:
-        """A job starts, so many real seconds after it was due."""
+        """Observe the start of a job, `lag_seconds` of real time after it was due."""
 
     def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
-        """A run of a job has ended, after so many real seconds."""
+        """Observe the end of a run, after `seconds` of real time."""
 
 
-class Unobserved:
-    """Takes no notice."""
+class NullObserver:
+    """Ignores all jobs."""
 
     def claimed(self, job_type: str, lag_seconds: float) -> None:
         """Do nothing."""
@@ -66,7 +66,7 @@ class Unobserved:
 
 
 class JobMetrics:
-    """Counts what a worker does; each of its job types begins at zero, so that the first failure is an increase."""
+    """Counts the jobs of a worker. Each job type starts at zero, so that the first failure is an increase."""
 
     def __init__(self, registry: CollectorRegistry, job_types: Sequence[str]) -> None:
         self._lag = Histogram(
@@ -93,7 +93,7 @@ class JobMetrics:
                 self._ended.labels(job_type, outcome)
 
     def claimed(self, job_type: str, lag_seconds: float) -> None:
-        """Count a start; one before its time, by clocks that differ, has no lag."""
+        """Count a start. A negative lag, from clocks that differ, counts as zero."""
         self._lag.labels(job_type).observe(max(0.0, lag_seconds))
 
     def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
@@ -103,43 +103,43 @@ class JobMetrics:
 
 
 class RequestMetrics:
-    """Counts the requests of an API process, by what there are few of: routes, methods and classes of status."""
+    """Counts the requests of an API process by route, method and class of status, which have few values."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._seconds = Histogram(
             "salesmatter_http_request_seconds",
-            "From a request's arrival to the start of its answer.",
+            "From a request's arrival to the start of its response.",
             ("route", "method", "status"),
             registry=registry,
             buckets=REQUEST_BUCKETS,
         )
 
     def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
-        """Count an answer; `route` is the template of the path, None where no route is."""
+        """Count a response; `route` is the path template, None if no route matches."""
         known = method if method in METHODS else "other"
         self._seconds.labels(route or "none", known, f"{status // 100}xx").observe(seconds)
 
 
-class Queue:
-    """Reads the state of the queue: one look at a time, however many ask."""
+class QueueMetrics:
+    """Reads the state of the queue over one connection, so that simultaneous scrapes run one after the other."""
 
     def __init__(self, pool: AsyncEngine, clock: Clock, job_types: Sequence[str], lost_after_seconds: float) -> None:
         self._pool, self._clock = pool, clock
         self._job_types, self._lost_after_seconds = job_types, lost_after_seconds
 
-    async def gauges(self) -> list[Metric]:
-        """Return the gauges; of a queue that cannot be read only that it cannot."""
+    async def read_gauges(self) -> list[Metric]:
+        """Return the gauges; if the queue cannot be read only `salesmatter_queue_readable` with 0."""
         readable = GaugeMetricFamily("salesmatter_queue_readable", "1 when the queue could be read for this scrape.")
         try:
             async with asyncio.timeout(READ_WITHIN_SECONDS), AsyncSession(self._pool) as session, session.begin():
-                await repository.bound(session, READ_WITHIN_SECONDS)
-                found = await self._read(session)
+                await repository.set_limits(session, READ_WITHIN_SECONDS)
+                families = await self._read(session)
         except (SQLAlchemyError, OSError) as error:
             log.warning("The queue cannot be read for its metrics: %s", error)
             readable.add_metric((), 0)
             return [readable]
         readable.add_metric((), 1)
-        return [readable, *found]
+        return [readable, *families]
 
     async def _read(self, session: AsyncSession) -> list[Metric]:
         now = self._clock.now()
@@ -150,19 +150,19 @@ class Queue:
         unknown = await repository.count_unknown_sends(session)
         jobs, oldest, ended, workspaces, share = _families()
         for row in waiting:
-            lane = [row.job_type]
-            jobs.add_metric([*lane, "due"], row.due)
-            jobs.add_metric([*lane, "later"], row.later)
-            oldest.add_metric(lane, -self._clock.real_seconds_until(row.oldest) if row.oldest else 0)
+            labels = [row.job_type]
+            jobs.add_metric([*labels, "due"], row.due)
+            jobs.add_metric([*labels, "later"], row.later)
+            oldest.add_metric(labels, -self._clock.real_seconds_until(row.oldest) if row.oldest else 0)
             shares = await repository.count_shares(session, row.job_type, now) if row.due else None
-            workspaces.add_metric(lane, shares.workspaces if shares else 0)
-            share.add_metric(lane, float(shares.largest_share) if shares else 0)
-        known = {row.job_type for row in waiting}
-        for job_type in known | set(running):
+            workspaces.add_metric(labels, shares.workspaces if shares else 0)
+            share.add_metric(labels, float(shares.largest_share) if shares else 0)
+        job_types = {row.job_type for row in waiting}
+        for job_type in job_types | set(running):
             jobs.add_metric([job_type, "running"], running.get(job_type, 0))
-        for job_type in known | set(failed):
+        for job_type in job_types | set(failed):
             ended.add_metric([job_type], failed.get(job_type, 0))
-        workers = GaugeMetricFamily("salesmatter_workers_alive", "Workers that beat.", value=alive)
+        workers = GaugeMetricFamily("salesmatter_workers_alive", "Workers with a recent heartbeat.", value=alive)
         sends = GaugeMetricFamily("salesmatter_sends_unknown", "Sends of unknown outcome.", value=unknown.number)
         since = -self._clock.real_seconds_until(unknown.oldest) if unknown.oldest else 0
         stuck = GaugeMetricFamily(
@@ -172,11 +172,11 @@ class Queue:
 
 
 def _families() -> list[GaugeMetricFamily]:
-    most = f"counted up to {repository.MOST_COUNTED}"
+    most = f"counted up to {repository.MAX_COUNTED}"
     return [
         GaugeMetricFamily("salesmatter_jobs", f"Jobs due, waiting for later ({most} each) or running.", None, LABELS),
         GaugeMetricFamily("salesmatter_jobs_oldest_due_seconds", "How long the oldest has been due.", None, LABEL),
-        GaugeMetricFamily("salesmatter_jobs_failed_last_hour", "Jobs that failed for good in an hour.", None, LABEL),
+        GaugeMetricFamily("salesmatter_jobs_failed_last_hour", "Jobs that failed permanently in an hour.", None, LABEL),
         GaugeMetricFamily("salesmatter_jobs_due_workspaces", "Workspaces that have due jobs.", None, LABEL),
         GaugeMetricFamily(
             "salesmatter_jobs_due_largest_share",
@@ -190,24 +190,24 @@ def _families() -> list[GaugeMetricFamily]:
 @asynccontextmanager
 async def watch_queue(
     owner: URL, clock: Clock, job_types: Sequence[str], lost_after_seconds: float
-) -> AsyncIterator[Queue]:
-    """Give access to the queue's state, over one connection that is opened when somebody first looks."""
+) -> AsyncIterator[QueueMetrics]:
+    """Yield the queue's metrics, read over one connection that the first scrape opens."""
     pool = create_pool(role_url(owner, ENGINE_ROLE), size=1, application_name="salesmatter-metrics")
     try:
-        yield Queue(pool, clock, job_types, lost_after_seconds)
+        yield QueueMetrics(pool, clock, job_types, lost_after_seconds)
     finally:
         await pool.dispose()
 
 
 def process_registry() -> CollectorRegistry:
-    """Return a registry that knows the process's memory, processor time and open files."""
+    """Return a registry with the process's memory, CPU time and open files."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     return registry
 
 
-class _Read:
-    """What was read a moment ago, as a collector."""
+class _StaticCollector:
+    """A collector of metrics that were read before."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -216,9 +216,9 @@ class _Read:
         return self._families
 
 
-async def render_metrics(registry: CollectorRegistry, queue: Queue, accept: str) -> tuple[bytes, str]:
-    """Return the process's figures and the queue's, in a format that `accept` names, and its content type."""
-    whole = CollectorRegistry()
-    whole.register(_Read([*registry.collect(), *await queue.gauges()]))
+async def render_metrics(registry: CollectorRegistry, queue: QueueMetrics, accept: str) -> tuple[bytes, str]:
+    """Return the metrics of the process and the queue in a format that `accept` names, and its content type."""
+    merged = CollectorRegistry()
+    merged.register(_StaticCollector([*registry.collect(), *await queue.read_gauges()]))
     encode, content_type = choose_encoder(accept)
-    return encode(whole), content_type
+    return encode(merged), content_type

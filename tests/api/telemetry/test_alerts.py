@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.telemetry.scraping import Scrapes
+from api.telemetry.scraping import MetricsEndpoint
 from api.telemetry.service import JobMetrics
 from tests import ROOT
 
@@ -19,8 +19,8 @@ ALERTS = 8
 async def test_alerts_ask_for_figures_that_there_are(app: FastAPI, app_client: httpx.AsyncClient) -> None:
     """A name in the runbook that no process exports would be an alert that never fires."""
     page = RUNBOOK.read_text(encoding="utf-8")
-    scrapes: Scrapes = app.state.scrapes
-    JobMetrics(scrapes.registry, ["send_email"])
+    metrics_endpoint: MetricsEndpoint = app.state.metrics_endpoint
+    JobMetrics(metrics_endpoint.registry, ["send_email"])
     exported = set(re.findall(r"^# TYPE (\w+)", (await app_client.get("/metrics")).text, re.MULTILINE))
 
     alerts = page.partition("## Alerts\n")[2].partition("\n## ")[0]

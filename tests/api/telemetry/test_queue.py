@@ -8,10 +8,9 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.http.resources import Services
-from api.telemetry.repository import MOST_COUNTED
-from api.telemetry.scraping import Scrapes, serve_metrics
-from api.telemetry.service import Queue as Watched
-from api.telemetry.service import process_registry, watch_queue
+from api.telemetry.repository import MAX_COUNTED
+from api.telemetry.scraping import MetricsEndpoint, serve_metrics
+from api.telemetry.service import QueueMetrics, process_registry, watch_queue
 from database.roles import ENGINE_ROLE, libpq_url, owner_url, role_url
 from domain.clock import Clock
 from tests.api.running import RunJobs
@@ -84,16 +83,16 @@ async def test_jobs_that_nobody_does_are_seen(app_client: httpx.AsyncClient, que
 async def test_fairness_is_the_largest_share_and_who_waits(app_client: httpx.AsyncClient, queue: Queue) -> None:
     """More due jobs of one workspace than are counted do not hide the others, and no workspace is a label."""
     large, small, idle = queue.workspace(), queue.workspace(), queue.workspace()
-    queue.add(large, MOST_COUNTED + 5, seconds=-500)
+    queue.add(large, MAX_COUNTED + 5, seconds=-500)
     queue.add(small, 10)
     queue.add(idle, 10, seconds=500)
 
     found = await scrape(app_client)
 
     assert found.value("jobs_due_workspaces", job_type="send_email") == 2
-    share = MOST_COUNTED / (MOST_COUNTED + 10)
+    share = MAX_COUNTED / (MAX_COUNTED + 10)
     assert found.value("jobs_due_largest_share", job_type="send_email") == pytest.approx(share)
-    assert found.value("jobs", job_type="send_email", state="due") == MOST_COUNTED
+    assert found.value("jobs", job_type="send_email", state="due") == MAX_COUNTED
     text = (await app_client.get("/metrics")).text
     assert not [one for one in (large, small, idle) if str(one) in text]
 
@@ -115,7 +114,7 @@ async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
     assert now is not None
     async with (
         watch_queue(owner_url(database_url), Clock(now[0], now[1], 100), ["send_email"], 20) as watched,
-        serve_metrics(Scrapes(process_registry(), watched, None), 0) as port,
+        serve_metrics(MetricsEndpoint(process_registry(), watched, None), 0) as port,
         httpx.AsyncClient(timeout=30) as client,
     ):
         found = await scrape(client, f"http://127.0.0.1:{port}/metrics")
@@ -140,9 +139,9 @@ async def test_counting_stops(database_url: str, queue: Queue, services: Service
     Shown by the plans as they ran: index scans alone, and the rows that they read.
     """
     for _ in range(3):
-        queue.add(queue.workspace(), 2 * MOST_COUNTED, seconds=86_400)
-        queue.add(queue.workspace(), 2 * MOST_COUNTED, status="completed")
-    queue.add(queue.workspace(), 3 * MOST_COUNTED)
+        queue.add(queue.workspace(), 2 * MAX_COUNTED, seconds=86_400)
+        queue.add(queue.workspace(), 2 * MAX_COUNTED, status="completed")
+    queue.add(queue.workspace(), 3 * MAX_COUNTED)
     queue.owner.execute("ANALYZE app.scheduled_jobs")
 
     async with watch_queue(owner_url(database_url), services.clock, ["send_email"], 20) as watched:
@@ -151,14 +150,14 @@ async def test_counting_stops(database_url: str, queue: Queue, services: Service
     scanned = [plan for statement in statements for plan in _scans(database_url, entered, statement)]
     assert {plan["Node Type"] for plan in scanned} <= {"Index Scan", "Index Only Scan"}
     read = [(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"] for plan in scanned]
-    assert max(read) == MOST_COUNTED
-    assert 3 * MOST_COUNTED <= sum(read) < 3 * MOST_COUNTED + 100
+    assert max(read) == MAX_COUNTED
+    assert 3 * MAX_COUNTED <= sum(read) < 3 * MAX_COUNTED + 100
 
 
 Statement = tuple[str, Any]
 
 
-async def _statements_of(watched: Watched) -> tuple[Statement, list[Statement]]:
+async def _statements_of(watched: QueueMetrics) -> tuple[Statement, list[Statement]]:
     """Return how a look at the queue begins, and what it then asks of the jobs."""
     sent: list[Statement] = []
     pool: AsyncEngine = watched._pool
@@ -167,7 +166,7 @@ async def _statements_of(watched: Watched) -> tuple[Statement, list[Statement]]:
     def _note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         sent.append((statement, parameters))
 
-    assert len(await watched.gauges()) > 1
+    assert len(await watched.read_gauges()) > 1
     return next(one for one in sent if "set_config" in one[0]), [one for one in sent if "app.scheduled_jobs" in one[0]]
 
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from api.http.resources import Services
-from api.telemetry.scraping import Scrapes, serve_metrics
+from api.telemetry.scraping import MetricsEndpoint, serve_metrics
 from api.telemetry.service import JobMetrics, Outcome, watch_queue
 from database.roles import owner_url
 from tests import ROOT
@@ -24,16 +24,16 @@ SOON = 60.0
 
 
 @pytest.fixture
-async def scrapes(database_url: str, services: Services) -> AsyncIterator[Scrapes]:
+async def metrics_endpoint(database_url: str, services: Services) -> AsyncIterator[MetricsEndpoint]:
     """What a worker without a token would answer."""
     async with watch_queue(owner_url(database_url), services.clock, ["send_email"], 20) as queue:
-        yield Scrapes(CollectorRegistry(), queue, None)
+        yield MetricsEndpoint(CollectorRegistry(), queue, None)
 
 
-async def test_jobs_are_counted_as_they_start_and_end(scrapes: Scrapes) -> None:
+async def test_jobs_are_counted_as_they_start_and_end(metrics_endpoint: MetricsEndpoint) -> None:
     """What the engine tells its observer is in the next scrape: lag, time of the run, and how it ended."""
-    metrics = JobMetrics(scrapes.registry, ["send_email"])
-    async with serve_metrics(scrapes, 0) as port, httpx.AsyncClient(timeout=30) as client:
+    metrics = JobMetrics(metrics_endpoint.registry, ["send_email"])
+    async with serve_metrics(metrics_endpoint, 0) as port, httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/metrics"
         before = await scrape(client, url)
         ended = [before.value("jobs_ended_total", job_type="send_email", outcome=one) for one in Outcome]
@@ -53,9 +53,9 @@ async def test_jobs_are_counted_as_they_start_and_end(scrapes: Scrapes) -> None:
     assert after.value("jobs_ended_total", job_type="send_email", outcome="retried") == 0
 
 
-async def test_a_worker_asks_for_the_token_too(scrapes: Scrapes) -> None:
+async def test_a_worker_asks_for_the_token_too(metrics_endpoint: MetricsEndpoint) -> None:
     """The worker's port is guarded as the API's path is, and serves nothing else."""
-    guarded = Scrapes(scrapes.registry, scrapes.queue, SecretStr("secret"))
+    guarded = MetricsEndpoint(metrics_endpoint.registry, metrics_endpoint.queue, SecretStr("secret"))
     async with (
         serve_metrics(guarded, 0) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
@@ -65,10 +65,10 @@ async def test_a_worker_asks_for_the_token_too(scrapes: Scrapes) -> None:
         assert (await client.get("/health/live")).status_code == 404
 
 
-async def test_a_taken_port_is_told(scrapes: Scrapes, listener: socket.socket) -> None:
+async def test_a_taken_port_is_told(metrics_endpoint: MetricsEndpoint, listener: socket.socket) -> None:
     """A worker whose port another program has says so, instead of working unwatched."""
     with pytest.raises(OSError, match="in use"):
-        async with serve_metrics(scrapes, listener.getsockname()[1]):
+        async with serve_metrics(metrics_endpoint, listener.getsockname()[1]):
             pytest.fail("it listens where another does")
 
 
