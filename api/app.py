@@ -1,4 +1,4 @@
-"""The HTTP service: one app over all routers."""
+"""The HTTP service: the app with all routers and middleware."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +18,7 @@ from api.routes import ROUTERS
 from api.settings import ApiSettings, OidcSettings
 from api.tasks import tasks
 from api.telemetry import scraping
-from api.telemetry.scraping import RequestTimes, Scrapes
+from api.telemetry.scraping import MetricsEndpoint, RequestTimes
 from api.telemetry.service import RequestMetrics, process_registry, watch_queue
 from database.roles import owner_url
 from database.settings import DatabaseSettings
@@ -33,25 +33,26 @@ EXPOSED_HEADERS = [
     "Retry-After",
     "X-Request-Id",
 ]
-"""What a page of another origin may read of an answer, besides its body."""
+"""The response headers that a page of another origin may read."""
 
 DESCRIPTION = """
 Send `Authorization: Bearer <api key>`. Errors are RFC 9457 problems with a stable `code`.
 
-Every GET under /api is also a live query: with `Accept: text/event-stream` the same URL answers its result now and
-again each time a commit changes it, as server-sent events whose `id` is the result's ETag. With `Last-Event-ID` only
-what is not known is sent; with `delta=json-patch` an event `patch` has the difference as RFC 6902. An event `problem`
-says why a stream ends. `GET /api/workspaces/{workspaceId}/live` asks many GETs at once, all of one moment. Every JSON
-answer to a GET has an ETag; with `If-None-Match` it answers 304 while nothing has changed.
+Every GET under /api is also a live query: with `Accept: text/event-stream` the same URL sends its result at once and
+again after each commit that changes it, as server-sent events whose `id` is the ETag of the result. With
+`Last-Event-ID` a result that the client already has is not sent again. With `delta=json-patch` a change is sent as an
+event `patch` (RFC 6902). An event `problem` tells why a stream ends. `GET /api/workspaces/{workspaceId}/live` runs many
+GETs in one snapshot. Every JSON response to a GET has an ETag; with `If-None-Match` the status is 304 while the result
+is unchanged.
 """
 
 
 def create_app(
     settings: ApiSettings, ai: AiSettings, owner: URL, oidc: OidcSettings | None = None, *, direct: URL | None = None
 ) -> FastAPI:
-    """Return the service; its database, model and HTTP client open when it starts.
+    """Return the service. Its database pool, models and HTTP client open when it starts.
 
-    `direct` reaches the same database past a pooler, where `owner` goes through one.
+    `direct` reaches the database without a pooler, if `owner` goes through one.
     """
     registry = process_registry()
     job_types = [task.job_type for task in tasks(settings)]
@@ -64,7 +65,7 @@ def create_app(
             watch_queue(owner, services.clock, job_types, settings.lost_after_seconds) as queue,
         ):
             app.state.services, app.state.follower = services, follower
-            app.state.scrapes = Scrapes(registry, queue, settings.metrics_token)
+            app.state.metrics_endpoint = MetricsEndpoint(registry, queue, settings.metrics_token)
             yield
 
     app = FastAPI(
@@ -88,20 +89,20 @@ def create_app(
 
 
 def create_app_from_environment() -> FastAPI:
-    """Return the service as the environment describes it, for `uvicorn --factory`."""
+    """Return the service with settings from the environment, for `uvicorn --factory`."""
     database = DatabaseSettings()
     owner, direct = owner_url(database.owner_url()), owner_url(database.direct_url())
     return create_app(ApiSettings(), AiSettings(), owner, OidcSettings(), direct=direct)
 
 
 def _add_middleware(app: FastAPI, settings: ApiSettings, metrics: RequestMetrics) -> None:
-    """Wrap the app, from the inside out: what is added last sees a request first."""
+    """Add the middleware from the inside out: the last one added handles a request first."""
     app.add_middleware(BodyLimit, megabytes=settings.max_body_megabytes, json_megabytes=settings.max_json_megabytes)
     app.add_middleware(Etags)
     app.add_middleware(
         LiveQueries,
-        runs_at_once=max(1, settings.pool_size // 2),
-        pace=Pace(between=1 / settings.live_results_per_second, longest=settings.live_stream_seconds),
+        max_concurrent_runs=max(1, settings.pool_size // 2),
+        pace=Pace(interval=1 / settings.live_results_per_second, lifetime=settings.live_stream_seconds),
     )
     if settings.request_rate is not None:
         app.add_middleware(RateLimit, limit=settings.request_rate)

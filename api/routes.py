@@ -1,4 +1,4 @@
-"""Every router of the service, in one list."""
+"""The list of all routers of the service."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""The process that serves HTTP until it is told to stop."""
+"""The process that serves HTTP until it is stopped."""
 
 import asyncio
 import gc
@@ -16,48 +16,48 @@ STOP_WITHIN_SECONDS = 5
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection; it is cut when nothing of what was sent is read, so that nothing is kept for ever.
+    """One client's connection. It is aborted when the client reads nothing, so that its buffer is freed.
 
-    Nobody else does: a connection that is closed waits until all is sent.
+    Neither uvicorn nor asyncio has such a timeout: a closed connection waits until everything is sent.
     """
 
-    patience = 60.0
-    """Seconds in which a client must have read something."""
-    _looking: asyncio.TimerHandle | None = None
+    read_timeout = 60.0
+    """Seconds within which a client must have read something."""
+    _timer: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Begin to look whether the client reads: more is waiting for it than is sent ahead."""
+        """Start the timeout: the write buffer is full."""
         super().pause_writing()
-        self._look_later(self.transport.get_write_buffer_size())
+        self._start_timer(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """Look no more: the client has read."""
-        self._look_no_more()
+        """Stop the timeout: the client has read."""
+        self._stop_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Look no more: the client is gone."""
-        self._look_no_more()
+        """Stop the timeout: the client has disconnected."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _look_later(self, unread: int) -> None:
-        self._looking = self.loop.call_later(self.patience, self._look, unread)
+    def _start_timer(self, unread: int) -> None:
+        self._timer = self.loop.call_later(self.read_timeout, self._abort_unless_read, unread)
 
-    def _look(self, unread: int) -> None:
-        left = self.transport.get_write_buffer_size()
-        if left < unread:
-            self._look_later(left)
+    def _abort_unless_read(self, unread: int) -> None:
+        remaining = self.transport.get_write_buffer_size()
+        if remaining < unread:
+            self._start_timer(remaining)
         else:
             self.transport.abort()
 
-    def _look_no_more(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Server(uvicorn.Server):
-    """Serves the app; live streams end first when it stops, because it waits for every connection."""
+    """Serves the app. When it stops it ends the live streams first, because it waits for every connection."""
 
     def __init__(self, app: FastAPI, *, host: str, port: int, http: type[Connection] = Connection) -> None:
         super().__init__(
@@ -74,13 +74,13 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and leave all that lives as long as the process out of what the garbage collector walks through."""
+        """Start, and exclude the objects that exist now from garbage collection: they live as long as the process."""
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, then wait for the requests that are under way."""
+        """End the streams, then wait for unfinished requests."""
         follower: Follower | None = getattr(self._app.state, "follower", None)
         if follower is not None:
             follower.end()
@@ -88,6 +88,6 @@ class Server(uvicorn.Server):
 
 
 def serve(host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Serve as the environment describes it, until SIGTERM or SIGINT."""
+    """Serve with settings from the environment, until SIGTERM or SIGINT."""
     write_json_lines()
     Server(create_app_from_environment(), host=host, port=port).run()

@@ -1,4 +1,4 @@
-"""What the API and its worker are told from outside: read once at the doors, passed down."""
+"""The settings of the API and its worker: read once at start, and passed as arguments."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,56 +10,56 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ApiSettings(BaseSettings):
-    """Environment of the API and the worker, prefixed SALESMATTER_."""
+    """Settings of the API and the worker, from environment variables with the prefix SALESMATTER_."""
 
     model_config = SettingsConfigDict(env_prefix="SALESMATTER_", env_file=".env", extra="ignore", env_ignore_empty=True)
 
     secret_key: SecretStr
-    """Encrypts provider keys and signs unsubscribe links; several, comma-separated, while a key is rotated."""
+    """Encrypts provider keys and signs unsubscribe links. Several keys, comma-separated, during a rotation."""
     public_url: str = "http://127.0.0.1:8000"
-    """Where recipients and Everlytic reach this API; part of unsubscribe links and webhook registrations."""
+    """The URL of this API for recipients and Everlytic, used in unsubscribe links and webhook registrations."""
     clock: str | None = None
     """Accelerated business time for demos and simulations: '<real epoch>,<virtual ISO instant>,<speed>'."""
     pool_size: int = 20
-    """Database connections a process may hold."""
+    """The most database connections of a process."""
     cors_origins: list[str] = []
-    """Origins whose pages may call the API from a browser."""
+    """The origins of pages that may call the API from a browser."""
     max_body_megabytes: int = 300
-    """The largest file or message that is read."""
+    """The largest accepted file or message."""
     max_json_megabytes: int = 10
-    """The largest JSON body that is read."""
+    """The largest accepted JSON body."""
     rate_limit: str = "6000/minute"
-    """How often one key may call one process of the API, such as 6000/minute or 20/second; off for no limit."""
+    """The rate limit of a key per API process, such as 6000/minute or 20/second; off for no limit."""
     batch_milliseconds: float = 10.0
-    """How long claims, results and webhook deliveries are gathered before they are stored together."""
+    """How long claims, results and webhook deliveries are collected before they are stored in one batch."""
     send_concurrency: int = 32
-    """Emails a worker sends at once."""
+    """The most emails that a worker sends at once."""
     provider_timeout_seconds: float = 60.0
-    """How long Everlytic may take to answer before the outcome of a call is taken as unknown."""
+    """The timeout of a call to Everlytic. After it the outcome of the call is unknown."""
     draft_concurrency: int = 32
-    """Drafts a worker writes at once."""
+    """The most drafts that a worker writes at once."""
     poll_milliseconds: float = 200.0
-    """How often an idle worker and live queries look for new work."""
+    """How often an idle worker polls the queue, and live queries the change log."""
     lost_after_seconds: float = 20.0
-    """A worker that has not said for this long that it lives has lost its jobs."""
+    """A worker without a heartbeat for this long is lost, and its jobs are requeued."""
     archive_after_days: float = Field(default=30.0, gt=0)
-    """How long a job that was completed or cancelled is shown, before it moves to the archive (business time)."""
+    """How long a completed or cancelled job is listed before it moves to the archive (business time)."""
     stop_within_seconds: float = 20.0
-    """Within this time a worker that is told to stop is gone: what does not end in time is given back."""
+    """The time in which a worker stops. Jobs that do not end in time are released."""
     reconcile_after_minutes: float = 15.0
-    """How long after a send of unknown outcome Everlytic's transaction list is asked (business time)."""
+    """How long after an unresolved send it is looked up in Everlytic's transaction list (business time)."""
     live_results_per_second: float = 10.0
-    """The most results a live query is sent in a second."""
+    """The most results that a live query sends in a second."""
     live_stream_seconds: float = Field(default=900.0, gt=0)
-    """After this long a stream ends, and its client comes back: before proxies cut the line."""
+    """The lifetime of a stream. It ends before a proxy closes the connection, and the client reconnects."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
-    """Where a worker serves /metrics; it does not by default. The API serves its own beside everything else."""
+    """The port on which a worker serves /metrics; not served by default. The API serves /metrics on its own port."""
     metrics_token: SecretStr | None = None
-    """The bearer token that /metrics asks for; without one only this machine may read it."""
+    """The bearer token for /metrics. Without one only this machine may read it."""
     dagster_url: str | None = None
-    """Where people find the Dagster UI; linked from the root page when it is set, as `salesmatter up` does."""
+    """The URL of the Dagster UI. The root page links to it. `salesmatter up` sets it."""
     dbt_docs_url: str | None = None
-    """Where people find the dbt docs; linked likewise."""
+    """The URL of the dbt docs. The root page links to it. `salesmatter up` sets it."""
 
     @field_validator("rate_limit")
     @classmethod
@@ -73,19 +73,19 @@ class ApiSettings(BaseSettings):
 
     @property
     def request_rate(self) -> RateLimitItem | None:
-        """How often one key may call; None for no limit."""
+        """The rate limit of a key; None for no limit."""
         return None if self.rate_limit == "off" else parse(self.rate_limit)
 
 
 class OidcSettings(BaseSettings):
-    """Whose tokens open the API beside its own keys, prefixed OIDC_; both are set, or neither."""
+    """The issuer whose tokens the API accepts besides API keys, from OIDC_ISSUER and OIDC_AUDIENCE: both or neither."""
 
     model_config = SettingsConfigDict(env_prefix="OIDC_", env_file=".env", extra="ignore", env_ignore_empty=True)
 
     issuer: str | None = None
-    """The OpenID Connect issuer, letter by letter as its tokens name it in `iss`."""
+    """The OpenID Connect issuer, exactly as in the `iss` claim of its tokens."""
     audience: Annotated[str | None, Field(validate_default=True)] = None
-    """What the issuer's tokens must name in `aud` to be meant for this API."""
+    """The value that the `aud` claim of a token must have."""
 
     @field_validator("issuer")
     @classmethod

@@ -1,4 +1,4 @@
-"""Every task of the worker, in one list: a job type, what it does, and how many of them run at once."""
+"""The list of all tasks of the worker: a job type, its function, and how many run at once."""
 
 from datetime import timedelta
 
@@ -18,11 +18,11 @@ from api.people.erasure.tasks import erase_traces
 from api.settings import ApiSettings
 
 SENT_PER_CALL = 4
-"""For one mail that is claimed and called, three are being recorded or wait for their turn to be."""
+"""Concurrent `send_email` jobs per concurrent call: for one job in a call, three record their result or wait for it."""
 
 
 def tasks(settings: ApiSettings) -> list[Task[Services]]:
-    """Return what a worker does, one lane per job type."""
+    """Return the tasks of a worker, one lane per job type."""
     return [
         Task("send_email", send_email, SENT_PER_CALL * settings.send_concurrency, on_lost="verify"),
         Task("generate_draft", generate_draft, settings.draft_concurrency),

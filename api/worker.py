@@ -1,4 +1,4 @@
-"""The worker: does what was put on the queue until it is told to stop."""
+"""The worker: runs the jobs of the queue until it is stopped."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from api.http.resources import Services, open_services
 from api.jobs.engine import Engine, EngineSettings
 from api.settings import ApiSettings
 from api.tasks import tasks
-from api.telemetry.scraping import Scrapes, serve_metrics
+from api.telemetry.scraping import MetricsEndpoint, serve_metrics
 from api.telemetry.service import JobMetrics, process_registry, watch_queue
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
@@ -26,14 +26,14 @@ from database.roles import ENGINE_ROLE, role_url
 log = logging.getLogger(__name__)
 
 QUEUE_CONNECTIONS = 6
-ENGINES_SHARE, LAST_SHARE = 0.8, 0.9
-"""Of the time to stop: when the engine has signed off, and when a process that closes nothing more is ended."""
+ENGINE_STOP_SHARE, EXIT_SHARE = 0.8, 0.9
+"""Shares of the stop time: the engine stops within the first, and the process exits after the second at the latest."""
 
 
 async def work(settings: ApiSettings, ai: AiSettings, owner: URL) -> None:
-    """Work until SIGTERM or SIGINT, then finish what is claimed; raises DatabaseError when the database is not fit.
+    """Work until SIGTERM or SIGINT, then finish the claimed jobs; raises DatabaseError for a wrong database schema.
 
-    Within `stop_within_seconds` from the signal the process is gone, whatever keeps it.
+    The process exits within `stop_within_seconds` from the signal, even if a job or a connection does not end.
     """
     stopping = asyncio.Event()
     _stop_on_signals(stopping.set, settings.stop_within_seconds)
@@ -54,12 +54,12 @@ async def work(settings: ApiSettings, ai: AiSettings, owner: URL) -> None:
                     poll_seconds=settings.poll_milliseconds / 1000,
                     beat_seconds=settings.lost_after_seconds / 4,
                     lost_after_seconds=settings.lost_after_seconds,
-                    stop_within_seconds=ENGINES_SHARE * settings.stop_within_seconds,
+                    stop_within_seconds=ENGINE_STOP_SHARE * settings.stop_within_seconds,
                     archive_after_days=settings.archive_after_days,
                 ),
                 observer=JobMetrics(registry, job_types),
             )
-            async with _watched(services, owner, registry, job_types):
+            async with _serve_metrics(services, owner, registry, job_types):
                 await _run(engine, stopping)
     finally:
         await queue.dispose()
@@ -78,38 +78,38 @@ async def _run(engine: Engine[Services], stopping: asyncio.Event) -> None:
 
 
 def _stop_on_signals(stop: Callable[[], None], within_seconds: float) -> None:
-    """Call `stop` on SIGTERM and SIGINT, and end the process in time though something in it should not let go.
+    """Call `stop` on SIGTERM and SIGINT, and exit the process in time even if something in it does not end.
 
-    By then the engine has signed off, or its database is away: nothing is left that closing in good order would save.
+    By then the engine has stopped or the database is down, so an orderly shutdown would save nothing more.
     """
     loop = asyncio.get_running_loop()
 
-    def leave() -> None:
-        log.error("The worker did not come to its end in time, and leaves as it is.")
+    def exit_now() -> None:
+        log.error("The worker did not stop in time. The process exits now.")
         os._exit(0)
 
-    # Not by the loop: that one may be held up by what is to be ended.
-    def told(_signal: int, _frame: FrameType | None) -> None:
-        last = threading.Timer(LAST_SHARE * within_seconds, leave)
-        last.daemon = True
-        last.start()
+    # A thread and not the event loop, which may be blocked.
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        timer = threading.Timer(EXIT_SHARE * within_seconds, exit_now)
+        timer.daemon = True
+        timer.start()
         loop.call_soon_threadsafe(stop)
 
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, told)
+        signal.signal(name, handle)
 
 
 @asynccontextmanager
-async def _watched(
+async def _serve_metrics(
     services: Services, owner: URL, registry: CollectorRegistry, job_types: Sequence[str]
 ) -> AsyncIterator[None]:
-    """Serve the worker's metrics while it works, where a port is set for them."""
+    """Serve the worker's metrics while the block runs, if a port is set."""
     settings = services.settings
     if settings.metrics_port is None:
         yield
         return
     async with (
-        watch_queue(owner, services.clock, job_types, settings.lost_after_seconds) as found,
-        serve_metrics(Scrapes(registry, found, settings.metrics_token), settings.metrics_port),
+        watch_queue(owner, services.clock, job_types, settings.lost_after_seconds) as queue,
+        serve_metrics(MetricsEndpoint(registry, queue, settings.metrics_token), settings.metrics_port),
     ):
         yield
