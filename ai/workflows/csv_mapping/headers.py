@@ -1,4 +1,4 @@
-"""Reads from a header which field its column holds, and how clearly it says so."""
+"""Determines from a header which field its column contains, and how clear the header is."""
 
 import re
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ from functools import lru_cache
 from ai.workflows.csv_mapping.tables import read_table
 from domain.words import fold_words
 
-SHORTEST_PART = 3
-"""Two known words of so many letters are read even where they are written as one: `firstname`, `kontaktvorname`."""
+MIN_PART_LETTERS = 3
+"""Two known words of at least this many letters are recognized in one word: `firstname`, `kontaktvorname`."""
 
 
 class Topic(StrEnum):
-    """What a header is about; the values are the groups of words/headers.toml."""
+    """The topic of a header; the values are the groups of words/headers.toml."""
 
     FIRST_NAME = "first_name"
     LAST_NAME = "last_name"
     FULL_NAME = "full_name"
-    NAME = "name"  # first, last, full or a company's: what stands beside it decides
+    NAME = "name"  # first, last, full or a company's: the other columns decide
     EMAIL = "email"
     COMPANY = "company"
     ROLE = "role"
@@ -34,7 +34,7 @@ class Topic(StrEnum):
     UNNAMED = "unnamed"
 
 
-# Of several topics in a header, the first one says what the column holds and the others whose it is.
+# Of several topics in a header, the first in this order is the content of the column. The others say whose it is.
 PRECEDENCE = (
     Topic.COLLEAGUE,
     Topic.OTHER,
@@ -47,20 +47,20 @@ PRECEDENCE = (
 )
 
 
-def _topics(phrases: Mapping[str, list[str]]) -> dict[str, Topic]:
+def _index_phrases(phrases: Mapping[str, list[str]]) -> dict[str, Topic]:
     return {phrase: Topic(topic) for topic, group in phrases.items() for phrase in group}
 
 
 _TABLE = read_table("headers")
-_ANYWHERE, _ALONE = _topics(_TABLE["anywhere"]), _topics(_TABLE["alone"])
+_ANYWHERE, _ALONE = _index_phrases(_TABLE["anywhere"]), _index_phrases(_TABLE["alone"])
 _MODIFIERS = {name: frozenset(words) for name, words in _TABLE["modifiers"].items()}
 _STOP_WORDS, _WORK, _SECONDARY = (_MODIFIERS[name] for name in ("stop_words", "work", "secondary"))
-_SILENT = _STOP_WORDS | _WORK | _SECONDARY
+_TOPICLESS = _STOP_WORDS | _WORK | _SECONDARY
 _JOINED = _MODIFIERS["joined"] | {
-    word for phrase in [*_ANYWHERE, *_ALONE, *_SILENT] for word in phrase.split() if len(word) >= SHORTEST_PART
+    word for phrase in [*_ANYWHERE, *_ALONE, *_TOPICLESS] for word in phrase.split() if len(word) >= MIN_PART_LETTERS
 }
-_WHOLE = _JOINED | _STOP_WORDS | _MODIFIERS["placeholders"]
-_LONGEST = max(len(phrase.split()) for phrase in _ANYWHERE)
+_UNSPLIT = _JOINED | _STOP_WORDS | _MODIFIERS["placeholders"]
+_MAX_PHRASE_WORDS = max(len(phrase.split()) for phrase in _ANYWHERE)
 _NAMES = {Topic.NAME, Topic.FULL_NAME}
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -70,7 +70,7 @@ _E_MAIL = re.compile(r"\be (?=mail|pos)")
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a header is about, its words, how many of them are not known, and whether it has one topic only."""
+    """The topic of a header, its words, the number of unknown words, and whether it has only one topic."""
 
     topic: Topic
     words: frozenset[str] = field(default_factory=frozenset)
@@ -79,43 +79,43 @@ class Meaning:
 
     @property
     def is_work(self) -> bool:
-        """Tell whether the header says that the column is about work."""
+        """Return whether the header has a word for work."""
         return not self.words.isdisjoint(_WORK)
 
     @property
     def is_secondary(self) -> bool:
-        """Tell whether the header says that there is a better column of its kind."""
+        """Return whether the header has a word for a secondary column, such as `alternative`."""
         return not self.words.isdisjoint(_SECONDARY)
 
 
 @lru_cache(maxsize=4_096)
-def meaning_of(header: str) -> Meaning:
-    """Return what a header is about."""
-    tokens = [part for word in _words_of(header) for part in _parts(word)]
+def read_header(header: str) -> Meaning:
+    """Return the meaning of a header."""
+    tokens = [part for word in _split_header(header) for part in _split_word(word)]
     if _MODIFIERS["placeholders"].issuperset(tokens):
         return Meaning(Topic.UNNAMED if header.strip() != "#" else Topic.ROW_NUMBER)
     words = frozenset(tokens)
     for reading in (tokens, [token for token in tokens if token not in _STOP_WORDS]):
         if topic := _ALONE.get(" ".join(reading)):
             return Meaning(topic, words)
-    topics, unknown_words = _topics_in(tokens)
-    return Meaning(_leading_topic(topics, tokens), words, unknown_words, has_one_topic=len(topics) == 1)
+    topics, unknown_words = _find_topics(tokens)
+    return Meaning(_choose_topic(topics, tokens), words, unknown_words, has_one_topic=len(topics) == 1)
 
 
-def _words_of(header: str) -> list[str]:
-    """Return a header's words: `E-Mail_Adresse 1` and `EMailAdresse` alike; numbers are left out."""
+def _split_header(header: str) -> list[str]:
+    """Return the words of a header without numbers; `E-Mail_Adresse 1` and `EMailAdresse` have the same words."""
     spaced = _CAMEL.sub(" ", header) if not header.isupper() else header
     words = " ".join(_DIGITS.sub(" ", fold_words(spaced)).split())
     return _E_MAIL.sub("e", words).split()
 
 
-def _parts(word: str) -> list[str]:
-    """Return a word without the s of a genitive or plural, or the two known words that it is written together from."""
-    if word in _WHOLE:
+def _split_word(word: str) -> list[str]:
+    """Return a word without a genitive or plural s, or the two known words that it consists of."""
+    if word in _UNSPLIT:
         return [word]
     if word.removesuffix("s") in _JOINED:
         return [word.removesuffix("s")]
-    for cut in range(len(word) - 2, SHORTEST_PART - 1, -1):
+    for cut in range(len(word) - 2, MIN_PART_LETTERS - 1, -1):
         head, tail = word[:cut], word[cut:]
         for known in (head, head.removesuffix("s")):
             if known in _JOINED and tail in _JOINED:
@@ -123,25 +123,25 @@ def _parts(word: str) -> list[str]:
     return [word]
 
 
-def _topics_in(tokens: list[str]) -> tuple[set[Topic], int]:
-    """Return the topics of the longest known phrases, and how many words are not known."""
+def _find_topics(tokens: list[str]) -> tuple[set[Topic], int]:
+    """Return the topics of the longest known phrases, and the number of unknown words."""
     topics, unknown_words, start = set(), 0, 0
     while start < len(tokens):
-        for end in range(min(start + _LONGEST, len(tokens)), start, -1):
+        for end in range(min(start + _MAX_PHRASE_WORDS, len(tokens)), start, -1):
             if topic := _ANYWHERE.get(" ".join(tokens[start:end])):
                 topics.add(topic)
                 break
         else:
-            unknown_words += tokens[start] not in _SILENT
+            unknown_words += tokens[start] not in _TOPICLESS
         start = end
     return topics, unknown_words
 
 
-def _leading_topic(topics: set[Topic], tokens: list[str]) -> Topic:
-    """Return the topic that says what the column holds."""
+def _choose_topic(topics: set[Topic], tokens: list[str]) -> Topic:
+    """Return the topic of the column's content."""
     topics = set(topics)
     if Topic.COMPANY in topics and not topics & _NAMES:
-        # A company's size, or a post in it, in whatever order and with whatever words between.
+        # A company's size or a role in it, in any order and with any words between.
         topics |= {_ALONE.get(token, Topic.COMPANY) for token in tokens} & {Topic.EMPLOYEES, Topic.ROLE}
     others = {token for token in tokens if _ANYWHERE.get(token) is Topic.OTHER}
     if Topic.EMPLOYEES in topics and others <= _MODIFIERS["counted"]:
@@ -151,17 +151,17 @@ def _leading_topic(topics: set[Topic], tokens: list[str]) -> Topic:
     if {Topic.FIRST_NAME, Topic.LAST_NAME} <= topics:
         return Topic.FULL_NAME
     leading = next((topic for topic in PRECEDENCE if topic in topics), None)
-    return leading or _owned_topic(topics, tokens)
+    return leading or _choose_owned_topic(topics, tokens)
 
 
-def _owned_topic(topics: set[Topic], tokens: list[str]) -> Topic:
-    """Tell a company's name or address from that of a person, or of a person in a company."""
+def _choose_owned_topic(topics: set[Topic], tokens: list[str]) -> Topic:
+    """Distinguish the name or address of a company from that of a person, or of a person in a company."""
     is_company = Topic.COMPANY in topics and not _ends_in_person(tokens)
     if topics & _NAMES:
         return Topic.COMPANY if is_company else Topic.FULL_NAME if Topic.FULL_NAME in topics else Topic.NAME
     if Topic.EMAIL in topics:
         return Topic.EMAIL
-    if Topic.ADDRESS in topics:  # an address in a street, an id
+    if Topic.ADDRESS in topics:  # a street address or an id
         return Topic.OTHER
     if is_company:
         return Topic.COMPANY
@@ -169,6 +169,6 @@ def _owned_topic(topics: set[Topic], tokens: list[str]) -> Topic:
 
 
 def _ends_in_person(tokens: list[str]) -> bool:
-    """Tell whether a header goes on from the company to a person in it: `Company Contact Name`."""
+    """Return whether a person follows the company in a header: `Company Contact Name`."""
     after = [token for token in tokens if _ANYWHERE.get(token) not in _NAMES]
     return bool(after) and _ALONE.get(after[-1]) is Topic.NAME

@@ -1,6 +1,6 @@
-"""The steps of mapping a file: parse headers, analyse samples, ask the model about open columns, suggest mappings.
+"""The nodes of CSV mapping: parse headers, analyse samples, ask the model about unclear columns, suggest mappings.
 
-All are coroutines: LangGraph hands plain functions to a thread each, which costs more than most of them do.
+All nodes are coroutines, because LangGraph runs plain functions in threads, which takes longer than most nodes.
 """
 
 from typing import Literal, TypedDict
@@ -11,9 +11,9 @@ from ai import prompts
 from ai.cleaning import one_line
 from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable
-from ai.workflows.csv_mapping.columns import Column, columns_of
+from ai.workflows.csv_mapping.columns import Column, read_columns
 from ai.workflows.csv_mapping.conflicts import resolve_conflicts
-from ai.workflows.csv_mapping.scoring import convincing_values, guess_columns
+from ai.workflows.csv_mapping.scoring import find_samples, guess_columns
 from ai.workflows.csv_mapping.state import (
     REPEATABLE,
     SURE,
@@ -27,19 +27,19 @@ from ai.workflows.csv_mapping.state import (
     Target,
 )
 
-# How much of a file one question shows.
+# The limits of the columns and values in the model's input.
 MAX_QUESTION_COLUMNS = 60
 MAX_QUESTION_VALUES = 8
 MAX_QUESTION_CHARACTERS = 80
-# The model's answer counts for less than a header and values that agree.
+# A header and values that agree are more certain than the model's answer.
 MODEL_CONFIDENCE = 0.9
 
 MAX_NAME_CHARACTERS = 100
-"""The longest name of a custom field, as leads take it."""
+"""The maximum length of a custom field's name, as for leads."""
 
 
 class Update(TypedDict, total=False):
-    """What a node may change."""
+    """The state changes of a node."""
 
     columns: list[Column]
     guesses: list[Guess]
@@ -47,18 +47,18 @@ class Update(TypedDict, total=False):
 
 
 async def parse_headers(state: InputState) -> Update:
-    """Read the headers and the values below them."""
+    """Read the headers and their values."""
     request = state["request"]
-    return {"columns": columns_of(request.headers, request.samples), "fallback_reason": None}
+    return {"columns": read_columns(request.headers, request.samples), "fallback_reason": None}
 
 
 async def analyse_samples(state: State) -> Update:
-    """Decide by rules what a person has not settled for an earlier file."""
+    """Guess by rules the columns whose mapping no user has set for an earlier file."""
     columns = state["columns"]
-    remembered = {_key(mapping.header): mapping for mapping in reversed(state["request"].remembered or [])}
+    remembered = {_header_key(mapping.header): mapping for mapping in reversed(state["request"].remembered or [])}
     settled: dict[int, Guess] = {}
     for column in columns:
-        if mapping := remembered.pop(_key(column.header), None):
+        if mapping := remembered.pop(_header_key(column.header), None):
             settled[column.position] = Guess(
                 target=mapping.target, confidence=1.0, decided_by="person", custom_name=mapping.custom_name
             )
@@ -66,13 +66,13 @@ async def analyse_samples(state: State) -> Update:
 
 
 async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["ask_model", "suggest_mappings"]:
-    """Ask the model only about columns left unsure, and only if there is one."""
-    return "ask_model" if _unsure(state) and runtime.context.models else "suggest_mappings"
+    """Ask the model only if columns are unclear and there is a model."""
+    return "ask_model" if _unsure_positions(state) and runtime.context.models else "suggest_mappings"
 
 
 async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
-    """Take the model's answer for unsure columns, where it keeps to them and to targets that are free."""
-    columns, guesses, unsure = state["columns"], list(state["guesses"]), _unsure(state)[:MAX_QUESTION_COLUMNS]
+    """Ask the model about unclear columns; answers for other columns or for taken targets are ignored."""
+    columns, guesses, unsure = state["columns"], list(state["guesses"]), _unsure_positions(state)[:MAX_QUESTION_COLUMNS]
     taken = {guess.target for position, guess in enumerate(guesses) if position not in unsure}
     material: dict[str, object] = {
         "columns": [
@@ -100,11 +100,11 @@ async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
 
 
 async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> OutputState:
-    """Give each custom field a name of its own, and each column the values that convinced."""
+    """Return the mappings, with a unique name for each custom field and sample values for each column."""
     names: set[str] = set()
     mappings = []
     for column, guess in zip(state["columns"], state["guesses"], strict=True):
-        custom = _custom_name(column, guess, names) if guess.target is Target.CUSTOM else None
+        custom = _unique_custom_name(column, guess, names) if guess.target is Target.CUSTOM else None
         mappings.append(
             ColumnMapping(
                 position=column.position,
@@ -113,24 +113,24 @@ async def suggest_mappings(state: State, runtime: Runtime[NodeContext]) -> Outpu
                 custom_name=custom,
                 confidence=guess.confidence,
                 decided_by=guess.decided_by,
-                samples=convincing_values(column, guess.target),
+                samples=find_samples(column, guess.target),
             )
         )
     reason = state.get("fallback_reason")
-    if reason is None and not runtime.context.models and _unsure(state):
+    if reason is None and not runtime.context.models and _unsure_positions(state):
         reason = NO_MODEL
     return {"result": CsvMappingOutput(columns=mappings, fallback_reason=reason)}
 
 
-def _key(header: str) -> str:
+def _header_key(header: str) -> str:
     return header.strip().casefold()
 
 
-def _unsure(state: State) -> list[int]:
+def _unsure_positions(state: State) -> list[int]:
     return [position for position, guess in enumerate(state["guesses"]) if guess.confidence < SURE]
 
 
-def _custom_name(column: Column, guess: Guess, names: set[str]) -> str:
+def _unique_custom_name(column: Column, guess: Guess, names: set[str]) -> str:
     title = one_line(guess.custom_name or column.header) or f"Column {column.position + 1}"
     name, number = title[:MAX_NAME_CHARACTERS], 1
     while name.casefold() in names:

@@ -1,4 +1,4 @@
-"""Decides on single columns by the rules in `words/rules.toml`, which says how they are read."""
+"""Guesses single columns by the rules in `words/rules.toml`; the format is described there."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, TypeAlias
@@ -14,7 +14,7 @@ from ai.workflows.csv_mapping.values import Kind
 Stage: TypeAlias = Literal["header", "values", "rest"]
 
 OPEN_TEXT = frozenset({Target.COMPANY, Target.ROLE, Target.FIRST_NAME, Target.LAST_NAME})
-# Which target a topic has, and which values confirm it.
+# The target of a topic, and the kind of values that confirms it.
 _FIELDS: Mapping[Topic, tuple[Target, Kind]] = {
     Topic.FIRST_NAME: (Target.FIRST_NAME, Kind.GIVEN_NAME),
     Topic.LAST_NAME: (Target.LAST_NAME, Kind.NAME),
@@ -29,7 +29,7 @@ _FIELDS: Mapping[Topic, tuple[Target, Kind]] = {
 
 
 def _confirmed_share(column: Column, _: set[Target]) -> float:
-    """Return which share of the values is what the header says, by their words or by the addresses beside them."""
+    """Return the share of values that match the header, by their words or by the addresses in their rows."""
     if column.meaning.topic not in _FIELDS:
         return 0.0
     target, kind = _FIELDS[column.meaning.topic]
@@ -48,18 +48,18 @@ MEASURES: Mapping[str, Callable[[Column, set[Target]], float]] = {
     "secondary": lambda column, _: column.meaning.is_secondary,
     "text": lambda column, _: column.shape.is_text,
 }
-"""What rules bound beside shares of kinds, given the targets that other columns have."""
+"""The measures in rules besides shares of kinds, given the targets of other columns."""
 
 
-def _known(bounds: dict[str, float]) -> dict[str, float]:
-    """Refuse a rule about what is neither a measure nor a kind of value."""
+def _check_names(bounds: dict[str, float]) -> dict[str, float]:
+    """Raise ValueError for a name that is neither a measure nor a kind of value."""
     for name in bounds.keys() - MEASURES.keys():
         for kind in name.split("+"):
             Kind(kind)
     return bounds
 
 
-Bounds: TypeAlias = Annotated[dict[str, float], AfterValidator(_known)]
+Bounds: TypeAlias = Annotated[dict[str, float], AfterValidator(_check_names)]
 
 
 class Rule(BaseModel):
@@ -79,7 +79,7 @@ _RULES = {stage: [Rule.model_validate(rule) for rule in rules] for stage, rules 
 
 
 def decide(stage: Stage, column: Column, taken: set[Target]) -> Guess | None:
-    """Return what a column is by the rules of a stage, given the targets that others have; None where no rule holds."""
+    """Return the guess of the first rule of a stage that holds, given the targets of other columns, or None."""
     for rule in _RULES[stage]:
         confidence = rule.confidence[: column.meaning.unknown_words + 1][-1]
         if confidence and column.meaning.topic in rule.topics and _is_within(rule, column, taken):
@@ -89,7 +89,7 @@ def decide(stage: Stage, column: Column, taken: set[Target]) -> Guess | None:
 
 
 def _is_within(rule: Rule, column: Column, taken: set[Target]) -> bool:
-    """Tell whether the measures of a column are within the bounds of a rule."""
+    """Return whether the measures of a column are within the bounds of a rule."""
     return all(_measure(name, column, taken) >= bound for name, bound in rule.at_least.items()) and all(
         _measure(name, column, taken) < bound for name, bound in rule.below.items()
     )

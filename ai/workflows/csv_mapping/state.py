@@ -1,10 +1,10 @@
-"""What CSV mapping is given, what it hands back, and what its nodes pass on."""
+"""The input, output and state of CSV mapping."""
 
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
-from typing_extensions import TypedDict  # pydantic reads schemas of typing's own only from Python 3.12
+from typing_extensions import TypedDict  # pydantic supports typing.TypedDict only from Python 3.12
 
 from ai.workflows.csv_mapping.columns import Column
 
@@ -13,7 +13,7 @@ Confidence: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 class Target(StrEnum):
-    """What a column can be. All but `custom` and `ignore` are given to one column at most."""
+    """The target of a column. Each target except `custom` and `ignore` has at most one column."""
 
     FIRST_NAME = "firstName"
     LAST_NAME = "lastName"
@@ -36,7 +36,7 @@ class _Frozen(BaseModel):
 
 
 class ColumnMapping(_Frozen):
-    """What one column is taken for; `custom_name` is set when the target is `custom`."""
+    """The mapping of one column; `custom_name` is set when the target is `custom`."""
 
     position: Annotated[int, Field(ge=0)]
     header: str
@@ -44,13 +44,13 @@ class ColumnMapping(_Frozen):
     custom_name: str | None = None
     confidence: Confidence
     decided_by: DecidedBy
-    samples: tuple[str, ...] = ()  # up to three values that convinced
+    samples: tuple[str, ...] = ()  # up to three values that support the mapping
 
 
 class CsvMappingInput(_Frozen):
-    """The header line and some rows (20 to 200 tell enough); rows may be ragged.
+    """The header line and some rows (20 to 200 are enough); rows may be ragged.
 
-    `remembered` is what a person settled for an earlier file; columns with the same header take it over.
+    `remembered` are mappings that a user set for an earlier file. They apply to columns with the same header.
     """
 
     headers: list[str]
@@ -59,14 +59,14 @@ class CsvMappingInput(_Frozen):
 
 
 class CsvMappingOutput(_Frozen):
-    """One mapping per header, in the file's order; `fallback_reason` says why no model was heard on unsure columns."""
+    """One mapping per header, in the file's order; `fallback_reason` says why no model was used for unclear columns."""
 
     columns: list[ColumnMapping]
     fallback_reason: str | None = None
 
 
 class Guess(_Frozen):
-    """What a column seems to be so far."""
+    """The mapping of a column before the final decision."""
 
     target: Target
     confidence: Confidence
@@ -75,7 +75,7 @@ class Guess(_Frozen):
 
 
 class ColumnAnswer(BaseModel):
-    """The model's opinion on one column."""
+    """The model's answer for one column."""
 
     position: int
     target: Target
@@ -83,25 +83,25 @@ class ColumnAnswer(BaseModel):
 
 
 class MappingAnswer(BaseModel):
-    """The form in which the model answers."""
+    """The format of the model's answer."""
 
     columns: list[ColumnAnswer]
 
 
 class InputState(TypedDict):
-    """What the graph takes."""
+    """The input of the graph."""
 
     request: CsvMappingInput
 
 
 class OutputState(TypedDict):
-    """What the graph gives."""
+    """The output of the graph."""
 
     result: CsvMappingOutput
 
 
 class State(InputState, OutputState, total=False):
-    """What the nodes pass on."""
+    """The state between the nodes."""
 
     columns: list[Column]
     guesses: list[Guess]

@@ -6,6 +6,6 @@ from typing import Any
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """Return one of the tables; modules read theirs once, when they are imported."""
+    """Return a table; each module reads its own once, at import."""
     file = files("ai.workflows.csv_mapping") / "words" / f"{name}.toml"
     return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -54,7 +54,9 @@ def find_wrong_greeting(candidate: Candidate, request: EmailGenerationInput) -> 
     template_greeting = re.sub(r"\{[{%].*?[}%]\}", " ", request.body_template).strip().split("\n", 1)[0]
     lead = request.lead
     known = _split_name(f"{lead.first_name} {lead.last_name} {lead.company} {template_greeting}")
-    unknown = [word for word in greeting["name"].split() if not _split_name(word) <= known | _load_name_words("nobody")]
+    unknown = [
+        word for word in greeting["name"].split() if not _split_name(word) <= known | _load_name_words("greetings")
+    ]
     if unknown:
         yield f"The greeting names {greeting['name']}, which is not the lead's name."
 
@@ -70,7 +72,7 @@ def find_unknown_names(part: str, text: str, known: frozenset[str], language: st
     elif not (part == "subject" and language == "en" and _is_headline(text)):
         names += _find_capitalized_names(text)
     for name in dict.fromkeys(names):
-        if not _split_name(name) <= known | _load_name_words("ordinary") | _load_name_words("nobody"):
+        if not _split_name(name) <= known | _load_name_words("ordinary") | _load_name_words("greetings"):
             yield name
 
 

@@ -85,7 +85,7 @@ class Sentence(BaseModel):
     sources: Annotated[
         list[str],
         Field(
-            description="Where all that the sentence says stands: template, voice, earlier_messages, sender, "
+            description="The sources of everything that the sentence says: template, voice, earlier_messages, sender, "
             "lead.<field> or custom.<field>. Empty for a greeting, a closing, a courtesy or a plain question."
         ),
     ]

@@ -9,8 +9,8 @@ from ai import prompts
 from ai.registry import CSV_MAPPING, INTENT_CLASSIFICATION
 from ai.run import RunContext, run
 from ai.templates import TemplateError, render
-from ai.workflows.csv_mapping.columns import columns_of
-from ai.workflows.csv_mapping.scoring import convincing_values
+from ai.workflows.csv_mapping.columns import read_columns
+from ai.workflows.csv_mapping.scoring import find_samples
 from ai.workflows.csv_mapping.state import CsvMappingInput, Target
 from ai.workflows.email_generation import material
 from ai.workflows.email_generation.checks import find_problems
@@ -267,17 +267,17 @@ def test_a_model_gets_the_last_ten_messages(count: int) -> None:
 )
 def test_a_wide_file_has_fewer_sample_rows(columns: int, rows: int) -> None:
     """Up to 100 columns have 200 sample rows; wider files have 20,000 cells, and at least 40 rows."""
-    (first, *_) = columns_of(["h"] * columns, [["v"] * columns for _ in range(250)])
+    (first, *_) = read_columns(["h"] * columns, [["v"] * columns for _ in range(250)])
     assert len(first.cells) == rows
-    assert [len(cell.cells[0]) for cell in columns_of(["h"], [["v" * 201]])] == [200]
+    assert [len(cell.cells[0]) for cell in read_columns(["h"], [["v" * 201]])] == [200]
 
 
 @pytest.mark.parametrize("values", [2, 3, 4])
 def test_a_column_shows_three_values(values: int) -> None:
     """A column shows its first three different values."""
     cells = [f"v{number}" for number in range(values)]
-    (column,) = columns_of(["h"], [[cell] for cell in [cells[0], *cells]])
-    assert convincing_values(column, Target.CUSTOM) == tuple(cells[:3])
+    (column,) = read_columns(["h"], [[cell] for cell in [cells[0], *cells]])
+    assert find_samples(column, Target.CUSTOM) == tuple(cells[:3])
 
 
 @pytest.mark.anyio

@@ -2,11 +2,11 @@
 
 import pytest
 
-from ai.workflows.csv_mapping.columns import columns_of
-from ai.workflows.csv_mapping.headers import Topic, meaning_of
-from ai.workflows.csv_mapping.scoring import convincing_values, guess_columns
+from ai.workflows.csv_mapping.columns import read_columns
+from ai.workflows.csv_mapping.headers import Topic, read_header
+from ai.workflows.csv_mapping.scoring import find_samples, guess_columns
 from ai.workflows.csv_mapping.state import SURE, Guess, Target
-from ai.workflows.csv_mapping.values import Kind, kinds_of
+from ai.workflows.csv_mapping.values import Kind, classify_value
 
 PEOPLE = [
     ["Anja", "Velthaus", "anja.velthaus@brixmere.example", "Brixmere Tools", "Buyer"],
@@ -22,7 +22,7 @@ def guesses(**columns: list[str]) -> list[Guess]:
     """Return the guess for each column, given as header and values; `_` in a header's name stands for a blank."""
     headers = [header.replace("_", " ") for header in columns]
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    return guess_columns(columns_of(headers, rows), {})
+    return guess_columns(read_columns(headers, rows), {})
 
 
 def targets(**columns: list[str]) -> list[str]:
@@ -67,7 +67,7 @@ def targets(**columns: list[str]) -> list[str]:
 )
 def test_what_headers_speak_of(header: str, topic: Topic) -> None:
     """Words of headers compose: what a column holds is told from whose it is, and from what takes that back."""
-    assert meaning_of(header).topic is topic
+    assert read_header(header).topic is topic
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_headers_speak_of(header: str, topic: Topic) -> None:
 )
 def test_what_values_look_like(value: str, kind: Kind) -> None:
     """One value is known by its form or its words, in several languages."""
-    assert kind in kinds_of(value)
+    assert kind in classify_value(value)
 
 
 def test_a_file_without_headers() -> None:
@@ -218,14 +218,14 @@ def test_a_full_set_of_targets_leaves_nothing_to_ask() -> None:
 
 def test_samples_are_those_that_convinced() -> None:
     """Shown are values of the form that decided, not just the first three."""
-    (column,) = columns_of(["Email"], [["see notes"], [""], ["a@x.example"], ["a@x.example"], ["b@x.example"]])
-    assert convincing_values(column, Target.EMAIL) == ("a@x.example", "b@x.example")
-    assert convincing_values(column, Target.CUSTOM) == ("a@x.example", "b@x.example")
+    (column,) = read_columns(["Email"], [["see notes"], [""], ["a@x.example"], ["a@x.example"], ["b@x.example"]])
+    assert find_samples(column, Target.EMAIL) == ("a@x.example", "b@x.example")
+    assert find_samples(column, Target.CUSTOM) == ("a@x.example", "b@x.example")
 
 
 def test_a_persons_decision_frees_what_it_does_not_take() -> None:
     """Where a person took the address column for something else, the next address column is the lead's."""
-    columns = columns_of(["Email", "Other mail"], [["a@x.example", "b@y.example"]] * 3)
+    columns = read_columns(["Email", "Other mail"], [["a@x.example", "b@y.example"]] * 3)
     settled = {0: Guess(target=Target.IGNORE, confidence=1.0, decided_by="person")}
     assert [guess.target for guess in guess_columns(columns, settled)] == [Target.IGNORE, Target.EMAIL]
 
@@ -233,5 +233,5 @@ def test_a_persons_decision_frees_what_it_does_not_take() -> None:
 def test_a_very_wide_file_is_looked_at_in_fewer_rows() -> None:
     """The number of cells looked at is bounded, and never less than forty rows."""
     row = ["x"] * 500
-    assert {len(column.cells) for column in columns_of(row, [row] * 200)} == {40}
-    assert len(columns_of(["a"], [["x"]] * 200)[0].cells) == 200
+    assert {len(column.cells) for column in read_columns(row, [row] * 200)} == {40}
+    assert len(read_columns(["a"], [["x"]] * 200)[0].cells) == 200

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ai.workflows.csv_mapping.columns import columns_of
+from ai.workflows.csv_mapping.columns import read_columns
 from ai.workflows.csv_mapping.rules import Rule, decide
 from ai.workflows.csv_mapping.tables import read_table
 from domain.words import fold_words
@@ -62,5 +62,5 @@ def test_a_rule_about_something_unknown_is_refused(mistake: dict[str, Any]) -> N
 @pytest.mark.parametrize("values", [[], ["blue"], ["1", "2", "3"], ["x" * 100], ["a@b.example"]])
 def test_the_last_rules_decide_on_any_column(values: list[str]) -> None:
     """Whatever its header and values are, a column that nothing else decides has a guess in the end."""
-    (column,) = columns_of(["Zebra"], [[value] for value in values])
+    (column,) = read_columns(["Zebra"], [[value] for value in values])
     assert decide("rest", column, set()) is not None
