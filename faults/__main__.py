@@ -1,4 +1,4 @@
-"""The command: `python -m faults [AREA ...]` plants faults, runs the tests of each and says which escaped."""
+"""The command `python -m faults [AREA ...]`: plants faults, runs the tests of each, and prints those that escaped."""
 
 import argparse
 import json
@@ -31,10 +31,10 @@ _console = Console(soft_wrap=True)
 
 
 def main() -> int:
-    """Plant the faults that the arguments choose; returns 1 when one escaped without an explanation."""
+    """Plant the faults that the arguments select; returns 1 when one escaped without an explanation."""
     arguments = _arguments()
     STATE.mkdir(parents=True, exist_ok=True)
-    known = _known_results()
+    results = _load_results()
     faults = [fault for fault in _faults(arguments.areas, arguments.file) if int(fault.id, 16) % arguments.sample == 0]
     if arguments.list:
         for fault in faults:
@@ -46,17 +46,17 @@ def main() -> int:
         _record()
     skipped = set() if arguments.explained else load_explanations().keys()
     faults = [fault for fault in faults if fault.kind not in skipped and fault.kind in (arguments.kind or {fault.kind})]
-    chosen = [fault for fault in faults if _is_wanted(fault, known, arguments.only)]
-    _console.print(f"{len(faults)} faults, {len(chosen)} to plant.")
-    for number, result in enumerate(run(ROOT, RECORDING, chosen, arguments.slots, arguments.seconds), start=1):
-        known[result.fault_id] = result
+    selected = [fault for fault in faults if _is_selected(fault, results, arguments.only)]
+    _console.print(f"{len(faults)} faults, {len(selected)} to plant.")
+    for number, result in enumerate(run(ROOT, RECORDING, selected, arguments.slots, arguments.seconds), start=1):
+        results[result.fault_id] = result
         if number % 20 == 0:
-            _console.print(f"{min(number, len(chosen))} of {len(chosen)}")
-            _save(known)
-    _save(known)
-    print_report(faults, known, _console)
+            _console.print(f"{min(number, len(selected))} of {len(selected)}")
+            _save(results)
+    _save(results)
+    print_report(faults, results, _console)
     reasons = load_explanations()
-    return int(any(has_escaped(fault, known, reasons) for fault in faults))
+    return int(any(has_escaped(fault, results, reasons) for fault in faults))
 
 
 def _arguments() -> argparse.Namespace:
@@ -69,16 +69,18 @@ def _arguments() -> argparse.Namespace:
                         help="plant all faults, those without a result, or those that escaped last time")  # fmt: skip
     parser.add_argument("--kind", action="append", help='plant only faults of a kind: "row lock dropped"; repeatable')
     parser.add_argument("--sample", type=int, default=1, metavar="N", help="plant about one in N, always the same ones")
-    parser.add_argument("--seconds", type=float, default=60, help="how long the tests of one fault may take, about")
-    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="how many faults are tried at once")
-    parser.add_argument("--record", action="store_true", help="run the whole suite first, to learn what each test runs")
+    parser.add_argument("--seconds", type=float, default=60, help="about how long the tests of one fault may take")
+    parser.add_argument("--slots", type=int, default=os.cpu_count() or 1, help="how many faults are tested at once")
+    parser.add_argument(
+        "--record", action="store_true", help="run the whole suite first, and record the lines that each test runs"
+    )
     parser.add_argument("--explained", action="store_true", help="plant the kinds that explained.toml excuses as well")
     parser.add_argument("--list", action="store_true", help="print the faults and plant none")
     return parser.parse_args()
 
 
-def _is_wanted(fault: Fault, known: Mapping[str, Result], only: str) -> bool:
-    result = known.get(fault.id)
+def _is_selected(fault: Fault, results: Mapping[str, Result], only: str) -> bool:
+    result = results.get(fault.id)
     if only == "all" or result is None:
         return True
     return only == "escaped" and result.verdict in MISSED
@@ -88,7 +90,7 @@ def _save(results: Mapping[str, Result]) -> None:
     RESULTS.write_text(json.dumps({key: asdict(result) for key, result in results.items()}), encoding="utf-8")
 
 
-def _known_results() -> dict[str, Result]:
+def _load_results() -> dict[str, Result]:
     if not RESULTS.exists():
         return {}
     stored = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -113,8 +115,8 @@ def _faults(areas: Sequence[str], file: Path | None) -> list[Fault]:
 
 
 def _record() -> None:
-    """Run the suite once and keep what each test ran."""
-    _console.print("Running the suite once to learn what each test runs.")
+    """Run the suite once and record the lines that each test runs."""
+    _console.print("Running the suite once, to record the lines that each test runs.")
     command = [
         sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", "--timeout=300",
         "-p", "faults.recording", "--cov", "--cov-context=test", "--cov-report=",

@@ -33,7 +33,7 @@ def find_source_faults(root: Path, areas: Sequence[str]) -> Iterator[Fault]:
 
 
 def read_faults(root: Path, file: Path) -> Iterator[Fault]:
-    """Yield faults that a person has written: a JSON list of objects with `path`, `before` and `after`.
+    """Yield the faults of a JSON file: a list of objects with `path`, `before` and `after`.
 
     Raises ValueError for a text that does not stand exactly once in its file.
     """
@@ -100,7 +100,7 @@ def _numbered(faults: Iterable[Fault]) -> Iterator[Fault]:
 
 
 class _Places:
-    """Names the function, class or constant that a line of a module belongs to."""
+    """Finds the function, class or constant that a line of a module belongs to."""
 
     def __init__(self, source: str) -> None:
         self._spans: list[tuple[int, int, str]] = []

@@ -1,4 +1,4 @@
-"""What a planted fault is: an edit of one source file, or a statement run on the migrated database."""
+"""A planted fault: an edit of one source file, or a statement that is run on the migrated database."""
 
 import hashlib
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Fault:
     statement: str = ""
     """The DDL that makes the fault; empty for a fault in a file."""
     number: int = 0
-    """Tells apart faults of one place that read alike."""
+    """Distinguishes faults of one place with the same text."""
 
     @property
     def id(self) -> str:

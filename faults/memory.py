@@ -9,7 +9,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def plant(path: str, original: str, faulty: str) -> bool:
-    """Put the one change between two sources of a file into its imported module; False where that cannot be done.
+    """Apply the one change between two sources of a file to its imported module; False if that is not possible.
 
     It can be done in the body of a function, and in a constant that no other module has imported.
     """
@@ -29,7 +29,7 @@ def plant(path: str, original: str, faulty: str) -> bool:
 
 
 def _changed(before: list[ast.stmt], after: list[ast.stmt]) -> tuple[ast.stmt, ast.stmt] | None:
-    """Return the only statement that differs, where its name is defined once: a setter is named like its property."""
+    """Return the only statement that differs, if its name is defined once: a setter has the name of its property."""
     if len(before) != len(after):
         return None
     changed = [(old, new) for old, new in zip(before, after, strict=True) if ast.dump(old) != ast.dump(new)]
@@ -40,7 +40,7 @@ def _changed(before: list[ast.stmt], after: list[ast.stmt]) -> tuple[ast.stmt, a
 
 
 def _run_at_import(module: ast.Module) -> set[str]:
-    """Return the functions and classes that a module uses while it is imported, also through its other functions."""
+    """Return the functions and classes that a module calls during its import, also through its other functions."""
     definitions = {node.name: node for node in module.body if isinstance(node, FUNCTION | ast.ClassDef)}
     names: set[str] = set()
     for node in module.body:
@@ -69,7 +69,7 @@ def _called_at_import(node: ast.AST) -> set[str]:
 
 
 def _rebind(module: ModuleType, tree: ast.Module, changed: ast.Assign) -> bool:
-    """Evaluate an assignment anew, and all later ones that use what it binds."""
+    """Evaluate an assignment again, and all later ones that use its names."""
     names = _targets(changed)
     again: list[ast.stmt] = [changed]
     for node in tree.body[tree.body.index(changed) + 1 :]:
@@ -91,7 +91,7 @@ def _targets(node: ast.Assign) -> set[str]:
 
 
 def _evaluated_early(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """The names that a definition itself reads: decorators and defaults."""
+    """Return the names that a definition itself reads: decorators and defaults."""
     early = [*node.decorator_list, *node.args.defaults, *(default for default in node.args.kw_defaults if default)]
     return {part.id for expression in early for part in ast.walk(expression) if isinstance(part, ast.Name)}
 
@@ -99,7 +99,7 @@ def _evaluated_early(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 def _is_imported(module: ModuleType, names: set[str]) -> bool:
     values = {id(module.__dict__[name]) for name in names if name in module.__dict__}
     others = [other for other in list(sys.modules.values()) if other is not module and isinstance(other, ModuleType)]
-    # Python keeps one object of a small number or a word, so those are the same value only under the same name.
+    # Small numbers and words are the same objects everywhere, so those count only under the same name.
     return any(
         id(value) in values and (name in names or not isinstance(value, str | int | None))
         for other in others
@@ -108,7 +108,7 @@ def _is_imported(module: ModuleType, names: set[str]) -> bool:
 
 
 def _replace_code(namespace: object, old: ast.stmt, new: ast.stmt, code: CodeType) -> bool:
-    """Give the changed function, or the changed method of a class, the code it has in the faulty module."""
+    """Replace the code of the changed function or method by its code in the faulty module."""
     inner = next((c for c in code.co_consts if isinstance(c, CodeType) and c.co_name == getattr(new, "name", "")), None)
     if inner is None:
         return False

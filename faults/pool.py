@@ -1,4 +1,4 @@
-"""Tries faults in several processes at once, each with a server and a copy of the tree of its own."""
+"""Tests faults in several processes at once, each with its own server and copy of the tree."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from faults.selection import Recording
 
 
 def run(root: Path, recording: Recording, faults: Sequence[Fault], slots: int, seconds: float) -> Iterator[Result]:
-    """Try faults in processes of their own and yield the results as they come.
+    """Test faults in separate processes, and yield each result when it is known.
 
     A result comes a second time, as UNSOUND, where the test that caught the fault fails without it too.
     """

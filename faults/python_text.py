@@ -1,4 +1,4 @@
-"""Plants faults in files of Python: in SQLAlchemy statements, in strings of SQL, and by Cosmic Ray in plain code."""
+"""Plants faults in Python files: in SQLAlchemy statements, in SQL strings, and with Cosmic Ray in plain code."""
 
 import ast
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ OPERATORS = {
     "core/ReplaceContinueWithBreak": "loop changed",
     "core/ZeroIterationForLoop": "loop changed",
 }
-"""The operators of Cosmic Ray that are used. The others make code that no reader would write, or break its types."""
+"""The operators of Cosmic Ray that are used. The others make unrealistic code or break its types."""
 
 
 def find_code_edits(source: str) -> Iterator[Edit]:
@@ -44,7 +44,7 @@ def find_code_edits(source: str) -> Iterator[Edit]:
     for name, kind in OPERATORS.items():
         operator = get_operator(name)()
         positions = sum(len(list(operator.mutation_positions(node))) for node in nodes)
-        # NumberReplacer makes n + 1, then n - 1, of each number: the first is enough.
+        # NumberReplacer replaces each number by n + 1 and by n - 1; the first is enough.
         for occurrence in range(0, positions, 2 if name.endswith("NumberReplacer") else 1):
             mutated = mutate_code(source, operator, occurrence)
             if mutated is None or mutated == source:
@@ -55,7 +55,7 @@ def find_code_edits(source: str) -> Iterator[Edit]:
 
 
 def find_statement_edits(source: str) -> Iterator[Edit]:
-    """Yield the faults that can be planted in SQLAlchemy statements and in strings of SQL."""
+    """Yield the faults that can be planted in SQLAlchemy statements and in SQL strings."""
     positions = _Positions(source)
     tree = ast.parse(source)
     ignored = _docstrings(tree) | _parts_of_literals(tree)
@@ -81,11 +81,11 @@ def _decorator_lines(source: str) -> set[int]:
 
 
 class _Positions:
-    """Turns the lines and byte columns of `ast` into offsets in the text."""
+    """Converts the lines and byte columns of `ast` to offsets in the text."""
 
     def __init__(self, source: str) -> None:
         self.source = source
-        # `ast` ends lines at line feeds alone, and str.splitlines at more characters.
+        # `ast` ends lines only at line feeds; str.splitlines ends them at more characters.
         self._lines = [f"{line}\n" for line in source.split("\n")]
         self._starts = [0, *accumulate(len(line) for line in self._lines)]
 
@@ -100,7 +100,7 @@ class _Positions:
 
 
 def _docstrings(tree: ast.Module) -> set[int]:
-    """Return the ids of all strings that stand alone as a statement."""
+    """Return the ids of all strings that are a statement."""
     return {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
@@ -137,7 +137,7 @@ def _without_skip_locked(node: ast.Call, positions: _Positions) -> Iterator[Edit
 
 
 def _term(node: ast.expr, positions: _Positions, kind: str, neutral: str) -> Iterator[Edit]:
-    """Yield the edits that drop a condition, or each term of one that is made of several."""
+    """Yield the edits that drop a condition, or each term of a condition with several."""
     if isinstance(node, ast.Starred):
         return
     parts, neutral_of_parts = _parts(node)
@@ -145,13 +145,13 @@ def _term(node: ast.expr, positions: _Positions, kind: str, neutral: str) -> Ite
         yield from _term(part, positions, kind, neutral_of_parts)
     if not parts:
         yield from _swapped(node, positions)
-    # Terms that AND joins are dropped by `true`: all of them dropped by `true` would say no more.
+    # A term of an AND is dropped by `true`. Dropping the whole AND would find nothing more.
     if neutral_of_parts != neutral:
         yield Edit(positions.start(node), positions.end(node), neutral, kind)
 
 
 def _parts(node: ast.expr) -> tuple[list[ast.expr], str]:
-    """Return the terms of a condition that is made of several, and what drops one of them."""
+    """Return the terms of a condition with several, and the text that drops one of them."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"and_", "or_"}:
         return node.args, _TRUE if node.func.id == "and_" else _FALSE
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
@@ -171,7 +171,7 @@ def _swapped(node: ast.expr, positions: _Positions) -> Iterator[Edit]:
 
 
 def _of_collection(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
-    """Conditions that stand in a tuple or list first, or are returned or assigned by themselves."""
+    """Yield the edits of conditions that are first in a tuple or list, or are returned or assigned."""
     if isinstance(node, ast.Tuple | ast.List):
         if any(_is_condition(element) for element in node.elts):
             for element in node.elts:
@@ -184,7 +184,7 @@ def _of_collection(node: ast.AST, positions: _Positions) -> Iterator[Edit]:
 
 
 def _is_condition(node: ast.expr) -> bool:
-    """Whether an expression compares a column of a model."""
+    """Return whether an expression compares a column of a model."""
     if isinstance(node, ast.Compare):
         return _is_column(node.left) or any(_is_column(side) for side in node.comparators)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
@@ -198,13 +198,13 @@ def _is_condition(node: ast.expr) -> bool:
 
 
 def _is_join_condition(node: ast.expr) -> bool:
-    """Whether the second argument of a `join` is a condition, and neither a part of a path nor `true()`."""
+    """Return whether the second argument of a `join` is a condition, and not a part of a path or `true()`."""
     is_true = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "true"
     return not is_true and not isinstance(node, ast.Constant)
 
 
 def _holds_column(node: ast.expr) -> bool:
-    """Whether an expression names a column of a model, or of a table or subquery (`rows.c.id`)."""
+    """Return whether an expression contains a column of a model, or of a table or subquery (`rows.c.id`)."""
     return any(isinstance(part, ast.Attribute) and (part.attr == "c" or _is_column(part)) for part in ast.walk(node))
 
 
@@ -234,7 +234,7 @@ def _of_string(node: ast.AST, positions: _Positions, ignored: set[int]) -> Itera
 
 
 def _difference(source: str, mutated: str, kind: str) -> Edit:
-    """Return the smallest edit that makes `mutated` of `source`."""
+    """Return the smallest edit from `source` to `mutated`."""
     most = min(len(source), len(mutated))
     start = next((index for index in range(most) if source[index] != mutated[index]), most)
     tail = 0

@@ -1,4 +1,4 @@
-"""The table of a run: what was planted and what escaped, by area and by kind."""
+"""The report of a run: the planted and escaped faults, by area and by kind."""
 
 import tomllib
 from collections import defaultdict
@@ -16,19 +16,19 @@ EXPLANATIONS = Path(__file__).with_name("explained.toml")
 
 
 def load_explanations() -> dict[str, str]:
-    """Return why some faults need not be caught, by the id of the fault or by its kind."""
+    """Return the reasons why some faults need not be caught, by the id or the kind of the fault."""
     return {key: str(reason) for key, reason in tomllib.loads(EXPLANATIONS.read_text(encoding="utf-8")).items()}
 
 
 def has_escaped(fault: Fault, results: Mapping[str, Result], reasons: Mapping[str, str]) -> bool:
-    """Whether no test caught a fault and no reason says why none has to."""
+    """Return whether no test caught a fault and there is no explanation for it."""
     result = results.get(fault.id)
     is_missed = result is not None and result.verdict in MISSED
     return is_missed and not {fault.id, fault.kind} & reasons.keys()
 
 
 def print_report(faults: Sequence[Fault], results: Mapping[str, Result], console: Console) -> None:
-    """Print the scores and every fault that escaped without an explanation."""
+    """Print the scores, and each fault that escaped without an explanation."""
     reasons = load_explanations()
     console.print(_table("area", faults, results, reasons, lambda fault: fault.area))
     console.print(_table("kind", faults, results, reasons, lambda fault: fault.kind))

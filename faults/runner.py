@@ -1,4 +1,4 @@
-"""One runner of faults: a copy of the tree, a Postgres server, and a warm interpreter that forks for each fault."""
+"""A runner of faults: a copy of the tree, a Postgres server, and an interpreter that forks for each fault."""
 
 import contextlib
 import gc
@@ -39,11 +39,11 @@ OPTIONS = (
 PRISTINE = f"{TEMPLATE}_pristine"
 STATEMENT_SECONDS = 15
 TIMED_OUT = 124
-"""The exit status of tests that were ended because they took too long, as `timeout` has it."""
+"""The exit status of tests that were ended by the time limit, as of the program `timeout`."""
 
 
 class Verdict(StrEnum):
-    """How the tests answered a fault."""
+    """The result of the tests of a fault."""
 
     CAUGHT = "caught"
     ESCAPED = "escaped"
@@ -55,25 +55,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one fault."""
+    """The result of one fault."""
 
     fault_id: str
     verdict: Verdict
     tests: int
-    """How many tests were run at most."""
+    """The maximum number of tests that were run."""
     seconds: float
     detail: str
-    """The line of the test that failed first, or why the fault could not be planted."""
+    """The summary line of the first failed test, or why the fault could not be planted."""
 
     @property
     def test(self) -> str:
-        """Return the test that caught the fault, where one failed."""
+        """Return the test that caught the fault, or an empty string."""
         return failed_test(self.detail)
 
 
 @dataclass
 class Runner:
-    """Runs the tests of one fault after another; `close` ends its server and removes its files."""
+    """Runs the tests of one fault after the other; `close` stops its server and removes its files."""
 
     root: Path
     recording: Recording
@@ -83,7 +83,7 @@ class Runner:
     _tests: Tests = field(init=False)
     _edits: int = 0
     _original: str = ""
-    """The source of the file that has a fault now."""
+    """The original source of the file that has the current fault."""
 
     def __post_init__(self) -> None:
         self._home = new_home()
@@ -96,7 +96,7 @@ class Runner:
         self._tree = Path(tempfile.mkdtemp(prefix="salesmatter-faults-"))
         _copy_tree(self.root, self._tree)
         _enter(self._tree, self._server.url)
-        # Tests and the code they run are imported here once, and each fork has them.
+        # Tests and their code are imported here once, so that the forks need not import them.
         quiet = ["--collect-only", "-qq", "-p", "no:randomly", "-p", "no:cov", "-p", "no:cacheprovider", *WARNINGS]
         collected = _Collected()
         with contextlib.redirect_stdout(io.StringIO()):
@@ -112,7 +112,7 @@ class Runner:
         shutil.rmtree(self._tree, ignore_errors=True)
 
     def run(self, fault: Fault, seconds: float) -> Result:
-        """Plant a fault, run tests of about `seconds` until one fails, and take the fault out again."""
+        """Plant a fault, run tests of about `seconds` until one fails, and remove the fault."""
         started = time.monotonic()
         name = fault.id
         tests = self._tests.select(fault, seconds)
@@ -133,7 +133,7 @@ class Runner:
         )
 
     def find_tests_that_fail(self, tests: Sequence[str]) -> set[str]:
-        """Return which of these tests fail although nothing is planted: what they caught was not caught."""
+        """Return the tests that fail without a fault, so that the faults they caught do not count as caught."""
         _, output = self._test(None, tests, 60 + 10 * len(tests)) if tests else (0, "")
         return {name for line in output.splitlines() if (name := failed_test(line))}
 
@@ -154,7 +154,7 @@ class Runner:
                 os.utime(path, (changed, changed))
 
     def _write(self, path: Path, source: str) -> None:
-        """Write a source with a time that no compiled file has, so that Python compiles it anew."""
+        """Write a source with a modification time that no compiled file has, so that Python compiles it again."""
         self._edits += 1
         path.write_text(source, encoding="utf-8")
         os.utime(path, (self._edits, self._edits))
@@ -182,7 +182,7 @@ class Runner:
             connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false")
 
     def _test(self, fault: Fault | None, tests: Sequence[str], seconds: float) -> tuple[int, str]:
-        """Run tests in a session of its own; returns pytest's exit status, or TIMED_OUT, and its output."""
+        """Run tests in a process of their own; returns pytest's exit status, or TIMED_OUT, and its output."""
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
             child = os.fork()
             if child == 0:
@@ -207,7 +207,7 @@ def _exists(connection: psycopg.Connection[Any], name: str) -> bool:
 
 
 def _copy_tree(root: Path, target: Path) -> None:
-    """Copy what git tracks and what it does not ignore, compiled."""
+    """Copy the files that git tracks or does not ignore, and compile them."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=root, check=True, capture_output=True).stdout.decode()  # noqa: S603 - a fixed command
     for name in filter(None, listed.split("\0")):
@@ -219,7 +219,7 @@ def _copy_tree(root: Path, target: Path) -> None:
 
 
 def _enter(tree: Path, server: str) -> None:
-    """Make this process one of the tree: its modules are those that are imported from now on."""
+    """Change into the tree, so that this process imports its modules from now on."""
     os.chdir(tree)
     os.environ |= {SERVER_VARIABLE: server, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     sys.dont_write_bytecode = True
@@ -228,7 +228,7 @@ def _enter(tree: Path, server: str) -> None:
 
 
 def _become_pytest(fault: Fault | None, original: str, tests: Sequence[str], output: int) -> None:
-    """Turn a fresh child into a run of pytest; never returns."""
+    """Run pytest in a forked child; never returns."""
     status: int = pytest.ExitCode.INTERNAL_ERROR
     try:
         os.setsid()
@@ -259,7 +259,7 @@ def _ours(tree: Path) -> set[str]:
 
 
 class _Collected:
-    """A pytest plugin that keeps the names of all tests."""
+    """A pytest plugin that stores the names of all tests."""
 
     tests: frozenset[str] = frozenset()
 
@@ -268,14 +268,14 @@ class _Collected:
 
 
 class _Selected:
-    """A pytest plugin that keeps the given tests, in the given order."""
+    """A pytest plugin that selects the given tests, in the given order."""
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._order = {test: position for position, test in enumerate(tests)}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        kept = [item for item in items if item.nodeid in self._order]
-        items[:] = sorted(kept, key=lambda item: self._order[item.nodeid])
+        selected = [item for item in items if item.nodeid in self._order]
+        items[:] = sorted(selected, key=lambda item: self._order[item.nodeid])
 
 
 def _wait(child: int, seconds: float) -> int:
@@ -297,7 +297,7 @@ def _wait(child: int, seconds: float) -> int:
 
 
 def failed_test(line: str) -> str:
-    """Return the test that a line of pytest's summary names as failed; nothing for any other line."""
+    """Return the failed test of a line of pytest's summary; an empty string for other lines."""
     match = re.match(r"(?:FAILED|ERROR) (\S+::.+?)(?: - |$)", line)
     return match[1] if match else ""
 

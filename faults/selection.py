@@ -1,4 +1,4 @@
-"""Says which tests can notice a fault: those that run the code it is in, by a recorded run of the whole suite."""
+"""Selects the tests that can catch a fault: those that run its code, according to a recorded run of the whole suite."""
 
 import ast
 import json
@@ -13,38 +13,38 @@ from coverage import CoverageData
 from faults.fault import Fault
 
 EXCLUDED = ("tests/e2e/", "tests/benchmarks/", "tests/evals/", "tests/api/test_schemathesis.py")
-"""Tests of minutes. They run the same code as others, and no fault waits for them."""
+"""Tests that take minutes and run the same code as others."""
 MIGRATIONS = "tests/database/test_migrations.py"
-"""It compares the schema with a fresh one, so it notices each fault in the schema and none in a migration."""
+"""It compares the schema with a fresh one, so it would catch every fault in the schema."""
 ASSUMED_SECONDS = 0.3
-"""Of a test that was never timed."""
+"""The duration of a test without a recorded one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What each test ran and how long it took."""
+    """A recorded run of the suite: the lines that each test ran, and its duration."""
 
     coverage: Path
-    """A data file of coverage.py with one context a test."""
+    """A data file of coverage.py with one context per test."""
     durations: Path
     """JSON: seconds by test id."""
 
 
 @dataclass
 class Tests:
-    """The tests of the repository by the code that they run."""
+    """The tests of the repository, by the code that they run."""
 
     root: Path
     recording: Recording
     unrecorded: frozenset[str] = frozenset()
-    """Tests that have been written since the recording: those of a fault's area are run as well."""
+    """Tests that are newer than the recording; those of a fault's area are selected too."""
     _tests_of_file: dict[str, dict[int, set[str]]] = field(default_factory=dict)
 
     @cached_property
     def durations(self) -> dict[str, float]:
-        """Seconds by test id; a test that has none is not selected."""
+        """Seconds by test id; a test without an entry is not selected."""
         seconds: dict[str, float] = json.loads(self.recording.durations.read_text(encoding="utf-8"))
-        return {test: taken for test, taken in seconds.items() if not test.startswith(EXCLUDED)}
+        return {test: duration for test, duration in seconds.items() if not test.startswith(EXCLUDED)}
 
     @cached_property
     def _coverage(self) -> CoverageData:
@@ -59,28 +59,28 @@ class Tests:
         return {str(path.relative_to(self.root)): _Module(path.read_text(encoding="utf-8")) for path in paths}
 
     def select(self, fault: Fault, seconds: float) -> list[str]:
-        """Return tests that run the faulty code: those of its area first, quick ones first, for about `seconds`."""
+        """Return tests of about `seconds` that run the faulty code: first those of its area, and the fastest first."""
         if fault.area.startswith("dbt_project"):
             tests = {test for test in self.durations if test.startswith("tests/dbt_project/")}
         elif fault.path.endswith(".py"):
             tests = self._running(fault.path, fault.place)
         else:
             tests = self._of_table(fault)
-        near = (
+        folders = (
             ("tests/database/",)
             if fault.area == "schema"
             else tuple(f"tests/{area}/" for area in {fault.area, str(Path(fault.path).parent)})
         )
-        tests = tests & self.durations.keys() | {test for test in self.unrecorded if _is_near(test, near)}
-        took = {test: self.durations.get(test, ASSUMED_SECONDS) for test in tests}
-        chosen: list[str] = []
+        tests = tests & self.durations.keys() | {test for test in self.unrecorded if _is_near(test, folders)}
+        durations = {test: self.durations.get(test, ASSUMED_SECONDS) for test in tests}
+        selected: list[str] = []
         total = 0.0
-        for test in sorted(tests, key=lambda test: (not test.startswith(near), took[test], test)):
-            if chosen and total + took[test] > seconds:
+        for test in sorted(tests, key=lambda test: (not test.startswith(folders), durations[test], test)):
+            if selected and total + durations[test] > seconds:
                 continue
-            chosen.append(test)
-            total += took[test]
-        return chosen
+            selected.append(test)
+            total += durations[test]
+        return selected
 
     def _running(self, path: str, place: str) -> set[str]:
         module = self._modules[path]
@@ -94,20 +94,20 @@ class Tests:
         return tests or self._covering(path, module.all_body_lines)
 
     def _users(self, path: str, place: str) -> Iterable[tuple[str, set[str]]]:
-        """Return (file, functions) that use a constant or class, also through other constants of its module."""
-        wanted = {place.partition(".")[0]} - {""}
+        """Yield (file, functions) that use a constant or class, also through other constants of its module."""
+        names = {place.partition(".")[0]} - {""}
         module = self._modules[path]
-        while grown := module.constants_using(wanted) - wanted:
-            wanted |= grown
+        while new_names := module.constants_using(names) - names:
+            names |= new_names
         dotted = path.removesuffix(".py").replace("/", ".")
-        for other, its in self._modules.items():
-            if other == path or dotted in its.source or dotted.rpartition(".")[0] in its.source:
-                names = its.functions_using(wanted)
-                if names:
-                    yield other, names
+        for other_path, other in self._modules.items():
+            if other_path == path or dotted in other.source or dotted.rpartition(".")[0] in other.source:
+                functions = other.functions_using(names)
+                if functions:
+                    yield other_path, functions
 
     def _of_table(self, fault: Fault) -> set[str]:
-        """Tests of the schema, and those that run a function which writes to the table."""
+        """Return the tests of the schema, and those that run a function which writes to the table."""
         tests = {test for test in self.durations if test.startswith("tests/database/") and MIGRATIONS not in test}
         table = fault.path.rpartition(".")[2]
         model = "".join(part.capitalize() for part in table.removesuffix("s").split("_"))
@@ -130,11 +130,11 @@ class Tests:
         return {test for line in lines for test in tests.get(line, ())}
 
 
-def _is_near(test: str, near: tuple[str, ...]) -> bool:
-    """Whether a test stands in one of the folders, or in a file directly above them that is about many areas."""
-    above = {str(Path(folder).parent) for folder in near}
+def _is_near(test: str, folders: tuple[str, ...]) -> bool:
+    """Return whether a test is in one of the folders, or in a file directly above them that tests several areas."""
+    parents = {str(Path(folder).parent) for folder in folders}
     return MIGRATIONS not in test and (
-        test.startswith(near) or str(Path(test.partition("::")[0]).parent) in above - {"tests"}
+        test.startswith(folders) or str(Path(test.partition("::")[0]).parent) in parents - {"tests"}
     )
 
 
@@ -155,7 +155,7 @@ class _Module:
                 self._constants[f"{prefix}{node.targets[0].id}"] = node
 
     def body_lines(self, place: str) -> range:
-        """The lines of a function's body; none for a constant."""
+        """Return the lines of a function's body; none for a constant."""
         function = self._functions.get(place)
         if function is None:
             return range(0)

@@ -1,4 +1,4 @@
-"""Plants faults in the text of SQL: terms, locks, comparisons and tie-breaks.
+"""Plants faults in SQL text: terms, locks, comparisons and tie-breaks.
 
 It reads tokens, not grammar, so that SQL with placeholders of Python, psycopg and Jinja can be read as it stands.
 """
@@ -50,12 +50,12 @@ class _Token:
 
 
 def is_sql(text: str) -> bool:
-    """Whether a string literal of Python looks like SQL."""
+    """Return whether a Python string looks like SQL."""
     return _STATEMENT.search(text) is not None
 
 
 def find_sql_edits(text: str) -> Iterator[Edit]:
-    """Yield every fault that can be planted in a text of SQL."""
+    """Yield every fault that can be planted in an SQL text."""
     tokens = list(_tokens(text))
     yield from _dropped_terms(text, tokens)
     yield from _dropped_locks(tokens)
@@ -87,7 +87,7 @@ def _dropped_terms(text: str, tokens: list[_Token]) -> Iterator[Edit]:
 
 
 def _is_other_on(tokens: list[_Token], index: int) -> bool:
-    """Whether an ON belongs to DISTINCT ON, ON CONFLICT, ON DELETE or to DDL, and not to a join."""
+    """Return whether an ON belongs to DISTINCT ON, ON CONFLICT, ON DELETE or to DDL, and not to a join."""
     if tokens[index].word != "ON":
         return False
     before = tokens[index - 1].word if index else ""
@@ -136,7 +136,7 @@ def _terms(text: str, clause: list[_Token], kind: str, neutral: str) -> Iterator
 
 
 def _joined_terms(text: str, condition: list[_Token], kind: str) -> Generator[Edit, None, str]:
-    """Yield the edits of the parts of a condition; returns what drops one of them, nothing where it has one part.
+    """Yield the edits of the parts of a condition; returns the text that drops a part, empty for a single part.
 
     OR is split first, because it binds less than AND.
     """
@@ -150,7 +150,7 @@ def _joined_terms(text: str, condition: list[_Token], kind: str) -> Generator[Ed
 
 
 def _without_brackets(clause: list[_Token]) -> list[_Token]:
-    """Return what stands in the brackets around a whole condition. A query in brackets is a value, no condition."""
+    """Return the content of brackets around a whole condition. A query in brackets is a value and no condition."""
     inner = clause[1:-1]
     is_bracketed = bool(inner) and clause[0].text == "(" and clause[-1].text == ")" and inner[0].depth > clause[0].depth
     if not is_bracketed or inner[0].word in {"SELECT", "WITH"} or any(t.depth <= clause[0].depth for t in inner):
@@ -159,7 +159,7 @@ def _without_brackets(clause: list[_Token]) -> list[_Token]:
 
 
 def _split(clause: list[_Token], junction: str) -> list[list[_Token]]:
-    """Return the parts of a condition that AND or OR joins; the AND of BETWEEN and what stands in CASE join nothing."""
+    """Return the parts of a condition that AND or OR joins, except the AND of BETWEEN and any inside of CASE."""
     parts: list[list[_Token]] = [[]]
     between = cases = 0
     for token in clause:
@@ -179,7 +179,7 @@ def _split(clause: list[_Token], junction: str) -> list[list[_Token]]:
 def _dropped_locks(tokens: list[_Token]) -> Iterator[Edit]:
     for index, token in enumerate(tokens):
         if token.word.startswith("PG_ADVISORY") or token.word.startswith("PG_TRY_ADVISORY"):
-            # It takes the same argument and locks nothing.
+            # `abs` takes the same argument and locks nothing.
             yield Edit(token.start, token.end, "abs", "advisory lock dropped")
         following = [other.word for other in tokens[index + 1 : index + 3]]
         if token.word != "FOR" or not following or following[0] not in {"UPDATE", "NO", "SHARE", "KEY"}:
