@@ -178,11 +178,10 @@ def _user(scope: Scope) -> object:
 
 def build_query(scope: Scope) -> bytes:
     """Return the query string without the parameters of the stream."""
-    parameters = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    query_string: bytes = scope.get("query_string", b"")
+    parameters = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     own = [(name, value) for name, value in parameters if name != DELTA]
-    if len(own) == len(parameters):
-        return scope.get("query_string", b"")
-    return urlencode(own, encoding="latin-1").encode()
+    return query_string if len(own) == len(parameters) else urlencode(own, encoding="latin-1").encode()
 
 
 class SharedQueries:

@@ -1,12 +1,12 @@
 import jsonpatch from "fast-json-patch";
 
-// Calls `show` with each result of a GET until `gone`; throws the problem that ends it for good. In a page of React:
+// Calls `show` with each result of a GET until `gone`; throws the problem that ends the stream. In a page of React:
 //   useEffect(() => {
 //     const gone = new AbortController();
 //     follow<Jobs>(`${api}/api/workspaces/${id}/jobs?delta=json-patch`, token, setJobs, gone.signal).catch(setProblem);
 //     return () => gone.abort();
 //   }, [id]);
-type Token = () => string | Promise<string>; // asked for each time, because a stream may outlive it
+type Token = () => string | Promise<string>; // called for each connection, because a token may expire
 
 export async function follow<T>(url: string, token: Token, show: (result: T) => void, gone: AbortSignal) {
   let [known, retry, failures, result] = ["", 2_000, 0, undefined as T | undefined];
@@ -15,7 +15,7 @@ export async function follow<T>(url: string, token: Token, show: (result: T) => 
     if (event.data === undefined) return; // a heartbeat
     const data = JSON.parse(event.data);
     if (event.event === "problem") throw data;
-    known = ""; // should the patch not fit, the next connection brings the whole
+    known = ""; // if the patch fails, the next connection sends the whole result
     result = event.event === "patch" ? jsonpatch.applyPatch(result, data, true, false).newDocument : data;
     known = event.id ?? "";
     show(result as T);
@@ -29,11 +29,11 @@ export async function follow<T>(url: string, token: Token, show: (result: T) => 
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (let text = "", read = await reader.read(); !read.done; read = await reader.read()) {
         const events = (text + read.value).split("\n\n");
-        text = events.pop() ?? ""; // the beginning of the next one
-        for (const one of events) take(Object.fromEntries(one.split("\n").map((line) => line.split(/: (.*)/s, 2))));
+        text = events.pop() ?? ""; // the beginning of the next event
+        for (const event of events) take(Object.fromEntries(event.split("\n").map((line) => line.split(/: (.*)/s, 2))));
       }
     } catch (error) {
-      const { status = 503 } = error as { status?: number }; // none: the line was cut, or nobody answers
+      const { status = 503 } = error as { status?: number }; // none: the connection was interrupted or refused
       if (status < 500 && status !== 429 && !gone.aborted) throw error;
       failures += 1;
     }
