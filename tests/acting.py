@@ -55,7 +55,7 @@ class Acted(Generic[T]):
 
 @asynccontextmanager
 async def owner_session(workspaces: TwoWorkspaces) -> AsyncIterator[AsyncSession]:
-    """Open a transaction as the owner of the tables, whom no policy binds: a statement alone chooses its rows."""
+    """Open a transaction as the owner of the tables, without row-level security: the statement selects the rows."""
     pool = create_pool(owner_url(workspaces.url), size=1)
     try:
         async with transaction(pool, workspaces.scope) as session:

@@ -315,7 +315,7 @@ def prove_file_lock(path: Path, call: Callable[[], T]) -> T:
 
 
 def _is_waited_for(path: Path) -> bool:
-    """Say whether somebody waits for the lock of a file."""
+    """Return whether a process waits for the lock of a file."""
     lines = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
     return any("->" in line and line.split()[6].endswith(f":{path.stat().st_ino}") for line in lines)
 

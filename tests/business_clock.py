@@ -36,7 +36,7 @@ BUSINESS_NOW = f"(now() + interval '{SHIFT.days} days')"
 
 
 def set_business_clock() -> None:
-    """Show the business clock to all that reads SALESMATTER_CLOCK in this process."""
+    """Set SALESMATTER_CLOCK in this process to the business clock."""
     os.environ.pop("SALESMATTER_CLOCK", None)
     os.environ.update(BUSINESS_ENVIRONMENT)
 

@@ -86,7 +86,7 @@ class Issuer:
         self.port = int(line)
 
     def stop(self) -> None:
-        """End it; nobody answers at its address until it is started again."""
+        """Stop it; its address refuses connections until it is started again."""
         if self.process is not None:
             self.process.terminate()
             self.process.communicate()

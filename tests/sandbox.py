@@ -29,7 +29,7 @@ class Sandbox:
     usernames: list[str] = field(default_factory=list)
 
     def new_username(self) -> str:
-        """A username nobody has used, whose data is therefore empty."""
+        """A new username without data."""
         username = f"tenant-{uuid.uuid4().hex[:12]}"
         self.usernames.append(username)
         return username
@@ -69,7 +69,7 @@ class Sandbox:
             time.sleep(0.01)
 
     def settle(self, within: float = 10.0) -> None:
-        """Wait until all that is due has happened and each delivery was tried (failed ones wait for their retry)."""
+        """Wait until all due events have happened and each delivery was tried (failed ones wait for their retry)."""
         self.wait_until(lambda: self.ask("state")["due_now"] == 0, within)
 
 

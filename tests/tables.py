@@ -60,7 +60,7 @@ _TABLES = """
 
 
 def snapshot(url: str) -> Snapshot:
-    """Return every committed row of the schemas app and everlytic; `url` is the owner's, whom no policy binds."""
+    """Return every committed row of the schemas app and everlytic; `url` is the owner's, without row-level security."""
     with psycopg.connect(url) as connection:
         return read_rows(connection)
 

@@ -20,7 +20,7 @@ from database.tenancy import Scope, transaction
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where the service answers, and as whom an admin's calls come."""
+    """The address of the service, and the credential of an admin."""
 
     url: str
     headers: dict[str, str]

@@ -84,7 +84,7 @@ class States:
         self.seen = snapshot(self.url)
 
     def changed(self) -> Changes:
-        """Return all that has changed since this or `look` was called the last time."""
+        """Return the changes since the last call of this or of `look`."""
         before, self.seen = self.seen, snapshot(self.url)
         return changes(before, self.seen, except_tables=BOOKKEEPING)
 

@@ -73,7 +73,7 @@ async def test_json_answers_carry_a_tag_and_304_when_it_is_known(app_client: htt
 
 
 async def test_errors_and_pages_carry_no_tag(app_client: httpx.AsyncClient) -> None:
-    """Only a successful JSON answer is tagged, so that nobody keeps an error."""
+    """Only a successful JSON response has an ETag, so that no client caches an error."""
     assert "ETag" not in (await app_client.get("/api/me", headers={"Authorization": ""})).headers
     assert "ETag" not in (await app_client.get("/")).headers
 
@@ -111,7 +111,7 @@ async def test_each_request_is_one_line_of_json(
     assert "send_email" not in written
 
 
-async def test_what_nobody_foresaw_is_a_problem(
+async def test_an_unexpected_error_is_a_problem(
     app: FastAPI, app_client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An unexpected error answers 500 as a problem with the request id and without its text, which the log has."""
@@ -175,11 +175,11 @@ async def test_a_browser_of_a_known_origin_may_read_tags(small: httpx.AsyncClien
 async def test_a_browser_may_send_what_the_api_takes(small: httpx.AsyncClient) -> None:
     """The preflight allows a page of a configured origin each method and header of the API, and no other page."""
     names = "authorization, content-type, idempotency-key, if-match, if-none-match, x-request-id"
-    asked = {"Access-Control-Request-Headers": names}
+    headers = {"Access-Control-Request-Headers": names}
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        asked |= {"Origin": "https://app.example", "Access-Control-Request-Method": method}
-        allowed = await small.options("/api/me", headers=asked)
-        refused = await small.options("/api/me", headers={**asked, "Origin": "https://evil.example"})
+        headers |= {"Origin": "https://app.example", "Access-Control-Request-Method": method}
+        allowed = await small.options("/api/me", headers=headers)
+        refused = await small.options("/api/me", headers={**headers, "Origin": "https://evil.example"})
         assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (200, "https://app.example")
         assert method in allowed.headers["Access-Control-Allow-Methods"].split(", ")
         assert set(names.split(", ")) <= {

@@ -53,7 +53,7 @@ async def create_lead(session: AsyncSession, blocking: Blocking) -> Any:
     return await leads.create_lead(session, blocking.workspace_id, values)
 
 
-async def hold_user(session: AsyncSession, blocking: Blocking) -> Any:
+async def lock_user(session: AsyncSession, blocking: Blocking) -> Any:
     """Lock a user, as an admin who wants to change that user."""
     user_id = blocking.ids["app.users"]
     return await accounts.lock_user(session, user_id, by=user_id)
@@ -96,7 +96,7 @@ LOCKED: dict[str, tuple[Service, dict[str, str]]] = {
         {"app.sequences": "NO KEY UPDATE", "app.lead_enrollments": "NO KEY UPDATE"},
     ),
     "a lead and its sequence to enroll": (enroll, {LEADS: "SHARE", "app.sequences": "SHARE"}),
-    "a user": (hold_user, {"app.users": "NO KEY UPDATE"}),
+    "a user": (lock_user, {"app.users": "NO KEY UPDATE"}),
     "the account": (
         lambda session, blocking: accounts.lock_account(session, blocking.ids["app.accounts"]),
         {"app.accounts": "NO KEY UPDATE"},

@@ -84,7 +84,7 @@ async def hold_for_probe(session: AsyncSession, rows: TwoWorkspaces) -> Everlyti
 
 
 def lock_mail(*, exclusive: bool) -> Read:
-    """Return the lock of a mail and all that may forbid it."""
+    """Return the lock of a mail and of the rows that may block it."""
     return lambda session, rows: sending.lock_candidates(session, rows.id, [rows.ids[UNTRIED]], exclusive=exclusive)
 
 
@@ -251,7 +251,7 @@ def _name_of(function: ast.expr) -> str:
     return ""
 
 
-def test_every_statement_that_reads_anew_is_asked() -> None:
+def test_every_statement_that_reads_again_is_listed() -> None:
     """Each statement that replaces what a session knows is asked above, and none that is gone."""
     listed = {name for source in sources("api") for name, node in functions_in(source) if reads_anew(node)}
     assert {name for name, _ in READS} == listed

@@ -18,6 +18,6 @@ async def until_waiting(watcher: psycopg.Connection, work: Coroutine[Any, Any, T
     """
     task = asyncio.create_task(work)
     while watcher.execute(_WAITING).fetchone() == (0,):
-        assert not task.done(), "nobody had to wait"
+        assert not task.done(), "the task did not wait"
         await asyncio.wait({task}, timeout=0.01)
     return task

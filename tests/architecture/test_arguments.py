@@ -22,7 +22,7 @@ EXCEPTIONS = {
     "api/http/middleware.py": "names a request that came without a name",
     "database/embedded_binaries.py": "what the programs of the embedded Postgres are started with",
     "database/embedded_cluster.py": "the password of a new embedded server",
-    "database/migrations/env.py": "a door: the `alembic` program of somebody who writes a migration",
+    "database/migrations/env.py": "an entry point: the `alembic` command",
     "database/secrets.py": "API keys, webhook tokens and passwords must be unguessable",
     "orchestration/definitions.py": "a door: Dagster loads the code location from here",
     "orchestration/defs/dbt/assets.py": "a door: Dagster wants dbt's manifest when it loads the assets",
@@ -45,7 +45,7 @@ def reads_in(source: Source) -> list[str]:
 
 
 def test_nothing_below_the_doors_reads_the_world() -> None:
-    """Whoever runs a rule or a job says what time it is; what reads it all the same is listed, with its reason."""
+    """Rules and jobs get the time as an argument; other readers of the clock are listed with their reasons."""
     found = {
         source.path: reads_in(source)
         for source in sources(*BELOW_THE_DOORS)

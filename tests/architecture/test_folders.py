@@ -27,7 +27,7 @@ OTHER_FILES = {
     "delivery/sending/content.py": "composes the mail of a draft",
     "delivery/eligibility.py": "whether a mail may be sent, and when: for the claim and for `explain`",
     "delivery/schedule.py": "when a step may be sent by its delay and the recipient's hours",
-    "people/suppressions/files.py": "lists of whom never to mail as files: our own export, or any table of addresses",
+    "people/suppressions/files.py": "suppression lists as files: our own export, or any table of addresses",
     "people/suppressions/page.py": "the page behind the unsubscribe link",
     "people/suppressions/tokens.py": "the signed token in the unsubscribe link",
     "telemetry/health.py": "liveness and readiness",

@@ -60,7 +60,7 @@ def test_fakes_stand_at_the_wire() -> None:
     assert patched == []
 
 
-def test_nobody_waits_by_the_clock() -> None:
+def test_no_test_sleeps() -> None:
     """A test waits for what it waits for; it does not sleep and hope that it has happened."""
     slept = [
         f"{source.path}:{call.lineno}"
@@ -80,17 +80,19 @@ def _seconds(call: ast.Call) -> float:
 
 
 def _registries_of_this_machine() -> set[str]:
-    """Return the hosts and folders this machine takes packages from, which are nobody else's business."""
+    """Return the hosts and folders this machine takes packages from, which must not be in the repository."""
     command = [sys.executable, "-m", "pip", "config", "list"]
-    told = subprocess.run(command, capture_output=True, check=False, encoding="utf-8").stdout
-    told += " ".join(os.environ.get(name, "") for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX"))
-    hosts = re.findall(r"https?://(?:[^@/\s'\"]*@)?([^/:\s'\"]+)", told)
-    return {*hosts, *re.findall(r"file://(/[^/\s'\"]+/[^\s'\"]+)", told)}
+    output = subprocess.run(command, capture_output=True, check=False, encoding="utf-8").stdout
+    output += " ".join(
+        os.environ.get(name, "") for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX")
+    )
+    hosts = re.findall(r"https?://(?:[^@/\s'\"]*@)?([^/:\s'\"]+)", output)
+    return {*hosts, *re.findall(r"file://(/[^/\s'\"]+/[^\s'\"]+)", output)}
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a repository knows what is in it")
 def test_the_repository_names_no_machine() -> None:
-    """Whoever clones the repository finds neither the registry nor a folder of the machine it was written on."""
+    """The repository contains neither the package registry nor a folder of the machine on which it was written."""
     of_this_machine = {str(ROOT), *_registries_of_this_machine()}
     home = Path.home()
     if len(home.parts) > 2:

@@ -119,8 +119,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    return Outcome(told["without"], dict(zip(PLANTS, told["caught"], strict=True)))
+    report = json.loads(ran.stdout)
+    return Outcome(report["without"], dict(zip(PLANTS, report["caught"], strict=True)))
 
 
 def test_the_contracts_are_kept(outcome: Outcome) -> None:

@@ -70,8 +70,8 @@ def test_every_job_that_is_enqueued_has_a_task() -> None:
     assert unknown == []
 
 
-def test_every_task_is_enqueued_by_somebody() -> None:
-    """The worker keeps no lane that nobody ever puts a job into."""
+def test_every_task_is_enqueued() -> None:
+    """The worker has no lane without a service that enqueues its jobs."""
     found = {job_type for source in sources(*PACKAGES) for job_type, _ in enqueued(source)}
     assert {task.job_type for task in TASKS if task.every is None} - found == set()
 

@@ -5,6 +5,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from tests import ROOT
 from tests.architecture.tree import files
@@ -18,8 +19,41 @@ IN_NAMES = re.compile(
     r"(?:_|$)"
 )
 TEXTS = (".md", ".sql", ".yml", ".toml")
-FREE = ("tests/", "docs/", "dbt_project/target")
-"""Folders that are listed and not yet held to the rules."""
+FREE = (
+    "api/accounts/*",
+    "api/http/*",
+    "api/imports/*",
+    "api/inbox/*",
+    "api/people/*",
+    "database/models/ai.py",
+    "tests/api/accounts/*",
+    "tests/api/delivery/*",
+    "tests/api/http/*",
+    "tests/api/importing.py",
+    "tests/api/imports/*",
+    "tests/api/inbox/*",
+    "tests/api/lead_requests.py",
+    "tests/api/live/test_live.py",
+    "tests/api/outreach/*",
+    "tests/api/people/*",
+    "tests/postgres.py",
+)
+"""Files that are listed and not clean yet."""
+DATA = (
+    "ai/workflows/*/prompts/*.md",
+    "ai/workflows/intent_classification/quotes.py",
+    "ai/workflows/intent_classification/wording.py",
+    "database/embedded_binaries.py",
+    "tests/ai/workflows/test_intent_classification.py",
+    "tests/api/jobs/pooler.py",
+    "tests/architecture/test_words.py",
+    "tests/architecture/words.py",
+    "tests/database/embedded/test_data_location.py",
+    "tests/evals/*.toml",
+)
+"""Files in which these words are data: phrases that people write, prompts, and the Unix user `nobody`."""
+PHRASES = "ai/workflows/*/words/*.toml"
+"""Tables of phrases that people write; only their comments are checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +66,30 @@ class Banned:
 
 
 def banned() -> Iterator[Banned]:
-    """Yield every banned word of the repository."""
+    """Yield every banned word of the repository, also in files that are not clean yet."""
     for path in files():
-        if path.startswith("tests/architecture/words"):
-            continue
-        if path.endswith(".py"):
-            yield from banned_in_python(path, (ROOT / path).read_text(encoding="utf-8"))
-        elif path.endswith(TEXTS):
-            yield from banned_in_text(path, (ROOT / path).read_text(encoding="utf-8"))
+        if not _is_in(path, DATA):
+            yield from banned_in(
+                path, (ROOT / path).read_text(encoding="utf-8") if path.endswith((".py", *TEXTS)) else ""
+            )
 
 
-def banned_in_python(path: str, text: str) -> Iterator[Banned]:
+def is_free(path: str) -> bool:
+    """Return whether a file does not have to be clean yet."""
+    return _is_in(path, FREE)
+
+
+def banned_in(path: str, text: str) -> Iterator[Banned]:
+    """Yield the banned words of a file."""
+    if path.endswith(".py"):
+        yield from _banned_in_python(path, text)
+    elif fnmatch(path, PHRASES):
+        yield from _banned_in_text(path, re.sub(r"^[^#\n].*", "", text, flags=re.MULTILINE))
+    elif path.endswith(TEXTS):
+        yield from _banned_in_text(path, text)
+
+
+def _banned_in_python(path: str, text: str) -> Iterator[Banned]:
     """Yield the banned words in the names, strings and comments of a Python file."""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME and (match := IN_NAMES.search(token.string.lower())):
@@ -52,10 +99,14 @@ def banned_in_python(path: str, text: str) -> Iterator[Banned]:
                 yield Banned(path, token.start[0] + token.string.count("\n", 0, match.start()), match[1].lower())
 
 
-def banned_in_text(path: str, text: str) -> Iterator[Banned]:
+def _banned_in_text(path: str, text: str) -> Iterator[Banned]:
     """Yield the banned words of a text file."""
     for match in IN_SENTENCES.finditer(text):
         yield Banned(path, text.count("\n", 0, match.start()) + 1, match[1].lower())
+
+
+def _is_in(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(path, pattern) for pattern in patterns)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The SQL functions of the database, called as the owner, whom no policy restricts."""
+"""The SQL functions of the database, called as the owner, without row-level security."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -150,7 +150,7 @@ async def test_what_a_person_settled_is_remembered(by_rules: RunContext) -> None
     assert [column.decided_by for column in output.columns][1:] == ["person", "person"]
 
 
-async def test_the_model_is_asked_only_for_what_is_open(stub: StubOpenAI, by_model: RunContext) -> None:
+async def test_the_model_gets_only_unclear_columns(stub: StubOpenAI, by_model: RunContext) -> None:
     """One question, about the unsure column alone; the answer is taken over, never as certain as a rule."""
     stub.set_replies(Reply({"columns": [{"position": 1, "target": "role", "confidence": 1.0}]}))
     output = await run(

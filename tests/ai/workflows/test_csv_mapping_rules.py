@@ -199,8 +199,8 @@ def test_columns_without_values() -> None:
     assert targets(Email=EMAIL, Company=blank) == ["email", "company"]
 
 
-def test_somebody_elses_addresses_are_better_than_none() -> None:
-    """Where no other column has addresses, a colleague's are proposed, unsure, so that somebody looks."""
+def test_addresses_of_colleagues_are_better_than_none() -> None:
+    """Without other addresses a colleague's are suggested with low confidence, so that a user reviews them."""
     (only,) = guesses(Lead_Owner_Email=EMAIL)
     assert (only.target, only.confidence < SURE) == (Target.EMAIL, True)
     assert targets(Lead_Owner_Email=EMAIL, Email=EMAIL) == ["custom", "email"]

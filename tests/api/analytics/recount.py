@@ -80,8 +80,8 @@ def _messages(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
         ["message", "campaign", "sent_at", "step"],
     )
     events, replies = _events(connection, workspace), _replies(connection, workspace)
-    told = events.group_by("message").agg(
-        pl.col("at").filter(type="delivered").min().alias("told_delivered_at"),
+    event_flags = events.group_by("message").agg(
+        pl.col("at").filter(type="delivered").min().alias("reported_delivered_at"),
         pl.col("at").filter(pl.col("type").is_in(SIGNS)).max().alias("last_sign_at"),
         pl.col("at").filter(type="bounced", soft=False).min().alias("hard_at"),
         pl.col("at").filter(type="bounced", soft=True).min().alias("soft_at"),
@@ -90,11 +90,11 @@ def _messages(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
         *_touched("opened", "opens"),
         *_touched("clicked", "clicks"),
     )
-    joined = listed.join(told, on="message", how="left").join(replies, on="message", how="left")
+    joined = listed.join(event_flags, on="message", how="left").join(replies, on="message", how="left")
     return (
         joined.with_columns(
             delivered_at=pl.coalesce(
-                "told_delivered_at",
+                "reported_delivered_at",
                 pl.min_horizontal("first_opened_at", "first_clicked_at", "unsubscribed_at", "replied_at"),
             ),
             bounced_at=pl.coalesce("hard_at", "soft_at"),

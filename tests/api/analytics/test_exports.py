@@ -42,7 +42,7 @@ SLICES = [
 
 @pytest.fixture
 async def marts(workspace: str, owner: psycopg.AsyncConnection) -> None:
-    """Two sequences, a bulk email, days and periods, with all that is hard to write down."""
+    """Two sequences, a bulk email, days and periods, with values that are hard to write as CSV."""
     await add_campaign(owner, workspace, "c", name="Spring", status="Active", created_at=AS_OF, open_rate="0.00001")
     await add_campaign(owner, workspace, "b", name="Spring, too", status="Active", last_sent_at=AS_OF)
     await add_campaign(owner, workspace, "4711", kind="bulk", name="News", human_opened=None, reply_rate=None)
@@ -149,23 +149,23 @@ async def test_names_do_no_harm(app_client: httpx.AsyncClient, workspace: str, o
 async def test_a_file_is_called_by_what_is_in_it(
     app_client: httpx.AsyncClient, workspace: str, path: str, query: dict[str, str], name: str
 ) -> None:
-    """Whoever downloads several can tell them apart."""
+    """The file names of several downloads differ."""
     response = await app_client.get(f"/api/metrics/{workspace}/{path}.csv", params=query)
     assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
 
 
 async def test_what_cannot_be_answered_is_a_problem_and_no_file(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """An unknown campaign, somebody else's workspace, a range that makes no sense and a wrong filter, as for JSON."""
+    """An unknown campaign, another tenant's workspace, a range that makes no sense and a wrong filter, as for JSON."""
     foreign = "00000000-0000-7000-8000-000000000001"
     backwards = {"start": "2026-03-02", "end": "2026-03-01"}
-    asked: list[tuple[str, dict[str, str], int]] = [
+    requests: list[tuple[str, dict[str, str], int]] = [
         (f"{workspace}/campaigns/unknown/steps.csv", {}, 404),
         (f"{workspace}/timeseries.csv", backwards, 422),
         (f"{workspace}/aggregate.csv", backwards, 422),
         (f"{workspace}/campaigns.csv", {"sort": "openRate"}, 422),
         *((f"{foreign}/{path}.csv", {}, 404) for path in ("campaigns", "campaigns/c/steps", "timeseries", "aggregate")),
     ]
-    for path, query, status in asked:
+    for path, query, status in requests:
         response = await app_client.get(f"/api/metrics/{path}", params=query)
         assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json"), path
 
@@ -174,7 +174,7 @@ async def test_what_cannot_be_answered_is_a_problem_and_no_file(app_client: http
 async def test_a_file_on_its_way_holds_no_connection(
     served: str, api_key: str, workspace: str, services: Services
 ) -> None:
-    """The transaction is over before the first byte leaves, so whoever reads slowly, or goes away, keeps nothing."""
+    """The transaction ends before the first byte is sent, so a slow client keeps no transaction open."""
     headers = {"Authorization": f"Bearer {api_key}"}
     async with (
         httpx.AsyncClient(base_url=served, headers=headers) as client,

@@ -50,7 +50,7 @@ async def test_a_campaign_has_the_figures_that_dbt_has_counted(
     assert {name: campaign[name] for name in expected} == expected
 
 
-async def test_a_campaign_is_told_step_by_step(
+async def test_a_campaign_has_figures_of_each_step(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
     """Each step has the figures of the three marts of that grain, in the order of the steps, and no other's."""
@@ -176,7 +176,7 @@ async def test_campaigns_can_be_chosen(
 
 
 async def test_an_unknown_campaign_is_not_found(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """A campaign that nobody has counted answers 404, and what no id can hold 422."""
+    """A campaign without figures returns 404, and an id with invalid characters 422."""
     url = f"/api/metrics/{workspace}/campaigns"
     for campaign_id in ("unknown", str(UUID(int=9)), "a%20b", "%F0%9F%99%82"):
         response = await app_client.get(f"{url}/{campaign_id}")
@@ -220,7 +220,7 @@ async def test_every_day_of_the_range_is_there(
 async def test_the_days_of_one_campaign(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """A sequence has a timeseries of its own; one that nobody knows, and a bulk email, which has no days, are 404."""
+    """A sequence has its own timeseries; an unknown one, and a bulk email, which has no days, return 404."""
     await add_campaign(owner, workspace, "c")
     await add_campaign(owner, workspace, "4711", kind="bulk")
     for campaign_id, sent in (("c", 3), ("other", 4)):
@@ -232,7 +232,7 @@ async def test_the_days_of_one_campaign(
 
     assert [(one["date"], one["sent"]) for one in days] == [("2026-03-01", 0), ("2026-03-02", 3)]
     assert {one["asOf"] for one in days} == {"2026-03-10T06:00:00Z"}
-    for campaign_id, said in (("nobody", "no such campaign"), ("4711", "does not report the days")):
+    for campaign_id, said in (("unknown", "no such campaign"), ("4711", "does not report the days")):
         for path in (url, f"{url}.csv"):
             response = await app_client.get(path, params={**query, "campaignId": campaign_id})
             assert (response.status_code, response.json()["code"]) == (404, "not_found")

@@ -14,7 +14,7 @@ class Gate:
     def __init__(self) -> None:
         self.target: tuple[str, int] | None = None
         self.mute_on: bytes | None = None
-        """Whoever asks this is not answered any more, though it is done; nothing (`b""`) is in all that is asked."""
+        """Requests with this text run and get no response; the empty text (`b""`) matches every request."""
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -28,7 +28,7 @@ class Gate:
         return urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{self.port}"))
 
     def shut(self) -> None:
-        """Let nobody in, and cut those who are."""
+        """Reject new connections, and close the open ones."""
         self.target = None
         self.cut()
 

@@ -29,7 +29,7 @@ async def soak(work: Work[None]) -> None:
 
 
 async def main(database_url: str) -> None:
-    """Work until SIGTERM, or until whoever started this is gone."""
+    """Work until SIGTERM, or until the parent process ends."""
     owner = owner_url(database_url)
     engine = Engine(
         queue=create_pool(role_url(owner, ENGINE_ROLE), size=4),
@@ -43,7 +43,7 @@ async def main(database_url: str) -> None:
     )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, engine.stop)
-    # Nobody ever writes there: it can be read when the other end is closed.
+    # Nothing is ever written there: it becomes readable when the other end is closed.
     loop.add_reader(sys.stdin, engine.stop)
     await engine.run()
 

@@ -92,7 +92,7 @@ async def queue(database_url: str) -> AsyncIterator[Queue]:
 
 
 async def test_the_oldest_come_first(queue: Queue) -> None:
-    """As long as nobody has to wait for a turn, jobs are started in the order in which they are due."""
+    """While one claim sees all due jobs, they start in the order of their due times."""
     early, late = await queue.workspace(), await queue.workspace()
     await queue.add(late, 1, START)
     await queue.add(early, 1, START - timedelta(hours=1))
@@ -100,7 +100,7 @@ async def test_the_oldest_come_first(queue: Queue) -> None:
 
 
 async def test_many_of_one_do_not_hold_up_others(queue: Queue) -> None:
-    """Whoever has thousands of older jobs due, workspaces with a few have theirs started among the first."""
+    """Workspaces with a few due jobs get theirs started among the first, beside one with thousands of older jobs."""
     flooder = await queue.workspace()
     others = [await queue.workspace() for _ in range(30)]
     await queue.add(flooder, 3000, START - timedelta(hours=1))

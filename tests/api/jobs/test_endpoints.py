@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Somebody who puts jobs where tests need them."""
+    """Inserts jobs in the states that tests need."""
     async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url)), autocommit=True) as connection:
         yield connection
 
@@ -179,7 +179,7 @@ async def test_jobs_of_a_period(app_client: httpx.AsyncClient, workspace: str, o
 async def test_many_are_tried_again(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """All that failed of a type waits again with attempts left; other types, other ends and other times stay."""
+    """All failed jobs of a type are pending again with attempts left; other types, statuses and times do not change."""
     day = datetime(2026, 3, 4, tzinfo=UTC)
     failed = [await add_job(owner, workspace, status="failed", attempts=5, completed_at=day) for _ in range(3)]
     early = datetime(2026, 1, 1, tzinfo=UTC)
@@ -267,7 +267,7 @@ async def test_a_cancelled_send(outreach: Outreach) -> None:
 async def test_a_send_tried_again_is_not_sent_again(
     outreach: Outreach, owner: psycopg.AsyncConnection, outcome: str
 ) -> None:
-    """Whatever is known of the call, a send job that is put back on the queue finds the claim and calls nobody."""
+    """A retried send job finds the claim and does not call the provider, for every outcome of the call."""
     job_id = await approved_draft(outreach)
     await outreach.run_jobs()
     assert len(outreach.mails()) == 1

@@ -132,7 +132,7 @@ async def test_what_can_never_succeed_fails_at_once(queue: Queue) -> None:
     assert (job["status"], job["attempts"], job["last_error"]) == ("failed", 1, "there is no such draft")
 
 
-async def test_being_put_off_does_not_count(queue: Queue) -> None:
+async def test_a_deferral_is_no_attempt(queue: Queue) -> None:
     """A job put off more often than it may fail runs when it was put off to; when it was asked for stays."""
     times = 0
     due: datetime | None = None
@@ -149,11 +149,11 @@ async def test_being_put_off_does_not_count(queue: Queue) -> None:
             raise Deferred(due, "the window is closed")
 
     await queue.add(max_attempts=1)
-    asked_for = (await queue.job())["scheduled_for"]
+    scheduled_for = (await queue.job())["scheduled_for"]
     await queue.work_off(run)
     job = await queue.job()
     assert (job["status"], times, job["last_error"]) == ("completed", 6, None)
-    assert job["scheduled_for"] == asked_for
+    assert job["scheduled_for"] == scheduled_for
 
 
 async def lose(queue: Queue, *, attempts: int = 1, beat: str = "1 hour") -> None:

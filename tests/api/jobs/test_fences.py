@@ -27,28 +27,28 @@ def add_job(workspaces: TwoWorkspaces, **values: Any) -> UUID:
     return workspaces.add(JOBS, **{"job_type": SEND, **values})
 
 
-async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
+async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Claim:
     """Claim as the engine does where workspaces take turns, from the first on."""
-    return await repository.claim_jobs(session, wanted, UUID(int=0))
+    return await repository.claim_jobs(session, request, UUID(int=0))
 
 
 @pytest.mark.fences(
     "api.jobs.repository:_CLAIM_WITHOUT_RATES", "api.jobs.repository:_OLDEST", "api.jobs.repository:_CLAIM_ROTATION"
 )
-@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_in_turn])
+@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_by_rotation])
 async def test_only_pending_jobs_that_are_due_are_claimed(
     two_workspaces: TwoWorkspaces, claim: Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 ) -> None:
     """A worker claims what is due and pending still: nothing that another one moved, or put off by a microsecond."""
     jobs = two_workspaces
     moved, due = rows_in_each(lambda **values: add_job(jobs, **values), "status", {JobStatus.PENDING}, JobStatus)
-    put_off = add_job(jobs)
+    deferred = add_job(jobs)
     add_job(jobs, job_type="other")
-    wanted = ClaimRequest(SEND, jobs.ids["app.job_workers"], NOW, most=50)
+    request = ClaimRequest(SEND, jobs.ids["app.job_workers"], NOW, most=50)
     overtaking = await overtaken(
         jobs,
-        setting(JOBS, {**moved, put_off: {"run_at": NOW + TICK}}),
-        lambda session: claim(session, wanted),
+        setting(JOBS, {**moved, deferred: {"run_at": NOW + TICK}}),
+        lambda session: claim(session, request),
         commits_first=True,
         role=ENGINE_ROLE,
     )
@@ -56,7 +56,7 @@ async def test_only_pending_jobs_that_are_due_are_claimed(
     assert overtaking.rows == {JOBS: due}
     (columns,) = overtaking.changes[JOBS].values()
     assert (columns["status"], columns["attempts"]) == (("pending", "running"), (0, 1))
-    assert columns["locked_by"] == (None, str(wanted.worker))
+    assert columns["locked_by"] == (None, str(request.worker))
 
 
 @pytest.mark.fences("api.jobs.repository:_COMPLETE", "api.jobs.repository:_FINISH")
@@ -119,11 +119,11 @@ async def test_people_move_only_the_jobs_they_ask_for(two_workspaces: TwoWorkspa
     for values in ({"scheduled_for": NOW - TICK}, {"scheduled_for": end}, {"job_type": "other"}):
         add_failed(status="failed", **values)
     jobs.add(JOBS, jobs.neighbour, job_type=SEND, status="failed")
-    wanted = JobFilter(SEND, JobStatus.FAILED, NOW, end)
+    job_filter = JobFilter(SEND, JobStatus.FAILED, NOW, end)
     overtaking = await overtaken(
         jobs,
         setting(JOBS, moved),
-        lambda session: repository.apply_event_to_all(session, jobs.id, wanted, {"last_error": "moved"}, most=50),
+        lambda session: repository.apply_event_to_all(session, jobs.id, job_filter, {"last_error": "moved"}, most=50),
         commits_first=True,
     )
     assert overtaking.result == len(failed)

@@ -141,7 +141,7 @@ async def test_what_ended_long_ago_leaves_the_queue(house: House) -> None:
 
 
 async def test_an_archived_job_is_what_people_saw_of_it(house: House) -> None:
-    """All that was shown is kept, column by column; of the payload the ids of what it was about, and no secret."""
+    """An archived job keeps every shown column, and of its payload only the public ids and no secret."""
     draft = str(uuid4())
     payload = psycopg.types.json.Jsonb({"draftId": draft, "address": "thandi@lead.example"})
     job = await house.add("cancelled", payload=payload, attempts=2, last_error="no luck", started_at=NOW - 32 * DAY)
@@ -178,8 +178,8 @@ async def test_the_walk_goes_on_where_it_stopped_and_ends_before_the_young(house
     assert await house.ids("scheduled_jobs") == {young[0]}
 
 
-async def test_a_job_that_somebody_holds_is_left(house: House) -> None:
-    """Archiving waits for nobody: a row that another transaction holds stays, and is found the next time."""
+async def test_a_locked_job_is_skipped(house: House) -> None:
+    """Archiving does not wait: a row that another transaction locks stays, and is archived the next time."""
     held, free = await house.add("cancelled"), await house.add()
     async with house.owner.transaction():
         await house.owner.execute("SELECT FROM app.scheduled_jobs WHERE id = %s FOR UPDATE", [held])
@@ -204,16 +204,14 @@ async def test_workers_archive_by_themselves(house: House) -> None:
     assert await house.ids("scheduled_jobs") == set()
 
 
-async def test_a_clock_that_hardly_moves_archives_nothing_and_hurts_nobody(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_clock_that_hardly_moves_archives_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
     """Where thirty days last longer than a calendar has, the queue is looked after all the same."""
     done: list[UUID] = []
 
     async def run(work: Work[None]) -> None:
         done.append(work.job_id)
         if len(done) == 1:
-            # It is found at the next beat, after all that is done at this one.
+            # It is found at the next heartbeat, after the work of this one.
             lost.append(await house.add("running", ended=NOW - 40 * DAY))
 
     async def is_done() -> bool:
@@ -253,7 +251,7 @@ async def test_each_live_workspace_gets_one_job_per_slot(house: House) -> None:
     )
 
 
-async def test_slots_in_which_nobody_worked_are_not_made_up_for(house: House) -> None:
+async def test_slots_without_a_worker_get_no_jobs_later(house: House) -> None:
     """After an outage only the present slot is made; while time goes on, each slot is made in its turn."""
     async with AsyncSession(house.queue) as session, session.begin():
         assert await enqueue_slot(session, "sweep", SLOT - 10 * DAY) == 2
@@ -279,7 +277,7 @@ async def test_slots_in_which_nobody_worked_are_not_made_up_for(house: House) ->
 
 
 async def test_a_job_that_was_lost_for_good_is_heard_of(house: House) -> None:
-    """Whoever watches is told of a job that failed because it lost its worker at its last attempt."""
+    """The observer gets the end of a job that failed because its worker was lost at its last attempt."""
     await house.add("running", attempts=5, started_at=NOW, completed_at=None)
     heard = Heard()
 

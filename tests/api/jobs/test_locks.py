@@ -21,9 +21,9 @@ WORKER = UUID(int=7)
 Claiming = Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 
 
-async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
+async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Claim:
     """Claim jobs of each workspace in turn."""
-    return await repository.claim_jobs(session, wanted, UUID(int=0))
+    return await repository.claim_jobs(session, request, UUID(int=0))
 
 
 def add_rate(blocking: Blocking, workspace_id: UUID, interval: timedelta) -> None:
@@ -53,7 +53,7 @@ def jobs(blocking: Blocking) -> list[UUID]:
         ),
         pytest.param(repository.claim_jobs, marks=pytest.mark.locks("api.jobs.repository:_OLDEST"), id="the oldest"),
         pytest.param(
-            claim_in_turn,
+            claim_by_rotation,
             marks=pytest.mark.locks("api.jobs.repository:_CLAIM_ROTATION:1", "api.jobs.repository:_CLAIM_ROTATION:2"),
             id="in turn",
         ),

@@ -28,11 +28,11 @@ def limit(workspaces: TwoWorkspaces, *, burst: int, arrival: timedelta) -> None:
 
 async def claim(workspaces: TwoWorkspaces) -> Overtaken[Claim]:
     """Claim what is due now, as a worker does."""
-    wanted = ClaimRequest(TYPE, workspaces.ids["app.job_workers"], NOW, most=10)
+    request = ClaimRequest(TYPE, workspaces.ids["app.job_workers"], NOW, most=10)
     return await overtaken(
         workspaces,
         lambda _other: None,
-        lambda session: repository.claim_jobs(session, wanted),
+        lambda session: repository.claim_jobs(session, request),
         commits_first=True,
         role=ENGINE_ROLE,
     )

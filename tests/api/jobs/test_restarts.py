@@ -117,7 +117,7 @@ async def until(holds: Callable[[], object]) -> None:
 
 
 async def test_a_restarted_database_finds_the_worker_at_work(home: Path, gate: Gate) -> None:
-    """Postgres is stopped and started while jobs run: none is lost, no attempt starts twice, nobody has to help."""
+    """Postgres is stopped and started while jobs run: none is lost, and no attempt starts twice."""
 
     async def run(work: Work[None]) -> None:
         async with work.transaction() as session:

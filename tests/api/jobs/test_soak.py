@@ -101,7 +101,7 @@ class Soak:
             assert worker.wait(SECONDS) == (0 if sign == signal.SIGTERM else -sign), self.log.read_text()
 
     def has_ended(self) -> bool:
-        """Say whether no job waits or runs, and nobody sleeps."""
+        """Return whether no job waits or runs, and no worker sleeps."""
         left = "SELECT FROM app.scheduled_jobs WHERE status IN ('pending', 'running') LIMIT 1"
         return not self.stopped and not self.rows(left)
 

@@ -60,9 +60,9 @@ class Queue:
 
     async def claim(self, most: int, after: UUID | None = None) -> Overtaken[Claim]:
         """Claim jobs by themselves; all tables are compared."""
-        return await self.act(lambda session: repository.claim_jobs(session, self.wanted(most), after))
+        return await self.act(lambda session: repository.claim_jobs(session, self.claim_request(most), after))
 
-    def wanted(self, most: int) -> ClaimRequest:
+    def claim_request(self, most: int) -> ClaimRequest:
         """Return what a claim is for."""
         return ClaimRequest(TYPE, self.workspaces.ids["app.job_workers"], NOW, most)
 
@@ -84,12 +84,12 @@ def places(claim: Claim) -> list[int]:
     return sorted(job.id.int for job in claim.jobs)
 
 
-async def claim_in_turn(session: AsyncSession, wanted: ClaimRequest) -> Claim:
+async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Claim:
     """Claim as where workspaces take turns, behind the last of them, so that only the oldest are seen."""
-    return await repository.claim_jobs(session, wanted, UUID(int=2**128 - 1))
+    return await repository.claim_jobs(session, request, UUID(int=2**128 - 1))
 
 
-@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_in_turn])
+@pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_by_rotation])
 async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Claiming) -> None:
     """Of jobs that are due at one moment those that were made first are taken, to the last microsecond."""
     (workspace_id,) = queue.add_workspaces(1)
@@ -97,7 +97,7 @@ async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Cl
     queue.add(9, workspace_id, NOW - TICK)
     queue.add(8, workspace_id, NOW + TICK)
     queue.add(7, workspace_id, NOW - TICK, job_type=OTHER_TYPE)
-    acted = await queue.act(lambda session: claim(session, queue.wanted(2)))
+    acted = await queue.act(lambda session: claim(session, queue.claim_request(2)))
     assert places(acted.result) == [1, 9]
     assert acted.rows == {JOBS: {UUID(int=1), UUID(int=9)}}
 
@@ -109,7 +109,7 @@ async def test_only_a_rate_of_the_type_keeps_from_claiming_freely(queue: Queue) 
     queue.limit(second, OTHER_TYPE)
 
     async def claim(session: AsyncSession) -> list[int]:
-        return places(await repository.claim_without_rates(session, queue.wanted(1)))
+        return places(await repository.claim_without_rates(session, queue.claim_request(1)))
 
     queue.limit(second)
     assert (await queue.act(claim)).result == []
@@ -147,7 +147,7 @@ async def test_a_rate_gives_slots_in_the_order_of_the_jobs(queue: Queue) -> None
     assert acted.changes == {}
 
 
-async def test_whoever_has_no_rate_starts_beside_those_who_wait(queue: Queue) -> None:
+async def test_workspaces_without_a_rate_start_beside_waiting_ones(queue: Queue) -> None:
     """A job of a workspace without a rate starts now, and so does one whose slot has come already."""
     limited, free, typed = queue.add_workspaces(3)
     queue.limit(limited, arrival=NOW + MINUTE)
@@ -175,7 +175,7 @@ async def test_a_claim_says_whether_others_wait(queue: Queue) -> None:
 
 
 async def test_turns_go_on_behind_the_last_workspace(queue: Queue) -> None:
-    """Workspaces behind the last turn come first, whoever waits longer; only those with a pending job of the type."""
+    """The rotation continues after the last visited workspace, in those with a pending job of the type."""
     first, second, third, ended, other = queue.add_workspaces(5)
     queue.add(1, first, NOW - MINUTE)
     queue.add(2, second)
@@ -209,14 +209,14 @@ async def test_a_claim_waits_only_for_rates_that_it_needs(blocking: Blocking) ->
     rate = 'INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst) VALUES (%s, %s, %s, 1)'
     for workspace_id, job_type in ((blocking.workspace_id, TYPE), (other_id, TYPE), (other_id, OTHER_TYPE)):
         blocking.run(rate, workspace_id, job_type, MINUTE)
-    wanted = ClaimRequest(TYPE, UUID(int=7), NOW, 5)
+    request = ClaimRequest(TYPE, UUID(int=7), NOW, 5)
     async with blocking.row_locks("UPDATE", LIMITS, [blocking.workspace_id, other_id], "workspace_id"):
-        claim = await blocking.run_alone(lambda session: repository.claim_jobs(session, wanted), is_engine=True)
+        claim = await blocking.run_alone(lambda session: repository.claim_jobs(session, request), is_engine=True)
     assert len(claim.jobs) == 1
 
 
 async def test_the_next_moment_of_each_type_is_its_own(queue: Queue) -> None:
-    """Each type wakes for its own earliest pending job; what has started or is of another type wakes nobody."""
+    """The next due time of a type is that of its earliest pending job; started jobs and other types do not count."""
     (workspace_id,) = queue.add_workspaces(1)
     queue.add(1, workspace_id, NOW + MINUTE)
     queue.add(2, workspace_id, NOW)
@@ -243,7 +243,7 @@ async def test_only_so_many_jobs_are_tried_again_at_once(queue: Queue) -> None:
         " SELECT lpad(to_hex(i), 32, '0')::uuid, %s, %s, 'failed', %s, %s FROM generate_series(10001, 1, -1) AS i",
         [workspaces.id, TYPE, NOW, NOW],
     )
-    wanted = JobFilter(TYPE, JobStatus.FAILED, None, None)
-    retried = await compared(workspaces, lambda session: service.retry_jobs(session, workspaces.id, wanted, NOW))
+    job_filter = JobFilter(TYPE, JobStatus.FAILED, None, None)
+    retried = await compared(workspaces, lambda session: service.retry_jobs(session, workspaces.id, job_filter, NOW))
     assert retried.result == (10_000, 1)
     assert UUID(int=10_001) not in retried.rows[JOBS]

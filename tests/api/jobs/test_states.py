@@ -50,7 +50,7 @@ class Jobs:
             "another's": self.add("running", locked_by=self.other, started_at=EARLIER),
             "silent": self.add("running", locked_by=self.silent, started_at=EARLIER),
             "used up": self.add("running", locked_by=self.silent, started_at=EARLIER, attempts=3),
-            "nobody's": self.add("running", locked_by=uuid4(), started_at=EARLIER),
+            "without a worker": self.add("running", locked_by=uuid4(), started_at=EARLIER),
             **{status: self.add(status, **ended) for status in ("completed", "failed", "cancelled")},
         }
         states.look()
@@ -159,7 +159,7 @@ async def test_only_what_waits_and_is_due_is_claimed(states: States, queue: Asyn
 
 @pytest.mark.parametrize("is_verified", [False, True], ids=["retried", "verified"])
 async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: AsyncEngine, *, is_verified: bool) -> None:
-    """What nobody who beats holds waits again, or fails where its attempts are used up and no run finds out what was.
+    """A job without a live worker is pending again, or fails if its attempts are used up and no run can verify it.
 
     What living workers run, what waits and what has ended stay as they are.
     """
@@ -169,7 +169,7 @@ async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: Async
     verified = [TYPE] if is_verified else ["other"]
     expected = {
         "silent": given_back(lost),
-        "nobody's": given_back(lost),
+        "without a worker": given_back(lost),
         "used up": given_back(lost) if is_verified else failed,
     }
     for rows in (expected, {}):

@@ -95,12 +95,12 @@ async def queue(database_url: str, owner: psycopg.Connection, request: pytest.Fi
 async def test_what_is_due_by_business_time_is_claimed(queue: Queue, way: str) -> None:
     """A claim starts the job whose business time has come, notes that time, and leaves the one a minute later."""
     due, later = queue.add(queue.now - MINUTE), queue.add(queue.now + MINUTE)
-    wanted = ClaimRequest("work", queue.alive, queue.now, 10)
+    request = ClaimRequest("work", queue.alive, queue.now, 10)
 
     if way == "freely":
-        claim = await repository.claim_without_rates(queue.session, wanted)
+        claim = await repository.claim_without_rates(queue.session, request)
     else:
-        claim = await repository.claim_jobs(queue.session, wanted, UUID(int=0) if way == "in turn" else None)
+        claim = await repository.claim_jobs(queue.session, request, UUID(int=0) if way == "in turn" else None)
     await queue.session.commit()
 
     assert [job.id for job in claim.jobs] == [due]

@@ -24,7 +24,7 @@ def patched(document: Any, operations: Operations) -> Any:
                 value = _take(_at(root, from_holder), from_last)
                 _add(_at(root, holder), last, value)
             case other:
-                raise AssertionError(f"nobody sends {other}")
+                raise AssertionError(f"unexpected operation {other}")
     return root[""]
 
 

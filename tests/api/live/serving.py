@@ -128,9 +128,9 @@ class Client:
             await asyncio.sleep(0.02)
 
     async def _read(self) -> None:
-        asked = f"{self.url}?delta=json-patch" if self._by_patch else self.url
+        url = f"{self.url}?delta=json-patch" if self._by_patch else self.url
         with contextlib.suppress(EndOfStream, httpx.HTTPError):
-            async with self._live.stream(asked, **({"Last_Event_ID": self.known} if self.known else {})) as stream:
+            async with self._live.stream(url, **({"Last_Event_ID": self.known} if self.known else {})) as stream:
                 if stream.response.status_code != httpx.codes.OK:
                     assert stream.response.status_code == httpx.codes.SERVICE_UNAVAILABLE
                     return

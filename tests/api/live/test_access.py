@@ -24,12 +24,12 @@ _WHO = sa.text(
 
 
 @pytest.fixture
-def asked() -> Iterator[Counter[str]]:
+def query_counts() -> Iterator[Counter[str]]:
     """Count the transactions of this process by the workspace, or else the account, on whose behalf they ran."""
     counted: Counter[str] = Counter()
 
     def note(session: Session) -> None:
-        counted[session.scalar(_WHO) or "nobody"] += 1
+        counted[session.scalar(_WHO) or "none"] += 1
 
     event.listen(Session, "before_commit", note)
     yield counted
@@ -94,7 +94,7 @@ async def test_a_revoked_key_ends_its_streams_and_no_others(
 async def test_another_role_ends_the_streams(
     live: Live, app_client: httpx.AsyncClient, workspace: str, rename: Rename
 ) -> None:
-    """Though the result is the same for every role; who comes back goes on where they were, and nobody else is hurt."""
+    """It ends although the result is the same for every role; a client that reconnects continues."""
     url = f"/api/workspaces/{workspace}"
     bo, cy = await added(app_client), await added(app_client, "cy@acme.example")
     async with cy.streams(live, url) as (goes_on,):
@@ -153,7 +153,7 @@ async def test_a_tenant_does_not_notice_that_another_works(
     app_client: httpx.AsyncClient,
     workspace: str,
     rename: Rename,
-    asked: Counter[str],
+    query_counts: Counter[str],
 ) -> None:
     """Not even by a query that is run for nothing: neither on its account's lists nor in its workspace."""
     async with transaction(services.pool, Scope()) as session:
@@ -168,18 +168,18 @@ async def test_a_tenant_does_not_notice_that_another_works(
     async with eve.streams(live, *urls) as streams, listening(live, f"/api/workspaces/{workspace}") as mine:
         await mine.next()
         assert await streams[0].is_silent(NOT_YET)
-        asked.clear()
+        query_counts.clear()
         await busy(app_client, workspace, rename)
         while (await mine.next()).result["name"] != "Last":
             pass
         for stream in streams:
             assert await stream.is_silent(0.02)
-        assert asked[workspace] > 0
-        assert (asked[theirs], asked[account]) == (0, 0)
+        assert query_counts[workspace] > 0
+        assert (query_counts[theirs], query_counts[account]) == (0, 0)
 
         (await app_client.patch(base, json={"name": "Renamed"}, headers=headers)).raise_for_status()
         assert (await streams[0].next()).result["name"] == "Renamed"
-        assert asked[theirs] > 1
+        assert query_counts[theirs] > 1
 
 
 async def busy(admin: httpx.AsyncClient, workspace: str, rename: Rename) -> None:

@@ -86,7 +86,7 @@ def test_a_new_first_row_is_a_short_patch() -> None:
 
 
 def test_a_document_too_large_or_too_deep_is_sent_whole() -> None:
-    """Nobody waits for a comparison that costs more than it saves, and none fails."""
+    """A comparison that would cost more than it saves is not made, and no stream fails."""
     long = [0, "x" * MAX_BODY_BYTES]
     assert patch_between(body_of(long), body_of([1, *long[1:]])) == b""
     for depth in (65, 5_000):
@@ -98,7 +98,7 @@ def test_a_document_too_large_or_too_deep_is_sent_whole() -> None:
 
 @pytest.mark.anyio
 async def test_a_patch_is_made_once_for_all_who_have_the_result_before() -> None:
-    """Who has another result gets none; one who goes while it is made takes it from nobody."""
+    """A reader with another result gets no patch; a reader that leaves does not cancel it for the others."""
     before, after = body_of({"stays": "x" * 100, "is": 1}), body_of({"stays": "x" * 100, "is": 2})
     change = Change('"before"', before, after)
     assert await change.patch_from('"older"') is None
@@ -180,7 +180,7 @@ async def test_a_patch_goes_on_from_where_the_client_was(
 @pytest.mark.anyio
 async def test_another_kind_of_delta_is_refused(live: Live, workspace: str) -> None:
     """What is asked for and not known is said, before a stream begins."""
-    for asked in ("delta=merge-patch", "delta=", f"{BY_PATCH}&{BY_PATCH}"):
-        refused = await live.http.get(f"/api/workspaces/{workspace}?{asked}", headers=STREAM)
+    for parameters in ("delta=merge-patch", "delta=", f"{BY_PATCH}&{BY_PATCH}"):
+        refused = await live.http.get(f"/api/workspaces/{workspace}?{parameters}", headers=STREAM)
         assert refused.status_code == 422
         assert "json-patch" in refused.json()["detail"]

@@ -134,7 +134,7 @@ def filled(path: str, ids: Ids) -> str:
 
 
 def change(owner: psycopg.Connection, table: str) -> None:
-    """Change all that a row of a table says, column by column, as far as its constraints let it."""
+    """Change every column of a row, as far as its constraints allow."""
     if table in PACKED:
         return
     name = sql.Identifier(*table.split("."))

@@ -36,17 +36,17 @@ class OwnServer:
 
     async def crash(self) -> None:
         """Kill it, and wait until it has recovered."""
-        process, started = await self._asked()
+        process, started = await self._read_process()
         os.kill(int(str(process)), signal.SIGKILL)
         async with asyncio.timeout(BACK):
             while True:
                 try:
-                    if (await self._asked())[1] != started:
+                    if (await self._read_process())[1] != started:
                         return
                 except psycopg.OperationalError:
                     await asyncio.sleep(0.02)
 
-    async def _asked(self) -> tuple[object, ...]:
+    async def _read_process(self) -> tuple[object, ...]:
         async with await psycopg.AsyncConnection.connect(self.url, connect_timeout=5) as connection:
             found = await (await connection.execute(_POSTMASTER)).fetchone()
         assert found is not None
@@ -92,7 +92,7 @@ async def lines(database_url: str) -> set[object]:
 
 
 async def psql(database_url: str, statement: str) -> list[tuple[object, ...]]:
-    """Do one statement by hand, which nobody pings for."""
+    """Run one statement without a notification."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         done = await connection.execute(statement.encode())
         return await done.fetchall() if done.description else []
@@ -117,10 +117,10 @@ async def insist(rename: Rename, name: str) -> None:
                 return
 
 
-async def test_a_restart_of_postgres_leaves_nobody_behind(
+async def test_streams_continue_after_a_restart_of_postgres(
     live: Live, server: OwnServer, database_url: str, workspace: str, rename: Rename
 ) -> None:
-    """What was committed before the crash, and by nobody who pings, arrives after it; so does what comes later."""
+    """A commit without a notification before the crash arrives after it, and so do later commits."""
     url = f"/api/workspaces/{workspace}"
     clients = [Client(live, url), Client(live, url, by_patch=True), Client(live, url)]
     async with following(*clients):
@@ -134,7 +134,7 @@ async def test_a_restart_of_postgres_leaves_nobody_behind(
 
 
 async def test_a_lost_line_is_taken_up_again(live: Live, database_url: str, workspace: str, rename: Rename) -> None:
-    """What was committed while nobody listened arrives without a ping, and the next ping is heard."""
+    """A commit during a lost LISTEN connection arrives, and the next notification is received."""
     url = f"/api/workspaces/{workspace}"
     clients = [Client(live, url), Client(live, url)]
     async with following(*clients):

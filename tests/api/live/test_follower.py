@@ -18,7 +18,7 @@ MINE, THEIRS = uuid4(), uuid4()
 
 @pytest.fixture
 async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Somebody who commits."""
+    """A connection that commits."""
     async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url)), autocommit=True) as connection:
         yield connection
 
@@ -56,7 +56,7 @@ def reading(follower: Follower, scope: UUID, *tables: str) -> Iterator[Subscript
 
 
 async def test_only_who_reads_what_changed_is_woken(follower: Follower, owner: psycopg.AsyncConnection) -> None:
-    """A change wakes all that read the table in its scope, and nobody of another scope or with other tables."""
+    """A change wakes the subscriptions that read the table in its scope, and no others."""
     with (
         reading(follower, MINE, "leads", "replies") as one,
         reading(follower, MINE, "leads") as two,
@@ -93,7 +93,7 @@ async def test_a_function_stands_for_what_it_reads(follower: Follower, owner: ps
 
 
 async def test_a_ping_is_heard_at_once(database_url: str, owner: psycopg.AsyncConnection) -> None:
-    """A follower that looks by itself once in ten minutes sees a change as soon as somebody pings."""
+    """A follower that polls every ten minutes sees a change at once after a notification."""
     async with follow_changes(owner_url(database_url), poll_seconds=600.0) as follower:
         with reading(follower, MINE, "leads") as mine:
             async with asyncio.timeout(5):
@@ -115,7 +115,7 @@ async def test_a_change_wakes_once(follower: Follower, owner: psycopg.AsyncConne
         assert not mine.woken.is_set()
 
 
-async def test_a_rollback_wakes_nobody(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+async def test_a_rollback_wakes_no_subscription(follower: Follower, owner: psycopg.AsyncConnection) -> None:
     """A change that was never committed is none."""
     with reading(follower, MINE, "leads") as mine, reading(follower, THEIRS, "leads") as other:
         async with owner.transaction(force_rollback=True):
@@ -146,10 +146,10 @@ async def test_old_changes_are_forgotten(database_url: str, owner: psycopg.Async
                 await asyncio.sleep(0.01)
 
 
-async def test_the_use_of_a_key_wakes_nobody(
+async def test_the_use_of_a_key_wakes_no_subscription(
     follower: Follower, owner: psycopg.AsyncConnection, services: Services, api_key: str
 ) -> None:
-    """That a key was used is noted each minute and changes nobody's rights; that it was revoked does."""
+    """The last use of a key is stored each minute and wakes no subscription; its revocation does."""
     row = await (await owner.execute("SELECT account_id FROM app.api_keys")).fetchone()
     assert row is not None
     with reading(follower, row[0], "api_keys") as keys, reading(follower, THEIRS, "leads") as other:

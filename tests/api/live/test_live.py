@@ -109,13 +109,13 @@ async def live(database_url: str, api_settings: ApiSettings, api_key: str) -> As
 async def until(holds: Callable[[], bool], within: float = SOON) -> None:
     """Poll until a condition holds."""
     async with asyncio.timeout(within):
-        while not holds():  # noqa: ASYNC110 - uvicorn tells nobody that it has started; there is a deadline
+        while not holds():  # noqa: ASYNC110 - uvicorn has no event for its start; there is a deadline
             await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Somebody with psql."""
+    """An autocommit connection of the owner."""
     async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url)), autocommit=True) as connection:
         yield connection
 
@@ -161,7 +161,7 @@ async def test_lists_outside_a_workspace_are_live_too(live: Live, workspace: str
 async def test_a_commit_that_changes_nothing_shown_sends_nothing(
     live: Live, workspace: str, rename: Rename, owner: psycopg.AsyncConnection
 ) -> None:
-    """A change to other rows of the workspace, by whomever, is looked at and not sent; the next real one is."""
+    """A change to other rows of the workspace sends nothing; the next change of the result is sent."""
     async with live.stream(f"/api/workspaces/{workspace}/jobs?type=none") as stream:
         await stream.next()
         await rename("Renamed")
@@ -197,7 +197,7 @@ async def test_a_reconnect_gets_what_it_missed_and_nothing_else(live: Live, work
         assert (await stream.next()).result["name"] == "Missed"
 
 
-async def test_a_late_commit_is_not_skipped_and_holds_nobody_back(
+async def test_a_late_commit_is_not_skipped_and_delays_no_other(
     live: Live, workspace: str, owner: psycopg.AsyncConnection, database_url: str
 ) -> None:
     """While one transaction that has written stays open others are seen at once; when it commits it is seen as well."""
@@ -265,7 +265,7 @@ async def test_a_revoked_key_ends_the_stream(
 
 
 async def test_a_stop_ends_streams_cleanly(live: Live, workspace: str) -> None:
-    """When the server is told to stop, streams end as HTTP wants it, and it waits for nobody."""
+    """When the server stops, streams end with a complete response, and the server does not wait for clients."""
     async with live.stream(f"/api/workspaces/{workspace}") as stream:
         await stream.next()
         live.server.should_exit = True
@@ -330,7 +330,7 @@ async def test_silence_is_broken_by_heartbeats(app: FastAPI, api_key: str, works
 
 
 async def test_a_commit_shows_its_progress(live: Live, imports: Imports, services: Services, workspace: str) -> None:
-    """Whoever watches an import sees each block of its commit, and the end of it."""
+    """A stream of an import gets each block of its commit, and its end."""
     made = await imports.uploaded(
         in_blocks("Email", *([f"b{block}r{row}@x.example" for row in range(5)] for block in (0, 1)))
     )

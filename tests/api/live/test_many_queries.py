@@ -29,8 +29,11 @@ def home(workspace: str) -> str:
 
 def many(home: str, *queries: str, **more: str) -> str:
     """Return the URL that asks many queries, encoded as a browser does it."""
-    asked = [*(f"query={quote(query, safe='')}" for query in queries), *(f"{name}={one}" for name, one in more.items())]
-    return f"{home}/live?{'&'.join(asked)}"
+    parameters = [
+        *(f"query={quote(query, safe='')}" for query in queries),
+        *(f"{name}={one}" for name, one in more.items()),
+    ]
+    return f"{home}/live?{'&'.join(parameters)}"
 
 
 async def test_each_query_answers_what_it_answers_by_itself(
@@ -54,7 +57,7 @@ async def test_each_query_answers_what_it_answers_by_itself(
 
 
 async def test_parameters_are_read_as_they_were_written(app_client: httpx.AsyncClient, home: str) -> None:
-    """Letters of any alphabet, encoded once more by whoever is careful, or left as they are."""
+    """Letters of any alphabet are accepted, with or without a second encoding."""
     for email, company in (("a@lead.example", "Ünïted & Co"), ("b@lead.example", "United Co")):
         (await app_client.post(f"{home}/leads", json={"email": email, "company": company})).raise_for_status()
     careful, careless = f"{home}/leads?q={quote('Ünïted & Co')}", f"{home}/leads?q=Ünïted"
@@ -132,7 +135,7 @@ async def test_there_are_as_many_as_are_read(app_client: httpx.AsyncClient, home
         assert (await app_client.get(many(home, *[home] * number))).status_code == status
 
 
-async def test_a_query_that_cannot_be_answered_now_makes_all_be_asked_again(
+async def test_a_server_error_of_one_query_fails_the_batch(
     app_client: httpx.AsyncClient, home: str, owner: psycopg.AsyncConnection, database_url: str
 ) -> None:
     """What the database breaks off is no result: the whole is 503, and its sentence names the query."""
@@ -159,9 +162,9 @@ async def test_a_file_is_sent_as_a_file(app_client: httpx.AsyncClient, home: str
     """Asked for as a stream, what is no JSON is answered as ever, once."""
     url = f"{home}/suppressions/export"
     async with asyncio.timeout(SOON):
-        asked = await app_client.get(url, headers=STREAM)
-    assert asked.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert asked.content == (await app_client.get(url)).content
+        response = await app_client.get(url, headers=STREAM)
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert response.content == (await app_client.get(url)).content
 
 
 async def test_one_stream_moves_with_the_tables_of_all(

@@ -65,11 +65,10 @@ class Counted:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_everybody_sees_the_states_in_order_and_the_last(
+async def test_all_readers_get_the_states_in_order_and_the_last(
     live: Live, workspace: str, owner: psycopg.AsyncConnection, rename: Rename, seed: int
 ) -> None:
-    """Whenever somebody joins: first what is at least as new as all that was committed before; then never an older
-    state, never one again, and the last one in the end, across streams that end while there is news."""
+    """A new reader gets a state as new as the last commit; then no older state, none twice, and finally the last one."""
     chance = Random(seed)
     await rename("0")
     counted = Counted(live, workspace, owner, rename)
@@ -81,7 +80,7 @@ async def test_everybody_sees_the_states_in_order_and_the_last(
     for reader in readers:
         seen = reader.result()
         assert seen == sorted(set(seen))
-    # Each stream may begin with a result that nobody has to wait for.
+    # Each stream may begin with a result at once.
     seconds = loop.time() - started
     assert max(len(reader.result()) for reader in readers) <= seconds * PER_SECOND + seconds / (0.9 * AGE) + 1
 

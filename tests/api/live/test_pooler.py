@@ -49,7 +49,9 @@ async def test_queries_go_through_a_pooler_and_pings_past_it(live: Live, workspa
                 await asyncio.sleep(0.01)
 
 
-async def test_a_write_through_the_pooler_is_told(live: Live, workspace: str, owner: psycopg.AsyncConnection) -> None:
+async def test_a_write_through_the_pooler_is_notified(
+    live: Live, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
     """The process pings through the pooler what it commits through it; what came before by hand is seen with it."""
     url = f"/api/workspaces/{workspace}"
     async with listening(live, url) as stream, listening(live, f"{url}/jobs") as jobs:

@@ -57,12 +57,12 @@ class SlowReader:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.connect((live.http.base_url.host, live.http.base_url.port))
         credential = live.http.headers["Authorization"]
-        asked = f"GET {url} HTTP/1.0\r\nAccept: text/event-stream\r\nAuthorization: {credential}\r\n\r\n"
-        self._socket.sendall(asked.encode())
+        request = f"GET {url} HTTP/1.0\r\nAccept: text/event-stream\r\nAuthorization: {credential}\r\n\r\n"
+        self._socket.sendall(request.encode())
         self._socket.setblocking(False)
 
     async def read_up_to(self, last: bytes) -> bytes:
-        """Return all that comes until this has come."""
+        """Return the received bytes, up to this text."""
         read = bytearray()
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(4 * SOON):
@@ -71,7 +71,7 @@ class SlowReader:
         return bytes(read)
 
     async def read_slowly(self) -> bytes:
-        """Return all that comes until the connection is closed, a little at a time."""
+        """Return the received bytes until the connection is closed, read in small pieces."""
         read = bytearray()
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(8 * SOON):
@@ -115,7 +115,7 @@ async def write(owner: psycopg.AsyncConnection, listener: Listener, number: int)
 async def test_who_does_not_read_costs_one_result(live: Live, workspace: str, owner: psycopg.AsyncConnection) -> None:
     """While 200 results pass, at most one waits for each, others of the same query see them all; then the last comes.
 
-    What the kernels hold of the first few is all that comes of those between.
+    Of the intermediate results only those in the buffers of the kernel arrive.
     """
     url = f"/api/workspaces/{workspace}"
     async with listening(live, url) as listener:

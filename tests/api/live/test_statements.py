@@ -42,7 +42,7 @@ async def test_only_functions_and_views_of_ours_are_read(two_workspaces: TwoWork
 
 
 async def test_a_look_shows_what_was_committed_since(two_workspaces: TwoWorkspaces) -> None:
-    """A look shows what was under way at the look before and is committed by now, once, whoever else runs on."""
+    """A read returns a transaction that was running at the previous read and has committed, once."""
     workspaces = two_workspaces
     move = "UPDATE app.leads SET email = %s WHERE id = %s"
 

@@ -29,8 +29,8 @@ async def status(app: FastAPI, *, address: str = "127.0.0.1", **headers: str) ->
 
 @pytest.mark.parametrize("api_settings", [SecretStr(TOKEN)], indirect=True)
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7"])
-async def test_a_token_is_asked_for_when_set(app: FastAPI, address: str) -> None:
-    """Whoever knows the token may scrape from anywhere, and nobody else may, this machine included."""
+async def test_a_token_is_required_when_set(app: FastAPI, address: str) -> None:
+    """A caller with the token may scrape from any machine; without it no caller may, not even from this machine."""
     assert await status(app, address=address, authorization=f"Bearer {TOKEN}") == 200
     assert await status(app, address=address) == 401
     assert await status(app, address=address, authorization=f"Bearer {TOKEN}s") == 401
@@ -43,7 +43,7 @@ async def test_without_a_token_this_machine_may(app: FastAPI, address: str) -> N
     assert await status(app, address=address) == 200
 
 
-async def test_without_a_token_nobody_else_may(app: FastAPI) -> None:
+async def test_without_a_token_only_this_machine_may_scrape(app: FastAPI) -> None:
     """Where no token is set, another machine is refused, also one that comes through a proxy on this machine."""
     assert await status(app, address="10.0.0.7") == 403
     assert await status(app, address="test-client") == 403

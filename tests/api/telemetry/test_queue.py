@@ -72,7 +72,7 @@ async def test_sends_of_unknown_outcome(app_client: httpx.AsyncClient, queue: Qu
     assert 7200 <= (after.value("sends_unknown_oldest_seconds") or 0) < 7300
 
 
-async def test_jobs_that_nobody_does_are_seen(app_client: httpx.AsyncClient, queue: Queue) -> None:
+async def test_jobs_without_a_lane_are_counted(app_client: httpx.AsyncClient, queue: Queue) -> None:
     """Jobs of a type without a lane, which a release may have left behind, are in the figures too."""
     queue.add(queue.workspace(), 2, job_type="retired", seconds=-50)
     found = await scrape(app_client)

@@ -24,7 +24,7 @@ async def test_requests_are_counted_by_template(app_client: httpx.AsyncClient, w
 
 
 async def test_callers_cannot_make_series(app_client: httpx.AsyncClient) -> None:
-    """Paths without a route and methods that nobody knows are one series each, whatever a caller invents."""
+    """All paths without a route are one series, and so are all unknown methods."""
     for _ in range(5):
         await app_client.request(f"X{uuid4().hex}", f"/{uuid4()}")
         await app_client.get(f"/{uuid4()}")
@@ -35,7 +35,7 @@ async def test_callers_cannot_make_series(app_client: httpx.AsyncClient) -> None
 
 
 async def test_an_error_of_ours_is_counted(app: FastAPI, app_client: httpx.AsyncClient) -> None:
-    """What nobody foresaw is answered 500, and that is what the alert on 5xx counts."""
+    """An unexpected error returns 500, which the alert on 5xx counts."""
 
     async def fail() -> None:
         raise RuntimeError("unforeseen")

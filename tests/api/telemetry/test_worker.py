@@ -65,7 +65,7 @@ async def test_a_worker_asks_for_the_token_too(metrics_endpoint: MetricsEndpoint
         assert (await client.get("/health/live")).status_code == 404
 
 
-async def test_a_taken_port_is_told(metrics_endpoint: MetricsEndpoint, listener: socket.socket) -> None:
+async def test_a_port_in_use_is_an_error(metrics_endpoint: MetricsEndpoint, listener: socket.socket) -> None:
     """A worker whose port another program has says so, instead of working unwatched."""
     with pytest.raises(OSError, match="in use"):
         async with serve_metrics(metrics_endpoint, listener.getsockname()[1]):
@@ -111,7 +111,7 @@ async def _done(client: httpx.AsyncClient, url: str) -> float | None:
 
 
 async def _alive(client: httpx.AsyncClient, url: str) -> float | None:
-    """Return how many workers live, None while nobody answers."""
+    """Return the number of live workers, None while the port does not respond."""
     try:
         return (await scrape(client, url)).value("workers_alive")
     except httpx.TransportError:

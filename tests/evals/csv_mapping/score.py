@@ -26,8 +26,8 @@ class Judged:
         return self.mapping.target in self.allowed
 
     def __str__(self) -> str:
-        wanted = " or ".join(sorted(self.allowed))
-        return f"{self.layout.name}, {self.mapping.header!r}: {self.mapping.target} instead of {wanted}"
+        allowed = " or ".join(sorted(self.allowed))
+        return f"{self.layout.name}, {self.mapping.header!r}: {self.mapping.target} instead of {allowed}"
 
 
 def judge(layouts: Sequence[Layout]) -> list[Judged]:

@@ -47,7 +47,7 @@ def count_right(results: Sequence[CaseResult], group: Callable[[CaseResult], str
 
 
 def score_files(results: Sequence[CaseResult]) -> dict[str, list[int]]:
-    """Return the scores of the baseline, by file and separately for good and faulty texts."""
+    """Return the scores of the baseline, by file and separately for faulty and good texts."""
     return count_right(results, _name_score)
 
 

@@ -63,7 +63,7 @@ def changed_mail(path: str, value: object) -> dict[str, Any]:
         ({}, "headers", "required"),
         (changed_mail("headers.to", []), "headers.to", "required"),
         (changed_mail("headers.to", "c@d.example"), "headers.to", "invalid"),
-        (changed_mail("headers.to", [{"email": "nobody"}]), "headers.to.0.email", "invalid"),
+        (changed_mail("headers.to", [{"email": "no-address"}]), "headers.to.0.email", "invalid"),
         (changed_mail("headers.from", {"name": "x"}), "headers.from.email", "required"),
         (changed_mail("headers.subject", ""), "headers.subject", "required"),
         (changed_mail("headers.custom_headers", {"X": "text"}), "headers.custom_headers", "invalid"),
