@@ -147,12 +147,12 @@ def _land(database: Database, landing: LandingTable, rows: Sequence[Row], *, new
 def _measure_peak_memory(database: Database, workspace: str, rows: int) -> float:
     """Return the peak memory in MB of a process that lands `rows` generated rows."""
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_load_in_child, args=(database.direct, workspace, rows, theirs))
+    parent_end, child_end = context.Pipe()
+    child = context.Process(target=_load_in_child, args=(database.direct, workspace, rows, child_end))
     child.start()
-    theirs.close()
+    child_end.close()
     try:
-        return float(ours.recv())
+        return float(parent_end.recv())
     except EOFError as error:
         raise BenchmarkError("The process that measures the memory of landing ended without a result.") from error
     finally:

@@ -37,15 +37,15 @@ def read_faults(root: Path, file: Path) -> Iterator[Fault]:
 
     Raises ValueError for a text that does not stand exactly once in its file.
     """
-    for given in json.loads(file.read_text(encoding="utf-8")):
-        path = root / given["path"]
+    for entry in json.loads(file.read_text(encoding="utf-8")):
+        path = root / entry["path"]
         source = path.read_text(encoding="utf-8")
-        if source.count(given["before"]) != 1:
+        if source.count(entry["before"]) != 1:
             raise ValueError(
-                f"{given['path']} holds this text {source.count(given['before'])} times: {given['before']}"
+                f"{entry['path']} holds this text {source.count(entry['before'])} times: {entry['before']}"
             )
-        start = source.index(given["before"])
-        edit = Edit(start, start + len(given["before"]), given["after"], "written by a person")
+        start = source.index(entry["before"])
+        edit = Edit(start, start + len(entry["before"]), entry["after"], "written by a person")
         yield from _faults_of_file(root, path, [edit])
 
 

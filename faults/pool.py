@@ -21,13 +21,13 @@ def run(root: Path, recording: Recording, faults: Sequence[Fault], slots: int, s
     busy: set[Connection] = set()
     processes = []
     for _ in range(min(slots, len(faults))):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(root, recording, theirs, seconds))
+        parent_end, child_end = context.Pipe()
+        process = context.Process(target=_serve, args=(root, recording, child_end, seconds))
         process.start()
         processes.append(process)
-        theirs.close()
-        ours.send(waiting.pop())
-        busy.add(ours)
+        child_end.close()
+        parent_end.send(waiting.pop())
+        busy.add(parent_end)
     caught: list[Result] = []
     while busy:
         for connection in wait(list(busy)):

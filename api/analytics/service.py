@@ -36,11 +36,11 @@ async def list_campaigns(
     """Return a page of the workspace's campaigns and the cursor of the next page, or None; raises NotBuilt."""
     query = repository.select_campaigns(workspace_id, filters, page.sort, after=page.after, limit=page.limit + 1)
     rows = await _read(session, query)
-    shown = rows[: page.limit]
+    items = rows[: page.limit]
     if len(rows) <= page.limit:
-        return shown, None
-    last = shown[-1]
-    return shown, page.cursor_after(last[repository.sort_column(page.sort)] or NEVER_SENT, last["campaign_id"])
+        return items, None
+    last = items[-1]
+    return items, page.cursor_after(last[repository.sort_column(page.sort)] or NEVER_SENT, last["campaign_id"])
 
 
 async def get_campaign(session: AsyncSession, workspace_id: UUID, campaign_id: str) -> Record:

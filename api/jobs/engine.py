@@ -236,9 +236,9 @@ class Engine(Generic[R]):
         """Release jobs of claims whose response was lost. No other worker does it while this one sends heartbeats."""
         if lane.unconfirmed_until is None:
             return
-        known = [*lane.running.values(), *(ending.job_id for ending in self._endings)]
+        known_ids = [*lane.running.values(), *(ending.job_id for ending in self._endings)]
         await jobs.release_unknown_claims(
-            session, job_type=lane.task.job_type, worker=self._worker, known=known, now=self._clock.now()
+            session, job_type=lane.task.job_type, worker=self._worker, known=known_ids, now=self._clock.now()
         )
         if time.monotonic() > lane.unconfirmed_until:
             lane.unconfirmed_until = None

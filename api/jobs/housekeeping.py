@@ -77,8 +77,8 @@ class Housekeeping:
             )
         for job in lost:
             if job.status == JobStatus.FAILED:
-                ran = -self._clock.real_seconds_until(job.started_at) if job.started_at else 0.0
-                self._observer.ended(job.job_type, Outcome.FAILED, max(0.0, ran))
+                seconds = -self._clock.real_seconds_until(job.started_at) if job.started_at else 0.0
+                self._observer.ended(job.job_type, Outcome.FAILED, max(0.0, seconds))
 
     async def _archive(self) -> None:
         """Archive jobs that ended long ago, in small batches, from where the last scan stopped."""

@@ -338,7 +338,7 @@ async def apply_event_to_all(
     session: AsyncSession, workspace_id: UUID, job_filter: JobFilter, values: dict[str, Any], *, most: int
 ) -> int:
     """Change up to `most` matching jobs, oldest first, and return how many. Locked jobs are skipped."""
-    chosen = (
+    selected = (
         select(ScheduledJob.id)
         .where(*_conditions(workspace_id, job_filter))
         .order_by(ScheduledJob.id)
@@ -346,7 +346,7 @@ async def apply_event_to_all(
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
-    statement = update(ScheduledJob).where(ScheduledJob.id == chosen.c.id).values(**values)
+    statement = update(ScheduledJob).where(ScheduledJob.id == selected.c.id).values(**values)
     moved: Any = await session.execute(statement, execution_options={"synchronize_session": False})
     return int(moved.rowcount)
 

@@ -124,10 +124,10 @@ class SharedQuery:
     async def _throttle(self, seconds: float) -> None:
         """Wait, but no longer than until a new reader joins or the query ends."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and self._requested <= self._started and not self.has_ended:
+        while (remaining := until - time.monotonic()) > 0 and self._requested <= self._started and not self.has_ended:
             self._subscription.woken.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(remaining):
                     await self._subscription.woken.wait()
 
     def _store(self, result: Result) -> None:

@@ -48,8 +48,8 @@ class MetricsEndpoint:
 
 
 def _has_token(request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+    scheme, _, sent_token = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(sent_token.strip().encode(), token.encode())
 
 
 def _is_from_this_machine(request: Request) -> bool:

@@ -116,8 +116,8 @@ class RequestMetrics:
 
     def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """Count a response; `route` is the path template, None if no route matches."""
-        known = method if method in METHODS else "other"
-        self._seconds.labels(route or "none", known, f"{status // 100}xx").observe(seconds)
+        method_label = method if method in METHODS else "other"
+        self._seconds.labels(route or "none", method_label, f"{status // 100}xx").observe(seconds)
 
 
 class QueueMetrics:

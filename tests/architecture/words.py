@@ -79,6 +79,12 @@ def is_free(path: str) -> bool:
     return _is_in(path, FREE)
 
 
+def unused_patterns() -> list[str]:
+    """Return the patterns of FREE whose files are all clean."""
+    paths = {word.path for word in banned()}
+    return [pattern for pattern in FREE if not any(fnmatch(path, pattern) for path in paths)]
+
+
 def banned_in(path: str, text: str) -> Iterator[Banned]:
     """Yield the banned words of a file."""
     if path.endswith(".py"):

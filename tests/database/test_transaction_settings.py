@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.accounts import repository as accounts
 from api.outreach.enrollments.repository import raise_work_mem
-from api.telemetry.repository import bound
+from api.telemetry.repository import set_limits
 from database.engine import create_pool
 from database.landing import allow_long_statements
 from database.migrate import migrate
@@ -119,7 +119,7 @@ async def authenticate(pool: AsyncEngine) -> None:
 async def watch_the_queue(pool: AsyncEngine) -> None:
     """Limit the transaction that reads the metrics of the queue."""
     async with AsyncSession(pool) as session, session.begin():
-        await bound(session, 5)
+        await set_limits(session, 5)
 
 
 KINDS: Sequence[Transaction] = (

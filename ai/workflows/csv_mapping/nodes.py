@@ -73,7 +73,7 @@ async def choose_judge(state: State, runtime: Runtime[NodeContext]) -> Literal["
 async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
     """Ask the model about unclear columns; answers for other columns or for taken targets are ignored."""
     columns, guesses, unsure = state["columns"], list(state["guesses"]), _unsure_positions(state)[:MAX_QUESTION_COLUMNS]
-    taken = {guess.target for position, guess in enumerate(guesses) if position not in unsure}
+    taken_targets = {guess.target for position, guess in enumerate(guesses) if position not in unsure}
     material: dict[str, object] = {
         "columns": [
             {
@@ -85,7 +85,7 @@ async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
             }
             for p in unsure
         ],
-        "taken": sorted(taken - REPEATABLE),
+        "taken": sorted(taken_targets - REPEATABLE),
     }
     prompt = prompts.load("csv_mapping", "map_columns")
     try:
@@ -93,7 +93,7 @@ async def ask_model(state: State, runtime: Runtime[NodeContext]) -> Update:
     except ModelUnavailable as unavailable:
         return {"fallback_reason": str(unavailable)}
     for opinion in answer.parsed.columns:
-        if opinion.position in unsure and (opinion.target in REPEATABLE or opinion.target not in taken):
+        if opinion.position in unsure and (opinion.target in REPEATABLE or opinion.target not in taken_targets):
             confidence = min(max(opinion.confidence, 0.0), MODEL_CONFIDENCE)
             guesses[opinion.position] = Guess(target=opinion.target, confidence=confidence, decided_by="model")
     return {"guesses": resolve_conflicts(columns, guesses)}

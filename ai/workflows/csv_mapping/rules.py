@@ -43,7 +43,7 @@ MEASURES: Mapping[str, Callable[[Column, set[Target]], float]] = {
     "counting": lambda column, _: column.shape.is_counting,
     "has_target": lambda column, _: column.meaning.topic in _FIELDS,
     "main_kind": lambda column, _: column.shape.main_kind is not None,
-    "missing_texts": lambda _, taken: len(OPEN_TEXT - taken),
+    "missing_texts": lambda _, taken_targets: len(OPEN_TEXT - taken_targets),
     "position": lambda column, _: column.position,
     "secondary": lambda column, _: column.meaning.is_secondary,
     "text": lambda column, _: column.shape.is_text,
@@ -78,23 +78,23 @@ class Rule(BaseModel):
 _RULES = {stage: [Rule.model_validate(rule) for rule in rules] for stage, rules in read_table("rules").items()}
 
 
-def decide(stage: Stage, column: Column, taken: set[Target]) -> Guess | None:
+def decide(stage: Stage, column: Column, taken_targets: set[Target]) -> Guess | None:
     """Return the guess of the first rule of a stage that holds, given the targets of other columns, or None."""
     for rule in _RULES[stage]:
         confidence = rule.confidence[: column.meaning.unknown_words + 1][-1]
-        if confidence and column.meaning.topic in rule.topics and _is_within(rule, column, taken):
+        if confidence and column.meaning.topic in rule.topics and _is_within(rule, column, taken_targets):
             target = rule.target or _FIELDS[column.meaning.topic][0]
             return Guess(target=target, confidence=confidence, decided_by=rule.decided_by)
     return None
 
 
-def _is_within(rule: Rule, column: Column, taken: set[Target]) -> bool:
+def _is_within(rule: Rule, column: Column, taken_targets: set[Target]) -> bool:
     """Return whether the measures of a column are within the bounds of a rule."""
-    return all(_measure(name, column, taken) >= bound for name, bound in rule.at_least.items()) and all(
-        _measure(name, column, taken) < bound for name, bound in rule.below.items()
+    return all(_measure(name, column, taken_targets) >= bound for name, bound in rule.at_least.items()) and all(
+        _measure(name, column, taken_targets) < bound for name, bound in rule.below.items()
     )
 
 
-def _measure(name: str, column: Column, taken: set[Target]) -> float:
+def _measure(name: str, column: Column, taken_targets: set[Target]) -> float:
     measure = MEASURES.get(name)
-    return measure(column, taken) if measure else column.shape.share(*map(Kind, name.split("+")))
+    return measure(column, taken_targets) if measure else column.shape.share(*map(Kind, name.split("+")))

@@ -58,9 +58,11 @@ def _undecided(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> list[
 
 def _guess_by_rules(stage: Stage, columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
     """Return the guesses for undecided columns by the rules of a stage, without columns for which no rule holds."""
-    taken = {guess.target for guess in guesses.values()}
+    taken_targets = {guess.target for guess in guesses.values()}
     return {
-        column.position: guess for column in _undecided(columns, guesses) if (guess := decide(stage, column, taken))
+        column.position: guess
+        for column in _undecided(columns, guesses)
+        if (guess := decide(stage, column, taken_targets))
     }
 
 
@@ -80,7 +82,7 @@ def _guess_whole_names(columns: Sequence[Column], guesses: Mapping[int, Guess]) 
 
 def _guess_texts(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dict[int, Guess]:
     """Return the role, the company and the names among the columns that no rule decides."""
-    taken = {guess.target for guess in guesses.values()}
+    taken_targets = {guess.target for guess in guesses.values()}
     texts = [
         column
         for column in _undecided(columns, guesses)
@@ -88,11 +90,11 @@ def _guess_texts(columns: Sequence[Column], guesses: Mapping[int, Guess]) -> dic
     ]
     decided: dict[int, Guess] = {}
     for target, score in ((Target.ROLE, _role_score), (Target.COMPANY, _company_score)):
-        if target not in taken and (best := find_best_column(texts, score)):
+        if target not in taken_targets and (best := find_best_column(texts, score)):
             texts.remove(best)
             confidence = 0.75 if score(best) < NEARLY_ALL else 0.85
             decided[best.position] = Guess(target=target, confidence=confidence, decided_by="shape")
-    return decided if taken & NAMES else decided | guess_names_by_values(texts, columns)
+    return decided if taken_targets & NAMES else decided | guess_names_by_values(texts, columns)
 
 
 def _role_score(column: Column) -> float:

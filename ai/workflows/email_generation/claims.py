@@ -161,8 +161,8 @@ def _check_offer(candidate: Candidate, template: str) -> Iterator[str]:
     template_stems = _get_stems(LINK.sub(" ", template))
     if len(template_stems) < _MIN_TEMPLATE_WORDS:
         return
-    kept = template_stems & _get_stems(fold(f"{candidate.subject}\n{candidate.text}"))
-    if len(kept) < _MIN_KEPT_SHARE * len(template_stems):
+    common_stems = template_stems & _get_stems(fold(f"{candidate.subject}\n{candidate.text}"))
+    if len(common_stems) < _MIN_KEPT_SHARE * len(template_stems):
         yield "The text has almost nothing in common with the template."
 
 

@@ -68,7 +68,7 @@ class Counted:
 async def test_all_readers_get_the_states_in_order_and_the_last(
     live: Live, workspace: str, owner: psycopg.AsyncConnection, rename: Rename, seed: int
 ) -> None:
-    """A new reader gets a state as new as the last commit; then no older state, none twice, and finally the last one."""
+    """A new reader gets a state as new as the last commit; then no older one, none twice, and finally the last."""
     chance = Random(seed)
     await rename("0")
     counted = Counted(live, workspace, owner, rename)
