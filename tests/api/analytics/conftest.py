@@ -1,4 +1,4 @@
-"""A database in which dbt has built the marts, empty, with their grants, policies and functions."""
+"""A database in which dbt has built empty marts with their grants, policies and functions."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ TEMPLATE = "salesmatter_marts"
 
 @pytest.fixture(scope="session")
 def marts_template(postgres_url: str) -> str:
-    """Build the template once per run, by the real migrations and the real dbt project, and return its name."""
+    """Build the template once per run, with the real migrations and the real dbt project, and return its name."""
     ensure_template(postgres_url, TEMPLATE, _build)
     return TEMPLATE
 

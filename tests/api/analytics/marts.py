@@ -1,4 +1,4 @@
-"""A database with empty marts, and rows for them, written as the role as which dbt writes."""
+"""A database with empty marts, and functions that insert rows as dbt's role."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -53,7 +53,7 @@ STEP_MARTS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def database_url(postgres_url: str, marts_template: str) -> Iterator[str]:
-    """A database in which the marts are built and empty."""
+    """A database with empty marts."""
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=marts_template)
     drop_database(postgres_url, name)
@@ -61,13 +61,13 @@ def database_url(postgres_url: str, marts_template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
-    """The role as which dbt writes."""
+    """A connection of dbt's role."""
     async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url)), autocommit=True) as connection:
         yield connection
 
 
 async def insert(owner: psycopg.AsyncConnection, mart: str, row: dict[str, Any]) -> None:
-    """Put a row into a mart."""
+    """Insert a row into a mart."""
     statement = sql.SQL("INSERT INTO analytics.{} ({}) VALUES ({})").format(
         sql.Identifier(mart),
         sql.SQL(", ").join(map(sql.Identifier, row)),
@@ -77,13 +77,13 @@ async def insert(owner: psycopg.AsyncConnection, mart: str, row: dict[str, Any])
 
 
 async def add_campaign(owner: psycopg.AsyncConnection, workspace: str, campaign_id: str, **more: Any) -> None:
-    """Count a campaign."""
+    """Insert the figures of a campaign."""
     row = {"workspace_id": workspace, "campaign_id": campaign_id, "kind": "sequence", "name": "Spring", **FIGURES}
     await insert(owner, "campaigns", {**row, **more})
 
 
 async def add_step(owner: psycopg.AsyncConnection, workspace: str, campaign_id: str, order: int, **more: Any) -> None:
-    """Count a step in each of the three marts of that grain; of `more`, what a mart has is written to it."""
+    """Insert a step into each of the three marts of steps, with those values of `more` that the mart has."""
     step_id = uuid.uuid4()
     for mart, figures in STEP_MARTS.items():
         key = {"workspace_id": workspace, "campaign_id": campaign_id, "kind": "sequence", "as_of": AS_OF}

@@ -1,4 +1,4 @@
-"""The figures once more, by Polars from raw rows: what the definitions in dbt must come to."""
+"""Computes the figures a second time, with Polars from raw rows, to compare them with dbt's definitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ NAMES = [figure for figure, _, _ in HAPPENINGS]
 
 @dataclass(frozen=True, slots=True)
 class Recount:
-    """Figures by what they are counted for; days are those of the workspace's timezone on which something happened."""
+    """Figures by their grain; days are in the workspace's timezone, on which something happened."""
 
     campaigns: dict[str, Figures]
     steps: dict[str, dict[str, Figures]]
@@ -57,7 +57,7 @@ class Recount:
 
 
 def recount(connection: psycopg.Connection, workspace: UUID, zone: str) -> Recount:
-    """Count what Everlytic's lists say of a workspace's mail, and the replies and unsubscribes only we were told of."""
+    """Count Everlytic's lists of a workspace's emails, and the replies and unsubscribes that only we received."""
     messages = _messages(connection, workspace)
     happened = _happened(messages, zone)
     return Recount(
@@ -71,7 +71,7 @@ def recount(connection: psycopg.Connection, workspace: UUID, zone: str) -> Recou
 
 
 def _messages(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
-    """One row per message that Everlytic lists: when it was sent, and when each thing happened to it."""
+    """Return one row per message in Everlytic's list: when it was sent, and the time of each event."""
     listed = _rows(
         connection,
         "SELECT t.message_id, t.group_name, t.sent_at, d.step_id::text FROM everlytic.transactions AS t"
@@ -125,7 +125,7 @@ def _touched(act: str, many: str) -> Sequence[pl.Expr]:
 
 
 def _events(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
-    """What Everlytic's list says happened, judged; and who left by the link in a mail, which Everlytic is not told."""
+    """Return the events of Everlytic's list with verdicts, and the unsubscribes by link, which are not in that list."""
     polled = connection.execute(
         "SELECT message_id, type, occurred_at, raw FROM everlytic.callback_events WHERE workspace_id = %s", [workspace]
     ).fetchall()
@@ -153,7 +153,7 @@ def _events(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
 
 
 def _verdicts(rows: Sequence[tuple[str, str, datetime, dict[str, Any]]]) -> dict[int, str]:
-    """Return human or machine for each open and click, by its place in the rows."""
+    """Return human or machine for each open and click, by its position in the rows."""
     found: dict[int, str] = {}
     for message in {row[0] for row in rows}:
         mine = [(number, row) for number, row in enumerate(rows) if row[0] == message]
@@ -175,7 +175,7 @@ def _replies(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
 
 
 def _happened(messages: pl.DataFrame, zone: str) -> pl.DataFrame:
-    """One row per message and thing that counts: the local days on which it was sent and happened, what it adds."""
+    """Return one row per message and counted event: the local days of the send and the event, and its counts."""
     local = messages.with_columns(sent_on=pl.col("sent_at").dt.convert_time_zone(zone).dt.date())
     return pl.concat(
         local.select(

@@ -1,4 +1,4 @@
-"""The figures as files: what is answered as JSON, row by row, for a spreadsheet."""
+"""The figures as CSV files, compared with the JSON responses row by row."""
 
 import csv
 import io
@@ -56,7 +56,7 @@ async def marts(workspace: str, owner: psycopg.AsyncConnection) -> None:
 
 
 def as_json(text: str, like: Any) -> Any:
-    """Return a cell as JSON would have it, judged by what JSON has there."""
+    """Return a cell as its JSON value, with the type of the JSON field."""
     if text == "":
         return None
     if isinstance(like, int | float):
@@ -68,7 +68,7 @@ def as_json(text: str, like: Any) -> Any:
 
 
 async def rows_as_json(client: httpx.AsyncClient, url: str, query: dict[str, str]) -> list[dict[str, Any]]:
-    """Return the rows of a slice out of the JSON answer that has them."""
+    """Return the rows of an export from its JSON response."""
     answer = (await client.get(url.removesuffix("/steps"), params=query)).json()
     if url.endswith("/steps"):
         return list(answer["steps"])
@@ -83,10 +83,10 @@ async def rows_as_json(client: httpx.AsyncClient, url: str, query: dict[str, str
 
 @pytest.mark.usefixtures("marts")
 @pytest.mark.parametrize(("path", "query"), SLICES)
-async def test_a_file_says_what_json_says(
+async def test_a_file_has_the_rows_of_json(
     app_client: httpx.AsyncClient, workspace: str, path: str, query: dict[str, str]
 ) -> None:
-    """The same rows in the same order, the same names, and each cell the same value; null is empty."""
+    """The same rows in the same order, the same names, and the same value in each cell; null is empty."""
     url = f"/api/metrics/{workspace}/{path}"
     expected = await rows_as_json(app_client, url, query)
     assert expected, "nothing would be compared"
@@ -106,7 +106,7 @@ async def test_a_file_says_what_json_says(
 async def test_a_file_has_the_whole_list(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """There are no pages in a file: what takes JSON several requests is all there."""
+    """A file has no pages: it has all rows for which JSON needs several requests."""
     for number in range(60):
         await add_campaign(owner, workspace, f"c{number:02}", name=f"Campaign {number:02}")
     response = await app_client.get(f"/api/metrics/{workspace}/campaigns.csv", params={"sort": "-name"})
@@ -114,8 +114,8 @@ async def test_a_file_has_the_whole_list(
     assert [row["name"] for row in rows] == [f"Campaign {number:02}" for number in reversed(range(60))]
 
 
-async def test_names_do_no_harm(app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection) -> None:
-    """Commas, quotes and lines within a name stay in its cell, a formula is none, and lines end as RFC 4180 says."""
+async def test_names_are_escaped(app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection) -> None:
+    """Commas, quotes and line breaks of a name stay in its cell, a formula is escaped, and lines end as in RFC 4180."""
     names = {
         "a": 'Say "hello", Ann',
         "b": "two\nlines\r\nand more",
@@ -146,7 +146,7 @@ async def test_names_do_no_harm(app_client: httpx.AsyncClient, workspace: str, o
         ("aggregate", {"start": "2026-03-02"}, "outbound-aggregate-2026-03-02.csv"),
     ],
 )
-async def test_a_file_is_called_by_what_is_in_it(
+async def test_file_names_describe_the_content(
     app_client: httpx.AsyncClient, workspace: str, path: str, query: dict[str, str], name: str
 ) -> None:
     """The file names of several downloads differ."""
@@ -154,8 +154,8 @@ async def test_a_file_is_called_by_what_is_in_it(
     assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
 
 
-async def test_what_cannot_be_answered_is_a_problem_and_no_file(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """An unknown campaign, another tenant's workspace, a range that makes no sense and a wrong filter, as for JSON."""
+async def test_an_invalid_request_is_a_problem_and_no_file(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """An unknown campaign, another tenant's workspace, an invalid range and a wrong filter are problems, as in JSON."""
     foreign = "00000000-0000-7000-8000-000000000001"
     backwards = {"start": "2026-03-02", "end": "2026-03-01"}
     requests: list[tuple[str, dict[str, str], int]] = [
@@ -171,9 +171,7 @@ async def test_what_cannot_be_answered_is_a_problem_and_no_file(app_client: http
 
 
 @pytest.mark.usefixtures("marts")
-async def test_a_file_on_its_way_holds_no_connection(
-    served: str, api_key: str, workspace: str, services: Services
-) -> None:
+async def test_a_download_occupies_no_connection(served: str, api_key: str, workspace: str, services: Services) -> None:
     """The transaction ends before the first byte is sent, so a slow client keeps no transaction open."""
     headers = {"Authorization": f"Bearer {api_key}"}
     async with (

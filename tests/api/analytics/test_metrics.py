@@ -1,4 +1,4 @@
-"""The figures as dashboards are answered them, out of marts that hold what the tests wrote."""
+"""The JSON responses of analytics, from marts with rows of the tests."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -19,10 +19,10 @@ __all__ = ["database_url", "owner"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_campaign_has_the_figures_that_dbt_has_counted(
+async def test_a_campaign_has_the_figures_of_its_mart(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Counts and rates come as they stand in the mart, in camelCase, as dashboards expect, with how fresh they are."""
+    """Counts and rates are those of the mart, in camelCase, with the time up to which they are complete."""
     sequence = UUID(int=7)
     await add_campaign(owner, workspace, str(sequence), sequence_id=sequence, status="Active")
 
@@ -53,7 +53,7 @@ async def test_a_campaign_has_the_figures_that_dbt_has_counted(
 async def test_a_campaign_has_figures_of_each_step(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Each step has the figures of the three marts of that grain, in the order of the steps, and no other's."""
+    """Each step has the figures of the three marts of steps, in the order of the steps, and no other's."""
     await add_campaign(owner, workspace, "c")
     await add_step(owner, workspace, "c", 2, sent=7, opened=8, unsubscribed=9)
     await add_step(owner, workspace, "c", 1)
@@ -68,10 +68,10 @@ async def test_a_campaign_has_figures_of_each_step(
     assert (second["sent"], second["opened"], second["unsubscribed"]) == (7, 8, 9)
 
 
-async def test_raw_human_and_machine_counts_stand_side_by_side(
+async def test_raw_human_and_machine_counts_are_separate(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """In every answer an open and a click are told three ways; with repeats too, but on a day."""
+    """Every response has opens and clicks in three counts, with repeats too, except per day."""
     await add_campaign(owner, workspace, "c")
     await add_step(owner, workspace, "c", 1)
     await insert(owner, "timeline_events", {"workspace_id": workspace, "day": date(2026, 3, 2), **DAILY})
@@ -94,7 +94,7 @@ async def test_raw_human_and_machine_counts_stand_side_by_side(
 async def test_a_bulk_email_is_one_step_without_an_id(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """The three marts of steps meet also where there is no step id to meet by."""
+    """The three marts of steps are joined also without a step id."""
     await add_campaign(owner, workspace, "4711", kind="bulk")
     await add_step(owner, workspace, "4711", 1, kind="bulk", step_id=None, replied=None)
 
@@ -104,7 +104,7 @@ async def test_a_bulk_email_is_one_step_without_an_id(
     assert step["replied"] is None
 
 
-async def test_what_a_provider_does_not_say_is_null(
+async def test_figures_without_a_report_are_null(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
     """Unknown counts and rates without a denominator are null, never 0."""
@@ -126,10 +126,10 @@ async def test_what_a_provider_does_not_say_is_null(
         ("-name", ["c", "a", "d", "b", "e"]),
     ],
 )
-async def test_campaigns_come_page_by_page(
+async def test_campaigns_have_pages(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, sort: str, expected: list[str]
 ) -> None:
-    """Following the cursor brings each campaign once, in every order, also where many are alike or have no time."""
+    """Following the cursor returns each campaign once, in every order, also with equal or missing sort values."""
     day = datetime(2026, 3, 1, tzinfo=UTC)
     rows: dict[str, dict[str, Any]] = {
         "a": {"name": "Spring", "created_at": day, "last_sent_at": day + timedelta(days=9)},
@@ -150,10 +150,10 @@ async def test_campaigns_come_page_by_page(
     assert cursor is None
 
 
-async def test_campaigns_can_be_chosen(
+async def test_campaigns_can_be_filtered(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """By kind, by status and by a part of the name, each and together; what a pattern would mean is taken as it is."""
+    """By kind, by status and by a part of the name, each and together; pattern characters are literal."""
     await add_campaign(owner, workspace, "a", name="Spring 100%", status="Active")
     await add_campaign(owner, workspace, "b", name="Autumn_Spring", status="Paused")
     await add_campaign(owner, workspace, "4711", name="Newsletter", kind="bulk", status="sent")
@@ -187,7 +187,7 @@ async def test_an_unknown_campaign_is_not_found(app_client: httpx.AsyncClient, w
 async def test_another_accounts_figures_do_not_exist(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, services: Services
 ) -> None:
-    """Another account's workspace answers 404 everywhere, and its campaign does so by way of one's own."""
+    """Another account's workspace returns 404 everywhere, and so does its campaign with one's own workspace."""
     await add_campaign(owner, workspace, "c")
     async with transaction(services.pool, Scope()) as session:
         other = await service.create_account(session, name="Other", user_name="Bob", email="bob@other.example")
@@ -201,10 +201,10 @@ async def test_another_accounts_figures_do_not_exist(
     assert (await app_client.get(f"/api/metrics/{own}/aggregate", headers=theirs)).json()["sent"] == 0
 
 
-async def test_every_day_of_the_range_is_there(
+async def test_every_day_of_the_range_is_included(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Days on which nothing happened have zeros; the list is in order and holds both ends."""
+    """Days without events have zeros; the list is in order and includes both ends."""
     for day in (date(2026, 3, 2), date(2026, 3, 4), date(2026, 3, 9)):
         await insert(owner, "timeline_events", {"workspace_id": workspace, "day": day, **DAILY})
     url = f"/api/metrics/{workspace}/timeseries"
@@ -239,10 +239,10 @@ async def test_the_days_of_one_campaign(
             assert said in response.json()["detail"]
 
 
-async def test_without_a_range_the_last_thirty_days_come(
+async def test_the_default_range_is_thirty_days(
     app_client: httpx.AsyncClient, workspace: str, services: Services
 ) -> None:
-    """A dashboard that asks for nothing special gets thirty days, today in the workspace's timezone the last."""
+    """Without parameters there are thirty days, up to today in the workspace's timezone."""
     # In Johannesburg it is the 23rd already.
     stop_clock(services.clock, datetime(2026, 11, 22, 22, tzinfo=UTC))
     days = (await app_client.get(f"/api/metrics/{workspace}/timeseries")).json()
@@ -252,10 +252,10 @@ async def test_without_a_range_the_last_thirty_days_come(
     assert {day["asOf"] for day in days} == {None}
 
 
-async def test_a_period_is_summed_by_dbts_own_function(
+async def test_a_period_uses_dbts_function(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Counts of the period's send days are added, rates follow from the sums, and the period before stands beside."""
+    """Counts of the period's send days are added, rates follow from the sums, and the previous period is included."""
     for day, delivered in ((date(2026, 2, 27), 50), (date(2026, 3, 2), 80), (date(2026, 3, 3), 40)):
         row = {"workspace_id": workspace, "sent_on": day, **FIGURES, "delivered": delivered}
         await insert(owner, "workspace_aggregates", row)
@@ -280,13 +280,13 @@ async def test_a_period_is_summed_by_dbts_own_function(
 
 
 async def test_nothing_sent_is_zero_and_no_rate(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """An empty workspace has zeros, null rates and no freshness."""
+    """An empty workspace has zeros, null rates and a null `asOf`."""
     totals = (await app_client.get(f"/api/metrics/{workspace}/aggregate")).json()
     assert (totals["sent"], totals["openRate"], totals["asOf"]) == (0, None, None)
 
 
-async def test_a_range_that_makes_no_sense_is_malformed(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """Backwards, longer than a year, not a day, or out of any calendar: 422 that names the field."""
+async def test_an_invalid_range_is_malformed(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """Reversed, longer than a year, not a day, or outside of the calendar: 422 that names the field."""
     ranges = [
         ("2026-03-02", "2026-03-01"),
         ("2025-01-01", "2026-01-02"),
@@ -303,19 +303,19 @@ async def test_a_range_that_makes_no_sense_is_malformed(app_client: httpx.AsyncC
 
 
 async def test_a_leap_year_is_not_too_long(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """366 days are the most that is answered."""
+    """A range may have up to 366 days."""
     query = {"start": "2024-01-01", "end": "2024-12-31"}
     assert len((await app_client.get(f"/api/metrics/{workspace}/timeseries", params=query)).json()) == 366
 
 
 async def test_a_forged_cursor_is_malformed(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """A cursor that is not ours answers 422."""
+    """A cursor that is not ours returns 422."""
     for cursor in ("!", "AA", "w", "=="):
         response = await app_client.get(f"/api/metrics/{workspace}/campaigns", params={"cursor": cursor})
         assert response.status_code == 422, cursor
 
 
-async def test_figures_carry_a_tag(app_client: httpx.AsyncClient, workspace: str) -> None:
+async def test_figures_have_an_etag(app_client: httpx.AsyncClient, workspace: str) -> None:
     """A dashboard that polls gets 304 until dbt has run again."""
     first = await app_client.get(f"/api/metrics/{workspace}/aggregate")
     again = await app_client.get(

@@ -1,4 +1,4 @@
-"""Sixty days of mail through the whole product, and its numbers three ways: raw rows, marts, API."""
+"""Sixty days of emails through the whole product, with the figures from raw rows, marts and the API compared."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -57,14 +57,14 @@ FAULTS = ("lost_webhooks", "duplicate_webhooks", "out_of_order_webhooks", "unkno
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """A provider of its own, whose clock stands in March 2026 and is pushed forward."""
+    """A separate provider whose clock starts in March 2026 and is moved forward."""
     with running_sandbox("--seed", "29", "--start", START.isoformat()) as started:
         yield started
 
 
 @pytest.fixture
 async def lived(outreach: Outreach, services: Services, app_client: httpx.AsyncClient, database_url: str) -> Outreach:
-    """Sixty days: leads enrolled in waves, mail by the engine, people who react, webhooks that suffer, one poll."""
+    """Sixty days: leads enrolled in waves, emails sent by the engine, reactions, faulty webhooks, and one poll."""
     tag = (await app_client.get(outreach.path)).headers["ETag"]
     changed = await app_client.patch(outreach.path, json={"timezone": ZONE.key}, headers={"If-Match": tag})
     assert changed.status_code == 200, changed.text
@@ -93,7 +93,7 @@ async def lived(outreach: Outreach, services: Services, app_client: httpx.AsyncC
 
 
 async def write_sequence(outreach: Outreach, name: str) -> str:
-    """Make an active sequence of three emails with a link each, and return its id."""
+    """Create an active sequence of three emails with a link each, and return its id."""
     body = {"name": name, "autoApprove": True}
     sequence: str = (await outreach.post("/sequences", body)).json()["id"]
     for days, hours in STEPS:
@@ -105,7 +105,7 @@ async def write_sequence(outreach: Outreach, name: str) -> str:
 
 
 async def pass_time(outreach: Outreach, services: Services, span: timedelta) -> None:
-    """Let time pass at the provider and here: what is due is sent, happens, is told and applied."""
+    """Move time forward at the provider and here: due emails are sent, and events happen, arrive and are applied."""
     await anyio.to_thread.run_sync(outreach.sandbox.advance, span.total_seconds())
     await anyio.to_thread.run_sync(outreach.sandbox.settle, 60.0)
     now = outreach.sandbox.ask("state")["now_epoch"]
@@ -114,7 +114,7 @@ async def pass_time(outreach: Outreach, services: Services, span: timedelta) -> 
 
 
 def sync(database_url: str, services: Services, *, poll: bool = True) -> None:
-    """Poll all days and build the marts, as Dagster's run does."""
+    """Poll all days and build the marts, like Dagster's run."""
     report = sync_and_build(
         database_url=database_url,
         secret_key=services.settings.secret_key.get_secret_value(),
@@ -125,8 +125,8 @@ def sync(database_url: str, services: Services, *, poll: bool = True) -> None:
     assert (report.success, report.errors, report.failed_tenants) == (True, [], {})
 
 
-async def test_raw_rows_marts_and_api_tell_the_same_numbers(lived: Outreach, database_url: str) -> None:
-    """Recounted by Polars, read from the marts and asked of the API: equal for each campaign, step, day and period."""
+async def test_raw_rows_marts_and_api_have_equal_figures(lived: Outreach, database_url: str) -> None:
+    """Counted by Polars, read from the marts and from the API: equal for each campaign, step, day and period."""
     with connect(owner_url(database_url)) as connection:
         raw = recount(connection, lived.workspace_id, ZONE.key)
         assert [name for name in NAMES if not raw.total[name]] == [], "nothing of a kind happened: nothing is proved"
@@ -170,7 +170,7 @@ def every_day(counted: dict[date, Figures]) -> dict[date, Figures]:
 
 
 def figures(row: dict[str, Any], names: Sequence[str]) -> Figures:
-    """Return some figures of an answer of the API, by their names in the marts."""
+    """Return some figures of a response of the API, by their names in the marts."""
     return {name: row[to_camel(name)] for name in names}
 
 
@@ -181,6 +181,6 @@ def mart(connection: psycopg.Connection, name: str, key: str, names: Sequence[st
 
 
 def assert_rates(row: dict[str, Any]) -> None:
-    """Each rate is its two figures divided."""
+    """Check that each rate is its numerator divided by its denominator."""
     for rate, (part, whole) in RATES.items():
         assert row[rate] == (pytest.approx(row[part] / row[whole]) if row[whole] else None)

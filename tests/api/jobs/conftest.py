@@ -25,7 +25,7 @@ Run = Callable[[Work[None]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Queue:
-    """A queue of one workspace, with what a worker needs to serve it; business time runs a thousand times as fast."""
+    """A queue of one workspace with the resources of a worker; business time runs a thousand times as fast."""
 
     workspace: UUID
     queue: AsyncEngine
@@ -51,7 +51,7 @@ class Queue:
         )
 
     async def statuses(self) -> Counter[str]:
-        """Return how many jobs are in which status."""
+        """Return the number of jobs by status."""
         rows = await (await self.owner.execute("SELECT status FROM app.scheduled_jobs")).fetchall()
         return Counter(status for (status,) in rows)
 
@@ -62,12 +62,12 @@ class Queue:
         return job
 
     async def has_ended(self) -> bool:
-        """Say whether no job waits or runs."""
+        """Return whether no job waits or runs."""
         left = await self.statuses()
         return not left["pending"] and not left["running"]
 
     async def work_off(self, run: Run, **settings: Any) -> None:
-        """Have one worker do all there is."""
+        """Run one worker until no job is left."""
         async with asyncio.timeout(SOON):
             await self.engine(run, **settings).run_until(self.has_ended)
 

@@ -1,4 +1,4 @@
-"""A gate before the database: it lets connections through, cuts them all, or swallows what the database answers."""
+"""A TCP proxy in front of the database: it forwards connections, closes them, or drops responses of the database."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Gate:
-    """A TCP proxy on a port that stays the same, whatever happens to the server behind it."""
+    """A TCP proxy on a constant port, also while the server behind it restarts."""
 
     def __init__(self) -> None:
         self.target: tuple[str, int] | None = None
@@ -20,7 +20,7 @@ class Gate:
         self._loop = asyncio.new_event_loop()
 
     def url(self, database_url: str) -> str:
-        """Open the gate to a database, and return the URL that leads through it."""
+        """Open the proxy to a database, and return the URL through it."""
         parts = urlsplit(database_url)
         assert parts.hostname is not None
         self.target = parts.hostname, parts.port or 5432
@@ -33,7 +33,7 @@ class Gate:
         self.cut()
 
     def cut(self) -> None:
-        """Cut all connections; new ones are let in."""
+        """Close all connections; new ones are accepted."""
 
         async def cut() -> None:
             for writer in self._writers:
@@ -85,7 +85,7 @@ class Gate:
 
     @contextmanager
     def standing(self) -> Iterator["Gate"]:
-        """Keep the gate for the block."""
+        """Keep the proxy open for the block."""
         ready = threading.Event()
         thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode before the test's server, as Neon and others put one."""
+"""A real PgBouncer in transaction mode in front of the test's server, as with Neon."""
 
 import os
 import socket
@@ -33,7 +33,7 @@ default_pool_size = 8
 
 @contextmanager
 def pooled(database_url: str) -> Iterator[str]:
-    """Run a pooler for the app's and the engine's role; yields the URL of the same database that leads through it."""
+    """Run a pooler for the roles of the app and the engine; yields the URL of the same database through it."""
     assert PROGRAM is not None
     owner, parts, home = owner_url(database_url), urlsplit(database_url), new_home()
     with socket.create_server(("127.0.0.1", 0)) as probe:

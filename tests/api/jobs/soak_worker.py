@@ -1,4 +1,4 @@
-"""A worker to be killed: each of its jobs writes down that it has started, takes its time, and fails as it is told."""
+"""A worker to be killed: each of its jobs records its start, takes some time, and fails if its payload says so."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ _STARTED = text("INSERT INTO app.soak_starts VALUES (:job_id, :attempt, :process
 
 
 async def soak(work: Work[None]) -> None:
-    """Start, as anybody can see afterwards, and fail in as many attempts as the payload says."""
+    """Record the start, and fail in as many attempts as the payload says."""
     async with work.transaction() as session:
         await session.execute(_STARTED, {"job_id": work.job_id, "attempt": work.attempt, "process": os.getpid()})
     await asyncio.sleep(work.payload["milliseconds"] / 1000)

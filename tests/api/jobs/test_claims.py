@@ -1,4 +1,4 @@
-"""Turns and rates: who is claimed when many jobs wait, and how often."""
+"""Rotation and rates: which jobs are claimed, and how often."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ FIRST_ID = UUID(int=0)
 
 @dataclass(slots=True)
 class Queue:
-    """The queue as a worker claims from it, by a clock that the test sets."""
+    """The queue as a worker claims from it, with a clock that the test sets."""
 
     pool: AsyncEngine
     owner: psycopg.AsyncConnection
@@ -66,7 +66,7 @@ class Queue:
             return await repository.claim_jobs(session, ClaimRequest("work", self.worker, now, most), after)
 
     async def claims(self, most: int, now: datetime = START) -> list[UUID]:
-        """Claim as the engine does until nothing more is due; returns whose job was started, in order."""
+        """Claim like the engine until no more jobs are due; returns the workspaces of the started jobs, in order."""
         started: list[UUID] = []
         after: UUID | None = None
         while True:
@@ -99,7 +99,7 @@ async def test_the_oldest_come_first(queue: Queue) -> None:
     assert await queue.claims(10) == [early, late]
 
 
-async def test_many_of_one_do_not_hold_up_others(queue: Queue) -> None:
+async def test_many_jobs_of_one_workspace_do_not_delay_others(queue: Queue) -> None:
     """Workspaces with a few due jobs get theirs started among the first, beside one with thousands of older jobs."""
     flooder = await queue.workspace()
     others = [await queue.workspace() for _ in range(30)]
@@ -112,8 +112,8 @@ async def test_many_of_one_do_not_hold_up_others(queue: Queue) -> None:
     assert last < 300
 
 
-async def test_every_workspace_has_its_turn(queue: Queue) -> None:
-    """With more workspaces waiting than are asked at once, the next claim asks those behind them."""
+async def test_the_rotation_visits_every_workspace(queue: Queue) -> None:
+    """If more workspaces wait than one claim visits, the next claim visits the following ones."""
     number = repository.MAX_VISITED_WORKSPACES + 50
     workspaces = [await queue.workspace() for _ in range(number)]
     for workspace in workspaces:
@@ -125,8 +125,8 @@ async def test_every_workspace_has_its_turn(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-async def test_a_rate_is_kept_exactly(queue: Queue, workers: int) -> None:
-    """Ten a second with a burst of five are 5 at once and 10 in each second after it, however many workers claim."""
+async def test_a_rate_is_exact(queue: Queue, workers: int) -> None:
+    """With ten per second and a burst of five, 5 jobs start at once and 10 per second, for any number of workers."""
     workspaces = [await queue.workspace() for _ in range(3)]
     for workspace in workspaces:
         await queue.limit(workspace, timedelta(milliseconds=100), 5)
@@ -141,8 +141,8 @@ async def test_a_rate_is_kept_exactly(queue: Queue, workers: int) -> None:
         assert started == Counter({free: 40, **dict.fromkeys(workspaces, 5 + 10 * second)})
 
 
-async def test_a_job_over_its_rate_is_moved_once(queue: Queue) -> None:
-    """Its slot is kept for it, and it is not looked at before; what people see of it, `scheduled_for`, stays."""
+async def test_a_job_over_its_rate_is_rescheduled_once(queue: Queue) -> None:
+    """Its slot is reserved and it is not claimed before; `scheduled_for`, which the API shows, does not change."""
     workspace = await queue.workspace()
     await queue.limit(workspace, timedelta(minutes=1), 1)
     await queue.add(workspace, 3)
@@ -160,8 +160,8 @@ async def test_a_job_over_its_rate_is_moved_once(queue: Queue) -> None:
     assert len((await queue.claim(10, START + timedelta(minutes=1))).jobs) == 1
 
 
-async def test_what_is_tried_again_counts_again(queue: Queue) -> None:
-    """A job that failed takes a new slot; one that stands in its slot already does not take a second."""
+async def test_a_retry_uses_another_slot(queue: Queue) -> None:
+    """A failed job uses a new slot for its retry; a job that waits for its slot does not use a second one."""
     workspace = await queue.workspace()
     await queue.limit(workspace, timedelta(minutes=1), 1)
     await queue.add(workspace, 1)
@@ -174,8 +174,8 @@ async def test_what_is_tried_again_counts_again(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize("after", [None, FIRST_ID])
-async def test_the_future_is_not_looked_at(queue: Queue, after: UUID | None) -> None:
-    """A claim reads the jobs that are due and a few beside them, however many wait for later."""
+async def test_a_claim_does_not_read_future_jobs(queue: Queue, after: UUID | None) -> None:
+    """A claim reads the due jobs and a few others, with any number of future jobs."""
     busy = [await queue.workspace() for _ in range(5)]
     for workspace in busy:
         await queue.add(workspace, 20_000, START + timedelta(days=30))

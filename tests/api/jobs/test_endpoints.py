@@ -57,8 +57,8 @@ async def test_jobs_are_listed_newest_first_by_type_and_status(
     assert [one["id"] for one in rest.json()["items"]] == failed_ids[:1]
 
 
-async def test_a_filter_that_means_nothing_is_malformed(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """A filter that cannot match by its form answers 422."""
+async def test_an_invalid_filter_is_malformed(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """A filter with an invalid value returns 422."""
     for query in ({"status": "asleep"}, {"type": "DROP TABLE"}, {"type": "a\x00"}, {"limit": "0"}):
         assert (await app_client.get(f"/api/workspaces/{workspace}/jobs", params=query)).status_code == 422, query
 
@@ -66,7 +66,7 @@ async def test_a_filter_that_means_nothing_is_malformed(app_client: httpx.AsyncC
 async def test_a_payload_is_never_shown(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """A payload may hold a token, so neither list nor item shows any of it."""
+    """A payload may contain a token, so neither the list nor a single job shows it."""
     job_id = await add_job(owner, workspace, "register_webhook", payload=json.dumps({"token": "s3cret"}))
     url = f"/api/workspaces/{workspace}/jobs"
     for response in (await app_client.get(url), await app_client.get(f"{url}/{job_id}")):
@@ -76,10 +76,10 @@ async def test_a_payload_is_never_shown(
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-async def test_what_ended_badly_can_be_tried_again(
+async def test_failed_and_cancelled_jobs_can_be_retried(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, status: str
 ) -> None:
-    """A failed or cancelled job waits again, due now, with attempts left; when it was asked for stays."""
+    """A failed or cancelled job is pending and due now, with attempts left; its `scheduledFor` does not change."""
     job_id = await add_job(
         owner,
         workspace,
@@ -101,10 +101,10 @@ async def test_what_ended_badly_can_be_tried_again(
     assert after["scheduledFor"] == before["scheduledFor"]
 
 
-async def test_only_what_ended_badly_can_be_tried_again(
+async def test_other_jobs_cannot_be_retried(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Trying again what waits, runs or succeeded is a conflict that says so."""
+    """Retrying a pending, running or completed job is a conflict with a sentence."""
     sentences = {
         "pending": "This job is already pending.",
         "running": "Only jobs with status cancelled or failed can be retried.",
@@ -117,7 +117,7 @@ async def test_only_what_ended_badly_can_be_tried_again(
         assert response.json()["detail"] == sentence
 
 
-async def test_what_waits_can_be_called_off(
+async def test_a_pending_job_can_be_cancelled(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
     """A pending job becomes cancelled and has ended."""
@@ -127,10 +127,10 @@ async def test_what_waits_can_be_called_off(
     assert response.json()["completedAt"] is not None
 
 
-async def test_what_has_started_cannot_be_called_off(
+async def test_a_started_job_cannot_be_cancelled(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Calling off what runs or has ended is a conflict."""
+    """Cancelling a running or ended job is a conflict."""
     for status in ("running", "completed", "failed", "cancelled"):
         job_id = await add_job(owner, workspace, status=status)
         response = await app_client.post(f"/api/workspaces/{workspace}/jobs/{job_id}/cancel")
@@ -140,7 +140,7 @@ async def test_what_has_started_cannot_be_called_off(
 async def test_another_accounts_job_does_not_exist(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, services: Services
 ) -> None:
-    """Looking at, trying again and calling off another account's job answer 404, also by way of one's own workspace."""
+    """Reading, retrying and cancelling another account's job return 404, also with one's own workspace in the path."""
     async with transaction(services.pool, Scope()) as session:
         other = await service.create_account(session, name="Other", user_name="Bob", email="bob@other.example")
     theirs = {"Authorization": f"Bearer {other.api_key}"}
@@ -155,10 +155,10 @@ async def test_another_accounts_job_does_not_exist(
     assert (await app_client.get(f"/api/workspaces/{workspace}/jobs/{job_id}")).json()["status"] == "failed"
 
 
-async def test_a_job_says_what_it_is_about(
+async def test_a_job_shows_the_ids_it_is_about(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """The ids in a payload are shown by their names, and nothing else of it."""
+    """The ids in a payload are shown by their names, and no other value of it."""
     draft_id = str(uuid4())
     payload = json.dumps({"draftId": draft_id, "sequenceId": None, "token": "s3cret"})
     job_id = await add_job(owner, workspace, payload=payload)
@@ -167,7 +167,7 @@ async def test_a_job_says_what_it_is_about(
 
 
 async def test_jobs_of_a_period(app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection) -> None:
-    """A period begins with `since` and ends before `until`, by when a job was asked for; a time needs a zone."""
+    """A period includes `since` and excludes `until`, by `scheduledFor`; a time needs an offset."""
     days = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2, 3)]
     ids = [await add_job(owner, workspace, scheduled_for=day, run_at=day) for day in days]
     url = f"/api/workspaces/{workspace}/jobs"
@@ -176,7 +176,7 @@ async def test_jobs_of_a_period(app_client: httpx.AsyncClient, workspace: str, o
     assert (await app_client.get(url, params={"since": "2026-03-02T02:00:00"})).status_code == 422
 
 
-async def test_many_are_tried_again(
+async def test_many_jobs_are_retried(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
     """All failed jobs of a type are pending again with attempts left; other types, statuses and times do not change."""
@@ -215,20 +215,20 @@ async def test_many_are_tried_again(
         {"type": "send_email", "all": True},
     ],
 )
-async def test_many_without_a_filter_are_not(
+async def test_a_bulk_retry_needs_a_valid_filter(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection, body: dict[str, object]
 ) -> None:
-    """Without a type, or with a status that cannot be tried again, nothing is."""
+    """Without a type, or with a status that cannot be retried, no job is retried."""
     job_id = await add_job(owner, workspace, status="failed")
     url = f"/api/workspaces/{workspace}/jobs"
     assert (await app_client.post(f"{url}/retry", json=body)).status_code == 422
     assert (await app_client.get(f"{url}/{job_id}")).json()["status"] == "failed"
 
 
-async def test_two_cancel_and_retry_at_once(
+async def test_concurrent_changes_of_a_job(
     app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Of two who do the same to a job at once, one does it and the other is told how it is now."""
+    """If two callers make the same change at once, one succeeds and the other gets a conflict."""
     job_id = await add_job(owner, workspace)
     url = f"/api/workspaces/{workspace}/jobs/{job_id}"
     for what, status in (("cancel", "cancelled"), ("retry", "pending")):
@@ -239,7 +239,7 @@ async def test_two_cancel_and_retry_at_once(
 
 
 async def approved_draft(outreach: Outreach) -> str:
-    """Have a draft approved whose job waits for a worker, and return that job's id."""
+    """Approve a draft whose job waits for a worker, and return that job's id."""
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     await outreach.enroll(sequence_id, await outreach.add_lead("thandi@lead.example"))
     await outreach.post("/drafts/approve", {"sequenceId": sequence_id})
@@ -249,7 +249,7 @@ async def approved_draft(outreach: Outreach) -> str:
 
 
 async def test_a_cancelled_send(outreach: Outreach) -> None:
-    """A cancelled send leaves its draft reviewed and unsent; the job names the draft, and tried again sends it once."""
+    """The draft of a cancelled send stays reviewed and unsent; the job shows the draft, and its retry sends it once."""
     job_id = await approved_draft(outreach)
     cancelled = (await outreach.post(f"/jobs/{job_id}/cancel")).json()
     await outreach.run_jobs()

@@ -22,8 +22,8 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_job_is_done_once_with_what_it_was_given(queue: Queue) -> None:
-    """Each due job runs once, as its workspace, with its payload, and is recorded as completed and let go."""
+async def test_a_job_runs_once_with_its_payload(queue: Queue) -> None:
+    """Each due job runs once, as its workspace, with its payload, and is recorded as completed and unlocked."""
     seen: list[Work[None]] = []
 
     async def run(work: Work[None]) -> None:
@@ -41,8 +41,8 @@ async def test_a_job_is_done_once_with_what_it_was_given(queue: Queue) -> None:
     assert held.rowcount == 0
 
 
-async def test_types_without_a_lane_and_work_of_tomorrow_are_left(queue: Queue) -> None:
-    """A worker takes only what is due and what it has a lane for."""
+async def test_other_types_and_future_jobs_are_not_claimed(queue: Queue) -> None:
+    """A worker claims only due jobs of the types that it has a lane for."""
     done: list[UUID] = []
 
     async def run(work: Work[None]) -> None:
@@ -70,7 +70,7 @@ async def test_types_without_a_lane_and_work_of_tomorrow_are_left(queue: Queue) 
 async def test_failures_are_retried_with_backoff_and_then_final(
     queue: Queue, error: Exception, waits: list[tuple[float, float]]
 ) -> None:
-    """Each failure waits as long as its error asks, or as its backoff says; its reason is noted; the last is final."""
+    """Each failure waits as its error says, or for its backoff; its reason is stored; the last one is final."""
     failed_at: list[datetime] = []
 
     async def run(work: Work[None]) -> None:
@@ -101,15 +101,15 @@ async def test_failures_are_retried_with_backoff_and_then_final(
 
 
 async def test_backoff_doubles_up_to_an_hour() -> None:
-    """Without other advice a failed attempt waits 2 s, 4 s, 8 s …, at least half and at most an hour, never alike."""
+    """A failed attempt waits 2 s, 4 s, 8 s … with jitter: at least half of it, and at most an hour."""
     for attempt, longest in ((1, 2), (2, 4), (5, 32), (30, 3600)):
         waits = [backoff(attempt) for _ in range(50)]
         assert all(longest / 2 <= wait <= longest for wait in waits)
         assert len(set(waits)) > 1
 
 
-async def test_an_unforeseen_error_is_a_failure_with_its_name(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever a task raises is recorded by name, logged with its trace, and never ends the worker."""
+async def test_an_unexpected_error_is_a_failure_with_its_name(queue: Queue, caplog: pytest.LogCaptureFixture) -> None:
+    """Any exception of a task is stored by name, logged with its traceback, and does not end the worker."""
 
     async def run(work: Work[None]) -> None:
         raise ZeroDivisionError("by zero")
@@ -120,8 +120,8 @@ async def test_an_unforeseen_error_is_a_failure_with_its_name(queue: Queue, capl
     assert "Traceback" in caplog.text
 
 
-async def test_what_can_never_succeed_fails_at_once(queue: Queue) -> None:
-    """An unrecoverable failure uses one attempt of many."""
+async def test_an_unrecoverable_job_fails_at_once(queue: Queue) -> None:
+    """An unrecoverable failure ends the job after one of many attempts."""
 
     async def run(work: Work[None]) -> None:
         raise Unrecoverable("there is no such draft")
@@ -133,7 +133,7 @@ async def test_what_can_never_succeed_fails_at_once(queue: Queue) -> None:
 
 
 async def test_a_deferral_is_no_attempt(queue: Queue) -> None:
-    """A job put off more often than it may fail runs when it was put off to; when it was asked for stays."""
+    """A job that is deferred more often than its attempts runs at the last time; `scheduled_for` does not change."""
     times = 0
     due: datetime | None = None
 
@@ -157,7 +157,7 @@ async def test_a_deferral_is_no_attempt(queue: Queue) -> None:
 
 
 async def lose(queue: Queue, *, attempts: int = 1, beat: str = "1 hour") -> None:
-    """Leave the job with a worker that last beat a while ago."""
+    """Assign the job to a worker whose last heartbeat is old."""
     await queue.owner.execute(
         "WITH lost AS (INSERT INTO app.job_workers (host, beat_at) VALUES ('gone', now() - %s::interval) RETURNING id)"
         " UPDATE app.scheduled_jobs SET status = 'running', attempts = %s, locked_by = (SELECT id FROM lost)",
@@ -165,8 +165,8 @@ async def lose(queue: Queue, *, attempts: int = 1, beat: str = "1 hour") -> None
     )
 
 
-async def test_a_lost_workers_job_is_given_back(queue: Queue) -> None:
-    """What a worker without beats held is run by another one, as a further attempt."""
+async def test_a_lost_workers_job_is_requeued(queue: Queue) -> None:
+    """The job of a worker without heartbeats is run by another one, as a further attempt."""
     attempts: list[int] = []
 
     async def run(work: Work[None]) -> None:
@@ -180,7 +180,7 @@ async def test_a_lost_workers_job_is_given_back(queue: Queue) -> None:
 
 
 async def test_a_job_that_keeps_losing_workers_fails(queue: Queue) -> None:
-    """With no attempt left a lost job is failed, and says why."""
+    """A lost job without attempts left fails, with the reason."""
 
     async def run(work: Work[None]) -> None:
         raise AssertionError("it must not run")
@@ -192,8 +192,8 @@ async def test_a_job_that_keeps_losing_workers_fails(queue: Queue) -> None:
     assert (job["status"], job["last_error"]) == ("failed", "The worker that ran this job was lost.")
 
 
-async def test_a_lost_send_is_verified_whatever_its_attempts(queue: Queue) -> None:
-    """A type that finds out for itself what the lost run did runs again though no attempt was left."""
+async def test_a_lost_send_is_verified_without_attempts_left(queue: Queue) -> None:
+    """A type that verifies the lost run itself runs again although no attempt is left."""
     attempts: list[int] = []
 
     async def run(work: Work[None]) -> None:
@@ -206,8 +206,8 @@ async def test_a_lost_send_is_verified_whatever_its_attempts(queue: Queue) -> No
     assert (await queue.job())["status"] == "completed"
 
 
-async def test_a_worker_that_beats_keeps_its_jobs(queue: Queue) -> None:
-    """A job whose worker has just said that it lives is left to it."""
+async def test_a_live_worker_keeps_its_jobs(queue: Queue) -> None:
+    """The job of a worker with a recent heartbeat is not requeued."""
 
     async def run(work: Work[None]) -> None:
         pass
@@ -228,7 +228,7 @@ async def test_a_worker_that_beats_keeps_its_jobs(queue: Queue) -> None:
 
 
 async def test_a_late_ending_of_a_lost_job_is_ignored(queue: Queue) -> None:
-    """When a job was taken away and ran elsewhere, what its first run reports later changes nothing."""
+    """If a lost job ran on another worker, the late result of its first run changes nothing."""
     may_end = asyncio.Event()
 
     async def slow(work: Work[None]) -> None:
@@ -257,8 +257,8 @@ async def runs(queue: Queue) -> bool:
     return (await queue.statuses())["running"] > 0
 
 
-async def test_a_stop_lets_finish_what_runs_and_takes_nothing_new(queue: Queue) -> None:
-    """Told to stop, a worker ends its running job, records it, leaves the rest, and signs off."""
+async def test_a_stop_finishes_running_jobs_and_claims_no_others(queue: Queue) -> None:
+    """After a stop a worker finishes its running job, records it, leaves the others, and retires."""
     may_end = asyncio.Event()
 
     async def run(work: Work[None]) -> None:
@@ -277,8 +277,8 @@ async def test_a_stop_lets_finish_what_runs_and_takes_nothing_new(queue: Queue) 
     assert await workers.fetchone() == (0,)
 
 
-async def test_what_does_not_end_in_time_is_given_back(queue: Queue) -> None:
-    """A job that outlasts the stop is cancelled and waits again, without having used an attempt up."""
+async def test_a_job_that_does_not_end_in_time_is_released(queue: Queue) -> None:
+    """A job that runs longer than the stop allows is cancelled and pending again, without using an attempt."""
 
     async def run(work: Work[None]) -> None:
         await asyncio.Event().wait()
@@ -297,7 +297,7 @@ async def test_what_does_not_end_in_time_is_given_back(queue: Queue) -> None:
 
 
 async def test_two_workers_never_run_one_job_twice(queue: Queue) -> None:
-    """Two workers share three hundred jobs; each job ran exactly once."""
+    """Two workers share three hundred jobs; each job runs exactly once."""
     ran: Counter[UUID] = Counter()
 
     async def run(work: Work[None]) -> None:
@@ -316,7 +316,7 @@ async def test_two_workers_never_run_one_job_twice(queue: Queue) -> None:
 
 
 async def test_cut_connections_are_survived(queue: Queue) -> None:
-    """Every connection of a worker to its queue is cut while jobs run; each job is done once and recorded."""
+    """All connections of a worker to its queue are closed while jobs run; each job runs once and is recorded."""
     ran: Counter[UUID] = Counter()
     may_go_on = asyncio.Event()
 

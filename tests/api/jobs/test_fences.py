@@ -28,7 +28,7 @@ def add_job(workspaces: TwoWorkspaces, **values: Any) -> UUID:
 
 
 async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Claim:
-    """Claim as the engine does where workspaces take turns, from the first on."""
+    """Claim like the engine by rotation, from the first workspace."""
     return await repository.claim_jobs(session, request, UUID(int=0))
 
 
@@ -39,7 +39,7 @@ async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Cla
 async def test_only_pending_jobs_that_are_due_are_claimed(
     two_workspaces: TwoWorkspaces, claim: Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 ) -> None:
-    """A worker claims what is due and pending still: nothing that another one moved, or put off by a microsecond."""
+    """A worker claims due jobs that are still pending, and none that was changed or deferred meanwhile."""
     jobs = two_workspaces
     moved, due = rows_in_each(lambda **values: add_job(jobs, **values), "status", {JobStatus.PENDING}, JobStatus)
     deferred = add_job(jobs)
@@ -61,8 +61,8 @@ async def test_only_pending_jobs_that_are_due_are_claimed(
 
 @pytest.mark.fences("api.jobs.repository:_COMPLETE", "api.jobs.repository:_FINISH")
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.PENDING, JobStatus.FAILED, JobStatus.CANCELLED])
-async def test_a_worker_ends_only_what_is_its_own_still(two_workspaces: TwoWorkspaces, status: JobStatus) -> None:
-    """A job ends as its worker says, unless it is not running, another worker's or in a later attempt by now."""
+async def test_a_worker_ends_only_jobs_that_it_still_runs(two_workspaces: TwoWorkspaces, status: JobStatus) -> None:
+    """A result is recorded unless the job is not running, belongs to another worker, or is in a later attempt."""
     worker, other_worker = (two_workspaces.ids["app.job_workers"], two_workspaces.neighbour["app.job_workers"])
 
     def add_running(**values: Any) -> UUID:
@@ -86,10 +86,8 @@ async def test_a_worker_ends_only_what_is_its_own_still(two_workspaces: TwoWorks
 
 @pytest.mark.fences("api.jobs.repository:apply_event")
 @pytest.mark.parametrize("event", JobEvent)
-async def test_people_move_only_jobs_that_the_event_is_legal_for(
-    two_workspaces: TwoWorkspaces, event: JobEvent
-) -> None:
-    """A job is cancelled or tried again where its status allows that still, and stays where it was moved meanwhile."""
+async def test_users_change_only_jobs_in_a_legal_status(two_workspaces: TwoWorkspaces, event: JobEvent) -> None:
+    """A job is cancelled or retried only if its status still allows it, and a concurrent change stays."""
     sources = source_statuses(event)
     moved, legal = rows_in_each(lambda **values: add_job(two_workspaces, **values), "status", sources, JobStatus)
     foreign = two_workspaces.add(JOBS, two_workspaces.neighbour, status=min(sources))
@@ -107,8 +105,8 @@ async def test_people_move_only_jobs_that_the_event_is_legal_for(
 
 
 @pytest.mark.fences("api.jobs.repository:apply_event_to_all")
-async def test_people_move_only_the_jobs_they_ask_for(two_workspaces: TwoWorkspaces) -> None:
-    """Failed jobs of a period are tried again: from its start, before its end, and none that was moved meanwhile."""
+async def test_users_retry_only_matching_jobs(two_workspaces: TwoWorkspaces) -> None:
+    """Failed jobs of a period are retried, from its start and before its end, and none that was changed meanwhile."""
     jobs, end = two_workspaces, NOW + timedelta(hours=1)
 
     def add_failed(**values: Any) -> UUID:

@@ -1,4 +1,4 @@
-"""What workers do for all: work by the clock, jobs that have long ended, and what lost workers leave."""
+"""Housekeeping of workers: recurring jobs, jobs that ended long ago, and jobs of lost workers."""
 
 import asyncio
 from collections import Counter
@@ -28,17 +28,17 @@ SLOT = datetime(2026, 3, 4, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-class Heard:
-    """Notes what the engine tells."""
+class ObservedEnds:
+    """Records what the engine observes."""
 
     def __init__(self) -> None:
         self.ended_as: list[tuple[str, Outcome]] = []
 
     def claimed(self, job_type: str, lag_seconds: float) -> None:
-        """Take no notice."""
+        """Ignore it."""
 
     def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
-        """Note it."""
+        """Record it."""
         assert seconds >= 0
         self.ended_as.append((job_type, outcome))
 
@@ -53,7 +53,7 @@ class House:
     workspaces: list[UUID]
 
     async def add(self, status: str = "completed", *, ended: datetime = NOW - 31 * DAY, **values: object) -> UUID:
-        """Put a job there that was made 40 real days ago and ended so; returns its id."""
+        """Add a job that was created 40 real days ago and ended so; returns its id."""
         made = {
             "workspace_id": self.workspaces[0],
             "job_type": "work",
@@ -89,7 +89,9 @@ class House:
         """Return what a query finds."""
         return await (await self.owner.execute(query.encode())).fetchall()
 
-    def engine(self, *tasks: Task[None], clock: Clock, heard: Heard | None = None, **settings: float) -> Engine[None]:
+    def engine(
+        self, *tasks: Task[None], clock: Clock, heard: ObservedEnds | None = None, **settings: float
+    ) -> Engine[None]:
         """Return a quick worker."""
         return Engine(
             queue=self.queue,
@@ -98,7 +100,7 @@ class House:
             tasks=tasks,
             resources=None,
             settings=EngineSettings(**{"poll_seconds": 0.01, "beat_seconds": 0.05, **settings}),
-            observer=heard or Heard(),
+            observer=heard or ObservedEnds(),
         )
 
 
@@ -125,8 +127,8 @@ async def nothing(_work: Work[None]) -> None:
     """Do nothing."""
 
 
-async def test_what_ended_long_ago_leaves_the_queue(house: House) -> None:
-    """Completed and cancelled jobs of 30 days ago go to the archive; the young, the failed and the open ones stay."""
+async def test_jobs_that_ended_long_ago_are_archived(house: House) -> None:
+    """Jobs completed or cancelled 30 days ago are archived; newer, failed and open ones stay."""
     gone = {await house.add(), await house.add("cancelled")}
     stay = {
         await house.add(ended=NOW - 29 * DAY),
@@ -140,7 +142,7 @@ async def test_what_ended_long_ago_leaves_the_queue(house: House) -> None:
     assert await house.ids("scheduled_jobs") == stay
 
 
-async def test_an_archived_job_is_what_people_saw_of_it(house: House) -> None:
+async def test_an_archived_job_keeps_the_shown_columns(house: House) -> None:
     """An archived job keeps every shown column, and of its payload only the public ids and no secret."""
     draft = str(uuid4())
     payload = psycopg.types.json.Jsonb({"draftId": draft, "address": "thandi@lead.example"})
@@ -154,8 +156,8 @@ async def test_an_archived_job_is_what_people_saw_of_it(house: House) -> None:
     assert await house.rows("SELECT payload FROM app.archived_jobs") == [({"draftId": draft},)]
 
 
-async def test_a_key_counts_for_ever_and_a_slot_only_while_it_is_present(house: House) -> None:
-    """What is put on the queue once, ever, is never archived; jobs of the clock are, behind their slot."""
+async def test_jobs_with_permanent_keys_are_not_archived(house: House) -> None:
+    """A job with a dedupe key is never archived; a recurring job is archived after its slot."""
     keyed = await house.add(dedupe_key="once")
     slot = await house.add(dedupe_key="slot:2026-02-01T00:00:00.000000Z")
     present = await house.add(dedupe_key="slot:2026-03-04T00:00:00.000000Z", scheduled_for=NOW)
@@ -164,8 +166,8 @@ async def test_a_key_counts_for_ever_and_a_slot_only_while_it_is_present(house: 
     assert await house.ids("scheduled_jobs") == {keyed, present}
 
 
-async def test_the_walk_goes_on_where_it_stopped_and_ends_before_the_young(house: House) -> None:
-    """Batches follow each other without looking twice; jobs that were made lately are not looked at at all."""
+async def test_a_scan_continues_where_it_stopped(house: House) -> None:
+    """Batches continue without scanning a job twice, and do not scan recently created jobs."""
     jobs = sorted([await house.add() for _ in range(5)])
     (young,) = await house.rows(
         "INSERT INTO app.scheduled_jobs (workspace_id, job_type, status, scheduled_for, run_at, completed_at)"
@@ -190,8 +192,8 @@ async def test_a_locked_job_is_skipped(house: House) -> None:
     assert await house.ids("archived_jobs") == {free, held}
 
 
-async def test_workers_archive_by_themselves(house: House) -> None:
-    """Two workers at work clear the queue together, each job once."""
+async def test_workers_archive_together(house: House) -> None:
+    """Two running workers archive the queue together, each job once."""
     jobs = {await house.add() for _ in range(50)}
     clock = Clock(datetime.now(UTC).timestamp(), NOW)
 
@@ -205,7 +207,7 @@ async def test_workers_archive_by_themselves(house: House) -> None:
 
 
 async def test_a_clock_that_hardly_moves_archives_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    """Where thirty days last longer than a calendar has, the queue is looked after all the same."""
+    """If thirty days of business time are longer than a calendar, housekeeping still works."""
     done: list[UUID] = []
 
     async def run(work: Work[None]) -> None:
@@ -230,7 +232,7 @@ async def test_a_clock_that_hardly_moves_archives_nothing(house: House, caplog: 
 
 
 async def test_each_live_workspace_gets_one_job_per_slot(house: House) -> None:
-    """Any number of workers put one job of the present slot on the queue for each live workspace, and do it."""
+    """Any number of workers enqueue and run one job of the current slot for each live workspace."""
     done: Counter[UUID] = Counter()
 
     async def run(work: Work[None]) -> None:
@@ -252,7 +254,7 @@ async def test_each_live_workspace_gets_one_job_per_slot(house: House) -> None:
 
 
 async def test_slots_without_a_worker_get_no_jobs_later(house: House) -> None:
-    """After an outage only the present slot is made; while time goes on, each slot is made in its turn."""
+    """After an outage only the current slot gets jobs; later each slot gets its own."""
     async with AsyncSession(house.queue) as session, session.begin():
         assert await enqueue_slot(session, "sweep", SLOT - 10 * DAY) == 2
         assert await enqueue_slot(session, "sweep", SLOT - 10 * DAY) == 0
@@ -261,7 +263,7 @@ async def test_slots_without_a_worker_get_no_jobs_later(house: House) -> None:
     stop_clock(clock, NOW)
 
     async def has_made_all() -> bool:
-        """Go on to the next slot as soon as the present one is made."""
+        """Set the clock to the next slot once the current one has its jobs."""
         ((last,),) = await house.rows("SELECT max(scheduled_for) FROM app.scheduled_jobs")
         assert isinstance(last, datetime)
         is_made = last == SLOT + (clock.now() - NOW)
@@ -276,10 +278,10 @@ async def test_slots_without_a_worker_get_no_jobs_later(house: House) -> None:
     assert made == [(at, 2) for at in (SLOT - 10 * DAY, *(SLOT + number * hour for number in range(4)))]
 
 
-async def test_a_job_that_was_lost_for_good_is_heard_of(house: House) -> None:
+async def test_a_permanently_lost_job_is_observed(house: House) -> None:
     """The observer gets the end of a job that failed because its worker was lost at its last attempt."""
     await house.add("running", attempts=5, started_at=NOW, completed_at=None)
-    heard = Heard()
+    heard = ObservedEnds()
 
     async def is_done() -> bool:
         return bool(heard.ended_as)

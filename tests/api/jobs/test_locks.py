@@ -22,7 +22,7 @@ Claiming = Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 
 
 async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Claim:
-    """Claim jobs of each workspace in turn."""
+    """Claim jobs by rotation."""
     return await repository.claim_jobs(session, request, UUID(int=0))
 
 
@@ -59,8 +59,8 @@ def jobs(blocking: Blocking) -> list[UUID]:
         ),
     ],
 )
-async def test_a_job_that_another_has_is_left_out(blocking: Blocking, jobs: list[UUID], claim: Claiming) -> None:
-    """A claim does not wait for jobs that another transaction has locked, and takes the others."""
+async def test_locked_jobs_are_skipped(blocking: Blocking, jobs: list[UUID], claim: Claiming) -> None:
+    """A claim does not wait for jobs that another transaction has locked, and claims the others."""
     first, *others = jobs
     claimed = await blocking.prove_skipped(
         JOBS, first, lambda session: claim(session, ClaimRequest(TYPE, WORKER, NOW, 3)), is_engine=True
@@ -101,8 +101,8 @@ async def test_rates_are_locked_by_workspace(blocking: Blocking, jobs: list[UUID
 
 
 @pytest.mark.locks("api.jobs.repository:_START")
-async def test_a_slot_is_given_once(blocking: Blocking, jobs: list[UUID]) -> None:
-    """A claim that waits for another one of the same workspace takes the next slot, and moves its job there."""
+async def test_a_slot_is_used_once(blocking: Blocking, jobs: list[UUID]) -> None:
+    """A claim that waits for another one of the same workspace uses the next slot, and reschedules its job to it."""
     add_rate(blocking, blocking.workspace_id, timedelta(hours=1))
 
     async def claim(session: AsyncSession) -> Any:
@@ -117,8 +117,8 @@ async def test_a_slot_is_given_once(blocking: Blocking, jobs: list[UUID]) -> Non
 
 
 @pytest.mark.locks("api.jobs.repository:apply_event_to_all")
-async def test_a_bulk_change_leaves_out_jobs_that_another_has(blocking: Blocking, jobs: list[UUID]) -> None:
-    """Cancelling many jobs does not wait for one that is locked, and cancels the oldest of the others."""
+async def test_a_bulk_change_skips_locked_jobs(blocking: Blocking, jobs: list[UUID]) -> None:
+    """Cancelling many jobs does not wait for a locked one, and cancels the oldest of the others."""
     pending = JobFilter(TYPE, None, None, None)
     blocking.put_higher_first(JOBS, jobs)
     moved = await blocking.prove_skipped(

@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def limit(workspaces: TwoWorkspaces, *, burst: int, arrival: timedelta) -> None:
-    """Let the workspace start one job a minute, `burst` at once; its next slot is `arrival` from now."""
+    """Limit the workspace to one job a minute, with `burst` at once; its next slot is `arrival` from now."""
     workspaces.owner.execute(
         "INSERT INTO app.workspace_limits (workspace_id, job_type, interval, burst, theoretical_arrival_at)"
         " VALUES (%s, %s, %s, %s, %s)",
@@ -41,7 +41,7 @@ async def claim(workspaces: TwoWorkspaces) -> Overtaken[Claim]:
 @pytest.mark.parametrize("burst", [1, 2])
 @pytest.mark.parametrize("arrival", [-60 * MINUTE, -MINUTE, timedelta(0)])
 async def test_an_idle_hour_earns_no_slots(two_workspaces: TwoWorkspaces, burst: int, arrival: timedelta) -> None:
-    """However long a workspace started nothing, `burst` jobs start at once and the others wait a minute each."""
+    """After any idle time `burst` jobs start at once, and the others wait a minute each."""
     limit(two_workspaces, burst=burst, arrival=arrival)
     jobs = [two_workspaces.add(JOBS, job_type=TYPE, run_at=NOW - MINUTE) for _ in range(4)]
 
@@ -57,10 +57,10 @@ async def test_an_idle_hour_earns_no_slots(two_workspaces: TwoWorkspaces, burst:
 @pytest.mark.parametrize(
     ("status", "is_paced"), [(JobStatus.PENDING, False), (JobStatus.FAILED, True), (JobStatus.CANCELLED, True)]
 )
-async def test_a_job_that_waits_again_takes_a_slot_again(
+async def test_a_requeued_job_uses_another_slot(
     two_workspaces: TwoWorkspaces, status: JobStatus, is_paced: bool
 ) -> None:
-    """The slot of a job counts for one start: where it is to run again, it has none; where it is over, it keeps it."""
+    """A slot counts for one start: a job that is pending again has none, and an ended job keeps its slot."""
     worker: UUID = two_workspaces.ids["app.job_workers"]
     job = two_workspaces.add(JOBS, job_type=TYPE, status="running", locked_by=worker, attempts=1, paced=True)
 

@@ -1,4 +1,4 @@
-"""A database that goes and comes back under a working engine."""
+"""A database that restarts while the engine works."""
 
 import asyncio
 import os
@@ -48,14 +48,14 @@ Run = Callable[[Work[None]], Awaitable[None]]
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    """A gate to stand before a database."""
+    """A proxy in front of a database."""
     with Gate().standing() as gate:
         yield gate
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """An empty home for a server of the test's own."""
+    """An empty home for a separate server."""
     home = new_home()
     yield home
     remove_home(home)
@@ -63,7 +63,7 @@ def home() -> Iterator[Path]:
 
 @asynccontextmanager
 async def working(url: str, run: Run) -> AsyncIterator["asyncio.Task[None]"]:
-    """Have one worker at work, which is told to stop at the end, and ends well."""
+    """Run a worker for the block, and stop it at the end without an error."""
     owner = owner_url(url)
     pools = create_pool(role_url(owner, ENGINE_ROLE), size=6), create_pool(role_url(owner, APP_ROLE), size=6)
     engine = Engine(
@@ -92,31 +92,31 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
 
 
 def fill(url: str, jobs: int, *, attempts: int) -> None:
-    """Put due jobs on the queue, and make the table in which starts are noted."""
+    """Enqueue due jobs, and create the table in which starts are recorded."""
     with psycopg.connect(url) as connection:
         connection.execute(f"{TABLE} {APP_ROLE}".encode())
         connection.execute(FILL, [attempts, jobs])
 
 
 def have_started(url: str, number: int) -> bool:
-    """Say whether jobs have started so many times."""
+    """Return whether jobs have started so many times."""
     ((started,),) = rows(url, STARTS)
     return isinstance(started, int) and started >= number
 
 
 def has_ended(url: str) -> bool:
-    """Say whether all jobs are completed."""
+    """Return whether all jobs are completed."""
     return rows(url, STATUSES) == [("completed", JOBS)]
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Poll until something is so."""
+    """Poll until a condition holds."""
     async with asyncio.timeout(SOON):
         while not holds():  # noqa: ASYNC110 - the database sends no event; there is a deadline
             await asyncio.sleep(0.02)
 
 
-async def test_a_restarted_database_finds_the_worker_at_work(home: Path, gate: Gate) -> None:
+async def test_a_worker_survives_a_restart_of_the_database(home: Path, gate: Gate) -> None:
     """Postgres is stopped and started while jobs run: none is lost, and no attempt starts twice."""
 
     async def run(work: Work[None]) -> None:
@@ -144,8 +144,8 @@ async def test_a_restarted_database_finds_the_worker_at_work(home: Path, gate: G
         await asyncio.to_thread(server.stop)
 
 
-async def test_a_claim_whose_answer_was_lost_is_made_again(database_url: str, gate: Gate) -> None:
-    """What a worker was given without hearing of it is not held for ever by a worker that lives."""
+async def test_a_claim_whose_response_was_lost_is_released(database_url: str, gate: Gate) -> None:
+    """A job whose claim response was lost does not stay locked by a live worker."""
     attempts: list[int] = []
 
     async def run(work: Work[None]) -> None:

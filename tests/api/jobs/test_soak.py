@@ -27,7 +27,7 @@ Worker = subprocess.Popen[bytes]
 
 
 class Soak:
-    """A queue of jobs that take up to 8 ms and fail 15 % of their attempts or all, and the workers that serve it."""
+    """A queue of jobs that take up to 8 ms and fail 15 % or all of their attempts, and its workers."""
 
     def __init__(self, database_url: str, connection: psycopg.Connection, chance: Random, log: Path) -> None:
         self.database_url, self.connection, self.chance, self.log = database_url, connection, chance, log
@@ -39,7 +39,7 @@ class Soak:
         return self.connection.execute(query.encode(), parameters).fetchall()
 
     def fill(self) -> None:
-        """Put the jobs on the queue, all due now."""
+        """Enqueue the jobs, all due now."""
         self.connection.execute(f"{soak_worker.TABLE} {APP_ROLE}".encode())
         payloads = [
             json.dumps({"milliseconds": self.chance.randrange(8), "failures": self._failures() if number else 99})
@@ -68,7 +68,7 @@ class Soak:
             self.workers.append(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log))
 
     def until(self, holds: Callable[[], object]) -> None:
-        """Poll until something is so; workers that were stopped until they were lost wake up meanwhile."""
+        """Poll until a condition holds; workers that were paused until they were lost continue meanwhile."""
         deadline = time.monotonic() + SECONDS
         while not holds():
             assert time.monotonic() < deadline, "not so in time"
@@ -79,16 +79,16 @@ class Soak:
             time.sleep(0.02)
 
     def have_started(self, number: int) -> bool:
-        """Say whether jobs have started so many times."""
+        """Return whether jobs have started so many times."""
         return self.rows("SELECT count(*) >= %s FROM app.soak_starts", number) == [(True,)]
 
     def at_work(self) -> list[Worker]:
-        """Return the workers that have started jobs and are not stopped."""
+        """Return the workers that have started jobs and are not paused."""
         busy = {process for (process,) in self.rows("SELECT DISTINCT process FROM app.soak_starts")}
         return [worker for worker in self.workers if worker.pid in busy - set(self.stopped)]
 
     def hurt(self, sign: signal.Signals) -> None:
-        """Send a signal to any worker that is at work; another takes the place of one that ends by it."""
+        """Send a signal to a random working worker, and replace a worker that ends by it."""
         self.until(self.at_work)
         worker = self.chance.choice(self.at_work())
         worker.send_signal(sign)
@@ -106,7 +106,7 @@ class Soak:
         return not self.stopped and not self.rows(left)
 
     def dismiss(self) -> None:
-        """Let go of all workers; they end by themselves, and well."""
+        """Stop all workers, which must end without an error."""
         for worker in self.workers:
             assert worker.stdin is not None
             worker.stdin.close()
@@ -115,7 +115,7 @@ class Soak:
 
 @contextmanager
 def soaking(database_url: str, workers_url: str, log: Path) -> Iterator[Soak]:
-    """Run workers on a full queue; none is left behind."""
+    """Run workers on a full queue, and end them all after the block."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         soak = Soak(workers_url, connection, Random(20), log)
         soak.fill()
@@ -152,9 +152,9 @@ needs_pooler = pytest.mark.skipif(pooler.PROGRAM is None, reason=skip_reason("pg
 def test_nothing_is_lost_or_started_twice(
     database_url: str, tmp_path: Path, through: Callable[[str], AbstractContextManager[str]]
 ) -> None:
-    """Workers are killed, cut off until they are lost, and ended; each job still ends, and no attempt starts twice.
+    """Workers are killed, disconnected until lost, and stopped; each job still ends, and no attempt starts twice.
 
-    Neither where they reach the database directly, nor through a pooler that gives each transaction any connection.
+    This holds with a direct connection and with a pooler in transaction mode.
     """
     with through(database_url) as url, soaking(database_url, url, tmp_path / "workers.log") as soak:
         for number, sign in enumerate(soak.chance.sample(SIGNALS, len(SIGNALS)), 1):

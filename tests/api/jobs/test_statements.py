@@ -1,4 +1,4 @@
-"""Each statement of the queue beside jobs, rates and workspaces that differ from its own in one condition."""
+"""Each statement of the queue, beside jobs, rates and workspaces that differ in one condition."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ Claiming = Callable[[AsyncSession, ClaimRequest], Awaitable[Claim]]
 
 
 class Queue:
-    """Workspaces in the order of their ids, and jobs in the order of theirs, whatever order they came in."""
+    """Workspaces and jobs in the order of their ids, whatever the order of insertion."""
 
     def __init__(self, workspaces: TwoWorkspaces) -> None:
         self.workspaces = workspaces
@@ -41,17 +41,17 @@ class Queue:
         return [self.workspaces.add(WORKSPACES, id=UUID(int=place << 64)) for place in range(1, number + 1)]
 
     def add(self, place: int, workspace_id: UUID, run_at: datetime = NOW, **values: Any) -> UUID:
-        """Insert a job that is due now unless said otherwise, with the id of a place in the order of jobs."""
+        """Insert a job that is due now by default, with an id for its place in the order of jobs."""
         row = {"id": UUID(int=place), "workspace_id": workspace_id, "job_type": TYPE, "run_at": run_at, **values}
         return self.workspaces.add(JOBS, **row)
 
     def add_all(self, places: Iterable[int], workspace_id: UUID) -> None:
-        """Insert jobs that are due at once, those behind first."""
+        """Insert jobs that are due at once, the last ones first."""
         for place in sorted(places, reverse=True):
             self.add(place, workspace_id)
 
     def limit(self, workspace_id: UUID, job_type: str = TYPE, arrival: datetime = NOW) -> None:
-        """Let a workspace start one job of a type in each minute, the next one at `arrival`."""
+        """Limit a workspace to one job of a type per minute, the next one at `arrival`."""
         self.workspaces.owner.execute(
             'INSERT INTO app.workspace_limits (workspace_id, job_type, "interval", burst, theoretical_arrival_at)'
             " VALUES (%s, %s, %s, 1, %s)",
@@ -59,15 +59,15 @@ class Queue:
         )
 
     async def claim(self, most: int, after: UUID | None = None) -> Overtaken[Claim]:
-        """Claim jobs by themselves; all tables are compared."""
+        """Claim jobs, and compare all tables."""
         return await self.act(lambda session: repository.claim_jobs(session, self.claim_request(most), after))
 
     def claim_request(self, most: int) -> ClaimRequest:
-        """Return what a claim is for."""
+        """Return the parameters of a claim."""
         return ClaimRequest(TYPE, self.workspaces.ids["app.job_workers"], NOW, most)
 
     async def act(self, act: Callable[[AsyncSession], Awaitable[Any]]) -> Overtaken[Any]:
-        """Run an act of the engine, for which no index sorts jobs; all tables are compared."""
+        """Run a function of the engine without indexes that sort jobs, and compare all tables."""
         return await overtaken(
             self.workspaces, lambda _other: None, act, decide=ignore_indexes, commits_first=True, role=ENGINE_ROLE
         )
@@ -80,18 +80,18 @@ def queue(two_workspaces: TwoWorkspaces) -> Queue:
 
 
 def places(claim: Claim) -> list[int]:
-    """Return the places of the jobs that a claim took, in order."""
+    """Return the places of the claimed jobs, in order."""
     return sorted(job.id.int for job in claim.jobs)
 
 
 async def claim_by_rotation(session: AsyncSession, request: ClaimRequest) -> Claim:
-    """Claim as where workspaces take turns, behind the last of them, so that only the oldest are seen."""
+    """Claim by rotation after the last workspace, so that only the oldest jobs are claimed."""
     return await repository.claim_jobs(session, request, UUID(int=2**128 - 1))
 
 
 @pytest.mark.parametrize("claim", [repository.claim_without_rates, repository.claim_jobs, claim_by_rotation])
-async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Claiming) -> None:
-    """Of jobs that are due at one moment those that were made first are taken, to the last microsecond."""
+async def test_jobs_with_equal_times_are_claimed_in_the_order_of_ids(queue: Queue, claim: Claiming) -> None:
+    """Of jobs that are due at the same microsecond those that were created first are claimed."""
     (workspace_id,) = queue.add_workspaces(1)
     queue.add_all(range(1, 6), workspace_id)
     queue.add(9, workspace_id, NOW - TICK)
@@ -102,8 +102,8 @@ async def test_the_first_of_those_due_at_once_is_claimed(queue: Queue, claim: Cl
     assert acted.rows == {JOBS: {UUID(int=1), UUID(int=9)}}
 
 
-async def test_only_a_rate_of_the_type_keeps_from_claiming_freely(queue: Queue) -> None:
-    """Where any workspace has a rate for the type nothing is taken at once; rates of other types do not matter."""
+async def test_a_rate_of_the_type_excludes_the_fast_claim(queue: Queue) -> None:
+    """If any workspace has a rate for the type the fast claim returns nothing; rates of other types do not matter."""
     first, second = queue.add_workspaces(2)
     queue.add(1, first)
     queue.limit(second, OTHER_TYPE)
@@ -117,8 +117,8 @@ async def test_only_a_rate_of_the_type_keeps_from_claiming_freely(queue: Queue) 
     assert (await queue.act(claim)).result == [1]
 
 
-async def test_workspaces_share_what_is_due_at_once(queue: Queue) -> None:
-    """Each workspace's first jobs come before another's second, and of two first ones that which was made first."""
+async def test_workspaces_share_a_claim(queue: Queue) -> None:
+    """Each workspace's first jobs come before another's second, in the order of their creation."""
     low, high = queue.add_workspaces(2)
     queue.add_all(range(1, 41, 2), high)
     queue.add_all(range(2, 41, 2), low)
@@ -127,7 +127,7 @@ async def test_workspaces_share_what_is_due_at_once(queue: Queue) -> None:
 
 
 async def test_a_rate_gives_slots_in_the_order_of_the_jobs(queue: Queue) -> None:
-    """Of jobs due at once the first starts now, and each other one waits a minute more; another rate stays as it is."""
+    """Of jobs due at once the first starts now, and each other one a minute later; another rate does not change."""
     workspace_ids = queue.add_workspaces(3)
     for workspace_id in workspace_ids:
         for job_type in (TYPE, OTHER_TYPE):
@@ -148,7 +148,7 @@ async def test_a_rate_gives_slots_in_the_order_of_the_jobs(queue: Queue) -> None
 
 
 async def test_workspaces_without_a_rate_start_beside_waiting_ones(queue: Queue) -> None:
-    """A job of a workspace without a rate starts now, and so does one whose slot has come already."""
+    """A job of a workspace without a rate starts now, and so does a job whose slot has come."""
     limited, free, typed = queue.add_workspaces(3)
     queue.limit(limited, arrival=NOW + MINUTE)
     queue.limit(typed, OTHER_TYPE, NOW + MINUTE)
@@ -162,8 +162,8 @@ async def test_workspaces_without_a_rate_start_beside_waiting_ones(queue: Queue)
     assert set(acted.changes[LIMITS]) == {f"{limited} {TYPE}"}
 
 
-async def test_a_claim_says_whether_others_wait(queue: Queue) -> None:
-    """One workspace alone is told from two, and rates of the type from rates of another."""
+async def test_a_claim_reports_other_workspaces_and_rates(queue: Queue) -> None:
+    """A single workspace is distinguished from two, and rates of the type from rates of another type."""
     first, second = queue.add_workspaces(2)
     queue.limit(first, OTHER_TYPE)
     queue.add_all((1, 2), first)
@@ -174,7 +174,7 @@ async def test_a_claim_says_whether_others_wait(queue: Queue) -> None:
     assert (places(both), both.is_single_workspace, both.has_more) == ([2, 3], False, False)
 
 
-async def test_turns_go_on_behind_the_last_workspace(queue: Queue) -> None:
+async def test_the_rotation_continues_after_the_last_workspace(queue: Queue) -> None:
     """The rotation continues after the last visited workspace, in those with a pending job of the type."""
     first, second, third, ended, other = queue.add_workspaces(5)
     queue.add(1, first, NOW - MINUTE)
@@ -188,8 +188,8 @@ async def test_turns_go_on_behind_the_last_workspace(queue: Queue) -> None:
         assert (await queue.claim(1, after)).result.last_visited is None
 
 
-async def test_a_turn_has_a_share(queue: Queue) -> None:
-    """In its turn a workspace has its four oldest jobs started, those of one moment as they were made, and no more."""
+async def test_a_visited_workspace_gets_its_share(queue: Queue) -> None:
+    """A visited workspace gets at most its four oldest jobs started, in the order of their creation."""
     first, second = queue.add_workspaces(2)
     queue.add_all(range(2, 8), first)
     queue.add(1, first, NOW - TICK)
@@ -201,7 +201,7 @@ async def test_a_turn_has_a_share(queue: Queue) -> None:
 
 
 async def test_a_claim_waits_only_for_rates_that_it_needs(blocking: Blocking) -> None:
-    """A claim does not wait for the rate of a workspace whose jobs have their slots already, nor of another type."""
+    """A claim does not wait for the rate of a workspace whose jobs have their slots, nor for that of another type."""
     for table in (JOBS, LIMITS):
         blocking.run(f"DELETE FROM {table}")
     blocking.add(JOBS, job_type=TYPE, status="pending", run_at=NOW, paced=True)
@@ -215,7 +215,7 @@ async def test_a_claim_waits_only_for_rates_that_it_needs(blocking: Blocking) ->
     assert len(claim.jobs) == 1
 
 
-async def test_the_next_moment_of_each_type_is_its_own(queue: Queue) -> None:
+async def test_each_type_has_its_own_next_due_time(queue: Queue) -> None:
     """The next due time of a type is that of its earliest pending job; started jobs and other types do not count."""
     (workspace_id,) = queue.add_workspaces(1)
     queue.add(1, workspace_id, NOW + MINUTE)
@@ -227,7 +227,7 @@ async def test_the_next_moment_of_each_type_is_its_own(queue: Queue) -> None:
     assert due == {TYPE: NOW, OTHER_TYPE: NOW - 2 * MINUTE, "sync": None}
 
 
-async def test_a_job_is_looked_at_alone(two_workspaces: TwoWorkspaces) -> None:
+async def test_a_job_is_found_by_its_id(two_workspaces: TwoWorkspaces) -> None:
     """A job is found by its id among others of its workspace."""
     job_id = two_workspaces.add(JOBS)
     two_workspaces.add(JOBS)
@@ -235,8 +235,8 @@ async def test_a_job_is_looked_at_alone(two_workspaces: TwoWorkspaces) -> None:
     assert read.result.id == job_id
 
 
-async def test_only_so_many_jobs_are_tried_again_at_once(queue: Queue) -> None:
-    """Of 10,001 failed jobs 10,000 are put back at once, the oldest, and one is left."""
+async def test_a_bulk_retry_has_a_limit(queue: Queue) -> None:
+    """Of 10,001 failed jobs the 10,000 oldest are retried, and one remains."""
     workspaces = queue.workspaces
     workspaces.owner.execute(
         "INSERT INTO app.scheduled_jobs (id, workspace_id, job_type, status, scheduled_for, run_at)"

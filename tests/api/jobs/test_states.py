@@ -1,4 +1,4 @@
-"""Every move of a job in every state: by a worker, by its loss, by people, and by the end of its workspace."""
+"""Every transition of a job in every state: by a worker, by its loss, by users, and by a deleted workspace."""
 
 from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import timedelta
@@ -30,14 +30,14 @@ BASE: Row = {"attempts": 2, "max_attempts": 3, "last_error": "before", "paced": 
 
 @pytest.fixture
 async def queue(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """Connect as a worker does."""
+    """Connect like a worker."""
     pool = create_pool(role_url(owner_url(database_url), ENGINE_ROLE), size=2)
     yield pool.execution_options(isolation_level="AUTOCOMMIT")
     await pool.dispose()
 
 
 class Jobs:
-    """A job in each state; what runs is held by our worker, by another that lives, by a silent one, or by none."""
+    """A job in each state; the running ones belong to our worker, to another live one, to a lost one, or to none."""
 
     def __init__(self, states: States) -> None:
         self.states = states
@@ -56,7 +56,7 @@ class Jobs:
         states.look()
 
     def add_worker(self, silent_for: str) -> str:
-        """Register a worker that has been silent for a while."""
+        """Register a worker without a recent heartbeat."""
         made = self.states.owner.execute(
             "INSERT INTO app.job_workers (host, beat_at) VALUES ('here', now() - CAST(%s AS interval)) RETURNING id",
             [silent_for],
@@ -76,7 +76,7 @@ class Jobs:
         return status
 
     def check(self, expected: dict[str, Row], event: str, gone: Collection[str] = ()) -> None:
-        """Compare what has changed, over all tables, with the columns expected of these jobs, and the workers gone."""
+        """Compare the changes of all tables with the expected columns of these jobs and the deleted workers."""
         rows = self.states.seen["app.scheduled_jobs"]
         differences = {self.ids[name]: differing(rows[self.ids[name]], **row) for name, row in expected.items()}
         for difference in differences.values():
@@ -86,8 +86,8 @@ class Jobs:
         assert changed == ({"app.scheduled_jobs": differences} if differences else {}), event
 
 
-def given_back(reason: str, **values: object) -> Row:
-    """Return the columns of a job that waits again although its worker did not end it."""
+def requeued(reason: str, **values: object) -> Row:
+    """Return the columns of a job that is pending again although its worker did not end it."""
     return {"status": "pending", "paced": False, "locked_by": None, "last_error": reason, **values}
 
 
@@ -112,19 +112,19 @@ ENDINGS: dict[str, tuple[Ending, Row]] = {
     ),
     "tried again": (
         Ending(UUID(int=0), 2, JobStatus.PENDING, LATER, "later"),
-        given_back("later", run_at=moment(LATER)),
+        requeued("later", run_at=moment(LATER)),
     ),
     "put off": (
         Ending(UUID(int=0), 2, JobStatus.PENDING, LATER, "later", granted=1),
-        given_back("later", run_at=moment(LATER), max_attempts=4),
+        requeued("later", run_at=moment(LATER), max_attempts=4),
     ),
 }
 """How a worker ends a job in its second attempt, and what the job is then."""
 
 
 @pytest.mark.parametrize("event", ENDINGS)
-async def test_a_worker_ends_only_what_it_runs(states: States, queue: AsyncEngine, event: str) -> None:
-    """An ending counts for the worker and the attempt that hold the job; in every other state nothing changes."""
+async def test_a_worker_ends_only_its_running_jobs(states: States, queue: AsyncEngine, event: str) -> None:
+    """A result counts only for the worker and attempt of the running job; in every other state nothing changes."""
     made = Jobs(states)
     ending, row = ENDINGS[event]
     endings = [
@@ -145,8 +145,8 @@ async def test_a_worker_ends_only_what_it_runs(states: States, queue: AsyncEngin
 
 
 @pytest.mark.parametrize("is_free", [True, False], ids=["freely", "in turn"])
-async def test_only_what_waits_and_is_due_is_claimed(states: States, queue: AsyncEngine, *, is_free: bool) -> None:
-    """A claim starts what is pending and due, with one attempt more, and nothing that runs or has ended; once."""
+async def test_only_due_pending_jobs_are_claimed(states: States, queue: AsyncEngine, *, is_free: bool) -> None:
+    """A claim starts pending due jobs once, with one attempt more, and no running or ended ones."""
     made = Jobs(states)
     claim = repository.claim_without_rates if is_free else repository.claim_jobs
     for expected in ({"pending": {"status": "running", "attempts": 3}}, {}):
@@ -158,19 +158,19 @@ async def test_only_what_waits_and_is_due_is_claimed(states: States, queue: Asyn
 
 
 @pytest.mark.parametrize("is_verified", [False, True], ids=["retried", "verified"])
-async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: AsyncEngine, *, is_verified: bool) -> None:
+async def test_jobs_of_a_lost_worker_are_requeued(states: States, queue: AsyncEngine, *, is_verified: bool) -> None:
     """A job without a live worker is pending again, or fails if its attempts are used up and no run can verify it.
 
-    What living workers run, what waits and what has ended stay as they are.
+    Jobs of live workers, pending jobs and ended jobs do not change.
     """
     made = Jobs(states)
     lost = "The worker that ran this job was lost."
     failed = {"status": "failed", "paced": False, "last_error": lost, "completed_at": moment(NOW), "locked_by": None}
     verified = [TYPE] if is_verified else ["other"]
     expected = {
-        "silent": given_back(lost),
-        "without a worker": given_back(lost),
-        "used up": given_back(lost) if is_verified else failed,
+        "silent": requeued(lost),
+        "without a worker": requeued(lost),
+        "used up": requeued(lost) if is_verified else failed,
     }
     for rows in (expected, {}):
         async with AsyncSession(queue) as session:
@@ -181,8 +181,8 @@ async def test_what_a_lost_worker_ran_is_given_back(states: States, queue: Async
         made.check(rows, "lost")
 
 
-async def test_what_a_worker_leaves_is_given_back(states: States, queue: AsyncEngine) -> None:
-    """A worker that signs off, or that does not know of a job it holds, gives back its own jobs and no other's."""
+async def test_jobs_that_a_worker_leaves_are_released(states: States, queue: AsyncEngine) -> None:
+    """A worker that retires, or does not know one of its jobs, releases its own jobs and no others."""
     made = Jobs(states)
     known = Jobs(states)
     reason = "The worker did not receive this job."
@@ -192,7 +192,7 @@ async def test_what_a_worker_leaves_is_given_back(states: States, queue: AsyncEn
                 session, job_type=job_type, worker=UUID(made.worker), known=[UUID(known.ids["running"])], now=NOW
             )
     given = {"run_at": moment(NOW), "max_attempts": 4}
-    made.check({"running": given_back(reason, **given)}, "unknown to its worker")
+    made.check({"running": requeued(reason, **given)}, "unknown to its worker")
     async with AsyncSession(queue) as session:
         await jobs.release_unknown_claims(
             session, job_type=TYPE, worker=UUID(known.worker), known=[UUID(known.ids["running"])], now=NOW
@@ -201,22 +201,24 @@ async def test_what_a_worker_leaves_is_given_back(states: States, queue: AsyncEn
 
     async with AsyncSession(queue) as session:
         await jobs.retire_worker(session, UUID(known.worker), NOW)
-    stopped = given_back("The worker stopped before the job ended.", **given)
+    stopped = requeued("The worker stopped before the job ended.", **given)
     known.check({"running": stopped}, "its worker stopped", gone=[known.worker])
 
 
 def moved(event: str) -> Row:
-    """Return the columns of a job after people have moved it."""
+    """Return the columns of a job after a change by a user."""
     if event == "cancelled":
         return {"status": "cancelled", "completed_at": moment(NOW)}
     return {"status": "pending", "run_at": moment(NOW), "paced": False, "max_attempts": 7, "completed_at": None}
 
 
 @pytest.mark.parametrize(("action", "event"), [("cancel", "cancelled"), ("retry", "retried")])
-async def test_what_people_do_to_a_job(app_client: httpx.AsyncClient, states: States, action: str, event: str) -> None:
-    """A job that waits is cancelled, one that failed or was cancelled is retried, with attempts that go on counting.
+async def test_users_cancel_and_retry_a_job(
+    app_client: httpx.AsyncClient, states: States, action: str, event: str
+) -> None:
+    """A pending job is cancelled, and a failed or cancelled one is retried, with attempts that continue to count.
 
-    Anything else is 409 and changes nothing.
+    Everything else is 409 and changes nothing.
     """
     made = Jobs(states)
     base = f"/api/workspaces/{states.workspace_id}/jobs"
@@ -231,8 +233,8 @@ async def test_what_people_do_to_a_job(app_client: httpx.AsyncClient, states: St
     made.check(expected, event)
 
 
-async def test_retry_and_cancel_in_turn(app_client: httpx.AsyncClient, states: States) -> None:
-    """A job that was cancelled, retried and cancelled again is cancelled; each retry adds attempts only as needed."""
+async def test_retry_and_cancel_alternately(app_client: httpx.AsyncClient, states: States) -> None:
+    """A job that was cancelled, retried and cancelled again is cancelled; each retry adds only the needed attempts."""
     made = Jobs(states)
     base = f"/api/workspaces/{states.workspace_id}/jobs/{made.ids['later']}"
     for action in ("cancel", "retry", "cancel"):
@@ -243,8 +245,8 @@ async def test_retry_and_cancel_in_turn(app_client: httpx.AsyncClient, states: S
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED])
-async def test_many_are_retried_in_one_status(states: States, status: JobStatus) -> None:
-    """In bulk only jobs of the named status are retried, as one by one."""
+async def test_a_bulk_retry_changes_one_status(states: States, status: JobStatus) -> None:
+    """A bulk retry changes only jobs of the given status, like single retries."""
     made = Jobs(states)
     for expected in ({status.value: moved("retried")}, {}):
         async with states.session() as session:
@@ -254,8 +256,8 @@ async def test_many_are_retried_in_one_status(states: States, status: JobStatus)
         made.check(expected, "retried in bulk")
 
 
-async def test_the_end_of_a_workspace_cancels_what_waits(states: States) -> None:
-    """With its workspace each job that has not started is cancelled; what runs is left to its worker."""
+async def test_a_deleted_workspace_cancels_pending_jobs(states: States) -> None:
+    """The deletion of a workspace cancels each job that has not started; running jobs stay with their worker."""
     made = Jobs(states)
     for _ in range(2):
         async with states.session() as session:

@@ -1,4 +1,4 @@
-"""The queue where business time is a year away from the database's own clock: each comparison by its own clock."""
+"""The queue with business time a year away from the database's clock: each comparison uses the right clock."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A workspace whose business time is `now`, a session on the queue, and two workers, of which one is silent."""
+    """A workspace whose business time is `now`, a session on the queue, and two workers, one of them lost."""
 
     now: datetime
     workspace: UUID
@@ -92,8 +92,8 @@ async def queue(database_url: str, owner: psycopg.Connection, request: pytest.Fi
 
 
 @pytest.mark.parametrize("way", ["freely", "oldest first", "in turn"])
-async def test_what_is_due_by_business_time_is_claimed(queue: Queue, way: str) -> None:
-    """A claim starts the job whose business time has come, notes that time, and leaves the one a minute later."""
+async def test_claims_use_business_time(queue: Queue, way: str) -> None:
+    """A claim starts the job that is due in business time, records that time, and leaves the one a minute later."""
     due, later = queue.add(queue.now - MINUTE), queue.add(queue.now + MINUTE)
     request = ClaimRequest("work", queue.alive, queue.now, 10)
 
@@ -108,8 +108,8 @@ async def test_what_is_due_by_business_time_is_claimed(queue: Queue, way: str) -
     assert queue.job(later, "status", "started_at") == ("pending", None)
 
 
-async def test_a_rate_counts_business_time(queue: Queue) -> None:
-    """Of two due jobs under a rate of one an hour, the first starts and the second gets the business time after it."""
+async def test_rates_use_business_time(queue: Queue) -> None:
+    """Of two due jobs with a rate of one per hour, the first starts and the second gets a slot an hour later."""
     queue.owner.execute(
         "INSERT INTO app.workspace_limits (workspace_id, job_type, interval, burst, theoretical_arrival_at)"
         " VALUES (%s, 'work', '1 hour', 1, %s)",
@@ -125,7 +125,7 @@ async def test_a_rate_counts_business_time(queue: Queue) -> None:
 
 
 async def test_workers_are_lost_by_real_time_and_jobs_end_by_business_time(queue: Queue) -> None:
-    """Only the silent worker loses its jobs; one without attempts left fails at the business time."""
+    """Only the lost worker loses its jobs; one without attempts left fails at the business time."""
     kept, lost = queue.running(queue.alive), queue.running(queue.silent, max_attempts=1)
 
     reaped = await jobs.requeue_lost_jobs(queue.session, lost_after=20, now=queue.now, verified=[])
@@ -138,7 +138,7 @@ async def test_workers_are_lost_by_real_time_and_jobs_end_by_business_time(queue
 
 
 async def test_workers_are_remembered_for_a_real_day(queue: Queue) -> None:
-    """A worker that beats has the database's time, and one that was silent for a real day is forgotten."""
+    """A heartbeat has the database's time, and a worker without one for a real day is deleted."""
     queue.owner.execute("INSERT INTO app.job_workers (host, beat_at) VALUES ('gone', now() - interval '25 hours')")
 
     await jobs.record_heartbeat(queue.session, queue.silent)
@@ -149,7 +149,7 @@ async def test_workers_are_remembered_for_a_real_day(queue: Queue) -> None:
     assert set(rows) == {("alive", True), ("silent", True)}
 
 
-async def test_what_is_given_back_is_due_by_business_time(queue: Queue) -> None:
+async def test_released_jobs_are_due_in_business_time(queue: Queue) -> None:
     """A job that a worker does not know, and one of a worker that stops, may run again at once."""
     unknown = queue.running(queue.alive)
     await jobs.release_unknown_claims(queue.session, job_type="work", worker=queue.alive, known=[], now=queue.now)
@@ -163,7 +163,7 @@ async def test_what_is_given_back_is_due_by_business_time(queue: Queue) -> None:
 
 
 async def test_jobs_end_and_wait_by_business_time(queue: Queue) -> None:
-    """A job that was completed, failed, cancelled or is tried again has business times alone."""
+    """The times of a completed, failed, cancelled or retried job are business times."""
     done, failed, again = (queue.running(queue.alive) for _ in range(3))
     endings = [
         Ending(done, 1, JobStatus.COMPLETED),
@@ -185,7 +185,7 @@ async def test_jobs_end_and_wait_by_business_time(queue: Queue) -> None:
 
 
 async def test_jobs_are_archived_thirty_business_days_after_their_end(queue: Queue) -> None:
-    """The end is compared in business time, and the age of the row, which its id tells, in real time."""
+    """The end of a job is compared in business time, and its age, which its id contains, in real time."""
     before = queue.now - 30 * DAY
 
     def made(age: timedelta) -> UUID:
@@ -203,8 +203,8 @@ async def test_jobs_are_archived_thirty_business_days_after_their_end(queue: Que
     assert {id_ for (id_,) in queue.owner.execute("SELECT id FROM app.scheduled_jobs")} == {young, fresh}
 
 
-async def test_figures_of_the_queue_are_of_business_time(queue: Queue) -> None:
-    """What is due, what waits for later, and what failed lately is counted by the business clock."""
+async def test_metrics_of_the_queue_use_business_time(queue: Queue) -> None:
+    """Due, later and recently failed jobs are counted by the business clock."""
     queue.add(queue.now - MINUTE)
     queue.add(queue.now + MINUTE)
     for ago in (MINUTE, 2 * DAY):

@@ -1,4 +1,4 @@
-"""JSON Patch, written down from RFC 6902 alone: what the service sends is checked by other code than made it."""
+"""JSON Patch, implemented from RFC 6902 only, so that other code than the service's checks its patches."""
 
 import copy
 from typing import Any
@@ -7,7 +7,7 @@ Operations = list[dict[str, Any]]
 
 
 def patched(document: Any, operations: Operations) -> Any:
-    """Return what the operations make of a document; fails where the RFC calls an operation an error."""
+    """Return the document after the operations; fails where RFC 6902 requires an error."""
     root = {"": copy.deepcopy(document)}
     for one in operations:
         *holder, last = _parts(one["path"])

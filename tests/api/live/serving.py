@@ -1,4 +1,4 @@
-"""Serves an app of a test's own over real HTTP, set as the test wants it."""
+"""Serves a separate app over real HTTP, with the settings of the test."""
 
 import asyncio
 import contextlib
@@ -22,14 +22,14 @@ MINUTES = 600_000.0
 
 
 def app_on(settings: ApiSettings, database_url: str, *, direct: str | None = None, **changed: object) -> FastAPI:
-    """Return an app on a database, with settings changed; `direct` leads past a pooler."""
+    """Return an app on a database, with changed settings; `direct` is the URL without a pooler."""
     past = None if direct is None else owner_url(direct)
     return create_app(settings.model_copy(update=changed), AiSettings(), owner_url(database_url), direct=past)
 
 
 @asynccontextmanager
 async def serving(app: FastAPI, api_key: str, *, http: type[Connection] = Connection) -> AsyncIterator[Live]:
-    """Serve an app on a port of its own, as long as the block runs, and speak to it with a key."""
+    """Serve an app on its own port while the block runs, with a client that has a key."""
     server = Server(app, host="127.0.0.1", port=0, http=http)
     running = asyncio.create_task(server.serve())
     try:
@@ -48,7 +48,7 @@ async def serving(app: FastAPI, api_key: str, *, http: type[Connection] = Connec
 
 
 class Listener:
-    """A client that reads one stream all the time, so that it can be asked again after it was silent."""
+    """A client that reads one stream all the time, so that it can be used again after a timeout."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -65,7 +65,7 @@ class Listener:
         return event
 
     async def is_silent(self, seconds: float) -> bool:
-        """Say whether nothing comes for so long."""
+        """Return whether no event arrives for so long."""
         try:
             await self.next(seconds)
         except TimeoutError:
@@ -83,7 +83,7 @@ class Listener:
 
 @asynccontextmanager
 async def listening(live: Live, url: str, **headers: str) -> AsyncIterator[Listener]:
-    """Subscribe to a URL, and listen as long as the block runs."""
+    """Subscribe to a URL, and read the stream while the block runs."""
     async with live.stream(url, **headers) as stream:
         listener = Listener(stream)
         task = asyncio.create_task(listener.listen())
@@ -96,7 +96,7 @@ async def listening(live: Live, url: str, **headers: str) -> AsyncIterator[Liste
 
 
 class Client:
-    """A page: it holds the last result it was sent, and comes back whenever its stream ends, with what it knows."""
+    """A page: it has the last result, and reconnects with its tag whenever its stream ends."""
 
     def __init__(self, live: Live, url: str, *, by_patch: bool = False) -> None:
         self._live, self.url, self._by_patch = live, url, by_patch
@@ -110,7 +110,7 @@ class Client:
         return self.states[-1] if self.states else None
 
     def cut(self) -> None:
-        """Lose the line."""
+        """Lose the connection."""
         if self._reading is not None:
             self._reading.cancel()
 
@@ -148,7 +148,7 @@ class Client:
 
 @asynccontextmanager
 async def following(*clients: Client) -> AsyncIterator[None]:
-    """Have clients follow as long as the block runs; raises what one of them stumbled over."""
+    """Run the clients while the block runs; raises the first error of one of them."""
     tasks = [asyncio.create_task(client.run()) for client in clients]
     try:
         yield

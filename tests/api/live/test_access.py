@@ -25,7 +25,7 @@ _WHO = sa.text(
 
 @pytest.fixture
 def query_counts() -> Iterator[Counter[str]]:
-    """Count the transactions of this process by the workspace, or else the account, on whose behalf they ran."""
+    """Count the transactions of this process by their workspace, or else their account."""
     counted: Counter[str] = Counter()
 
     def note(session: Session) -> None:
@@ -37,7 +37,7 @@ def query_counts() -> Iterator[Counter[str]]:
 
 
 class Person:
-    """A user who comes in with a key of their own."""
+    """A user with their own key."""
 
     def __init__(self, user_id: str, key_id: str, token: str) -> None:
         self.user_id, self.key_id, self.token = user_id, key_id, token
@@ -56,14 +56,14 @@ class Person:
 
 
 async def added(admin: httpx.AsyncClient, email: str = "bo@acme.example") -> Person:
-    """Have an admin add a member with a key."""
+    """Add a member with a key, as an admin."""
     user = (await admin.post("/api/users", json={"email": email, "name": "Bo", "role": "member"})).json()
     key = (await admin.post("/api/api-keys", json={"name": "theirs", "userId": user["id"]})).json()
     return Person(user["id"], key["id"], key["token"])
 
 
 async def is_refused(stream: Listener, status: int) -> bool:
-    """Say whether the stream ends now, after saying why."""
+    """Return whether the stream ends now, after a problem."""
     last = await stream.next()
     with pytest.raises(EndOfStream):
         await stream.next()
@@ -73,7 +73,7 @@ async def is_refused(stream: Listener, status: int) -> bool:
 async def test_a_revoked_key_ends_its_streams_and_no_others(
     live: Live, app_client: httpx.AsyncClient, workspace: str, rename: Rename
 ) -> None:
-    """All of them, those that share one query included; the same user's other key goes on with the same query."""
+    """All its streams end, also those that share a query; the user's other key continues with the same query."""
     url = f"/api/workspaces/{workspace}"
     bo = await added(app_client)
     other = (await app_client.post("/api/api-keys", json={"name": "second", "userId": bo.user_id})).json()
@@ -113,7 +113,7 @@ async def test_another_role_ends_the_streams(
 
 
 async def test_a_deleted_user_is_refused(live: Live, app_client: httpx.AsyncClient, workspace: str) -> None:
-    """Their keys go with them, and their streams with the keys; who watches the account's users sees them go."""
+    """A deleted user's keys and streams end; a stream of the account's users shows the deletion."""
     bo = await added(app_client)
     async with (
         bo.streams(live, f"/api/workspaces/{workspace}/leads", "/api/users") as ended,
@@ -127,7 +127,7 @@ async def test_a_deleted_user_is_refused(live: Live, app_client: httpx.AsyncClie
 
 
 async def test_a_deleted_workspace_ends_its_streams(live: Live, app_client: httpx.AsyncClient, workspace: str) -> None:
-    """Each says that there is no such workspace; the list of workspaces is one shorter, and another's streams go on."""
+    """Each stream gets a problem; the list of workspaces becomes shorter, and streams of other workspaces continue."""
     made = (await app_client.get(f"/api/workspaces/{workspace}")).json()
     fields = ("defaultFromName", "defaultFromEmail")
     other = await app_client.post("/api/workspaces", json={"name": "Other", **{name: made[name] for name in fields}})
@@ -147,7 +147,7 @@ async def test_a_deleted_workspace_ends_its_streams(live: Live, app_client: http
         assert (await goes_on.next()).result["name"] == "Renamed"
 
 
-async def test_a_tenant_does_not_notice_that_another_works(
+async def test_the_work_of_one_tenant_runs_no_query_of_another(
     live: Live,
     services: Services,
     app_client: httpx.AsyncClient,
@@ -155,7 +155,7 @@ async def test_a_tenant_does_not_notice_that_another_works(
     rename: Rename,
     query_counts: Counter[str],
 ) -> None:
-    """Not even by a query that is run for nothing: neither on its account's lists nor in its workspace."""
+    """Not even a query without a changed result runs: neither on its account's lists nor in its workspace."""
     async with transaction(services.pool, Scope()) as session:
         made = await service.create_account(session, name="Other", user_name="Eve", email="eve@other.example")
     eve = Person(str(made.user_id), "", made.api_key)
@@ -183,7 +183,7 @@ async def test_a_tenant_does_not_notice_that_another_works(
 
 
 async def busy(admin: httpx.AsyncClient, workspace: str, rename: Rename) -> None:
-    """Change rows of many kinds in a workspace and its account."""
+    """Change rows of many tables in a workspace and its account."""
     for number in range(10):
         await rename(f"Name {number}")
         email = f"x{number}@lead.example"

@@ -42,17 +42,17 @@ CHANGES = (
 
 
 def body_of(document: Any) -> bytes:
-    """Return a document as the service writes it."""
+    """Return a document as the service serializes it."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def as_json(document: Any) -> str:
-    """Return what tells two documents apart where Python does not: 1, 1.0 and true."""
+    """Return a form that distinguishes documents that are equal in Python: 1, 1.0 and true."""
     return json.dumps(document, sort_keys=True)
 
 
 def check(before: Any, after: Any) -> bytes:
-    """Have the patch made from one document to the other, and see that it fits and is the shorter."""
+    """Compute the patch from one document to the other, and check that it is right and shorter."""
     patch = patch_between(body_of(before), body_of(after))
     if patch:
         assert as_json(patched(before, json.loads(patch))) == as_json(after)
@@ -61,8 +61,8 @@ def check(before: Any, after: Any) -> bytes:
 
 
 @given(DOCUMENTS, DOCUMENTS)
-def test_a_patch_makes_any_document_of_any_other(before: Any, after: Any) -> None:
-    """Nested, in whatever alphabet, with `/` and `~` in keys: applied as RFC 6902 has it, and never the longer."""
+def test_a_patch_converts_any_document_to_any_other(before: Any, after: Any) -> None:
+    """Nested documents with any letters, and keys with `/` and `~`: the patch is right by RFC 6902 and never longer."""
     # Beside what stays the same, so that a patch is worth it.
     check({"stays": "x" * 2000, "is": before}, {"stays": "x" * 2000, "is": after})
     check(before, after)
@@ -70,7 +70,7 @@ def test_a_patch_makes_any_document_of_any_other(before: Any, after: Any) -> Non
 
 @given(ROWS, ROWS, st.randoms(use_true_random=False))
 def test_a_patch_follows_rows_that_shift(before: list[Any], others: list[Any], chance: Any) -> None:
-    """Rows that come, go and change places among others that stay."""
+    """Rows that are added, removed and reordered among others."""
     after = [row for row in before if chance.random() < 0.8]
     for row in others:
         after.insert(chance.randint(0, len(after)), row)
@@ -78,7 +78,7 @@ def test_a_patch_follows_rows_that_shift(before: list[Any], others: list[Any], c
 
 
 def test_a_new_first_row_is_a_short_patch() -> None:
-    """Of a list that is newest first only the new row travels, though every other row has another place then."""
+    """In a list with the newest row first only the new row is sent, although every other row has a new position."""
     rows = [{"id": number, "name": f"name {number}", "email": f"a{number}@lead.example"} for number in range(500)]
     new = {"id": 500, "name": "new", "email": "new@lead.example"}
     patch = check({"items": rows}, {"items": [new, *rows[:-1]]})
@@ -97,7 +97,7 @@ def test_a_document_too_large_or_too_deep_is_sent_whole() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_patch_is_made_once_for_all_who_have_the_result_before() -> None:
+async def test_a_patch_is_computed_once_for_all_readers() -> None:
     """A reader with another result gets no patch; a reader that leaves does not cancel it for the others."""
     before, after = body_of({"stays": "x" * 100, "is": 1}), body_of({"stays": "x" * 100, "is": 2})
     change = Change('"before"', before, after)
@@ -111,7 +111,7 @@ async def test_a_patch_is_made_once_for_all_who_have_the_result_before() -> None
 
 
 @pytest.mark.anyio
-async def test_a_client_that_patches_holds_each_plain_result(
+async def test_a_patched_document_is_the_plain_result(
     live: Live, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
     """After each of many changes the patched document is the plain result, and the event's id its tag."""
@@ -132,15 +132,15 @@ async def test_a_client_that_patches_holds_each_plain_result(
 
 
 def document_after(document: Any, event: Event) -> Any:
-    """Return what a client holds after an event."""
+    """Return the document of a client after an event."""
     return patched(document, event.result) if event.event == "patch" else event.result
 
 
 @pytest.mark.anyio
-async def test_a_short_change_travels_as_a_patch_and_a_long_one_whole(
+async def test_a_short_change_is_a_patch_and_a_long_one_is_not(
     live: Live, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """The first row of an empty list is sent as the list, because the patch would be longer; a field as a patch."""
+    """The first row of an empty list is sent as a whole result, because its patch is longer; a field as a patch."""
     async with live.stream(f"/api/workspaces/{workspace}/jobs?{BY_PATCH}") as stream:
         assert (await stream.next()).result["items"] == []
         await add_job(owner, workspace)
@@ -155,10 +155,10 @@ async def test_a_short_change_travels_as_a_patch_and_a_long_one_whole(
 
 
 @pytest.mark.anyio
-async def test_a_patch_goes_on_from_where_the_client_was(
+async def test_a_reconnected_client_gets_the_next_patch(
     live: Live, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Who comes back with the present result is sent the next patch; who has an older one, the whole."""
+    """A client with the current result gets the next patch; a client with an older one gets the whole result."""
     url = f"/api/workspaces/{workspace}/jobs?{BY_PATCH}"
     await add_job(owner, workspace)
     async with live.stream(url) as stream:
@@ -178,8 +178,8 @@ async def test_a_patch_goes_on_from_where_the_client_was(
 
 
 @pytest.mark.anyio
-async def test_another_kind_of_delta_is_refused(live: Live, workspace: str) -> None:
-    """What is asked for and not known is said, before a stream begins."""
+async def test_another_kind_of_delta_is_rejected(live: Live, workspace: str) -> None:
+    """An unknown value of `delta` returns an error before a stream begins."""
     for parameters in ("delta=merge-patch", "delta=", f"{BY_PATCH}&{BY_PATCH}"):
         refused = await live.http.get(f"/api/workspaces/{workspace}?{parameters}", headers=STREAM)
         assert refused.status_code == 422

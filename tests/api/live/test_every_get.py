@@ -82,7 +82,7 @@ _HELD = sa.text(
 
 @pytest.fixture
 def locked() -> Iterator[set[str]]:
-    """Gather the tables that transactions hold when they end: what they have read, by Postgres' own account."""
+    """Collect the tables that transactions lock at their end: the tables they have read, as reported by Postgres."""
     tables: set[str] = set()
 
     def note(session: Session) -> None:
@@ -95,7 +95,7 @@ def locked() -> Iterator[set[str]]:
 
 @pytest.fixture
 async def ids(app_client: httpx.AsyncClient, workspace: str, database_url: str) -> Ids:
-    """Upload a file, put a row into every other table of the workspace, and return their ids."""
+    """Upload a file, insert a row into every other table of the workspace, and return their ids."""
     file = {"file": ("leads.csv", b"Email,First Name\nx@lead.example,Xola\n")}
     uploaded = await app_client.post(f"/api/workspaces/{workspace}/imports", files=file)
     with connect(owner_url(database_url)) as owner:
@@ -111,7 +111,7 @@ async def ids(app_client: httpx.AsyncClient, workspace: str, database_url: str) 
 
 
 def gets(app: FastAPI) -> dict[str, str]:
-    """Return the path of every GET whose answer is JSON, by operation."""
+    """Return the path of every GET that returns JSON, by operation."""
     found = {}
     for path, operations in app.openapi()["paths"].items():
         operation = operations.get("get")
@@ -121,7 +121,7 @@ def gets(app: FastAPI) -> dict[str, str]:
 
 
 def filled(path: str, ids: Ids) -> str:
-    """Return a path with the ids of the rows that are there."""
+    """Return a path with the ids of existing rows."""
 
     def id_of(found: re.Match[str]) -> str:
         name = found[1]
@@ -160,7 +160,7 @@ def change(owner: psycopg.Connection, table: str) -> None:
         )
 
 
-async def test_every_get_moves_with_each_table_it_reads(
+async def test_every_get_reacts_to_each_table_it_reads(
     live: Live,
     app: FastAPI,
     app_client: httpx.AsyncClient,
@@ -170,9 +170,9 @@ async def test_every_get_moves_with_each_table_it_reads(
     owner: psycopg.AsyncConnection,
     database_url: str,
 ) -> None:
-    """Whatever a GET reads, by Postgres' own account, a write to it is sent where it shows, and looked at where not.
+    """A write to any table that a GET reads, as reported by Postgres, makes its query run, and sends a changed result.
 
-    Written by hand, past the service, one table after the other; what it says then is what the plain GET says.
+    The writes are plain SQL, one table after the other; each event is what the plain GET returns.
     """
     follower: Follower = live.app.state.follower
     shown: set[str] = set()

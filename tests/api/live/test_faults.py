@@ -30,7 +30,7 @@ _POSTMASTER = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int
 
 @dataclass(frozen=True, slots=True)
 class OwnServer:
-    """A Postgres that a test may crash; its supervisor starts it again on the same port."""
+    """A Postgres server that a test may crash; its supervisor starts it again on the same port."""
 
     url: str
 
@@ -55,7 +55,7 @@ class OwnServer:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[OwnServer]:
-    """Start a server that loses nothing in a crash."""
+    """Start a durable server."""
     home: Path = new_home()
     with start(home) as running:
         ensure_template(running.url, "template_of_faults", lambda url: migrate(owner_url(url)))
@@ -65,7 +65,7 @@ def server() -> Iterator[OwnServer]:
 
 @pytest.fixture
 def database_url(server: OwnServer) -> Iterator[str]:
-    """Give the test a database on that server, instead of on the one that all tests share."""
+    """Return a database on that server, instead of the shared one."""
     name = f"test_{uuid4().hex}"
     yield create_database(server.url, name, template="template_of_faults")
     drop_database(server.url, name)
@@ -73,14 +73,14 @@ def database_url(server: OwnServer) -> Iterator[str]:
 
 @pytest.fixture
 async def live(api_settings: ApiSettings, database_url: str, api_key: str) -> AsyncIterator[Live]:
-    """Serve a process that looks by itself once in ten minutes: what arrives was pinged, or looked at for a reason."""
+    """Serve a process that polls every ten minutes: earlier results come by notifications or resets."""
     app = app_on(api_settings, database_url, poll_milliseconds=MINUTES)
     async with serving(app, api_key) as live:
         yield live
 
 
 async def lines(database_url: str) -> set[object]:
-    """Return the server's processes that processes of the API listen on."""
+    """Return the server processes of the API's LISTEN connections."""
     return {
         line
         for (line,) in await psql(
@@ -99,7 +99,7 @@ async def psql(database_url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 async def hear(clients: list[Client], name: str) -> None:
-    """Wait until all clients have seen the workspace's name."""
+    """Wait until all clients have received the workspace's name."""
     async with asyncio.timeout(BACK):
         while not all(client.state and client.state["name"] == name for client in clients):  # noqa: ASYNC110 - there is a deadline
             await asyncio.sleep(0.01)
@@ -133,7 +133,7 @@ async def test_streams_continue_after_a_restart_of_postgres(
             await hear(clients, f"After {number}")
 
 
-async def test_a_lost_line_is_taken_up_again(live: Live, database_url: str, workspace: str, rename: Rename) -> None:
+async def test_a_lost_connection_is_opened_again(live: Live, database_url: str, workspace: str, rename: Rename) -> None:
     """A commit during a lost LISTEN connection arrives, and the next notification is received."""
     url = f"/api/workspaces/{workspace}"
     clients = [Client(live, url), Client(live, url)]
@@ -152,7 +152,7 @@ async def test_a_lost_line_is_taken_up_again(live: Live, database_url: str, work
 
 
 async def crashed_behind(follower: Follower, server: OwnServer, database_url: str) -> int:
-    """Have the follower see transactions of which the log of Postgres knows nothing, and crash; returns the last."""
+    """Let the follower see transactions that are missing in Postgres' log, and crash; returns the last one."""
     for _ in range(50):
         await psql(database_url, "BEGIN; SELECT pg_current_xact_id(); ROLLBACK")
     before = follower._snapshot
@@ -165,8 +165,8 @@ async def crashed_behind(follower: Follower, server: OwnServer, database_url: st
     return seen_up_to
 
 
-async def test_a_crash_hands_out_transactions_again(server: OwnServer, database_url: str) -> None:
-    """A transaction of after the crash that has the id of one that was rolled back before it is seen all the same."""
+async def test_a_crash_reuses_transaction_ids(server: OwnServer, database_url: str) -> None:
+    """A transaction after the crash is seen, although its id is that of one that was rolled back before."""
     workspace = uuid4()
     insert = f"INSERT INTO app.changes (workspace_id, table_name) VALUES ('{workspace}', 'leads')"
     async with running_follower(owner_url(database_url), poll_seconds=MINUTES / 1000) as follower:

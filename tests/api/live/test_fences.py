@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.fences("api.live.repository:_PRUNE")
 async def test_only_old_changes_are_pruned(two_workspaces: TwoWorkspaces) -> None:
-    """The change log loses what is older than a time, and nothing that is younger or became so meanwhile."""
+    """Pruning deletes changes older than a time, and none that is newer or was updated meanwhile."""
     workspaces = two_workspaces
     workspaces.owner.execute("TRUNCATE app.changes")
     insert = (

@@ -25,18 +25,18 @@ async def owner(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
 
 @pytest.fixture
 async def follower(database_url: str) -> AsyncIterator[Follower]:
-    """A follower that looks often."""
+    """A follower with a short poll interval."""
     async with follow_changes(owner_url(database_url), poll_seconds=0.01) as follower:
         yield follower
 
 
 async def change(connection: psycopg.AsyncConnection, workspace: UUID, table: str = "leads") -> None:
-    """Log a change as the triggers do."""
+    """Log a change like the triggers."""
     await connection.execute("INSERT INTO app.changes (workspace_id, table_name) VALUES (%s, %s)", [workspace, table])
 
 
 async def workspaces_in_the_log(connection: psycopg.AsyncConnection) -> list[UUID]:
-    """Return whose changes the log holds."""
+    """Return the workspaces of the changes in the log."""
     rows = await (await connection.execute("SELECT workspace_id FROM app.changes")).fetchall()
     return [workspace for (workspace,) in rows]
 
@@ -55,7 +55,7 @@ def reading(follower: Follower, scope: UUID, *tables: str) -> Iterator[Subscript
         yield subscription
 
 
-async def test_only_who_reads_what_changed_is_woken(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+async def test_only_affected_subscriptions_are_woken(follower: Follower, owner: psycopg.AsyncConnection) -> None:
     """A change wakes the subscriptions that read the table in its scope, and no others."""
     with (
         reading(follower, MINE, "leads", "replies") as one,
@@ -70,8 +70,8 @@ async def test_only_who_reads_what_changed_is_woken(follower: Follower, owner: p
         assert not others_table.woken.is_set()
 
 
-async def test_who_has_not_read_yet_is_woken_by_everything(follower: Follower, owner: psycopg.AsyncConnection) -> None:
-    """Until it is known what a query reads, each change may concern it; what it reads more later is looked at anew."""
+async def test_a_new_subscription_is_woken_by_every_change(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+    """Before its tables are known, any change may concern it; when it reads further tables later, it is woken once."""
     with follower.subscribe() as subscription:
         await change(owner, THEIRS, "replies")
         await woken(subscription.woken)
@@ -85,14 +85,14 @@ async def test_who_has_not_read_yet_is_woken_by_everything(follower: Follower, o
         assert subscription.tables >= {"leads", "replies"}
 
 
-async def test_a_function_stands_for_what_it_reads(follower: Follower, owner: psycopg.AsyncConnection) -> None:
-    """Who comes in by a key is looked up by a function: a change of keys wakes all who came in so."""
+async def test_a_function_stands_for_its_tables(follower: Follower, owner: psycopg.AsyncConnection) -> None:
+    """A key is looked up by a function: a change of keys wakes all subscriptions of callers with keys."""
     with reading(follower, MINE, "enter_by_credential") as subscription:
         await change(owner, MINE, "api_keys")
         await woken(subscription.woken)
 
 
-async def test_a_ping_is_heard_at_once(database_url: str, owner: psycopg.AsyncConnection) -> None:
+async def test_a_notification_is_received_at_once(database_url: str, owner: psycopg.AsyncConnection) -> None:
     """A follower that polls every ten minutes sees a change at once after a notification."""
     async with follow_changes(owner_url(database_url), poll_seconds=600.0) as follower:
         with reading(follower, MINE, "leads") as mine:
@@ -105,7 +105,7 @@ async def test_a_ping_is_heard_at_once(database_url: str, owner: psycopg.AsyncCo
 
 
 async def test_a_change_wakes_once(follower: Follower, owner: psycopg.AsyncConnection) -> None:
-    """What was seen is not seen again at later looks."""
+    """A change is not read again by later reads."""
     with reading(follower, MINE, "leads") as mine, reading(follower, THEIRS, "leads") as other:
         await change(owner, MINE)
         await woken(mine.woken)
@@ -116,7 +116,7 @@ async def test_a_change_wakes_once(follower: Follower, owner: psycopg.AsyncConne
 
 
 async def test_a_rollback_wakes_no_subscription(follower: Follower, owner: psycopg.AsyncConnection) -> None:
-    """A change that was never committed is none."""
+    """A change that was rolled back is not seen."""
     with reading(follower, MINE, "leads") as mine, reading(follower, THEIRS, "leads") as other:
         async with owner.transaction(force_rollback=True):
             await change(owner, MINE)
@@ -125,7 +125,7 @@ async def test_a_rollback_wakes_no_subscription(follower: Follower, owner: psyco
         assert not mine.woken.is_set()
 
 
-async def test_who_comes_after_the_end_is_ended_too(follower: Follower) -> None:
+async def test_a_subscription_after_the_end_ends_at_once(follower: Follower) -> None:
     """A stream that starts while the process stops ends at once."""
     with follower.subscribe() as before:
         follower.end()
@@ -135,8 +135,8 @@ async def test_who_comes_after_the_end_is_ended_too(follower: Follower) -> None:
             assert after.woken.is_set()
 
 
-async def test_old_changes_are_forgotten(database_url: str, owner: psycopg.AsyncConnection) -> None:
-    """What is older than an hour leaves the log; what is younger stays."""
+async def test_old_changes_are_deleted(database_url: str, owner: psycopg.AsyncConnection) -> None:
+    """Changes older than an hour are deleted from the log; newer ones stay."""
     await change(owner, MINE)
     await owner.execute("UPDATE app.changes SET changed_at = now() - interval '61 minutes'")
     await change(owner, THEIRS)

@@ -38,12 +38,12 @@ class Event:
 
     @property
     def result(self) -> Any:
-        """What the event brought."""
+        """The parsed data of the event."""
         return json.loads(self.data)
 
 
 class EndOfStream(Exception):
-    """The server has ended the stream, as HTTP wants it."""
+    """The server has ended the stream with a complete response."""
 
 
 class Stream:
@@ -93,7 +93,7 @@ class Live:
 
 @pytest.fixture
 async def live(database_url: str, api_settings: ApiSettings, api_key: str) -> AsyncIterator[Live]:
-    """Serve over real HTTP, in a process of which the other fixtures' app knows nothing but the database."""
+    """Serve over real HTTP, in a process that shares only the database with the app of the other fixtures."""
     app = create_app(api_settings, AiSettings(), owner_url(database_url))
     server = Server(app, host="127.0.0.1", port=0)
     serving = asyncio.create_task(server.serve())
@@ -133,8 +133,8 @@ def rename(app_client: httpx.AsyncClient, workspace: str) -> Callable[[str], Awa
 Rename = Callable[[str], Awaitable[None]]
 
 
-async def test_a_get_is_answered_again_when_a_commit_changes_it(live: Live, workspace: str, rename: Rename) -> None:
-    """First the result with its ETag as id, then the new one; each is what a plain GET answers at that time."""
+async def test_a_commit_that_changes_a_result_sends_it(live: Live, workspace: str, rename: Rename) -> None:
+    """First the result with its ETag as id, then the changed one; each is what a plain GET returns at that time."""
     url = f"/api/workspaces/{workspace}"
     async with live.stream(url) as stream:
         first = await stream.next()
@@ -151,14 +151,14 @@ async def test_a_get_is_answered_again_when_a_commit_changes_it(live: Live, work
 
 
 async def test_lists_outside_a_workspace_are_live_too(live: Live, workspace: str, rename: Rename) -> None:
-    """The account's list of workspaces moves when one of them does."""
+    """The account's list of workspaces changes when one of them does."""
     async with live.stream("/api/workspaces") as stream:
         assert [one["id"] for one in (await stream.next()).result["items"]] == [workspace]
         await rename("Renamed")
         assert [one["name"] for one in (await stream.next()).result["items"]] == ["Renamed"]
 
 
-async def test_a_commit_that_changes_nothing_shown_sends_nothing(
+async def test_a_commit_that_changes_no_result_sends_nothing(
     live: Live, workspace: str, rename: Rename, owner: psycopg.AsyncConnection
 ) -> None:
     """A change to other rows of the workspace sends nothing; the next change of the result is sent."""
@@ -175,7 +175,7 @@ async def test_a_commit_that_changes_nothing_shown_sends_nothing(
 
 
 async def add_job(connection: psycopg.AsyncConnection, workspace: str) -> None:
-    """Put a job on the queue by hand."""
+    """Insert a job with plain SQL."""
     await connection.execute(
         "INSERT INTO app.scheduled_jobs (workspace_id, job_type, scheduled_for, run_at)"
         f" VALUES (%s, 'by_hand', {BUSINESS_NOW}, {BUSINESS_NOW})",
@@ -183,8 +183,8 @@ async def add_job(connection: psycopg.AsyncConnection, workspace: str) -> None:
     )
 
 
-async def test_a_reconnect_gets_what_it_missed_and_nothing_else(live: Live, workspace: str, rename: Rename) -> None:
-    """With the id of the current result nothing is sent until it changes; with an old one the result comes at once."""
+async def test_a_reconnect_gets_only_a_missed_result(live: Live, workspace: str, rename: Rename) -> None:
+    """With the id of the current result nothing is sent until it changes; with an old id the result is sent at once."""
     url = f"/api/workspaces/{workspace}"
     async with live.stream(url) as stream:
         known = (await stream.next()).id
@@ -200,7 +200,7 @@ async def test_a_reconnect_gets_what_it_missed_and_nothing_else(live: Live, work
 async def test_a_late_commit_is_not_skipped_and_delays_no_other(
     live: Live, workspace: str, owner: psycopg.AsyncConnection, database_url: str
 ) -> None:
-    """While one transaction that has written stays open others are seen at once; when it commits it is seen as well."""
+    """While one transaction that has written stays open others are seen at once; after its commit it is seen too."""
     url = f"/api/workspaces/{workspace}/jobs"
     async with (
         await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url))) as slow,
@@ -216,8 +216,8 @@ async def test_a_late_commit_is_not_skipped_and_delays_no_other(
         assert len((await stream.next()).result["items"]) == 3
 
 
-async def test_a_burst_is_thinned_and_ends_with_the_last_state(live: Live, workspace: str, rename: Rename) -> None:
-    """Of forty changes a subscription is sent at most ten a second, the last one surely, and none twice."""
+async def test_a_burst_is_throttled_and_ends_with_the_last_state(live: Live, workspace: str, rename: Rename) -> None:
+    """Of forty changes a subscription gets at most ten a second, always the last one, and none twice."""
     loop = asyncio.get_running_loop()
     async with live.stream(f"/api/workspaces/{workspace}") as stream:
         await stream.next()
@@ -233,13 +233,13 @@ async def test_a_burst_is_thinned_and_ends_with_the_last_state(live: Live, works
 
 
 async def rename_often(rename: Rename, times: int) -> None:
-    """Change the same thing again and again."""
+    """Change the same value many times."""
     for number in range(times):
         await rename(f"name {number}")
 
 
-async def test_a_refused_request_is_not_a_stream(live: Live, workspace: str) -> None:
-    """No key, an unknown workspace and a bad query answer their problems with their status, as without a stream."""
+async def test_a_rejected_request_is_not_a_stream(live: Live, workspace: str) -> None:
+    """No key, an unknown workspace and an invalid query return problems with their status, as without a stream."""
     url = f"/api/workspaces/{workspace}"
     answers = [
         await live.http.get(url, headers={**STREAM, "Authorization": "Bearer sm_wrong"}),
@@ -253,7 +253,7 @@ async def test_a_refused_request_is_not_a_stream(live: Live, workspace: str) -> 
 async def test_a_revoked_key_ends_the_stream(
     live: Live, workspace: str, rename: Rename, owner: psycopg.AsyncConnection
 ) -> None:
-    """Each result is authorised anew: after the key is revoked the next one is a problem, and the stream ends."""
+    """Each result is authorised again: after the key is revoked the next event is a problem, and the stream ends."""
     async with live.stream(f"/api/workspaces/{workspace}/jobs") as stream:
         await stream.next()
         await owner.execute("UPDATE app.api_keys SET revoked_at = now()")
@@ -275,8 +275,8 @@ async def test_a_stop_ends_streams_cleanly(live: Live, workspace: str) -> None:
         await live.serving
 
 
-async def test_a_client_that_goes_is_forgotten(live: Live, workspace: str) -> None:
-    """A cut connection leaves no subscription behind."""
+async def test_a_disconnected_client_leaves_no_subscription(live: Live, workspace: str) -> None:
+    """A closed connection leaves no subscription behind."""
     follower = live.app.state.follower
     async with live.stream(f"/api/workspaces/{workspace}") as stream:
         await stream.next()
@@ -287,7 +287,7 @@ async def test_a_client_that_goes_is_forgotten(live: Live, workspace: str) -> No
 async def test_a_lost_connection_to_the_log_loses_nothing(
     live: Live, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """The follower's connection is cut by the server; what is committed after it still arrives."""
+    """The server closes the follower's connection; a later commit still arrives."""
     async with live.stream(f"/api/workspaces/{workspace}/jobs") as stream:
         await stream.next()
         cut = await owner.execute(
@@ -299,8 +299,8 @@ async def test_a_lost_connection_to_the_log_loses_nothing(
         assert len((await stream.next()).result["items"]) == 1
 
 
-async def test_silence_is_broken_by_heartbeats(app: FastAPI, api_key: str, workspace: str) -> None:
-    """Without news a comment is sent now and again, so that proxies keep the line."""
+async def test_heartbeats_are_sent_without_events(app: FastAPI, api_key: str, workspace: str) -> None:
+    """Without events a comment is sent regularly, so that proxies keep the connection open."""
     sent: asyncio.Queue[bytes] = asyncio.Queue()
     gone = asyncio.Event()
 

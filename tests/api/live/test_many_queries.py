@@ -28,7 +28,7 @@ def home(workspace: str) -> str:
 
 
 def many(home: str, *queries: str, **more: str) -> str:
-    """Return the URL that asks many queries, encoded as a browser does it."""
+    """Return the URL of a batch of queries, encoded like in a browser."""
     parameters = [
         *(f"query={quote(query, safe='')}" for query in queries),
         *(f"{name}={one}" for name, one in more.items()),
@@ -36,10 +36,10 @@ def many(home: str, *queries: str, **more: str) -> str:
     return f"{home}/live?{'&'.join(parameters)}"
 
 
-async def test_each_query_answers_what_it_answers_by_itself(
+async def test_each_query_returns_its_own_result(
     app_client: httpx.AsyncClient, home: str, owner: psycopg.AsyncConnection, workspace: str
 ) -> None:
-    """In the order in which they are asked, one of them twice, each with its own body and tag."""
+    """Results are in the order of the queries, one of them twice, each with its own body and tag."""
     await add_job(owner, workspace)
     queries = [f"{home}/jobs?type=by_hand&limit=5", home, f"{home}/leads", home]
     answer = await app_client.get(many(home, *queries))
@@ -65,8 +65,8 @@ async def test_parameters_are_read_as_they_were_written(app_client: httpx.AsyncC
     assert [[row["email"] for row in one["result"]["items"]] for one in found] == [["a@lead.example"]] * 2
 
 
-async def test_a_problem_of_one_leaves_the_others_as_they_are(app_client: httpx.AsyncClient, home: str) -> None:
-    """What is not there, malformed, or failed in the database itself: each has its problem, and the rest its result."""
+async def test_a_problem_of_one_query_does_not_affect_the_others(app_client: httpx.AsyncClient, home: str) -> None:
+    """Not found, malformed, or failed in the database: each has its problem, and the others have their results."""
     workspace = home.rpartition("/")[2]
     queries = [
         f"{home}/leads/{uuid4()}",
@@ -90,8 +90,8 @@ async def test_a_problem_of_one_leaves_the_others_as_they_are(app_client: httpx.
     assert all("result" not in one for one in results[:-1])
 
 
-async def test_a_problem_that_stays_has_the_tag_it_had(app_client: httpx.AsyncClient, home: str) -> None:
-    """With a problem among the results who knows the answer is told 304 too."""
+async def test_an_unchanged_problem_has_the_same_tag(app_client: httpx.AsyncClient, home: str) -> None:
+    """With a problem among the results an unchanged batch returns 304 too."""
     url = many(home, f"{home}/leads/{uuid4()}", home)
     known = (await app_client.get(url)).headers["ETag"]
     assert (await app_client.get(url, headers={"If-None-Match": known})).status_code == 304
@@ -118,10 +118,8 @@ async def test_a_problem_that_stays_has_the_tag_it_had(app_client: httpx.AsyncCl
         "/api/workspaces/{workspace}/suppressions/export",
     ],
 )
-async def test_what_is_no_query_of_the_workspace_is_named(
-    app_client: httpx.AsyncClient, home: str, workspace: str, query: str
-) -> None:
-    """Another workspace, another server, itself, a file: refused as a whole, with its place, as a stream too."""
+async def test_an_invalid_query_is_named(app_client: httpx.AsyncClient, home: str, workspace: str, query: str) -> None:
+    """Another workspace, another server, the batch itself, a file: the batch is rejected with the query's location."""
     url = many(home, home, query.format(workspace=workspace, other=uuid4()))
     for headers in ({}, STREAM):
         refused = await app_client.get(url, headers=headers)
@@ -129,8 +127,8 @@ async def test_what_is_no_query_of_the_workspace_is_named(
         assert [one["location"] for one in refused.json()["errors"]] == [["query", "query", 1]]
 
 
-async def test_there_are_as_many_as_are_read(app_client: httpx.AsyncClient, home: str) -> None:
-    """Fifty, and at least one."""
+async def test_the_number_of_queries_is_limited(app_client: httpx.AsyncClient, home: str) -> None:
+    """At most fifty, and at least one."""
     for number, status in ((0, 422), (1, 200), (50, 200), (51, 422)):
         assert (await app_client.get(many(home, *[home] * number))).status_code == status
 
@@ -138,7 +136,7 @@ async def test_there_are_as_many_as_are_read(app_client: httpx.AsyncClient, home
 async def test_a_server_error_of_one_query_fails_the_batch(
     app_client: httpx.AsyncClient, home: str, owner: psycopg.AsyncConnection, database_url: str
 ) -> None:
-    """What the database breaks off is no result: the whole is 503, and its sentence names the query."""
+    """A query that the database cancels fails the batch with 503, and the sentence names the query."""
     async with await psycopg.AsyncConnection.connect(libpq_url(owner_url(database_url))) as holding:
         await holding.execute("LOCK TABLE app.lead_lists")
         asking = asyncio.create_task(app_client.get(many(home, home, f"{home}/lead-lists")))
@@ -159,7 +157,7 @@ async def _cancel_who_waits(owner: psycopg.AsyncConnection) -> bool:
 
 
 async def test_a_file_is_sent_as_a_file(app_client: httpx.AsyncClient, home: str) -> None:
-    """Asked for as a stream, what is no JSON is answered as ever, once."""
+    """A response that is no JSON is sent once and normally, also to a client that accepts a stream."""
     url = f"{home}/suppressions/export"
     async with asyncio.timeout(SOON):
         response = await app_client.get(url, headers=STREAM)
@@ -167,10 +165,10 @@ async def test_a_file_is_sent_as_a_file(app_client: httpx.AsyncClient, home: str
     assert response.content == (await app_client.get(url)).content
 
 
-async def test_one_stream_moves_with_the_tables_of_all(
+async def test_a_batch_reacts_to_the_tables_of_all_queries(
     live: Live, home: str, workspace: str, rename: Rename, owner: psycopg.AsyncConnection
 ) -> None:
-    """A change to what any of the queries reads brings all the results, each as the plain GET has it."""
+    """A change to a table of any query sends all the results, each as the plain GET returns it."""
     queries = [home, f"{home}/jobs", f"{home}/leads"]
     async with live.stream(many(home, *queries)) as stream:
         assert [one["status"] for one in (await stream.next()).result["results"]] == [200] * 3
@@ -187,8 +185,8 @@ async def test_one_stream_moves_with_the_tables_of_all(
             assert (one["result"], one["etag"]) == (plain.json(), plain.headers["ETag"])
 
 
-async def test_a_delta_of_many_holds_what_changed_alone(live: Live, home: str, rename: Rename) -> None:
-    """When one of the results changes no other one travels, and the patched whole is the plain one."""
+async def test_a_patch_of_a_batch_has_only_the_changed_result(live: Live, home: str, rename: Rename) -> None:
+    """When one result changes no other one is sent, and the patched batch is the plain one."""
     (await live.http.post(f"{home}/leads", json={"email": "a@lead.example"})).raise_for_status()
     url = many(home, f"{home}/leads", home, f"{home}/jobs")
     async with live.stream(f"{url}&delta=json-patch") as stream:
@@ -201,10 +199,10 @@ async def test_a_delta_of_many_holds_what_changed_alone(live: Live, home: str, r
         assert (patched(before, event.result), event.id) == (plain.json(), plain.headers["ETag"])
 
 
-async def test_two_lists_never_disagree(
+async def test_two_lists_are_consistent(
     live: Live, home: str, workspace: str, owner: psycopg.AsyncConnection, database_url: str
 ) -> None:
-    """While jobs change sides, each batch has every one of them in exactly one of the two lists."""
+    """While jobs move between two lists, each batch has every job in exactly one of them."""
     for _ in range(JOBS):
         await add_job(owner, workspace)
     sides = [f"{home}/jobs?type={side}&limit=500" for side in ("by_hand", "otherwise")]
@@ -224,7 +222,7 @@ def _ids(page: Any) -> set[str]:
 
 @contextlib.asynccontextmanager
 async def changing_sides(database_url: str) -> AsyncIterator[None]:
-    """Have two writers move jobs from one type to the other, as fast as they can, as long as the block runs."""
+    """Move jobs between two types with two writers, as fast as possible, while the block runs."""
 
     async def write() -> None:
         async with await psycopg.AsyncConnection.connect(

@@ -19,21 +19,21 @@ AGE = 0.5
 
 @pytest.fixture
 async def live(api_settings: ApiSettings, database_url: str, api_key: str) -> AsyncIterator[Live]:
-    """Serve a process whose streams last no longer than half a second, unless the test forgets them before."""
+    """Serve a process whose streams last at most half a second."""
     app = app_on(api_settings, database_url, live_results_per_second=PER_SECOND, live_stream_seconds=AGE)
     async with serving(app, api_key) as live:
         yield live
 
 
 class Counted:
-    """A workspace whose name is a number that grows, and who has seen which."""
+    """A workspace whose name is an increasing number, and the numbers that each reader has seen."""
 
     def __init__(self, live: Live, workspace: str, owner: psycopg.AsyncConnection, rename: Rename) -> None:
         self.live, self.url, self._owner, self._rename = live, f"/api/workspaces/{workspace}", owner, rename
         self.committed = 0
 
     async def write(self, chance: Random) -> None:
-        """Count up, now by hand and now through the API, in bursts and with pauses."""
+        """Count up, with SQL and through the API, in bursts and with pauses."""
         for number in range(1, WRITES + 1):
             if chance.random() < 0.5:
                 await self._rename(str(number))
@@ -44,7 +44,7 @@ class Counted:
                 await asyncio.sleep(chance.random() / 20)
 
     async def read(self, chance: Random) -> list[int]:
-        """Join at any time, then read to the last number, coming back when the stream ends; returns what was seen."""
+        """Join at any time, then read to the last number, with reconnects; returns the numbers."""
         await asyncio.sleep(chance.random())
         seen: list[int] = []
         known = ""
@@ -85,8 +85,8 @@ async def test_all_readers_get_the_states_in_order_and_the_last(
     assert max(len(reader.result()) for reader in readers) <= seconds * PER_SECOND + seconds / (0.9 * AGE) + 1
 
 
-async def test_a_stream_ends_in_good_time(live: Live, workspace: str, rename: Rename) -> None:
-    """At its age it ends as HTTP wants it, after saying when to come back; who does is sent nothing that they have."""
+async def test_a_stream_ends_after_its_lifetime(live: Live, workspace: str, rename: Rename) -> None:
+    """It ends with a complete response and a retry time; a client that reconnects gets no result that it has."""
     url = f"/api/workspaces/{workspace}"
     async with listening(live, url) as stream:
         known = (await stream.next()).id or ""

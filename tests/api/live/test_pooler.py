@@ -20,21 +20,21 @@ pytestmark = [
 
 @pytest.fixture
 def pooled_url(database_url: str) -> Iterator[str]:
-    """Run a pooler in transaction mode before the test's database."""
+    """Run a pooler in transaction mode in front of the test's database."""
     with pooler.pooled(database_url) as url:
         yield url
 
 
 @pytest.fixture
 async def live(api_settings: ApiSettings, database_url: str, pooled_url: str, api_key: str) -> AsyncIterator[Live]:
-    """Serve a process that asks through the pooler, listens past it, and looks by itself once in ten minutes."""
+    """Serve a process that queries through the pooler, listens without it, and polls every ten minutes."""
     app = app_on(api_settings, pooled_url, direct=database_url, poll_milliseconds=MINUTES)
     async with serving(app, api_key) as live:
         yield live
 
 
-async def test_queries_go_through_a_pooler_and_pings_past_it(live: Live, workspace: str, rename: Rename) -> None:
-    """What another process commits arrives, for one query and for many on one connection, again and again."""
+async def test_queries_use_the_pooler_and_notifications_do_not(live: Live, workspace: str, rename: Rename) -> None:
+    """Commits of another process arrive repeatedly, for one query and for many on one connection."""
     url = f"/api/workspaces/{workspace}"
     clients = [Client(live, url), Client(live, url, by_patch=True), Client(live, f"{url}/jobs")]
     batch = f"{url}/live?query={url}&query={url}/jobs"
@@ -52,7 +52,7 @@ async def test_queries_go_through_a_pooler_and_pings_past_it(live: Live, workspa
 async def test_a_write_through_the_pooler_is_notified(
     live: Live, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """The process pings through the pooler what it commits through it; what came before by hand is seen with it."""
+    """The process notifies its commits through the pooler; an earlier commit by SQL is seen with them."""
     url = f"/api/workspaces/{workspace}"
     async with listening(live, url) as stream, listening(live, f"{url}/jobs") as jobs:
         await stream.next()

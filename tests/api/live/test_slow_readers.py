@@ -27,15 +27,15 @@ AHEAD = 65_536
 """What is sent ahead, by uvicorn, before anybody looks whether the client reads."""
 
 
-class Impatient(Connection):
-    """A connection that is cut soon."""
+class ShortTimeout(Connection):
+    """A connection with a short read timeout."""
 
     read_timeout = 1.0
 
 
 @pytest.fixture
 def http(request: pytest.FixtureRequest) -> type[Connection]:
-    """How long the server waits for its clients: as the test says, or as in production."""
+    """The class of connections: with the test's timeout, or that of production."""
     return getattr(request, "param", Connection)
 
 
@@ -43,13 +43,13 @@ def http(request: pytest.FixtureRequest) -> type[Connection]:
 async def live(
     api_settings: ApiSettings, database_url: str, api_key: str, http: type[Connection]
 ) -> AsyncIterator[Live]:
-    """Serve a process that sends as many results as there are."""
+    """Serve a process that sends results without a rate limit."""
     async with serving(app_on(api_settings, database_url, live_results_per_second=1000.0), api_key, http=http) as live:
         yield live
 
 
 class SlowReader:
-    """A client that has asked for a stream, and reads nothing of it for now."""
+    """A client that has requested a stream and does not read it yet."""
 
     def __init__(self, live: Live, url: str) -> None:
         self._socket = socket.socket()
@@ -81,13 +81,13 @@ class SlowReader:
         return bytes(read)
 
     def close(self) -> None:
-        """Go."""
+        """Disconnect."""
         self._socket.close()
 
 
 @contextmanager
 def slow_readers(live: Live, url: str, number: int) -> Iterator[list[SlowReader]]:
-    """Have so many clients ask for a stream and not read it."""
+    """Open so many streams that are not read."""
     readers = [SlowReader(live, url) for _ in range(number)]
     try:
         yield readers
@@ -103,7 +103,7 @@ def unread(live: Live) -> list[int]:
 
 
 async def write(owner: psycopg.AsyncConnection, listener: Listener, number: int) -> None:
-    """Make the result another long one, and see it arrive at who reads."""
+    """Change the result to another long one, and wait until a reading client has it."""
     await owner.execute(
         f"UPDATE app.workspaces SET postal_address = '{number:03}' || repeat('x', {LENGTH}) || '{number:03}'".encode()
     )
@@ -112,10 +112,12 @@ async def write(owner: psycopg.AsyncConnection, listener: Listener, number: int)
     listener.seen.clear()
 
 
-async def test_who_does_not_read_costs_one_result(live: Live, workspace: str, owner: psycopg.AsyncConnection) -> None:
-    """While 200 results pass, at most one waits for each, others of the same query see them all; then the last comes.
+async def test_a_client_that_does_not_read_costs_one_result(
+    live: Live, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """While 200 results pass, at most one waits for each client; readers of the same query get them all.
 
-    Of the intermediate results only those in the buffers of the kernel arrive.
+    Of the intermediate results only those in the buffers of the kernel arrive. The last one always arrives.
     """
     url = f"/api/workspaces/{workspace}"
     async with listening(live, url) as listener:
@@ -139,9 +141,11 @@ async def test_who_does_not_read_costs_one_result(live: Live, workspace: str, ow
                 assert read.rfind(b"id: ") < read.find(b"x199")
 
 
-@pytest.mark.parametrize("http", [Impatient], indirect=True)
-async def test_who_never_reads_is_cut(live: Live, workspace: str, owner: psycopg.AsyncConnection) -> None:
-    """Nothing is left of them, on the server or among the subscriptions; who reads goes on."""
+@pytest.mark.parametrize("http", [ShortTimeout], indirect=True)
+async def test_a_client_that_never_reads_is_disconnected(
+    live: Live, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """Neither the server nor the subscriptions keep anything of it; reading clients continue."""
     url = f"/api/workspaces/{workspace}"
     async with listening(live, url) as listener:
         await listener.next()
@@ -156,24 +160,26 @@ async def test_who_never_reads_is_cut(live: Live, workspace: str, owner: psycopg
     await until(lambda: not live.app.state.follower._subscriptions())
 
 
-@pytest.mark.parametrize("http", [Impatient], indirect=True)
-async def test_who_reads_slowly_is_not_cut(live: Live, workspace: str, owner: psycopg.AsyncConnection) -> None:
-    """A long result may take many times as long as a client may read nothing at all."""
+@pytest.mark.parametrize("http", [ShortTimeout], indirect=True)
+async def test_a_client_that_reads_slowly_is_not_disconnected(
+    live: Live, workspace: str, owner: psycopg.AsyncConnection
+) -> None:
+    """A long result may take many times as long as the read timeout."""
     url = f"/api/workspaces/{workspace}"
     await owner.execute(f"UPDATE app.workspaces SET postal_address = repeat('x', {12 * LENGTH}) || 'end'".encode())
     with slow_readers(live, url, 1) as (reader,):
         await until(lambda: bool(live.server.server_state.tasks))
-        await asyncio.sleep(Impatient.read_timeout / 2)
+        await asyncio.sleep(ShortTimeout.read_timeout / 2)
         ended = asyncio.create_task(reader.read_slowly())
         await until(lambda: unread(live) == [0], within=4 * SOON)
         live.server.should_exit = True
         assert b"xend" in await ended
 
 
-async def test_who_reads_again_is_sent_what_is_so_by_then(
+async def test_a_client_that_reads_again_gets_the_newest_result(
     app: FastAPI, api_key: str, workspace: str, rename: Rename
 ) -> None:
-    """Behind what was on its way there is only the newest result, however many there were while the client slept."""
+    """After the data that was already sent comes only the newest result, with any number of results in between."""
     sent: list[bytes] = []
     reads, gone = asyncio.Event(), asyncio.Event()
     reads.set()
@@ -208,6 +214,6 @@ async def test_who_reads_again_is_sent_what_is_so_by_then(
 
 
 def is_newest(name: str, queries: LiveQueries) -> bool:
-    """Say whether the newest result of the only query has a name."""
+    """Return whether the newest result of the only query has a name."""
     (query,) = queries._queries._shared.values()
     return query.result is not None and name.encode() in query.result.body

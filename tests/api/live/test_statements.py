@@ -1,4 +1,4 @@
-"""What the change log keeps to the microsecond, and whose names are ours."""
+"""The exact age limit of the change log, and the relations whose names are read."""
 
 import psycopg
 import pytest
@@ -14,8 +14,8 @@ from tests.two_workspaces import TwoWorkspaces
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_change_is_kept_for_exactly_so_long(two_workspaces: TwoWorkspaces) -> None:
-    """A change as old as the time that is kept stays, and one that is a microsecond older goes."""
+async def test_the_age_limit_of_changes_is_exact(two_workspaces: TwoWorkspaces) -> None:
+    """A change exactly as old as the limit stays, and one that is a microsecond older is deleted."""
     pool = create_pool(owner_url(two_workspaces.url), size=1)
     async with AsyncSession(pool) as session, session.begin():
         await session.execute(text("DELETE FROM app.changes"))
@@ -32,8 +32,8 @@ async def test_a_change_is_kept_for_exactly_so_long(two_workspaces: TwoWorkspace
     await pool.dispose()
 
 
-async def test_only_functions_and_views_of_ours_are_read(two_workspaces: TwoWorkspaces) -> None:
-    """Names are read of what stands in our schemas, and not of what Postgres has of its own."""
+async def test_only_our_functions_and_views_are_read(two_workspaces: TwoWorkspaces) -> None:
+    """Names are read from definitions in our schemas, and not from those of Postgres."""
     read = await overtaken(
         two_workspaces, lambda _other: None, repository.find_read_tables, commits_first=True, role=ENGINE_ROLE
     )
@@ -41,7 +41,7 @@ async def test_only_functions_and_views_of_ours_are_read(two_workspaces: TwoWork
     assert not {"now", "pg_stat_activity", "pg_class_aclmask", "tables"} & read.result.keys()
 
 
-async def test_a_look_shows_what_was_committed_since(two_workspaces: TwoWorkspaces) -> None:
+async def test_a_read_returns_later_commits(two_workspaces: TwoWorkspaces) -> None:
     """A read returns a transaction that was running at the previous read and has committed, once."""
     workspaces = two_workspaces
     move = "UPDATE app.leads SET email = %s WHERE id = %s"
@@ -60,8 +60,8 @@ async def test_a_look_shows_what_was_committed_since(two_workspaces: TwoWorkspac
     assert read.result == [frozenset({(workspaces.id, "leads")}), frozenset()]
 
 
-async def test_a_look_goes_by_what_was_seen(two_workspaces: TwoWorkspaces) -> None:
-    """What was committed while an older transaction runs on is shown once, though that one began before it."""
+async def test_a_read_uses_snapshots(two_workspaces: TwoWorkspaces) -> None:
+    """A commit is returned once while an older transaction runs, although that one began before it."""
     workspaces = two_workspaces
 
     async def look(session: AsyncSession) -> list[object]:

@@ -25,13 +25,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(SECONDS + 120, func_only=Tr
 
 @pytest.fixture
 async def live(api_settings: ApiSettings, database_url: str, api_key: str) -> AsyncIterator[Live]:
-    """Serve a process of its own, to which all clients of a storm may come back as often as they are cut off."""
+    """Serve a separate process, to which all clients may reconnect any number of times."""
     async with serving(app_on(api_settings, database_url, rate_limit="off"), api_key) as live:
         yield live
 
 
 async def write(base: str, http: httpx.AsyncClient, owner: psycopg.AsyncConnection, chance: Random) -> None:
-    """Change the workspace, its leads and its jobs, through the API and by hand, until cancelled."""
+    """Change the workspace, its leads and its jobs, through the API and with SQL, until cancelled."""
     number = 0
     while True:
         number += 1
@@ -46,19 +46,19 @@ async def write(base: str, http: httpx.AsyncClient, owner: psycopg.AsyncConnecti
 
 
 async def cut_often(clients: list[Client], chance: Random) -> None:
-    """Cut lines at random, now one and now many, until cancelled."""
+    """Close random connections, one or many at a time, until cancelled."""
     while True:
         for client in chance.sample(clients, chance.choice([1, 1, 2, 5, len(clients) // 4])):
             client.cut()
         await asyncio.sleep(chance.random() / 10)
 
 
-async def test_a_storm_of_disconnects_leaves_everybody_right(
+async def test_clients_are_right_after_a_storm_of_disconnects(
     live: Live, app_client: httpx.AsyncClient, workspace: str, owner: psycopg.AsyncConnection
 ) -> None:
-    """Lines are cut at random under writes; each client comes back with what it knows, by patches or by whole results.
+    """Connections are closed at random during writes; each client reconnects with its tag, with or without patches.
 
-    In the end each holds exactly what the plain GET answers, and the server holds nothing for those who are gone.
+    In the end each client has exactly the plain result, and the server has nothing of disconnected clients.
     """
     base = f"/api/workspaces/{workspace}"
     urls = [base, f"{base}/leads", f"{base}/jobs", "/api/workspaces"]
@@ -90,7 +90,7 @@ async def test_a_storm_of_disconnects_leaves_everybody_right(
 
 
 def queries_of(live: Live) -> SharedQueries:
-    """Return the queries that the process shares among its streams."""
+    """Return the shared queries of the process."""
     layer = live.app.middleware_stack
     while not isinstance(layer, LiveQueries):
         layer = getattr(layer, "app", None) or layer._app  # type: ignore[union-attr]
@@ -98,13 +98,13 @@ def queries_of(live: Live) -> SharedQueries:
 
 
 async def to_the_end(stream: Listener) -> None:
-    """Read until something is raised."""
+    """Read until an exception is raised."""
     while True:
         await stream.next()
 
 
-async def test_a_stop_ends_every_stream_in_order(live: Live, workspace: str, rename: Rename) -> None:
-    """Streams of several queries, one of them just now at work: all end as HTTP wants it, and then the process."""
+async def test_a_stop_ends_every_stream(live: Live, workspace: str, rename: Rename) -> None:
+    """Streams of several queries, one of them running: all end with a complete response, and then the process ends."""
     paths = ["", "/jobs", "/leads", "?delta=json-patch"] * 5
     async with AsyncExitStack() as opened:
         streams = [

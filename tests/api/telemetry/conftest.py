@@ -1,4 +1,4 @@
-"""A queue that tests fill by hand, and what a scrape says of it."""
+"""A queue that tests fill with SQL, and the samples of a scrape."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ class Figures:
         )
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Return a sample, None where there is none."""
+        """Return a sample, or None."""
         return self.samples.get((f"salesmatter_{name}", frozenset(labels.items())))
 
     def labels(self, name: str) -> set[frozenset[tuple[str, str]]]:
-        """Return every combination of labels of a sample's name."""
+        """Return all combinations of labels of a sample's name."""
         return {labels for found, labels in self.samples if found == f"salesmatter_{name}"}
 
 
 async def scrape(client: httpx.AsyncClient, url: str = "/metrics", **headers: str) -> Figures:
-    """Scrape as Prometheus does, and fail unless it is answered."""
+    """Scrape like Prometheus; fails without a successful response."""
     response = await client.get(url, headers=headers)
     assert response.status_code == 200, response.text
     assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -46,7 +46,7 @@ async def scrape(client: httpx.AsyncClient, url: str = "/metrics", **headers: st
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The queue's table, as the owner."""
+    """The queue's table, as its owner."""
 
     owner: psycopg.Connection
 

@@ -16,8 +16,8 @@ SUFFIX = re.compile(r"_(bucket|count|sum)$")
 ALERTS = 8
 
 
-async def test_alerts_ask_for_figures_that_there_are(app: FastAPI, app_client: httpx.AsyncClient) -> None:
-    """A name in the runbook that no process exports would be an alert that never fires."""
+async def test_alerts_use_existing_metrics(app: FastAPI, app_client: httpx.AsyncClient) -> None:
+    """A metric in the runbook that no process exports would be an alert that never fires."""
     page = RUNBOOK.read_text(encoding="utf-8")
     metrics_endpoint: MetricsEndpoint = app.state.metrics_endpoint
     JobMetrics(metrics_endpoint.registry, ["send_email"])

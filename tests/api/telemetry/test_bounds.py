@@ -1,4 +1,4 @@
-"""The statements behind the gauges at their bounds: what is due, later, failed lately and alive, to the microsecond."""
+"""The limits of the statements behind the gauges: due, later, recently failed and alive, to the microsecond."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ async def session(database_url: str) -> AsyncIterator[AsyncSession]:
 
 
 def set_times(owner: psycopg.Connection, job_type: str, at: datetime) -> None:
-    """Move the one job of a type to a moment: it is due then, and has ended then if it has ended."""
+    """Set the times of the only job of a type: when it is due, and when it ended if it has ended."""
     owner.execute(
         "UPDATE app.scheduled_jobs"
         " SET run_at = %(at)s, completed_at = CASE WHEN completed_at IS NOT NULL THEN %(at)s END"
@@ -38,8 +38,8 @@ def set_times(owner: psycopg.Connection, job_type: str, at: datetime) -> None:
     )
 
 
-async def test_jobs_are_due_from_their_moment_on(session: AsyncSession, queue: Queue) -> None:
-    """A job is due at its very moment, later by a microsecond it waits; types that only ended are not found."""
+async def test_jobs_are_due_from_their_exact_time(session: AsyncSession, queue: Queue) -> None:
+    """A job is due at its exact time, and later a microsecond before; types with only ended jobs are not found."""
     workspace, now = queue.workspace(), business_now()
     for job_type, at in (("due", now), ("later", now + MICROSECOND), ("past", now - MICROSECOND)):
         queue.add(workspace, job_type=job_type)
@@ -57,8 +57,8 @@ async def test_jobs_are_due_from_their_moment_on(session: AsyncSession, queue: Q
     ]
 
 
-async def test_shares_are_of_what_is_due(session: AsyncSession, queue: Queue) -> None:
-    """Due jobs of the type alone make the shares: none of another type, of another status, or of later."""
+async def test_shares_count_due_jobs(session: AsyncSession, queue: Queue) -> None:
+    """Only due jobs of the type count for shares, and none of another type, another status, or a later time."""
     now, job_type = business_now(), "send_email"
     large, small, waiting, other, ended = (queue.workspace() for _ in range(5))
     queue.add(large, 3)
@@ -80,8 +80,8 @@ async def test_shares_are_of_what_is_due(session: AsyncSession, queue: Queue) ->
     assert (nothing.workspaces, nothing.largest_share) == (0, 0)
 
 
-async def test_running_and_failed_jobs_are_counted_apart(session: AsyncSession, queue: Queue) -> None:
-    """What runs is counted whenever it began; what failed is from just after a moment on, and nothing else is."""
+async def test_running_and_failed_jobs_are_counted_separately(session: AsyncSession, queue: Queue) -> None:
+    """Running jobs count whenever they started; failed jobs count if they failed after a time, and no others."""
     workspace, now = queue.workspace(), business_now()
     for job_type, status, at in (
         ("before", "failed", now - MICROSECOND),
@@ -99,7 +99,7 @@ async def test_running_and_failed_jobs_are_counted_apart(session: AsyncSession, 
 
 
 async def test_a_worker_is_alive_for_less_than_its_seconds(session: AsyncSession) -> None:
-    """A beat of exactly so many seconds ago is too old, and one a microsecond later is not."""
+    """A heartbeat exactly at the limit is too old, and one a microsecond later is not."""
     insert = "INSERT INTO app.job_workers (host, beat_at) VALUES (:host, now() - make_interval(secs => 60) + :younger)"
     for host, younger in (("a", timedelta(0)), ("b", MICROSECOND), ("c", -MICROSECOND)):
         await session.execute(sa.text(insert), {"host": host, "younger": younger})

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_jobs_are_counted_by_type_and_state(served: str, queue: Queue) -> None:
-    """A scrape over HTTP says what is due, waits, runs and failed lately, and what is known but idle is at zero."""
+    """A scrape over HTTP has due, later, running and recently failed jobs, and zero for types without jobs."""
     async with httpx.AsyncClient(base_url=served, timeout=30) as client:
         before = await scrape(client)
         assert before.value("queue_readable") == 1
@@ -47,8 +47,8 @@ async def test_jobs_are_counted_by_type_and_state(served: str, queue: Queue) -> 
     assert after.value("jobs", job_type="generate_draft", state="due") == 0
 
 
-async def test_what_a_worker_did_is_due_no_more(app_client: httpx.AsyncClient, queue: Queue, run_jobs: RunJobs) -> None:
-    """The gauges follow the queue: what a worker has ended is neither due nor running at the next scrape."""
+async def test_ended_jobs_are_not_due(app_client: httpx.AsyncClient, queue: Queue, run_jobs: RunJobs) -> None:
+    """A job that a worker has ended is neither due nor running at the next scrape."""
     queue.add(queue.workspace(), 3, job_type="resume_sends")
     assert (await scrape(app_client)).value("jobs", job_type="resume_sends", state="due") == 3
 
@@ -59,8 +59,8 @@ async def test_what_a_worker_did_is_due_no_more(app_client: httpx.AsyncClient, q
     assert after.value("jobs", job_type="resume_sends", state="running") == 0
 
 
-async def test_sends_of_unknown_outcome(app_client: httpx.AsyncClient, queue: Queue) -> None:
-    """How many there are, and for how long the oldest has been one; whose they are is not told."""
+async def test_unresolved_sends_are_counted(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """The number of unresolved sends and the age of the oldest, without their workspaces."""
     before = await scrape(app_client)
     assert (before.value("sends_unknown"), before.value("sends_unknown_oldest_seconds")) == (0, 0)
     for label in ("a", "b"):
@@ -73,15 +73,15 @@ async def test_sends_of_unknown_outcome(app_client: httpx.AsyncClient, queue: Qu
 
 
 async def test_jobs_without_a_lane_are_counted(app_client: httpx.AsyncClient, queue: Queue) -> None:
-    """Jobs of a type without a lane, which a release may have left behind, are in the figures too."""
+    """Jobs of a type without a lane, which an older release may have left, are counted too."""
     queue.add(queue.workspace(), 2, job_type="retired", seconds=-50)
     found = await scrape(app_client)
     assert found.value("jobs", job_type="retired", state="due") == 2
     assert (found.value("jobs_oldest_due_seconds", job_type="retired") or 0) >= 50
 
 
-async def test_fairness_is_the_largest_share_and_who_waits(app_client: httpx.AsyncClient, queue: Queue) -> None:
-    """More due jobs of one workspace than are counted do not hide the others, and no workspace is a label."""
+async def test_the_largest_share_and_the_waiting_workspaces(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """A workspace with more due jobs than are counted does not hide the others, and no workspace is a label."""
     large, small, idle = queue.workspace(), queue.workspace(), queue.workspace()
     queue.add(large, MAX_COUNTED + 5, seconds=-500)
     queue.add(small, 10)
@@ -97,8 +97,8 @@ async def test_fairness_is_the_largest_share_and_who_waits(app_client: httpx.Asy
     assert not [one for one in (large, small, idle) if str(one) in text]
 
 
-async def test_workers_are_alive_while_they_beat(app_client: httpx.AsyncClient, queue: Queue) -> None:
-    """A worker that has been silent for longer than SALESMATTER_LOST_AFTER_SECONDS is not counted."""
+async def test_workers_with_heartbeats_are_counted(app_client: httpx.AsyncClient, queue: Queue) -> None:
+    """A worker without a heartbeat for SALESMATTER_LOST_AFTER_SECONDS is not counted."""
     assert (await scrape(app_client)).value("workers_alive") == 0
     queue.owner.execute(
         "INSERT INTO app.job_workers (host, beat_at) VALUES ('a', now()), ('b', now() - interval '10 s'),"
@@ -108,7 +108,7 @@ async def test_workers_are_alive_while_they_beat(app_client: httpx.AsyncClient, 
 
 
 async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
-    """Where business time runs a hundred times as fast, a job due for 1,000 of its seconds has waited for 10."""
+    """If business time is a hundred times as fast, a job that is due for 1,000 business seconds has waited for 10."""
     queue.add(queue.workspace(), seconds=-1000)
     now = queue.owner.execute(f"SELECT extract(epoch FROM now())::float8, {BUSINESS_NOW}").fetchone()
     assert now is not None
@@ -121,10 +121,10 @@ async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
     assert 10 <= (found.value("jobs_oldest_due_seconds", job_type="send_email") or 0) < 40
 
 
-async def test_a_database_that_is_away_leaves_the_rest(
+async def test_a_scrape_works_without_the_database(
     app_client: httpx.AsyncClient, database_url: str, postgres_url: str
 ) -> None:
-    """The scrape is answered all the same: the queue cannot be read, and the process's own figures are there."""
+    """Without a database the scrape has the process's own metrics, and reports that the queue cannot be read."""
     await app_client.get("/health/live")
     drop_database(postgres_url, database_url.rpartition("/")[2])
     found = await scrape(app_client)
@@ -134,9 +134,9 @@ async def test_a_database_that_is_away_leaves_the_rest(
 
 
 async def test_counting_stops(database_url: str, queue: Queue, services: Services) -> None:
-    """However many jobs wait for later, are due or have ended, a scrape reads as many of each as counting goes to.
+    """With any number of later, due or ended jobs a scrape reads at most as many of each as the limit.
 
-    Shown by the plans as they ran: index scans alone, and the rows that they read.
+    The executed plans show it: only index scans, and the number of rows that they read.
     """
     for _ in range(3):
         queue.add(queue.workspace(), 2 * MAX_COUNTED, seconds=86_400)
@@ -158,7 +158,7 @@ Statement = tuple[str, Any]
 
 
 async def _statements_of(watched: QueueMetrics) -> tuple[Statement, list[Statement]]:
-    """Return how a look at the queue begins, and what it then asks of the jobs."""
+    """Return the settings of a read of the queue, and its statements about jobs."""
     sent: list[Statement] = []
     pool: AsyncEngine = watched._pool
 
@@ -171,7 +171,7 @@ async def _statements_of(watched: QueueMetrics) -> tuple[Statement, list[Stateme
 
 
 def _scans(database_url: str, entered: Statement, statement: Statement) -> Iterator[dict[str, Any]]:
-    """Run a statement as the engine does, and return each scan of the queue in its plan."""
+    """Run a statement like the engine, and return each scan of the queue in its plan."""
     role = role_url(owner_url(database_url), ENGINE_ROLE)
     with psycopg.connect(libpq_url(role)) as engine:
         engine.execute(entered[0].encode(), entered[1])

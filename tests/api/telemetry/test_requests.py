@@ -14,7 +14,7 @@ LEADS = "/api/workspaces/{workspaceId}/leads"
 
 
 async def test_requests_are_counted_by_template(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """Requests for different things of one kind are one series, and its class of status says how they went."""
+    """Requests for different resources of one kind are one series, with the class of their status."""
     for of_workspace in (workspace, workspace, str(uuid4())):
         await app_client.get(LEADS.replace("{workspaceId}", of_workspace))
     found = await scrape(app_client)
@@ -23,7 +23,7 @@ async def test_requests_are_counted_by_template(app_client: httpx.AsyncClient, w
     assert (found.value("http_request_seconds_sum", route=LEADS, method="GET", status="2xx") or 0) > 0
 
 
-async def test_callers_cannot_make_series(app_client: httpx.AsyncClient) -> None:
+async def test_callers_cannot_create_series(app_client: httpx.AsyncClient) -> None:
     """All paths without a route are one series, and so are all unknown methods."""
     for _ in range(5):
         await app_client.request(f"X{uuid4().hex}", f"/{uuid4()}")
@@ -34,7 +34,7 @@ async def test_callers_cannot_make_series(app_client: httpx.AsyncClient) -> None
     assert found.value("http_request_seconds_count", route="none", method="other", status="4xx") == 5
 
 
-async def test_an_error_of_ours_is_counted(app: FastAPI, app_client: httpx.AsyncClient) -> None:
+async def test_an_unexpected_error_is_counted(app: FastAPI, app_client: httpx.AsyncClient) -> None:
     """An unexpected error returns 500, which the alert on 5xx counts."""
 
     async def fail() -> None:
@@ -49,7 +49,7 @@ async def test_an_error_of_ours_is_counted(app: FastAPI, app_client: httpx.Async
 
 
 async def test_a_live_query_is_counted_when_it_starts(served: str, api_key: str, workspace: str) -> None:
-    """A stream that is still open is in the figures under its route, by the time to its first byte."""
+    """An open stream is counted with its route and the time to its first byte."""
     headers = {"Authorization": f"Bearer {api_key}", "Accept": "text/event-stream"}
     url = LEADS.replace("{workspaceId}", workspace)
     async with (

@@ -25,13 +25,13 @@ SOON = 60.0
 
 @pytest.fixture
 async def metrics_endpoint(database_url: str, services: Services) -> AsyncIterator[MetricsEndpoint]:
-    """What a worker without a token would answer."""
+    """The metrics endpoint of a worker without a token."""
     async with watch_queue(owner_url(database_url), services.clock, ["send_email"], 20) as queue:
         yield MetricsEndpoint(CollectorRegistry(), queue, None)
 
 
 async def test_jobs_are_counted_as_they_start_and_end(metrics_endpoint: MetricsEndpoint) -> None:
-    """What the engine tells its observer is in the next scrape: lag, time of the run, and how it ended."""
+    """The next scrape has the lag, the run time and the outcome that the engine reported to its observer."""
     metrics = JobMetrics(metrics_endpoint.registry, ["send_email"])
     async with serve_metrics(metrics_endpoint, 0) as port, httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/metrics"
@@ -53,8 +53,8 @@ async def test_jobs_are_counted_as_they_start_and_end(metrics_endpoint: MetricsE
     assert after.value("jobs_ended_total", job_type="send_email", outcome="retried") == 0
 
 
-async def test_a_worker_asks_for_the_token_too(metrics_endpoint: MetricsEndpoint) -> None:
-    """The worker's port is guarded as the API's path is, and serves nothing else."""
+async def test_a_worker_requires_the_token_too(metrics_endpoint: MetricsEndpoint) -> None:
+    """The worker's port has the same access as the API's path, and serves nothing else."""
     guarded = MetricsEndpoint(metrics_endpoint.registry, metrics_endpoint.queue, SecretStr("secret"))
     async with (
         serve_metrics(guarded, 0) as port,
@@ -66,14 +66,14 @@ async def test_a_worker_asks_for_the_token_too(metrics_endpoint: MetricsEndpoint
 
 
 async def test_a_port_in_use_is_an_error(metrics_endpoint: MetricsEndpoint, listener: socket.socket) -> None:
-    """A worker whose port another program has says so, instead of working unwatched."""
+    """A worker whose port is in use fails with a sentence, instead of running without metrics."""
     with pytest.raises(OSError, match="in use"):
         async with serve_metrics(metrics_endpoint, listener.getsockname()[1]):
             pytest.fail("it listens where another does")
 
 
-async def test_the_worker_process_is_watched_and_stops(database_url: str, queue: Queue, tmp_path: Path) -> None:
-    """A worker with a port answers scrapes while it lives, itself among the living, and still ends on SIGTERM."""
+async def test_the_worker_process_serves_metrics_and_stops(database_url: str, queue: Queue, tmp_path: Path) -> None:
+    """A worker with a port serves metrics while it runs, counts itself as alive, and still ends on SIGTERM."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {
@@ -104,7 +104,7 @@ async def test_the_worker_process_is_watched_and_stops(database_url: str, queue:
 
 
 async def _done(client: httpx.AsyncClient, url: str) -> float | None:
-    """Return how many jobs the worker has ended in one way or the other."""
+    """Return the number of jobs that the worker has ended with an outcome."""
     found = await scrape(client, url)
     ended = [found.value("jobs_ended_total", job_type="resume_sends", outcome=outcome) or 0 for outcome in Outcome]
     return sum(ended)
