@@ -52,7 +52,7 @@ async def work(settings: ApiSettings, ai: AiSettings, owner: URL) -> None:
                 resources=services,
                 settings=EngineSettings(
                     poll_seconds=settings.poll_milliseconds / 1000,
-                    beat_seconds=settings.lost_after_seconds / 4,
+                    heartbeat_seconds=settings.lost_after_seconds / 4,
                     lost_after_seconds=settings.lost_after_seconds,
                     stop_within_seconds=ENGINE_STOP_SHARE * settings.stop_within_seconds,
                     archive_after_days=settings.archive_after_days,

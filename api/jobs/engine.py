@@ -359,7 +359,7 @@ class Engine(Generic[R]):
                 self._last_beat = started
             except (SQLAlchemyError, OSError) as error:
                 log.warning("The heartbeat failed, trying again: %s", error)
-            await asyncio.sleep(self._settings.beat_seconds)
+            await asyncio.sleep(self._settings.heartbeat_seconds)
 
     @asynccontextmanager
     async def _statements(self) -> AsyncIterator[AsyncSession]:

@@ -53,7 +53,7 @@ class Housekeeping:
                 await self._archive()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("Housekeeping of the queue failed, trying again: %s", error)
-            await asyncio.sleep(self._settings.beat_seconds)
+            await asyncio.sleep(self._settings.heartbeat_seconds)
 
     async def enqueue_due_slots(self) -> None:
         """Enqueue the recurring jobs of a new slot. Within a slot the database is called only once."""

@@ -77,7 +77,7 @@ class EngineSettings:
     """Settings of a worker. Seconds are real time, days are business time."""
 
     poll_seconds: float = 0.2
-    beat_seconds: float = 5.0
+    heartbeat_seconds: float = 5.0
     lost_after_seconds: float = 20.0
     stop_within_seconds: float = 20.0
     """From `stop` to the end of `run`. Running jobs get three quarters of it."""

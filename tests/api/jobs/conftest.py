@@ -47,7 +47,7 @@ class Queue:
             clock=self.clock,
             tasks=[Task("work", run, concurrency, on_lost)],
             resources=None,
-            settings=EngineSettings(**{"poll_seconds": 0.01, "beat_seconds": 0.05, **settings}),
+            settings=EngineSettings(**{"poll_seconds": 0.01, "heartbeat_seconds": 0.05, **settings}),
         )
 
     async def statuses(self) -> Counter[str]:

@@ -38,7 +38,7 @@ async def main(database_url: str) -> None:
         tasks=[Task(JOB_TYPE, soak, concurrency=20)],
         resources=None,
         settings=EngineSettings(
-            poll_seconds=0.05, beat_seconds=0.2, lost_after_seconds=LOST_AFTER_SECONDS, stop_within_seconds=5.0
+            poll_seconds=0.05, heartbeat_seconds=0.2, lost_after_seconds=LOST_AFTER_SECONDS, stop_within_seconds=5.0
         ),
     )
     loop = asyncio.get_running_loop()

@@ -223,7 +223,7 @@ async def test_a_live_worker_keeps_its_jobs(queue: Queue) -> None:
         return (await queue.statuses())["completed"] == 1
 
     async with asyncio.timeout(SOON):
-        await queue.engine(run, beat_seconds=0.01).run_until(one_is_done)
+        await queue.engine(run, heartbeat_seconds=0.01).run_until(one_is_done)
     assert await queue.statuses() == {"completed": 1, "running": 1}
 
 

@@ -99,7 +99,7 @@ class House:
             clock=clock,
             tasks=tasks,
             resources=None,
-            settings=EngineSettings(**{"poll_seconds": 0.01, "beat_seconds": 0.05, **settings}),
+            settings=EngineSettings(**{"poll_seconds": 0.01, "heartbeat_seconds": 0.05, **settings}),
             observer=heard or ObservedEnds(),
         )
 

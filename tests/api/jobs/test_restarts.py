@@ -72,7 +72,7 @@ async def working(url: str, run: Run) -> AsyncIterator["asyncio.Task[None]"]:
         clock=Clock.parse(os.environ.get("SALESMATTER_CLOCK")),
         tasks=[Task("work", run, concurrency=10)],
         resources=None,
-        settings=EngineSettings(poll_seconds=0.02, beat_seconds=0.2, lost_after_seconds=30.0),
+        settings=EngineSettings(poll_seconds=0.02, heartbeat_seconds=0.2, lost_after_seconds=30.0),
     )
     task = asyncio.create_task(engine.run())
     try:
