@@ -10,10 +10,7 @@ from api.delivery.events.endpoints import public_router as unsubscribe
 from api.delivery.events.endpoints import router as events
 from api.delivery.unresolved_sends.endpoints import router as unresolved_sends
 from api.delivery.webhooks.endpoints import router as webhooks
-from api.imports.commit.endpoints import router as commits
 from api.imports.endpoints import router as imports
-from api.imports.preview.endpoints import router as previews
-from api.imports.undo.endpoints import router as undos
 from api.inbox.mailbox.endpoints import router as mailboxes
 from api.inbox.replies.endpoints import router as replies
 from api.jobs.endpoints import router as jobs
@@ -37,9 +34,6 @@ ROUTERS: list[APIRouter] = [
     suppressions,
     lists,
     imports,
-    previews,
-    commits,
-    undos,
     sequences,
     enrollments,
     drafts,

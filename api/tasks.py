@@ -7,9 +7,7 @@ from api.delivery.events.tasks import apply_provider_events, sync_analytics
 from api.delivery.sending.tasks import resume_sends, send_email
 from api.delivery.unresolved_sends.tasks import reconcile_send, sweep_sends
 from api.http.resources import Services
-from api.imports.commit.tasks import commit_import
-from api.imports.tasks import expire_import
-from api.imports.undo.tasks import undo_import
+from api.imports.tasks import commit_import, expire_import, undo_import
 from api.inbox.mailbox.tasks import poll_mailbox
 from api.inbox.replies.tasks import classify_reply, resume_enrollment, score_reply
 from api.jobs.engine import Task

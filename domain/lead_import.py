@@ -9,6 +9,8 @@ from domain.errors import InvalidTransition
 
 RETENTION = timedelta(days=30)
 """How long a file is stored and can be undone, counted from the upload and, once committed, from the commit."""
+LEAD_FIELDS = ("first_name", "last_name", "company", "role", "segment", "timezone")
+"""The columns of a lead that a file may fill, besides its address and custom fields."""
 
 
 def imported_lead_id(first_lead_id: UUID, line_number: int) -> UUID:

@@ -15,7 +15,13 @@ from faults.sql_text import find_sql_edits
 ROOT = Path(__file__).resolve().parents[1]
 STATEMENTS = ("api", "database", "orchestration")
 """Folders whose Python holds SQL. Migrations are left out: the schema that they build is read from the catalog."""
-DECISIONS = ("domain/*.py", "email_text/*.py", "api/**/service.py", "api/**/eligibility.py")
+DECISIONS = (
+    "domain/*.py",
+    "email_text/*.py",
+    "api/**/service.py",
+    "api/**/eligibility.py",
+    *(f"api/imports/{part}.py" for part in ("commit", "preview", "undo")),
+)
 """Files whose plain code is mutated."""
 TENANT = "tenant term dropped"
 """A WHERE term that compares a row's workspace or account with the caller's, as its policy does."""

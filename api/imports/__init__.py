@@ -1,1 +1,1 @@
-"""Files on their way to becoming leads: read, mapped, looked at, committed."""
+"""Imports: a file is read, mapped, previewed, committed to leads and undone."""

@@ -1,4 +1,4 @@
-"""Some thousand rows of a file as they are kept: a compressed Arrow file of the columns that `tabular` reads."""
+"""The stored form of some thousand rows of a file: a compressed Arrow file of the columns that `files` reads."""
 
 import io
 from collections.abc import Collection, Sequence
@@ -9,32 +9,32 @@ LINE = "line_number"
 
 
 def pack_rows(rows: pl.DataFrame) -> bytes:
-    """Return rows in the form that is stored."""
+    """Return the stored form of rows."""
     packed = io.BytesIO()
     rows.write_ipc(packed, compression="zstd")
     return packed.getvalue()
 
 
 def unpack_rows(content: bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Return what `pack` was given, or only some columns of it."""
+    """Return the rows that were given to `pack_rows`, or only some of their columns."""
     return pl.read_ipc(io.BytesIO(content), columns=list(columns) if columns is not None else None)
 
 
 def remove_rows(rows: pl.DataFrame, lines: Collection[int], *, reason: str) -> pl.DataFrame:
-    """Return rows with nothing left on some lines but why that is."""
-    gone = pl.col(LINE).is_in(list(lines))
+    """Return rows with the cells of some lines removed, and `reason` as the error of those lines."""
+    is_removed = pl.col(LINE).is_in(list(lines))
     cells = [name for name in rows.columns if name.isdecimal()]
     emptied = rows.with_columns(
-        pl.when(gone).then(pl.lit(reason)).otherwise(pl.col("error")).alias("error"),
-        pl.when(gone).then(pl.lit("[]")).otherwise(pl.col("damaged")).alias("damaged"),
-        *(pl.when(~gone).then(pl.col(name)).alias(name) for name in cells),
+        pl.when(is_removed).then(pl.lit(reason)).otherwise(pl.col("error")).alias("error"),
+        pl.when(is_removed).then(pl.lit("[]")).otherwise(pl.col("damaged")).alias("damaged"),
+        *(pl.when(~is_removed).then(pl.col(name)).alias(name) for name in cells),
     )
-    # Made anew: Polars would go on to hold, and write, the text that nothing points to any more.
+    # A new frame, because Polars would still hold, and write, the removed text.
     return pl.DataFrame(emptied.rows(), schema=emptied.schema, orient="row")
 
 
 def find_rows_with(rows: pl.DataFrame, pattern: str) -> list[int]:
-    """Return the lines on which a cell, in lower case, has something that the pattern finds."""
+    """Return the lines with a cell that matches the pattern in lower case."""
     cells = [pl.col(name) for name in rows.columns if name.isdecimal() or name == "damaged"]
     found = pl.any_horizontal(cell.str.to_lowercase().str.contains(pattern) for cell in cells)
     lines: list[int] = rows.filter(found.fill_null(value=False)).get_column(LINE).to_list()
@@ -42,7 +42,7 @@ def find_rows_with(rows: pl.DataFrame, pattern: str) -> list[int]:
 
 
 def cells_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the line number and, as one JSON array `cells`, the cells of each row as they were, damaged or not."""
+    """Return the line number and the list `cells` of the original cells of each row, damaged or not."""
     cells = [name for name in rows.columns if name.isdecimal()]
     whole = pl.concat_list([pl.col(name) for name in cells])
     damaged = pl.col("damaged").str.json_decode(pl.List(pl.String))

@@ -1,4 +1,4 @@
-"""What the cells of a row make of a lead: its address or what is wrong with it, names, segment and the rest."""
+"""The values of a lead from the cells of a row: its address or the problem with it, names, segment and the rest."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from api.imports.files.records import BLANKS
 from api.imports.packing import LINE
 from api.people.leads.schemas import MAX_LINE_CHARACTERS
 from domain.lead import LeadSegment, SegmentThresholds
+from domain.lead_import import LEAD_FIELDS
 from domain.words import fold_words
 
 _LINES = {
@@ -22,16 +23,7 @@ _LINES = {
     Target.COMPANY: "company",
     Target.ROLE: "role",
 }
-_COLUMNS = {
-    Target.FIRST_NAME: "first_name",
-    Target.LAST_NAME: "last_name",
-    Target.COMPANY: "company",
-    Target.ROLE: "role",
-    Target.SEGMENT: "segment",
-    Target.TIMEZONE: "timezone",
-}
-FIELDS = tuple(_COLUMNS.values())
-"""The columns of a lead that a file may fill, beside its address and custom fields."""
+_COLUMNS = dict(zip((*_LINES, Target.SEGMENT, Target.TIMEZONE), LEAD_FIELDS, strict=True))
 
 _SIZE_WORDS = {
     LeadSegment.SMB: "smb sme smes small micro startup klein kleinst kleine kleinunternehmen kleinbedrijf kmu tpe pme "
@@ -41,16 +33,16 @@ _SIZE_WORDS = {
     LeadSegment.ENTERPRISE: "enterprise enterprises large corporate strategic gross grossunternehmen konzern groot "
     "grootbedrijf grand grande gran l xl xxl",
 }
-"""The words of a cell that say which segment it means; of several the first segment here counts: `small enterprise`."""
+"""The words that name a segment; if a cell names several, the first segment here counts: `small enterprise`."""
 _SEGMENT_OF = {word: segment for segment, words in reversed(_SIZE_WORDS.items()) for word in words.split()}
 _SIZES = tuple(_SIZE_WORDS)
 _NUMBER = re.compile(r"(\d{1,3}(?:[.,' \u00a0\u2019]\d{3})+(?!\d)|\d+(?:[.,]\d+)?)\s*([km](?![a-z]))?", re.IGNORECASE)
 _BELOW = re.compile(r"\s*(?:<|less than|under|below|unter|weniger als|moins de|minder dan|menos de)", re.IGNORECASE)
 _THOUSANDS = {"k": 1_000, "m": 1_000_000}
 MAX_COUNT_LENGTH = 40
-"""How many characters a number of employees may have; far longer ones are infinite as a float."""
+"""The most characters of a number of employees; a number with many more digits is infinite as a float."""
 
-# What could be a name, or its first letter, is a title only with its full stop.
+# A word that could be a name or an initial is a title only with its full stop.
 _TITLES = (
     r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|sir|herr|frau|mme|mlle|monsieur|madame|mnr|mev|mej|dhr|mevr|srta"
     r"|dipl\.?-ing)(?:\.\s*|\s+)|(?:m|fr|hr|sr|sra|ing|ir|hon|adv|rev|me)\.\s*)+"
@@ -63,69 +55,71 @@ _DEGREES = (
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
-    """Which cell of a row is what, and from which number of employees on a company is of which segment."""
+    """Which cell of a row fills which field, and from which number of employees a company is of which segment."""
 
     fields: Mapping[Target, int]
     """The position of the cell for each single target."""
     custom: Sequence[tuple[str, int]]
     """Name and position of every custom field."""
     leftovers: Mapping[Target, str]
-    """Under which custom field a cell is kept that says more than its target holds, or something else."""
+    """The custom field that stores a cell whose text does not fit its target exactly."""
     sizes: SegmentThresholds
 
 
 def get_file_columns(mapping: Sequence[ColumnMapping], sizes: SegmentThresholds) -> FileColumns:
-    """Return how rows are read by a mapping."""
-    custom = [(one.custom_name or one.header, one.position) for one in mapping if one.target is Target.CUSTOM]
-    taken = {name.casefold() for name, _ in custom}
+    """Return which cells fill which fields by a mapping."""
+    custom = [
+        (column.custom_name or column.header, column.position) for column in mapping if column.target is Target.CUSTOM
+    ]
+    used = {name.casefold() for name, _ in custom}
     leftovers = {}
-    for one in mapping:
-        if one.target in {Target.SEGMENT, Target.TIMEZONE}:
-            leftovers[one.target] = _free_name(one.header, taken)
-            taken.add(leftovers[one.target].casefold())
-    fields = {one.target: one.position for one in mapping if one.target not in {Target.CUSTOM, Target.IGNORE}}
+    for column in mapping:
+        if column.target in {Target.SEGMENT, Target.TIMEZONE}:
+            leftovers[column.target] = _unused_name(column.header, used)
+            used.add(leftovers[column.target].casefold())
+    fields = {
+        column.target: column.position for column in mapping if column.target not in {Target.CUSTOM, Target.IGNORE}
+    }
     return FileColumns(fields, custom, leftovers, sizes)
 
 
-def _free_name(wanted: str, taken: set[str]) -> str:
-    name, number = wanted, 1
-    while name.casefold() in taken:
+def _unused_name(header: str, used: set[str]) -> str:
+    name, number = header, 1
+    while name.casefold() in used:
         number += 1
-        name = f"{wanted} ({number})"
+        name = f"{header} ({number})"
     return name
 
 
-def find_problems(rows: pl.DataFrame, reading: FileColumns) -> pl.DataFrame:
-    """Return `line_number`, and `email` or `problem`: the address of each row, or why it cannot be used."""
-    found = check_addresses(rows.select(_cell(reading.fields[Target.EMAIL])).to_series())
-    problems = [pl.col("error"), pl.Series("wrong", found["problem"])]
-    lines = _lines(reading)
+def find_problems(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
+    """Return `line_number`, and `email` or `problem`: the address of each row, or why the row cannot be used."""
+    checked = check_addresses(rows.select(_cell(columns.fields[Target.EMAIL])).to_series())
+    problems = [pl.col("error"), pl.Series("wrong", checked["problem"])]
+    lines = _lines(columns)
     for target, name in _LINES.items():
         length = lines[target].str.len_chars()
-        sentence = pl.format(
-            "The {} has {} characters; at most {} are kept.", pl.lit(name), length, MAX_LINE_CHARACTERS
-        )
+        sentence = pl.format("The {} has {} characters; the limit is {}.", pl.lit(name), length, MAX_LINE_CHARACTERS)
         problems.append(pl.when(length > MAX_LINE_CHARACTERS).then(sentence))
-    address = pl.Series("address", found["address"])
+    address = pl.Series("address", checked["address"])
     problems.append(pl.when(address.is_null()).then(pl.lit("The row has no email address.")))
-    judged = rows.select(LINE, address.alias("email"), pl.coalesce(problems).alias("problem"))
-    return judged.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("email")).alias("email"))
+    result = rows.select(LINE, address.alias("email"), pl.coalesce(problems).alias("problem"))
+    return result.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("email")).alias("email"))
 
 
-def lead_values(rows: pl.DataFrame, reading: FileColumns) -> pl.DataFrame:
-    """Return `line_number`, FIELDS and `custom_fields` (a JSON object, null where blank) of rows without an error."""
+def lead_values(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
+    """Return `line_number`, LEAD_FIELDS and `custom_fields` (a JSON object; blank is null) of rows without errors."""
     rows = rows.filter(pl.col("error").is_null())
-    lines = _lines(reading)
-    segments, sizes = _known(rows, reading, Target.SEGMENT, lambda cell: parse_segment(cell, reading.sizes))
-    zones, _ = _known(rows, reading, Target.TIMEZONE, lambda cell: (parse_timezone(cell), False))
-    kept = {
+    lines = _lines(columns)
+    segments, sizes = _recognise(rows, columns, Target.SEGMENT, lambda cell: parse_segment(cell, columns.sizes))
+    zones, _ = _recognise(rows, columns, Target.TIMEZONE, lambda cell: (parse_timezone(cell), False))
+    is_left_over = {
         Target.SEGMENT: segments.is_null() | sizes,
         Target.TIMEZONE: zones.is_null(),
     }
-    custom = [_filled(position).alias(name) for name, position in reading.custom]
+    custom = [_filled(position).alias(name) for name, position in columns.custom]
     custom += [
-        pl.when(kept[target]).then(_filled(reading.fields[target])).alias(name)
-        for target, name in reading.leftovers.items()
+        pl.when(is_left_over[target]).then(_filled(columns.fields[target])).alias(name)
+        for target, name in columns.leftovers.items()
     ]
     values = {**lines, Target.SEGMENT: segments, Target.TIMEZONE: zones}
     return rows.select(
@@ -143,12 +137,12 @@ def _filled(position: int) -> pl.Expr:
     return pl.when(_cell(position) != "").then(_cell(position))
 
 
-def _lines(reading: FileColumns) -> dict[Target, pl.Expr]:
-    """Return names, company and role; the names out of the full name where they have no cell or a blank one."""
-    given = {target: _filled(reading.fields[target]) for target in _LINES if target in reading.fields}
+def _lines(columns: FileColumns) -> dict[Target, pl.Expr]:
+    """Return names, company and role; names without a cell, or with a blank one, come from the full name."""
+    given = {target: _filled(columns.fields[target]) for target in _LINES if target in columns.fields}
     lines = {target: given.get(target, pl.lit(None, pl.String)) for target in _LINES}
-    if Target.FULL_NAME in reading.fields:
-        first, last = _names(_cell(reading.fields[Target.FULL_NAME]))
+    if Target.FULL_NAME in columns.fields:
+        first, last = _names(_cell(columns.fields[Target.FULL_NAME]))
         lines[Target.FIRST_NAME] = pl.coalesce(lines[Target.FIRST_NAME], first)
         lines[Target.LAST_NAME] = pl.coalesce(lines[Target.LAST_NAME], last)
     return {target: pl.coalesce(line, pl.lit("")) for target, line in lines.items()}
@@ -163,24 +157,24 @@ def _names(whole: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return first.str.strip_chars(BLANKS).str.replace(_TITLES, ""), last.str.strip_chars(BLANKS)
 
 
-def _known(
-    rows: pl.DataFrame, reading: FileColumns, target: Target, look: Callable[[str], tuple[str | None, bool]]
+def _recognise(
+    rows: pl.DataFrame, columns: FileColumns, target: Target, parse: Callable[[str], tuple[str | None, bool]]
 ) -> tuple[pl.Expr, pl.Expr]:
-    """Return what the cells of a target stand for, and whether that was concluded; each different cell is read once."""
-    if target not in reading.fields:
+    """Return the values of the cells of a target, and whether each was inferred; each distinct cell is parsed once."""
+    if target not in columns.fields:
         return pl.lit(None, pl.String), pl.lit(value=False)
-    cell = _cell(reading.fields[target])
-    seen = {text: look(text) for text in rows.select(cell.unique()).to_series() if text}
-    values = {text: value for text, (value, _) in seen.items()}
-    concluded = {text: flag for text, (_, flag) in seen.items()}
+    cell = _cell(columns.fields[target])
+    parsed = {text: parse(text) for text in rows.select(cell.unique()).to_series() if text}
+    values = {text: value for text, (value, _) in parsed.items()}
+    inferred = {text: flag for text, (_, flag) in parsed.items()}
     return (
         cell.replace_strict(values, default=None, return_dtype=pl.String),
-        cell.replace_strict(concluded, default=False, return_dtype=pl.Boolean),
+        cell.replace_strict(inferred, default=False, return_dtype=pl.Boolean),
     )
 
 
 def parse_segment(cell: str, sizes: SegmentThresholds) -> tuple[LeadSegment | None, bool]:
-    """Return the segment that a cell names, or that follows from the employees it counts; and whether it follows."""
+    """Return the segment that a cell names or that follows from its number of employees, and whether it follows."""
     words = fold_words(cell).split()
     named = {_SEGMENT_OF[word] for word in words if word in _SEGMENT_OF and (len(word) > 2 or len(words) == 1)}  # noqa: PLR2004 - a letter is a size where it stands alone
     if named:
@@ -190,11 +184,11 @@ def parse_segment(cell: str, sizes: SegmentThresholds) -> tuple[LeadSegment | No
 
 
 def parse_employees(cell: str) -> int | None:
-    """Return how many employees a cell counts, of a range its lower end, which is certain: `51-200`, `10k+`."""
-    found = _NUMBER.search(cell)
-    if found is None:
+    """Return the number of employees in a cell; for a range its lower end: `51-200`, `10k+`."""
+    match = _NUMBER.search(cell)
+    if match is None:
         return None
-    digits, unit = found[1], (found[2] or "").lower()
+    digits, unit = match[1], (match[2] or "").lower()
     if len(digits) > MAX_COUNT_LENGTH:
         return None
     if re.fullmatch(r"\d{1,3}(?:\D\d{3})+", digits):

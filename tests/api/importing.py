@@ -11,9 +11,9 @@ import pytest
 from psycopg.rows import dict_row
 
 from api.http.resources import Services
-from api.imports.commit import service as commits
+from api.imports import commit as commits
+from api.imports import undo as undos
 from api.imports.files.blocks import BLOCK_CHARACTERS
-from api.imports.undo import service as undos
 from database.tenancy import Scope, transaction
 from tests.api.running import RunJobs
 

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import service as accounts
 from api.accounts.workspaces import service as workspaces
+from api.imports import commit as commits
 from api.imports import service as imports
-from api.imports.commit import service as commits
-from api.imports.undo import service as undos
+from api.imports import undo as undos
 from api.inbox.mailbox import service as mailboxes
 from api.outreach.drafts import service as drafts
 from api.outreach.enrollment_status import repository as status_repository

@@ -19,8 +19,8 @@ from api.delivery.unresolved_sends import repository as outcomes
 from api.delivery.unresolved_sends import service as unknown_sends
 from api.http.errors import Conflict
 from api.http.idempotency import repository as idempotency
-from api.imports import repository as import_files
 from api.imports import service as imports
+from api.imports.repository import uploads as import_files
 from api.live import repository as live
 from api.outreach.drafts import repository as drafts
 from api.outreach.enrollment_status import repository as status_repository

@@ -9,7 +9,7 @@ from tests.architecture.tree import PACKAGES, Source, called, parse, sources
 OWN_JSON = {
     "api/live/endpoints.py": "a problem that this process answered",
     "api/http/pagination.py": "a cursor whose seal shows that it was made here",
-    "api/imports/preview/service.py": "custom fields as this process packed them",
+    "api/imports/preview.py": "custom fields as this process packed them",
     "database/embedded.py": "a file that the embedded server's supervisor writes",
     "database/embedded_process.py": "the order of the process that starts it",
     "domain/bounded_json.py": "what was found to be within the limits",

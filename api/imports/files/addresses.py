@@ -92,7 +92,7 @@ def _look(cell: str) -> tuple[str | None, str | None]:
             return normalise_address(_valid(candidate)), None
         except EmailNotValidError as error:
             problem = problem or str(error)
-    return None, f"'{display_address(cell)}' is not an email address: {problem or 'it holds other words.'}"
+    return None, f"'{display_address(cell)}' is not an email address: {problem}"
 
 
 def _valid(candidate: str) -> str:

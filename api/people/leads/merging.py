@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from database.models import DuplicatePolicy
+from domain.lead_import import LEAD_FIELDS
 
-FIELDS = ("first_name", "last_name", "company", "role", "segment", "timezone", "list_id")
+FIELDS = (*LEAD_FIELDS, "list_id")
 MAX_CUSTOM_FIELDS = 200
 
 Values = Mapping[str, Any]

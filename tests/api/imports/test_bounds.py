@@ -3,7 +3,7 @@ import io
 import pytest
 
 from ai.workflows.csv_mapping.state import Target
-from api.imports.commit.service import values_of
+from api.imports.commit import values_of
 from api.imports.files.blocks import read_frames, read_layout
 from api.imports.packing import pack_rows
 from api.imports.values import FileColumns

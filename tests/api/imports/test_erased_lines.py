@@ -1,6 +1,6 @@
 import pytest
 
-from api.imports import repository
+from api.imports.repository import uploads as repository
 from database.engine import create_pool
 from database.roles import APP_ROLE, owner_url, role_url
 from database.tenancy import transaction

@@ -3,7 +3,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports import repository
+from api.imports.repository import uploads as repository
 from domain.lead_import import ImportEvent, ImportState, source_states
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import TwoWorkspaces
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 IMPORTS = "app.lead_imports"
 
 
-@pytest.mark.fences("api.imports.repository:apply_event")
+@pytest.mark.fences("api.imports.repository.uploads:apply_event")
 @pytest.mark.parametrize("event", ImportEvent)
 async def test_only_imports_the_event_is_legal_for_move(two_workspaces: TwoWorkspaces, event: ImportEvent) -> None:
     """An import moves where its state allows the event still, and stays where it was moved meanwhile."""

@@ -5,8 +5,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports import repository
-from api.imports.repository import ERASED, Block, Span
+from api.imports.repository import uploads as repository
+from api.imports.repository.uploads import ERASED, Block, Span
 from tests.acting import insert_row, run_act
 from tests.two_workspaces import TwoWorkspaces
 
@@ -142,10 +142,10 @@ async def test_rows_are_settled_in_place_of_those_before(two_workspaces: TwoWork
     mine, other = (files.add(**parts) for _ in range(2))
 
     async def settle(session: AsyncSession) -> None:
-        await repository.open_rows(session)
+        await repository.create_rows_table(session)
         lines = ("2,ann@x.co,", "3,,first problem", "4,bob@x.co,", "5,ann@x.co,", "6,ann@x.co,", "7,,again")
-        await repository.land_rows(session, "".join(f"{line}\n" for line in lines).encode())
-        await repository.settle_rows(session, workspaces.id, mine)
+        await repository.copy_rows(session, "".join(f"{line}\n" for line in lines).encode())
+        await repository.store_rows(session, workspaces.id, mine)
 
     acted = await run_act(workspaces, settle)
     rows = workspaces.owner.execute(

@@ -8,8 +8,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from api.imports import commit as commits
 from api.imports import service as files
-from api.imports.commit import service as commits
 from tests.api.importing import Imports, Worker, in_blocks
 from tests.api.states import NOW, Row, States, added, moment
 from tests.lifecycles import IMPORT, REFUSED, results_of

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from api.http.resources import Services
-from api.imports.commit import service
+from api.imports import commit as service
 from database.tenancy import Scope, transaction
 from domain.lead_import import RETENTION
 from tests.api.conftest import RunJobs

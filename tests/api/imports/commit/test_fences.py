@@ -6,8 +6,10 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports.commit import repository
-from api.imports.commit.repository import Outcome, Plan, WrittenBlock
+from api.imports.repository import commit as repository
+from api.imports.repository import outcomes
+from api.imports.repository.commit import WrittenBlock
+from api.imports.repository.outcomes import Outcome, Plan
 from database.engine import create_pool
 from database.models import DuplicatePolicy
 from database.roles import APP_ROLE, owner_url, role_url
@@ -32,9 +34,9 @@ async def write_rows(session: AsyncSession, workspaces: TwoWorkspaces, emails: l
         policy=DuplicatePolicy.OVERWRITE,
         default_segment=None,
     )
-    await repository.open_values(session)
+    await outcomes.create_values_table(session)
     lines = range(10, 10 + len(emails))
-    await repository.land_values(session, "".join(f'{line},"","",File,"",,,{{}}\n' for line in lines).encode())
+    await outcomes.copy_values(session, "".join(f'{line},"","",File,"",,,{{}}\n' for line in lines).encode())
     return await repository.write_block(session, plan, (lines[0], lines[-1]))
 
 
@@ -49,7 +51,7 @@ def add_rows(workspaces: TwoWorkspaces, emails: list[str]) -> None:
     )
 
 
-@pytest.mark.fences("api.imports.commit.repository:_insert")
+@pytest.mark.fences("api.imports.repository.commit:_insert")
 async def test_only_addresses_that_no_live_lead_has_become_leads(two_workspaces: TwoWorkspaces) -> None:
     """A row becomes a lead unless its address came meanwhile; a deleted lead's address is free."""
     workspaces = two_workspaces
@@ -69,7 +71,7 @@ async def test_only_addresses_that_no_live_lead_has_become_leads(two_workspaces:
     assert sorted(row["email"][1] for row in overtaking.changes[LEADS].values()) == emails[1:]
 
 
-@pytest.mark.fences("api.imports.commit.repository:_change")
+@pytest.mark.fences("api.imports.repository.commit:_change")
 async def test_a_lead_that_came_between_is_changed_only_as_it_was_compared(two_workspaces: TwoWorkspaces) -> None:
     """A lead that came after the block's leads were locked, and changed after it was compared, stays; so does one
     that has the values of the file already.

@@ -5,8 +5,10 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports.commit import repository
-from api.imports.commit.repository import Outcome, Plan, WrittenBlock
+from api.imports.repository import commit as repository
+from api.imports.repository import outcomes
+from api.imports.repository.commit import WrittenBlock
+from api.imports.repository.outcomes import Outcome, Plan
 from database.models import DuplicatePolicy
 from domain.lead_import import imported_lead_id
 from tests.acting import insert_row, run_act
@@ -51,9 +53,9 @@ async def test_a_block_is_written_and_nothing_beside_it(two_workspaces: TwoWorks
     plan = Plan(workspaces.id, import_id, list_id, FIRST, policy, "SMB")
 
     async def write(session: AsyncSession) -> WrittenBlock:
-        await repository.open_values(session)
+        await outcomes.create_values_table(session)
         lines = "".join(f'{line},"","",File {line},"",,,{{}}\n' for line in range(9, 22))
-        await repository.land_values(session, lines.encode())
+        await outcomes.copy_values(session, lines.encode())
         return await repository.write_block(session, plan, LINES)
 
     acted = await run_act(workspaces, write)

@@ -4,9 +4,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports.commit import repository as commits
-from api.imports.commit.repository import Outcome, Plan
-from api.imports.preview import repository
+from api.imports.repository import outcomes
+from api.imports.repository import preview as repository
+from api.imports.repository.outcomes import Outcome, Plan
 from database.models import DuplicatePolicy
 from tests.acting import insert_row, run_act
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -54,7 +54,7 @@ def add_rows(workspaces: TwoWorkspaces, import_id: UUID) -> dict[str, UUID]:
 
 async def land(session: AsyncSession, *lines: int) -> None:
     """Bring in the values of rows, each with a company that names its line."""
-    await commits.land_values(session, "".join(f'{line},"","",File {line},"",,,{{}}\n' for line in lines).encode())
+    await outcomes.copy_values(session, "".join(f'{line},"","",File {line},"",,,{{}}\n' for line in lines).encode())
 
 
 async def test_rows_are_judged_beside_the_leads_they_know(two_workspaces: TwoWorkspaces) -> None:
@@ -67,21 +67,21 @@ async def test_rows_are_judged_beside_the_leads_they_know(two_workspaces: TwoWor
     plan = Plan(workspaces.id, import_id, import_id, None, DuplicatePolicy.FILL, None)
 
     async def judge(session: AsyncSession) -> dict[str, Any]:
-        await repository.judge_rows(session, plan)
-        await commits.open_values(session)
+        await repository.store_outcomes(session, plan)
+        await outcomes.create_values_table(session)
         known = [await repository.list_known_lines(session, lines) for lines in BLOCKS]
         compared = []
         for lines in BLOCKS:
             # The values of the other blocks' rows are there as well.
             await land(session, *(line for of_block in known for line in of_block))
-            await repository.compare(session, plan, lines)
+            await repository.compare_block(session, plan, lines)
             compared.append(sorted(await repository.list_known_lines(session, (1, 30))))
-        firsts = {outcome: await repository.first_lines(session, plan, outcome, 2) for outcome in Outcome}
+        firsts = {outcome: await repository.list_first_lines(session, plan, outcome, 2) for outcome in Outcome}
         await land(session, 12, 10)
         return {
             "known": [sorted(lines) for lines in known],
             "left": compared,
-            "counts": await repository.count_judged(session),
+            "counts": await repository.count_outcomes(session),
             "first": {outcome: list(lines) for outcome, lines in firsts.items()},
             "rows": sorted(tuple(row) for row in await repository.find_rows(session, plan, [10, 11, 12, 14, 15, 18])),
             "differences": {

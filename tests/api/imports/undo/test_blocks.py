@@ -4,8 +4,8 @@ from uuid import UUID
 import pytest
 
 from api.http.resources import Services
-from api.imports.commit import service as commits
-from api.imports.undo import service
+from api.imports import commit as commits
+from api.imports import undo as service
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables, Worker, in_blocks
 

@@ -6,9 +6,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports import repository as imports
-from api.imports.undo import repository
-from api.imports.undo.repository import UndoneBlock
+from api.imports.repository import undo as repository
+from api.imports.repository import uploads as imports
+from api.imports.repository.undo import UndoneBlock
 from domain.lead_import import imported_lead_id
 from tests.overtaking import overtaken, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -44,7 +44,7 @@ def add_draft_for(workspaces: TwoWorkspaces, lead_id: UUID) -> UUID:
     return workspaces.add("app.email_drafts", **owners)
 
 
-@pytest.mark.fences("api.imports.undo.repository:_UNDO")
+@pytest.mark.fences("api.imports.repository.undo:_UNDO")
 @pytest.mark.parametrize("was_new", [True, False])
 async def test_only_leads_nobody_has_touched_are_taken_back(two_workspaces: TwoWorkspaces, *, was_new: bool) -> None:
     """An undo takes leads back as they were, and leaves those that were changed, deleted or mailed meanwhile."""

@@ -3,14 +3,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports import repository as imports
-from api.imports.undo import repository
+from api.imports.repository import undo as repository
+from api.imports.repository import uploads as imports
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.imports.undo.repository:_LOCK_LEADS")
+@pytest.mark.locks("api.imports.repository.undo:_LOCK_LEADS")
 async def test_leads_that_are_taken_back_are_locked_by_id(blocking: Blocking) -> None:
     """An undo waits for a claim of the leads of its import, and locks the lower id first."""
     ids = blocking.add_lower("app.leads", email="another@lead.example")

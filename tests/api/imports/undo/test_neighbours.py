@@ -6,9 +6,9 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.imports import repository as imports
-from api.imports.undo import repository
-from api.imports.undo.repository import UndoneBlock
+from api.imports.repository import undo as repository
+from api.imports.repository import uploads as imports
+from api.imports.repository.undo import UndoneBlock
 from domain.lead_import import imported_lead_id
 from tests.acting import FIRST_PAGE, run_act
 from tests.two_workspaces import TwoWorkspaces

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from api.http.resources import Services
-from api.imports.commit import service as commits
+from api.imports import commit as commits
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports, Tables, Worker
 from tests.business_clock import BUSINESS_NOW

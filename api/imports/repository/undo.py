@@ -1,4 +1,4 @@
-"""The SQL of undos: a block of a file's leads as they were before its commit, in one statement."""
+"""The SQL of undos: the leads of a block become what they were before the commit, in one statement."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
-from api.imports.values import FIELDS
 from database.models import Lead, LeadImport, LeadImportChange
-from domain.lead_import import imported_lead_id
+from domain.lead_import import LEAD_FIELDS, imported_lead_id
 
 
 @dataclass(frozen=True, slots=True)
 class UndoneBlock:
-    """What taking one block back came to."""
+    """The result of undoing one block."""
 
     removed: int
     restored: int
     kept: int
     deltas: Mapping[UUID, int]
-    """How many leads each list has more, or fewer."""
+    """The change of the number of leads, by list."""
     enrolled: Sequence[UUID]
-    """The leads that were removed and are enrolled somewhere."""
+    """The removed leads that are enrolled in a sequence."""
 
 
-# A claim of theirs that is under way is waited for, and then seen by the next statement; none can begin before the end.
+# Waits for claims of these leads that are not committed yet, so that the next statement sees them; no claim can begin
+# before this transaction ends.
 _LOCK_LEADS = text(
     """
     SELECT count(*) FROM (
@@ -41,7 +41,7 @@ _LOCK_LEADS = text(
                   AND change.line_number BETWEEN :first AND :last))
          -- Lock in id order to avoid deadlocks (database/locks.py).
        ORDER BY lead.id
-         FOR NO KEY UPDATE) AS held
+         FOR NO KEY UPDATE) AS locked
     """
 )
 
@@ -60,7 +60,7 @@ _UNDO = text(
          AND change.line_number BETWEEN :first AND :last AND change.before IS NOT NULL
          AND lead.workspace_id = :workspace_id AND lead.deleted_at IS NULL
     ),
-    judged AS MATERIALIZED (
+    classified AS MATERIALIZED (
       SELECT touched.*,
              CASE WHEN EXISTS (SELECT FROM app.email_drafts AS draft
                                  JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
@@ -70,29 +70,29 @@ _UNDO = text(
              END AS kept_because
         FROM touched
     ),
-    -- Each of the next two asks for `before`, so that no lead is in both: where one statement updates a row twice,
-    -- Postgres makes one of the updates, and does not promise which.
+    -- Both of the next two test `before`, so that no lead is in both: if one statement updates a row twice, Postgres
+    -- applies only one of the updates, and it is not defined which.
     removed AS (
       UPDATE app.leads AS lead
          SET deleted_at = now()
-        FROM judged
-       WHERE lead.id = judged.id AND judged.before IS NULL AND judged.kept_because IS NULL
+        FROM classified
+       WHERE lead.id = classified.id AND classified.before IS NULL AND classified.kept_because IS NULL
       RETURNING lead.id, lead.list_id
     ),
     restored AS (
       UPDATE app.leads AS lead
-         SET {", ".join(f"{name} = judged.before ->> '{name}'" for name in FIELDS)},
-             custom_fields = judged.before -> 'custom_fields',
-             list_id = CAST(judged.before ->> 'list_id' AS uuid)
-        FROM judged
-       WHERE lead.id = judged.id AND judged.before IS NOT NULL AND judged.kept_because IS NULL
-      RETURNING lead.id, judged.list_id, lead.list_id AS list_before
+         SET {", ".join(f"{name} = classified.before ->> '{name}'" for name in LEAD_FIELDS)},
+             custom_fields = classified.before -> 'custom_fields',
+             list_id = CAST(classified.before ->> 'list_id' AS uuid)
+        FROM classified
+       WHERE lead.id = classified.id AND classified.before IS NOT NULL AND classified.kept_because IS NULL
+      RETURNING lead.id, classified.list_id, lead.list_id AS list_before
     ),
     kept AS (
       INSERT INTO app.lead_import_changes
              (workspace_id, import_id, line_number, lead_id, before, changed_at, kept_because)
       SELECT :workspace_id, :import_id, line_number, id, before, changed_at, kept_because
-        FROM judged
+        FROM classified
        WHERE kept_because IS NOT NULL
       ON CONFLICT (workspace_id, import_id, line_number) DO UPDATE SET kept_because = EXCLUDED.kept_because
       RETURNING line_number
@@ -115,16 +115,16 @@ _UNDO = text(
 )
 
 
-async def undo_block(session: AsyncSession, found: LeadImport, lines: tuple[int, int]) -> UndoneBlock:
-    """Give the leads of the rows between two lines back what they were; leaves those changed or mailed since."""
-    assert found.first_lead_id is not None
+async def undo_block(session: AsyncSession, record: LeadImport, lines: tuple[int, int]) -> UndoneBlock:
+    """Undo what the rows between two lines changed, except leads that were changed or mailed since."""
+    assert record.first_lead_id is not None
     parameters = {
-        "workspace_id": found.workspace_id,
-        "import_id": found.id,
+        "workspace_id": record.workspace_id,
+        "import_id": record.id,
         "first": lines[0],
         "last": lines[1],
-        "first_id": imported_lead_id(found.first_lead_id, lines[0]),
-        "last_id": imported_lead_id(found.first_lead_id, lines[1]),
+        "first_id": imported_lead_id(record.first_lead_id, lines[0]),
+        "last_id": imported_lead_id(record.first_lead_id, lines[1]),
     }
     await session.execute(_LOCK_LEADS, parameters)
     row = (await session.execute(_UNDO, parameters)).one()
@@ -135,7 +135,7 @@ async def undo_block(session: AsyncSession, found: LeadImport, lines: tuple[int,
 async def list_kept_leads(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, page: PageRequest
 ) -> Sequence[Row[UUID, str, int, str | None]]:
-    """Return the leads that an undo left: `id`, `email`, `line_number`, `kept_because`, one more than a page."""
+    """Return the leads that an undo kept: `id`, `email`, `line_number`, `kept_because`, one more than a page."""
     change = LeadImportChange
     statement = (
         select(Lead.id, Lead.email, change.line_number, change.kept_because)

@@ -1,4 +1,4 @@
-"""The SQL of imports: the files that came in, block by block, and whom each of their rows is about."""
+"""The SQL of uploads: imports, the blocks of their files, the address of each row, and remembered mappings."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from domain.lead_import import ImportEvent, source_states
 
 ERASED = "The lead was erased."
 
-_LANDED = "line_number int, email text, problem text"
-_SETTLE = text(
+_ROWS_TABLE = "line_number int, email text, problem text"
+_STORE_ROWS = text(
     """
     INSERT INTO app.lead_import_rows (workspace_id, import_id, line_number, email, problem, first_line)
     SELECT :workspace_id, :import_id, landing.line_number, landing.email, landing.problem, again.first_line
@@ -34,7 +34,7 @@ _SETTLE = text(
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where some thousand rows of a file stand: the lines where the first and the last begin, and how many they are."""
+    """The position of some thousand rows in a file: the lines where the first and the last begin, and their number."""
 
     lines: tuple[int, int]
     row_count: int
@@ -42,7 +42,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some thousand rows of a file: where they stand, and the rows themselves, packed."""
+    """Some thousand rows of a file: their position, and the packed rows."""
 
     span: Span
     content: bytes
@@ -55,13 +55,13 @@ async def add_import(session: AsyncSession, workspace_id: UUID, **values: Any) -
 
 
 async def find_import(
-    session: AsyncSession, workspace_id: UUID, import_id: UUID, *, hold: bool = False
+    session: AsyncSession, workspace_id: UUID, import_id: UUID, *, lock: bool = False
 ) -> LeadImport | None:
-    """Return an import; with `hold`, as it is now and held against changes until the transaction ends."""
+    """Return an import; with `lock`, as it is now and locked until the transaction ends."""
     statement = select(LeadImport).where(LeadImport.workspace_id == workspace_id, LeadImport.id == import_id)
-    if hold:
+    if lock:
         statement = statement.with_for_update(key_share=True)
-    return await session.scalar(statement, execution_options={"populate_existing": hold})
+    return await session.scalar(statement, execution_options={"populate_existing": lock})
 
 
 async def list_imports(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Sequence[LeadImport]:
@@ -86,7 +86,7 @@ async def change_import(
 async def apply_event(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, event: ImportEvent, values: Mapping[str, Any]
 ) -> LeadImport | None:
-    """Change an import for which `event` is legal and return it, or None when it is not; `values` hold its state."""
+    """Change an import and return it, or None if its state does not allow `event`; `values` holds the new state."""
     statement = (
         update(LeadImport)
         .where(
@@ -100,27 +100,27 @@ async def apply_event(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def open_rows(session: AsyncSession) -> None:
-    """Begin to bring in what the rows of a file were judged to be, before `settle_rows`."""
-    await create_landing_table(session, _LANDED)
+async def create_rows_table(session: AsyncSession) -> None:
+    """Create the temporary table that `copy_rows` fills and `store_rows` reads."""
+    await create_landing_table(session, _ROWS_TABLE)
 
 
-async def land_rows(session: AsyncSession, judged: bytes) -> None:
-    """Bring in some rows as CSV of (line number, address, problem)."""
+async def copy_rows(session: AsyncSession, rows: bytes) -> None:
+    """Copy rows into the temporary table, as CSV of (line number, address, problem)."""
 
     async def block() -> AsyncIterator[bytes]:
-        yield judged
+        yield rows
 
     await copy_into_landing(session, block())
 
 
-async def settle_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> None:
-    """Store the rows that were brought in, in place of those before, each with the line that has its address first."""
+async def store_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> None:
+    """Replace the rows of an import with those of the temporary table; a row names the first line with its address."""
     parameters = {"workspace_id": workspace_id, "import_id": import_id}
     await session.execute(
         delete(LeadImportRow).where(LeadImportRow.workspace_id == workspace_id, LeadImportRow.import_id == import_id)
     )
-    await session.execute(_SETTLE, parameters)
+    await session.execute(_STORE_ROWS, parameters)
 
 
 async def add_block(session: AsyncSession, workspace_id: UUID, import_id: UUID, number: int, block: Block) -> None:
@@ -151,7 +151,7 @@ async def find_block(session: AsyncSession, workspace_id: UUID, import_id: UUID,
 
 
 async def list_blocks(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> Sequence[Span]:
-    """Return where every block of a file stands in it, in order."""
+    """Return the position of every block of a file, in order."""
     row = LeadImportBlock
     statement = select(row.first_line, row.last_line, row.row_count).where(
         row.workspace_id == workspace_id, row.import_id == import_id
@@ -170,7 +170,7 @@ async def change_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
 
 
 async def list_files(session: AsyncSession, workspace_id: UUID) -> Sequence[UUID]:
-    """Return the imports whose files are still kept."""
+    """Return the imports whose files are still stored."""
     row = LeadImportBlock
     statement = select(row.import_id).where(row.workspace_id == workspace_id, row.number == 0).order_by(row.import_id)
     return (await session.scalars(statement)).all()
@@ -179,11 +179,9 @@ async def list_files(session: AsyncSession, workspace_id: UUID) -> Sequence[UUID
 async def find_lines(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, *, lead_ids: Sequence[UUID], address: str | None
 ) -> set[int]:
-    """Return the lines of a file that are about an address, and those whose rows changed one of some leads.
-
-    Without an address no line is about it: rows that cannot be used have none either.
-    """
+    """Return the lines of a file that have an address, and the lines whose rows changed one of some leads."""
     row, change = LeadImportRow, LeadImportChange
+    # Without an address no line matches: the rows that cannot be used have no address either.
     about = select(row.line_number).where(
         row.workspace_id == workspace_id,
         row.import_id == import_id,
@@ -196,7 +194,7 @@ async def find_lines(
 
 
 async def erase_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID, lines: Collection[int]) -> None:
-    """Forget whom the rows on some lines are about, and what their leads were before the commit."""
+    """Erase the addresses of the rows on some lines, and what their leads were before the commit."""
     row, change = LeadImportRow, LeadImportChange
     await session.execute(
         update(row)
@@ -213,7 +211,7 @@ async def erase_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID,
 async def find_problems(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, lines: tuple[int, int]
 ) -> dict[int, str]:
-    """Return what is wrong with the rows between two lines that cannot be used, by their lines."""
+    """Return the problems of the rows between two lines that cannot be used, by line."""
     row = LeadImportRow
     statement = select(row.line_number, row.problem).where(
         row.workspace_id == workspace_id,
@@ -225,21 +223,21 @@ async def find_problems(
 
 
 async def delete_file(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> None:
-    """Delete all that came in with a file, and what a commit of it changed; the import itself stays."""
+    """Delete the rows of a file and the changes of its commit; the import itself stays."""
     for table in (LeadImportBlock, LeadImportRow, LeadImportChange):
         await session.execute(delete(table).where(table.workspace_id == workspace_id, table.import_id == import_id))
 
 
 async def has_file(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> bool:
-    """Say whether the rows of a file are still there."""
-    there = exists().where(LeadImportBlock.workspace_id == workspace_id, LeadImportBlock.import_id == import_id)
-    return bool(await session.scalar(select(there)))
+    """Return whether the rows of a file are still stored."""
+    has_block = exists().where(LeadImportBlock.workspace_id == workspace_id, LeadImportBlock.import_id == import_id)
+    return bool(await session.scalar(select(has_block)))
 
 
 async def find_saved_mapping(
     session: AsyncSession, workspace_id: UUID, headers_hash: str
 ) -> Sequence[dict[str, Any]] | None:
-    """Return what a person said the columns of a file with these headers are; None when nobody did."""
+    """Return the mapping that a user saved for a file with these headers, or None."""
     return await session.scalar(
         select(LeadImportMapping.columns).where(
             LeadImportMapping.workspace_id == workspace_id, LeadImportMapping.headers_hash == headers_hash
@@ -250,7 +248,7 @@ async def find_saved_mapping(
 async def save_mapping(
     session: AsyncSession, workspace_id: UUID, headers_hash: str, columns: Sequence[dict[str, Any]]
 ) -> None:
-    """Keep what a person says the columns of a file with these headers are."""
+    """Save a mapping for the next file with these headers."""
     statement = insert(LeadImportMapping).values(
         workspace_id=workspace_id, headers_hash=headers_hash, columns=list(columns)
     )
