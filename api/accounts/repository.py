@@ -1,7 +1,6 @@
 """The SQL of accounts, users and keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,52 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
-from database.direct import Record, fetch
 from database.models import Account, ApiKey, User, UserRole
-from database.tenancy import RANDOM_PAGE_COST, STATEMENT_TIMEOUT
-
-_AUTHENTICATE = """
-    SELECT entered.account_id AS of_account, entered.user_id, entered.role AS of_user, (entered.workspace).*
-      FROM app.enter_by_credential(%s, %s, %s, %s) AS entered
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class AuthenticatedCredential:
-    """Whose scope a transaction has entered, and the row of the workspace asked for, if it is theirs."""
-
-    account_id: UUID
-    user_id: UUID
-    role: str
-    workspace: Record | None
-
-
-async def authenticate_credential(
-    session: AsyncSession, credential_hash: str, workspace_id: UUID | None
-) -> AuthenticatedCredential | None:
-    """Enter the scope of whom a credential belongs to, and of the workspace if it is theirs; None for nobody's."""
-    parameters = (credential_hash, workspace_id, STATEMENT_TIMEOUT, RANDOM_PAGE_COST)
-    rows = await fetch(session, _AUTHENTICATE, parameters)
-    if not rows:
-        return None
-    (found,) = rows
-    account_id, user_id, role = found.pop("of_account"), found.pop("user_id"), found.pop("of_user")
-    return AuthenticatedCredential(account_id, user_id, role, found if found["id"] is not None else None)
-
-
-async def list_users_with_email(session: AsyncSession, address: str) -> list[User]:
-    """Return the users of any account who have this address; the transaction must carry it as verified."""
-    return list((await session.scalars(select(User).where(func.lower(User.email) == address))).all())
-
-
-async def link_subject(session: AsyncSession, user_id: UUID, subject_hash: str) -> None:
-    """Note whom an issuer's token stands for, unless that is known; a subject taken by another user is an error."""
-    statement = update(User).where(User.id == user_id, User.subject_hash.is_(None))
-    await session.execute(statement.values(subject_hash=subject_hash))
 
 
 async def create_id(session: AsyncSession) -> UUID:
-    """Return a fresh UUIDv7 of the database's making."""
+    """Return a new UUIDv7 from the database."""
     return (await session.scalars(select(func.app.uuidv7()))).one()
 
 
@@ -64,12 +22,12 @@ async def add_account(session: AsyncSession, account_id: UUID, name: str) -> Non
     await session.execute(insert(Account).values(id=account_id, name=name))
 
 
-async def find_account(session: AsyncSession, account_id: UUID, *, hold: bool = False) -> Account | None:
-    """Return the account; held, as it is now, and nobody else changes it until the transaction ends."""
+async def find_account(session: AsyncSession, account_id: UUID, *, lock: bool = False) -> Account | None:
+    """Return the account; with `lock`, as it is now and locked until the transaction ends."""
     statement = select(Account).where(Account.id == account_id)
-    if hold:
+    if lock:
         statement = statement.with_for_update(key_share=True)
-    return await session.scalar(statement, execution_options={"populate_existing": hold})
+    return await session.scalar(statement, execution_options={"populate_existing": lock})
 
 
 async def rename_account(session: AsyncSession, account_id: UUID, name: str) -> Account:
@@ -95,7 +53,7 @@ async def find_user(session: AsyncSession, user_id: UUID) -> User | None:
 
 
 async def lock_user_and_admins(session: AsyncSession, user_id: UUID) -> Sequence[User]:
-    """Return a user and all admins of the account as they are now, held by id until the transaction ends."""
+    """Return a user and all admins of the account as they are now, locked until the transaction ends."""
     statement = (
         select(User)
         .where(or_(User.id == user_id, User.role == UserRole.ADMIN))
@@ -112,13 +70,13 @@ async def change_user(session: AsyncSession, user_id: UUID, values: dict[str, An
 
 
 async def delete_user(session: AsyncSession, user_id: UUID) -> None:
-    """Delete a user; the database deletes their keys and kept answers with them."""
+    """Delete a user; the database deletes their keys and stored answers with them."""
     await session.execute(delete(User).where(User.id == user_id))
 
 
 async def add_key(session: AsyncSession, user_id: UUID, *, name: str, prefix: str, secret_hash: str) -> ApiKey | None:
     """Insert an API key for a user of the account, None when there is no such user."""
-    # The user is looked up under row-level security, which the foreign key's own check is not bound by.
+    # This select is subject to row-level security; the check of the foreign key is not.
     owner = (
         select(User.account_id, User.id, literal(name), literal(prefix), literal(secret_hash))
         .where(User.id == user_id)
@@ -134,9 +92,9 @@ async def list_keys(
 ) -> Sequence[ApiKey]:
     """Return keys of the account, newest first, one more than the page holds; of a user, and of an owner, if given."""
     statement = select(ApiKey)
-    for wanted in (user_id, owner_id):
-        if wanted is not None:
-            statement = statement.where(ApiKey.user_id == wanted)
+    for given_id in (user_id, owner_id):
+        if given_id is not None:
+            statement = statement.where(ApiKey.user_id == given_id)
     return (await session.scalars(paged(statement, ApiKey.id, page))).all()
 
 
@@ -152,7 +110,7 @@ async def find_key_by_hash(session: AsyncSession, secret_hash: str) -> ApiKey | 
 
 
 async def revoke_key(session: AsyncSession, key_id: UUID, owner_id: UUID | None) -> bool:
-    """Note when a key was revoked, the first time it was; returns whether there is one, of an owner if given."""
+    """Store when a key was first revoked; returns whether the key exists, of an owner if given."""
     statement = (
         update(ApiKey).where(ApiKey.id == key_id).values(revoked_at=func.coalesce(ApiKey.revoked_at, func.now()))
     )

@@ -1,9 +1,9 @@
-"""Who is calling, in which workspace, and the one transaction of the request."""
+"""The caller of a request, their workspace, and the one transaction of the request."""
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
@@ -14,32 +14,33 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, UploadFile
 
-from api.accounts import service as accounts
-from api.accounts.service import KEY_PREFIX, Identity
-from api.http.errors import Forbidden, Malformed, NotFound, Unauthorized
+from api.http.authentication import service as authentication
+from api.http.authentication.errors import InvalidCredential, KeysUnavailable
+from api.http.authentication.service import KEY_PREFIX, Identity
+from api.http.authentication.tokens import Claims
+from api.http.errors import Forbidden, IssuerUnavailable, KeyReused, Malformed, NotFound, Unauthorized
 from api.http.idempotency import service as idempotency
 from api.http.idempotency.service import Answer
 from api.http.pagination import PageRequest, page_request
 from api.http.resources import Services
 from api.http.routing import StoredAnswer
-from api.http.tokens import Claims
 from database.models import UserRole, Workspace
 from database.tenancy import open_unscoped_session
 
-KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Caller:
-    """An authenticated user and the request's transaction, in the scope of the user's account."""
+    """An authenticated user, and the transaction of the request in the scope of their account."""
 
     session: AsyncSession
     services: Services
     request: Request
     credential: str | Claims
     identity: Identity = field(init=False)
-    _asked: str | None = field(init=False, default=None)
+    _fingerprint: str | None = field(init=False, default=None)
 
     @property
     def account_id(self) -> UUID:
@@ -53,7 +54,7 @@ class Caller:
 
     @property
     def role(self) -> UserRole:
-        """What the caller may do."""
+        """The role of the caller."""
         return self.identity.role
 
     @property
@@ -61,50 +62,53 @@ class Caller:
         """The business time."""
         return self.services.clock.now()
 
-    async def enter(self) -> None:
-        """Enter the caller's scope in the transaction that begins; raises Unauthorized, and Replayed on a known key."""
+    async def authenticate(self) -> None:
+        """Authenticate in a new transaction; raises Unauthorized, and StoredAnswer for a known Idempotency-Key."""
         workspace_id = _uuid_or_none(self.request.path_params.get("workspaceId"))
-        self.identity = await accounts.authenticate(self.session, self.credential, workspace_id)
+        with _unauthorized_answered():
+            self.identity = await authentication.authenticate(self.session, self.credential, workspace_id)
         state = self.request.state
         state.account_id, state.user_id, state.role = self.account_id, self.user_id, self.role
         state.workspace_id = self.identity.workspace_id
         if self.request.method == "POST" and (key := self.request.headers.get("Idempotency-Key")) is not None:
-            await self._take(key)
+            await self._claim_key(key)
 
-    async def _take(self, key: str) -> None:
-        if not KEY.fullmatch(key):
+    async def _claim_key(self, key: str) -> None:
+        if not IDEMPOTENCY_KEY.fullmatch(key):
             message = "must be 1 to 255 visible ASCII characters"
             problem = {"location": ["header", "Idempotency-Key"], "message": message}
             raise Malformed(f"The Idempotency-Key {message}.", errors=[problem])
-        # Once: whoever has begun to read an uploaded file must find it where they left it.
-        self._asked = self._asked or await _fingerprint(self.request)
-        taken = await idempotency.claim_key(
+        # Only once, because it rewinds an uploaded file that the endpoint may be reading.
+        self._fingerprint = self._fingerprint or await _compute_fingerprint(self.request)
+        claimed = await idempotency.claim_key(
             self.session,
             self.services.secrets,
             account_id=self.account_id,
             user_id=self.user_id,
             key=key,
-            fingerprint=self._asked,
+            fingerprint=self._fingerprint,
         )
-        if isinstance(taken, Answer):
-            raise StoredAnswer(taken)
-        self.request.state.idempotency = taken
+        if claimed is None:
+            raise KeyReused("This Idempotency-Key was used for another request. Use a new key.")
+        if isinstance(claimed, Answer):
+            raise StoredAnswer(claimed)
+        self.request.state.idempotency = claimed
 
     @asynccontextmanager
     async def outside_transaction(self) -> AsyncIterator[None]:
-        """Let the transaction go while something slow happens, and begin anew; what was written before it is undone.
+        """Roll back the transaction while something slow runs, and begin a new one.
 
-        The caller comes in anew too: who has lost their key meanwhile is refused.
+        The caller is authenticated again: a key that was revoked in the meantime is refused.
         """
-        self.session.expunge_all()  # what was read stays readable
+        self.session.expunge_all()  # loaded objects stay readable
         await self.session.rollback()
         yield
-        await self.enter()
+        await self.authenticate()
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A caller in one workspace of theirs; the transaction sees this workspace's rows only."""
+    """A caller in one of their workspaces; the transaction sees only the rows of this workspace."""
 
     session: AsyncSession
     workspace_id: UUID
@@ -113,7 +117,7 @@ class Member:
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace, as it was when the request came in."""
+        """The workspace, as it was at the start of the request."""
         return self.identity.workspace
 
     @property
@@ -123,12 +127,12 @@ class Member:
 
     @property
     def services(self) -> Services:
-        """What the process was started with."""
+        """The resources of the process."""
         return self.caller.services
 
 
 async def get_services(request: Request) -> Services:
-    """Return what the app was started with."""
+    """Return the resources of the process."""
     services: Services = request.app.state.services
     return services
 
@@ -142,32 +146,44 @@ async def get_caller(
     """Authenticate the request and open its one transaction, committed before the response leaves."""
     if credentials is None:
         raise Unauthorized("Send `Authorization: Bearer <api key>`.")
-    if (entered := getattr(request.state, "caller", None)) is not None:
-        # One of many queries that are asked in one transaction, by who has come in already.
-        yield entered
+    if (authenticated := getattr(request.state, "caller", None)) is not None:
+        # One of several queries in one transaction, whose caller is already authenticated.
+        yield authenticated
         return
     services = await get_services(request)
     credential = await _credential(credentials.credentials, services)
     async with open_unscoped_session(services.pool) as session:
         caller = Caller(session, services, request, credential)
-        await caller.enter()
+        await caller.authenticate()
         yield caller
 
 
 async def _credential(token: str, services: Services) -> str | Claims:
-    """Return an API key as it is, and what a token says once it is verified."""
+    """Return an API key unchanged, or the claims of a verified token."""
     if token.startswith(KEY_PREFIX):
         return token
     if services.tokens is None:
         raise Unauthorized("Invalid API key.")
-    return await services.tokens.verify(token)
+    with _unauthorized_answered():
+        return await services.tokens.verify(token)
+
+
+@contextmanager
+def _unauthorized_answered() -> Iterator[None]:
+    """Answer a credential that is not accepted with 401, and unknown keys of the issuer with 503."""
+    try:
+        yield
+    except InvalidCredential as error:
+        raise Unauthorized(str(error)) from error
+    except KeysUnavailable as error:
+        raise IssuerUnavailable(str(error)) from error
 
 
 CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
 
 
 async def get_member(caller: CallerDep, workspace_id: Annotated[UUID, Path(alias="workspaceId")]) -> Member:
-    """Return the caller in the path's workspace; another tenant's workspace does not exist."""
+    """Return the caller in the workspace of the path; raises NotFound for the workspace of another tenant."""
     if caller.identity.workspace_id != workspace_id:
         raise NotFound("There is no such workspace.")
     return Member(caller.session, workspace_id, caller.identity, caller)
@@ -181,17 +197,17 @@ async def get_snapshot(
     workspace_id: Annotated[UUID, Path(alias="workspaceId")],
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> AsyncIterator[Member]:
-    """Return the caller in the path's workspace, in a transaction that sees one moment throughout."""
+    """Return the caller in the workspace of the path, in a transaction that reads one snapshot."""
     if credentials is None:
         raise Unauthorized("Send `Authorization: Bearer <api key>`.")
     services = await get_services(request)
     credential = await _credential(credentials.credentials, services)
-    # Whoever comes in may have it noted; a moment that is held must find that done, or it breaks when others do it too.
+    # Authentication may write when the key was last used. In the snapshot, a concurrent write of that would fail.
     async with open_unscoped_session(services.pool) as session:
-        await Caller(session, services, request, credential).enter()
+        await Caller(session, services, request, credential).authenticate()
     async with open_unscoped_session(services.pool, isolation_level="REPEATABLE READ") as session:
         caller = Caller(session, services, request, credential)
-        await caller.enter()
+        await caller.authenticate()
         yield await get_member(caller, workspace_id)
 
 
@@ -217,15 +233,15 @@ def _uuid_or_none(text: object) -> UUID | None:
         return None
 
 
-async def _fingerprint(request: Request) -> str:
-    """Return the digest of method, address and body; of a form, of its parts, whose boundary is new at each try."""
+async def _compute_fingerprint(request: Request) -> str:
+    """Return the digest of method, URL and body; of the parts of a form, because its boundary differs at each retry."""
     url = request.url
     parts = [request.method.encode(), url.path.encode(), url.query.encode()]
     if request.headers.get("Content-Type", "").startswith("multipart/"):
         parts += await _form_parts(await request.form())
     else:
         parts.append(await request.body())
-    return idempotency.fingerprint_of(parts)
+    return idempotency.compute_fingerprint(parts)
 
 
 async def _form_parts(form: FormData) -> list[bytes]:

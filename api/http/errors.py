@@ -6,7 +6,8 @@ ApiError
 ├── NotFound                404  does not exist, or belongs to another tenant
 │   └── WorkspaceGone       404  the workspace does not exist or was deleted
 ├── Conflict                409  not possible in the current state
-│   └── AlreadyExists       409  a unique value is taken
+│   ├── AlreadyExists       409  a unique value is taken
+│   └── KeyReused           409  an Idempotency-Key was used for another request
 ├── PreconditionFailed      412  changed since the caller read it
 ├── TooLarge                413  larger than the limit
 ├── Malformed               422  the input is invalid
@@ -34,13 +35,13 @@ log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 MOST_FIELDS = 100
-"""How many faulty fields one problem names."""
+"""The most fields that one problem names."""
 RETRY_SECONDS = 1
 T = TypeVar("T")
 
 
 class ApiError(Exception):
-    """The service says no; `status`, `code` and the sentence go to the caller."""
+    """The request is refused; `status`, `code` and `detail` go to the caller."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -57,7 +58,7 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """The caller is known, and may not."""
+    """The role of the caller does not allow this."""
 
     status, code = 403, "forbidden"
 
@@ -69,7 +70,7 @@ class NotFound(ApiError):
 
 
 def or_404(row: T | None, message: str) -> T:
-    """Return a row that was looked up; raises NotFound with the message where there is none."""
+    """Return the row; raises NotFound with the message if there is none."""
     if row is None:
         raise NotFound(message)
     return row
@@ -80,25 +81,31 @@ class WorkspaceGone(NotFound):
 
 
 class Conflict(ApiError):
-    """The thing is not in a state that allows this."""
+    """The resource is not in a state that allows this."""
 
     status, code = 409, "conflict"
 
 
 class AlreadyExists(Conflict):
-    """Something of the same identity is there already."""
+    """A value that must be unique is taken."""
 
     code = "already_exists"
 
 
+class KeyReused(Conflict):
+    """The Idempotency-Key was used for another request before."""
+
+    code = "idempotency_key_reused"
+
+
 class PreconditionFailed(ApiError):
-    """The thing was changed since the caller read it."""
+    """The resource was changed since the caller read it."""
 
     status, code = 412, "precondition_failed"
 
 
 class TooLarge(ApiError):
-    """The request is larger than is read."""
+    """The request is larger than the limit."""
 
     status, code = 413, "too_large"
 
@@ -110,19 +117,19 @@ class Malformed(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """The caller asks more often than is allowed."""
+    """The caller has exceeded the rate limit."""
 
     status, code = 429, "too_many_requests"
 
 
 class NotAvailable(ApiError):
-    """It cannot be done now, and may be later."""
+    """The request cannot be served now; it may be later."""
 
     status, code = 503, "not_available"
 
 
 class IssuerUnavailable(NotAvailable):
-    """The issuer of tokens cannot be asked for its keys, and none are known."""
+    """The keys of the token issuer are not known, and it does not answer."""
 
     code = "issuer_unavailable"
 
@@ -184,20 +191,20 @@ def problem_response(
 
 
 def field_problems(found: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return what pydantic found as `{location, message}` each, without what it writes around our own sentences."""
+    """Return the errors that pydantic found as `{location, message}`, without the prefix it adds to our sentences."""
     return [
-        {"location": list(one["loc"]), "message": str(one["msg"]).removeprefix("Value error, ").rstrip(".")}
-        for one in found
+        {"location": list(error["loc"]), "message": str(error["msg"]).removeprefix("Value error, ").rstrip(".")}
+        for error in found
     ]
 
 
 def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` of a route that can answer with these errors, besides those that any route can."""
+    """Return the `responses=` of a route that answers with these errors, besides those that any route answers with."""
     return {error.status: problem_answer(error.status) for error in errors}
 
 
 def problem_answer(status: int) -> dict[str, Any]:
-    """Return how OpenAPI describes a problem of this status."""
+    """Return the OpenAPI description of a problem with this status."""
     return {
         "description": TITLES[status],
         "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -232,13 +239,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(NoConnectionFree)
     async def _on_database_trouble(request: Request, error: Exception) -> Response:
-        # The server is unreachable or too busy, or it ended a deadlock: nothing was done.
+        # The server is unreachable or too busy, or it ended a deadlock. Nothing was written.
         log.warning("The database could not do what a request needed: %s", error)
         return problem_response(request, 503, NotAvailable.code, "The database is busy or unreachable. Try again.")
 
     @app.exception_handler(HTTPException)
     async def _on_http_exception(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 400:  # noqa: PLR2004 - what FastAPI and Starlette answer to a form they cannot read
+        if error.status_code == 400:  # noqa: PLR2004 - the answer of FastAPI and Starlette to a form they cannot read
             problem = {"location": ["body"], "message": str(error.detail)}
             return problem_response(
                 request, 422, Malformed.code, f"The body cannot be read: {error.detail}.", [problem]

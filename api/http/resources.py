@@ -1,4 +1,4 @@
-"""What a process of ours holds from start to end: pools, clock, keys, the HTTP client, the model."""
+"""What a process opens at its start and closes at its end: pools, clock, keys, the HTTP client, the model."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ai.models import ModelAccess, create_model_access
 from ai.settings import AiSettings
 from ai.tracing import Tracing, create_tracing
+from api.http.authentication.tokens import TokenVerifier, token_verifier
 from api.http.batches import Batches
-from api.http.tokens import TokenVerifier, token_verifier
 from api.settings import ApiSettings, OidcSettings
 from database.commit_notifier import CommitNotifier, run_commit_notifier
 from database.engine import create_pool
@@ -27,12 +27,12 @@ from everlytic.client import EverlyticClient
 CONNECT_SECONDS = 30.0
 CONFIRMED_AT_ONCE = 8
 IDLE_SECONDS = 30.0
-"""How long an unused connection to a provider is kept; servers in front of one commonly close theirs after a minute."""
+"""How long an unused connection to a provider stays open; load balancers commonly close theirs after a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What endpoints and tasks are given to work with."""
+    """The resources that endpoints and tasks use."""
 
     settings: ApiSettings
     pool: AsyncEngine
@@ -44,9 +44,9 @@ class Services:
     models: ModelAccess | None
     tracing: Tracing
     calling: asyncio.Semaphore
-    """Who claims a mail and calls the provider to send it: as many at once as the settings allow."""
+    """Limits how many mails are claimed and sent at the same time."""
     confirming: asyncio.Semaphore
-    """Who asks just now whether a claimed mail may still go out: few at a time, so that their calls follow at once."""
+    """Limits how many claimed mails are checked again at a time: few, so that each call follows its check at once."""
     commit_notifier: CommitNotifier
     """Tells other processes what this one commits."""
 
@@ -65,7 +65,7 @@ class Services:
 async def open_services(
     settings: ApiSettings, ai: AiSettings, owner: URL, *, name: str, oidc: OidcSettings | None = None
 ) -> AsyncIterator[Services]:
-    """Open what a process needs and close it at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
+    """Open the resources of a process and close them at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
     app = role_url(owner, APP_ROLE)
     pool = create_pool(app, size=settings.pool_size, application_name=name)
     models, traces = create_model_access(ai), create_tracing(ai)
@@ -99,6 +99,6 @@ async def open_services(
     finally:
         if models is not None:
             await models.close()
-        # It waits for what is still on its way.
+        # Closing waits for traces that are being sent.
         await asyncio.to_thread(traces.close)
         await pool.dispose()

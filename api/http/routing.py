@@ -38,7 +38,7 @@ UserId: TypeAlias = Annotated[UUID, Path(alias="userId")]
 
 
 class StoredAnswer(Exception):
-    """A request with the same Idempotency-Key was answered before."""
+    """A request with the same Idempotency-Key already has an answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__("answered before")
@@ -73,13 +73,13 @@ class Route(APIRoute):
                 await strict.json()
             try:
                 response = await handle(strict)
-            except StoredAnswer as replayed:
-                answer = replayed.answer
+            except StoredAnswer as stored:
+                answer = stored.answer
                 headers = {**answer.headers, "Idempotency-Replayed": "true"}
                 return Response(answer.body, answer.status, headers)
-            taken: IdempotencyRecord | None = getattr(strict.state, "idempotency", None)
-            if taken is not None:
-                await taken.keep(Answer(response.status_code, response.headers, bytes(response.body)))
+            record: IdempotencyRecord | None = getattr(strict.state, "idempotency", None)
+            if record is not None:
+                await record.store(Answer(response.status_code, response.headers, bytes(response.body)))
             return response
 
         return handle_strictly

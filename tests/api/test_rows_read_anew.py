@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import repository as accounts
 from api.accounts.workspaces import repository as workspaces
-from api.delivery.eligibility import Candidate
 from api.delivery.sending import repository as sending
+from api.delivery.sending.eligibility import Candidate
 from api.delivery.unresolved_sends import repository as outcomes
-from api.imports import repository as imports
+from api.imports.repository import uploads as imports
 from api.inbox.mailbox import repository as mailboxes
 from api.inbox.replies import repository as replies
 from api.jobs import repository as jobs
@@ -66,12 +66,12 @@ async def change_lead(session: AsyncSession, rows: TwoWorkspaces) -> Lead:
     return await leads.change_lead(session, await session.get_one(Lead, rows.ids[LEADS]), {"company": "Another"})
 
 
-def find_by_address(*, hold: bool) -> Read:
+def find_by_address(*, lock: bool) -> Read:
     """Return the search for a lead's address."""
 
     async def find(session: AsyncSession, rows: TwoWorkspaces) -> dict[str, Lead]:
         lead = await session.get_one(Lead, rows.ids[LEADS])
-        return await leads.find_by_address(session, rows.id, [lead.email], hold=hold)
+        return await leads.find_by_address(session, rows.id, [lead.email], lock=lock)
 
     return find
 
@@ -95,7 +95,7 @@ async def find_last(session: AsyncSession, rows: TwoWorkspaces) -> Candidate | N
 
 
 READS: list[tuple[str, Read]] = [
-    ("api.accounts.repository:find_account", by_id(accounts.find_account, ACCOUNTS, hold=True)),
+    ("api.accounts.repository:find_account", by_id(accounts.find_account, ACCOUNTS, lock=True)),
     ("api.accounts.repository:rename_account", by_id(accounts.rename_account, ACCOUNTS, "Another")),
     ("api.accounts.repository:lock_user_and_admins", by_id(accounts.lock_user_and_admins, USERS)),
     ("api.accounts.repository:change_user", by_id(accounts.change_user, USERS, {"name": "Another"})),
@@ -111,21 +111,21 @@ READS: list[tuple[str, Read]] = [
         ),
     ),
     ("api.people.erasure.repository:lock_person", of(erasure.lock_person, LEADS)),
-    ("api.imports.repository:find_import", of(imports.find_import, IMPORTS, hold=True)),
-    ("api.imports.repository:change_import", of(imports.change_import, IMPORTS, {"error": "because"})),
+    ("api.imports.repository.uploads:find_import", of(imports.find_import, IMPORTS, lock=True)),
+    ("api.imports.repository.uploads:change_import", of(imports.change_import, IMPORTS, {"error": "because"})),
     (
-        "api.imports.repository:apply_event",
+        "api.imports.repository.uploads:apply_event",
         of(imports.apply_event, IMPORTS, ImportEvent.COMMIT_STARTED, {"state": "committing"}),
     ),
     ("api.jobs.repository:find_job", of(jobs.find_job, JOBS)),
     ("api.jobs.repository:apply_event", of(jobs.apply_event, JOBS, list(JobStatus), {"last_error": "because"})),
     ("api.people.leads.repository:find_lead", of(leads.find_lead, LEADS)),
-    ("api.people.leads.repository:find_lead", of(leads.find_lead, LEADS, hold=True)),
+    ("api.people.leads.repository:find_lead", of(leads.find_lead, LEADS, lock=True)),
     ("api.people.leads.repository:change_lead", change_lead),
-    ("api.people.leads.repository:find_by_address", find_by_address(hold=False)),
-    ("api.people.leads.repository:find_by_address", find_by_address(hold=True)),
+    ("api.people.leads.repository:find_by_address", find_by_address(lock=False)),
+    ("api.people.leads.repository:find_by_address", find_by_address(lock=True)),
     ("api.people.lead_lists.repository:find_list", of(lists.find_list, LISTS)),
-    ("api.people.lead_lists.repository:find_list", of(lists.find_list, LISTS, hold=True)),
+    ("api.people.lead_lists.repository:find_list", of(lists.find_list, LISTS, lock=True)),
     ("api.people.lead_lists.repository:rename_list", of(lists.rename_list, LISTS, "Another")),
     ("api.inbox.mailbox.repository:lock_mailbox", of(mailboxes.lock_mailbox, "app.mailboxes")),
     ("api.delivery.unresolved_sends.repository:find_attempt", of(outcomes.find_attempt, DRAFTS)),

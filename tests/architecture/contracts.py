@@ -41,11 +41,9 @@ class FolderLayers(Contract):
 
     package: Any = fields.StringField()
     layers: Any = fields.ListField(subfield=fields.StringField())
-    ignore_imports: Any = fields.SetField(subfield=fields.ImportExpressionField(), required=False)
 
     def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter gives it
         """Return the imports that lead upwards or sideways, and the modules that belong to no folder."""
-        ignored = {str(expression) for expression in self.ignore_imports or ()}
         levels = {
             f"{self.package}.{name.strip()}": -number
             for number, layer in enumerate(self.layers)
@@ -62,7 +60,6 @@ class FolderLayers(Contract):
                 f"{module} -> {other}"
                 for other in imported
                 if folder and folders[other] != folder and levels[folder] <= levels.get(folders[other], -len(levels))
-                if f"{module} -> {other}" not in ignored
             ]
         return ContractCheck(kept=not faults, metadata={"faults": faults})
 

@@ -9,6 +9,9 @@ FILES = {"__init__.py", "endpoints.py", "schemas.py", "service.py", "repository.
 OTHER_FILES = {
     "delivery/events/event_batch.py": "a batch of events combined with the stored events of the same messages",
     "delivery/events/parsing.py": "parses provider rows into events, with an error for each row that it cannot parse",
+    "http/authentication/errors.py": "why a credential is not accepted",
+    "http/authentication/signing_keys.py": "the public keys of the token issuer, fetched and cached",
+    "http/authentication/tokens.py": "verifies tokens of the issuer",
     "imports/commit.py": "the service of commits",
     "imports/packing.py": "the stored form of some thousand rows of a file",
     "imports/preview.py": "the service of previews",
@@ -60,6 +63,7 @@ WITHOUT_ENDPOINTS = {
     "delivery/guards",
     "delivery/sending",
     "delivery/slots",
+    "http/authentication",
     "http/idempotency",
     "imports/files",
     "imports/repository",

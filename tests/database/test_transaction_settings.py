@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from api.accounts import repository as accounts
+from api.http.authentication import repository as authentication
 from api.outreach.enrollments.repository import raise_work_mem
 from api.telemetry.repository import set_limits
 from database.engine import create_pool
@@ -26,8 +26,8 @@ from tests.transaction_settings import outlived, read_settings, setting_names
 pytestmark = pytest.mark.anyio
 
 SETTING = [
-    "api/accounts/repository.py",
-    "api/imports/preview/repository.py",
+    "api/http/authentication/repository.py",
+    "api/imports/repository/preview.py",
     "api/outreach/enrollments/repository.py",
     "api/telemetry/repository.py",
     "database/landing.py",
@@ -113,7 +113,7 @@ async def read_repeatably(pool: AsyncEngine) -> None:
 async def authenticate(pool: AsyncEngine) -> None:
     """Look up the user of an API key in a workspace."""
     async with open_unscoped_session(pool) as session:
-        await accounts.authenticate_credential(session, "a hash", uuid4())
+        await authentication.authenticate_credential(session, "a hash", uuid4())
 
 
 async def watch_the_queue(pool: AsyncEngine) -> None:

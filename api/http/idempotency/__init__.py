@@ -1,1 +1,1 @@
-"""Answers kept by Idempotency-Key: a POST that is sent again is answered again, not done again."""
+"""Stored answers of Idempotency-Keys: a repeated POST gets the first answer and changes nothing."""

@@ -1,4 +1,4 @@
-"""Is this POST done already? Its answer is stored in the transaction that did it, so both are there or neither is."""
+"""Stores the answer to a POST by its Idempotency-Key, in the same transaction as what the POST changes."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -7,22 +7,15 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.errors import Conflict
 from api.http.idempotency import repository
 from database.secrets import SecretBox
 
 KEPT_HEADERS = ("cache-control", "content-type", "location")
 
 
-class KeyReused(Conflict):
-    """The Idempotency-Key was used for another request before."""
-
-    code = "idempotency_key_reused"
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: what is kept of one, and what is given again."""
+    """The stored part of an HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,14 +24,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """A key taken for the transaction under way, waiting for the answer to keep."""
+    """A key that the current transaction has claimed and whose answer is not stored yet."""
 
     session: AsyncSession
     id: UUID
     secrets: SecretBox
 
-    async def keep(self, answer: Answer) -> None:
-        """Store the answer; its body is encrypted, because an answer may show a new key for the only time."""
+    async def store(self, answer: Answer) -> None:
+        """Store the answer; its body is encrypted, because it may contain a new API key."""
         await repository.store_answer(
             self.session,
             self.id,
@@ -50,24 +43,24 @@ class IdempotencyRecord:
 
 async def claim_key(
     session: AsyncSession, secrets: SecretBox, *, account_id: UUID, user_id: UUID, key: str, fingerprint: str
-) -> IdempotencyRecord | Answer:
-    """Take a user's key for this transaction, or return the answer that was given under it; raises KeyReused.
+) -> IdempotencyRecord | Answer | None:
+    """Claim a user's key for this transaction, or return its stored answer, or None if it was for another request.
 
-    A request under the same key that is still under way is waited for: when it commits, its answer is this one's too;
-    when it fails, nothing was done and this one does it.
+    Waits for a concurrent request with the same key. If that request commits, its answer is returned; if it fails,
+    this request claims the key.
     """
     await repository.delete_expired(session, account_id)
-    taken = await repository.insert_key(session, account_id, user_id, key, fingerprint)
-    if taken is not None:
-        return IdempotencyRecord(session, taken, secrets)
-    kept = await repository.find(session, user_id, key)
-    if kept is None or kept.fingerprint != fingerprint or kept.status is None or kept.encrypted_body is None:
-        raise KeyReused("This Idempotency-Key was used for another request. Use a new key.")
-    return Answer(kept.status, kept.headers or {}, secrets.decrypt(kept.encrypted_body).encode("latin-1"))
+    claimed = await repository.insert_key(session, account_id, user_id, key, fingerprint)
+    if claimed is not None:
+        return IdempotencyRecord(session, claimed, secrets)
+    stored = await repository.find(session, user_id, key)
+    if stored is None or stored.fingerprint != fingerprint or stored.status is None or stored.encrypted_body is None:
+        return None
+    return Answer(stored.status, stored.headers or {}, secrets.decrypt(stored.encrypted_body).encode("latin-1"))
 
 
-def fingerprint_of(parts: Iterable[bytes]) -> str:
-    """Return the digest of what is asked; each part counts where it begins and ends."""
+def compute_fingerprint(parts: Iterable[bytes]) -> str:
+    """Return the digest of the parts of a request; the boundaries of the parts count."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)

@@ -46,12 +46,12 @@ async def add_list(session: AsyncSession, workspace_id: UUID, name: str, source_
     return (await session.scalars(statement.returning(LeadList))).one()
 
 
-async def find_list(session: AsyncSession, workspace_id: UUID, list_id: UUID, *, hold: bool = False) -> LeadList | None:
-    """Return a list that is not deleted; with `hold`, held against changes until the transaction ends."""
+async def find_list(session: AsyncSession, workspace_id: UUID, list_id: UUID, *, lock: bool = False) -> LeadList | None:
+    """Return a list that is not deleted; with `lock`, locked until the transaction ends."""
     statement = select(LeadList).where(
         LeadList.workspace_id == workspace_id, LeadList.id == list_id, LeadList.deleted_at.is_(None)
     )
-    if hold:
+    if lock:
         statement = statement.with_for_update(key_share=True)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 

@@ -54,7 +54,7 @@ async def change_counts(session: AsyncSession, workspace_id: UUID, deltas: Mappi
 async def lock_list(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList:
     """Return a list, held against changes until the transaction ends; raises NotFound."""
     await lock_shared(session, workspace_id, [list_id])
-    return _there(await repository.find_list(session, workspace_id, list_id, hold=True))
+    return _there(await repository.find_list(session, workspace_id, list_id, lock=True))
 
 
 async def rename_list(session: AsyncSession, held: LeadList, name: str) -> LeadList:

@@ -60,16 +60,16 @@ async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> 
 
 
 async def find_lead(
-    session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, hold: bool = False, deleted: bool = False
+    session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, lock: bool = False, deleted: bool = False
 ) -> Lead | None:
-    """Return a lead; with `hold`, as it is now and held against changes until the transaction ends.
+    """Return a lead; with `lock`, as it is now and locked until the transaction ends.
 
     A lead that is deleted is there only with `deleted`.
     """
     statement = select(Lead).where(Lead.workspace_id == workspace_id, Lead.id == lead_id)
     if not deleted:
         statement = statement.where(Lead.deleted_at.is_(None))
-    if hold:
+    if lock:
         statement = statement.with_for_update(key_share=True)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
@@ -125,16 +125,16 @@ async def delete_lead(session: AsyncSession, held: Lead) -> None:
 
 
 async def find_by_address(
-    session: AsyncSession, workspace_id: UUID, emails: Sequence[str], *, hold: bool
+    session: AsyncSession, workspace_id: UUID, emails: Sequence[str], *, lock: bool
 ) -> dict[str, Lead]:
-    """Return the live leads that have one of these addresses; with `hold`, held until the transaction ends."""
+    """Return the live leads that have one of these addresses; with `lock`, locked until the transaction ends."""
     statement = (
         select(Lead)
         .where(Lead.workspace_id == workspace_id, Lead.email == any_(cast(list(emails), ARRAY(Text))))
         .where(Lead.deleted_at.is_(None))
         .order_by(Lead.id)
     )
-    if hold:
+    if lock:
         statement = statement.with_for_update(key_share=True)
     found = await session.scalars(statement, execution_options={"populate_existing": True})
     return {lead.email: lead for lead in found.all()}

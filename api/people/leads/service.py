@@ -46,12 +46,12 @@ async def get_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> 
 async def lock_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID, *, joins: UUID | None = None) -> Lead:
     """Return a lead, held until the transaction ends; raises NotFound, also for the list that it is to join."""
     await lists.require_list(session, workspace_id, joins)
-    return _there(await repository.find_lead(session, workspace_id, lead_id, hold=True))
+    return _there(await repository.find_lead(session, workspace_id, lead_id, lock=True))
 
 
 async def lock_lead_or_deleted(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Lead:
     """Return a lead, deleted or not, held until the transaction ends; raises NotFound."""
-    return _there(await repository.find_lead(session, workspace_id, lead_id, hold=True, deleted=True))
+    return _there(await repository.find_lead(session, workspace_id, lead_id, lock=True, deleted=True))
 
 
 async def build_detail(session: AsyncSession, lead: Lead) -> LeadDetail:
@@ -159,7 +159,7 @@ async def _settle(
 ) -> tuple[list[BulkRow], set[str]]:
     """Apply rows; returns what became of them, and the addresses that somebody else took meanwhile."""
     emails = sorted({row["email"] for row in rows.values()})
-    leads = await repository.find_by_address(session, workspace_id, emails, hold=policy is not DuplicatePolicy.SKIP)
+    leads = await repository.find_by_address(session, workspace_id, emails, lock=policy is not DuplicatePolicy.SKIP)
     held = {email: _values_of(lead) for email, lead in leads.items()}
     folded = merge_rows(rows.items(), held, policy)
     added = await repository.add_leads(session, workspace_id, list(folded.new.values()))

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import repository
+from api.http.authentication import repository as authentication
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ CREDENTIAL = "a" * 64
 
 async def lock_account(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> Any:
     """Lock the account to rename it."""
-    return await repository.find_account(session, ids[0], hold=True)
+    return await repository.find_account(session, ids[0], lock=True)
 
 
 async def lock_users(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> Any:
@@ -62,7 +63,7 @@ async def test_a_request_does_not_wait_to_note_its_key(blocking: Blocking) -> No
     blocking.run("UPDATE app.api_keys SET secret_hash = %s, last_used_at = NULL, revoked_at = NULL", CREDENTIAL)
 
     async def enter(session: AsyncSession) -> Any:
-        return await repository.authenticate_credential(session, CREDENTIAL, blocking.workspace_id)
+        return await authentication.authenticate_credential(session, CREDENTIAL, blocking.workspace_id)
 
     last_used = "SELECT last_used_at IS NOT NULL FROM app.api_keys"
     entered = await blocking.prove_skipped(KEYS, key_id, enter)

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts import repository
+from api.http.authentication import repository as authentication
 from database.tenancy import Scope, enter_scope
 from tests.acting import FIRST_PAGE, run_act
 from tests.tables import ABSENT
@@ -82,8 +83,8 @@ async def test_each_change_is_of_one_user_or_key(two_workspaces: TwoWorkspaces) 
 
     async def change(session: AsyncSession) -> list[Any]:
         await repository.change_user(session, changed, {"name": "New"})
-        await repository.link_subject(session, linked, "subject")
-        await repository.link_subject(session, known, "second")
+        await authentication.link_subject(session, linked, "subject")
+        await authentication.link_subject(session, known, "second")
         await repository.delete_user(session, deleted)
         made = await repository.add_key(session, linked, name="Key", prefix="sm_", secret_hash="made")
         assert made is not None
@@ -130,6 +131,6 @@ async def test_users_of_any_account_are_found_by_a_verified_address(two_workspac
 
     async def find(session: AsyncSession) -> set[UUID]:
         await enter_scope(session, Scope(account_id=workspaces.ids["app.accounts"], verified_email=address))
-        return {user.id for user in await repository.list_users_with_email(session, address)}
+        return {user.id for user in await authentication.list_users_with_email(session, address)}
 
     assert (await run_act(workspaces, find)).result == {ann, theirs}

@@ -17,7 +17,7 @@ LISTS = "app.lead_lists"
 
 async def find_list(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> LeadList | None:
     """Lock a list to rename it."""
-    return await repository.find_list(session, blocking.workspace_id, ids[0], hold=True)
+    return await repository.find_list(session, blocking.workspace_id, ids[0], lock=True)
 
 
 async def change_counts(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
@@ -68,7 +68,7 @@ async def test_a_lead_that_left_a_list_keeps_its_new_one(blocking: Blocking) -> 
     blocking.run("UPDATE app.leads SET list_id = %s", high)
 
     async def join_other(session: AsyncSession) -> None:
-        lead = await leads.find_lead(session, blocking.workspace_id, lead_id, hold=True)
+        lead = await leads.find_lead(session, blocking.workspace_id, lead_id, lock=True)
         assert lead is not None
         await leads.change_lead(session, lead, {"list_id": low})
 

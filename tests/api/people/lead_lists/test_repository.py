@@ -39,8 +39,8 @@ async def test_only_lists_that_are_there_are_found(lists: Lists) -> None:
     """A list is found by its id, kept and listed in its own workspace while it is not deleted."""
     workspace_id, there = lists.workspaces.id, {lists.id, lists.other}
     async with owner_session(lists.workspaces) as session:
-        for hold in (False, True):
-            found = [await repository.find_list(session, workspace_id, list_id, hold=hold) for list_id in lists.all]
+        for lock in (False, True):
+            found = [await repository.find_list(session, workspace_id, list_id, lock=lock) for list_id in lists.all]
             assert [row and row.id for row in found] == [lists.id, lists.other, None, None]
         assert await repository.lock_shared(session, workspace_id, [lists.id, lists.deleted, lists.foreign]) == {
             lists.id

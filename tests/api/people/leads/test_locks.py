@@ -18,13 +18,13 @@ LEADS = "app.leads"
 
 async def find_lead(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> Lead | None:
     """Lock one lead to change it."""
-    return await repository.find_lead(session, blocking.workspace_id, ids[0], hold=True)
+    return await repository.find_lead(session, blocking.workspace_id, ids[0], lock=True)
 
 
 async def find_by_address(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> dict[str, Lead]:
     """Lock leads by their addresses to change them."""
     emails = [email for (email,) in blocking.run("SELECT email FROM app.leads WHERE id = ANY(%s)", list(ids))]
-    return await repository.find_by_address(session, blocking.workspace_id, emails, hold=True)
+    return await repository.find_by_address(session, blocking.workspace_id, emails, lock=True)
 
 
 async def move(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> list[UUID]:
@@ -65,7 +65,7 @@ async def test_a_lead_is_read_after_the_wait(blocking: Blocking, call: RowCall) 
     ids = [blocking.ids[LEADS]]
 
     async def change(session: AsyncSession) -> None:
-        lead = await repository.find_lead(session, blocking.workspace_id, ids[0], hold=True)
+        lead = await repository.find_lead(session, blocking.workspace_id, ids[0], lock=True)
         assert lead is not None
         await repository.change_lead(session, lead, {"company": "Acme"})
 

@@ -43,14 +43,14 @@ async def test_only_leads_that_are_there_are_found(leads: Leads) -> None:
     workspace_id = leads.workspaces.id
     emails = [f"{name}@lead.example" for name in ("ann", "cy", "nobody")]
     async with owner_session(leads.workspaces) as session:
-        for hold in (False, True):
-            found = [await repository.find_lead(session, workspace_id, one, hold=hold) for one in leads.all]
+        for lock in (False, True):
+            found = [await repository.find_lead(session, workspace_id, one, lock=lock) for one in leads.all]
             assert [row and row.id for row in found] == [leads.id, leads.other, None, None]
             any_state = [
-                await repository.find_lead(session, workspace_id, one, hold=hold, deleted=True) for one in leads.all
+                await repository.find_lead(session, workspace_id, one, lock=lock, deleted=True) for one in leads.all
             ]
             assert [row and row.id for row in any_state] == [leads.id, leads.other, leads.deleted, None]
-            by_address = await repository.find_by_address(session, workspace_id, emails, hold=hold)
+            by_address = await repository.find_by_address(session, workspace_id, emails, lock=lock)
             assert {email: lead.id for email, lead in by_address.items()} == {"ann@lead.example": leads.id}
         listed = await repository.list_leads(session, workspace_id, FIRST_PAGE, LeadFilter())
     assert {row["id"] for row in listed} == {leads.id, leads.other, leads.workspaces.ids[LEADS]}

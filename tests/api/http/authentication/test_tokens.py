@@ -12,9 +12,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from api.http.errors import IssuerUnavailable, Unauthorized
-from api.http.signing_keys import BETWEEN_FETCHES_SECONDS, KEPT_SECONDS
-from api.http.tokens import TokenVerifier, token_verifier
+from api.http.authentication.errors import InvalidCredential, KeysUnavailable
+from api.http.authentication.signing_keys import BETWEEN_FETCHES_SECONDS, CACHE_SECONDS
+from api.http.authentication.tokens import TokenVerifier, token_verifier
 from api.settings import OidcSettings
 from tests.issuer import AUDIENCE, KINDS, Issuer, issuer, issuer_process
 
@@ -50,7 +50,7 @@ async def verifier(issuer: Issuer, clock: Clock) -> AsyncIterator[TokenVerifier]
 
 async def refusal(verifier: TokenVerifier, token: str) -> str:
     """Return the sentence a token is refused with, which must not repeat the token."""
-    with pytest.raises(Unauthorized) as refused:
+    with pytest.raises(InvalidCredential) as refused:
         await verifier.verify(token)
     sentence = str(refused.value)
     assert not any(len(one) > 8 and one in sentence for one in token.split("."))
@@ -208,7 +208,7 @@ async def test_keys_are_fetched_once_an_hour(verifier: TokenVerifier, issuer: Is
     tokens = [issuer.sign(sub=f"user {number}") for number in range(20)]
 
     await asyncio.gather(*(verifier.verify(token) for token in tokens))
-    clock.seconds += KEPT_SECONDS - 1
+    clock.seconds += CACHE_SECONDS - 1
     await asyncio.gather(*(verifier.verify(token) for token in tokens))
     assert issuer.fetches() == 1
     clock.seconds += 1
@@ -247,10 +247,10 @@ async def test_known_keys_outlive_the_issuer(verifier: TokenVerifier, issuer: Is
 
     for _ in range(3):
         assert (await verifier.verify(token)).subject == "ann"
-        clock.seconds += KEPT_SECONDS
+        clock.seconds += CACHE_SECONDS
     assert "does not publish" in await refusal(verifier, _renamed(token))
     issuer.start()
-    clock.seconds += KEPT_SECONDS
+    clock.seconds += CACHE_SECONDS
     assert (await verifier.verify(late)).subject == "ann"
 
 
@@ -265,7 +265,7 @@ async def test_without_the_issuer_nobody_can_tell(verifier: TokenVerifier, issue
     issuer.stop()
 
     for _ in range(3):
-        with pytest.raises(IssuerUnavailable, match="Try again"):
+        with pytest.raises(KeysUnavailable, match="Try again"):
             await verifier.verify(token)
     issuer.start()
     clock.seconds += BETWEEN_FETCHES_SECONDS
@@ -290,7 +290,7 @@ async def test_a_strange_configuration_is_not_followed(
     token = issuer.sign()
     issuer.configure(**answers)
 
-    with pytest.raises(IssuerUnavailable):
+    with pytest.raises(KeysUnavailable):
         await verifier.verify(token)
 
 

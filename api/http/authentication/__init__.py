@@ -1,0 +1,1 @@
+"""Authentication: which user an API key or a token of the OpenID Connect issuer belongs to."""
