@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from api.delivery.schedule import find_step_time, get_sending_hours
+from api.delivery.slots.schedule import find_step_time, get_sending_hours
 from api.delivery.slots.service import SlotLedger, get_send_limits
 from database.models import Workspace
 from domain.schedule import StepDelay, find_sending_time

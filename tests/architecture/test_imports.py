@@ -46,7 +46,7 @@ PLANTS = (
     Plant("provider", "everlytic/models.py", "import email_text.bounded_mime"),
     Plant("api-folders", "api/people/leads/service.py", "from api.outreach.enrollments import service as enrollments"),
     Plant("api-folders", "api/outreach/drafts/service.py", "from api.delivery.sending import service as sending"),
-    Plant("api-folders", "api/delivery/eligibility.py", "from api.delivery.sending import repository"),
+    Plant("api-folders", "api/delivery/slots/schedule.py", "from api.delivery.sending import eligibility"),
     Plant("api-folders", "api/http/pagination.py", "from api.people.leads.schemas import LeadOut"),
     Plant("api-folders", "api/http/resources.py", "from api.http.dependencies import Caller"),
     Plant("api-folders", "api/helpers.py", "import json"),

@@ -14,13 +14,13 @@ from api.delivery.events.event_batch import EventBatch, MatchedEvent
 from api.delivery.events.parsing import ParsedEvent, parse_rows
 from api.delivery.events.repository import NewEvent, StoredCallback, StoredDelivery
 from api.delivery.events.schemas import EventFilter
-from api.delivery.guards import service as guards
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import service as unresolved_sends
 from api.http.errors import or_404
 from api.http.pagination import PageRequest
 from api.outreach.enrollment_status import service as enrollment_status
+from api.outreach.sequences import service as sequences
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from api.people.suppressions.tokens import UnsubscribeToken
@@ -173,7 +173,7 @@ async def _act_on_events(
         await leads.unsubscribe_leads(session, workspace_id, find_lead_ids(type_), cause=cause, now=now)
     guarded_types = {EmailEventType.BOUNCED, EmailEventType.COMPLAINED}
     sequence_ids = {event.message.sequence_id for event in events if event.type in guarded_types}
-    await guards.pause_unhealthy_sequences(session, workspace_id, sequence_ids)
+    await sequences.pause_unhealthy_sequences(session, workspace_id, sequence_ids)
 
 
 async def accept_listed_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.eligibility import Candidate, SendState
+from api.delivery.sending.eligibility import Candidate, SendState
 from database.conditions import block_reason, id_in
 from database.models import (
     EmailDraft,

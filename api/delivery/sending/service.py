@@ -12,10 +12,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.delivery import eligibility, schedule
-from api.delivery.eligibility import Allowed, Candidate, Deferred, Denied, Eligibility, SendContext
-from api.delivery.sending import repository
+from api.delivery.sending import eligibility, repository
+from api.delivery.sending.eligibility import Allowed, Candidate, Deferred, Denied, Eligibility, SendContext
 from api.delivery.sending.repository import NextStep
+from api.delivery.slots import schedule
 from api.delivery.slots import service as slots
 from api.http.errors import NotFound
 from api.outreach.drafts import service as drafts

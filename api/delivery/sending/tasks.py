@@ -7,10 +7,9 @@ from uuid import UUID
 
 from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import CallEnded
-from api.delivery import eligibility
-from api.delivery.eligibility import Blocked, ClaimLost, Denied
-from api.delivery.sending import service
+from api.delivery.sending import eligibility, service
 from api.delivery.sending.content import SenderIdentity, compose_mail
+from api.delivery.sending.eligibility import Blocked, ClaimLost, Denied
 from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRequest
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.schedule import get_holiday_check
 from api.delivery.slots import repository
 from api.delivery.slots.repository import Slot
+from api.delivery.slots.schedule import get_holiday_check
 from database.models import Workspace
 from domain.schedule import Rule, to_utc
 from domain.send_limits import DailyCap, Ramp, RateLimit, SendLimits, SlotUsage

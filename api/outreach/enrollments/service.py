@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.schedule import find_step_time, get_step_delay
+from api.delivery.slots.schedule import find_step_time, get_step_delay
 from api.http.errors import Conflict
 from api.http.pagination import PageRequest
 from api.outreach.drafts.service import GENERATE_DRAFT

@@ -1,5 +1,6 @@
 """Manages sequences and their steps, and checks that a sequence can send."""
 
+from collections.abc import Collection
 from collections.abc import Sequence as Rows
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.preview import Preview, render_preview
 from ai.templates import TemplateError, check_template
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, Sender
+from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import Conflict, Malformed, NotFound, or_404
 from api.http.pagination import PageRequest
@@ -19,6 +21,7 @@ from api.outreach.sequences.schemas import MAX_STEPS
 from api.people.leads import service as leads
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
+from domain.guard import Limits, find_pause_reason
 from domain.sequence import SequenceEvent, SequenceStatus, next_status
 
 
@@ -147,6 +150,31 @@ async def pause_sequence(session: AsyncSession, workspace_id: UUID, sequence_id:
 async def pause_automatically(session: AsyncSession, workspace_id: UUID, sequence_id: UUID, reason: str) -> None:
     """Pause a sequence for a guard, with the reason; a sequence that is not active does not change."""
     await repository.apply_event(session, workspace_id, sequence_id, SequenceEvent.PAUSED, pause_reason=reason)
+
+
+async def pause_unhealthy_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
+    """Pause those of these sequences whose bounce or complaint rate exceeds a limit of the workspace.
+
+    Call it last in a transaction: sequences are locked after leads and enrollments (database/locks.py).
+    """
+    workspace = await workspaces.find_workspace(session, workspace_id)
+    limits = Limits(workspace.guard_sample, workspace.max_bounce_rate, workspace.max_complaint_rate)
+    unhealthy = await _find_pause_reasons(session, workspace_id, sequence_ids, limits)
+    if not unhealthy:
+        return
+    # Count again under the lock: a user may have activated one of the sequences since.
+    await repository.lock_sequences(session, workspace_id, unhealthy)
+    for sequence_id, reason in (await _find_pause_reasons(session, workspace_id, unhealthy, limits)).items():
+        await pause_automatically(session, workspace_id, sequence_id, reason)
+
+
+async def _find_pause_reasons(
+    session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], limits: Limits
+) -> dict[UUID, str]:
+    """Return the sequences that must pause, each with the reason."""
+    health = await repository.get_health(session, workspace_id, sequence_ids, limits.sample) if sequence_ids else {}
+    reasons = {sequence_id: find_pause_reason(counts, limits) for sequence_id, counts in health.items()}
+    return {sequence_id: reason for sequence_id, reason in reasons.items() if reason is not None}
 
 
 async def _apply_event(session: AsyncSession, sequence: Sequence, event: SequenceEvent, **values: Any) -> Sequence:

@@ -10,8 +10,8 @@ import pytest
 
 from api.accounts.workspaces import service
 from api.accounts.workspaces.service import CallEnded
-from api.delivery.eligibility import Deferred
 from api.delivery.sending import service as sending
+from api.delivery.sending.eligibility import Deferred
 from api.delivery.sending.service import Claim, SendRequest
 from database.models import EverlyticConnection
 from domain.breaker import ResultKind

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from api.delivery.eligibility import ClaimLost, Deferred, Denied
 from api.delivery.sending import service
+from api.delivery.sending.eligibility import ClaimLost, Deferred, Denied
 from api.delivery.sending.service import Acceptance, Claim, SendRequest
 from api.http.errors import WorkspaceGone
 from api.http.resources import Services

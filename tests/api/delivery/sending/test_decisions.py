@@ -9,8 +9,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.eligibility import Deferred, Denied
 from api.delivery.sending import service
+from api.delivery.sending.eligibility import Deferred, Denied
 from api.delivery.sending.service import RECONCILE_SEND, Acceptance, Claim, Confirmation, SendRequest
 from api.outreach.drafts.service import GENERATE_DRAFT, SEND_EMAIL
 from domain.breaker import PROBE_LEASE

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from api.delivery.eligibility import Deferred, Denied
 from api.delivery.sending import service as sending
+from api.delivery.sending.eligibility import Deferred, Denied
 from api.delivery.sending.service import Claim, SendRequest
 from api.http.resources import Services
 from api.outreach.enrollment_status import repository as status_repository

@@ -10,8 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.eligibility import SendState
 from api.delivery.sending import repository
+from api.delivery.sending.eligibility import SendState
 from api.delivery.sending.repository import NextStep
 from database.models import EmailDraft, JobStatus, SendOutcome, SequenceStep
 from domain.draft import DraftStatus

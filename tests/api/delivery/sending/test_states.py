@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from api.delivery.eligibility import Blocked, ClaimLost, Deferred, Denied
 from api.delivery.sending import service
+from api.delivery.sending.eligibility import Blocked, ClaimLost, Deferred, Denied
 from api.delivery.sending.service import Acceptance, Claim, SendRequest
 from domain.suppression import suppression_hash
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment

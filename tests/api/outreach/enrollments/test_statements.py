@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery import schedule
+from api.delivery.slots import schedule
 from api.http.pagination import Cursors, PageRequest
 from api.outreach.enrollment_status import repository as status_repository
 from api.outreach.enrollments import repository, service

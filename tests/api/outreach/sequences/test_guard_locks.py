@@ -1,12 +1,12 @@
 import pytest
 
-from api.delivery.guards import repository
+from api.outreach.sequences import repository
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.locks("api.delivery.guards.repository:_LOCK_SEQUENCES")
+@pytest.mark.locks("api.outreach.sequences.repository:_LOCK_SEQUENCES")
 async def test_sequences_are_locked_by_id(blocking: Blocking) -> None:
     """Pausing sequences that bounce locks them against changes, the lower id first."""
     ids = blocking.add_lower("app.sequences")

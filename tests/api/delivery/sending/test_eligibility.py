@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.delivery import eligibility
-from api.delivery.eligibility import Allowed, Blocked, Candidate, ClaimLost, Deferred, Denied, SendContext
+from api.delivery.sending import eligibility
+from api.delivery.sending.eligibility import Allowed, Blocked, Candidate, ClaimLost, Deferred, Denied, SendContext
 from api.delivery.slots.repository import Slot
 from api.delivery.slots.service import SlotLedger
 from database.models import (

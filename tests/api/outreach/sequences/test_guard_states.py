@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 
-from api.delivery.guards import service
 from api.outreach.sequences import service as sequences
 from tests.api.states import NOW, States
 from tests.tables import Changes
@@ -94,7 +93,7 @@ async def test_a_guard_through_the_life_of_a_sequence(states: States, seed: int)
                 await sequences.activate_sequence(session, UUID(states.workspace_id), UUID(sequence_id), now)
         if act != "send":
             async with states.session() as session:
-                await service.pause_unhealthy_sequences(session, UUID(states.workspace_id), [UUID(sequence_id)])
+                await sequences.pause_unhealthy_sequences(session, UUID(states.workspace_id), [UUID(sequence_id)])
         row = states.row("sequences", sequence_id)
         assert (row["status"], row["pause_reason"]) == ("Paused" if model.reason else "Active", model.reason), minute
         trips += was is None and model.reason is not None
@@ -128,7 +127,7 @@ async def test_only_an_active_sequence_that_was_asked_about_pauses(states: State
 
     async def check(*sequence_ids: str) -> Changes:
         async with states.session() as session:
-            await service.pause_unhealthy_sequences(
+            await sequences.pause_unhealthy_sequences(
                 session, UUID(states.workspace_id), [UUID(sequence_id) for sequence_id in sequence_ids]
             )
         return states.changed()

@@ -10,7 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.guards import repository, service
+from api.outreach.sequences import repository, service
 from domain.guard import Health
 from tests.blocking import Blocking
 from tests.comparing import compared

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from api.delivery.schedule import find_step_time, get_sending_hours, get_step_delay
+from api.delivery.slots.schedule import find_step_time, get_sending_hours, get_step_delay
 from api.delivery.slots.service import SlotLedger
 from database.models import (
     EmailDraft,
