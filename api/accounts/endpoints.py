@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query, Response, status
 
-from api.accounts import service
+from api.accounts import repository, service
 from api.accounts.schemas import (
     AccountChange,
     AccountOut,
@@ -51,13 +51,13 @@ async def change_account(caller: AdminDep, body: AccountChange, if_match: IfMatc
     """Rename the caller's account."""
     held = await service.lock_account(caller.session, caller.account_id)
     if_match.require(AccountOut.of(held))
-    return AccountOut.of(await service.rename_account(caller.session, held.id, body.name))
+    return AccountOut.of(await repository.rename_account(caller.session, held.id, body.name))
 
 
 @router.get("/users", operation_id="listUsers")
 async def list_users(caller: CallerDep, page: PageDep) -> Page[UserOut]:
     """The account's users, newest first."""
-    return to_page(UserOut, await service.list_users(caller.session, page), page)
+    return to_page(UserOut, await repository.list_users(caller.session, page), page)
 
 
 @router.post(
@@ -109,7 +109,7 @@ async def list_keys(
     user_id: Annotated[UUID | None, Query(alias="userId", description="Keys of this user only.")] = None,
 ) -> Page[ApiKeyOut]:
     """API keys, newest first, revoked ones included: an admin sees the account's, a member their own."""
-    keys = await service.list_keys(caller.session, page, user_id=user_id, owner_id=_visible_owner(caller))
+    keys = await repository.list_keys(caller.session, page, user_id=user_id, owner_id=_visible_owner(caller))
     return to_page(ApiKeyOut, keys, page)
 
 

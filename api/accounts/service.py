@@ -1,6 +1,5 @@
 """Accounts, their users and their API keys."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,6 @@ from api.accounts import repository
 from api.http.authentication.service import KEY_PREFIX
 from api.http.authentication.tokens import Claims
 from api.http.errors import AlreadyExists, Conflict, Forbidden, NotFound, or_404
-from api.http.pagination import PageRequest
 from database.models import Account, ApiKey, User, UserRole
 from database.secrets import generate_token, hash_credential
 from database.tenancy import Scope, enter_scope
@@ -85,22 +83,12 @@ async def lock_account(session: AsyncSession, account_id: UUID) -> Account:
     return or_404(await repository.find_account(session, account_id, lock=True), "There is no such account.")
 
 
-async def rename_account(session: AsyncSession, account_id: UUID, name: str) -> Account:
-    """Give the account another name."""
-    return await repository.rename_account(session, account_id, name)
-
-
 async def create_user(session: AsyncSession, account_id: UUID, values: dict[str, Any]) -> User:
     """Add a user to the account; raises AlreadyExists if a user of the account has the address."""
     try:
         return await repository.add_user(session, account_id, **values)
     except IntegrityError as error:
         raise AlreadyExists("A user of this account already has this email address.") from error
-
-
-async def list_users(session: AsyncSession, page: PageRequest) -> Sequence[User]:
-    """Return the account's users, newest first, one more than the page holds."""
-    return await repository.list_users(session, page)
 
 
 async def find_user(session: AsyncSession, user_id: UUID) -> User:
@@ -142,13 +130,6 @@ async def create_key(session: AsyncSession, user_id: UUID, name: str) -> NewKey:
         session, user_id, name=name, prefix=token[:KEY_PREFIX_LENGTH], secret_hash=hash_credential(token)
     )
     return NewKey(or_404(key, NO_USER), token)
-
-
-async def list_keys(
-    session: AsyncSession, page: PageRequest, *, user_id: UUID | None, owner_id: UUID | None
-) -> Sequence[ApiKey]:
-    """Return keys of `user_id`, or all, that `owner_id` may see, or all; newest first, one more than the page holds."""
-    return await repository.list_keys(session, page, user_id=user_id, owner_id=owner_id)
 
 
 async def find_key(session: AsyncSession, key_id: UUID, owner_id: UUID | None) -> ApiKey:

@@ -12,6 +12,7 @@ from api.http.errors import Conflict, NotFound, TooLarge, responses
 from api.http.pagination import Page, to_page
 from api.http.routing import ImportId, create_router
 from api.imports import commit, preview, service, undo
+from api.imports.repository import uploads
 from api.imports.schemas import (
     ImportOut,
     KeptLead,
@@ -72,7 +73,7 @@ async def upload_import(
 @router.get("", operation_id="listImports", responses=responses(NotFound))
 async def list_imports(member: MemberDep, page: PageDep) -> Page[ImportOut]:
     """List the imports of the workspace, newest first."""
-    return to_page(ImportOut, await service.list_imports(member.session, member.workspace_id, page), page)
+    return to_page(ImportOut, await uploads.list_imports(member.session, member.workspace_id, page), page)
 
 
 @router.get("/{importId}", operation_id="getImport", responses=responses(NotFound))

@@ -22,7 +22,6 @@ from ai.run import run
 from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
 from api.accounts.usage.service import ai_context
 from api.http.errors import Conflict, Malformed, NotFound
-from api.http.pagination import PageRequest
 from api.http.resources import Services
 from api.imports.files.blocks import read_frames, read_layout
 from api.imports.files.errors import UnreadableFile
@@ -179,11 +178,6 @@ def _or_404(record: LeadImport | None) -> LeadImport:
     if record is None:
         raise NotFound("There is no such import.")
     return record
-
-
-async def list_imports(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Sequence[LeadImport]:
-    """Return the workspace's imports, newest first, one more than the page holds."""
-    return await uploads.list_imports(session, workspace_id, page)
 
 
 async def require_stored_file(session: AsyncSession, record: LeadImport, now: datetime) -> None:

@@ -69,6 +69,35 @@ class FolderLayers(Contract):
             output.print_error(f"-   {fault}", bold=False)
 
 
+class OwnRepository(Contract):
+    """A module of `package` imports no `repository` but that of its own folder."""
+
+    package: Any = fields.StringField()
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002 - import-linter gives it
+        """Return the imports of other folders' repositories."""
+        faults = [
+            f"{module} -> {repository}"
+            for repository in sorted(graph.find_descendants(self.package))
+            if (folder := _folder_of_repository(repository))
+            for module in sorted(graph.find_modules_that_directly_import(repository))
+            if module.startswith(f"{self.package}.")
+            and module.rpartition(".")[0] not in {folder, f"{folder}.repository"}
+        ]
+        return ContractCheck(kept=not faults, metadata={"faults": faults})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """Print the faults."""
+        for fault in check.metadata["faults"]:
+            output.print_error(f"-   {fault}", bold=False)
+
+
+def _folder_of_repository(module: str) -> str:
+    """Return the folder whose SQL a module holds, or nothing for a module that holds none."""
+    folder, found, _ = f"{module}.".partition(".repository.")
+    return folder if found else ""
+
+
 def _folder_of(module: str, names: Collection[str]) -> str:
     """Return the longest name that a module begins with, or nothing."""
     prefixes = [name for name in names if f"{module}.".startswith(f"{name}.")]

@@ -2,7 +2,7 @@
 
 from fastapi import status
 
-from api.accounts.workspaces import service
+from api.accounts.workspaces import repository, service
 from api.accounts.workspaces.schemas import (
     ConnectionIn,
     ConnectionOut,
@@ -25,7 +25,7 @@ CONNECTION = "/workspaces/{workspaceId}/everlytic-connection"
 @router.get("/workspaces", operation_id="listWorkspaces")
 async def list_workspaces(caller: CallerDep, page: PageDep) -> Page[WorkspaceOut]:
     """The account's workspaces, newest first."""
-    return to_page(WorkspaceOut, await service.list_workspaces(caller.session, page), page)
+    return to_page(WorkspaceOut, await repository.list_workspaces(caller.session, page), page)
 
 
 @router.post(
@@ -36,7 +36,7 @@ async def list_workspaces(caller: CallerDep, page: PageDep) -> Page[WorkspaceOut
 )
 async def create_workspace(caller: AdminDep, body: WorkspaceIn) -> WorkspaceOut:
     """Make a workspace."""
-    workspace = await service.create_workspace(caller.session, caller.account_id, body.model_dump())
+    workspace = await repository.add_workspace(caller.session, caller.account_id, **body.model_dump())
     return WorkspaceOut.of(workspace)
 
 

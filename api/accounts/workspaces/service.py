@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.accounts.workspaces import repository
 from api.accounts.workspaces.schemas import ramp_problem
 from api.http.errors import Malformed, NotFound, WorkspaceGone
-from api.http.pagination import PageRequest
 from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, generate_token, hash_credential
@@ -50,16 +49,6 @@ def _there(workspace: Workspace | None) -> Workspace:
     if workspace is None:
         raise WorkspaceGone("There is no such workspace.")
     return workspace
-
-
-async def create_workspace(session: AsyncSession, account_id: UUID, values: dict[str, Any]) -> Workspace:
-    """Make a workspace of the account."""
-    return await repository.add_workspace(session, account_id, **values)
-
-
-async def list_workspaces(session: AsyncSession, page: PageRequest) -> Sequence[Workspace]:
-    """Return the account's workspaces, newest first, one more than the page holds."""
-    return await repository.list_workspaces(session, page)
 
 
 _RAMP = ("daily_cap", "ramp_start", "ramp_from", "ramp_step")
@@ -196,11 +185,6 @@ async def authenticate_webhook_token(session: AsyncSession, token_hash: str) -> 
     return connection
 
 
-async def record_webhook(session: AsyncSession, workspace_id: UUID, webhook_id: str) -> None:
-    """Note under which id Everlytic knows the workspace's webhook."""
-    await repository.set_webhook(session, workspace_id, webhook_id)
-
-
 @dataclass(frozen=True, slots=True)
 class CallEnded:
     """How a call through a connection ended; `connection` is as it was when the call was let through."""
@@ -254,11 +238,6 @@ async def _wake_sends_early(
         # A little later: some may still be on their way back to the queue.
         job = jobs.Job(at + WAKE_AFTER, {"waitingFor": was.isoformat()})
         await jobs.enqueue(session, WAKE_SENDS, workspace_id, [job])
-
-
-async def wake_sends(session: AsyncSession, workspace_id: UUID, waiting_for: datetime, now: datetime) -> None:
-    """Take up the sends that were told to wait until `waiting_for`."""
-    await repository.wake_sends(session, workspace_id, waiting_for, now)
 
 
 async def record_refused_credentials(

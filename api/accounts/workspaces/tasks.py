@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import SecretStr
 
-from api.accounts.workspaces import service
+from api.accounts.workspaces import repository, service
 from api.accounts.workspaces.service import WEBHOOK_USER
 from api.http.resources import Services
 from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work
@@ -46,11 +46,11 @@ async def register_webhook(work: Work[Services]) -> None:
         wait = timedelta(seconds=min(max(error.retry_after or 0, ASK_AGAIN_SECONDS), MAX_RETRY_AFTER.total_seconds()))
         raise Deferred(work.clock.now() + wait, str(error)) from error
     async with work.transaction() as session:
-        await service.record_webhook(session, work.workspace_id, webhook.id)
+        await repository.set_webhook(session, work.workspace_id, webhook.id)
 
 
 async def wake_sends(work: Work[Services]) -> None:
     """Take up the sends that wait for the end of a block that ended before its time."""
     async with work.transaction() as session:
         waiting_for = datetime.fromisoformat(work.payload["waitingFor"])
-        await service.wake_sends(session, work.workspace_id, waiting_for, work.clock.now())
+        await repository.wake_sends(session, work.workspace_id, waiting_for, work.clock.now())

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
 
-from api.delivery.events import service
+from api.delivery.events import repository, service
 from api.delivery.events.schemas import EventFilter, EventOut, EventSort
 from api.http.dependencies import MemberDep, ServicesDep
 from api.http.errors import NotFound, responses
@@ -27,7 +27,7 @@ async def list_events(
     filters: Annotated[EventFilter, Query()],
 ) -> Page[EventOut]:
     """List what the provider reported about the workspace's messages, by default the latest stored first."""
-    return to_page(EventOut, await service.list_events(member.session, member.workspace_id, page, filters), page)
+    return to_page(EventOut, await repository.list_events(member.session, member.workspace_id, page, filters), page)
 
 
 @router.get("/{eventId}", operation_id="getEvent", responses=responses(NotFound))

@@ -13,12 +13,10 @@ from api.delivery.events import repository
 from api.delivery.events.event_batch import EventBatch, MatchedEvent
 from api.delivery.events.parsing import ParsedEvent, parse_rows
 from api.delivery.events.repository import NewEvent, StoredCallback, StoredDelivery
-from api.delivery.events.schemas import EventFilter
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import service as unresolved_sends
 from api.http.errors import or_404
-from api.http.pagination import PageRequest
 from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import service as sequences
 from api.people.leads import service as leads
@@ -60,11 +58,6 @@ class ProviderRows:
 async def lock_intake_shared(session: AsyncSession, workspace_id: UUID) -> None:
     """Make the application of events wait until this transaction, which stores provider rows, has ended."""
     await repository.lock_intake_shared(session, workspace_id)
-
-
-async def wait_for_intake(session: AsyncSession, workspace_id: UUID) -> None:
-    """Wait until the provider rows that are being stored now are visible to a transaction that begins afterwards."""
-    await repository.lock_intake_exclusive(session, workspace_id)
 
 
 async def lock_provider_rows(session: AsyncSession, workspace_id: UUID) -> ProviderRows:
@@ -216,13 +209,6 @@ async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now
         session, link.workspace_id, [link.lead_id], cause=f"link in draft {link.draft_id}", now=now
     )
     return recipient
-
-
-async def list_events(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, filters: EventFilter
-) -> Sequence[Row[Any]]:
-    """Return the workspace's events in the page's order, one more than it holds."""
-    return await repository.list_events(session, workspace_id, page, filters)
 
 
 async def get_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) -> Row[Any]:

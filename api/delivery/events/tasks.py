@@ -1,6 +1,6 @@
 """Jobs that apply what the provider reports."""
 
-from api.delivery.events import service
+from api.delivery.events import repository, service
 from api.http.resources import Services
 from api.jobs.engine import Work
 
@@ -8,7 +8,8 @@ from api.jobs.engine import Work
 async def apply_provider_events(work: Work[Services]) -> None:
     """Apply the workspace's unapplied provider rows, one batch in each transaction, until none is left."""
     async with work.transaction() as session:
-        await service.wait_for_intake(session, work.workspace_id)
+        # Rows that are being stored now are visible to the transactions that begin after this one.
+        await repository.lock_intake_exclusive(session, work.workspace_id)
     while True:
         async with work.transaction() as session:
             rows = await service.lock_provider_rows(session, work.workspace_id)

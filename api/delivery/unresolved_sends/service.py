@@ -196,11 +196,6 @@ async def prepare_lookup(
     return Lookup(schedule, attempt.look_ups, connection, disabled)
 
 
-async def record_failed_lookup(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
-    """Count a lookup that did not find a send in Everlytic's transaction list."""
-    await repository.record_failed_lookup(session, workspace_id, draft_id, now)
-
-
 async def list_lost_claims(session: AsyncSession, workspace_id: UUID, now: datetime) -> Sequence[UUID]:
     """Return drafts that were claimed long ago and that no job is sending, at most MAX_LOST_CLAIMS."""
     return await repository.list_lost_claims(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
-from api.delivery.unresolved_sends import service
+from api.delivery.unresolved_sends import repository, service
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
 from everlytic.errors import EverlyticError
@@ -37,7 +37,7 @@ async def reconcile_send(work: Work[Services]) -> None:
         await work.resources.batches.run(sending.record_acceptances, work.workspace_id, acceptance)
         return
     async with work.transaction() as session:
-        await service.record_failed_lookup(session, work.workspace_id, draft_id, now)
+        await repository.record_failed_lookup(session, work.workspace_id, draft_id, now)
     if not schedule.is_over(now):
         next_lookup_at = schedule.next_lookup_at(failed_lookups + 1, now)
         raise Deferred(next_lookup_at, "Everlytic's transaction list does not contain this mail yet.")

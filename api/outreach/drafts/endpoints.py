@@ -10,7 +10,7 @@ from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import DraftId, create_router
-from api.outreach.drafts import service
+from api.outreach.drafts import repository, service
 from api.outreach.drafts.schemas import ApprovalStatus, ApproveIn, ApproveResult, DraftChange, DraftOut, RejectIn
 from domain.draft import DraftStatus
 
@@ -27,7 +27,7 @@ async def list_drafts(
     enrollment_id: Annotated[UUID | None, Query(alias="enrollmentId")] = None,
 ) -> Page[DraftOut]:
     """List the workspace's drafts, newest first."""
-    drafts = await service.list_drafts(
+    drafts = await repository.list_drafts(
         member.session,
         member.workspace_id,
         page,

@@ -17,7 +17,6 @@ from ai.workflows.email_generation.state import (
     EmailGenerationOutput,
 )
 from api.http.errors import Conflict, or_404
-from api.http.pagination import PageRequest
 from api.outreach.drafts import repository
 from api.outreach.drafts.repository import Material
 from api.outreach.drafts.schemas import Approval, ApprovalStatus
@@ -45,28 +44,6 @@ async def get_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -
 async def lock_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> EmailDraft:
     """Return a draft, locked until the transaction ends; raises NotFound."""
     return or_404(await repository.lock_draft(session, workspace_id, draft_id), NO_SUCH_DRAFT)
-
-
-async def list_drafts(
-    session: AsyncSession,
-    workspace_id: UUID,
-    page: PageRequest,
-    *,
-    status: DraftStatus | None,
-    sequence_id: UUID | None,
-    lead_id: UUID | None,
-    enrollment_id: UUID | None,
-) -> Sequence[EmailDraft]:
-    """Return the workspace's drafts, newest first, one more than the page holds."""
-    return await repository.list_drafts(
-        session,
-        workspace_id,
-        page,
-        status=status,
-        sequence_id=sequence_id,
-        lead_id=lead_id,
-        enrollment_id=enrollment_id,
-    )
 
 
 async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str, Any], now: datetime) -> EmailDraft:

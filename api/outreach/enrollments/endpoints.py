@@ -12,7 +12,7 @@ from api.http.pagination import Page, to_page
 from api.http.routing import EnrollmentId, create_router
 from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.enrollment_status.service import BulkChange
-from api.outreach.enrollments import service
+from api.outreach.enrollments import repository, service
 from api.outreach.enrollments.schemas import (
     BulkAction,
     BulkIn,
@@ -67,7 +67,7 @@ async def list_enrollments(
     status: EnrollmentStatus | None = None,
 ) -> Page[EnrollmentOut]:
     """List the workspace's enrollments, newest first."""
-    enrollments = await service.list_enrollments(
+    enrollments = await repository.list_enrollments(
         member.session, member.workspace_id, page, sequence_id=sequence_id, lead_id=lead_id, status=status
     )
     return to_page(EnrollmentOut, enrollments, page)

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.slots.schedule import find_step_time, get_step_delay
 from api.http.errors import Conflict
-from api.http.pagination import PageRequest
 from api.outreach.drafts.service import GENERATE_DRAFT
 from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.enrollment_status.service import BulkChange
@@ -16,8 +15,8 @@ from api.outreach.enrollments import repository
 from api.outreach.sequences import service as sequences
 from api.people.lead_lists import service as lists
 from database import jobs
-from database.models import LeadEnrollment, Workspace
 from database.models import Sequence as SequenceRow
+from database.models import Workspace
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus
 from domain.sequence import SequenceStatus
 
@@ -66,21 +65,6 @@ async def enroll_leads(
 def _require_active(sequence: SequenceRow) -> None:
     if sequence.status != SequenceStatus.ACTIVE:
         raise Conflict(f"Leads can only be enrolled in an active sequence; this sequence is {sequence.status}.")
-
-
-async def list_enrollments(
-    session: AsyncSession,
-    workspace_id: UUID,
-    page: PageRequest,
-    *,
-    sequence_id: UUID | None,
-    lead_id: UUID | None,
-    status: EnrollmentStatus | None,
-) -> Sequence[LeadEnrollment]:
-    """Return the workspace's enrollments, newest first, one more than the page holds."""
-    return await repository.list_enrollments(
-        session, workspace_id, page, sequence_id=sequence_id, lead_id=lead_id, status=status
-    )
 
 
 async def change_enrollments(

@@ -10,7 +10,7 @@ from api.http.errors import Conflict, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import SequenceId, StepId, create_router
-from api.outreach.sequences import service
+from api.outreach.sequences import repository, service
 from api.outreach.sequences.schemas import (
     Progress,
     SequenceChange,
@@ -42,14 +42,14 @@ async def _get_detail(member: MemberDep, sequence: Sequence) -> SequenceDetail:
 )
 async def create_sequence(member: MemberDep, body: SequenceIn) -> SequenceDetail:
     """Create a sequence, in status Draft and without steps."""
-    sequence = await service.create_sequence(member.session, member.workspace_id, body.model_dump())
+    sequence = await repository.add_sequence(member.session, member.workspace_id, **body.model_dump())
     return SequenceDetail.with_steps(sequence, [])
 
 
 @router.get("", operation_id="listSequences", responses=responses(NotFound))
 async def list_sequences(member: MemberDep, page: PageDep) -> Page[SequenceOut]:
     """List the workspace's sequences, newest first."""
-    return to_page(SequenceOut, await service.list_sequences(member.session, member.workspace_id, page), page)
+    return to_page(SequenceOut, await repository.list_sequences(member.session, member.workspace_id, page), page)
 
 
 @router.get(SEQUENCE, operation_id="getSequence", responses=responses(NotFound))

@@ -14,7 +14,6 @@ from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationI
 from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import Conflict, Malformed, NotFound, or_404
-from api.http.pagination import PageRequest
 from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import repository
 from api.outreach.sequences.schemas import MAX_STEPS
@@ -32,16 +31,6 @@ class NotReady(Conflict):
 
 
 NO_SUCH_SEQUENCE = "There is no such sequence."
-
-
-async def create_sequence(session: AsyncSession, workspace_id: UUID, values: dict[str, Any]) -> Sequence:
-    """Create a sequence in status Draft, without steps."""
-    return await repository.add_sequence(session, workspace_id, **values)
-
-
-async def list_sequences(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Rows[Sequence]:
-    """Return the workspace's sequences, newest first, one more than the page holds."""
-    return await repository.list_sequences(session, workspace_id, page)
 
 
 async def get_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> Sequence:

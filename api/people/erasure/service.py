@@ -83,11 +83,6 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person
     return await repository.erase_in(session, workspace_id, place, traces)
 
 
-async def delete_job_payload(session: AsyncSession, job_id: UUID) -> None:
-    """Take the address out of the job that needed it."""
-    await repository.delete_job_payload(session, job_id)
-
-
 def _mention_of(address: str) -> str:
     """Return the pattern that finds an address in lower-case text, and no longer one that it is a part of.
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
-from api.people.erasure import service
+from api.people.erasure import repository, service
 from api.people.erasure.service import Person
 
 LOOK_AGAIN_AFTER = timedelta(minutes=1)
@@ -25,4 +25,4 @@ async def erase_traces(work: Work[Services]) -> None:
             work.clock.now() + LOOK_AGAIN_AFTER, "The provider's events about this person are still being applied."
         )
     async with work.transaction() as session:
-        await service.delete_job_payload(session, work.job_id)
+        await repository.delete_job_payload(session, work.job_id)

@@ -7,7 +7,7 @@ from api.http.errors import NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import ListId, create_router
-from api.people.lead_lists import service
+from api.people.lead_lists import repository, service
 from api.people.lead_lists.schemas import LeadListChange, LeadListIn, LeadListOut
 
 router = create_router("/api/workspaces/{workspaceId}/lead-lists", "leads")
@@ -22,7 +22,7 @@ async def create_list(member: MemberDep, body: LeadListIn) -> LeadListOut:
 @router.get("", operation_id="listLeadLists", responses=responses(NotFound))
 async def list_lists(member: MemberDep, page: PageDep) -> Page[LeadListOut]:
     """The workspace's lists, newest first."""
-    return to_page(LeadListOut, await service.list_lists(member.session, member.workspace_id, page), page)
+    return to_page(LeadListOut, await repository.list_lists(member.session, member.workspace_id, page), page)
 
 
 @router.get("/{listId}", operation_id="getLeadList", responses=responses(NotFound))

@@ -1,12 +1,11 @@
 """Lists: naming them, and keeping their counts true whoever puts leads in and takes them out at the same time."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import NotFound
-from api.http.pagination import PageRequest
 from api.people.lead_lists import repository
 from database.models import LeadList
 
@@ -23,11 +22,6 @@ async def create_list(
 async def get_list(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> LeadList:
     """Return a list; raises NotFound."""
     return _there(await repository.find_list(session, workspace_id, list_id))
-
-
-async def list_lists(session: AsyncSession, workspace_id: UUID, page: PageRequest) -> Sequence[LeadList]:
-    """Return the workspace's lists, newest first, one more than the page holds."""
-    return await repository.list_lists(session, workspace_id, page)
 
 
 async def lock_shared(session: AsyncSession, workspace_id: UUID, list_ids: Collection[UUID]) -> set[UUID]:

@@ -18,7 +18,7 @@ from api.http.errors import (
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import LeadId, create_router
-from api.people.leads import service
+from api.people.leads import repository, service
 from api.people.leads.merging import RowStatus, Values
 from api.people.leads.schemas import (
     BulkLeadsIn,
@@ -54,7 +54,7 @@ async def list_leads(
     wanted: Annotated[LeadFilter, Query()],
 ) -> Page[LeadOut]:
     """The workspace's leads."""
-    return to_page(LeadOut, await service.list_leads(member.session, member.workspace_id, page, wanted), page)
+    return to_page(LeadOut, await repository.list_leads(member.session, member.workspace_id, page, wanted), page)
 
 
 @router.post("/bulk", operation_id="addLeads", responses=responses(NotFound))

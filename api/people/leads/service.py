@@ -10,14 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import AlreadyExists, Conflict, FieldProblem, NotFound
-from api.http.pagination import PageRequest
 from api.outreach.enrollment_status import service as enrollment_status
 from api.people.lead_lists import service as lists
 from api.people.leads import repository
 from api.people.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Values, merge_rows
-from api.people.leads.schemas import BulkRow, LeadDetail, LeadFilter, LeadOut
+from api.people.leads.schemas import BulkRow, LeadDetail, LeadOut
 from api.people.suppressions import service as suppressions
-from database.direct import Record
 from database.models import DuplicatePolicy, Lead
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent, LeadStatus, next_status
@@ -58,13 +56,6 @@ async def build_detail(session: AsyncSession, lead: Lead) -> LeadDetail:
     """Return a lead as it is shown alone: with whether it may be mailed at all."""
     suppressed = await suppressions.is_suppressed(session, lead.workspace_id, lead.email)
     return LeadDetail(**LeadOut.of(lead).model_dump(), suppressed=suppressed)
-
-
-async def list_leads(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
-) -> Sequence[Record]:
-    """Return the workspace's leads in the page's order, one more than it holds."""
-    return await repository.list_leads(session, workspace_id, page, wanted)
 
 
 async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:

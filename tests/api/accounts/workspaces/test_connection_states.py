@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from api.accounts.workspaces import service
+from api.accounts.workspaces import repository, service
 from api.accounts.workspaces.service import CallEnded
 from api.delivery.sending import service as sending
 from api.delivery.sending.eligibility import Deferred
@@ -279,7 +279,7 @@ async def test_only_sends_that_wait_for_the_block_are_woken(states: States) -> N
         add(run_at=LATER + step)
     states.look()
     async with states.session() as session:
-        await service.wake_sends(session, UUID(states.workspace_id), LATER, NOW)
+        await repository.wake_sends(session, UUID(states.workspace_id), LATER, NOW)
     assert states.changed() == {"app.scheduled_jobs": {waits: {"run_at": (moment(LATER), moment(NOW))}}}
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.events import service as events
+from api.delivery.events import repository as events
 from api.delivery.webhooks import repository, service
 from api.delivery.webhooks.service import APPLY_PROVIDER_EVENTS, Delivery
 from tests.blocking import Blocking
@@ -62,7 +62,9 @@ async def test_a_push_looks_for_its_job_once_it_holds_the_intake(blocking: Block
     blocking.run("DELETE FROM app.scheduled_jobs")
     blocking.add(JOBS, job_type=APPLY_PROVIDER_EVENTS, status="pending", run_at=NOW)
     pushes = [Delivery("text/plain", b"body", NOW)]
-    async with blocking.kept_open(lambda session: events.wait_for_intake(session, blocking.workspace_id)) as looking:
+    async with blocking.kept_open(
+        lambda session: events.lock_intake_exclusive(session, blocking.workspace_id)
+    ) as looking:
         storing = await blocking.start_waiting(
             lambda session: service.store_deliveries(session, blocking.workspace_id, pushes), looking.pid
         )
