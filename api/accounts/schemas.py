@@ -1,4 +1,4 @@
-"""Accounts, users and keys on the wire."""
+"""The request and response bodies of accounts, users and API keys."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -28,7 +28,7 @@ class AccountOut(Wire):
 
 
 class UserIn(Wire):
-    """A new user of the account; the address is unique in it, whatever its case."""
+    """A new user of the account; the address is unique within it, in any case."""
 
     email: EmailAddress
     name: Name
@@ -36,13 +36,13 @@ class UserIn(Wire):
 
 
 class UserChange(Wire):
-    """What to change in a user; what is left out stays."""
+    """The changes of a user; fields that are left out stay unchanged."""
 
     name: Name | None = None
     role: UserRole | None = None
 
     @model_validator(mode="after")
-    def _nothing_may_be_cleared(self) -> Self:
+    def _require_no_null(self) -> Self:
         if cleared := sorted(name for name in self.model_fields_set if getattr(self, name) is None):
             raise ValueError(f"{', '.join(cleared)} cannot be null; leave it out to keep it")
         return self
@@ -60,14 +60,14 @@ class UserOut(Wire):
 
 
 class AuthenticationMethod(StrEnum):
-    """What a request proved by who is calling."""
+    """The kind of credential of a request."""
 
     API_KEY = "api_key"
-    TOKEN = "token"  # noqa: S105 - the name of a way, no secret
+    TOKEN = "token"  # noqa: S105 - the name of a method, not a secret
 
 
 class Me(Wire):
-    """Who is calling, and how they came in."""
+    """The calling user, and how they authenticated."""
 
     account: AccountOut
     user: UserOut
@@ -76,25 +76,25 @@ class Me(Wire):
 
 
 class ApiKeyIn(Wire):
-    """A new API key; an admin may make one for another user of the account."""
+    """A new API key; an admin may create one for another user of the account."""
 
     name: Name
-    user_id: UUID | None = Field(None, description="Whose key it is; the caller's own when left out.")
+    user_id: UUID | None = Field(None, description="The owner of the key; by default the caller.")
 
 
 class ApiKeyOut(Wire):
-    """An API key, of which only the first characters can still be read."""
+    """An API key, without its secret; `prefix` is its first characters."""
 
     id: UUID
     name: str
     prefix: str
     user_id: UUID
     created_at: datetime
-    last_used_at: datetime | None = Field(description="To the minute; a live query shows it with the next change.")
+    last_used_at: datetime | None = Field(description="Accurate to the minute; does not start a live update.")
     revoked_at: datetime | None
 
 
 class NewApiKeyOut(ApiKeyOut):
-    """An API key just made, with its token, which is shown this once."""
+    """A new API key with its token, which is shown only once."""
 
     token: str

@@ -117,15 +117,15 @@ async def test_a_budget_is_of_the_business_day_and_a_reservation_of_real_seconds
     assert today.day == (world.now + 14 * HOUR).date()
 
     await usage.add_usage(world.session, world.workspace, [usage.Count(today.day, "w", "m", tokens_in=5)])
-    await usage.reserve(world.session, world.workspace, [70], seconds=60)
+    await usage.reserve_tokens(world.session, world.workspace, [70], seconds=60)
     await world.session.commit()
     world.run(
         "INSERT INTO app.ai_reservations (workspace_id, tokens, expires_at) VALUES (%s, 900, now() - interval '1 s')",
         world.workspace,
     )
 
-    assert await usage.tokens_spent(world.session, world.workspace, today.day) == 75
-    await usage.reserve(world.session, world.workspace, [], seconds=60)
+    assert await usage.count_spent_tokens(world.session, world.workspace, today.day) == 75
+    await usage.reserve_tokens(world.session, world.workspace, [], seconds=60)
     await world.session.commit()
     assert world.run("SELECT tokens FROM app.ai_reservations") == [(70,)]
 

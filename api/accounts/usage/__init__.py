@@ -1,1 +1,1 @@
-"""What models take: counted per workspace, day and workflow, and kept within the day's budget."""
+"""Model usage: counted per workspace, day and workflow, and kept within a budget per day."""

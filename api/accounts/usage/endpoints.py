@@ -1,4 +1,4 @@
-"""HTTP for what models take."""
+"""HTTP for model usage."""
 
 from api.accounts.usage import service
 from api.accounts.usage.schemas import AiWorkflow, TodaysBudget, UsageDay, UsageOut
@@ -14,8 +14,8 @@ router = create_router("/api/workspaces/{workspaceId}/ai", "ai")
 async def get_ai_usage(
     member: MemberDep, start: Start = None, end: End = None, workflow: AiWorkflow | None = None
 ) -> UsageOut:
-    """Questions, tokens and cost by day, workflow and model: of the last 30 days, or the days asked for."""
+    """Get calls, tokens and cost by day, workflow and model, by default of the last 30 days."""
     budget = await service.get_budget(member.session, member.workspace_id, member.now)
     days = Days.of(start, end, lambda: budget.day)
     used = await service.list_usage(member.session, member.workspace_id, days, workflow)
-    return UsageOut(today=TodaysBudget.of(budget), days=[UsageDay.of(one) for one in used])
+    return UsageOut(today=TodaysBudget.of(budget), days=[UsageDay.of(day) for day in used])

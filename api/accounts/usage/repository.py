@@ -1,4 +1,4 @@
-"""The SQL of what models take."""
+"""The SQL of model usage."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _TODAY = text(
     """
 )
 
-# Whoever has a budget reserves in turn, so that two who ask at once do not both get what is left.
+# Only one transaction reserves at a time, so that two do not both reserve the last tokens.
 _LOCK_BUDGET = text(f"SELECT pg_advisory_xact_lock({AI_BUDGET})")
 
 _COUNT_SPENT = text(
@@ -37,15 +37,15 @@ _COUNT_SPENT = text(
 
 _RESERVE = text(
     """
-    WITH made AS MATERIALIZED (
-      SELECT app.uuidv7() AS id, wanted.tokens, wanted.place
-        FROM unnest(CAST(:tokens AS int[])) WITH ORDINALITY AS wanted (tokens, place)
+    WITH new AS MATERIALIZED (
+      SELECT app.uuidv7() AS id, request.tokens, request.position
+        FROM unnest(CAST(:tokens AS int[])) WITH ORDINALITY AS request (tokens, position)
     ),
-    kept AS (
+    stored AS (
       INSERT INTO app.ai_reservations (id, workspace_id, tokens, expires_at)
-      SELECT id, :workspace_id, tokens, now() + make_interval(secs => :seconds) FROM made
+      SELECT id, :workspace_id, tokens, now() + make_interval(secs => :seconds) FROM new
     )
-    SELECT id FROM made ORDER BY place
+    SELECT id FROM new ORDER BY position
     """
 )
 
@@ -53,7 +53,7 @@ _RELEASE = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace
 
 _DELETE_EXPIRED = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND expires_at <= now()")
 
-# In one order: who counts at the same time waits for the other, and not in a ring.
+# Lock in key order to avoid deadlocks (database/locks.py).
 _COUNT = text(
     """
     INSERT INTO app.ai_usage AS usage
@@ -76,7 +76,7 @@ _COUNT = text(
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What is added to a day's row of a workflow and a model; `cost` in USD."""
+    """The usage to add to the row of a day, a workflow and a model; `cost` in USD."""
 
     day: date
     workflow: str
@@ -96,42 +96,42 @@ async def find_today(session: AsyncSession, workspace_id: UUID, now: datetime) -
 
 
 async def lock_budget(session: AsyncSession, workspace_id: UUID) -> None:
-    """Be the only one who reserves for this workspace until the transaction ends."""
+    """Lock the reservations of the workspace until the transaction ends."""
     await session.execute(_LOCK_BUDGET, {"workspace_id": str(workspace_id)})
 
 
-async def tokens_spent(session: AsyncSession, workspace_id: UUID, day: date) -> int:
-    """Return how many tokens were taken on a day, with those that questions under way may still take."""
+async def count_spent_tokens(session: AsyncSession, workspace_id: UUID, day: date) -> int:
+    """Return the tokens used on a day, including the tokens reserved for calls that have not ended."""
     return int(await session.scalar(_COUNT_SPENT, {"workspace_id": workspace_id, "day": day}) or 0)
 
 
-async def reserve(
+async def reserve_tokens(
     session: AsyncSession, workspace_id: UUID, tokens: Sequence[int], *, seconds: float
 ) -> Sequence[UUID]:
-    """Keep tokens for questions about to be asked, for at most so long; forgets what nobody settled in time.
+    """Reserve tokens for model calls for at most `seconds`, and delete expired reservations.
 
-    Returns a reservation for each, in their order.
+    Returns a reservation for each call, in order.
     """
     await session.execute(_DELETE_EXPIRED, {"workspace_id": workspace_id})
-    told = {"workspace_id": workspace_id, "tokens": list(tokens), "seconds": seconds}
-    return (await session.scalars(_RESERVE, told)).all()
+    parameters = {"workspace_id": workspace_id, "tokens": list(tokens), "seconds": seconds}
+    return (await session.scalars(_RESERVE, parameters)).all()
 
 
-async def release(session: AsyncSession, workspace_id: UUID, reservations: Sequence[UUID]) -> None:
-    """Give reservations back."""
+async def release_reservations(session: AsyncSession, workspace_id: UUID, reservations: Sequence[UUID]) -> None:
+    """Delete reservations."""
     await session.execute(_RELEASE, {"workspace_id": workspace_id, "ids": list(reservations)})
 
 
 async def add_usage(session: AsyncSession, workspace_id: UUID, counts: Sequence[Count]) -> None:
-    """Add to the rows of days."""
-    counted = json.dumps([asdict(one) for one in counts], default=str)
+    """Add usage to the rows of days."""
+    counted = json.dumps([asdict(count) for count in counts], default=str)
     await session.execute(_COUNT, {"workspace_id": workspace_id, "counted": counted})
 
 
 async def list_usage(
     session: AsyncSession, workspace_id: UUID, *, since: date, until: date, workflow: str | None
 ) -> Sequence[AiUsage]:
-    """Return what was taken from `since` to `until`, both included, newest day first."""
+    """Return the usage from `since` to `until`, both included, newest day first."""
     statement = select(AiUsage).where(AiUsage.workspace_id == workspace_id, AiUsage.day.between(since, until))
     if workflow is not None:
         statement = statement.where(AiUsage.workflow == workflow)

@@ -1,4 +1,4 @@
-"""What models take, on the wire."""
+"""The response bodies of model usage."""
 
 from datetime import date
 from enum import StrEnum
@@ -10,7 +10,7 @@ from api.http.pagination import Wire
 
 
 class AiWorkflow(StrEnum):
-    """What a model is asked for."""
+    """A workflow that calls models."""
 
     CSV_MAPPING = "csv_mapping"
     EMAIL_GENERATION = "email_generation"
@@ -18,48 +18,48 @@ class AiWorkflow(StrEnum):
 
 
 class UsageDay(Wire):
-    """What one workflow asked of one model on one day of the workspace's zone; work done by rules alone is not here."""
+    """The calls of one model by one workflow on one day of the workspace's time zone; rules alone are not counted."""
 
     day: date
     workflow: AiWorkflow
     model: str
-    asked: Annotated[int, Field(description="Questions that went to the model.")]
-    answered: Annotated[int, Field(description="Those of them that it answered in the agreed form.")]
-    refused: Annotated[int, Field(description="Questions that were not asked, because of the day's budget.")]
+    asked: Annotated[int, Field(description="Calls of the model.")]
+    answered: Annotated[int, Field(description="Calls with an answer in the expected form.")]
+    refused: Annotated[int, Field(description="Calls that the day's budget prevented.")]
     tokens_in: int
     tokens_out: int
-    cost: Annotated[float, Field(description="USD, of the questions whose price is known.")]
-    unpriced: Annotated[int, Field(description="Questions that took tokens at a price that is not known.")]
+    cost: Annotated[float, Field(description="USD, of the calls whose price is known.")]
+    unpriced: Annotated[int, Field(description="Calls whose price is not known.")]
 
 
 class TodaysBudget(Wire):
-    """What models may still take today."""
+    """Today's token budget."""
 
     day: date
     tokens: Annotated[int | None, Field(description="The workspace's dailyTokenBudget; null is no limit.")]
-    used: Annotated[int, Field(description="Tokens taken today, with those kept for questions under way.")]
+    used: Annotated[int, Field(description="Tokens used today, including reserved tokens.")]
 
 
 class UsageOut(Wire):
-    """What models took, newest day first, and today's budget."""
+    """Model usage, newest day first, and today's budget."""
 
     today: TodaysBudget
     days: list[UsageDay]
 
 
 class GenerationOut(Wire):
-    """How a text or a judgement came about.
+    """How a text or a classification was made.
 
-    `model` and the prompt are null where a template or rules made it, and `fallbackReason` says why. Tokens and cost
-    are of all that was asked for it, answers that were refused included.
+    `model` and the prompt are null if a template or rules were used; `fallbackReason` says why. Tokens and cost include
+    calls whose answers were rejected.
     """
 
     model: str | None = None
     prompt_name: str | None = None
     prompt_version: int | None = None
     trace_id: str | None = None
-    trace_url: Annotated[str | None, Field(description="The trace in Langfuse, where it is kept.")] = None
+    trace_url: Annotated[str | None, Field(description="The trace in Langfuse, if there is one.")] = None
     tokens_in: int = 0
     tokens_out: int = 0
-    cost: Annotated[float | None, Field(description="USD; null where the model's price is not known.")] = None
+    cost: Annotated[float | None, Field(description="USD; null if the price of the model is not known.")] = None
     fallback_reason: str | None = None

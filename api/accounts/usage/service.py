@@ -1,4 +1,4 @@
-"""How the questions to models are counted, and when a day's budget forbids to ask."""
+"""Counts the calls of models, and keeps them within the budget of a day."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,12 +22,12 @@ from database.models import AiUsage
 from domain.clock import Clock
 
 RESERVED_SECONDS = 900.0
-"""Longer than a question takes, its wait for a place included; who was killed while asking holds it no longer."""
+"""How long a reservation lasts: longer than any call with its wait; a process that was killed never releases one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A question about to be asked, which takes at most about so many tokens; `now` is the business time."""
+    """A call of a model that uses at most about `tokens`; `now` is the business time."""
 
     workflow: str
     model: str
@@ -37,7 +37,7 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A question may be asked: its tokens are kept in the budget of `day`, if there is one."""
+    """The permission for a call; its tokens are reserved in the budget of `day`, if there is one."""
 
     day: date
     reservation: UUID | None
@@ -45,16 +45,16 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a question that was permitted has taken."""
+    """The usage of a permitted call."""
 
-    question: ModelCall
+    call: ModelCall
     permission: Permission
-    reading: UsageRecord
+    record: UsageRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What models may take on a day, in tokens; `tokens` is None without a limit."""
+    """The token budget of a day and the tokens used; `tokens` is None without a limit."""
 
     day: date
     tokens: int | None
@@ -63,7 +63,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceMeter:
-    """Counts the questions of a workspace and keeps them within its budget."""
+    """Counts the model calls of a workspace and keeps them within its budget."""
 
     batches: Batches
     clock: Clock
@@ -71,39 +71,39 @@ class WorkspaceMeter:
 
     @asynccontextmanager
     async def meter_call(self, workflow: str, model: str, tokens: int) -> AsyncIterator[UsageRecord]:
-        """Enclose one question that takes at most about `tokens`; raises OverBudget when there are not so many left."""
-        question = ModelCall(workflow, model, tokens, self.clock.now())
-        permission = await self.batches.run(reserve_tokens, self.workspace_id, question)
+        """Meter one call that uses at most about `tokens`; raises TokenBudgetExceeded if fewer tokens are left."""
+        call = ModelCall(workflow, model, tokens, self.clock.now())
+        permission = await self.batches.run(reserve_tokens, self.workspace_id, call)
         if isinstance(permission, str):
             raise TokenBudgetExceeded(permission)
-        reading = UsageRecord()
+        record = UsageRecord()
         try:
-            yield reading
+            yield record
         finally:
-            await self.batches.run(settle_reservations, self.workspace_id, Settlement(question, permission, reading))
+            await self.batches.run(settle_reservations, self.workspace_id, Settlement(call, permission, record))
 
 
 def ai_context(
     services: Services, workspace_id: UUID, *, actor: str | None = None, tags: tuple[str, ...] = ()
 ) -> RunContext:
-    """Return what an AI workflow runs with on behalf of a workspace."""
+    """Return the context in which an AI workflow runs for a workspace."""
     meter = WorkspaceMeter(services.batches, services.clock, workspace_id)
     return RunContext(workspace_id, actor, tags, services.models, services.tracing, meter)
 
 
 async def reserve_tokens(
-    session: AsyncSession, workspace_id: UUID, questions: Sequence[ModelCall]
+    session: AsyncSession, workspace_id: UUID, calls: Sequence[ModelCall]
 ) -> list[Permission | str]:
-    """Return for each question whether it may be asked, or the sentence that says why not."""
-    today = await repository.find_today(session, workspace_id, max(one.now for one in questions))
-    fits = await _fits_budget(session, workspace_id, questions, today)
+    """Return a permission for each call, or the sentence that refuses it."""
+    today = await repository.find_today(session, workspace_id, max(call.now for call in calls))
+    fits = await _fits_budget(session, workspace_id, calls, today)
     reserved: Sequence[UUID] = []
     if today.budget is not None:
-        tokens = [one.tokens for one, fit in zip(questions, fits, strict=True) if fit]
-        reserved = await repository.reserve(session, workspace_id, tokens, seconds=RESERVED_SECONDS)
+        tokens = [call.tokens for call, fit in zip(calls, fits, strict=True) if fit]
+        reserved = await repository.reserve_tokens(session, workspace_id, tokens, seconds=RESERVED_SECONDS)
     counts = [
-        Count(today.day, one.workflow, one.model, **{"asked" if fit else "refused": 1})
-        for one, fit in zip(questions, fits, strict=True)
+        Count(today.day, call.workflow, call.model, **{"asked" if fit else "refused": 1})
+        for call, fit in zip(calls, fits, strict=True)
     ]
     await repository.add_usage(session, workspace_id, counts)
     reservations = iter(reserved)
@@ -112,22 +112,22 @@ async def reserve_tokens(
 
 
 async def _fits_budget(
-    session: AsyncSession, workspace_id: UUID, questions: Sequence[ModelCall], today: Row[Any]
+    session: AsyncSession, workspace_id: UUID, calls: Sequence[ModelCall], today: Row[Any]
 ) -> list[bool]:
-    """Return for each question whether its tokens are left in the day's budget, first come, first served."""
+    """Return for each call, in order, whether the day's budget has its tokens left."""
     if today.budget is None:
-        return [True] * len(questions)
+        return [True] * len(calls)
     await repository.lock_budget(session, workspace_id)
-    left, fits = today.budget - await repository.tokens_spent(session, workspace_id, today.day), []
-    for question in questions:
-        fits.append(question.tokens <= left)
-        left -= question.tokens if fits[-1] else 0
+    left, fits = today.budget - await repository.count_spent_tokens(session, workspace_id, today.day), []
+    for call in calls:
+        fits.append(call.tokens <= left)
+        left -= call.tokens if fits[-1] else 0
     return fits
 
 
 def _refusal(budget: int, timezone: str) -> str:
     return (
-        f"The workspace's budget of {budget} tokens a day leaves too little for a question to the model "
+        f"The workspace's budget of {budget} tokens per day has too few tokens left for a call of the model "
         f"(until midnight in {timezone})."
     )
 
@@ -135,21 +135,22 @@ def _refusal(budget: int, timezone: str) -> str:
 async def settle_reservations(
     session: AsyncSession, workspace_id: UUID, settlements: Sequence[Settlement]
 ) -> list[None]:
-    """Count what questions have taken, and give back what was kept for them."""
-    reserved = [one.permission.reservation for one in settlements if one.permission.reservation is not None]
-    if reserved:
-        await repository.release(session, workspace_id, reserved)
-    await repository.add_usage(session, workspace_id, [_count(one) for one in settlements])
+    """Count the usage of calls and release their reservations."""
+    permissions = [settlement.permission for settlement in settlements]
+    reservations = [permission.reservation for permission in permissions if permission.reservation is not None]
+    if reservations:
+        await repository.release_reservations(session, workspace_id, reservations)
+    await repository.add_usage(session, workspace_id, [_count(settlement) for settlement in settlements])
     return [None] * len(settlements)
 
 
-def _count(settled: Settlement) -> Count:
-    usage = settled.reading.usage
+def _count(settlement: Settlement) -> Count:
+    usage = settlement.record.usage
     return Count(
-        settled.permission.day,
-        settled.question.workflow,
-        settled.question.model,
-        answered=int(settled.reading.is_answered),
+        settlement.permission.day,
+        settlement.call.workflow,
+        settlement.call.model,
+        answered=int(settlement.record.is_answered),
         tokens_in=usage.tokens_in,
         tokens_out=usage.tokens_out,
         unpriced=int(usage.tokens > 0 and usage.cost is None),
@@ -158,11 +159,11 @@ def _count(settled: Settlement) -> Count:
 
 
 async def get_budget(session: AsyncSession, workspace_id: UUID, now: datetime) -> Budget:
-    """Return what models may take today and what they have taken, with what is kept for questions under way."""
+    """Return today's budget and the tokens used, including reserved ones."""
     today = await repository.find_today(session, workspace_id, now)
-    return Budget(today.day, today.budget, await repository.tokens_spent(session, workspace_id, today.day))
+    return Budget(today.day, today.budget, await repository.count_spent_tokens(session, workspace_id, today.day))
 
 
 async def list_usage(session: AsyncSession, workspace_id: UUID, days: Days, workflow: str | None) -> Sequence[AiUsage]:
-    """Return what was taken per day, workflow and model, newest first."""
+    """Return the usage per day, workflow and model, newest first."""
     return await repository.list_usage(session, workspace_id, since=days.start, until=days.end, workflow=workflow)

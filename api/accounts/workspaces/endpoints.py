@@ -1,4 +1,4 @@
-"""HTTP for an account's workspaces and their connection to Everlytic."""
+"""HTTP for workspaces and their connections to Everlytic."""
 
 from fastapi import status
 
@@ -24,7 +24,7 @@ CONNECTION = "/workspaces/{workspaceId}/everlytic-connection"
 
 @router.get("/workspaces", operation_id="listWorkspaces")
 async def list_workspaces(caller: CallerDep, page: PageDep) -> Page[WorkspaceOut]:
-    """The account's workspaces, newest first."""
+    """List the workspaces of the account, newest first."""
     return to_page(WorkspaceOut, await repository.list_workspaces(caller.session, page), page)
 
 
@@ -35,14 +35,14 @@ async def list_workspaces(caller: CallerDep, page: PageDep) -> Page[WorkspaceOut
     responses=responses(Forbidden),
 )
 async def create_workspace(caller: AdminDep, body: WorkspaceIn) -> WorkspaceOut:
-    """Make a workspace."""
+    """Create a workspace."""
     workspace = await repository.add_workspace(caller.session, caller.account_id, **body.model_dump())
     return WorkspaceOut.of(workspace)
 
 
 @router.get("/workspaces/{workspaceId}", operation_id="getWorkspace", responses=responses(NotFound))
 async def get_workspace(member: MemberDep) -> WorkspaceOut:
-    """One workspace."""
+    """Get a workspace."""
     return WorkspaceOut.of(member.workspace)
 
 
@@ -52,10 +52,10 @@ async def get_workspace(member: MemberDep) -> WorkspaceOut:
     responses=responses(NotFound, PreconditionFailed),
 )
 async def change_workspace(member: MemberDep, body: WorkspaceChange, if_match: IfMatch) -> WorkspaceOut:
-    """Change a workspace's settings; what is left out stays."""
-    held = await service.lock_workspace(member.session, member.workspace_id)
-    if_match.require(WorkspaceOut.of(held))
-    changed = await service.change_workspace(member.session, held, body.model_dump(exclude_unset=True), member.now)
+    """Change the settings of a workspace; fields that are left out stay unchanged."""
+    locked = await service.lock_workspace(member.session, member.workspace_id)
+    if_match.require(WorkspaceOut.of(locked))
+    changed = await service.change_workspace(member.session, locked, body.model_dump(exclude_unset=True), member.now)
     return WorkspaceOut.of(changed)
 
 
@@ -66,15 +66,15 @@ async def change_workspace(member: MemberDep, body: WorkspaceChange, if_match: I
     responses=responses(Forbidden, NotFound, PreconditionFailed),
 )
 async def delete_workspace(member: MemberDep, admin: AdminDep, if_match: IfMatch) -> None:
-    """Delete a workspace with all that is in it; what waits to be sent is called off."""
-    held = await service.lock_workspace(member.session, member.workspace_id)
-    if_match.require(WorkspaceOut.of(held))
-    await service.delete_workspace(member.session, held, by=admin.user_id, now=member.now)
+    """Delete a workspace and its contents; scheduled mails are cancelled."""
+    locked = await service.lock_workspace(member.session, member.workspace_id)
+    if_match.require(WorkspaceOut.of(locked))
+    await service.delete_workspace(member.session, locked, by=admin.user_id, now=member.now)
 
 
 @router.get(CONNECTION, operation_id="getEverlyticConnection", responses=responses(NotFound))
 async def get_connection(member: MemberDep) -> ConnectionOut:
-    """The workspace's connection to Everlytic."""
+    """Get the connection of the workspace to Everlytic."""
     return ConnectionOut.of(await service.find_connection(member.session, member.workspace_id))
 
 
@@ -84,11 +84,11 @@ async def get_connection(member: MemberDep) -> ConnectionOut:
     responses=responses(Forbidden, NotFound, PreconditionFailed),
 )
 async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn, if_match: IfMatch) -> NewConnectionOut:
-    """Connect the workspace to Everlytic, or change how; a job registers the webhook with Everlytic."""
-    held = await service.lock_connection(member.session, member.workspace_id)
-    if held is not None:
-        if_match.require(ConnectionOut.of(held))
-    made = await service.connect_everlytic(
+    """Connect the workspace to Everlytic, or replace the connection; a job registers the webhook at Everlytic."""
+    locked = await service.lock_connection(member.session, member.workspace_id)
+    if locked is not None:
+        if_match.require(ConnectionOut.of(locked))
+    created = await service.connect_everlytic(
         member.session,
         member.workspace_id,
         admin.services.secrets,
@@ -100,9 +100,9 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn,
     )
     public_url = admin.services.settings.public_url.rstrip("/")
     return NewConnectionOut(
-        **ConnectionOut.of(made.connection).model_dump(),
-        webhook_url=f"{public_url}/api/webhooks/everlytic/{made.webhook_token}",
-        inbound_url=f"{public_url}/api/webhooks/inbound/{made.webhook_token}",
+        **ConnectionOut.of(created.connection).model_dump(),
+        webhook_url=f"{public_url}/api/webhooks/everlytic/{created.webhook_token}",
+        inbound_url=f"{public_url}/api/webhooks/inbound/{created.webhook_token}",
     )
 
 
@@ -113,8 +113,8 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn,
     responses=responses(Forbidden, NotFound, PreconditionFailed),
 )
 async def delete_connection(member: MemberDep, admin: AdminDep, if_match: IfMatch) -> None:
-    """Stop sending through and syncing from the connection; what it brought stays."""
-    held = await service.lock_connection(member.session, member.workspace_id)
-    if held is not None:
-        if_match.require(ConnectionOut.of(held))
+    """Stop sending and syncing through the connection; its events stay."""
+    locked = await service.lock_connection(member.session, member.workspace_id)
+    if locked is not None:
+        if_match.require(ConnectionOut.of(locked))
     await service.disconnect_everlytic(member.session, member.workspace_id, f"disconnected by {admin.user_id}")

@@ -25,14 +25,14 @@ async def find_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace
 
 
 async def lock_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
-    """Return a workspace that is not deleted, which nobody else changes until the transaction ends."""
+    """Return a workspace that is not deleted, locked until the transaction ends."""
     statement = select(Workspace).where(Workspace.id == workspace_id, Workspace.deleted_at.is_(None))
     statement = statement.with_for_update(key_share=True)
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def lock_unlimited_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace | None:
-    """Return a workspace that is not deleted and sends without limits; many may hold it so, and none changes it."""
+    """Return a workspace that is not deleted and has no send limits, with a shared lock."""
     statement = select(Workspace).where(
         Workspace.id == workspace_id,
         Workspace.deleted_at.is_(None),
@@ -76,7 +76,7 @@ async def change_workspace(session: AsyncSession, workspace_id: UUID, values: di
 
 _REQUEUE_SENDS = text(
     """
-    WITH given_up AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND NOT made)
+    WITH released AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND NOT made)
     UPDATE app.scheduled_jobs
        SET run_at = greatest(scheduled_for, :now), paced = false
      WHERE workspace_id = :workspace_id AND job_type = 'send_email' AND status = 'pending' AND run_at > :now
@@ -86,7 +86,7 @@ _REQUEUE_SENDS = text(
 
 
 async def requeue_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:
-    """Let every mail that was put off be asked about again, on whatever terms hold now."""
+    """Reschedule every deferred mail, so that it is checked by the current settings."""
     await session.execute(_REQUEUE_SENDS, {"workspace_id": workspace_id, "now": now})
 
 
@@ -112,7 +112,7 @@ async def find_connection_by_token(session: AsyncSession, token_hash: str) -> Ev
 
 
 async def disable_connection(session: AsyncSession, workspace_id: UUID, reason: str) -> None:
-    """Stop using the workspace's connection, and say why."""
+    """Disable the connection of the workspace, with the reason."""
     await session.execute(
         update(EverlyticConnection)
         .where(EverlyticConnection.workspace_id == workspace_id, EverlyticConnection.disabled_at.is_(None))
@@ -121,7 +121,7 @@ async def disable_connection(session: AsyncSession, workspace_id: UUID, reason: 
 
 
 async def retire_connection(session: AsyncSession, workspace_id: UUID, reason: str) -> None:
-    """Stop using the workspace's connection, and forget the token by which webhooks come in."""
+    """Disable the connection of the workspace, and delete its webhook token."""
     await session.execute(
         update(EverlyticConnection)
         .where(EverlyticConnection.workspace_id == workspace_id)
@@ -134,7 +134,7 @@ async def retire_connection(session: AsyncSession, workspace_id: UUID, reason: s
 
 
 async def lock_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
-    """Return the workspace's connection, which nobody else changes until the transaction ends."""
+    """Return the connection of the workspace, locked until the transaction ends."""
     statement = select(EverlyticConnection).where(EverlyticConnection.workspace_id == workspace_id).with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
@@ -142,7 +142,7 @@ async def lock_connection(session: AsyncSession, workspace_id: UUID) -> Everlyti
 async def block_connection(
     session: AsyncSession, workspace_id: UUID, failures: int, blocked_until: datetime | None, reason: str | None
 ) -> None:
-    """Store until when nothing is sent through the workspace's connection, and why."""
+    """Store until when the connection of the workspace is blocked, and why."""
     await session.execute(
         update(EverlyticConnection)
         .where(EverlyticConnection.workspace_id == workspace_id)
@@ -151,7 +151,7 @@ async def block_connection(
 
 
 async def lock_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
-    """Block a connection until a time; where its block has changed since it was read, read it again: False."""
+    """Block a connection until a time; if its block has changed since it was read, read it again and return False."""
     statement = (
         update(EverlyticConnection)
         .where(
@@ -161,14 +161,14 @@ async def lock_for_probe(session: AsyncSession, connection: EverlyticConnection,
         .values(blocked_until=until)
         .returning(EverlyticConnection)
     )
-    moved = (await session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
-    if moved is None:
+    blocked = (await session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
+    if blocked is None:
         await session.refresh(connection)
-    return moved is not None
+    return blocked is not None
 
 
 async def refuse_connection(session: AsyncSession, workspace_id: UUID, encrypted_key: str, reason: str) -> None:
-    """Stop using the workspace's connection, and say why, unless its credentials are others by now."""
+    """Disable the connection of the workspace, with the reason, unless its credentials were replaced."""
     await session.execute(
         update(EverlyticConnection)
         .where(
@@ -181,7 +181,7 @@ async def refuse_connection(session: AsyncSession, workspace_id: UUID, encrypted
 
 
 async def wake_sends(session: AsyncSession, workspace_id: UUID, waiting_for: datetime, now: datetime) -> None:
-    """Let the sends that wait for a moment go on now."""
+    """Reschedule to now the sends that wait until `waiting_for`."""
     await session.execute(
         update(ScheduledJob)
         .where(
@@ -195,7 +195,7 @@ async def wake_sends(session: AsyncSession, workspace_id: UUID, waiting_for: dat
 
 
 async def set_webhook(session: AsyncSession, workspace_id: UUID, webhook_id: str) -> None:
-    """Store under which id Everlytic knows the workspace's webhook."""
+    """Store the id of the workspace's webhook at Everlytic."""
     await session.execute(
         update(EverlyticConnection)
         .where(EverlyticConnection.workspace_id == workspace_id)

@@ -1,4 +1,4 @@
-"""Workspaces and connections on the wire."""
+"""The request and response bodies of workspaces and connections."""
 
 import re
 from datetime import date, datetime, time
@@ -16,7 +16,7 @@ from domain.lead import LeadSegment
 
 TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
-_timezones = cache(available_timezones)  # they are files, a few hundred of them
+_timezones = cache(available_timezones)  # reads a few hundred files
 _countries = cache(partial(list_supported_countries, include_aliases=False))
 
 
@@ -63,7 +63,7 @@ Weekdays = Annotated[
 ]
 HolidaysCountry = Annotated[
     str,
-    Field(pattern="^[A-Z]{2}$", description="The ISO code of the country on whose public holidays nothing is sent."),
+    Field(pattern="^[A-Z]{2}$", description="The ISO code of the country whose public holidays are no sending days."),
     AfterValidator(_known_country),
 ]
 DailyCap = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
@@ -73,21 +73,28 @@ RampStart = Annotated[
 RampMails = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 SendsPerMinute = Annotated[int, Field(strict=True, ge=1, le=60_000)]
 DomainGapSeconds = Annotated[
-    int, Field(strict=True, ge=1, le=86_400, description="How far two mails to one recipient domain are apart.")
+    int,
+    Field(strict=True, ge=1, le=86_400, description="The least seconds between two mails to one domain."),
 ]
 UnknownWaitHours = Annotated[
-    int, Field(strict=True, ge=1, le=720, description="How long a send of unknown outcome is looked for.")
+    int, Field(strict=True, ge=1, le=720, description="For how many hours a send of unknown outcome is looked up.")
 ]
 GuardSample = Annotated[
-    int, Field(strict=True, ge=10, le=100_000, description="Of how many of a sequence's last mails rates are taken.")
+    int,
+    Field(
+        strict=True,
+        ge=10,
+        le=100_000,
+        description="How many latest mails of a sequence the rates use.",
+    ),
 ]
-Rate = Annotated[float, Field(ge=0, le=1, description="Above this share of guardSample mails the sequence is paused.")]
+Rate = Annotated[float, Field(ge=0, le=1, description="The share of guardSample mails that pauses a sequence.")]
 Voice = Annotated[
-    str, Field(max_length=2_000, description="How the team sounds, in its own words; what a model writes follows it.")
+    str, Field(max_length=2_000, description="The tone of the team, in its own words; models write in this tone.")
 ]
 ReplyToEmail = Annotated[
     EmailAddress,
-    Field(description="Where answers go; each mail asks for an address of its own below it, `name+…@domain`."),
+    Field(description="The address for replies; each mail has its own subaddress of it, `name+…@domain`."),
 ]
 DailyTokenBudget = Annotated[
     int,
@@ -95,25 +102,31 @@ DailyTokenBudget = Annotated[
         strict=True,
         ge=0,
         le=2_000_000_000,
-        description="Tokens that models may take in a day of the workspace's zone; beyond it rules and templates work.",
+        description="The model tokens per day in the workspace's time zone; beyond it rules and templates are used.",
     ),
 ]
 TimeOfDay = Annotated[
     time,
-    # The number 5 would be five seconds past midnight, and an offset would belong to no date.
+    # A number would be read as seconds after midnight, and an offset needs a date.
     BeforeValidator(_time_text),
     WithJsonSchema({"type": "string", "pattern": TIME_OF_DAY, "examples": ["08:00:00"]}),
 ]
 
 
-DefaultSegment = Annotated[LeadSegment, Field(description="Of imported leads whose file tells none.")]
+DefaultSegment = Annotated[LeadSegment, Field(description="The segment of imported leads whose file names none.")]
 Employees = Annotated[
-    int, Field(strict=True, ge=1, le=1_000_000_000, description="From how many employees on, in an imported file.")
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=1_000_000_000,
+        description="The fewest employees of an imported lead's company.",
+    ),
 ]
 
 
 def ramp_problem(cap: int | None, start: date | None, first: int | None, step: int | None) -> str | None:
-    """Return what is wrong with a ramp-up, None if nothing is."""
+    """Return the problem of a ramp-up, or None."""
     given = [start is not None, first is not None, step is not None]
     if any(given) and not all(given):
         return "rampStart, rampFrom and rampStep are set together, or none is"
@@ -121,7 +134,7 @@ def ramp_problem(cap: int | None, start: date | None, first: int | None, step: i
 
 
 class WorkspaceIn(Wire):
-    """A new workspace and the settings it sends by."""
+    """A new workspace and its settings."""
 
     name: Name
     default_from_name: Name
@@ -185,7 +198,7 @@ _CLEARED = {
 
 
 class WorkspaceChange(Wire):
-    """A workspace's settings to change; what is left out stays."""
+    """The changes of a workspace; fields that are left out stay unchanged."""
 
     name: Name | None = None
     default_from_name: Name | None = None
@@ -222,7 +235,7 @@ class WorkspaceChange(Wire):
 
 
 class WorkspaceOut(Wire):
-    """A workspace and the settings it sends by."""
+    """A workspace and its settings."""
 
     id: UUID
     name: str
@@ -255,7 +268,7 @@ class WorkspaceOut(Wire):
 
 
 class ConnectionIn(Wire):
-    """How the workspace reaches Everlytic."""
+    """The URLs and credentials of a connection to Everlytic."""
 
     transactional_url: HttpUrl
     tenant_url: HttpUrl
@@ -264,7 +277,7 @@ class ConnectionIn(Wire):
 
 
 class ConnectionOut(Wire):
-    """The workspace's connection; keys are never shown."""
+    """The connection of a workspace, without its keys."""
 
     transactional_url: str
     tenant_url: str
@@ -272,14 +285,14 @@ class ConnectionOut(Wire):
     webhook_id: str | None
     disabled_at: datetime | None
     disabled_reason: str | None
-    """Why nothing is sent until the connection is put again, with other credentials."""
+    """Why the connection is disabled until it is replaced with other credentials."""
     blocked_until: datetime | None
     blocked_reason: str | None
-    """Why nothing was sent before `blockedUntil`; after it one mail tries whether Everlytic serves again."""
+    """Why nothing is sent until `blockedUntil`; after it one mail probes whether Everlytic works again."""
 
 
 class NewConnectionOut(ConnectionOut):
-    """A connection just made, with where replies are to be forwarded; the address holds a secret, shown this once."""
+    """A new connection, with the URL to forward replies to; the URLs contain a secret and are shown only once."""
 
     webhook_url: str
     inbound_url: str

@@ -1,4 +1,4 @@
-"""Where a team works, and how it reaches Everlytic."""
+"""Workspaces, their settings and their connections to Everlytic."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import repository
 from api.accounts.workspaces.schemas import ramp_problem
-from api.http.errors import Malformed, NotFound, WorkspaceGone
+from api.http.errors import Malformed, NotFound, WorkspaceGone, or_404
 from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, generate_token, hash_credential
@@ -19,33 +19,33 @@ from domain import breaker
 
 REGISTER_WEBHOOK = "register_webhook"
 RESUME_SENDS = "resume_sends"
-"""The job that takes up what a pause or a missing connection left waiting."""
+"""The job that reschedules mails that a pause or a missing connection stopped."""
 WAKE_SENDS = "wake_sends"
-"""The job that takes up what waited for a block which ended before its time."""
+"""The job that reschedules mails that waited for the end of a block which ended early."""
 WAKE_AFTER = timedelta(milliseconds=250)
 WEBHOOK_USER = "everlytic"
 
 
 async def find_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace:
     """Return a workspace that is visible in the transaction's scope; raises WorkspaceGone."""
-    return _there(await repository.find_workspace(session, workspace_id))
+    return _require_workspace(await repository.find_workspace(session, workspace_id))
 
 
 async def lock_workspace(session: AsyncSession, workspace_id: UUID) -> Workspace:
-    """Return a workspace that nobody else changes or deletes until the transaction ends; raises WorkspaceGone."""
-    return _there(await repository.lock_workspace(session, workspace_id))
+    """Return a workspace, locked until the transaction ends; raises WorkspaceGone."""
+    return _require_workspace(await repository.lock_workspace(session, workspace_id))
 
 
 async def lock_to_send(session: AsyncSession, workspace_id: UUID) -> Workspace:
-    """Return a workspace that stays as it is until the transaction ends, deletion included; raises WorkspaceGone.
+    """Return a workspace that is not changed or deleted until the transaction ends; raises WorkspaceGone.
 
-    Those who send for it do so side by side, and one after the other where its pace is limited.
+    The lock is shared if the workspace has no send limits, and exclusive if it has.
     """
     unlimited = await repository.lock_unlimited_workspace(session, workspace_id)
     return unlimited or await lock_workspace(session, workspace_id)
 
 
-def _there(workspace: Workspace | None) -> Workspace:
+def _require_workspace(workspace: Workspace | None) -> Workspace:
     if workspace is None:
         raise WorkspaceGone("There is no such workspace.")
     return workspace
@@ -64,16 +64,16 @@ SCHEDULING = frozenset(
         "window_start",
     }
 )
-"""The settings that say when mail may leave."""
+"""The settings that decide when a mail may be sent."""
 
 
 async def change_workspace(
     session: AsyncSession, workspace: Workspace, values: dict[str, Any], now: datetime
 ) -> Workspace:
-    """Change the settings of a held workspace.
+    """Change the settings of a locked workspace.
 
-    Raises Malformed when its sending window would close before it opens, its segments would not follow each other, or
-    its ramp-up would not be whole.
+    Raises Malformed if the sending window would end before it starts, the segments would overlap, or the ramp-up would
+    be incomplete.
     """
     if not values:
         return workspace
@@ -99,9 +99,9 @@ async def change_workspace(
 
 
 async def delete_workspace(session: AsyncSession, workspace: Workspace, *, by: UUID, now: datetime) -> None:
-    """Delete a held workspace: nobody finds it any more, nothing more is sent for it and nothing comes in.
+    """Delete a locked workspace: it is not found any more, and nothing is sent or received for it.
 
-    What is sending right now holds the workspace too, so it has either been claimed before this, or finds it gone.
+    A claim locks the workspace as well: it either commits before the deletion, or does not find the workspace.
     """
     await repository.delete_workspace(session, workspace.id)
     await repository.retire_connection(session, workspace.id, f"the workspace was deleted by {by}")
@@ -111,7 +111,7 @@ async def delete_workspace(session: AsyncSession, workspace: Workspace, *, by: U
 
 @dataclass(frozen=True, slots=True)
 class NewConnection:
-    """A connection just made; the token is shown this once."""
+    """A new connection; the token is shown only once."""
 
     connection: EverlyticConnection
     webhook_token: str
@@ -128,7 +128,7 @@ async def connect_everlytic(
     api_key: str,
     now: datetime,
 ) -> NewConnection:
-    """Store how the workspace reaches Everlytic, with a fresh webhook token, and have the webhook registered."""
+    """Store the connection with a new webhook token, and enqueue the job that registers the webhook."""
     token = generate_token()
     values = {
         "transactional_url": transactional_url,
@@ -150,34 +150,32 @@ async def connect_everlytic(
     await jobs.enqueue(
         session, REGISTER_WEBHOOK, workspace_id, [jobs.Job(now, {"token": secrets.encrypt(token)})], max_attempts=10
     )
-    # What waited for a connection is asked again.
+    # Mails that waited for a connection are checked again.
     await jobs.enqueue(session, RESUME_SENDS, workspace_id, [jobs.Job(now)])
     await _wake_sends_early(session, workspace_id, blocked_until, None, now)
     return NewConnection(connection, token)
 
 
 async def find_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection:
-    """Return the workspace's connection; raises NotFound when there is none."""
+    """Return the connection of the workspace; raises NotFound."""
     connection = await repository.find_connection(session, workspace_id)
-    if connection is None:
-        raise NotFound("This workspace has no Everlytic connection yet.")
-    return connection
+    return or_404(connection, "This workspace has no Everlytic connection yet.")
 
 
 async def lock_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
-    """Return the workspace's connection, if any, which nobody else makes or changes until the transaction ends."""
+    """Return the connection of the workspace, if any, locked until the transaction ends, also against creation."""
     await lock_workspace(session, workspace_id)
     return await repository.find_connection(session, workspace_id)
 
 
 async def disconnect_everlytic(session: AsyncSession, workspace_id: UUID, reason: str) -> None:
-    """Stop sending through and syncing from the workspace's connection."""
+    """Stop sending and syncing through the connection of the workspace."""
     await find_connection(session, workspace_id)
     await repository.disable_connection(session, workspace_id, reason)
 
 
 async def authenticate_webhook_token(session: AsyncSession, token_hash: str) -> EverlyticConnection:
-    """Return the connection a webhook token belongs to and enter its workspace's scope; raises NotFound."""
+    """Return the connection of a webhook token, and enter the scope of its workspace; raises NotFound."""
     connection = await repository.find_connection_by_token(session, token_hash)
     if connection is None:
         raise NotFound("There is no such webhook.")
@@ -187,27 +185,27 @@ async def authenticate_webhook_token(session: AsyncSession, token_hash: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """How a call through a connection ended; `connection` is as it was when the call was let through."""
+    """The result of a call through a connection; `connection` is as it was when the call began."""
 
     connection: EverlyticConnection
     kind: breaker.ResultKind
     now: datetime
     reason: str | None = None
-    """Why nothing is to be sent for a while, should that follow."""
+    """Why sending is blocked, if this result blocks it."""
     retry_after: float | None = None
-    """How many seconds the provider asks to wait; None where it did not say."""
+    """The seconds to wait that the provider asked for; None if it did not."""
 
 
 async def lock_for_probe(session: AsyncSession, connection: EverlyticConnection, until: datetime) -> bool:
-    """Let all others wait until then for the one call that tries whether the provider serves again.
+    """Extend the block until then, so that only the caller probes whether the provider works again.
 
-    Returns False when somebody else's call does, or the block was changed; the connection is read again.
+    Returns False if another caller probes or the block was changed; the connection is then read again.
     """
     return await repository.lock_for_probe(session, connection, until)
 
 
 async def record_call_results(session: AsyncSession, workspace_id: UUID, calls: Sequence[CallEnded]) -> list[datetime]:
-    """Draw the conclusions for what is called next; returns for each when its mail may be tried again."""
+    """Update the circuit breaker of the connection; returns for each call when its mail may be tried again."""
     connection = await repository.lock_connection(session, workspace_id)
     if connection is None:
         return [call.now for call in calls]
@@ -215,9 +213,9 @@ async def record_call_results(session: AsyncSession, workspace_id: UUID, calls: 
     reason = connection.blocked_reason
     for call in calls:
         if call.connection.encrypted_key != connection.encrypted_key:
-            continue  # It was another connection that served or did not.
-        news = breaker.CallResult(call.kind, call.connection.blocked_until, call.retry_after)
-        state, previous = breaker.apply_result(state, news, call.now), state
+            continue  # The result is of a connection that was replaced since.
+        result = breaker.CallResult(call.kind, call.connection.blocked_until, call.retry_after)
+        state, previous = breaker.apply_result(state, result, call.now), state
         if state.blocked_until is None:
             reason = None
         elif state != previous and call.reason is not None:
@@ -232,10 +230,10 @@ async def record_call_results(session: AsyncSession, workspace_id: UUID, calls: 
 async def _wake_sends_early(
     session: AsyncSession, workspace_id: UUID, was: datetime | None, until: datetime | None, now: datetime
 ) -> None:
-    """Have what waits for the end of a block taken up when that comes earlier than it was told."""
+    """Enqueue the job that reschedules waiting mails if the block ends earlier than they were rescheduled to."""
     at = max(until or now, now)
     if was is not None and at < was:
-        # A little later: some may still be on their way back to the queue.
+        # A little later, because some mails may not be back on the queue yet.
         job = jobs.Job(at + WAKE_AFTER, {"waitingFor": was.isoformat()})
         await jobs.enqueue(session, WAKE_SENDS, workspace_id, [job])
 
@@ -243,7 +241,7 @@ async def _wake_sends_early(
 async def record_refused_credentials(
     session: AsyncSession, workspace_id: UUID, refusals: Sequence[tuple[EverlyticConnection, str]]
 ) -> list[None]:
-    """Stop using a connection whose credentials are no good, and say so, until somebody gives others."""
+    """Disable connections whose credentials were refused, with the reason, until a user replaces them."""
     for key, reason in {connection.encrypted_key: reason for connection, reason in refusals}.items():
         await repository.refuse_connection(session, workspace_id, key, reason)
     return [None] * len(refusals)

@@ -13,11 +13,11 @@ from domain.breaker import MAX_RETRY_AFTER
 from everlytic.errors import EverlyticError, Fault, Unauthorized
 from everlytic.models import WebhookRegistration
 
-ASK_AGAIN_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 
 
 async def register_webhook(work: Work[Services]) -> None:
-    """Ask Everlytic to post the workspace's events to us, in place of an earlier registration of ours."""
+    """Register the workspace's webhook at Everlytic."""
     services = work.resources
     async with work.transaction() as session:
         await service.find_workspace(session, work.workspace_id)
@@ -43,14 +43,14 @@ async def register_webhook(work: Work[Services]) -> None:
     except EverlyticError as error:
         if error.fault is Fault.OURS:
             raise RetryLater(str(error)) from error
-        wait = timedelta(seconds=min(max(error.retry_after or 0, ASK_AGAIN_SECONDS), MAX_RETRY_AFTER.total_seconds()))
+        wait = timedelta(seconds=min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_AFTER.total_seconds()))
         raise Deferred(work.clock.now() + wait, str(error)) from error
     async with work.transaction() as session:
         await repository.set_webhook(session, work.workspace_id, webhook.id)
 
 
 async def wake_sends(work: Work[Services]) -> None:
-    """Take up the sends that wait for the end of a block that ended before its time."""
+    """Reschedule the sends that wait for the end of a block which ended early."""
     async with work.transaction() as session:
         waiting_for = datetime.fromisoformat(work.payload["waitingFor"])
         await repository.wake_sends(session, work.workspace_id, waiting_for, work.clock.now())

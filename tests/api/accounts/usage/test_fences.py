@@ -23,7 +23,7 @@ async def test_only_reservations_that_have_expired_are_forgotten(two_workspaces:
     overtaking = await overtaken(
         workspaces,
         lambda other: other.execute(_EXPIRE, [60, prolonged]),
-        lambda session: repository.reserve(session, workspaces.id, [10], seconds=60),
+        lambda session: repository.reserve_tokens(session, workspaces.id, [10], seconds=60),
     )
     (made,) = overtaking.result
     assert overtaking.rows == {RESERVATIONS: {expired, UUID(str(made))}}

@@ -52,9 +52,9 @@ async def test_spent_is_what_was_taken_today_and_is_reserved_now(two_workspaces:
         for seconds in (-1, 0):
             await reserve_until(session, workspaces, 100, seconds)
         running = {await reserve_until(session, workspaces, 200, seconds) for seconds in (0.000001, 60)}
-        spent = await repository.tokens_spent(session, workspaces.id, TODAY)
-        made = await repository.reserve(session, workspaces.id, [3, 5], seconds=900)
-        await repository.release(session, workspaces.id, made[:1])
+        spent = await repository.count_spent_tokens(session, workspaces.id, TODAY)
+        made = await repository.reserve_tokens(session, workspaces.id, [3, 5], seconds=900)
+        await repository.release_reservations(session, workspaces.id, made[:1])
         return spent, running
 
     acted = await run_act(workspaces, spend, locks_in=RESERVATIONS)
