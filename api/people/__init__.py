@@ -1,1 +1,1 @@
-"""Who may be written to: leads, lists, suppressions, timelines, erasure."""
+"""People: leads, lists, suppressions, timelines, erasure."""

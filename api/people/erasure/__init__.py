@@ -1,1 +1,1 @@
-"""Forgetting a person for good, while what happened can still be counted and nobody can ever mail them again."""
+"""Permanent erasure of a person: statistics stay, and the address is never mailed again."""

@@ -17,11 +17,11 @@ router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
     responses=responses(NotFound),
 )
 async def erase_lead(member: MemberDep, lead_id: LeadId) -> None:
-    """Take away, for good, all that says who a lead is, deleted or not; the address is never mailed again.
+    """Erase the personal data of a lead permanently, deleted or not; the address is never mailed again.
 
-    Every lead that has or had this address goes with it. Enrollments, messages, events and replies stay to be counted,
-    without content. Uploaded files and the provider's records are cleaned by a job. Everlytic's own records are not
-    ours: what is read from there again, or comes in later, is new. A second time changes nothing.
+    All leads with this address are erased. Enrollments, messages, events and replies stay without content, for
+    statistics. A job erases uploaded files and the provider's records. Records at Everlytic are not erased: what is
+    synced or received from there later is new. Repeating it changes nothing.
     """
     await service.erase_person(
         member.session,

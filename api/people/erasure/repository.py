@@ -1,4 +1,4 @@
-"""The SQL that forgets: rows stay to be counted, what says who it was goes."""
+"""The SQL of erasure: rows stay for statistics, personal data is removed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from database.models import EmailDraft, Lead, SendAttempt, Suppression, Suppress
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What a person's traces are known by; `mention` and `message` are patterns for lower-case text, or None."""
+    """What identifies the traces of a person; `mention` and `message` are patterns for lower-case text, or None."""
 
     lead_ids: Sequence[UUID]
     draft_ids: Sequence[str]
@@ -28,7 +28,7 @@ class Traces:
 
 _EMPTY_DRAFTS = text(
     """
-    WITH held AS (
+    WITH locked AS (
       SELECT draft.id,
              draft.status <> 'sent'
              AND NOT EXISTS (SELECT 1 FROM app.send_attempts AS attempt WHERE attempt.draft_id = draft.id) AS is_unsent
@@ -39,10 +39,10 @@ _EMPTY_DRAFTS = text(
     )
     UPDATE app.email_drafts AS draft
        SET subject = '', body = '', body_html = '', generation = NULL, written = NULL,
-           status = CASE WHEN held.is_unsent THEN 'failed' ELSE draft.status END,
-           error_reason = CASE WHEN held.is_unsent THEN :reason END
-      FROM held
-     WHERE draft.id = held.id
+           status = CASE WHEN locked.is_unsent THEN 'failed' ELSE draft.status END,
+           error_reason = CASE WHEN locked.is_unsent THEN :reason END
+      FROM locked
+     WHERE draft.id = locked.id
     """
 )
 
@@ -74,7 +74,7 @@ _EMPTY_REPLIES = text(
     """
 )
 
-# What a bounce was decides how it is counted.
+# The type of a bounce stays, because statistics need it.
 _EMPTY_EVENTS = text(
     """
     UPDATE app.email_events AS event
@@ -105,7 +105,7 @@ _TRANSACTIONS = text(
     """
 )
 
-# A record that is not applied yet is read once more, in full; until then it is counted and left alone.
+# A record that is not applied yet stays until it is applied; the statement counts these records.
 _CALLBACKS = text(
     """
     WITH found AS (
@@ -165,29 +165,29 @@ _TRACES: Mapping[str, TextClause] = {
     "archived jobs": _ARCHIVED_JOBS,
 }
 PLACES = tuple(_TRACES)
-"""Where traces are looked for, all of it large and without an index on who it is about."""
+"""The tables that are searched for traces; they are large and have no index on the person."""
 
-_FORGET_JOB = text("UPDATE app.scheduled_jobs SET payload = payload - 'address' WHERE id = :job_id")
+_ERASE_JOB_PAYLOAD = text("UPDATE app.scheduled_jobs SET payload = payload - 'address' WHERE id = :job_id")
 
 
 async def lock_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Sequence[Lead]:
-    """Return a lead and all that have its address, deleted ones too, held until the transaction ends."""
-    theirs = Lead.workspace_id == workspace_id
-    address = select(Lead.email).where(theirs, Lead.id == lead_id, Lead.email != "").scalar_subquery()
+    """Return a lead and all leads with its address, deleted or not, locked until the transaction ends."""
+    in_workspace = Lead.workspace_id == workspace_id
+    address = select(Lead.email).where(in_workspace, Lead.id == lead_id, Lead.email != "").scalar_subquery()
     ids = union_all(
-        select(Lead.id).where(theirs, Lead.id == lead_id),
-        # Each has an index of its own.
-        select(Lead.id).where(theirs, Lead.email == address, Lead.deleted_at.is_(None)),
-        select(Lead.id).where(theirs, Lead.email == address, Lead.deleted_at.is_not(None)),
+        select(Lead.id).where(in_workspace, Lead.id == lead_id),
+        # Two selects, because live and deleted leads have separate indexes.
+        select(Lead.id).where(in_workspace, Lead.email == address, Lead.deleted_at.is_(None)),
+        select(Lead.id).where(in_workspace, Lead.email == address, Lead.deleted_at.is_not(None)),
     )
     statement = (
-        select(Lead).where(theirs, Lead.id.in_(ids)).order_by(Lead.id).with_for_update(key_share=True, of=[Lead])
+        select(Lead).where(in_workspace, Lead.id.in_(ids)).order_by(Lead.id).with_for_update(key_share=True, of=[Lead])
     )
     return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
 
 
 async def delete_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
-    """Keep of an address among suppressions, and among those taken back, only its hash."""
+    """Erase an address from suppressions and removed suppressions, which keep its hash."""
     for table in (Suppression, SuppressionRemoval):
         hashed = func.app.suppression_hash(workspace_id, address)
         await session.execute(
@@ -199,7 +199,7 @@ async def delete_address(session: AsyncSession, workspace_id: UUID, address: str
 
 
 async def erase_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, reason: str) -> None:
-    """Take the content out of what was written to leads, told about it and answered; what is unsent fails."""
+    """Erase the content of the drafts, attempts, settlements, replies and events of leads; unsent drafts fail."""
     parameters = {"workspace_id": workspace_id, "lead_ids": list(lead_ids)}
     await session.execute(_EMPTY_DRAFTS, {**parameters, "reason": reason})
     for statement in (_EMPTY_ATTEMPTS, _EMPTY_SETTLEMENTS, _EMPTY_REPLIES, _EMPTY_EVENTS):
@@ -209,20 +209,22 @@ async def erase_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Se
 async def find_messages(
     session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID]
 ) -> tuple[list[UUID], list[str]]:
-    """Return the ids of the drafts that were written to leads, and those that the provider has for them."""
-    found = await session.execute(
+    """Return the ids of the drafts of leads, and the ids of these messages at the provider."""
+    result = await session.execute(
         select(EmailDraft.id, EmailDraft.everlytic_message_id, SendAttempt.everlytic_transaction_id)
         .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
         .where(
             EmailDraft.workspace_id == workspace_id, EmailDraft.lead_id == any_(cast(list(lead_ids), ARRAY(PG_UUID)))
         )
     )
-    rows = found.all()
-    return [row[0] for row in rows], sorted({one for row in rows for one in row[1:] if one is not None})
+    rows = result.all()
+    return [row[0] for row in rows], sorted(
+        {message_id for row in rows for message_id in row[1:] if message_id is not None}
+    )
 
 
 async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, traces: Traces) -> int:
-    """Erase traces in one of PLACES; returns how many are still to be read by somebody else before."""
+    """Erase traces in one of PLACES; returns how many records must be applied before they can be erased."""
     await allow_long_statements(session)
     parameters = {"workspace_id": workspace_id, **asdict(traces)}
     statement = _TRACES[place]
@@ -231,5 +233,5 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, traces
 
 
 async def delete_job_payload(session: AsyncSession, job_id: UUID) -> None:
-    """Take the address out of a job's payload."""
-    await session.execute(_FORGET_JOB, {"job_id": job_id})
+    """Erase the address from the payload of a job."""
+    await session.execute(_ERASE_JOB_PAYLOAD, {"job_id": job_id})

@@ -1,4 +1,4 @@
-"""What goes at once when a lead is erased, and what a job looks for afterwards."""
+"""Erases a person: their own records at once, and traces in large tables by a job."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.errors import NotFound
+from api.http.errors import or_404
 from api.imports import service as imports
 from api.outreach.enrollment_status import service as enrollment_status
 from api.people.erasure import repository
@@ -29,7 +29,7 @@ PLACES = (IMPORTED_FILES, *repository.PLACES)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whose traces are looked for: the leads they were, and their address while it is still known."""
+    """A person whose traces are erased: their leads, and their address while it is known."""
 
     lead_ids: Sequence[UUID]
     address: str | None
@@ -38,36 +38,35 @@ class Person:
 async def erase_person(
     session: AsyncSession, secrets: SecretBox, workspace_id: UUID, lead_id: UUID, *, actor: UUID, now: datetime
 ) -> None:
-    """Erase a lead, with every other of its address; raises NotFound. Once it is erased, this does nothing more."""
-    held = {lead.id: lead for lead in await repository.lock_person(session, workspace_id, lead_id)}
-    if (wanted := held.get(lead_id)) is None:
-        raise NotFound("There is no such lead.")
-    if wanted.erased_at is not None:
+    """Erase a lead and all leads with its address; raises NotFound. Does nothing for an erased lead."""
+    locked = {lead.id: lead for lead in await repository.lock_person(session, workspace_id, lead_id)}
+    requested = or_404(locked.get(lead_id), "There is no such lead.")
+    if requested.erased_at is not None:
         return
-    address = wanted.email
-    persons = [lead for lead in held.values() if lead.email == address]
-    ids = [lead.id for lead in persons]
+    address = requested.email
+    same_person = [lead for lead in locked.values() if lead.email == address]
+    ids = [lead.id for lead in same_person]
     await suppressions.suppress_addresses(
         session, workspace_id, [address], reason=SuppressionReason.MANUAL, source="erased", at=now
     )
     await repository.delete_address(session, workspace_id, address)
-    for lead in persons:
+    for lead in same_person:
         await leads.erase_lead(session, lead, now)
     cause = f"{CAUSE} by user {actor}"
     await enrollment_status.apply_event_to_leads(
         session, workspace_id, EnrollmentEvent.STOPPED, ids, cause=cause, now=now
     )
     await repository.erase_messages(session, workspace_id, ids, reason=CAUSE)
-    payload = {"leadIds": [str(one) for one in ids], "address": secrets.encrypt(address)}
+    payload = {"leadIds": [str(id_) for id_ in ids], "address": secrets.encrypt(address)}
     await jobs.enqueue(session, ERASE_TRACES, workspace_id, [jobs.Job(now, payload)])
 
 
 async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person: Person) -> int:
-    """Erase a person's traces in one of PLACES; returns how many must first be read by somebody else.
+    """Erase the traces of a person in one of PLACES; returns how many records must be applied first.
 
-    Rows stay, what they are counted by stays.
+    Rows stay, with the columns that statistics need.
     """
-    mention = _mention_of(person.address) if person.address else None
+    mention = _mention_pattern(person.address) if person.address else None
     if place == IMPORTED_FILES:
         await imports.erase_person(session, workspace_id, person.lead_ids, address=person.address, mention=mention)
         return 0
@@ -78,23 +77,23 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person
         transaction_ids=transaction_ids,
         address=person.address or "",
         mention=mention,
-        message=_message_of(draft_ids, person.address),
+        message=_message_pattern(draft_ids, person.address),
     )
     return await repository.erase_in(session, workspace_id, place, traces)
 
 
-def _mention_of(address: str) -> str:
-    """Return the pattern that finds an address in lower-case text, and no longer one that it is a part of.
+def _mention_pattern(address: str) -> str:
+    """Return the pattern that finds an address in lower-case text, but not within a longer address.
 
-    As it is, or as a form's encoding has it; after such an encoding's `%22`, too.
+    It also finds the URL-encoded address, even after an encoded character such as `%22`.
     """
     written = "|".join(sorted({re.escape(address), re.escape(quote(address))}))
     return rf"(^|[^[:alnum:]._%+-]|%[0-9a-f]{{2}})({written})($|[^[:alnum:].-]|\.($|[^[:alnum:]]))"
 
 
-def _message_of(draft_ids: Sequence[UUID], address: str | None) -> str | None:
-    """Return the pattern that finds what is said of a person's messages in lower-case text, or None for nobody's."""
+def _message_pattern(draft_ids: Sequence[UUID], address: str | None) -> str | None:
+    """Return the pattern that finds a person's messages and address in lower-case text, or None if there are none."""
     patterns = [str(draft_id) for draft_id in draft_ids]
     if address:
-        patterns.append(_mention_of(address))
+        patterns.append(_mention_pattern(address))
     return "|".join(patterns) or None

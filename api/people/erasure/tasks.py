@@ -1,4 +1,4 @@
-"""Looking for what a person has left behind."""
+"""The job that erases the traces of a person."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,13 +8,13 @@ from api.jobs.engine import Deferred, Work
 from api.people.erasure import repository, service
 from api.people.erasure.service import Person
 
-LOOK_AGAIN_AFTER = timedelta(minutes=1)
+RETRY_AFTER = timedelta(minutes=1)
 
 
 async def erase_traces(work: Work[Services]) -> None:
-    """Erase a person's traces, place by place; what was not applied yet is erased once it is. Running again is safe."""
-    sealed = work.payload.get("address")
-    address = work.resources.secrets.decrypt(sealed) if sealed else None
+    """Erase a person's traces, place by place, and again when pending events are applied. Running it again is safe."""
+    encrypted = work.payload.get("address")
+    address = work.resources.secrets.decrypt(encrypted) if encrypted else None
     person = Person([UUID(lead_id) for lead_id in work.payload["leadIds"]], address)
     waiting = 0
     for place in service.PLACES:
@@ -22,7 +22,7 @@ async def erase_traces(work: Work[Services]) -> None:
             waiting += await service.erase_in(session, work.workspace_id, place, person)
     if waiting:
         raise Deferred(
-            work.clock.now() + LOOK_AGAIN_AFTER, "The provider's events about this person are still being applied."
+            work.clock.now() + RETRY_AFTER, "The provider's events about this person are still being applied."
         )
     async with work.transaction() as session:
         await repository.delete_job_payload(session, work.job_id)

@@ -1,1 +1,1 @@
-"""Named lists of leads, and how many each of them holds."""
+"""Named lists of leads, and the number of leads in each."""

@@ -1,4 +1,4 @@
-"""HTTP for lists."""
+"""HTTP for lead lists."""
 
 from fastapi import status
 
@@ -15,28 +15,28 @@ router = create_router("/api/workspaces/{workspaceId}/lead-lists", "leads")
 
 @router.post("", operation_id="createLeadList", status_code=status.HTTP_201_CREATED, responses=responses(NotFound))
 async def create_list(member: MemberDep, body: LeadListIn) -> LeadListOut:
-    """Make an empty list."""
+    """Create an empty list."""
     return LeadListOut.of(await service.create_list(member.session, member.workspace_id, body.name))
 
 
 @router.get("", operation_id="listLeadLists", responses=responses(NotFound))
 async def list_lists(member: MemberDep, page: PageDep) -> Page[LeadListOut]:
-    """The workspace's lists, newest first."""
+    """List the lead lists of the workspace, newest first."""
     return to_page(LeadListOut, await repository.list_lists(member.session, member.workspace_id, page), page)
 
 
 @router.get("/{listId}", operation_id="getLeadList", responses=responses(NotFound))
 async def get_list(member: MemberDep, list_id: ListId) -> LeadListOut:
-    """One list."""
+    """Get a lead list."""
     return LeadListOut.of(await service.get_list(member.session, member.workspace_id, list_id))
 
 
 @router.patch("/{listId}", operation_id="changeLeadList", responses=responses(NotFound, PreconditionFailed))
 async def change_list(member: MemberDep, list_id: ListId, body: LeadListChange, if_match: IfMatch) -> LeadListOut:
-    """Rename a list; its ETag changes with its count, too."""
-    held = await service.lock_list(member.session, member.workspace_id, list_id)
-    if_match.require(LeadListOut.of(held))
-    return LeadListOut.of(await service.rename_list(member.session, held, body.name))
+    """Rename a list; its ETag also changes with its count."""
+    locked = await service.lock_list(member.session, member.workspace_id, list_id)
+    if_match.require(LeadListOut.of(locked))
+    return LeadListOut.of(await service.rename_list(member.session, locked, body.name))
 
 
 @router.delete(
@@ -47,6 +47,6 @@ async def change_list(member: MemberDep, list_id: ListId, body: LeadListChange, 
 )
 async def delete_list(member: MemberDep, list_id: ListId, if_match: IfMatch) -> None:
     """Delete a list; its leads stay, without the list."""
-    closed = await service.lock_list_exclusive(member.session, member.workspace_id, list_id)
-    if_match.require(LeadListOut.of(closed))
-    await service.delete_list(member.session, closed)
+    locked = await service.lock_list_exclusive(member.session, member.workspace_id, list_id)
+    if_match.require(LeadListOut.of(locked))
+    await service.delete_list(member.session, locked)

@@ -12,7 +12,8 @@ from database.landing import allow_long_statements
 from database.locks import lead_list_key
 from database.models import Lead, LeadList
 
-# No row of a list may be held while its leads are: who takes a lead out of it holds the lead and then counts.
+# Advisory locks, because the row of a list is locked after its leads: a transaction that removes a lead from a list
+# locks the lead first and then changes the count.
 _LOCK_SHARED = text(
     f"""
     SELECT pg_advisory_xact_lock_shared({lead_list_key("given.id")})
@@ -26,7 +27,7 @@ _COUNT = text(
     WITH change AS (
       SELECT id, delta FROM unnest(CAST(:list_ids AS uuid[]), CAST(:deltas AS int[])) AS change (id, delta)
     ),
-    held AS (
+    locked AS (
       SELECT list.id FROM app.lead_lists AS list JOIN change USING (id)
        WHERE list.workspace_id = :workspace_id
        ORDER BY list.id
@@ -34,8 +35,8 @@ _COUNT = text(
     )
     UPDATE app.lead_lists AS list
        SET lead_count = list.lead_count + change.delta
-      FROM held JOIN change USING (id)
-     WHERE list.id = held.id
+      FROM locked JOIN change USING (id)
+     WHERE list.id = locked.id
     """
 )
 
@@ -63,27 +64,27 @@ async def list_lists(session: AsyncSession, workspace_id: UUID, page: PageReques
 
 
 async def lock_shared(session: AsyncSession, workspace_id: UUID, list_ids: Sequence[UUID]) -> set[UUID]:
-    """Keep lists from being deleted until the transaction ends, and return those that are not deleted yet."""
+    """Prevent the deletion of lists until the transaction ends, and return those that exist."""
     await session.execute(_LOCK_SHARED, {"workspace_id": str(workspace_id), "list_ids": list(list_ids)})
-    found = select(LeadList.id).where(
+    statement = select(LeadList.id).where(
         LeadList.workspace_id == workspace_id, LeadList.id.in_(list_ids), LeadList.deleted_at.is_(None)
     )
-    return set((await session.scalars(found)).all())
+    return set((await session.scalars(statement)).all())
 
 
 async def lock_exclusive(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
-    """Wait for everybody who keeps a list, and let nobody keep it until the transaction ends."""
+    """Wait for all shared locks of a list, and prevent new ones until the transaction ends."""
     await session.execute(_LOCK_EXCLUSIVE, {"workspace_id": str(workspace_id), "list_id": str(list_id)})
 
 
 async def change_counts(session: AsyncSession, workspace_id: UUID, deltas: Mapping[UUID, int]) -> None:
-    """Add to the counts of lists, each by its own number; lists are locked in the order of their ids."""
+    """Add a number to the count of each list."""
     parameters = {"workspace_id": workspace_id, "list_ids": list(deltas), "deltas": list(deltas.values())}
     await session.execute(_COUNT, parameters)
 
 
 async def rename_list(session: AsyncSession, workspace_id: UUID, list_id: UUID, name: str) -> LeadList:
-    """Give a list that the caller holds another name."""
+    """Rename a locked list."""
     statement = (
         update(LeadList)
         .where(LeadList.workspace_id == workspace_id, LeadList.id == list_id)
@@ -94,18 +95,18 @@ async def rename_list(session: AsyncSession, workspace_id: UUID, list_id: UUID, 
 
 
 async def detach_leads(session: AsyncSession, workspace_id: UUID, list_id: UUID) -> None:
-    """Take every lead out of a list, in one statement; a deleted one finds its list gone when it is restored."""
+    """Remove all leads from a list in one statement; a deleted lead has no list when it is restored."""
     await allow_long_statements(session)
-    held = (
+    locked = (
         select(Lead.id)
         .where(Lead.workspace_id == workspace_id, Lead.list_id == list_id, Lead.deleted_at.is_(None))
         # Lock in id order to avoid deadlocks (database/locks.py).
         .order_by(Lead.id)
         .with_for_update(key_share=True)
-        .cte("held")
+        .cte("locked")
     )
     await session.execute(
-        update(Lead).where(Lead.id == held.c.id).values(list_id=None).execution_options(synchronize_session=False)
+        update(Lead).where(Lead.id == locked.c.id).values(list_id=None).execution_options(synchronize_session=False)
     )
 
 

@@ -1,4 +1,4 @@
-"""Lists on the wire."""
+"""The request and response bodies of lead lists."""
 
 from datetime import datetime
 from typing import Annotated, TypeAlias
@@ -18,7 +18,7 @@ class LeadListIn(Wire):
 
 
 class LeadListChange(Wire):
-    """What to change in a list."""
+    """The changes of a list."""
 
     name: ListName
 

@@ -1,1 +1,1 @@
-"""The people to write to, in lists, and where each of them stands."""
+"""Leads and their status."""

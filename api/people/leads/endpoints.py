@@ -42,7 +42,7 @@ router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
     responses=responses(NotFound, AlreadyExists),
 )
 async def create_lead(member: MemberDep, body: LeadIn) -> LeadDetail:
-    """Add one person to write to; a suppressed address may be a lead, and is never mailed."""
+    """Create a lead; a suppressed address can be a lead, but is never mailed."""
     lead = await service.create_lead(member.session, member.workspace_id, body.model_dump())
     return await service.build_detail(member.session, lead)
 
@@ -51,15 +51,15 @@ async def create_lead(member: MemberDep, body: LeadIn) -> LeadDetail:
 async def list_leads(
     member: MemberDep,
     page: Annotated[PageRequest, Depends(sorted_by(LeadSort))],
-    wanted: Annotated[LeadFilter, Query()],
+    filters: Annotated[LeadFilter, Query()],
 ) -> Page[LeadOut]:
-    """The workspace's leads."""
-    return to_page(LeadOut, await repository.list_leads(member.session, member.workspace_id, page, wanted), page)
+    """List the leads of the workspace."""
+    return to_page(LeadOut, await repository.list_leads(member.session, member.workspace_id, page, filters), page)
 
 
 @router.post("/bulk", operation_id="addLeads", responses=responses(NotFound))
 async def add_leads(member: MemberDep, body: BulkLeadsIn) -> BulkLeadsOut:
-    """Add many people at once; each row is answered for itself, a malformed one too."""
+    """Create or update many leads; each row has its own result, even an invalid row."""
     rows: dict[int, Values] = {}
     results = []
     for index, row in enumerate(body.leads):
@@ -72,36 +72,36 @@ async def add_leads(member: MemberDep, body: BulkLeadsIn) -> BulkLeadsOut:
 
 
 def _refused(index: int, error: ValidationError) -> BulkRow:
-    problems = [FieldProblem(**one) for one in field_problems(error.errors())]
+    problems = [FieldProblem(**problem) for problem in field_problems(error.errors())]
     return BulkRow(index=index, status=RowStatus.INVALID, lead_id=None, errors=problems)
 
 
 @router.get("/{leadId}", operation_id="getLead", responses=responses(NotFound))
 async def get_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
-    """One lead."""
+    """Get a lead."""
     lead = await service.get_lead(member.session, member.workspace_id, lead_id)
     return await service.build_detail(member.session, lead)
 
 
 @router.patch("/{leadId}", operation_id="changeLead", responses=responses(NotFound, AlreadyExists, PreconditionFailed))
 async def change_lead(member: MemberDep, lead_id: LeadId, body: LeadChange, if_match: IfMatch) -> LeadDetail:
-    """Change a lead; what is left out stays."""
-    held = await service.lock_lead(member.session, member.workspace_id, lead_id, joins=body.list_id)
-    if_match.require(await service.build_detail(member.session, held))
-    changed = await service.change_lead(member.session, held, body.model_dump(exclude_unset=True))
+    """Change a lead; fields that are left out stay unchanged."""
+    locked = await service.lock_lead(member.session, member.workspace_id, lead_id, joins=body.list_id)
+    if_match.require(await service.build_detail(member.session, locked))
+    changed = await service.change_lead(member.session, locked, body.model_dump(exclude_unset=True))
     return await service.build_detail(member.session, changed)
 
 
 @router.post("/{leadId}/restore", operation_id="restoreLead", responses=responses(NotFound, AlreadyExists))
 async def restore_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
-    """Have a deleted lead back, in its list while that is there; its enrollments stay paused until they are resumed."""
+    """Restore a deleted lead, in its list if that still exists; its enrollments stay paused until they are resumed."""
     restored = await service.restore_lead(member.session, member.workspace_id, lead_id)
     return await service.build_detail(member.session, restored)
 
 
 @router.post("/{leadId}/qualify", operation_id="qualifyLead", responses=responses(NotFound, Conflict))
 async def qualify_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
-    """Take a lead that replied for qualified."""
+    """Mark a lead that replied as qualified."""
     cause = f"user {member.caller.user_id}"
     qualified = await service.qualify_lead(member.session, member.workspace_id, lead_id, cause=cause, now=member.now)
     return await service.build_detail(member.session, qualified)

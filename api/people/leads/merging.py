@@ -1,4 +1,4 @@
-"""What rows that are given for addresses make of them: new leads, and changes to those that are leads already."""
+"""Merges rows into leads by address: new leads, and changes of existing leads."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Values = Mapping[str, Any]
 
 
 class RowStatus(StrEnum):
-    """What became of one row."""
+    """The result of one row."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -27,46 +27,46 @@ class RowStatus(StrEnum):
 
 @dataclass(slots=True)
 class MergedRows:
-    """What rows come to: of each its status, and of each address what it has in the end and whether that is news."""
+    """The result of rows: the status of each row, and the final values of each new or changed address."""
 
     statuses: dict[int, RowStatus] = field(default_factory=dict)
     new: dict[str, Values] = field(default_factory=dict)
     changed: dict[str, Values] = field(default_factory=dict)
 
 
-def merge_rows(rows: Iterable[tuple[int, Values]], held: Mapping[str, Values], policy: DuplicatePolicy) -> MergedRows:
-    """Apply rows in their order to what is held by address; a row may meet what an earlier one has made."""
-    folded = MergedRows()
+def merge_rows(rows: Iterable[tuple[int, Values]], stored: Mapping[str, Values], policy: DuplicatePolicy) -> MergedRows:
+    """Apply rows in order to the stored leads by address; a row may change what an earlier row has created."""
+    merged = MergedRows()
     for index, given in rows:
         email = given["email"]
-        before = folded.new.get(email) or folded.changed.get(email) or held.get(email)
+        before = merged.new.get(email) or merged.changed.get(email) or stored.get(email)
         if before is None:
-            folded.new[email], folded.statuses[index] = given, RowStatus.CREATED
+            merged.new[email], merged.statuses[index] = given, RowStatus.CREATED
             continue
         after = merge_values(before, given, policy)
         if policy is DuplicatePolicy.SKIP:
-            folded.statuses[index] = RowStatus.EXISTS
+            merged.statuses[index] = RowStatus.EXISTS
         elif len(after["custom_fields"]) > MAX_CUSTOM_FIELDS:
-            folded.statuses[index] = RowStatus.INVALID
-        elif _told(after) == _told(before):
-            folded.statuses[index] = RowStatus.UNCHANGED
+            merged.statuses[index] = RowStatus.INVALID
+        elif _typed(after) == _typed(before):
+            merged.statuses[index] = RowStatus.UNCHANGED
         else:
-            folded.statuses[index] = RowStatus.UPDATED
-            (folded.new if email in folded.new else folded.changed)[email] = after
-    return folded
+            merged.statuses[index] = RowStatus.UPDATED
+            (merged.new if email in merged.new else merged.changed)[email] = after
+    return merged
 
 
-def merge_values(held: Values, given: Values, policy: DuplicatePolicy) -> Values:
-    """Return what a lead has after a row: `fill` only adds, `overwrite` replaces; a blank takes nothing away."""
+def merge_values(stored: Values, given: Values, policy: DuplicatePolicy) -> Values:
+    """Return the values of a lead after a row: `fill` adds, `overwrite` replaces; a blank removes nothing."""
     if policy is DuplicatePolicy.SKIP:
-        return held
-    under, over = (given, held) if policy is DuplicatePolicy.FILL else (held, given)
+        return stored
+    under, over = (given, stored) if policy is DuplicatePolicy.FILL else (stored, given)
     values: dict[str, Any] = {name: over[name] or under[name] for name in FIELDS}
     values["custom_fields"] = {**under["custom_fields"], **over["custom_fields"]}
-    return {"email": held["email"], **values}
+    return {"email": stored["email"], **values}
 
 
-def _told(values: Values) -> Values:
-    """Return values so that they differ where their JSON does: Python takes `true` for 1."""
+def _typed(values: Values) -> Values:
+    """Return values that differ if their JSON differs: in Python `True == 1`."""
     custom = {name: (type(value), value) for name, value in values["custom_fields"].items()}
     return {**values, "custom_fields": custom}

@@ -49,7 +49,7 @@ _CHANGE_ALL = text(
 
 
 async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> Lead | None:
-    """Insert a lead, or return None when the workspace has a live lead of this address."""
+    """Insert a lead, or return None if the workspace has a live lead with this address."""
     statement = (
         insert(Lead)
         .values(workspace_id=workspace_id, **values)
@@ -64,7 +64,7 @@ async def find_lead(
 ) -> Lead | None:
     """Return a lead; with `lock`, as it is now and locked until the transaction ends.
 
-    A lead that is deleted is there only with `deleted`.
+    A deleted lead is returned only with `deleted`.
     """
     statement = select(Lead).where(Lead.workspace_id == workspace_id, Lead.id == lead_id)
     if not deleted:
@@ -74,7 +74,7 @@ async def find_lead(
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-# What LeadOut shows. Written out, because this is the list that is asked for most, and at the greatest lengths.
+# The fields of LeadOut. Plain SQL, because this is the most frequent and the longest list.
 _LIST = """
     SELECT id, email, first_name, last_name, company, role, segment, status, timezone, list_id, custom_fields,
            last_activity_at, created_at, updated_at
@@ -92,26 +92,26 @@ _PATTERN, _ESCAPED = re.compile(r"([\\%_])"), r"\\\1"
 
 
 async def list_leads(
-    session: AsyncSession, workspace_id: UUID, page: PageRequest, wanted: LeadFilter
+    session: AsyncSession, workspace_id: UUID, page: PageRequest, filters: LeadFilter
 ) -> Sequence[Record]:
-    """Return the workspace's leads as LeadOut shows them, in the page's order, one more than it holds."""
-    asked = {name: value for name in _FILTERS if (value := getattr(wanted, name)) not in {None, ""}}
-    if wanted.q:
-        asked["q"] = f"%{_PATTERN.sub(_ESCAPED, wanted.q)}%"
-    conditions = [_FILTERS[name] for name in asked]
+    """Return the fields of LeadOut of the workspace's leads, in the page's order, one more than the page holds."""
+    given = {name: value for name in _FILTERS if (value := getattr(filters, name)) not in {None, ""}}
+    if filters.q:
+        given["q"] = f"%{_PATTERN.sub(_ESCAPED, filters.q)}%"
+    conditions = [_FILTERS[name] for name in given]
     if page.after is not None:
         row, after = ", ".join(page.columns), ", ".join("%s" for _ in page.columns)
         conditions.append(f"({row}) {'<' if page.is_descending else '>'} ({after})")
     order = ", ".join(f"{column} {'DESC' if page.is_descending else 'ASC'}" for column in page.columns)
     statement = " AND ".join([_LIST, *conditions]) + f" ORDER BY {order} LIMIT %s"
-    return await fetch(session, statement, [workspace_id, *asked.values(), *(page.after or ()), page.limit + 1])
+    return await fetch(session, statement, [workspace_id, *given.values(), *(page.after or ()), page.limit + 1])
 
 
-async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, Any]) -> Lead:
-    """Update a lead that the caller holds; an address that another live lead has raises IntegrityError."""
+async def change_lead(session: AsyncSession, locked: Lead, values: Mapping[str, Any]) -> Lead:
+    """Update a locked lead; an address that another live lead has raises IntegrityError."""
     statement = (
         update(Lead)
-        .where(Lead.workspace_id == held.workspace_id, Lead.id == held.id)
+        .where(Lead.workspace_id == locked.workspace_id, Lead.id == locked.id)
         .values(**values)
         .returning(Lead)
         .execution_options(populate_existing=True, synchronize_session=False)
@@ -119,9 +119,9 @@ async def change_lead(session: AsyncSession, held: Lead, values: Mapping[str, An
     return (await session.scalars(statement)).one()
 
 
-async def delete_lead(session: AsyncSession, held: Lead) -> None:
-    """Mark a lead that the caller holds as deleted."""
-    await change_lead(session, held, {"deleted_at": func.now()})
+async def delete_lead(session: AsyncSession, locked: Lead) -> None:
+    """Mark a locked lead as deleted."""
+    await change_lead(session, locked, {"deleted_at": func.now()})
 
 
 async def find_by_address(
@@ -141,7 +141,7 @@ async def find_by_address(
 
 
 async def add_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, UUID]:
-    """Insert leads whose addresses nobody has and return their ids by address; the others are left out."""
+    """Insert leads, except those whose addresses live leads have; returns the ids of the new leads by address."""
     if not rows:
         return {}
     added = await session.execute(_ADD_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
@@ -150,7 +150,7 @@ async def add_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Ma
 
 
 async def change_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Give leads that the caller holds other values; each row has all of them, and the lead's id."""
+    """Update locked leads; each row has the id of a lead and all its values."""
     if rows:
         await session.execute(_CHANGE_ALL, {"workspace_id": workspace_id, "rows": json.dumps(rows, default=str)})
 
@@ -158,10 +158,10 @@ async def change_leads(session: AsyncSession, workspace_id: UUID, rows: Sequence
 async def apply_event(
     session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], event: LeadEvent, *, cause: str, now: datetime
 ) -> list[UUID]:
-    """Move the status of those leads that `event` is legal for and write their history, in one statement.
+    """Apply an event to the leads whose status allows it, and write their history, in one statement.
 
-    Returns the ids of the leads that moved. A lead that somebody else is moving is waited for, and then
-    judged by where it has come to stand.
+    Returns the ids of the changed leads. Waits for a lead that another transaction is changing, and then uses its new
+    status.
     """
     sources = sorted(source_statuses(event))
     before = (
@@ -185,7 +185,7 @@ async def apply_event(
         .cte("moved")
     )
     names = ["workspace_id", "lead_id", "from_status", "to_status", "event", "cause", "occurred_at"]
-    told = insert(LeadEventRecord).from_select(
+    history = insert(LeadEventRecord).from_select(
         names,
         select(
             literal(workspace_id),
@@ -197,4 +197,4 @@ async def apply_event(
             literal(now),
         ),
     )
-    return list((await session.scalars(told.returning(LeadEventRecord.lead_id))).all())
+    return list((await session.scalars(history.returning(LeadEventRecord.lead_id))).all())

@@ -1,4 +1,4 @@
-"""Leads on the wire."""
+"""The request and response bodies of leads."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -26,7 +26,7 @@ from domain.lead import LeadSegment, LeadStatus
 
 def _no_whole(value: object) -> object:
     if isinstance(value, int):
-        raise ValueError("a whole number this large cannot be stored exactly")  # noqa: TRY004 - pydantic takes it for its own
+        raise ValueError("a whole number this large cannot be stored exactly")  # noqa: TRY004 - pydantic reports a ValueError as a problem of the field
     return value
 
 
@@ -37,7 +37,7 @@ MAX_NAME_CHARACTERS = 100
 
 Line: TypeAlias = Annotated[str, Field(max_length=MAX_LINE_CHARACTERS, pattern=WITHOUT_NUL)]
 FieldName: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=WITHOUT_NUL)]
-# Whole numbers as far as every reader of JSON has them exactly.
+# The integers that every JSON parser reads exactly.
 Whole: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**53) + 1, le=2**53 - 1)]
 Fraction: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_whole)]
 FieldValue: TypeAlias = Annotated[str, Field(max_length=10_000, pattern=WITHOUT_NUL)] | StrictBool | Whole | Fraction
@@ -45,7 +45,7 @@ MOST_ROWS = 1000
 
 
 class LeadSort(StrEnum):
-    """What a list of leads may be sorted by."""
+    """The sort orders of leads."""
 
     NEWEST = "-createdAt"
     OLDEST = "createdAt"
@@ -60,19 +60,19 @@ class LeadSort(StrEnum):
 
 
 class LeadFilter(Filter):
-    """Which leads a list is to show; all that is given must hold."""
+    """The filters of leads; a lead must match all of them."""
 
     status: LeadStatus | None = None
     segment: LeadSegment | None = None
     list_id: UUID | None = None
     q: Annotated[str | None, Field(max_length=200, description="Part of a name, address, company or role.")] = None
     updated_since: Annotated[
-        AwareDatetime | None, Field(description="With `sort=updatedAt` this follows changes at the least cost.")
+        AwareDatetime | None, Field(description="With `sort=updatedAt` this is the cheapest way to follow changes.")
     ] = None
 
 
 class LeadIn(Wire):
-    """A new lead; the address is unique in the workspace, whatever its case."""
+    """A new lead; the address is unique in the workspace, in any case."""
 
     email: EmailAddress
     first_name: Line = ""
@@ -86,7 +86,7 @@ class LeadIn(Wire):
 
 
 class LeadChange(Wire):
-    """What to change in a lead; what is left out stays. A custom field set to null is removed, others stay."""
+    """The changes of a lead; fields that are left out stay unchanged. A custom field of null is removed."""
 
     email: EmailAddress | None = None
     first_name: Line | None = None
@@ -99,10 +99,10 @@ class LeadChange(Wire):
     custom_fields: Annotated[dict[FieldName, FieldValue | None], Field(max_length=MAX_CUSTOM_FIELDS)] | None = None
 
     @model_validator(mode="after")
-    def _only_optional_fields_may_be_cleared(self) -> Self:
+    def _require_no_null(self) -> Self:
         cleared = {name for name in self.model_fields_set if getattr(self, name) is None}
-        if kept := sorted(cleared - {"segment", "timezone", "list_id"}):
-            raise ValueError(f"{', '.join(kept)} cannot be null; leave it out to keep it")
+        if required := sorted(cleared - {"segment", "timezone", "list_id"}):
+            raise ValueError(f"{', '.join(required)} cannot be null; leave it out to keep it")
         return self
 
 
@@ -126,31 +126,31 @@ class LeadOut(Wire):
 
 
 class LeadDetail(LeadOut):
-    """A lead, and whether it may be mailed at all."""
+    """A lead, and whether its address is suppressed."""
 
-    suppressed: Annotated[bool, Field(description="Whether its address, or the whole domain, must not be mailed.")]
+    suppressed: Annotated[bool, Field(description="Whether its address or its domain is suppressed.")]
 
 
-def _as_it_came(value: Any, _validate: ValidatorFunctionWrapHandler) -> Any:
-    """Leave a row to be judged by itself; in the contract it is what it should be."""
+def _accept_any(value: Any, _validate: ValidatorFunctionWrapHandler) -> Any:
+    """Accept any row, because the endpoint validates each row by itself; OpenAPI shows the schema of a valid row."""
     return value
 
 
 class BulkLeadsIn(Wire):
-    """Leads to add together, and what to do with an address that is a lead already, or is given twice."""
+    """Leads to create, and what to do with an address that a lead already has or that is given twice."""
 
-    leads: Annotated[list[Annotated[LeadIn, WrapValidator(_as_it_came)]], Field(max_length=MOST_ROWS)]
+    leads: Annotated[list[Annotated[LeadIn, WrapValidator(_accept_any)]], Field(max_length=MOST_ROWS)]
     on_existing: Annotated[
         DuplicatePolicy,
         Field(
-            description="`skip` leaves the lead as it is, `fill` gives it what it lacks, `overwrite` replaces what it "
-            "has; a blank takes nothing away."
+            description="`skip` leaves the lead unchanged, `fill` sets only its blank fields, `overwrite` replaces its "
+            "fields; a blank value removes nothing."
         ),
     ] = DuplicatePolicy.SKIP
 
 
 class BulkRow(Wire):
-    """What became of one row; `errors` say what is wrong with one that is invalid, by places within the row."""
+    """The result of one row; `errors` are the problems of an invalid row, with locations within the row."""
 
     index: int
     status: RowStatus
@@ -159,6 +159,6 @@ class BulkRow(Wire):
 
 
 class BulkLeadsOut(Wire):
-    """What became of each row, in their order."""
+    """The result of each row, in order."""
 
     results: list[BulkRow]

@@ -1,1 +1,1 @@
-"""Who must never be mailed: suppressed addresses and domains, and the link by which a person says no."""
+"""Suppressions: addresses and domains that must never be mailed, and the unsubscribe link."""

@@ -27,7 +27,7 @@ from domain.suppression import SuppressionReason
 
 router = create_router("/api/workspaces/{workspaceId}/suppressions", "suppressions")
 
-SENT_AT_ONCE = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 ExactValue = Annotated[str | None, Query(max_length=254, description="One address, or one `@domain`.")]
 
 
@@ -39,7 +39,7 @@ async def list_suppressions(
     kind: Kind | None = None,
     value: ExactValue = None,
 ) -> Page[SuppressionOut]:
-    """Who must not be mailed, newest first."""
+    """List suppressions, newest first."""
     found = await service.list_suppressions(
         member.session, member.workspace_id, page, reason=reason, kind=kind, value=value
     )
@@ -51,11 +51,11 @@ async def list_suppressions(
     operation_id="addSuppression",
     status_code=status.HTTP_201_CREATED,
     responses=responses(NotFound)
-    | {200: {"model": SuppressionOut, "description": "It was suppressed already; this is what stands."}},
+    | {200: {"model": SuppressionOut, "description": "It was suppressed before; this is the existing suppression."}},
 )
 async def add_suppression(member: MemberDep, body: SuppressionIn, response: Response) -> SuppressionOut:
-    """Never mail an address, or anybody at a domain."""
-    stands, is_new = await service.add_suppression(
+    """Suppress an address, or all addresses of a domain."""
+    suppression, is_new = await service.add_suppression(
         member.session,
         member.workspace_id,
         email=body.email,
@@ -66,12 +66,12 @@ async def add_suppression(member: MemberDep, body: SuppressionIn, response: Resp
     )
     if not is_new:
         response.status_code = status.HTTP_200_OK
-    return SuppressionOut.of(stands)
+    return SuppressionOut.of(suppression)
 
 
 @router.get("/removals", operation_id="listSuppressionRemovals", responses=responses(NotFound))
 async def list_removals(member: MemberDep, page: PageDep, value: ExactValue = None) -> Page[SuppressionRemovalOut]:
-    """Which suppressions were removed, by whom and why, newest first."""
+    """List removed suppressions, with the user and the reason, newest first."""
     found = await service.list_removals(member.session, member.workspace_id, page, value=value)
     return to_page(SuppressionRemovalOut, found, page)
 
@@ -80,18 +80,18 @@ async def list_removals(member: MemberDep, page: PageDep, value: ExactValue = No
 async def import_suppressions(
     member: MemberDep,
     file: UploadFile,
-    reason: Annotated[ReasonOfAddress, Form(description="Of addresses whose row has none of its own.")] = "manual",
-    source: Annotated[Sentence | None, Form(description="Of rows that have none; by default the file's name.")] = None,
+    reason: Annotated[ReasonOfAddress, Form(description="The reason of addresses whose row has none.")] = "manual",
+    source: Annotated[Sentence | None, Form(description="The source of rows without one; by default the file.")] = None,
 ) -> SuppressionImport:
     """Suppress all addresses and domains of a CSV file: our own export, or any file with a column of them.
 
-    All of the file is taken or, on an error, nothing; a row that says nobody is reported and does not hold up others.
-    Where an export holds only a hash, that is taken back into the workspace it is from.
+    On an error nothing is imported. Rows without an address or domain are reported, and the other rows are imported.
+    A row of an export that has only a hash can be imported into the same workspace.
     """
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
             read = await stack.enter_async_context(service.read_upload(file.file))
-        taken = await service.import_rows(
+        result = await service.import_rows(
             member.session,
             member.workspace_id,
             read,
@@ -99,9 +99,9 @@ async def import_suppressions(
             source=source or service.source_of(file.filename),
             now=member.now,
         )
-    invalid = [InvalidLine(line=line, value=value, message=message) for line, value, message in taken.invalid]
+    invalid = [InvalidLine(line=line, value=value, message=message) for line, value, message in result.invalid]
     return SuppressionImport(
-        added=taken.added, already=taken.already, invalid=invalid, invalid_count=taken.invalid_count
+        added=result.added, already=result.already, invalid=invalid, invalid_count=result.invalid_count
     )
 
 
@@ -118,21 +118,21 @@ async def import_suppressions(
     },
 )
 async def export_suppressions(member: MemberDep) -> StreamingResponse:
-    """All suppressions as a CSV file, also those of which only the hash is kept; it can be imported again."""
+    """Export all suppressions as a CSV file, including those with only a hash; the file can be imported again."""
     file = await service.write_export(member.session, member.workspace_id)
     headers = {"Content-Disposition": 'attachment; filename="suppressions.csv"'}
-    return StreamingResponse(_pieces(file), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(_chunks(file), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
-        while piece := file.read(SENT_AT_ONCE):
-            yield piece
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 @router.get("/{suppressionId}", operation_id="getSuppression", responses=responses(NotFound))
 async def get_suppression(member: MemberDep, suppression_id: SuppressionId) -> SuppressionOut:
-    """One suppression."""
+    """Get a suppression."""
     return SuppressionOut.of(await service.get_suppression(member.session, member.workspace_id, suppression_id))
 
 
@@ -145,10 +145,10 @@ async def get_suppression(member: MemberDep, suppression_id: SuppressionId) -> S
 async def remove_suppression(
     member: MemberDep, suppression_id: SuppressionId, reason: Annotated[Sentence, Query()]
 ) -> None:
-    """Let it be mailed again, and say why; the reason is recorded with who it was.
+    """Remove a suppression; the reason is recorded with the user.
 
-    What people said themselves (`unsubscribed`, `complaint`), and what is left of somebody erased (`value` is null),
-    is for admins. A lead that has unsubscribed stays unsubscribed and is never mailed, whatever is removed here.
+    Only admins can remove the reasons `unsubscribed` and `complaint`, and the suppression of an erased lead (`value` is
+    null). A lead that has unsubscribed stays unsubscribed and is never mailed, even after the removal.
     """
     await service.remove_suppression(
         member.session,

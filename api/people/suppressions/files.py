@@ -1,4 +1,4 @@
-"""Lists of whom never to mail, as files: our own export, or any table with a column of addresses or domains."""
+"""Reads files of suppressions: our own export, or any table with a column of addresses or domains."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ LANDED = ("line_number", "kind", "value", "value_hash", "reason", "source", "sup
 MOST_SOURCE_CHARACTERS = 500
 BLOCK_CHARACTERS = 1024 * 1024
 GUARDED = r"^'[=+\-@\t\r']"
-"""What our export writes before a cell that a spreadsheet would take for a formula: an apostrophe, to be taken off."""
+"""A cell before which our export writes an apostrophe, because a spreadsheet would read it as a formula."""
 
 _DOMAIN = r"^@?([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z][a-z]+$"
 _HASH = r"^[0-9a-f]{64}$"
@@ -37,7 +37,7 @@ _OF_ADDRESSES = [reason.value for reason in SuppressionReason if reason is not S
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where in a row stand whom not to mail: positions of cells and what each takes; `own` of our own export."""
+    """The positions of the cells with addresses or domains and what each accepts; `own` only for our own export."""
 
     values: Sequence[tuple[int, Accepts]]
     own: dict[str, int] | None = None
@@ -45,7 +45,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A list that can be read, row by row."""
+    """A file that can be read row by row."""
 
     text: IO[str]
     layout: Layout
@@ -53,7 +53,7 @@ class ReadFile:
 
 
 def read_file(text: IO[str]) -> ReadFile:
-    """Find out where a list stands in a file; raises UnreadableFile."""
+    """Find the columns of a file; raises UnreadableFile."""
     layout, samples = read_layout(text, is_data=_is_value)
     return ReadFile(text, layout, _columns(layout.headers, samples))
 
@@ -68,51 +68,53 @@ def _columns(headers: Sequence[str], samples: Sequence[Sequence[str]]) -> Column
     own = {name: names.index(name.lower()) for name in EXPORTED if name.lower() in names}
     if {"kind", "value", "valueHash"} <= own.keys():
         return Columns([(own["value"], "email")], own)
-    mail = [place for place in _named(names, _is_mail) if _may_hold(samples, place, "@")]
-    domain = [place for place in _named(names, lambda name: "domain" in name) if _may_hold(samples, place, ".")]
-    found: list[tuple[int, Accepts]] = [(place, "email") for place in mail[:1]]
-    found += [(place, "domain") for place in domain[:1]]
-    return Columns(found or [_by_content(samples)])
+    emails = [position for position in _named(names, _is_mail) if _may_hold(samples, position, "@")]
+    domains = [
+        position for position in _named(names, lambda name: "domain" in name) if _may_hold(samples, position, ".")
+    ]
+    values: list[tuple[int, Accepts]] = [(position, "email") for position in emails[:1]]
+    values += [(position, "domain") for position in domains[:1]]
+    return Columns(values or [_by_content(samples)])
 
 
 def _named(names: Sequence[str], fits: Callable[[str], bool]) -> list[int]:
-    """Return the columns whose name fits, the plainest names first."""
-    places = [place for place, name in enumerate(names) if fits(name)]
-    return sorted(places, key=lambda at: (_MAIL_NAMES.index(names[at]) if names[at] in _MAIL_NAMES else 99, at))
+    """Return the positions of the columns whose name fits, exact names first."""
+    positions = [position for position, name in enumerate(names) if fits(name)]
+    return sorted(positions, key=lambda at: (_MAIL_NAMES.index(names[at]) if names[at] in _MAIL_NAMES else 99, at))
 
 
 def _is_mail(name: str) -> bool:
     return name in _MAIL_NAMES or ("mail" in name and "domain" not in name)
 
 
-def _may_hold(samples: Sequence[Sequence[str]], place: int, sign: str) -> bool:
-    cells = [cell for row in samples if (cell := row[place].strip())]
+def _may_hold(samples: Sequence[Sequence[str]], position: int, sign: str) -> bool:
+    cells = [cell for row in samples if (cell := row[position].strip())]
     return not cells or any(sign in cell for cell in cells)
 
 
 def _by_content(samples: Sequence[Sequence[str]]) -> tuple[int, Accepts]:
-    """Return the column that holds most addresses or domains, where no name says which one it is."""
-    counts = Counter(place for row in samples for place, cell in enumerate(row) if _is_value(cell))
+    """Return the column with the most addresses or domains, for a file whose headers name none."""
+    counts = Counter(position for row in samples for position, cell in enumerate(row) if _is_value(cell))
     if not counts:
         raise UnreadableFile(
             "No column of the file contains email addresses or domains. Name the column `email` or `domain`."
         )
-    place = max(counts, key=lambda at: (counts[at], -at))
+    position = max(counts, key=lambda at: (counts[at], -at))
     if len(samples[0]) == 1:
-        return place, "either"
-    addresses = sum(is_address(row[place]) for row in samples)
-    return place, "email" if addresses * 2 >= counts[place] else "domain"
+        return position, "either"
+    addresses = sum(is_address(row[position]) for row in samples)
+    return position, "email" if addresses * 2 >= counts[position] else "domain"
 
 
 def read_rows(file: ReadFile, *, reason: SuppressionReason, source: str) -> Iterator[pl.DataFrame]:
-    """Yield the file's rows with the columns `LANDED`; what a row leaves open is as given here.
+    """Yield the rows of the file with the columns `LANDED`; `reason` and `source` are defaults.
 
-    A row that says nobody has a `problem`, and shows its `cell`.
+    A row that names no address or domain has a `problem` and its `cell`.
     """
     for frame in read_frames(file.text, file.layout, BLOCK_CHARACTERS):
         own = file.columns.own
         rows = _foreign(frame, file.columns.values) if own is None else _ours(frame, own)
-        yield _judged(rows, reason, source)
+        yield _with_defaults(rows, reason, source)
 
 
 def _cell(position: int) -> pl.Expr:
@@ -120,7 +122,7 @@ def _cell(position: int) -> pl.Expr:
 
 
 def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Accepts]]) -> pl.DataFrame:
-    """Return rows with the first cell that says somebody, and what kind of cell that is."""
+    """Return rows with the first cell that is not blank, and what it accepts."""
     (first, takes), (other, other_takes) = values[0], values[-1]
     is_first = _cell(first) != ""
     nothing = pl.lit(None, pl.String)
@@ -134,7 +136,7 @@ def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Accepts]]) -> pl.Da
 
 
 def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
-    """Return the rows of our own export, whose kind, hash, reason, source and time are their own."""
+    """Return the rows of our own export, with their kind, hash, reason, source and time."""
     kind = _cell(own["kind"]).str.to_lowercase()
     hashed = _cell(own["valueHash"]).str.to_lowercase()
     given = _cell(own["reason"]) if "reason" in own else pl.lit("")
@@ -143,9 +145,9 @@ def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
         pl.when(pl.col("error").is_not_null())
         .then(pl.col("error"))
         .when(~kind.is_in(["email", "domain"]))
-        .then(pl.lit("The kind is neither email nor domain."))
+        .then(pl.lit("The kind must be email or domain."))
         .when(~fits)
-        .then(pl.lit(f"The reason is none of {', '.join(_OF_ADDRESSES)}, or domain for a domain."))
+        .then(pl.lit(f"The reason must be one of {', '.join(_OF_ADDRESSES)}, or domain for a domain."))
     )
     moment = _cell(own["suppressedAt"]) if "suppressedAt" in own else pl.lit("")
     return rows.select(
@@ -156,7 +158,7 @@ def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
         pl.when(hashed.str.contains(_HASH)).then(hashed).alias("value_hash"),
         pl.when(given != "").then(given).alias("given_reason"),
         (_unguarded(_cell(own["source"])) if "source" in own else pl.lit("")).alias("given_source"),
-        # Whom not to mail matters more than since when: a time that a spreadsheet has spoilt is that of the import.
+        # A time that a spreadsheet has damaged becomes the time of the import; the suppression itself must not be lost.
         moment.str.replace("Z$", "+00:00")
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
         .dt.to_string("iso:strict")
@@ -168,8 +170,8 @@ def _unguarded(cell: pl.Expr) -> pl.Expr:
     return pl.when(cell.str.contains(GUARDED)).then(cell.str.slice(1)).otherwise(cell)
 
 
-def _judged(rows: pl.DataFrame, reason: SuppressionReason, source: str) -> pl.DataFrame:
-    """Return rows with kind and value, or with their problem."""
+def _with_defaults(rows: pl.DataFrame, reason: SuppressionReason, source: str) -> pl.DataFrame:
+    """Return rows with kind and value, or with their problem; `reason` and `source` are defaults."""
     given_source = pl.when(pl.col("given_source").fill_null("") != "").then(pl.col("given_source"))
     return (
         _with_values(_with_kinds(rows))
@@ -192,43 +194,45 @@ def _judged(rows: pl.DataFrame, reason: SuppressionReason, source: str) -> pl.Da
 
 
 def _with_kinds(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows with the `kind` of what each names, or with what contradicts it as the problem."""
+    """Return rows with the `kind` of their cells, or with the problem."""
     cell, takes = pl.col("cell"), pl.col("takes")
     is_address = cell.str.contains("@", literal=True) & ~cell.str.starts_with("@")
     problem = (
         pl.when(pl.col("problem").is_not_null())
         .then(pl.col("problem"))
         .when((cell == "") & pl.col("value_hash").is_null())
-        .then(pl.lit("The row names nobody: neither an address nor a domain."))
+        .then(pl.lit("The row has neither an address nor a domain."))
         .when(is_address & (takes == "domain"))
         .then(_sentence("'{}' is an address where a domain should be."))
         .when((cell != "") & (takes == "email") & ~cell.str.contains("@", literal=True))
-        .then(_sentence("'{}' is not an email address; a whole domain is written with an @ before it."))
+        .then(_sentence("'{}' is not an email address. Write a domain with an @ before it."))
     )
     kind = pl.when(cell == "").then(takes).when(is_address).then(pl.lit("email")).otherwise(pl.lit("domain"))
     return rows.with_columns(problem.alias("problem"), pl.when(problem.is_null()).then(kind).alias("kind"))
 
 
 def _with_values(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows with the `address` or the `domain` that each names, or the problem with it."""
+    """Return rows with their `address` or `domain`, or the problem."""
     cell, kind = pl.col("cell"), pl.col("kind")
-    judged = check_addresses(rows.select(pl.when(kind == "email").then(cell)).to_series())
+    checked = check_addresses(rows.select(pl.when(kind == "email").then(cell)).to_series())
     named = rows.select(pl.when((kind == "domain") & (cell != "")).then(cell)).to_series()
     domain = _domains(named)
     no_domain = pl.when(named.is_not_null() & domain.is_null()).then(
         _sentence("'{}' is not a domain such as example.com.")
     )
     return rows.with_columns(
-        judged["address"], domain.alias("domain"), pl.coalesce("problem", judged["problem"], no_domain).alias("problem")
+        checked["address"],
+        domain.alias("domain"),
+        pl.coalesce("problem", checked["problem"], no_domain).alias("problem"),
     )
 
 
 def _domains(cells: pl.Series) -> pl.Series:
-    """Return each cell's domain with an @ before it, or null; only what is not of a plain form is looked at singly."""
+    """Return the domain of each cell with an @ before it, or null; only unusual forms are parsed one by one."""
     lower = cells.str.to_lowercase()
     is_plain = is_plain_name(lower) & lower.str.contains(_DOMAIN)
-    looked_at = {cell: _domain(cell) for cell in cells.filter(~is_plain).unique().to_list()}
-    single = cells.replace_strict(looked_at, default=None, return_dtype=pl.String)
+    parsed = {cell: _domain(cell) for cell in cells.filter(~is_plain).unique().to_list()}
+    single = cells.replace_strict(parsed, default=None, return_dtype=pl.String)
     plain = "@" + lower.str.strip_prefix("@")
     return plain.zip_with(is_plain.fill_null(value=False), single)
 

@@ -1,7 +1,7 @@
-"""The page behind the unsubscribe link: it asks, it confirms, or it says that the link is broken.
+"""The pages of the unsubscribe link: the question, the confirmation, and the page for an invalid link.
 
-The pages load nothing from elsewhere and need no script. Opening one changes nothing, because mail scanners open every
-link; the button posts the body that RFC 8058 gives to mail programs, so both ways are one.
+The pages load no other resources and need no script. Opening a page changes nothing, because mail scanners open every
+link; the button posts the same body as mail programs do (RFC 8058).
 """
 
 import html
@@ -12,11 +12,11 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
 }
-"""What every one of these pages is to be answered with: the address in the link is a secret of its reader."""
+"""The headers of these pages: the link in the URL is a secret of the recipient."""
 
 
 def render_confirmation(*, sender: str, address: str) -> str:
-    """Return the page that asks whether `sender` should stop mailing `address`, which is empty once it is erased."""
+    """Return the page that asks whether `sender` should stop mailing `address`, which is empty if it was erased."""
     recipient = f" to <b>{html.escape(address)}</b>" if address else ""
     return _page(
         "Unsubscribe",
@@ -27,7 +27,7 @@ def render_confirmation(*, sender: str, address: str) -> str:
 
 
 def render_done(*, sender: str, address: str) -> str:
-    """Return the page that confirms it."""
+    """Return the page that confirms the unsubscribe."""
     recipient = f"<b>{html.escape(address)}</b>" if address else "You"
     return _page(
         "You are unsubscribed", f"<p>{recipient} will get no more email from <b>{html.escape(sender)}</b>.</p>"
@@ -35,7 +35,7 @@ def render_done(*, sender: str, address: str) -> str:
 
 
 def render_invalid_link() -> str:
-    """Return the page for a link that is not one of ours, to be answered with 404."""
+    """Return the page for an invalid link, answered with 404."""
     return _page(
         "This link does not work",
         "<p>It is incomplete or was changed on its way. Open it from the email again, or answer the email with the "

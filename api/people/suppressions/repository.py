@@ -34,20 +34,20 @@ _LOCK_EXCLUSIVE = text(f"SELECT pg_advisory_xact_lock({SUPPRESSIONS})")
 
 
 async def lock_shared(session: AsyncSession, workspace_id: UUID) -> None:
-    """Let whoever suppresses wait with their commit until the transaction ends; those who claim do not wait for it.
+    """Make suppressions wait to commit until this transaction ends; claims share this lock.
 
-    Before anything else is held, because suppressing waits for it last.
+    Call it before any other lock, because suppressing takes this lock last.
     """
     await session.execute(_LOCK_SHARED, {"workspace_id": str(workspace_id)})
 
 
 async def lock_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
-    """Wait for claims that may not have seen what the transaction suppresses; those that follow wait for its commit."""
+    """Wait for claims that may not see this transaction's suppressions; later claims wait until it ends."""
     await session.execute(_LOCK_EXCLUSIVE, {"workspace_id": str(workspace_id)})
 
 
 async def is_suppressed(session: AsyncSession, workspace_id: UUID, email: str) -> bool:
-    """Say whether an address must not be mailed."""
+    """Return whether an address or its domain is suppressed."""
     return bool(await session.scalar(select(conditions.is_suppressed(workspace_id, literal(email)))))
 
 
@@ -61,7 +61,7 @@ async def add_values(
     source: str,
     at: datetime,
 ) -> int:
-    """Suppress addresses, or domains written `@domain`, all normalised; returns how many were not suppressed before."""
+    """Suppress addresses, or domains written `@domain`, all normalised; returns how many are new."""
     given = select(func.unnest(cast(list(values), ARRAY(Text))).label("value")).subquery("given")
     rows = select(given.c.value).distinct()
     return await _add(session, workspace_id, rows, kind=kind, reason=reason, source=source, at=at)
@@ -76,11 +76,11 @@ async def add_leads(
     source: str,
     at: datetime,
 ) -> int:
-    """Suppress the addresses of leads, deleted ones too; returns how many were not suppressed before."""
+    """Suppress the addresses of leads, deleted or not; returns how many are new."""
     rows = (
         select(Lead.email.label("value"))
         .where(Lead.workspace_id == workspace_id, Lead.id == any_(cast(list(lead_ids), ARRAY(PG_UUID))))
-        # An erased lead has no address any more; it was suppressed when it went.
+        # An erased lead has no address; the erasure has suppressed it.
         .where(Lead.email != "")
         .distinct()
     )
@@ -115,7 +115,7 @@ async def _add(
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=target)
-    # xmax is 0 on a row that this statement inserted, and not on one that it found.
+    # xmax is 0 only in rows that this statement inserted.
     added = await session.scalars(statement.returning(literal_column("xmax = 0", Boolean)))
     return sum(added.all())
 
@@ -163,7 +163,7 @@ _REMOVE = text(
     WITH removed AS (
       DELETE FROM app.suppressions
        WHERE workspace_id = :workspace_id AND id = :id
-         AND (:is_admin OR value IS NOT NULL AND reason <> ALL(CAST(:own_word AS text[])))
+         AND (:is_admin OR value IS NOT NULL AND reason <> ALL(CAST(:recipient_reasons AS text[])))
       RETURNING *
     )
     INSERT INTO app.suppression_removals
@@ -184,12 +184,12 @@ async def delete_suppression(
     actor: UUID,
     now: datetime,
 ) -> bool:
-    """Delete a suppression and record that; False where there is none that this caller may remove."""
+    """Delete a suppression and record the removal; False if there is none that this caller may remove."""
     parameters = {
         "workspace_id": workspace_id,
         "id": suppression_id,
         "is_admin": is_admin,
-        "own_word": list(RECIPIENT_REASONS),
+        "recipient_reasons": list(RECIPIENT_REASONS),
         "because": because,
         "actor": actor,
         "now": now,
@@ -200,7 +200,7 @@ async def delete_suppression(
 async def list_removals(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, *, value: str | None
 ) -> Sequence[SuppressionRemoval]:
-    """Return what was removed from the workspace's suppressions, newest first, one more than the page holds."""
+    """Return the removed suppressions of the workspace, newest first, one more than the page holds."""
     statement = select(SuppressionRemoval).where(SuppressionRemoval.workspace_id == workspace_id)
     if value is not None:
         statement = statement.where(SuppressionRemoval.value_hash == func.app.suppression_hash(workspace_id, value))
@@ -211,12 +211,12 @@ _LANDED = (
     "line_number int, kind text, value text, value_hash text, reason text, source text, suppressed_at timestamptz,"
     " cell text, problem text"
 )
-# A file in which no plain value has the hash it should have here comes from elsewhere.
+# If no plain value of the file has its hash of this workspace, the file is from another workspace.
 _REFUSE_FOREIGN_HASHES = text(
     """
     WITH plain AS (SELECT value, value_hash FROM landing WHERE value IS NOT NULL AND value_hash IS NOT NULL)
     UPDATE landing
-       SET cell = value_hash, problem = 'Only a hash is kept of this one, and it is a hash of another workspace.'
+       SET cell = value_hash, problem = 'This row has only a hash, which is from another workspace.'
      WHERE problem IS NULL AND value IS NULL
        AND EXISTS (SELECT FROM plain)
        AND NOT EXISTS (SELECT FROM plain WHERE value_hash = app.suppression_hash(:workspace_id, value))
@@ -233,16 +233,16 @@ _IMPORT = text(
             FROM landing WHERE problem IS NULL
         ) AS sound
        -- Lock in id order to avoid deadlocks (database/locks.py).
-       ORDER BY value_hash, reason = ANY(CAST(:own_word AS text[])) DESC, line_number
+       ORDER BY value_hash, reason = ANY(CAST(:recipient_reasons AS text[])) DESC, line_number
     ),
     written AS (
-      INSERT INTO app.suppressions AS standing
+      INSERT INTO app.suppressions AS existing
         (workspace_id, kind, value, value_hash, reason, source, suppressed_at)
       SELECT :workspace_id, kind, value, value_hash, reason, source, suppressed_at FROM given
       ON CONFLICT (workspace_id, value_hash) DO UPDATE
          SET reason = excluded.reason, source = excluded.source, suppressed_at = excluded.suppressed_at
-       WHERE excluded.reason = ANY(CAST(:own_word AS text[]))
-         AND standing.reason <> ALL(CAST(:own_word AS text[])) AND standing.reason <> 'domain'
+       WHERE excluded.reason = ANY(CAST(:recipient_reasons AS text[]))
+         AND existing.reason <> ALL(CAST(:recipient_reasons AS text[])) AND existing.reason <> 'domain'
       RETURNING xmax = 0 AS is_new
     )
     SELECT (SELECT count(*) FROM written WHERE is_new) AS added,
@@ -259,19 +259,19 @@ _INVALID = text(
 async def import_rows(
     session: AsyncSession, workspace_id: UUID, blocks: AsyncIterator[bytes], *, now: datetime, shown: int
 ) -> tuple[Row[Any], Sequence[Row[Any]]]:
-    """Suppress what CSV blocks of `files.LANDED` say, in one statement, with the precedence of every other addition.
+    """Suppress the values of CSV blocks with the columns `files.LANDED`, with the same precedence as `add_values`.
 
     Returns the counts (`added`, `sound` and `invalid` rows), and the first invalid rows (line_number, cell, problem).
     """
     await allow_long_statements(session)
     await load_landing_table(session, _LANDED, blocks)
     await session.execute(_REFUSE_FOREIGN_HASHES, {"workspace_id": workspace_id})
-    parameters = {"workspace_id": workspace_id, "own_word": list(RECIPIENT_REASONS), "now": now}
+    parameters = {"workspace_id": workspace_id, "recipient_reasons": list(RECIPIENT_REASONS), "now": now}
     counts = (await session.execute(_IMPORT, parameters)).one()
     return counts, (await session.execute(_INVALID, {"most": shown})).all()
 
 
-# What a spreadsheet would take for a formula gets an apostrophe before it, which taking the file in takes off again.
+# A cell that a spreadsheet would read as a formula gets an apostrophe before it, which an import removes.
 _EXPORT = r"""
     SELECT kind,
            CASE WHEN plain ~ '^[=+\-@\t\r'']' THEN '''' || plain ELSE plain END,
@@ -288,5 +288,5 @@ _EXPORT = r"""
 async def export_rows(session: AsyncSession, workspace_id: UUID) -> AsyncIterator[bytes]:
     """Yield the workspace's suppressions as CSV with the columns `files.EXPORTED`, oldest first; domains without @."""
     await allow_long_statements(session)
-    async for piece in copy_select(session, _EXPORT, {"workspace_id": workspace_id}):
-        yield piece
+    async for chunk in copy_select(session, _EXPORT, {"workspace_id": workspace_id}):
+        yield chunk

@@ -1,4 +1,4 @@
-"""Suppressions on the wire."""
+"""The request and response bodies of suppressions."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -12,11 +12,11 @@ from api.http.pagination import Wire
 from domain.suppression import SuppressionReason
 
 WITHOUT_NUL = r"^[^\x00]*$"
-"""Postgres stores every character but one."""
+"""Postgres stores every character except NUL."""
 
 
 def plain_domain(domain: str) -> str:
-    """Return a domain in its normal form, without an @; raises ValueError for what is none."""
+    """Return a domain in its normal form, without an @; raises ValueError for an invalid domain."""
     bare = domain.removeprefix("@")
     try:
         return validate_email(f"anyone@{bare}", check_deliverability=False, test_environment=True).domain.lower()
@@ -33,15 +33,15 @@ ReasonOfAddress = Literal["unsubscribed", "hard_bounce", "complaint", "manual"]
 
 
 class SuppressionIn(Wire):
-    """An address or a domain that must not be mailed: give one of the two."""
+    """An address or a domain to suppress: give one of the two."""
 
     email: EmailAddress | None = None
     domain: DomainName | None = None
     reason: Annotated[
         ReasonOfAddress,
-        Field(description="Why; of an address only, a domain's reason is always `domain`."),
+        Field(description="The reason for an address; the reason of a domain is always `domain`."),
     ] = "manual"
-    source: Annotated[Sentence, Field(description="Where it comes from, for people.")] = "by hand"
+    source: Annotated[Sentence, Field(description="Where it comes from, as a sentence for users.")] = "by hand"
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
@@ -51,7 +51,7 @@ class SuppressionIn(Wire):
 
 
 class InvalidLine(Wire):
-    """A row of a file that says nobody: the line it begins at, counted from 1, what it holds, and what is wrong."""
+    """An invalid row of a file: the line where it begins, counted from 1, its value, and the problem."""
 
     line: int
     value: str
@@ -59,16 +59,16 @@ class InvalidLine(Wire):
 
 
 class SuppressionImport(Wire):
-    """What came of a file: each of its rows was added, stood already (also earlier in the file), or is invalid."""
+    """The result of an import: each row was added, was suppressed before (also earlier in the file), or is invalid."""
 
     added: int
     already: int
-    invalid: Annotated[list[InvalidLine], Field(description="The first 100 of them.")]
+    invalid: Annotated[list[InvalidLine], Field(description="The first 100 invalid rows.")]
     invalid_count: int
 
 
 class SuppressionOut(Wire):
-    """Who must not be mailed, and why; `value` is null where only its hash is kept."""
+    """A suppressed address or domain, and the reason; `value` is null if only its hash is stored."""
 
     id: UUID
     kind: Kind
@@ -79,7 +79,7 @@ class SuppressionOut(Wire):
 
 
 class SuppressionRemovalOut(Wire):
-    """A suppression that somebody took back: what it was, by whom and why."""
+    """A removed suppression, with the user who removed it and the reason."""
 
     id: UUID
     kind: Kind
@@ -88,5 +88,5 @@ class SuppressionRemovalOut(Wire):
     source: str
     suppressed_at: datetime
     removed_because: str
-    removed_by: Annotated[UUID, Field(description="The user.")]
+    removed_by: Annotated[UUID, Field(description="The user who removed it.")]
     removed_at: datetime

@@ -1,4 +1,4 @@
-"""Who must never be mailed: adding to it, asking it, and taking back what was added by mistake."""
+"""Adds, checks, imports, exports and removes suppressions."""
 
 import asyncio
 import codecs
@@ -14,7 +14,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.errors import Forbidden, NotFound, TooLarge
+from api.http.errors import Forbidden, TooLarge, or_404
 from api.http.pagination import PageRequest
 from api.imports.files.text import open_text_reader
 from api.people.suppressions import repository
@@ -36,7 +36,7 @@ async def suppress_addresses(
     source: str,
     at: datetime,
 ) -> int:
-    """Suppress addresses; returns how many were not before. What the person said outranks an earlier other reason."""
+    """Suppress addresses; returns how many are new. A reason given by the recipient replaces another reason."""
     values = [normalise_address(address) for address in addresses]
     return await repository.add_values(session, workspace_id, values, kind="email", reason=reason, source=source, at=at)
 
@@ -50,14 +50,14 @@ async def suppress_leads(
     source: str,
     at: datetime,
 ) -> int:
-    """Suppress the addresses of leads, deleted ones too; returns how many were not suppressed before."""
+    """Suppress the addresses of leads, deleted or not; returns how many are new."""
     return await repository.add_leads(session, workspace_id, lead_ids, reason=reason, source=source, at=at)
 
 
 async def suppress_domains(
     session: AsyncSession, workspace_id: UUID, domains: Sequence[str], *, source: str, at: datetime
 ) -> int:
-    """Suppress every address of some domains; returns how many were not suppressed before."""
+    """Suppress all addresses of some domains; returns how many are new."""
     values = [normalise_domain(domain) for domain in domains]
     reason = SuppressionReason.DOMAIN
     return await repository.add_values(
@@ -66,12 +66,12 @@ async def suppress_domains(
 
 
 async def is_suppressed(session: AsyncSession, workspace_id: UUID, address: str) -> bool:
-    """Say whether an address must not be mailed, itself or by its domain."""
+    """Return whether an address or its domain is suppressed."""
     return await repository.is_suppressed(session, workspace_id, normalise_address(address))
 
 
 async def lock_suppressions_shared(session: AsyncSession, workspace_id: UUID) -> None:
-    """Let no suppression that is not seen now be committed before the caller's transaction is."""
+    """Make new suppressions wait to commit until this transaction ends."""
     await repository.lock_shared(session, workspace_id)
 
 
@@ -85,7 +85,7 @@ async def add_suppression(
     source: str,
     at: datetime,
 ) -> tuple[Suppression, bool]:
-    """Suppress an address or a domain; returns what stands now, and whether it is new."""
+    """Suppress an address or a domain; returns the suppression, and whether it is new."""
     if email is not None:
         new = await suppress_addresses(session, workspace_id, [email], reason=reason, source=source, at=at)
         value = normalise_address(email)
@@ -94,9 +94,9 @@ async def add_suppression(
         new = await suppress_domains(session, workspace_id, [domain], source=source, at=at)
         value = normalise_domain(domain)
     await repository.lock_exclusive(session, workspace_id)
-    stands = await repository.find_by_value(session, workspace_id, value)
-    assert stands is not None
-    return stands, new > 0
+    suppression = await repository.find_by_value(session, workspace_id, value)
+    assert suppression is not None
+    return suppression, new > 0
 
 
 async def list_suppressions(
@@ -110,7 +110,7 @@ async def list_suppressions(
 ) -> Sequence[Suppression]:
     """Return the workspace's suppressions, newest first, one more than the page holds.
 
-    `value` finds one address or one `@domain`, also where only its hash is kept.
+    `value` finds one address or one `@domain`, also if only its hash is stored.
     """
     return await repository.list_suppressions(
         session, workspace_id, page, reason=reason, kind=kind, value=_normal_or_none(value)
@@ -119,10 +119,8 @@ async def list_suppressions(
 
 async def get_suppression(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression:
     """Return a suppression; raises NotFound."""
-    found = await repository.find_suppression(session, workspace_id, suppression_id)
-    if found is None:
-        raise NotFound("There is no such suppression.")
-    return found
+    suppression = await repository.find_suppression(session, workspace_id, suppression_id)
+    return or_404(suppression, "There is no such suppression.")
 
 
 async def remove_suppression(
@@ -135,26 +133,27 @@ async def remove_suppression(
     is_admin: bool,
     now: datetime,
 ) -> None:
-    """Let an address or a domain be mailed again, with a record of why; a lead that said no stays unsubscribed.
+    """Remove a suppression and record why; a lead that has unsubscribed stays unsubscribed.
 
-    What people said themselves, and what is left of somebody erased, only an admin removes. Raises NotFound and
+    Only admins can remove what a recipient asked for and the suppression of an erased lead. Raises NotFound and
     Forbidden.
     """
     if not await repository.delete_suppression(
         session, workspace_id, suppression_id, is_admin=is_admin, because=because, actor=actor, now=now
     ):
-        stands = await get_suppression(session, workspace_id, suppression_id)
-        if stands.value is None:
+        suppression = await get_suppression(session, workspace_id, suppression_id)
+        if suppression.value is None:
             raise Forbidden("This suppression belongs to an erased person. Only an admin of the account can remove it.")
         raise Forbidden(
-            f"The recipient asked for this suppression ({stands.reason}). Only an admin of the account can remove it."
+            f"The recipient asked for this suppression ({suppression.reason}). "
+            "Only an admin of the account can remove it."
         )
 
 
 async def list_removals(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, *, value: str | None
 ) -> Sequence[SuppressionRemoval]:
-    """Return what was removed, newest first, one more than the page holds; `value` as in `list_suppressions`."""
+    """Return removed suppressions, newest first, one more than the page holds; `value` as in `list_suppressions`."""
     return await repository.list_removals(session, workspace_id, page, value=_normal_or_none(value))
 
 
@@ -167,7 +166,7 @@ async def read_upload(file: IO[bytes]) -> AsyncIterator[ReadFile]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedRows:
-    """What came of a file's rows; `invalid` are (line, cell, what is wrong with it) of the first."""
+    """The result of an import; `invalid` has (line, cell, problem) of the first invalid rows."""
 
     added: int
     already: int
@@ -178,9 +177,9 @@ class ImportedRows:
 async def import_rows(
     session: AsyncSession, workspace_id: UUID, file: ReadFile, *, reason: SuppressionReason, source: str, now: datetime
 ) -> ImportedRows:
-    """Suppress all that a file says, or nothing of it on an error; raises TooLarge past `MOST_ROWS`.
+    """Suppress all addresses and domains of a file, or none on an error; raises TooLarge for too many rows.
 
-    `reason` and `source` are those of rows that have none of their own.
+    `reason` and `source` are the defaults of rows without them.
     """
     blocks = _blocks(read_rows(file, reason=reason, source=source))
     counts, invalid = await repository.import_rows(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
@@ -190,33 +189,33 @@ async def import_rows(
 
 
 async def _blocks(read: Iterator[pl.DataFrame]) -> AsyncIterator[bytes]:
-    """Yield rows as CSV, a block in memory at a time, each made in a thread."""
+    """Yield rows as CSV, with one block in memory at a time; a thread reads and writes each block."""
     rows = 0
     while (frame := await asyncio.to_thread(next, read, None)) is not None:
         rows += frame.height
         if rows > MOST_ROWS:
-            raise TooLarge(f"The file has more than the {MOST_ROWS:,} rows that one file can have. Split it.")
+            raise TooLarge(f"The file has more than {MOST_ROWS:,} rows. Split it and import the parts.")
         yield (await asyncio.to_thread(frame.write_csv, include_header=False)).encode()
 
 
 async def write_export(session: AsyncSession, workspace_id: UUID) -> IO[bytes]:
-    """Return all suppressions of the workspace as a CSV file, at its start."""
-    target = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - whoever sends it closes it
+    """Return all suppressions of the workspace as a CSV file at its start."""
+    target = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the response closes it
     target.write(codecs.BOM_UTF8 + f"{','.join(EXPORTED)}\n".encode())
-    async for piece in repository.export_rows(session, workspace_id):
-        target.write(piece)
+    async for chunk in repository.export_rows(session, workspace_id):
+        target.write(chunk)
     target.seek(0)
     return target
 
 
 def source_of(file_name: str | None) -> str:
-    """Return what to call a file as the source of suppressions."""
+    """Return the source of suppressions that are imported from a file."""
     name = PurePath((file_name or "").replace("\x00", "").replace("\\", "/")).name or "a file"
     return f"imported from {name}"[:MOST_SOURCE_CHARACTERS]
 
 
 def normalise_domain(domain: str) -> str:
-    """Return how a domain is written among suppressions: `@example.com`."""
+    """Return a domain as suppressions store it: `@example.com`."""
     return f"@{domain.strip().lower().removeprefix('@')}"
 
 

@@ -1,4 +1,4 @@
-"""The signed token in every mail's unsubscribe link: whose no it is, and to which mail."""
+"""The signed token in the unsubscribe link of every mail, which names the lead and the mail."""
 
 import base64
 import binascii
@@ -16,12 +16,12 @@ SIGNED_BYTES = 3 * ID_BYTES
 
 
 class InvalidToken(ValueError):
-    """The token was not made with one of the keys, or is not whole."""
+    """The token is incomplete, or is not signed with one of the keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnsubscribeToken:
-    """What a link stands for: a lead of a workspace, and the mail that carried the link."""
+    """The content of a token: a lead of a workspace, and the mail with the link."""
 
     workspace_id: UUID
     lead_id: UUID
@@ -29,19 +29,19 @@ class UnsubscribeToken:
 
 
 def unsubscribe_token(keys: str, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> str:
-    """Return the token for a mail's link, signed with the first of the comma-separated `keys`; 86 URL-safe letters."""
+    """Return the token of a mail, signed with the first of the comma-separated `keys`: 86 URL-safe characters."""
     signed = workspace_id.bytes + lead_id.bytes + draft_id.bytes
     return base64.urlsafe_b64encode(signed + _mac(_signing_keys(keys)[0], signed)).decode().rstrip("=")
 
 
 def unsubscribe_url(settings: ApiSettings, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> str:
-    """Return the address behind which the recipient of a mail says no; the same whenever it is asked for."""
+    """Return the unsubscribe URL of a mail, which is always the same for the same mail."""
     token = unsubscribe_token(settings.secret_key.get_secret_value(), workspace_id, lead_id, draft_id)
     return f"{settings.public_url.rstrip('/')}/u/{token}"
 
 
 def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:
-    """Return what a token stands for, signed with any of `keys`; raises InvalidToken."""
+    """Return the content of a token signed with any of `keys`; raises InvalidToken."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
@@ -54,7 +54,7 @@ def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:
 
 
 def _signing_keys(keys: str) -> list[bytes]:
-    """Return keys for this purpose alone, so that nothing signed elsewhere is ever a token."""
+    """Return keys derived for this purpose only, so that no other signature is valid as a token."""
     return [hmac.digest(key.strip().encode(), PURPOSE, "sha256") for key in keys.split(",") if key.strip()]
 
 

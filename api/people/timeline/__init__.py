@@ -1,1 +1,1 @@
-"""All that happened to a lead, in one order."""
+"""The timeline of a lead."""

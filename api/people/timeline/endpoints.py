@@ -14,17 +14,17 @@ router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
 
 @router.get("/{leadId}/timeline", operation_id="getLeadTimeline", responses=responses(NotFound))
 async def get_timeline(member: MemberDep, page: PageDep, lead_id: LeadId) -> Page[TimelineItem]:
-    """All that happened to a lead, newest first: its status, enrollments, messages, replies and suppressions."""
+    """List the events of a lead, newest first: status, enrollments, messages, replies and suppressions."""
     before = (datetime.fromisoformat(page.after[0]), page.after[1]) if page.after is not None else None
-    found = await service.list_timeline(
+    rows = await service.list_timeline(
         member.session,
         member.workspace_id,
         lead_id,
         clock=member.services.clock,
         before=before,
-        most=page.limit + 1,
+        limit=page.limit + 1,
     )
-    items = [TimelineItem.of(row) for row in found[: page.limit]]
-    more = len(found) > page.limit
-    cursor = page.cursors.write(page.place, [items[-1].at.isoformat(), items[-1].id]) if more else None
+    items = [TimelineItem.of(row) for row in rows[: page.limit]]
+    has_more = len(rows) > page.limit
+    cursor = page.cursors.write(page.place, [items[-1].at.isoformat(), items[-1].id]) if has_more else None
     return Page(items=items, next_cursor=cursor)

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import Clock
 
-# Each branch begins with an index on the lead, its enrollments or its drafts; what is sorted is one lead's alone.
-# Three kinds are dated by the database's clock alone. They are shown in business time, as all others are.
+# Each branch uses an index on the lead, its enrollments or its drafts, so only the events of one lead are sorted.
+# Three kinds have timestamps of the database's clock, which are converted to business time.
 _TIMELINE = text(
     """
     WITH lead AS (
@@ -100,7 +100,7 @@ _TIMELINE = text(
      WHERE CAST(:before_at AS timestamptz) IS NULL
         OR (at, id) < (CAST(:before_at AS timestamptz), CAST(:before_id AS text))
      ORDER BY at DESC, id DESC
-     LIMIT :most
+     LIMIT :limit
     """
 )
 
@@ -112,9 +112,9 @@ async def list_timeline(
     *,
     clock: Clock,
     before: tuple[datetime, str] | None,
-    most: int,
+    limit: int,
 ) -> Sequence[Row[Any]]:
-    """Return what happened to a lead, newest first, at most so many, from before an item's time and id on."""
+    """Return the events of a lead before the time and id of an item, newest first."""
     before_at, before_id = before or (None, None)
     parameters = {
         "workspace_id": workspace_id,
@@ -124,6 +124,6 @@ async def list_timeline(
         "more_speed": clock.speed - 1,
         "before_at": before_at,
         "before_id": before_id,
-        "most": most,
+        "limit": limit,
     }
     return (await session.execute(_TIMELINE, parameters)).all()

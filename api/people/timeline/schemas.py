@@ -1,4 +1,4 @@
-"""A lead's timeline on the wire."""
+"""The response bodies of timelines."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from api.http.pagination import Wire
 
 
 class TimelineKind(StrEnum):
-    """What can happen to a lead."""
+    """The kind of an event of a lead."""
 
     LEAD_CREATED = "lead_created"
     LEAD_MOVED = "lead_moved"
@@ -32,25 +32,25 @@ class TimelineKind(StrEnum):
 
 
 class TimelineItem(Wire):
-    """One thing that happened."""
+    """One event of a lead."""
 
-    id: Annotated[str, Field(description="Unique in the timeline, and the same each time it is read.")]
+    id: Annotated[str, Field(description="Unique and stable within the timeline.")]
     at: datetime
     kind: Annotated[
         TimelineKind,
         Field(
-            description="`draft_…` is what we did with a message, `email_…` what the provider told of it; "
+            description="`draft_…` are our steps with a message, `email_…` are events from the provider; "
             "`lead_moved` and `enrollment_moved` are changes of status."
         ),
     ]
     title: Annotated[
-        str | None, Field(description="The subject of a message, the name of a sequence, or from where to where.")
+        str | None, Field(description="The subject of a message, the name of a sequence, or the old and new status.")
     ]
     data: Annotated[
         dict[str, str | int | bool | None],
         Field(
-            description="What else is known, by kind. `lead_created`: listId. `lead_moved`: from, to, event, cause. "
-            "`enrolled`: enrollmentId, sequenceId. `enrollment_moved`: as both of these. `draft_…`: draftId, "
+            description="Details by kind. `lead_created`: listId. `lead_moved`: from, to, event, cause. "
+            "`enrolled`: enrollmentId, sequenceId. `enrollment_moved`: the fields of both. `draft_…`: draftId, "
             "enrollmentId, sequenceId, stepOrder, errorReason. `email_…`: eventId, draftId, verdict, bounceType, url. "
             "`reply_received`: replyId, draftId, intent, isAutomatic. `suppressed`: kind (email or domain), reason, "
             "source. `suppression_removed`: kind, reason, removedBecause, removedBy."

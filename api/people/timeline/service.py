@@ -1,4 +1,4 @@
-"""What happened to a lead, out of all that tell of it."""
+"""The timeline of a lead."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,11 +20,8 @@ async def list_timeline(
     *,
     clock: Clock,
     before: tuple[datetime, str] | None,
-    most: int,
+    limit: int,
 ) -> Sequence[Row[Any]]:
-    """Return what happened to a lead, newest first, at most so many, from before an item's time and id on.
-
-    Raises NotFound.
-    """
+    """Return the events of a lead before the time and id of an item, newest first; raises NotFound."""
     await leads.get_lead(session, workspace_id, lead_id)
-    return await repository.list_timeline(session, workspace_id, lead_id, clock=clock, before=before, most=most)
+    return await repository.list_timeline(session, workspace_id, lead_id, clock=clock, before=before, limit=limit)

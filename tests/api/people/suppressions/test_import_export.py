@@ -124,7 +124,7 @@ async def test_a_hash_of_another_workspace(app_client: httpx.AsyncClient, url: s
     taken = (await take_in(app_client, elsewhere, file)).json()
 
     assert (taken["added"], taken["invalidCount"]) == (1, 1)
-    assert "a hash of another workspace" in taken["invalid"][0]["message"]
+    assert "from another workspace" in taken["invalid"][0]["message"]
     assert list(await listed(app_client, elsewhere)) == ["ann@example.com"]
 
 

@@ -20,7 +20,7 @@ from tests.two_workspaces import NOW, TwoWorkspaces
 pytestmark = pytest.mark.anyio
 
 SUPPRESSIONS, REMOVALS, LEADS = "app.suppressions", "app.suppression_removals", "app.leads"
-STRANGE = "Only a hash is kept of this one, and it is a hash of another workspace."
+STRANGE = "This row has only a hash, which is from another workspace."
 
 
 def add_value(
