@@ -97,7 +97,7 @@ async def find_user(session: AsyncSession, user_id: UUID) -> User:
 
 
 async def lock_user(session: AsyncSession, user_id: UUID, *, by: UUID) -> LockedUser:
-    """Lock a user whom an admin wants to change; raises NotFound, and Forbidden if `by` is no longer an admin.
+    """Lock a user for a change by an admin; raises NotFound, and Forbidden if `by` is no longer an admin.
 
     All admins of the account are locked as well, so that two admins cannot demote each other at the same time.
     """

@@ -1,4 +1,4 @@
-"""The front page and the API documentation, served without any other host."""
+"""The front page and the API documentation, served without external resources."""
 
 import html
 from pathlib import Path
@@ -20,13 +20,13 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/", response_class=HTMLResponse)
 async def front_page(services: ServicesDep) -> str:
-    """Where everything is that this service knows of."""
+    """The front page, with links to the parts of the service."""
     settings = services.settings
     links = (
         ("/docs", "API documentation", "every endpoint, to read and to try"),
         (settings.dagster_url, "Dagster", "sync runs, schedules and checks"),
         (settings.dbt_docs_url, "dbt docs", "every mart, every column and every rate"),
-        ("/health/ready", "Health", "whether the service can work"),
+        ("/health/ready", "Health", "whether the service is ready"),
     )
     items = "".join(
         f'<li><a href="{html.escape(url, quote=True)}">{name}</a> <span>{what}</span></li>'
@@ -38,7 +38,7 @@ async def front_page(services: ServicesDep) -> str:
 
 @router.get("/docs", response_class=HTMLResponse)
 async def documentation() -> HTMLResponse:
-    """Show the API's documentation, from files of our own, so that it works offline."""
+    """The API documentation, from our own files, so that it works offline."""
     return get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="SalesMatter API",

@@ -1,4 +1,4 @@
-"""What a process writes about itself: one JSON object a line, with its record's fields and nothing of a body."""
+"""The log format of a process: one JSON object per line, without request bodies."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as one line of JSON; `extra={"fields": {…}}` adds to it."""
+    """Formats a record as one line of JSON; `extra={"fields": {…}}` adds fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -24,11 +24,10 @@ class JsonLines(logging.Formatter):
 
 
 def write_json_lines(level: int = logging.INFO) -> None:
-    """Send what this process logs to its standard error, as lines of JSON; a door calls this once."""
+    """Log to standard error as lines of JSON; each process calls this once."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # The clients name each outgoing request with its URL, and one of ours may hold a token; Alembic repeats itself at
-    # each look at the schema.
+    # HTTP clients log the URL of each request, which may contain a token. Alembic logs each check of the schema.
     for name in ("httpx", "httpx2", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What every request goes through: a name, a line in the log, limits on how many and how large, a tag on its answer."""
+"""Middleware of every request: request id, log line, size limit, rate limit and ETag."""
 
 import hashlib
 import logging
@@ -25,19 +25,19 @@ MEGABYTE = 1024 * 1024
 
 
 class RequestLog:
-    """Names each request, writes one line about it, and answers for what nobody foresaw."""
+    """Gives each request an id, logs it, and answers unexpected errors with 500."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request as `request.state.request_id`, which is also answered as X-Request-Id."""
+        """Serve one request; its id is in `request.state.request_id` and in the header X-Request-Id."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        asked = request.headers.get("X-Request-Id", "")
-        request.state.request_id = asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        given_id = request.headers.get("X-Request-Id", "")
+        request.state.request_id = given_id if REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex
         status, started = 0, time.perf_counter()
 
         async def send_named(message: Message) -> None:
@@ -52,8 +52,8 @@ class RequestLog:
         except Exception:
             log.exception("Request %s failed.", request.state.request_id, extra={"fields": _fields(request)})
             if status:
-                raise  # the answer is half sent: only a broken connection can say so
-            sentence = "Something went wrong on our side; quote the request id when you report it."
+                raise  # The response has begun: only a broken connection can show the error.
+            sentence = "An unexpected error occurred. Give the request id when you report it."
             await problem_response(request, 500, "internal_error", sentence)(scope, receive, send_named)
         finally:
             milliseconds = round((time.perf_counter() - started) * 1000, 1)
@@ -62,7 +62,7 @@ class RequestLog:
 
 
 def _fields(request: Request) -> dict[str, Any]:
-    """Return what may be written about a request; its path only as the route's template, which holds no secret."""
+    """Return the logged fields of a request; the path is the route's template, which contains no secret."""
     route = request.scope.get("route")
     fields = {
         "request_id": request.state.request_id,
@@ -75,7 +75,7 @@ def _fields(request: Request) -> dict[str, Any]:
 
 
 class BodyLimit:
-    """Refuses a body that is larger than is read, before or while it comes in."""
+    """Refuses a body above the limit, by its Content-Length or while it is read."""
 
     def __init__(self, app: ASGIApp, *, megabytes: int, json_megabytes: int) -> None:
         self._app, self._megabytes, self._json_megabytes = app, megabytes, json_megabytes
@@ -87,10 +87,10 @@ class BodyLimit:
             return
         headers = Headers(scope=scope)
         is_json = "json" in headers.get("content-type", "json")
-        # A file is on our disk before anybody is asked who sends it.
-        is_nobodys = _needs_credential(scope) and "authorization" not in headers
-        megabytes = self._json_megabytes if is_json or is_nobodys else self._megabytes
-        sentence = f"The request is larger than the {megabytes} MB that are read."
+        # An uploaded file is stored on disk before the request is authenticated.
+        is_anonymous = _needs_credential(scope) and "authorization" not in headers
+        megabytes = self._json_megabytes if is_json or is_anonymous else self._megabytes
+        sentence = f"The request is larger than the limit of {megabytes} MB."
         announced = headers.get("content-length", "")
         if announced.isdecimal() and _is_more(announced, megabytes * MEGABYTE):
             await problem_response(Request(scope), 413, "too_large", sentence)(scope, receive, send)
@@ -109,7 +109,7 @@ class BodyLimit:
 
 
 def _is_more(announced: str, most: int) -> bool:
-    """Compare a number of any length without making an integer of it that Python may refuse."""
+    """Return whether a number of any length is larger, without converting digits that Python may refuse."""
     digits = announced.lstrip("0")
     return len(digits) > len(str(most)) or int(digits or "0") > most
 
@@ -120,10 +120,9 @@ def _needs_credential(scope: Scope) -> bool:
 
 
 class RateLimit:
-    """Refuses a credential that calls more often than is allowed, and says in each answer how much is left.
+    """Refuses a credential that exceeds its rate limit, and returns the remaining calls in each response.
 
-    Counted in this process alone and before anything is looked up: so it costs no query, and several processes allow
-    as many times as much.
+    Each process counts by itself and before any query, so several processes allow a multiple of the limit.
     """
 
     def __init__(self, app: ASGIApp, *, limit: RateLimitItem) -> None:
@@ -132,14 +131,14 @@ class RateLimit:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or answer 429; what carries no credential is not counted."""
+        """Serve one request, or answer 429; a request without a credential is not counted."""
         credential = Headers(scope=scope).get("authorization") if scope["type"] == "http" else None
         if credential is None or not _needs_credential(scope):
             await self._app(scope, receive, send)
             return
-        who = hashlib.blake2b(credential.encode(), digest_size=16).hexdigest()
-        is_allowed = await self._limiter.hit(self._limit, who)
-        resets_at, remaining = await self._limiter.get_window_stats(self._limit, who)
+        caller = hashlib.blake2b(credential.encode(), digest_size=16).hexdigest()
+        is_allowed = await self._limiter.hit(self._limit, caller)
+        resets_at, remaining = await self._limiter.get_window_stats(self._limit, caller)
         seconds = str(max(1, math.ceil(resets_at - time.time())))
 
         async def send_counted(message: Message) -> None:
@@ -154,19 +153,19 @@ class RateLimit:
         if is_allowed:
             await self._app(scope, receive, send_counted)
         else:
-            sentence = f"This key may call {self._limit}; the next call is free in {seconds} s."
+            sentence = f"The rate limit of this key is {self._limit}. Try again in {seconds} s."
             refusal = problem_response(Request(scope), TooManyRequests.status, TooManyRequests.code, sentence)
             await refusal(scope, receive, send_counted)
 
 
 class Etags:
-    """Tags every successful JSON answer, and answers 304 to a GET of who has it already."""
+    """Adds an ETag to every successful JSON response, and answers 304 to a GET that names it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; a JSON answer is held back until its last byte is known."""
+        """Serve one request; a JSON response is buffered until it is complete."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -198,7 +197,7 @@ def etag_of(body: bytes) -> str:
 
 
 def matches_etag(if_none_match: str, etag: str) -> bool:
-    """Say whether an If-None-Match header names the tag; tags are compared weakly, as RFC 9110 wants it here."""
+    """Return whether an If-None-Match header names the tag, by the weak comparison of RFC 9110."""
     named = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in named or etag.removeprefix("W/") in named
 

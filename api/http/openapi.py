@@ -1,4 +1,4 @@
-"""The contract of the service: what FastAPI derives from the routes, and what is true of every one of them."""
+"""The OpenAPI document: the routes as FastAPI describes them, and what is common to all of them."""
 
 import json
 from typing import Any
@@ -12,15 +12,15 @@ IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "1 to 255 visible ASCII characters of your choice. With the same request within 24 hours the same "
-    "answer comes again (and `Idempotency-Replayed: true`) and nothing is done twice; with another request: 409.",
+    "description": "1 to 255 visible ASCII characters of your choice. A repeated request with the same key within 24 "
+    "hours gets the first response and `Idempotency-Replayed: true`, and changes nothing; another request gets 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
 
 
 def install(app: FastAPI) -> None:
-    """Have the app answer its contract at /openapi.json."""
+    """Serve the document at /openapi.json."""
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
@@ -35,7 +35,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for schema in schemas.values():
-            _leave_defaults_to_words(schema)
+            _describe_defaults(schema)
         for path in document["paths"].values():
             for method, operation in path.items():
                 _complete(method, operation)
@@ -43,29 +43,29 @@ def _document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _leave_defaults_to_words(schema: dict[str, Any]) -> None:
-    """Say what a field is by default in its description: generators take a field with `default` for always there."""
+def _describe_defaults(schema: dict[str, Any]) -> None:
+    """Move defaults into descriptions, because client generators treat a field with `default` as always present."""
     for field in schema.get("properties", {}).values():
         if (default := field.pop("default", None)) is not None:
-            told = f"By default {json.dumps(default)}."
-            field["description"] = f"{field['description']} {told}" if "description" in field else told
+            sentence = f"By default {json.dumps(default)}."
+            field["description"] = f"{field['description']} {sentence}" if "description" in field else sentence
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:
-    """Add to an operation what every one of its kind takes and answers."""
-    answers = operation["responses"]
-    everywhere = [422, 503]
+    """Add the parameters and responses that are common to all operations of a kind."""
+    described = operation["responses"]
+    common = [422, 503]
     if operation.get("security"):
-        everywhere += [401, 429]
+        common += [401, 429]
         if method == "post":
             operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
-            everywhere.append(409)
+            common.append(409)
     if "requestBody" in operation:
-        everywhere.append(413)
-    for status in everywhere:
-        declared = answers.get(str(status), {})
+        common.append(413)
+    for status in common:
+        declared = described.get(str(status), {})
         if PROBLEM_JSON not in declared.get("content", {}):
-            answers[str(status)] = problem_answer(status)
-    for waiting in {"429", "503"} & set(answers):
-        answers[waiting]["headers"] = RETRY_AFTER
-    operation["responses"] = dict(sorted(answers.items()))
+            described[str(status)] = problem_answer(status)
+    for status_code in {"429", "503"} & set(described):
+        described[status_code]["headers"] = RETRY_AFTER
+    operation["responses"] = dict(sorted(described.items()))

@@ -1,4 +1,4 @@
-"""Pages that stay stable while rows are inserted: opaque cursors over what a list is sorted by, and the id."""
+"""Pages that stay stable while rows are inserted: opaque cursors of the sort column and the id."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class Wire(BaseModel):
-    """A body on the wire: camelCase outside, snake_case inside, strict, nothing unknown taken."""
+    """A request or response body: camelCase in JSON, snake_case in Python, without unknown fields."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -42,12 +42,12 @@ class Wire(BaseModel):
 
     @classmethod
     def of(cls, row: object) -> Self:
-        """Return what a row looks like on the wire; by our own names alone, which is several times as fast."""
+        """Return the body of a row; only field names are read, not aliases, which is several times as fast."""
         return cls.model_validate(row, by_alias=False, by_name=True)
 
 
 class Filter(BaseModel):
-    """What a list is asked for in its query; what is None is not asked."""
+    """The filters of a list in its query; None is no filter."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
@@ -88,7 +88,7 @@ def _mac(key: bytes, place: str, text: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page of a list is asked for: how long, in which order (`-` for descending), after which row's values."""
+    """The requested page of a list: its length, its order (`-` for descending), and the values of the row before it."""
 
     limit: int
     sort: str
@@ -98,17 +98,17 @@ class PageRequest:
 
     @property
     def columns(self) -> list[str]:
-        """What the list is sorted by: a column and the id, or the id alone, which tells the order of creation."""
+        """The sort columns: a column and the id, or only the id, whose order is the order of creation."""
         name = to_snake(self.sort.removeprefix("-"))
         return ["id"] if name == "created_at" else [name, "id"]
 
     @property
     def is_descending(self) -> bool:
-        """Whether the greatest comes first."""
+        """Whether the order is descending."""
         return self.sort.startswith("-")
 
     def cursor_after(self, *last: object) -> str:
-        """Return the cursor of the page after the row with these values of what the list is sorted by."""
+        """Return the cursor of the page after the row with these values of the sort columns."""
         texts = [value.isoformat() if isinstance(value, datetime) else str(value) for value in last]
         return self.cursors.write(self.place, texts)
 
@@ -121,25 +121,25 @@ class Page(Wire, Generic[T]):
 
 
 Cursor = Annotated[
-    str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="`nextCursor` of the page before, as it was.")
+    str | None, Query(max_length=MAX_CURSOR_CHARACTERS, description="`nextCursor` of the previous page, unchanged.")
 ]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many items at most.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="The most items of the page.")]
 
 
 async def page_request(request: Request, cursor: Cursor = None, limit: Limit = 50) -> PageRequest:
-    """Return the page a request asks for of a list that is newest first; raises Malformed for another list's cursor."""
+    """Return the requested page of a list, newest first; raises Malformed for the cursor of another list."""
     return _page(request, cursor, limit, NEWEST_FIRST)
 
 
 def sorted_by(orders: type[StrEnum]) -> Callable[..., Awaitable[PageRequest]]:
-    """Return the dependency for a list that comes in any of `orders`, the first by default.
+    """Return the dependency of a list with these sort orders, the first by default.
 
-    An order is the wire's name of a column that is never null and has an index with the id behind it, with `-` before
-    it for descending.
+    An order is the JSON name of a column that is never null and has an index together with the id; `-` before it is
+    descending.
     """
 
     first = next(iter(orders))
-    described = Query(description="What the list is sorted by; `-` for descending.")
+    described = Query(description="The sort order; `-` for descending.")
 
     async def sorted_page(
         request: Request,
@@ -159,7 +159,7 @@ def _page(request: Request, cursor: str | None, limit: int, sort: str) -> PageRe
 
 
 def paged(statement: Select[*Ts], id_column: InstrumentedAttribute[UUID], page: PageRequest) -> Select[*Ts]:
-    """Return `statement` in the page's order, from its start, with one row more than the page holds."""
+    """Return `statement` in the order of the page, from its start, with one row more than the page holds."""
     columns = [getattr(id_column.class_, name) for name in page.columns]
     if page.after is not None:
         values = [_parsed(column, text) for column, text in zip(columns, page.after, strict=True)]
@@ -170,18 +170,18 @@ def paged(statement: Select[*Ts], id_column: InstrumentedAttribute[UUID], page: 
 
 
 def _parsed(column: InstrumentedAttribute[Any], text: str) -> Any:
-    """Return the value of a column that a cursor's text stands for."""
+    """Return the value of a column from its text in a cursor."""
     kind = column.type.python_type
     return datetime.fromisoformat(text) if kind is datetime else kind(text)
 
 
 def to_page(item_type: type[W], rows: Sequence[Any], page: PageRequest) -> Page[W]:
-    """Return rows that `paged` selected as a page of `item_type`; a row is an object or a dictionary, with an `id`."""
+    """Return rows of a `paged` statement as a page of `item_type`; a row is an object or a dictionary with an `id`."""
     shown = rows[: page.limit]
-    more = len(rows) > page.limit
+    has_more = len(rows) > page.limit
     return Page(
         items=[item_type.of(row) for row in shown],
-        next_cursor=page.cursor_after(*(_value(shown[-1], name) for name in page.columns)) if more else None,
+        next_cursor=page.cursor_after(*(_value(shown[-1], name) for name in page.columns)) if has_more else None,
     )
 
 

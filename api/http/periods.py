@@ -1,4 +1,4 @@
-"""Which days are asked for: in the workspace's timezone, both ends included."""
+"""Periods of days in the workspace's time zone, both ends included."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from pydantic import Field
 from api.http.errors import Malformed
 
 LONGEST_DAYS = 366
-USUAL_DAYS = 30
+DEFAULT_DAYS = 30
 EARLIEST, LATEST = date(2000, 1, 1), date(2999, 12, 31)
 
 Day = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
-Start = Annotated[Day | None, Query(description="First day, in the workspace's timezone.")]
-End = Annotated[Day | None, Query(description="Last day, itself included.")]
+Start = Annotated[Day | None, Query(description="First day, in the workspace's time zone.")]
+End = Annotated[Day | None, Query(description="Last day, included.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Period:
     end: date | None
 
     def __post_init__(self) -> None:
-        """Refuse a period that ends before it starts, or is longer than is answered."""
+        """Refuse a period that ends before it starts, or that is too long."""
         if self.start is None or self.end is None:
             return
         if self.start > self.end:
@@ -35,10 +35,10 @@ class Period:
             raise Malformed("start must not be after end.", errors=[problem])
         if (self.end - self.start).days >= LONGEST_DAYS:
             problem = {"location": ["query", "end"], "message": f"at most {LONGEST_DAYS} days after start"}
-            raise Malformed(f"A period is at most {LONGEST_DAYS} days long.", errors=[problem])
+            raise Malformed(f"The period must be at most {LONGEST_DAYS} days long.", errors=[problem])
 
     def previous(self) -> "Period | None":
-        """Return the period of equal length that ends the day before, if both ends are known."""
+        """Return the period of equal length that ends the day before this one, if both ends are known."""
         if self.start is None or self.end is None:
             return None
         return Period(self.start - (self.end - self.start) - timedelta(days=1), self.start - timedelta(days=1))
@@ -53,8 +53,8 @@ class Days:
 
     @classmethod
     def of(cls, start: date | None, end: date | None, today: Callable[[], date]) -> "Days":
-        """Return the days asked for: with one end 30 of them, with none the 30 that end today; raises Malformed."""
-        last = end or (start + timedelta(days=USUAL_DAYS - 1) if start else today())
-        first = start or last - timedelta(days=USUAL_DAYS - 1)
+        """Return the days of a request: 30 days from or to one end, or the last 30 days; raises Malformed."""
+        last = end or (start + timedelta(days=DEFAULT_DAYS - 1) if start else today())
+        first = start or last - timedelta(days=DEFAULT_DAYS - 1)
         Period(first, last)
         return cls(first, last)

@@ -1,4 +1,4 @@
-"""If-Match: a change is made to what the caller has seen, or not at all."""
+"""If-Match: a change applies only to the state that the caller has read."""
 
 from typing import Annotated
 
@@ -10,27 +10,27 @@ from api.http.pagination import Wire
 
 
 class Precondition:
-    """The tags a request names in If-Match; without the header every state is fine."""
+    """The tags of the If-Match header; without the header every state matches."""
 
     def __init__(self, if_match: str | None) -> None:
         self._named = {tag.strip() for tag in if_match.split(",")} if if_match is not None else {"*"}
 
     def require(self, current: Wire) -> None:
-        """Raise PreconditionFailed unless `current`, as its GET answers it, has one of the tags.
+        """Raise PreconditionFailed unless the GET response `current` has one of the tags.
 
-        To be asked while the row is held, so that nobody changes it between this and the change.
+        Call it while the row is locked, so that no other transaction changes it before this change.
         """
         etag = etag_of(current.model_dump_json(by_alias=True).encode())
         if "*" not in self._named and etag not in self._named:
             raise PreconditionFailed(
-                f"The resource has changed since you read it; its ETag is {etag} now."
+                f"The resource has changed since you read it. Its ETag is now {etag}."
                 " Read it again and repeat your change."
             )
 
 
 async def _precondition(
     if_match: Annotated[
-        str | None, Header(max_length=1000, description="ETags; the change is made only to a state that has one.")
+        str | None, Header(max_length=1000, description="ETags; the change applies only to a state with one of them.")
     ] = None,
 ) -> Precondition:
     return Precondition(if_match)

@@ -34,7 +34,7 @@ SequenceId: TypeAlias = Annotated[UUID, Path(alias="sequenceId")]
 StepId: TypeAlias = Annotated[UUID, Path(alias="stepId")]
 SuppressionId: TypeAlias = Annotated[UUID, Path(alias="suppressionId")]
 UserId: TypeAlias = Annotated[UUID, Path(alias="userId")]
-"""Ids in paths, by the names that the contract shows."""
+"""Ids in paths, with their OpenAPI names."""
 
 
 class StoredAnswer(Exception):

@@ -1,1 +1,1 @@
-"""Files as people have them, read into rows: kind, encoding, layout, records, frames, cells that are addresses."""
+"""Reading of uploaded files: any encoding, delimiter and preamble, plain, gzipped or an Excel workbook."""

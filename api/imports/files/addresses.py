@@ -1,8 +1,8 @@
-"""Tells addresses that can be mailed from those that cannot, a million at a time.
+"""Checks up to a million email addresses at a time.
 
-Nearly every address of a real file is of a plain form that a pattern recognises in a fraction of a microsecond, and
-whatever it takes for plain `email-validator` takes as it is. Only the rest, each different cell once, goes through
-`email-validator`, which takes a hundred times as long.
+A pattern recognises nearly every address of a real file in a fraction of a microsecond; `email-validator` accepts these
+addresses unchanged. Only the other cells, each distinct one once, go through `email-validator`, which is a hundred
+times slower.
 """
 
 import re
@@ -16,13 +16,13 @@ from domain.suppression import normalise_address
 
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 
-# No `--`: that is how international names are written in ASCII, which the validator decodes or refuses. No bounds and
-# no looking ahead: with them Postgres takes sixty times as long.
+# No `--`, which marks internationalised names that the validator decodes or refuses. No bounds and no lookahead, with
+# which Postgres is sixty times slower.
 PLAIN_ADDRESS = rf"^{_ATOM}(\.{_ATOM})*@([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z][a-z]+$"
 """A pattern, for Polars and Python alike, of lower-case addresses that are certainly valid and normalised, if they
 are no longer than `PLAIN_CHARACTERS` and do not end in one of `RESERVED_ENDINGS`."""
 PLAIN_CHARACTERS = 63
-"""So short that no part of an address can be too long."""
+"""Up to this length no part of an address can be too long."""
 RESERVED_ENDINGS = tuple(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 
 SHOWN_CHARACTERS = 100
@@ -40,10 +40,10 @@ _AROUND = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "\u201c":
 def check_addresses(cells: pl.Series) -> pl.DataFrame:
     """Return for each cell the `address` in it, normalised, or the `problem` with it; a blank cell has neither.
 
-    An address is taken out of what commonly stands around it: a name before `<...>`, `mailto:`, quotation marks,
-    brackets, a trailing separator, characters that show nothing. Of several addresses in a cell the first valid one is
-    taken. A cell with other words than these before its address has a problem: `ann lee@example.com` may be a slip of
-    the hand in another person's address. The network is not asked.
+    An address is extracted from common surroundings: a name before `<...>`, `mailto:`, quotation marks, brackets, a
+    trailing separator, invisible characters. If a cell has several addresses, the first valid one counts. A cell with
+    other words before its address has a problem: `ann lee@example.com` may be a typing error in another address. No
+    network request is made.
     """
     cell = cells.cast(pl.String).str.strip_chars(BLANKS).replace("", None).alias("cell")
     address = _plain(cell.str.to_lowercase()).alias("address")
@@ -51,22 +51,22 @@ def check_addresses(cells: pl.Series) -> pl.DataFrame:
     lower = rest.str.to_lowercase()
     unwrapped = pl.select(pl.coalesce(*(lower.str.extract(pattern) for pattern in _WRAPPED))).to_series()
     found = _plain(unwrapped).alias("found")
-    single = [(one, *_look(one)) for one in rest.filter(found.is_null())]
-    judged = pl.concat(
+    parsed = [(text, *_parse(text)) for text in rest.filter(found.is_null())]
+    checked = pl.concat(
         [
             pl.DataFrame([rest, found]).drop_nulls().with_columns(pl.lit(None, pl.String).alias("problem")),
-            pl.DataFrame(single, schema=dict.fromkeys(("cell", "found", "problem"), pl.String), orient="row"),
+            pl.DataFrame(parsed, schema=dict.fromkeys(("cell", "found", "problem"), pl.String), orient="row"),
         ]
     )
     return (
         pl.DataFrame([cell, address])
-        .join(judged, on="cell", how="left", maintain_order="left")
+        .join(checked, on="cell", how="left", maintain_order="left")
         .select(pl.coalesce("address", "found").alias("address"), "problem")
     )
 
 
 def is_plain_name(lower: pl.Series) -> pl.Series:
-    """Say which domains or addresses, in lower case, are short and end in no reserved name."""
+    """Return which lower-case domains or addresses are short and do not end in a reserved name."""
     is_reserved = lower.str.extract(r"\.([^.]*)$").is_in(list(RESERVED_ENDINGS)).fill_null(value=False)
     return (lower.str.len_chars() <= PLAIN_CHARACTERS) & ~is_reserved
 
@@ -78,12 +78,12 @@ def _plain(lower: pl.Series) -> pl.Series:
 
 
 def display_address(cell: str) -> str:
-    """Return a cell cut to a length that a sentence can hold."""
+    """Return a cell, shortened for an error sentence."""
     return cell if len(cell) <= SHOWN_CHARACTERS else f"{cell[:SHOWN_CHARACTERS]}…"
 
 
-def _look(cell: str) -> tuple[str | None, str | None]:
-    """Return the first valid address of a cell, or what is wrong with the cell."""
+def _parse(cell: str) -> tuple[str | None, str | None]:
+    """Return the first valid address of a cell, or the problem of the cell."""
     if "@" not in cell:
         return None, f"'{display_address(cell)}' is not an email address."
     problem = None
@@ -100,7 +100,7 @@ def _valid(candidate: str) -> str:
 
 
 def _candidates(cell: str) -> Iterator[str]:
-    """Yield what of a cell may be an address, the likeliest first."""
+    """Yield the possible addresses of a cell, most likely first."""
     yield cell.strip(BLANKS)
     angled = _ANGLED.findall(cell)
     if angled:
@@ -118,7 +118,7 @@ def _candidates(cell: str) -> Iterator[str]:
 
 
 def _bare(cell: str) -> str:
-    """Return a cell without what stands around the address in it."""
+    """Return a cell without the surroundings of its address."""
     before = None
     while cell != before:
         before = cell

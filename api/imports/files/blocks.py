@@ -1,7 +1,7 @@
-"""Turns a text file into frames of rows: line number, what is wrong with the row, its cells.
+"""Reads a text file into frames of rows: line number, error and cells.
 
-Lines that are whole records go through Polars together. Only what is left, a cell of several lines or damage, goes
-through the reader that survives it; the rows come out the same.
+Polars parses lines that are whole records together. Only cells with several lines and damaged lines go through the slow
+reader of `records`; both give the same rows.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import IO
 import polars as pl
 
 from api.imports.files.layout import Layout, Shape, find_layout, is_address
-from api.imports.files.records import Record, Syntax, read_record, wrong_width
+from api.imports.files.records import Record, Syntax, describe_wrong_width, read_record
 from api.imports.files.text import UnreadableFile
 
 BLOCK_CHARACTERS = 4 * 1024 * 1024
@@ -23,14 +23,14 @@ SAMPLE_FRAMES = 3
 
 
 def read_layout(text: IO[str], *, is_data: Callable[[str], bool] = is_address) -> tuple[Layout, list[list[str]]]:
-    """Return how a text file is laid out and its first sound rows, at most 200; raises UnreadableFile without rows.
+    """Return the layout of a text file and its first valid rows, at most 200; raises UnreadableFile without rows.
 
-    A first row with a cell that `is_data` is no header.
+    A first row with a cell that `is_data` is not a header.
     """
     text.seek(0)
     lines = [line.rstrip("\n") for line in _some_lines(text)]
     layout = find_layout(lines, at_end=not text.readline(), is_data=is_data)
-    # More than one, because damage may end a frame long before its rows do.
+    # Several frames, because damage may end a frame early.
     some = list(islice(read_frames(text, layout, SAMPLE_CHARACTERS), SAMPLE_FRAMES))
     if not some:
         raise UnreadableFile("The file has a header and no rows.")
@@ -48,9 +48,9 @@ def _some_lines(text: IO[str]) -> Iterator[str]:
 
 
 def read_frames(text: IO[str], layout: Layout, characters: int = BLOCK_CHARACTERS) -> Iterator[pl.DataFrame]:
-    """Yield the file's rows in order, blank ones left out, with about `characters` of the file in memory at a time.
+    """Yield the rows of the file in order, without blank ones, with about `characters` of the file in memory.
 
-    Columns: `line_number` (Int64, from 1, the line of `text` where the row begins), `error` (String, null for a sound
+    Columns: `line_number` (Int64, from 1, the line of `text` where the row begins), `error` (String, null for a valid
     row), `damaged` (String, the cells of a row with an error as a JSON array), and one String column for each of the
     file's, named by its position from "0": the cell as it stands, "" when blank, null in a row with an error.
     """
@@ -72,10 +72,10 @@ def read_frames(text: IO[str], layout: Layout, characters: int = BLOCK_CHARACTER
 
 
 def _rows(lines: pl.Series, syntax: Syntax, number: int, layout: Layout, *, at_end: bool) -> tuple[pl.DataFrame, int]:
-    """Return the rows of some lines, and how many of the lines they took."""
+    """Return the rows of some lines, and the number of lines they use."""
     commas = _delimiters(lines, syntax)
-    doubtful = commas.is_null() | (commas >= layout.width)
-    singly, covered, taken = _read_singly(lines, doubtful, syntax, number, layout.width, at_end=at_end)
+    uncertain = commas.is_null() | (commas >= layout.width)
+    singly, covered, taken = _read_singly(lines, uncertain, syntax, number, layout.width, at_end=at_end)
     if covered:
         places = pl.int_range(taken, eager=True)
         places = places.filter(~places.is_in(covered))
@@ -88,7 +88,7 @@ def _rows(lines: pl.Series, syntax: Syntax, number: int, layout: Layout, *, at_e
 
 
 def _delimiters(lines: pl.Series, syntax: Syntax) -> pl.Series:
-    """Count the delimiters between the cells of each line; null where it is in doubt whether it is one whole record."""
+    """Count the delimiters between the cells of each line; null if the line may not be one whole record."""
     outside = lines
     if lines.str.contains('"', literal=True).any():
         outside = lines.str.replace_all(r'"[^"]*"', "").set(~lines.str.contains(syntax.simple), None)
@@ -96,10 +96,10 @@ def _delimiters(lines: pl.Series, syntax: Syntax) -> pl.Series:
 
 
 def _read_singly(
-    lines: pl.Series, doubtful: pl.Series, syntax: Syntax, number: int, width: int, *, at_end: bool
+    lines: pl.Series, uncertain: pl.Series, syntax: Syntax, number: int, width: int, *, at_end: bool
 ) -> tuple[list[Record], list[int], int]:
-    """Return the records that begin in doubtful lines, which lines they took, and how many lines are done with."""
-    starts = doubtful.arg_true().to_list()
+    """Return the records that begin in uncertain lines, the lines they use, and the number of finished lines."""
+    starts = uncertain.arg_true().to_list()
     text = lines.to_list() if starts else []
     records: list[Record] = []
     covered: list[int] = []
@@ -122,7 +122,7 @@ def _together(lines: pl.Series, numbers: pl.Series, commas: pl.Series, syntax: S
     lines, numbers, commas = lines.filter(is_filled), numbers.filter(is_filled), commas.filter(is_filled)
     if lines.is_empty():
         return _frame([], width)
-    # Polars takes the first row for as wide as any.
+    # Polars reads as many columns as the first row has.
     first, missing = len(lines[0]), width - 1 - commas[0]
     text = lines.str.join("\n")[0]
     rows = pl.read_csv(
@@ -132,28 +132,28 @@ def _together(lines: pl.Series, numbers: pl.Series, commas: pl.Series, syntax: S
         schema=dict.fromkeys(_names(width), pl.String),
         empty_string_is_null=False,
     )
-    nothing = pl.lit(None, pl.String)
+    null = pl.lit(None, pl.String)
     return rows.select(
         numbers.alias("line_number"),
-        nothing.alias("error"),
-        nothing.alias("damaged"),
+        null.alias("error"),
+        null.alias("damaged"),
         (commas.cast(pl.Int64) + 1).alias("count"),
         pl.col(_names(width)).fill_null(""),
     )
 
 
 def _without_shifted(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
-    """Return rows without `count`, those damaged that are too short and whose cells belong in other columns.
+    """Return rows without `count`; short rows whose cells do not fit their columns are damaged.
 
-    Many programs leave out the blank cells at the end of a row, so that a short row is mostly a sound one; but where a
-    cell is missing before the end, those after it would land in the wrong columns.
+    Many programs omit blank cells at the end of a row, so most short rows are valid. If a cell is missing before the
+    end, the cells after it are in the wrong columns.
     """
     is_short = pl.col("count") < layout.width
     short = frame.filter(is_short & pl.col("error").is_null())
     if any(layout.shapes) and short.height:
         shifted = short.filter(pl.any_horizontal(_contradictions(layout)))
         records = [
-            Record(number, list(cells[:count]), wrong_width(count, layout.width))
+            Record(number, list(cells[:count]), describe_wrong_width(count, layout.width))
             for number, _, _, count, *cells in shifted.iter_rows()
         ]
         if records:
@@ -163,7 +163,7 @@ def _without_shifted(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
 
 
 def _contradictions(layout: Layout) -> Iterator[pl.Expr]:
-    """Yield for each column whether a cell is not what the column's are; an address belongs among addresses alone."""
+    """Yield for each column whether a cell has another shape than the column; only address columns have addresses."""
     has_addresses = Shape.ADDRESS in layout.shapes
     for name, shape in zip(_names(layout.width), layout.shapes, strict=True):
         cell = pl.col(name).str.strip_chars()
@@ -186,4 +186,4 @@ def _frame(records: Sequence[Record], width: int) -> pl.DataFrame:
 
 
 def _names(width: int) -> list[str]:
-    return [str(place) for place in range(width)]
+    return [str(position) for position in range(width)]

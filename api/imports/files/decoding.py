@@ -1,4 +1,4 @@
-r"""Turns bytes of any encoding into UTF-8 text with lines ended by \n, or says where they are no text."""
+r"""Decodes bytes of any encoding into text with \n as line ending, or reports where they are not text."""
 
 import codecs
 import io
@@ -13,15 +13,15 @@ CHUNK_BYTES = 1024 * 1024
 MAX_LINE_CHARACTERS = 1_000_000
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 MOST_CONTROL_SHARE = 0.01
-"""Text with more control characters than this is no text."""
+"""The share of control characters above which a file is not text."""
 MOST_BROKEN_SHARE = 0.1
-"""Of the letters that are not ASCII, so many may be broken in a file that is taken for UTF-8."""
+"""The share of non-ASCII letters that may be invalid in a UTF-8 file."""
 FEWEST_WIDE = 0.05
-"""The share of characters with a NUL byte, and that in one half alone, from which on text with line ends is UTF-16."""
+"""The share of NUL bytes, all in the same half of the characters, from which text with line breaks is UTF-16."""
 ENOUGH_WIDE = 0.4
-"""The same of text without a line end."""
+"""The same for text without line breaks."""
 
-# UTF-32 before UTF-16, whose mark it begins with.
+# UTF-32 before UTF-16, because its byte order mark begins with that of UTF-16.
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -32,18 +32,18 @@ MARKS = {
 
 
 class ReadingStopped(Exception):
-    """Whoever wanted the text wants it no longer."""
+    """The caller has cancelled the reading."""
 
 
 def guess_encodings(head: bytes) -> Sequence[tuple[str, str]]:
-    """Return what a file with this beginning may be encoded in and how errors are handled, the likeliest first."""
+    """Return the possible encodings of a file with this beginning and their error handlers, most likely first."""
     for mark, encoding in MARKS.items():
         if head.startswith(mark):
             return [(encoding, "replace" if encoding == "utf-8-sig" else "strict")]
     if b"\x00" not in head:
-        # cp1252 knows no sign for five bytes; Latin-1 knows one for each, and so always answers.
-        tried = [("utf-8", "strict"), ("cp1252", "strict"), ("latin-1", "strict")]
-        return [tried[0], ("utf-8", "replace")] if _is_mostly_utf8(head) else tried
+        # cp1252 has no character for five bytes; Latin-1 has one for each, so it never fails.
+        candidates = [("utf-8", "strict"), ("cp1252", "strict"), ("latin-1", "strict")]
+        return [candidates[0], ("utf-8", "replace")] if _is_mostly_utf8(head) else candidates
     for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
         share = zeros.count(0) / (len(head) // 2 or 1)
         if share > FEWEST_WIDE and others.count(0) <= zeros.count(0) / 10:
@@ -51,11 +51,11 @@ def guess_encodings(head: bytes) -> Sequence[tuple[str, str]]:
             if share > ENOUGH_WIDE or "\n" in text or "\r" in text:
                 return [(encoding, "strict")]
     line = head.count(b"\n", 0, head.index(0)) + 1
-    raise UnreadableFile(f"Line {line} of the file contains a NUL byte: it is not a text file.")
+    raise UnreadableFile(f"Line {line} of the file contains a NUL byte. Upload a text file or a workbook.")
 
 
 def _is_mostly_utf8(head: bytes) -> bool:
-    """Say whether bytes hold so many letters in UTF-8 that those which are not are broken ones."""
+    """Return whether most non-ASCII letters are valid UTF-8, so that the others are errors."""
     text = head.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     wide = sum(character > "\x7f" for character in text) - broken if not text.isascii() else 0
@@ -63,7 +63,7 @@ def _is_mostly_utf8(head: bytes) -> bool:
 
 
 def decode(source: IO[bytes], target: IO[str], encoding: tuple[str, str], *, most_bytes: int, stop: Event) -> None:
-    """Write `source` to `target` as text; raises UnreadableFile, UnicodeDecodeError and Stopped.
+    """Write `source` to `target` as text; raises UnreadableFile, UnicodeDecodeError and ReadingStopped.
 
     At most `most_bytes` are read.
     """
@@ -75,7 +75,7 @@ def decode(source: IO[bytes], target: IO[str], encoding: tuple[str, str], *, mos
         raw = source.read(CHUNK_BYTES)
         left -= len(raw)
         if left < 0:
-            raise UnreadableFile(f"The file contains more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
+            raise UnreadableFile(f"The file contains more than {most_bytes / 1024**2:,.0f} MB of text. Split it.")
         text = decoder.decode(raw, final=not raw)
         _check_text(text, line)
         parts = text.split("\n")
@@ -103,6 +103,6 @@ def _check_text(text: str, first_line: int) -> None:
     found = CONTROL.findall(text)
     if "\x00" in found:
         line = first_line + text.count("\n", 0, text.index("\x00"))
-        raise UnreadableFile(f"Line {line} of the file contains a NUL byte: it is not a text file.")
+        raise UnreadableFile(f"Line {line} of the file contains a NUL byte. Upload a text file or a workbook.")
     if len(found) > len(text) * MOST_CONTROL_SHARE:
         raise UnreadableFile("The file is not a text table. Save it as CSV and upload the CSV file.")

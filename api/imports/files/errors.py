@@ -1,10 +1,10 @@
-"""What is said of a file that cannot be read as a table."""
+"""The error of a file that cannot be read as a table."""
 
 from api.http.errors import Malformed
 
 
 class UnreadableFile(Malformed):
-    """The file cannot be read as a table; the sentence says what it is or where it breaks."""
+    """The file cannot be read as a table; the sentence says why and what to do."""
 
     code = "unreadable_file"
 

@@ -1,4 +1,4 @@
-"""Tells by its first bytes what a file is that is no table in text form."""
+"""Detects files that are not text tables by their first bytes."""
 
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
@@ -25,7 +25,7 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def detect_unreadable_kind(head: bytes, directory: bytes) -> str | None:
-    """Return what a file that begins so is and what to do, or None when it may be text.
+    """Return what a file with this beginning is and what to do, or None if it may be text.
 
     An old Office file is a container, whose `directory` names what is in it.
     """
@@ -42,7 +42,7 @@ def detect_unreadable_kind(head: bytes, directory: bytes) -> str | None:
 
 
 def detect_archive(names: list[str]) -> str | None:
-    """Return what a ZIP archive of these files is and what to do, or None when it is a workbook."""
+    """Return what a ZIP archive of these files is and what to do, or None if it is a workbook."""
     held = {name.replace("\\", "/").lower() for name in names}
     if "xl/workbook.bin" in held:
         return "The file is a binary Excel workbook (.xlsb): save it as .xlsx or CSV and upload that."

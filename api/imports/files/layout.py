@@ -1,4 +1,4 @@
-"""Finds out how a file is laid out: its delimiter, where its header stands, and what its columns are called."""
+"""Detects the layout of a file: its delimiter, its header and the names of its columns."""
 
 import math
 import re
@@ -13,43 +13,43 @@ from api.imports.files.text import UnreadableFile
 DELIMITERS = (",", ";", "\t", "|")
 MAX_COLUMNS = 500
 HEADER_WITHIN = 50
-"""A header stands among the first records that are not blank."""
+"""The header is searched among this many first records that are not blank."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=([\t!#-/:-@\[-`{-~])"?\s*', re.IGNORECASE)
 
 
 class Shape(StrEnum):
-    """What every cell of a column is like: a pattern, for Polars and Python alike, of trimmed cells."""
+    """The pattern of the trimmed cells of a column, valid in Polars and Python."""
 
     ADDRESS = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
     FIGURES = r"^[0-9\s.,:/+()-]*[0-9][0-9\s.,:/+()-]*$"
 
 
 MOST_EXCEPTIONS = 0.1
-"""The share of a column's cells that may be of another shape than the rest."""
+"""The share of a column's cells that may have another shape than the rest."""
 FEWEST_FIGURES = 3
-"""So many cells of a column are figures before it is said of all."""
+"""The fewest cells with figures for a column of figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file is laid out; lines are counted from 1."""
+    """The layout of a file; lines are counted from 1."""
 
     delimiter: str
     headers: list[str]
     first_line: int
     """The first line after the header."""
     shapes: tuple[Shape | None, ...] = ()
-    """What the cells of each column are like; only rows that are too short are judged by it."""
+    """The shape of each column; only used to check rows that are too short."""
 
     @property
     def width(self) -> int:
-        """How many cells a row has."""
+        """The number of cells of a row."""
         return len(self.headers)
 
 
 def is_address(cell: str) -> bool:
-    """Say whether a cell is an email address by its form, and so none that a header would hold."""
+    """Return whether a cell has the form of an email address, which no header has."""
     return re.search(Shape.ADDRESS, cell.strip()) is not None
 
 
@@ -58,11 +58,11 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
 
     Raises UnreadableFile.
     """
-    announced = _SEPARATOR_LINE.fullmatch(lines[0])
-    candidates = (announced[1],) if announced else DELIMITERS
+    declared = _SEPARATOR_LINE.fullmatch(lines[0])
+    candidates = (declared[1],) if declared else DELIMITERS
     read = {delimiter: _read(lines, delimiter, at_end=at_end) for delimiter in candidates}
     delimiter = max(candidates, key=lambda candidate: _evenness(read[candidate]))
-    records = read[delimiter][1:] if announced else read[delimiter]
+    records = read[delimiter][1:] if declared else read[delimiter]
     if not records:
         raise UnreadableFile("The file contains no table.")
     usual = _usual_width(records)
@@ -72,7 +72,7 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
     if len(names) > MAX_COLUMNS:
         raise UnreadableFile(f"The file has {len(names)} columns; at most {MAX_COLUMNS} are read.")
     first_line = header.line_number + header.line_count if is_named else header.line_number
-    rows = [one.cells for one in records if one.line_number >= first_line and len(one.cells) == len(names)]
+    rows = [record.cells for record in records if record.line_number >= first_line and len(record.cells) == len(names)]
     return Layout(delimiter, names, first_line, tuple(_shape(column) for column in zip(*rows, strict=True)))
 
 
@@ -87,7 +87,7 @@ def _usual_width(records: Sequence[Record]) -> int:
 
 
 def _evenness(records: Sequence[Record]) -> tuple[bool, float]:
-    """Return how well a delimiter explains the records: the first as well as the rest, many cells, as many in each."""
+    """Return how well a delimiter fits: whether the first record fits, and how many cells all records have."""
     if not records:
         return False, 0.0
     usual = _usual_width(records)
@@ -97,7 +97,7 @@ def _evenness(records: Sequence[Record]) -> tuple[bool, float]:
 
 
 def _header(records: Sequence[Record], usual: int, is_data: Callable[[str], bool]) -> Record:
-    """Return what looks most like a header, the first of equals: a note or the header, or the first row of data."""
+    """Return the record that is most likely the header, or the first row of data; the first of equals."""
     seen: list[Record] = []
     for record in records:
         seen.append(record)
@@ -111,7 +111,7 @@ def _likeness(record: Record, usual: int, is_data: Callable[[str], bool]) -> flo
     while cells and not cells[-1]:
         cells.pop()
     filled = [cell for cell in cells if cell]
-    # Programs that leave out blank cells at the end of a row write the whole header; a single cell is a note.
+    # Programs that omit blank cells at the end of a row still write the whole header; a single cell is a note.
     wide, narrow = 2.0 - 0.25 * (len(cells) > usual), min(max(usual - len(cells), 0), 2)
     width = wide - narrow - 1.5 * (len(cells) == 1 < usual)
     words = -2 if any(map(is_data, cells)) else not any(re.search(Shape.FIGURES, cell) for cell in filled)
@@ -128,17 +128,17 @@ def _shape(column: Sequence[str]) -> Shape | None:
 
 
 def _names(header: Sequence[str], usual: int) -> list[str]:
-    """Return a distinct name for every column; a blank one is called by its place."""
+    """Return a unique name for every column; a blank one is named by its position."""
     cells = [" ".join(cell.split()) for cell in header]
     while len(cells) > usual and not cells[-1]:
         cells.pop()
     cells += [""] * (usual - len(cells))
     names: list[str] = []
     for position, cell in enumerate(cells, start=1):
-        wanted = cell or f"Column {position}"
-        name, number = wanted, 1
+        header_name = cell or f"Column {position}"
+        name, number = header_name, 1
         while name in names:
             number += 1
-            name = f"{wanted} ({number})"
+            name = f"{header_name} ({number})"
         names.append(name)
     return names

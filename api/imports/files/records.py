@@ -1,8 +1,8 @@
-r"""Reads records out of lines, and gives up on a damaged one without giving up on those after it.
+r"""Reads records from lines; a damaged record does not affect the records after it.
 
-A quotation mark that is never closed would swallow the rest of a file. Here it costs the line it stands in: a record
-that does not end within some lines, or ends with something after its closing mark, is taken for damaged, and reading
-goes on with the next line.
+A quotation mark that is never closed would include the rest of the file in its cell. Here only its line is damaged: a
+record that does not end within some lines, or has text after its closing quotation mark, is reported as damaged, and
+reading continues with the next line.
 """
 
 import re
@@ -12,21 +12,21 @@ from enum import Enum, auto
 
 MAX_RECORD_LINES = 100
 BLANKS = " \t\r\n\u00a0\u200b\ufeff"
-"""What is trimmed off a cell."""
+"""The characters that are trimmed from cells."""
 
 UNCLOSED = "A quotation mark in this row is never closed."
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row: the line it begins at, counted from 1, its cells, and what is wrong with it."""
+    """One row: the line where it begins, counted from 1, its cells, and its error."""
 
     line_number: int
     cells: list[str]
     error: str | None = None
     line_count: int = 1
     is_regular: bool = True
-    """Whether its quotation marks stand where they should."""
+    """Whether its quotation marks are valid."""
 
 
 class _State(Enum):
@@ -36,7 +36,7 @@ class _State(Enum):
 
 
 class Syntax:
-    """What a record looks like between delimiters of one kind."""
+    """The syntax of records with one delimiter."""
 
     def __init__(self, delimiter: str) -> None:
         self.delimiter = delimiter
@@ -50,12 +50,12 @@ class Syntax:
         self._closing = re.compile(rf'{inside}"[ ]*+({d}|\Z)')
         plain = rf'(?:"[^"]*(?:""[^"]*)*"|[^"{d}]*)'
         self.simple = rf"^{plain}(?:{d}{plain})*$"
-        """Which lines are whole records beyond doubt, as a regular expression of Polars' kind."""
+        """The pattern of lines that are certainly whole records, for Polars."""
         self.blanks = f'{delimiter}" \t'
-        """What a row is made of that holds nothing."""
+        """The characters of a blank row."""
 
     def state(self, line: str, *, is_inside: bool) -> _State:
-        """Say how a record stands after `line`, which may begin inside a quoted cell."""
+        """Return the state of a record after `line`, which may begin inside a quoted cell."""
         rest = line
         if is_inside:
             closing = self._closing.match(line)
@@ -69,7 +69,7 @@ class Syntax:
         return _State.OPEN if self._open.fullmatch(rest) else _State.BROKEN
 
     def is_blank(self, line: str) -> bool:
-        """Say whether a row holds nothing."""
+        """Return whether a row is blank."""
         return not line.strip(self.blanks)
 
     def cells(self, text: str) -> list[str]:
@@ -86,9 +86,9 @@ class Syntax:
 def read_records(
     lines: Sequence[str], syntax: Syntax, *, first_number: int, at_end: bool, width: int | None = None
 ) -> tuple[list[Record], int]:
-    """Return the records of some lines, blank ones left out, and how many of the lines they took.
+    """Return the records of some lines, without blank ones, and the number of lines they use.
 
-    Fewer lines are taken than given when the last record needs more and there are more (`at_end` is false).
+    The last lines stay unused if their record needs lines that are not read yet (`at_end` is false).
     """
     records: list[Record] = []
     at = 0
@@ -107,9 +107,9 @@ def read_record(
 ) -> tuple[Record | None, int]:
     """Return the record that begins at `lines[at]`, None for a blank one, and where the next one begins.
 
-    That is `at` itself when the record needs more lines and there are more (`at_end` is false). With a `width`, a
-    longer record is damaged; blank cells beyond it are dropped. A shorter one is left as short as it is where it is
-    beyond doubt that it ends there, and damaged otherwise.
+    That is `at` itself if the record needs lines that are not read yet (`at_end` is false). With a `width`, a longer
+    record is damaged, except for blank cells, which are dropped. A shorter record stays short if it certainly ends
+    there, and is damaged otherwise.
     """
     end = at + 1
     state = syntax.state(lines[at], is_inside=False) if '"' in lines[at] else _State.COMPLETE
@@ -120,13 +120,13 @@ def read_record(
         return None, at
     record = _record(lines[at:end], state, syntax, first_number + at, width)
     if record is None:
-        # What it swallowed may hold good rows.
+        # The lines after the first may contain valid rows.
         record, end = Record(first_number + at, [lines[at]], UNCLOSED), at + 1
     return (None if syntax.is_blank("".join(lines[at:end])) else record), end
 
 
 def _record(lines: Sequence[str], state: _State, syntax: Syntax, number: int, width: int | None) -> Record | None:
-    """Return the record that `lines` make up, or None when they cannot be one."""
+    """Return the record of `lines`, or None if they are not one record."""
     if state is _State.OPEN or (state is _State.BROKEN and len(lines) > 1):
         return None
     cells = syntax.cells("\n".join(lines))
@@ -136,19 +136,19 @@ def _record(lines: Sequence[str], state: _State, syntax: Syntax, number: int, wi
     if (
         width is None
         or len(cells) == width
-        or (len(cells) < width and is_regular and not _swallows(lines, syntax, width))
+        or (len(cells) < width and is_regular and not _contains_row(lines, syntax, width))
     ):
         return Record(number, cells, line_count=len(lines), is_regular=is_regular)
     if len(lines) > 1:
         return None
-    return Record(number, cells, wrong_width(len(cells), width))
+    return Record(number, cells, describe_wrong_width(len(cells), width))
 
 
-def _swallows(lines: Sequence[str], syntax: Syntax, width: int) -> bool:
-    """Say whether a record holds a line that is a whole row by itself."""
+def _contains_row(lines: Sequence[str], syntax: Syntax, width: int) -> bool:
+    """Return whether a line of a record is a whole row by itself."""
     return any(len(syntax.cells(line)) == width for line in lines[1:])
 
 
-def wrong_width(count: int, width: int) -> str:
-    """Return the sentence about a row of `count` cells under a header of `width`."""
+def describe_wrong_width(count: int, width: int) -> str:
+    """Return the error of a row of `count` cells under a header of `width` cells."""
     return f"The row has {count} {'cell' if count == 1 else 'cells'} where the header has {width}."

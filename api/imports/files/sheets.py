@@ -20,11 +20,11 @@ from python_calamine import (
 from api.imports.files.kinds import detect_archive
 
 REFUSED = 3
-"""The exit code with which a sentence for people stands on standard error."""
+"""The exit code if standard error has a sentence for the user."""
 MARKUP = 4
-"""A workbook is so many times as large as the text in it, at most."""
+"""The largest ratio of a workbook's size to its text."""
 EXACT = 1e15
-"""Numbers below this are whole to the last digit, in spreadsheets and here."""
+"""Integers below this are exact as floats."""
 
 Cell = int | float | str | bool | time | date | datetime | timedelta
 
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write a sheet; the arguments are path, bytes to write, bytes of memory, seconds, and the sheet's name if any."""
+    """Write a sheet; the arguments are path, output bytes, memory bytes, seconds, and optionally the sheet's name."""
     path, most_bytes, memory_bytes, seconds, *sheet = arguments
     for limit, most in (
         (resource.RLIMIT_AS, memory_bytes),
@@ -68,25 +68,25 @@ def _refuse(sentence: str) -> int:
 
 def _check(path: str, most_bytes: int) -> None:
     with ZipFile(path) as archive:
-        held = archive.infolist()
-    if refusal := detect_archive([one.filename for one in held]):
+        members = archive.infolist()
+    if refusal := detect_archive([member.filename for member in members]):
         raise Refused(refusal)
-    if any(one.flag_bits & 1 for one in held):
+    if any(member.flag_bits & 1 for member in members):
         raise Refused("The workbook is protected by a password. Save it without a password and upload it again.")
-    if sum(one.file_size for one in held) > MARKUP * most_bytes:
+    if sum(member.file_size for member in members) > MARKUP * most_bytes:
         raise Refused(f"The workbook contains more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
 
 
 def _choose(workbook: CalamineWorkbook, name: str | None = None) -> CalamineSheet:
-    """Return the sheet of a name, or the first visible one that holds anything."""
-    tables = [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
-    visible = [one.name for one in tables if one.visible == SheetVisibleEnum.Visible]
+    """Return the sheet with this name, or the first visible sheet that is not empty."""
+    tables = [metadata for metadata in workbook.sheets_metadata if metadata.typ == SheetTypeEnum.WorkSheet]
+    visible = [table.name for table in tables if table.visible == SheetVisibleEnum.Visible]
     if name is not None:
-        for one in tables:
-            if one.name.strip().lower() == name.strip().lower():
-                return workbook.get_sheet_by_name(one.name)
-        there = ", ".join(f"'{one}'" for one in visible)
-        raise Refused(f"The workbook has no sheet called '{name}'; it has {there}.")
+        for table in tables:
+            if table.name.strip().lower() == name.strip().lower():
+                return workbook.get_sheet_by_name(table.name)
+        names = ", ".join(f"'{sheet_name}'" for sheet_name in visible)
+        raise Refused(f"The workbook has no sheet called '{name}'. Its sheets are {names}.")
     for sheet in map(workbook.get_sheet_by_name, visible):
         if any(any(display_cell(cell).strip() for cell in row) for row in sheet.iter_rows()):
             return sheet
@@ -99,13 +99,13 @@ def _write(sheet: CalamineSheet) -> None:
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
-    """Yield all rows from the sheet's first on, so that lines are counted as they are."""
+    """Yield all rows from the first row of the sheet, so that line numbers are right."""
     for row in sheet.iter_rows():
         yield [cell if type(cell) is str and "\x00" not in cell else display_cell(cell) for cell in row]
 
 
 def display_cell(cell: Cell) -> str:
-    """Return a cell as a person sees it: whole numbers without a point, dates as ISO 8601 writes them."""
+    """Return a cell as text: integers without a decimal point, dates in ISO 8601."""
     match cell:
         case str():
             return cell.replace("\x00", "")
@@ -130,7 +130,7 @@ def _moment(cell: time | date | timedelta) -> str:
 
 
 def _to_the_second(moment: datetime) -> datetime:
-    """Return a moment without the fractions that a spreadsheet's way of counting days leaves."""
+    """Return a time without the fractions of a second that spreadsheets' day numbers cause."""
     return (moment + timedelta(microseconds=500_000)).replace(microsecond=0)
 
 

@@ -1,4 +1,4 @@
-r"""Turns an uploaded file of any kind into text on disk, every line ended by \n, or says why it is no table."""
+r"""Converts an uploaded file of any kind to text on disk with \n as line ending, or reports why it is not a table."""
 
 import asyncio
 import gzip
@@ -23,14 +23,14 @@ DIRECTORY_BYTES = 4096
 
 @asynccontextmanager
 async def open_text_reader(source: IO[bytes], *, sheet: str | None = None) -> AsyncIterator[IO[str]]:
-    """Open a file as `open_text` does, in a thread; when the caller is cancelled the work ends at once."""
+    """Open a file like `open_text`, in a thread; if the caller is cancelled the work ends at once."""
     stop = Event()
     opening = asyncio.create_task(asyncio.to_thread(open_text, source, sheet=sheet, stop=stop))
     try:
         text = await asyncio.shield(opening)
     except asyncio.CancelledError:
         stop.set()
-        # The thread reads from `source`, which is the caller's to close.
+        # The caller closes `source`, so wait until the thread no longer reads it.
         (opened,) = await asyncio.gather(opening, return_exceptions=True)
         if not isinstance(opened, BaseException):
             opened.close()
@@ -44,9 +44,9 @@ def open_text(
 ) -> IO[str]:
     r"""Return a file as a temporary text file, at its start, every line ended by \n; raises UnreadableFile.
 
-    A table may be text in any encoding, compressed with gzip or not, or a sheet of an Excel workbook: the one called
-    `sheet`, or else the first that is visible and holds anything. At most `most_bytes` of unpacked text are taken.
-    Setting `stop` in another thread makes this one raise Stopped.
+    A table is text in any encoding, optionally compressed with gzip, or a sheet of an Excel workbook: the one called
+    `sheet`, or else the first visible sheet that is not empty. At most `most_bytes` of unpacked text are read. If
+    another thread sets `stop`, this raises ReadingStopped.
     """
     stop = stop or Event()
     source.seek(0)
@@ -78,17 +78,17 @@ def _open(source: IO[bytes], sheet: str | None, most_bytes: int, stop: Event) ->
 
 
 def _directory(source: IO[bytes], head: bytes, most_bytes: int) -> bytes:
-    """Return the beginning of the directory of an old Office file, whose place its header tells ([MS-CFB] 2.2)."""
+    """Return the beginning of the directory of an old Office file; its header has the position ([MS-CFB] 2.2)."""
     sector_bytes = 1 << min(head[30], 12) if len(head) > DIRECTORY_AT else 0
-    place = (int.from_bytes(head[DIRECTORY_AT : DIRECTORY_AT + 4], "little") + 1) * sector_bytes
-    if place > most_bytes:
+    position = (int.from_bytes(head[DIRECTORY_AT : DIRECTORY_AT + 4], "little") + 1) * sector_bytes
+    if position > most_bytes:
         return b""
-    source.seek(place)
+    source.seek(position)
     return source.read(DIRECTORY_BYTES)
 
 
 def _decoded(source: IO[bytes], encodings: Sequence[tuple[str, str]], most_bytes: int, stop: Event) -> IO[str]:
-    """Return text in the first of some encodings that fits."""
+    """Return the text, decoded with the first encoding that fits."""
     failed: UnicodeDecodeError | None = None
     for encoding in encodings:
         source.seek(0)

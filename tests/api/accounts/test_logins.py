@@ -136,7 +136,7 @@ async def test_a_bad_token_says_what_is_wrong(accounts: Accounts, issuer: Issuer
     """The sentence of the check that failed reaches the caller; keys go on working beside tokens."""
     assert "expired" in await refusal(accounts, issuer.sign(exp=1_700_000_000))
     assert "another audience" in await refusal(accounts, issuer.sign(aud="other"))
-    assert "neither an API key nor a token" in await refusal(accounts, "gibberish")
+    assert "neither an API key nor a readable token" in await refusal(accounts, "gibberish")
     assert (await member.client.get("/api/me")).status_code == 200
 
 

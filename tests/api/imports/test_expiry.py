@@ -59,7 +59,7 @@ async def test_the_file_goes_and_the_import_stays(imports: Imports, tables: Tabl
     assert listed == await imports.get(f"imports/{made['id']}")
     assert (listed["state"], counts(listed)) == (state, counts(made))
     until = datetime.fromisoformat(listed["expiresAt"])
-    assert await refusals(imports, made) == {f"The file was kept until {until:%d %B %Y}; upload it again."}
+    assert await refusals(imports, made) == {f"The file was stored until {until:%d %B %Y}. Upload it again."}
     assert await imports.leads() == leads
 
 

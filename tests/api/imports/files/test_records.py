@@ -1,6 +1,6 @@
 import pytest
 
-from api.imports.files.records import MAX_RECORD_LINES, UNCLOSED, Syntax, read_records, wrong_width
+from api.imports.files.records import MAX_RECORD_LINES, UNCLOSED, Syntax, describe_wrong_width, read_records
 
 COMMA = Syntax(",")
 
@@ -99,4 +99,4 @@ def test_hostile_marks() -> None:
         assert rows(blank, width=2) == []
     for line, count in ((('a"' * 50 + ",") * 1000, 1001), ('"a' * 100_000, 1)):
         ((number, cells, error),) = rows(line, width=2)
-        assert (number, len(cells), error) == (1, count, wrong_width(count, 2))
+        assert (number, len(cells), error) == (1, count, describe_wrong_width(count, 2))

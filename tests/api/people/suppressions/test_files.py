@@ -112,7 +112,7 @@ def test_our_own_export() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("person,ann@example.com,,manual,,", "neither email nor domain"),
+        ("person,ann@example.com,,manual,,", "must be email or domain"),
         ("email,ann@example.com,,because,,", "The reason must be one of"),
         ("email,ann@example.com,,domain,,", "The reason must be one of"),
         ("domain,example.com,,manual,,", "The reason must be one of"),

@@ -67,7 +67,9 @@ async def test_a_timeline_shows_one_lead_page_by_page(two_workspaces: TwoWorkspa
 
     async def read(session: AsyncSession) -> list[list[str]]:
         async def page(before: tuple[datetime, str] | None, most: int) -> list[str]:
-            rows = await repository.list_timeline(session, workspaces.id, lead_id, clock=REAL, before=before, limit=most)
+            rows = await repository.list_timeline(
+                session, workspaces.id, lead_id, clock=REAL, before=before, limit=most
+            )
             assert {row.at for row in rows} <= {NOW}
             return [row.id for row in rows]
 
