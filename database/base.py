@@ -13,7 +13,6 @@ from sqlalchemy.types import UserDefinedType
 
 APP_SCHEMA = "app"
 PROVIDER_SCHEMA = "everlytic"
-ANALYTICS_SCHEMA = "analytics"
 
 
 class Xid8(UserDefinedType[int]):

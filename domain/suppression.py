@@ -1,8 +1,6 @@
-"""Suppressed addresses and domains: their reasons, and the hashes that identify them."""
+"""The reasons of suppressions, and the normal form of addresses."""
 
-import hashlib
 from enum import StrEnum
-from uuid import UUID
 
 
 class SuppressionReason(StrEnum):
@@ -27,17 +25,3 @@ def normalise_address(address: str) -> str:
 def extract_domain(address: str) -> str:
     """Return the domain part of an address, lower case."""
     return normalise_address(address).rpartition("@")[2]
-
-
-def suppression_hash(workspace_id: UUID, value: str) -> str:
-    """Return the hash that identifies a suppressed address or `@domain`; it stays when the plain value is erased.
-
-    The hash includes the workspace, so that hashes of two tenants cannot be compared. The SQL function
-    `app.suppression_hash` computes the same value.
-    """
-    return hashlib.sha256(f"{workspace_id}:{value.strip().lower()}".encode()).hexdigest()
-
-
-def suppression_hashes(workspace_id: UUID, address: str) -> tuple[str, str]:
-    """Return the two hashes that suppress mail to `address`: of the address itself and of its domain."""
-    return suppression_hash(workspace_id, address), suppression_hash(workspace_id, f"@{extract_domain(address)}")

@@ -96,11 +96,6 @@ class EverlyticClient:
         response = await self._exchange(self._requests.v1("DELETE", "webhooks", webhook_id))
         return protocol.parse_status(response, self._now())
 
-    async def reprocess_failed_webhooks(self) -> bool:
-        """Queue the failed deliveries of the last seven days again; return True when they were queued."""
-        response = await self._exchange(self._requests.v1("GET", "webhooks", "failed", "reprocess"))
-        return protocol.parse_status(response, self._now())
-
     async def iter_transactions(
         self,
         *,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from database.errors import DatabaseError
 from database.roles import connect, owner_url
 from database.secrets import SecretBox, UndecipherableSecret, generate_token, hash_credential
-from domain.suppression import suppression_hash
+from tests.suppression_hash import suppression_hash
 
 
 @given(st.text(max_size=200))
@@ -49,8 +49,8 @@ def test_tokens_are_long_and_unique() -> None:
 
 @given(value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80) | st.emails())
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_python_and_sql_compute_the_same_suppression_hash(database_url: str, value: str) -> None:
-    """The suppression hashes of the database and of the domain are equal for every printable address."""
+def test_the_database_computes_the_suppression_hash(database_url: str, value: str) -> None:
+    """The database computes the hash of its definition for every printable address."""
     workspace = uuid4()
     with connect(owner_url(database_url)) as connection:
         row = connection.execute("SELECT app.suppression_hash(%s, %s)", [workspace, value]).fetchone()

@@ -194,7 +194,6 @@ CALLS: dict[str, Callable[[EverlyticClient], Awaitable[object]]] = {
     "list_webhooks": lambda client: client.list_webhooks(),
     "update_webhook": lambda client: client.update_webhook("1", WebhookRegistration(url="https://r.test/h")),
     "delete_webhook": lambda client: client.delete_webhook("1"),
-    "reprocess_failed_webhooks": lambda client: client.reprocess_failed_webhooks(),
     "iter_transactions": lambda client: _read_empty_list(client.iter_transactions()),
     "get_transaction": lambda client: client.get_transaction("1"),
     "find_transaction": lambda client: client.find_transaction_by_custom_header("X", "1"),

@@ -10,9 +10,9 @@ import pytest
 from api.delivery.sending import service
 from api.delivery.sending.eligibility import Blocked, ClaimLost, Deferred, Denied
 from api.delivery.sending.service import Acceptance, Claim, SendRequest
-from domain.suppression import suppression_hash
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import REFUSED, results_of
+from tests.suppression_hash import suppression_hash
 from tests.tables import ABSENT, Changes
 
 pytestmark = pytest.mark.anyio

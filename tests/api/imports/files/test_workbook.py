@@ -118,7 +118,7 @@ def test_a_sheet_by_its_name() -> None:
     data = workbook(("Leads", "visible", LEADS), ("Übersicht", "visible", table(["A", "B"], ["1", "2"])), HIDDEN)
     assert read(data, "übersicht")[0] == ["A", "B"]
     assert read(data, "Hidden")[0] == ["Secret"]
-    with pytest.raises(UnreadableFile, match="no sheet called 'Nope'. Its sheets are 'Leads', 'Übersicht'"):
+    with pytest.raises(UnreadableFile, match=r"no sheet called 'Nope'\. Its sheets are 'Leads', 'Übersicht'"):
         read(data, "Nope")
 
 

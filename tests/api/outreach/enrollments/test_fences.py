@@ -13,8 +13,8 @@ from database.models import SequenceStep
 from domain.draft import DraftEvent, DraftStatus
 from domain.draft import source_statuses as drafts_before
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus, source_statuses
-from domain.suppression import suppression_hash
 from tests.overtaking import overtaken, rows_in_each, setting
+from tests.suppression_hash import suppression_hash
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

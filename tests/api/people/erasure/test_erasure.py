@@ -16,12 +16,12 @@ from api.people.erasure import service
 from api.people.erasure.service import Person
 from api.people.erasure.tasks import LOOK_AGAIN_AFTER
 from database.tenancy import Scope, transaction
-from domain.suppression import suppression_hash
 from tests.api.conftest import RunJobs
 from tests.api.lead_requests import NOBODY, add, add_list, count_of
 from tests.api.running import stop_clock
 from tests.api.sending_workspace import Outreach
 from tests.business_clock import BUSINESS_NOW
+from tests.suppression_hash import suppression_hash
 from tests.tables import ABSENT, BOOKKEEPING, changes, snapshot, unchanged
 
 pytestmark = pytest.mark.anyio

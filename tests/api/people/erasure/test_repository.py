@@ -9,9 +9,9 @@ from psycopg.types.json import Jsonb
 from api.people.erasure import repository
 from api.people.erasure.repository import PLACES, Traces
 from database.base import Base
-from domain.suppression import suppression_hash
 from tests.acting import act_alone, owner_session
 from tests.database.rows import Ids, insert, row_for
+from tests.suppression_hash import suppression_hash
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.people.suppressions import repository
-from domain.suppression import RECIPIENT_REASONS, SuppressionReason, suppression_hash
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason
 from tests.overtaking import overtaken, setting
+from tests.suppression_hash import suppression_hash
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio

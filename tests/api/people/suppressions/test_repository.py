@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.people.suppressions import repository
 from database.conditions import is_suppressed
-from domain.suppression import SuppressionReason, suppression_hash
+from domain.suppression import SuppressionReason
 from tests.acting import FIRST_PAGE, Acted, act_alone, owner_session
 from tests.database.rows import Ids
+from tests.suppression_hash import suppression_hash
 from tests.two_workspaces import NOW, TwoWorkspaces
 
 pytestmark = pytest.mark.anyio
