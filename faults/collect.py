@@ -60,6 +60,8 @@ def _files(root: Path) -> Iterator[tuple[Path, Callable[[str], Iterable[Edit]]]]
         for path in sorted((root / folder).rglob("*.py")):
             if "migrations" not in path.parts:
                 yield path, find_statement_edits
+        for path in sorted((root / folder).rglob("sql/*.sql")):
+            yield path, find_sql_edits
     for pattern in DECISIONS:
         for path in sorted(root.glob(pattern)):
             yield path, find_code_edits
@@ -71,7 +73,7 @@ def _files(root: Path) -> Iterator[tuple[Path, Callable[[str], Iterable[Edit]]]]
 def get_area(path: Path) -> str:
     """Return the area of a file below the root: its folder inside `api`, one level less elsewhere."""
     if path.parts[0] == "api":
-        return path.parent.as_posix()
+        return (path.parent.parent if path.suffix == ".sql" else path.parent).as_posix()
     is_nested = path.parts[0] in {"orchestration", "dbt_project"} and path.parent != Path(path.parts[0])
     return "/".join(path.parts[: 1 + is_nested])
 

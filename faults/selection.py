@@ -64,6 +64,8 @@ class Tests:
             tests = {test for test in self.durations if test.startswith("tests/dbt_project/")}
         elif fault.path.endswith(".py"):
             tests = self._running(fault.path, fault.place)
+        elif fault.path.endswith(".sql"):
+            tests = self._of_statement(fault.path)
         else:
             tests = self._of_table(fault)
         folders = (
@@ -92,6 +94,16 @@ class Tests:
             for name in names:
                 tests |= self._covering(user, self._modules[user].body_lines(name))
         return tests or self._covering(path, module.all_body_lines)
+
+    def _of_statement(self, path: str) -> set[str]:
+        """Tests of the functions that run the statement of a file in `sql/`, in the modules beside that folder."""
+        file = Path(path)
+        tests = set[str]()
+        for module in sorted((self.root / file.parent.parent).glob("*.py")):
+            name = str(module.relative_to(self.root))
+            for constant in self._modules[name].constants_loading(file.stem):
+                tests |= self._running(name, constant)
+        return tests
 
     def _users(self, path: str, place: str) -> Iterable[tuple[str, set[str]]]:
         """Yield (file, functions) that use a constant or class, also through other constants of its module."""
@@ -164,6 +176,15 @@ class _Module:
     @cached_property
     def all_body_lines(self) -> list[int]:
         return [line for name in self._functions for line in self.body_lines(name)]
+
+    def constants_loading(self, statement: str) -> set[str]:
+        """The constants that load the statement with this name."""
+        return {
+            name
+            for name, node in self._constants.items()
+            if "load_statement" in _names(node)
+            and any(isinstance(part, ast.Constant) and part.value == statement for part in ast.walk(node))
+        }
 
     def constants_using(self, names: set[str]) -> set[str]:
         return {name for name, node in self._constants.items() if _names(node) & names}

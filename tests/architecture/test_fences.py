@@ -95,3 +95,10 @@ def test_a_seeded_fence_is_listed(text: str, name: str, columns: list[str]) -> N
 def test_other_statements_are_not_listed(text: str) -> None:
     """A statement that reads, or that writes by ids alone, is no fence."""
     assert list(fences_of(parse("api/seeded/repository.py", text))) == []
+
+
+def test_a_statement_in_a_file_counts_where_it_is_loaded() -> None:
+    """The fences of a statement in `sql/` are those of the constant that loads it."""
+    text = '_UNDO = text(load_statement(__file__, "undo_block"))'
+    (fence,) = fences_of(parse("api/imports/repository/seeded.py", text))
+    assert fence == ("api.imports.repository.seeded:_UNDO", ["created_at", "deleted_at", "kept_because"])

@@ -29,8 +29,24 @@ class Source:
 
 
 def parse(path: str, text: str) -> Source:
-    """Return a text as the file that `path` would be."""
-    return Source(path, text, ast.parse(text))
+    """Return a text as the file that `path` would be; its tree holds the statements that it loads from `sql/`."""
+    return Source(path, text, _LoadedStatements(path).visit(ast.parse(text)))
+
+
+class _LoadedStatements(ast.NodeTransformer):
+    """Replaces `load_statement(__file__, "name")` with the text of the statement."""
+
+    def __init__(self, path: str) -> None:
+        self._folder = (ROOT / path).parent / "sql"
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Return the statement in place of a call that loads one."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name(id="load_statement"), args=[_, ast.Constant(value=str() as name)]):
+                statement = (self._folder / f"{name}.sql").read_text(encoding="utf-8")
+                return ast.copy_location(ast.Constant(statement), node)
+        return node
 
 
 @cache

@@ -83,3 +83,15 @@ def test_a_person_writes_faults(root: Path) -> None:
         given.write_text(json.dumps([{"path": "domain/rules.py", "before": before, "after": ""}]))
         with pytest.raises(ValueError, match=f"domain/rules.py holds this text {count} times: {before}"):
             list(read_faults(root, given))
+
+
+def test_statements_in_files_have_faults(root: Path) -> None:
+    """A statement in `sql/` is in the area of its folder, its place is its name, and its tenant terms are known."""
+    file = root / "api/people/leads/sql/find_lead.sql"
+    file.parent.mkdir()
+    file.write_text("-- Finds a lead.\nSELECT id FROM leads WHERE workspace_id = :workspace_id AND id = :id\n")
+    faults = [fault for fault in find_source_faults(root, ["api"]) if fault.path.endswith(".sql")]
+    assert {(fault.area, fault.place, fault.line, fault.kind) for fault in faults} == {
+        ("api/people/leads", "find_lead", 2, "tenant term dropped"),
+        ("api/people/leads", "find_lead", 2, "WHERE term dropped"),
+    }

@@ -27,6 +27,7 @@ from database import conditions
 from database.landing import allow_long_statements, copy_select, load_landing_table
 from database.locks import SUPPRESSIONS
 from database.models import Lead, Suppression, SuppressionRemoval
+from database.sql_files import load_statement
 from domain.suppression import RECIPIENT_REASONS, SuppressionReason
 
 _LOCK_SHARED = text(f"SELECT pg_advisory_xact_lock_shared({SUPPRESSIONS})")
@@ -222,35 +223,7 @@ _REFUSE_FOREIGN_HASHES = text(
        AND NOT EXISTS (SELECT FROM plain WHERE value_hash = app.suppression_hash(:workspace_id, value))
     """
 )
-_IMPORT = text(
-    """
-    WITH given AS (
-      SELECT DISTINCT ON (value_hash) *
-        FROM (
-          SELECT kind, value, reason, source, least(coalesce(suppressed_at, :now), :now) AS suppressed_at, line_number,
-                 CASE WHEN value IS NULL THEN value_hash ELSE app.suppression_hash(:workspace_id, value) END
-                   AS value_hash
-            FROM landing WHERE problem IS NULL
-        ) AS sound
-       -- Lock in id order to avoid deadlocks (database/locks.py).
-       ORDER BY value_hash, reason = ANY(CAST(:recipient_reasons AS text[])) DESC, line_number
-    ),
-    written AS (
-      INSERT INTO app.suppressions AS existing
-        (workspace_id, kind, value, value_hash, reason, source, suppressed_at)
-      SELECT :workspace_id, kind, value, value_hash, reason, source, suppressed_at FROM given
-      ON CONFLICT (workspace_id, value_hash) DO UPDATE
-         SET reason = excluded.reason, source = excluded.source, suppressed_at = excluded.suppressed_at
-       WHERE excluded.reason = ANY(CAST(:recipient_reasons AS text[]))
-         AND existing.reason <> ALL(CAST(:recipient_reasons AS text[])) AND existing.reason <> 'domain'
-      RETURNING xmax = 0 AS is_new
-    )
-    SELECT (SELECT count(*) FROM written WHERE is_new) AS added,
-           count(*) FILTER (WHERE problem IS NULL) AS sound,
-           count(*) FILTER (WHERE problem IS NOT NULL) AS invalid
-      FROM landing
-    """
-)
+_IMPORT = text(load_statement(__file__, "import_suppressions"))
 _INVALID = text(
     "SELECT line_number, cell, problem FROM landing WHERE problem IS NOT NULL ORDER BY line_number LIMIT :most"
 )
