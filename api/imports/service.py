@@ -327,7 +327,7 @@ async def erase_person(
 def _remove_person(block: Block, lines: set[int], mention: str | None) -> tuple[set[int], bytes]:
     """Return the lines whose rows were erased, and the packed rows of the block after that."""
     rows = unpack_rows(block.content)
-    gone = {line for line in lines if block.span.lines[0] <= line <= block.span.lines[1]}
+    erased = {line for line in lines if block.span.lines[0] <= line <= block.span.lines[1]}
     if mention is not None:
-        gone.update(find_rows_with(rows, mention))
-    return gone, pack_rows(remove_rows(rows, gone, reason=ERASED)) if gone else b""
+        erased.update(find_rows_with(rows, mention))
+    return erased, pack_rows(remove_rows(rows, erased, reason=ERASED)) if erased else b""

@@ -229,8 +229,8 @@ class WorkspaceChange(Wire):
     @model_validator(mode="after")
     def _only_optional_settings_may_be_cleared(self) -> Self:
         cleared = [name for name in self.model_fields_set if getattr(self, name) is None]
-        if kept := sorted(set(cleared) - _CLEARED):
-            raise ValueError(f"{', '.join(kept)} cannot be null; leave it out to keep it")
+        if required := sorted(set(cleared) - _CLEARED):
+            raise ValueError(f"{', '.join(required)} cannot be null; leave it out to keep it")
         return self
 
 

@@ -64,9 +64,9 @@ def read_frames(text: IO[str], layout: Layout, characters: int = BLOCK_CHARACTER
         if not block:
             return
         lines = pl.Series("line", [block.removesuffix("\n")]).str.split("\n").explode()
-        frame, taken = _rows(lines, syntax, number, layout, at_end=not read)
-        left = "".join(f"{line}\n" for line in lines[taken:])
-        number += taken
+        frame, used = _rows(lines, syntax, number, layout, at_end=not read)
+        left = "".join(f"{line}\n" for line in lines[used:])
+        number += used
         if frame.height:
             yield frame
 
@@ -75,16 +75,16 @@ def _rows(lines: pl.Series, syntax: Syntax, number: int, layout: Layout, *, at_e
     """Return the rows of some lines, and the number of lines they use."""
     commas = _delimiters(lines, syntax)
     uncertain = commas.is_null() | (commas >= layout.width)
-    singly, covered, taken = _read_singly(lines, uncertain, syntax, number, layout.width, at_end=at_end)
+    singly, covered, used = _read_singly(lines, uncertain, syntax, number, layout.width, at_end=at_end)
     if covered:
-        places = pl.int_range(taken, eager=True)
-        places = places.filter(~places.is_in(covered))
-        whole = _together(lines.gather(places), places + number, commas.gather(places), syntax, layout.width)
+        positions = pl.int_range(used, eager=True)
+        positions = positions.filter(~positions.is_in(covered))
+        whole = _together(lines.gather(positions), positions + number, commas.gather(positions), syntax, layout.width)
         frame = pl.concat([whole, _frame(singly, layout.width)]).sort("line_number")
     else:
-        lines, commas, places = lines.head(taken), commas.head(taken), pl.int_range(number, number + taken, eager=True)
-        frame = _together(lines, places, commas, syntax, layout.width)
-    return _without_shifted(frame, layout), taken
+        lines, commas, positions = lines.head(used), commas.head(used), pl.int_range(number, number + used, eager=True)
+        frame = _together(lines, positions, commas, syntax, layout.width)
+    return _without_shifted(frame, layout), used
 
 
 def _delimiters(lines: pl.Series, syntax: Syntax) -> pl.Series:

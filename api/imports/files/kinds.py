@@ -43,15 +43,15 @@ def detect_unreadable_kind(head: bytes, directory: bytes) -> str | None:
 
 def detect_archive(names: list[str]) -> str | None:
     """Return what a ZIP archive of these files is and what to do, or None if it is a workbook."""
-    held = {name.replace("\\", "/").lower() for name in names}
-    if "xl/workbook.bin" in held:
+    members = {name.replace("\\", "/").lower() for name in names}
+    if "xl/workbook.bin" in members:
         return "The file is a binary Excel workbook (.xlsb): save it as .xlsx or CSV and upload that."
-    if any(name.startswith("xl/") for name in held):
+    if any(name.startswith("xl/") for name in members):
         return None
-    if "mimetype" in held and "content.xml" in held:
+    if "mimetype" in members and "content.xml" in members:
         return "The file is an OpenDocument file (.ods): save it as .xlsx or CSV and upload that."
-    if any(name.endswith(".iwa") for name in held):
+    if any(name.endswith(".iwa") for name in members):
         return "The file is a Numbers document: export it as CSV or Excel and upload that."
-    if "word/document.xml" in held or any(name.startswith("ppt/") for name in held):
+    if "word/document.xml" in members or any(name.startswith("ppt/") for name in members):
         return f"The file is a document, not a workbook: copy the table into a spreadsheet, {_AS_CSV}"
     return "The file is a ZIP archive: unpack it and upload the table that is in it."

@@ -70,7 +70,7 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
     is_named = not any(is_data(cell) for cell in header.cells)
     names = _names(header.cells if is_named else [], usual)
     if len(names) > MAX_COLUMNS:
-        raise UnreadableFile(f"The file has {len(names)} columns; at most {MAX_COLUMNS} are read.")
+        raise UnreadableFile(f"The file has {len(names)} columns; the limit is {MAX_COLUMNS}.")
     first_line = header.line_number + header.line_count if is_named else header.line_number
     rows = [record.cells for record in records if record.line_number >= first_line and len(record.cells) == len(names)]
     return Layout(delimiter, names, first_line, tuple(_shape(column) for column in zip(*rows, strict=True)))

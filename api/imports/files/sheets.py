@@ -51,13 +51,13 @@ def main(arguments: Sequence[str]) -> int:
     except PasswordError:
         return _refuse("The workbook is protected by a password. Save it without a password and upload it again.")
     except BadZipFile:
-        return _refuse("The file begins as an Excel workbook or a ZIP archive and is damaged: upload it again.")
+        return _refuse("The file begins as an Excel workbook or a ZIP archive and is damaged. Upload it again.")
     except (CalamineError, EOFError) as error:
-        return _refuse(f"The workbook is damaged: save it anew, or as CSV, and upload that ({error}).")
+        return _refuse(f"The workbook is damaged. Save it again, or as CSV, and upload that file ({error}).")
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise
-        return _refuse(f"The sheet holds more than {int(most_bytes) / 1024**2:,.0f} MB of text: split it.")
+        return _refuse(f"The sheet holds more than {int(most_bytes) / 1024**2:,.0f} MB of text. Split it.")
     return 0
 
 
@@ -74,7 +74,7 @@ def _check(path: str, most_bytes: int) -> None:
     if any(member.flag_bits & 1 for member in members):
         raise Refused("The workbook is protected by a password. Save it without a password and upload it again.")
     if sum(member.file_size for member in members) > MARKUP * most_bytes:
-        raise Refused(f"The workbook contains more than {most_bytes / 1024**2:,.0f} MB of text: split it.")
+        raise Refused(f"The workbook contains more than {most_bytes / 1024**2:,.0f} MB of text. Split it.")
 
 
 def _choose(workbook: CalamineWorkbook, name: str | None = None) -> CalamineSheet:

@@ -28,7 +28,7 @@ async def test_the_last_tokens_of_a_day_are_given_once(blocking: Blocking) -> No
     ask = partial(
         service.reserve_tokens,
         workspace_id=blocking.workspace_id,
-        questions=[service.ModelCall("email_generation", "model", 10, NOW)],
+        calls=[service.ModelCall("email_generation", "model", 10, NOW)],
     )
     async with blocking.kept_open(ask) as first:
         second = await blocking.start_waiting(ask, first.pid)

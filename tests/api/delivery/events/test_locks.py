@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from api.delivery.events import service
+from api.delivery.events import repository, service
 from tests.blocking import Blocking
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,8 @@ async def test_what_is_stored_is_awaited(blocking: Blocking) -> None:
         for workspace_id in (blocking.workspace_id, OTHER)
     )
     await_stored, await_other = (
-        partial(service.wait_for_intake, workspace_id=workspace_id) for workspace_id in (blocking.workspace_id, OTHER)
+        partial(repository.lock_intake_exclusive, workspace_id=workspace_id)
+        for workspace_id in (blocking.workspace_id, OTHER)
     )
     await blocking.prove_exclusive(store, others=[await_stored], free=[store, await_other])
     await blocking.prove_exclusive(await_stored, others=[store], free=[store_other, await_other])

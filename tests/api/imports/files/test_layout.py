@@ -63,5 +63,5 @@ def test_layouts(text: str, expected: tuple[str, list[str], int]) -> None:
 
 def test_too_many_columns() -> None:
     """A file with more columns than anybody maps is refused."""
-    with pytest.raises(UnreadableFile, match="columns; at most 500"):
+    with pytest.raises(UnreadableFile, match="columns; the limit is 500"):
         layout_of("\n".join([",".join(f"c{number}" for number in range(MAX_COLUMNS + 1))] * 2))

@@ -14,7 +14,7 @@ from api.http.resources import Services
 from api.imports.packing import cells_of, unpack_rows
 from api.people.erasure import service
 from api.people.erasure.service import Person
-from api.people.erasure.tasks import LOOK_AGAIN_AFTER
+from api.people.erasure.tasks import RETRY_AFTER
 from database.tenancy import Scope, transaction
 from tests.api.conftest import RunJobs
 from tests.api.lead_requests import NOBODY, add, add_list, count_of
@@ -297,7 +297,7 @@ async def test_the_job_comes_again_while_anything_is_not_applied(
         await run_jobs()
         ((status, run_at, has_address),) = connection.execute(query).fetchall()
         assert (status, has_address) == ("pending", True)
-        assert abs(run_at - services.clock.now() - LOOK_AGAIN_AFTER) < timedelta(seconds=1)
+        assert abs(run_at - services.clock.now() - RETRY_AFTER) < timedelta(seconds=1)
         assert {name.rpartition(".")[0] for name in mentions(database_url, *NAMES)} == {f"everlytic.{last}"}
         mark_applied(connection, last)
         stop_clock(services.clock, run_at)
