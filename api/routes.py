@@ -22,7 +22,6 @@ from api.people.erasure.endpoints import router as erasure
 from api.people.lead_lists.endpoints import router as lists
 from api.people.leads.endpoints import router as leads
 from api.people.suppressions.endpoints import router as suppressions
-from api.people.timeline.endpoints import router as timeline
 from api.telemetry.health import router as health
 
 ROUTERS: list[APIRouter] = [
@@ -42,7 +41,6 @@ ROUTERS: list[APIRouter] = [
     replies,
     mailboxes,
     erasure,
-    timeline,
     jobs,
     usage,
     analytics,

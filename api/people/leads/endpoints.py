@@ -1,11 +1,12 @@
 """HTTP for leads."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, status
 from pydantic import ValidationError
 
-from api.http.dependencies import MemberDep
+from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import (
     AlreadyExists,
     Conflict,
@@ -30,6 +31,7 @@ from api.people.leads.schemas import (
     LeadIn,
     LeadOut,
     LeadSort,
+    TimelineItem,
 )
 
 router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
@@ -81,6 +83,24 @@ async def get_lead(member: MemberDep, lead_id: LeadId) -> LeadDetail:
     """Get a lead."""
     lead = await service.get_lead(member.session, member.workspace_id, lead_id)
     return await service.build_detail(member.session, lead)
+
+
+@router.get("/{leadId}/timeline", operation_id="getLeadTimeline", responses=responses(NotFound))
+async def get_timeline(member: MemberDep, page: PageDep, lead_id: LeadId) -> Page[TimelineItem]:
+    """List the events of a lead, newest first: status, enrollments, messages, replies and suppressions."""
+    before = (datetime.fromisoformat(page.after[0]), page.after[1]) if page.after is not None else None
+    rows = await service.list_timeline(
+        member.session,
+        member.workspace_id,
+        lead_id,
+        clock=member.services.clock,
+        before=before,
+        limit=page.limit + 1,
+    )
+    items = [TimelineItem.of(row) for row in rows[: page.limit]]
+    has_more = len(rows) > page.limit
+    cursor = page.cursors.write(page.place, [items[-1].at.isoformat(), items[-1].id]) if has_more else None
+    return Page(items=items, next_cursor=cursor)
 
 
 @router.patch("/{leadId}", operation_id="changeLead", responses=responses(NotFound, AlreadyExists, PreconditionFailed))

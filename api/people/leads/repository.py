@@ -3,19 +3,22 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text, any_, case, cast, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest
 from api.people.leads.schemas import LeadFilter
 from database.direct import Record, fetch
 from database.models import Lead, LeadEventRecord
+from database.sql_files import load_statement
+from domain.clock import Clock
 from domain.lead import LeadEvent, next_status, source_statuses
 
 _ROWS = """
@@ -46,6 +49,8 @@ _CHANGE_ALL = text(
      WHERE lead.id = row.id AND lead.workspace_id = :workspace_id
     """  # noqa: S608 - constant text
 )
+
+_TIMELINE = text(load_statement(__file__, "list_timeline"))
 
 
 async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> Lead | None:
@@ -198,3 +203,27 @@ async def apply_event(
         ),
     )
     return list((await session.scalars(history.returning(LeadEventRecord.lead_id))).all())
+
+
+async def list_timeline(
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_id: UUID,
+    *,
+    clock: Clock,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Return the events of a lead before the time and id of an item, newest first."""
+    before_at, before_id = before or (None, None)
+    parameters = {
+        "workspace_id": workspace_id,
+        "lead_id": lead_id,
+        "real_start": datetime.fromtimestamp(clock.real_start, UTC),
+        "ahead_seconds": clock.virtual_start.timestamp() - clock.real_start,
+        "more_speed": clock.speed - 1,
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": limit,
+    }
+    return (await session.execute(_TIMELINE, parameters)).all()

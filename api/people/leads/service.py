@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.engine import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +18,7 @@ from api.people.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Value
 from api.people.leads.schemas import BulkRow, LeadDetail, LeadOut
 from api.people.suppressions import service as suppressions
 from database.models import DuplicatePolicy, Lead
+from domain.clock import Clock
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent, LeadStatus, next_status
 from domain.suppression import SuppressionReason, normalise_address
@@ -221,6 +223,20 @@ async def unsubscribe_lead(
     await unsubscribe_leads(session, workspace_id, [lead_id], cause=cause, now=now)
     await session.refresh(lead)
     return lead
+
+
+async def list_timeline(
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_id: UUID,
+    *,
+    clock: Clock,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Return the events of a lead before the time and id of an item, newest first; raises NotFound."""
+    await get_lead(session, workspace_id, lead_id)
+    return await repository.list_timeline(session, workspace_id, lead_id, clock=clock, before=before, limit=limit)
 
 
 async def _change(session: AsyncSession, locked: Lead, columns: Mapping[str, Any], *, email: str) -> Lead:

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.people.timeline import repository
+from api.people.leads import repository
 from domain.clock import Clock
 from tests.acting import run_act
 from tests.two_workspaces import NOW, TwoWorkspaces

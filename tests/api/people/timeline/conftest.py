@@ -1,3 +1,0 @@
-from tests.api.lead_requests import base
-
-__all__ = ["base"]
