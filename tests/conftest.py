@@ -15,7 +15,7 @@ from tests.postgres import create_database, drop_database, ensure_template
 from tests.transaction_settings import outlived, watch_pools
 from tests.two_workspaces import TwoWorkspaces
 
-pytest_plugins = ["tests.postgres", "tests.blocking"]
+pytest_plugins = ["tests.postgres", "tests.blocking", "tests.scheduling"]
 
 # Before any test module is imported: Dagster's business days are made on import.
 set_business_clock()
