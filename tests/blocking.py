@@ -271,7 +271,7 @@ class Blocking:
         """Cancel what a call waits for, so that its transaction rolls back."""
         if not task.done():
             self.run("SELECT pg_cancel_backend(%s)", self.backends[task])
-        await asyncio.wait({task})
+        await asyncio.gather(task, return_exceptions=True)
 
     def _blockers(self, pid: int) -> list[int]:
         (row,) = self.run(_BLOCKERS, pid)

@@ -12,6 +12,7 @@ from database.roles import owner_url
 from tests.business_clock import CLOCK_NAME, set_business_clock
 from tests.optional_programs import closing_line
 from tests.postgres import create_database, drop_database, ensure_template
+from tests.recycled_databases import RecycledDatabases
 from tests.transaction_settings import outlived, watch_pools
 from tests.two_workspaces import TwoWorkspaces
 
@@ -25,6 +26,14 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 TEMPLATE = "salesmatter_template"
+APP_SESSIONS = [
+    "salesmatter-api",
+    "salesmatter-api-notifier",
+    "salesmatter-live",
+    "salesmatter-listen",
+    "salesmatter-metrics",
+]
+"""The sessions of an app that is still open for the tests that follow."""
 
 
 def pytest_report_header() -> str:
@@ -60,12 +69,30 @@ def migrated_template(postgres_url: str) -> str:
     return TEMPLATE
 
 
+@pytest.fixture(scope="session")
+def recycled_databases(postgres_url: str, migrated_template: str) -> Iterator[RecycledDatabases]:
+    """Keep the worker's migrated databases, which one test after the other uses."""
+    databases = RecycledDatabases(postgres_url, migrated_template, APP_SESSIONS)
+    yield databases
+    databases.drop_all()
+
+
 @pytest.fixture
-def database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
-    """Give the test a fresh migrated database of its own, as the owner."""
-    name = f"test_{uuid.uuid4().hex}"
-    yield create_database(postgres_url, name, template=migrated_template)
-    drop_database(postgres_url, name)
+def database_url(
+    request: pytest.FixtureRequest, postgres_url: str, migrated_template: str, recycled_databases: RecycledDatabases
+) -> Iterator[str]:
+    """Give the test a migrated database without any rows, as the owner.
+
+    Tests of the app use one after the other. Tests of statements depend on how rows lie on the disk, so theirs is new.
+    """
+    if "app" in request.fixturenames and not {"blocking", "two_workspaces"} & set(request.fixturenames):
+        url = recycled_databases.lend()
+        yield url
+        recycled_databases.take_back(url)
+    else:
+        name = f"test_{uuid.uuid4().hex}"
+        yield create_database(postgres_url, name, template=migrated_template)
+        drop_database(postgres_url, name)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The real app on a real database, an account that may call it, and a worker that does what it put on the queue."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 
@@ -23,19 +24,37 @@ from database.engine import create_pool
 from database.roles import ENGINE_ROLE, owner_url, role_url
 from database.tenancy import Scope, transaction
 from tests.api.importing import Imports
+from tests.api.open_apps import OpenApps
 from tests.api.running import RunJobs
 from tests.api.sending_workspace import outreach
 from tests.api.states import states
+from tests.recycled_databases import RecycledDatabases
 from tests.sandbox import sandbox
 
 __all__ = ["RunJobs", "outreach", "sandbox", "states"]
 
 
+@pytest.fixture(scope="session")
+def bound_socket() -> Iterator[socket.socket]:
+    """Hold a free port for the whole run; calls to it are refused as long as no test listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A port that is named stays bound when the socket stops listening.
+        bound.bind(address)
+        yield bound
+
+
 @pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    """Hold a free port, for tests in which others call the app."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        yield opened
+def listener(bound_socket: socket.socket) -> Iterator[socket.socket]:
+    """Listen on the run's port, for tests in which others call the app."""
+    with bound_socket.dup() as listening:
+        listening.listen()
+        yield listening
+    # It stops listening and stays bound.
+    with contextlib.suppress(OSError):
+        bound_socket.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -57,9 +76,27 @@ def ai_settings() -> AiSettings:
     return AiSettings(openai_api_key=None, langfuse_public_key=None, langfuse_secret_key=None)
 
 
+@pytest.fixture(scope="session")
+async def open_apps(recycled_databases: RecycledDatabases) -> AsyncIterator[OpenApps]:
+    """Keep apps open from one test to the next."""
+    apps = OpenApps(recycled_databases)
+    yield apps
+    await apps.close_all()
+
+
 @pytest.fixture
-async def app(database_url: str, api_settings: ApiSettings, ai_settings: AiSettings) -> AsyncIterator[FastAPI]:
-    """Start the service on the test's database."""
+async def app(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    api_settings: ApiSettings,
+    ai_settings: AiSettings,
+    recycled_databases: RecycledDatabases,
+    open_apps: OpenApps,
+) -> AsyncIterator[FastAPI]:
+    """Run the service on the test's database; a test marked `own_app` gets one that no test used before."""
+    if recycled_databases.is_kept(database_url) and request.node.get_closest_marker("own_app") is None:
+        yield await open_apps.get(database_url, api_settings, ai_settings)
+        return
     app = create_app(api_settings, ai_settings, owner_url(database_url))
     async with app.router.lifespan_context(app):
         yield app

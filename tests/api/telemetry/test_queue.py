@@ -121,6 +121,7 @@ async def test_lag_is_in_real_seconds(database_url: str, queue: Queue) -> None:
     assert 10 <= (found.value("jobs_oldest_due_seconds", job_type="send_email") or 0) < 40
 
 
+@pytest.mark.own_app
 async def test_a_scrape_works_without_the_database(
     app_client: httpx.AsyncClient, database_url: str, postgres_url: str
 ) -> None:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from tests.api.telemetry.conftest import scrape
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.own_app]
 
 SOON = 10.0
 LEADS = "/api/workspaces/{workspaceId}/leads"

@@ -1,0 +1,77 @@
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from tests import recycled_databases
+from tests.recycled_databases import RecycledDatabases
+
+INSERT = "INSERT INTO app.accounts (name) VALUES ('Acme')"
+
+
+@pytest.fixture
+def databases(postgres_url: str, migrated_template: str) -> Iterator[RecycledDatabases]:
+    """Databases of the test's own."""
+    databases = RecycledDatabases(postgres_url, migrated_template, ["kept"])
+    yield databases
+    databases.drop_all()
+
+
+def run(url: str, *statements: str) -> None:
+    """Run statements in a session of their own."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        for statement in statements:
+            owner.execute(statement.encode())
+
+
+def test_a_database_is_emptied_and_used_again(databases: RecycledDatabases) -> None:
+    """Rows of a test are gone, and rows that every database has are as they were."""
+    url = databases.lend()
+    run(url, INSERT, "DELETE FROM alembic_version")
+    databases.take_back(url)
+
+    assert databases.lend() == url
+    with psycopg.connect(url) as owner:
+        assert owner.execute("SELECT count(*) FROM app.accounts").fetchone() == (0,)
+        assert owner.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE app.other ()",
+        "ALTER TABLE app.leads ALTER email DROP NOT NULL",
+        "CREATE INDEX ON app.leads (company)",
+        "CREATE OR REPLACE FUNCTION app.other() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER TABLE app.leads DISABLE ROW LEVEL SECURITY",
+        f"{INSERT}; ANALYZE app.accounts",
+        "INSERT INTO app.accounts (name) SELECT 'Acme' FROM generate_series(1, 5001)",
+    ],
+)
+def test_a_database_that_is_not_like_new_is_dropped(databases: RecycledDatabases, statement: str) -> None:
+    """Another schema, statistics or very many rows end the use of a database."""
+    url = databases.lend()
+    run(url, *statement.split("; "))
+    databases.take_back(url)
+    assert not databases.is_kept(url)
+    assert databases.lend() != url
+
+
+def test_an_open_session_ends_the_use_of_a_database(
+    databases: RecycledDatabases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session may stay open if it has the name of one that is kept, and is idle."""
+    monkeypatch.setattr(recycled_databases, "SECONDS_TO_CLOSE", 0.05)
+    url = databases.lend()
+    with closing(psycopg.connect(url, autocommit=True, application_name="kept")) as session:
+        databases.take_back(url)
+        assert databases.lend() == url
+        session.execute("BEGIN")
+        databases.take_back(url)
+        assert not databases.is_kept(url)
+
+    url = databases.lend()
+    with closing(psycopg.connect(url, application_name="another")):
+        databases.take_back(url)
+        assert not databases.is_kept(url)
