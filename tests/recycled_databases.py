@@ -1,7 +1,7 @@
 """Databases that are emptied after a test and used again by the next, as long as only their rows were changed.
 
 Making a database and starting the app on it costs more than most tests do with them. A database whose schema or
-statistics a test changed, on which a session was left open, or into which much was written is dropped instead.
+statistics a test changed, on which a session was left open, or into which much was written is not used again.
 """
 
 import time
@@ -14,10 +14,8 @@ from psycopg import sql
 from tests.postgres import create_database, drop_database
 
 MOST_ROWS = 5_000
-"""A database with more rows to delete is dropped: dead rows would make later tests slow."""
+"""A database with more rows to delete is not used again: dead rows would make later tests slow."""
 MOST_USES = 60
-SECONDS_TO_CLOSE = 0.5
-"""How long a session that its test has closed may take to be gone."""
 FIRST_OWN_OBJECT = 16_384
 """Objects below this id are Postgres' own."""
 
@@ -75,10 +73,13 @@ class RecycledDatabases:
     template_name: str
     app_sessions: list[str]
     """The names of sessions that may stay open between tests, when they are idle."""
+    seconds_to_close: float = 0.5
+    """How long a session that its test has closed may take to be gone."""
     _template: _Template | None = None
     _uses: dict[str, int] = field(default_factory=dict)
     _owners: dict[str, psycopg.Connection] = field(default_factory=dict)
     _free: list[str] = field(default_factory=list)
+    _discarded: list[str] = field(default_factory=list)
 
     def lend(self) -> str:
         """Return the URL of a database with the template's rows and no others."""
@@ -92,34 +93,36 @@ class RecycledDatabases:
         return url
 
     def take_back(self, url: str) -> None:
-        """Empty a database for the next test, or drop it when it cannot be used again."""
+        """Empty a database for the next test, or discard it when it cannot be used again."""
         self._uses[url] += 1
         if self._uses[url] < MOST_USES and self._is_emptied(url):
             self._free.append(url)
         else:
-            self._drop(url)
+            self._discarded.append(url)
 
-    def is_kept(self, url: str) -> bool:
-        """Whether this is one of these databases and not dropped."""
-        return url in self._uses
+    def is_used(self, url: str) -> bool:
+        """Return whether this is one of these databases, and not discarded."""
+        return url in self._uses and url not in self._discarded
+
+    def drop_discarded(self) -> None:
+        """Drop the databases that are not used again; an app that is open on one must be closed before."""
+        while self._discarded:
+            url = self._discarded.pop()
+            self._owners.pop(url).close()
+            drop_database(self.server_url, url.rpartition("/")[2])
+            del self._uses[url]
 
     def drop_all(self) -> None:
         """Drop every database, lent or free."""
-        for url in list(self._uses):
-            self._drop(url)
-        self._free.clear()
-
-    def _drop(self, url: str) -> None:
-        del self._uses[url]
-        self._owners.pop(url).close()
-        drop_database(self.server_url, url.rpartition("/")[2])
+        self._discarded, self._free = list(self._uses), []
+        self.drop_discarded()
 
     def _is_emptied(self, url: str) -> bool:
         assert self._template is not None
         owner = self._owners[url]
         try:
             return (
-                _are_sessions_closed(owner, self.app_sessions)
+                self._are_sessions_closed(owner)
                 and owner.execute(_SCHEMA).fetchall() == self._template.schema
                 and _restore_rows(owner, self._template)
             )
@@ -127,14 +130,13 @@ class RecycledDatabases:
             # The test dropped the database, ended its sessions, or left a lock.
             return False
 
-
-def _are_sessions_closed(owner: psycopg.Connection, allowed: list[str]) -> bool:
-    deadline = time.monotonic() + SECONDS_TO_CLOSE
-    while owner.execute(_OPEN_SESSIONS, (allowed,)).fetchone() != (0,):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
+    def _are_sessions_closed(self, owner: psycopg.Connection) -> bool:
+        deadline = time.monotonic() + self.seconds_to_close
+        while owner.execute(_OPEN_SESSIONS, (self.app_sessions,)).fetchone() != (0,):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
 
 
 def _restore_rows(owner: psycopg.Connection, template: _Template) -> bool:

@@ -4,7 +4,6 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests import recycled_databases
 from tests.recycled_databases import RecycledDatabases
 
 INSERT = "INSERT INTO app.accounts (name) VALUES ('Acme')"
@@ -13,7 +12,7 @@ INSERT = "INSERT INTO app.accounts (name) VALUES ('Acme')"
 @pytest.fixture
 def databases(postgres_url: str, migrated_template: str) -> Iterator[RecycledDatabases]:
     """Databases of the test's own."""
-    databases = RecycledDatabases(postgres_url, migrated_template, ["kept"])
+    databases = RecycledDatabases(postgres_url, migrated_template, ["kept"], seconds_to_close=0.05)
     yield databases
     databases.drop_all()
 
@@ -49,29 +48,29 @@ def test_a_database_is_emptied_and_used_again(databases: RecycledDatabases) -> N
         "INSERT INTO app.accounts (name) SELECT 'Acme' FROM generate_series(1, 5001)",
     ],
 )
-def test_a_database_that_is_not_like_new_is_dropped(databases: RecycledDatabases, statement: str) -> None:
-    """Another schema, statistics or very many rows end the use of a database."""
+def test_a_database_that_is_not_like_new_is_discarded(databases: RecycledDatabases, statement: str) -> None:
+    """Another schema, statistics or very many rows end the use of a database, which is then dropped."""
     url = databases.lend()
     run(url, *statement.split("; "))
     databases.take_back(url)
-    assert not databases.is_kept(url)
+    assert not databases.is_used(url)
     assert databases.lend() != url
+    databases.drop_discarded()
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        run(url)
 
 
-def test_an_open_session_ends_the_use_of_a_database(
-    databases: RecycledDatabases, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_open_session_ends_the_use_of_a_database(databases: RecycledDatabases) -> None:
     """A session may stay open if it has the name of one that is kept, and is idle."""
-    monkeypatch.setattr(recycled_databases, "SECONDS_TO_CLOSE", 0.05)
     url = databases.lend()
     with closing(psycopg.connect(url, autocommit=True, application_name="kept")) as session:
         databases.take_back(url)
         assert databases.lend() == url
         session.execute("BEGIN")
         databases.take_back(url)
-        assert not databases.is_kept(url)
+        assert not databases.is_used(url)
 
     url = databases.lend()
     with closing(psycopg.connect(url, application_name="another")):
         databases.take_back(url)
-        assert not databases.is_kept(url)
+        assert not databases.is_used(url)

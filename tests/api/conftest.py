@@ -94,9 +94,11 @@ async def app(
     open_apps: OpenApps,
 ) -> AsyncIterator[FastAPI]:
     """Run the service on the test's database; a test marked `own_app` gets one that no test used before."""
-    if recycled_databases.is_kept(database_url) and request.node.get_closest_marker("own_app") is None:
-        yield await open_apps.get(database_url, api_settings, ai_settings)
-        return
+    if recycled_databases.is_used(database_url):
+        if request.node.get_closest_marker("own_app") is None:
+            yield await open_apps.get(database_url, api_settings, ai_settings)
+            return
+        await open_apps.close(database_url)
     app = create_app(api_settings, ai_settings, owner_url(database_url))
     async with app.router.lifespan_context(app):
         yield app

@@ -33,8 +33,9 @@ class OpenApps:
     async def get(self, database_url: str, settings: ApiSettings, ai: AiSettings) -> FastAPI:
         """Return the open app of this database and these settings, or start it; its clock shows the time again."""
         for url, opened in list(self._apps.items()):
-            if not self.databases.is_kept(url) or (url == database_url and opened.settings != (settings, ai)):
-                await self._close(url)
+            if not self.databases.is_used(url) or (url == database_url and opened.settings != (settings, ai)):
+                await self.close(url)
+        self.databases.drop_discarded()
         if database_url not in self._apps:
             app = create_app(settings, ai, owner_url(database_url))
             lifespan = AsyncExitStack()
@@ -47,10 +48,12 @@ class OpenApps:
     async def close_all(self) -> None:
         """Stop every app."""
         for url in list(self._apps):
-            await self._close(url)
+            await self.close(url)
 
-    async def _close(self, url: str) -> None:
-        await self._apps.pop(url).lifespan.aclose()
+    async def close(self, database_url: str) -> None:
+        """Stop the app on a database, if there is one."""
+        if database_url in self._apps:
+            await self._apps.pop(database_url).lifespan.aclose()
 
 
 def _restart_clock(clock: Clock, initial: Clock) -> None:

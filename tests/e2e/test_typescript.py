@@ -11,11 +11,32 @@ import httpx
 import pytest
 
 from api.settings import ApiSettings
-from tests.api.conftest import ai_settings, api_key, app, app_client, listener, served, services
+from tests.api.conftest import (
+    ai_settings,
+    api_key,
+    app,
+    app_client,
+    bound_socket,
+    listener,
+    open_apps,
+    served,
+    services,
+)
 from tests.api.conftest import api_settings as usual_settings
 from tests.optional_programs import find_program, skip_reason
 
-__all__ = ["ai_settings", "api_key", "app", "app_client", "listener", "served", "services", "usual_settings"]
+__all__ = [
+    "ai_settings",
+    "api_key",
+    "app",
+    "app_client",
+    "bound_socket",
+    "listener",
+    "open_apps",
+    "served",
+    "services",
+    "usual_settings",
+]
 
 SOURCE = Path(__file__).parents[1] / "typescript"
 FILES = ("package.json", "package-lock.json", ".npmrc", "tsconfig.json", "client.ts", "follow.ts", "live.ts")

@@ -21,7 +21,7 @@ from database.roles import libpq_url, owner_url
 from tests.api.importing import Imports, Worker, in_blocks
 from tests.business_clock import BUSINESS_NOW
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.own_app]
 
 SOON = 30.0
 NOT_YET = 0.3

@@ -18,7 +18,7 @@ from tests.api.live.test_live import SOON, Live, Rename, owner, rename, until
 
 __all__ = ["owner", "rename"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120, func_only=True)]
+pytestmark = [pytest.mark.anyio, pytest.mark.own_app, pytest.mark.timeout(120, func_only=True)]
 
 RESULTS, READERS = 200, 5
 LENGTH = 100_000

@@ -20,7 +20,7 @@ LONG = bool(os.environ.get("SALESMATTER_LONG_STORM"))
 """Set it to have 200 clients for a minute."""
 CLIENTS, SECONDS = (200, 60.0) if LONG else (60, 6.0)
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(SECONDS + 120, func_only=True)]
+pytestmark = [pytest.mark.anyio, pytest.mark.own_app, pytest.mark.timeout(SECONDS + 120, func_only=True)]
 
 
 @pytest.fixture
