@@ -1,7 +1,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,12 +34,13 @@ def add_rate(blocking: Blocking, workspace_id: UUID, interval: timedelta) -> Non
 
 @pytest.fixture
 def jobs(blocking: Blocking) -> list[UUID]:
-    """Three jobs that are due, the oldest first, of a type without a rate."""
+    """Three jobs that are due, the oldest with the lowest id first, of a type without a rate."""
     blocking.run("DELETE FROM app.workspace_limits")
     blocking.run("DELETE FROM app.scheduled_jobs")
+    # Ids that are made within a millisecond are in any order.
     return [
-        blocking.add(JOBS, job_type=TYPE, status="pending", run_at=NOW - timedelta(minutes=3 - number))
-        for number in range(3)
+        blocking.add(JOBS, id=job_id, job_type=TYPE, status="pending", run_at=NOW - timedelta(minutes=3 - number))
+        for number, job_id in enumerate(sorted(uuid4() for _ in range(3)))
     ]
 
 
