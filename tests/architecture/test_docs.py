@@ -1,6 +1,7 @@
 """The documents are true of the code: drawings, links, and the names of files and commands they mention."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,20 @@ def test_named_files_exist(page: Path) -> None:
     spans = SPAN.findall(page.read_text(encoding="utf-8"))
     named = [span for span in spans if FILE.fullmatch(span) and "/" in span and not span.startswith(".")]
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_tests_that_run_on_a_newer_debian_exist() -> None:
+    """Pytest runs nothing at all when one path is missing, and CI would notice it last."""
+    script = re.search(
+        r"^tests=\(.*?^\)", (ROOT / ".ci" / "debian13").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert script
+    expanded = subprocess.run(
+        ["bash", "-c", f"{script[0]}\nprintf '%s\\n' \"${{tests[@]}}\""], capture_output=True, text=True, check=True
+    )
+    paths = [ROOT / path.partition("::")[0] for path in expanded.stdout.split()]
+    assert len(paths) > 10
+    assert [path for path in paths if not path.exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
