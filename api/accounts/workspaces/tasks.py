@@ -1,6 +1,6 @@
 """Jobs of a workspace's connection to Everlytic."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import SecretStr
 
@@ -43,8 +43,8 @@ async def register_webhook(work: Work[Services]) -> None:
     except EverlyticError as error:
         if error.fault is Fault.OURS:
             raise RetryLater(str(error)) from error
-        wait = timedelta(seconds=min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_AFTER.total_seconds()))
-        raise Deferred(work.clock.now() + wait, str(error)) from error
+        seconds = min(max(error.retry_after or 0, RETRY_SECONDS), MAX_RETRY_AFTER.total_seconds())
+        raise Deferred(work.clock.after(seconds), str(error)) from error
     async with work.transaction() as session:
         await repository.set_webhook(session, work.workspace_id, webhook.id)
 

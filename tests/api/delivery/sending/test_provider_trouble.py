@@ -237,6 +237,20 @@ async def test_a_registration_outlasts_an_outage(outreach: Outreach, services: S
     assert (await connection(outreach))["webhookId"]
 
 
+async def test_a_registration_waits_real_time(outreach: Outreach, services: Services) -> None:
+    """The provider's Retry-After is real time: where business time is fast, the job waits longer in business time."""
+    clock = services.clock
+    clock.real_start, clock.virtual_start, clock.speed = time.time(), clock.now(), 60.0
+    scenario = {"name": "rate_limited", "probability": 1, "routes": ["webhooks"]}
+    switches = {"retry_after": "always", "retry_after_seconds": RETRY_AFTER}
+    outreach.sandbox.tell("scenarios", username=outreach.username, scenarios=[scenario], switches=switches)
+    started = clock.now()
+    await put_connection(outreach)
+    await outreach.run_jobs()
+    [job] = (await outreach.get("/jobs", type="register_webhook", status="pending"))["items"]
+    assert started <= datetime.fromisoformat(job["runAt"]) - timedelta(seconds=RETRY_AFTER * 60) <= clock.now()
+
+
 @contextmanager
 def closed_port() -> Iterator[str]:
     """Yield the origin of a port that nobody else takes and nobody listens on."""
