@@ -157,11 +157,29 @@ async def test_a_body_that_is_too_large_is_refused(small: httpx.AsyncClient) -> 
     as_file = {"Content-Type": "text/csv", "Authorization": "Bearer sm_unknown"}
     file = await small.post("/api/workspaces", content=b"x" * 2_200_000, headers=as_file)
     nobodys = await small.post("/api/workspaces", content=b"x" * 1_100_000, headers={"Content-Type": "text/csv"})
+    untyped = await small.post(
+        "/api/workspaces", content=b"x" * 1_100_000, headers={"Authorization": as_file["Authorization"]}
+    )
     assert (await small.post("/api/workspaces", content=b"x" * 1_100_000, headers=as_file)).status_code != 413
-    for response in (announced, boundless, chunked, file, nobodys):
+    for response in (announced, boundless, chunked, file, nobodys, untyped):
         assert response.status_code == 413
         assert response.headers["Content-Type"] == "application/problem+json"
         assert response.json()["code"] == "too_large"
+
+
+@pytest.mark.parametrize(("more", "is_refused"), [(0, False), (1, True)])
+async def test_a_body_of_exactly_the_limit_is_read(small: httpx.AsyncClient, more: int, *, is_refused: bool) -> None:
+    """The limit itself is not too large, one byte more is, whether or not the length is in the headers."""
+    body = b"x" * (1024 * 1024 + more)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body[:1000]
+        yield body[1000:]
+
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer sm_unknown"}
+    for content in (body, chunks()):
+        response = await small.post("/api/workspaces", content=content, headers=headers)
+        assert (response.status_code == 413) is is_refused
 
 
 async def test_a_browser_of_a_known_origin_may_read_tags(small: httpx.AsyncClient) -> None:
