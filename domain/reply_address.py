@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from uuid import UUID
 
+from domain.suppression import normalise_address
+
 MAX_LOCAL_LENGTH, MAX_ADDRESS_LENGTH = 64, 254
 """How many characters the local part and the whole address may have (RFC 5321, section 4.5.3.1)."""
 
@@ -33,6 +35,6 @@ def parse_message_ids(recipients: str) -> Iterator[UUID]:
 
 def is_delivered_to(address: str, mailbox: str) -> bool:
     """Return whether mail to `address` is delivered to `mailbox`: the same address, with or without a plus tag."""
-    local, _, domain = address.casefold().rpartition("@")
-    own_local, _, own_domain = mailbox.casefold().rpartition("@")
+    local, _, domain = normalise_address(address).rpartition("@")
+    own_local, _, own_domain = normalise_address(mailbox).rpartition("@")
     return bool(local) and domain == own_domain and (local == own_local or local.startswith(f"{own_local}+"))

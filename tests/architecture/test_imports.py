@@ -37,7 +37,7 @@ PLANTS = (
     Plant("floors", "api/app.py", "from salesmatter.ports import free_port"),
     Plant("rules", "domain/schedule.py", "import sqlalchemy"),
     Plant("rules", "domain/suppression.py", "import pydantic"),
-    Plant("rules", "salesmatter/environment.py", "import rich"),
+    Plant("outside", "salesmatter/environment.py", "import rich"),
     Plant("floors", "domain/lead.py", "from email_text.bounded_mime import parse_message"),
     Plant("email-text", "email_text/bounded_mime.py", "import pydantic"),
     Plant("email-text", "email_text/bounded_mime.py", "from everlytic.models import Mail"),

@@ -16,6 +16,7 @@ from api.jobs.engine import Deferred, Work
 from api.people.suppressions.tokens import unsubscribe_url
 from database.secrets import UndecipherableSecret
 from domain.breaker import ResultKind
+from domain.suppression import to_ascii_address
 from everlytic.errors import (
     EverlyticError,
     InvalidRequest,
@@ -204,7 +205,9 @@ def _compose_mail(work: Work[Services], claim: Claim) -> Mail:
     return compose_mail(
         draft_id=draft.id,
         sequence_id=draft.sequence_id,
-        recipient=Address(email=lead.email, name=" ".join(f"{lead.first_name} {lead.last_name}".split()) or None),
+        recipient=Address(
+            email=to_ascii_address(lead.email), name=" ".join(f"{lead.first_name} {lead.last_name}".split()) or None
+        ),
         identity=SenderIdentity(
             workspace.default_from_name,
             workspace.default_from_email,

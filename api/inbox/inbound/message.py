@@ -19,6 +19,7 @@ from uuid import UUID
 from api.http.errors import Malformed
 from domain.reply_address import parse_message_ids
 from domain.storable_text import remove_unstorable
+from domain.suppression import normalise_address
 from email_text.bodies import extract_message_text
 from email_text.bounded_mime import MimeLimitExceeded, parse_message
 from email_text.headers import decode_header_text
@@ -112,7 +113,7 @@ def _parse_sender(headers: Headers) -> str:
     senders = [address for _, address in getaddresses([value], **_LENIENT) if "@" in address]
     if not senders or len(senders[0]) > MAX_ADDRESS_CHARACTERS:
         raise Malformed("The message has no From address.")
-    return senders[0].lower()
+    return normalise_address(senders[0])
 
 
 def _find_returned_ids(parsed: Message) -> Iterator[str]:

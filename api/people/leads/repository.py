@@ -104,6 +104,10 @@ async def list_leads(
     if filters.q:
         given["q"] = f"%{_PATTERN.sub(_ESCAPED, filters.q)}%"
     conditions = [_FILTERS[name] for name in given]
+    if "q" in given and " " in given["q"]:
+        # In a query string an unescaped plus is read as a blank, and an address has no blanks.
+        conditions[-1] = f"({conditions[-1]} OR email ILIKE %s)"
+        given["q_plus"] = given["q"].replace(" ", "+")
     if page.after is not None:
         row, after = ", ".join(page.columns), ", ".join("%s" for _ in page.columns)
         conditions.append(f"({row}) {'<' if page.is_descending else '>'} ({after})")

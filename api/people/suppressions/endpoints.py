@@ -6,6 +6,7 @@ from typing import IO, Annotated
 
 from fastapi import Form, Query, Response, UploadFile, status
 from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator
 
 from api.http.dependencies import MemberDep, PageDep
 from api.http.errors import Forbidden, NotFound, TooLarge, responses
@@ -21,6 +22,7 @@ from api.people.suppressions.schemas import (
     SuppressionIn,
     SuppressionOut,
     SuppressionRemovalOut,
+    exact_value,
 )
 from database.models import UserRole
 from domain.suppression import SuppressionReason
@@ -28,7 +30,10 @@ from domain.suppression import SuppressionReason
 router = create_router("/api/workspaces/{workspaceId}/suppressions", "suppressions")
 
 CHUNK_BYTES = 256 * 1024
-ExactValue = Annotated[str | None, Query(max_length=254, description="One address, or one `@domain`.")]
+ExactValue = Annotated[
+    Annotated[str, AfterValidator(exact_value)] | None,
+    Query(max_length=254, description="One address, or one `@domain`; any other text is refused."),
+]
 
 
 @router.get("", operation_id="listSuppressions", responses=responses(NotFound))

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from api.accounts.workspaces.schemas import EmailAddress
 from api.http.pagination import Wire
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, extract_domain, normalise_address
 
 WITHOUT_NUL = r"^[^\x00]*$"
 """Postgres stores every character except NUL."""
@@ -19,9 +19,24 @@ def plain_domain(domain: str) -> str:
     """Return a domain in its normal form, without an @; raises ValueError for an invalid domain."""
     bare = domain.removeprefix("@")
     try:
-        return validate_email(f"anyone@{bare}", check_deliverability=False, test_environment=True).domain.lower()
+        validated = validate_email(f"anyone@{bare}", check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise ValueError(f"'{bare}' is not a domain such as example.com") from error
+    return extract_domain(validated.normalized)
+
+
+def exact_value(value: str) -> str:
+    """Return the canonical form of one address or `@domain`; raises ValueError for any other text.
+
+    A list for a text that no suppression can have would be empty, and read as "may be mailed".
+    """
+    value = normalise_address(value)
+    local, at, domain = value.rpartition("@")
+    if " " in value:
+        raise ValueError("an address has no blank; write a plus sign in a URL as %2B")
+    if not at or not domain or (not local and "." not in domain):
+        raise ValueError("must be one address, or one domain with an @ before it, such as @example.com")
+    return value
 
 
 DomainName = Annotated[str, Field(max_length=253), AfterValidator(plain_domain)]

@@ -216,7 +216,7 @@ def source_of(file_name: str | None) -> str:
 
 def normalise_domain(domain: str) -> str:
     """Return a domain as suppressions store it: `@example.com`."""
-    return f"@{domain.strip().lower().removeprefix('@')}"
+    return normalise_address(f"@{domain.strip().removeprefix('@')}")
 
 
 def _normal_or_none(value: str | None) -> str | None:

@@ -54,6 +54,10 @@ async def test_filters(app_client: httpx.AsyncClient, base: str) -> None:
     assert await found(q="n Le") == [ann["id"]]
     assert await found(q="100%") == [bob["id"]]
     assert await found(q="%") == [bob["id"]]
+    plus = await add(app_client, base, "carl+b2b@example.com")
+    # An unescaped plus in a query string is read as a blank.
+    assert await found(q="carl b2b") == await found(q="carl+b2b") == [plus["id"]]
+    assert (await app_client.delete(f"{base}/leads/{plus['id']}")).status_code == 204
     assert await found(updatedSince=bob["updatedAt"]) == [bob["id"]]
     assert await found(updatedSince="2999-01-01T00:00:00Z") == []
     naive = await app_client.get(f"{base}/leads", params={"updatedSince": "2026-01-01T00:00:00"})

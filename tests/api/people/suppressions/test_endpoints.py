@@ -151,3 +151,47 @@ async def test_bad_input(app_client: httpx.AsyncClient, url: str, body: dict[str
 async def test_nul_in_query(app_client: httpx.AsyncClient, url: str) -> None:
     """A NUL byte in a query is refused, not passed to the database."""
     assert (await app_client.get(url, params={"value": "a\x00b"})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("anna%2Bb2b%40kunde.example", 200),
+        ("Anna%2BB2B@Kunde.example%20", 200),
+        ("anna+b2b@kunde.example", 422),
+        ("anna", 422),
+        ("kunde.example", 422),
+        ("@", 422),
+        ("@kunde", 422),
+    ],
+)
+async def test_a_look_up_finds_the_address_or_is_refused(
+    app_client: httpx.AsyncClient, url: str, query: str, status: int
+) -> None:
+    """An address with a plus is found when the plus is escaped; a text that is no address or @domain is refused."""
+    await app_client.post(url, json={"email": "anna+b2b@kunde.example"})
+    answer = await app_client.get(f"{url}?value={query}")
+    assert answer.status_code == status
+    if status == 200:
+        assert [item["value"] for item in answer.json()["items"]] == ["anna+b2b@kunde.example"]
+    assert (await app_client.get(f"{url}/removals?value={query}")).status_code == status
+
+
+@pytest.mark.parametrize("listed", ["ute@xn--bcher-kva.example", "Ute@BÜCHER.example", "ute@bu\u0308cher.example"])
+@pytest.mark.parametrize("given", ["ute@XN--BCHER-KVA.example", "ute@bücher.example"])
+async def test_one_mailbox_is_suppressed_in_all_spellings(
+    app_client: httpx.AsyncClient, url: str, workspace: str, listed: str, given: str
+) -> None:
+    """A suppression in one spelling of a domain is found by another, and covers a lead in another."""
+    assert (await app_client.post(url, json={"email": listed})).status_code == 201
+    assert (await app_client.post(url, json={"email": given})).status_code == 200
+    assert len((await app_client.get(url, params={"value": given})).json()["items"]) == 1
+    lead = (await app_client.post(f"/api/workspaces/{workspace}/leads", json={"email": given})).json()
+    assert (await app_client.get(f"/api/workspaces/{workspace}/leads/{lead['id']}")).json()["suppressed"] is True
+
+
+async def test_a_domain_is_suppressed_in_all_spellings(app_client: httpx.AsyncClient, url: str) -> None:
+    """A domain in Punycode and in Unicode is one suppression."""
+    first = await app_client.post(url, json={"domain": "xn--bcher-kva.example"})
+    assert (await app_client.post(url, json={"domain": "BÜCHER.example"})).json() == first.json()
+    assert first.json()["value"] == "@bücher.example"
