@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +71,19 @@ async def test_unresolved_sends_are_counted(app_client: httpx.AsyncClient, queue
     after = await scrape(app_client)
     assert after.value("sends_unknown") == 2
     assert 7200 <= (after.value("sends_unknown_oldest_seconds") or 0) < 7300
+
+
+async def test_ages_are_real_seconds(app_client: httpx.AsyncClient, services: Services, queue: Queue) -> None:
+    """Where business time runs 60 times as fast, a job and a send of two hours ago are two real minutes old."""
+    clock = services.clock
+    clock.real_start, clock.virtual_start, clock.speed = time.time(), clock.now(), 60.0
+    queue.add(queue.workspace(), seconds=-7200)
+    fill_every_table(queue.owner, "a")
+    claimed_at = f"{BUSINESS_NOW} - interval '2 hours'"
+    queue.owner.execute(f"UPDATE app.send_attempts SET outcome = 'unknown', claimed_at = {claimed_at}")
+    after = await scrape(app_client)
+    assert 119 <= (after.value("jobs_oldest_due_seconds", job_type="send_email") or 0) < 200
+    assert 119 <= (after.value("sends_unknown_oldest_seconds") or 0) < 200
 
 
 async def test_jobs_without_a_lane_are_counted(app_client: httpx.AsyncClient, queue: Queue) -> None:

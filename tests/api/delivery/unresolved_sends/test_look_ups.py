@@ -1,5 +1,6 @@
 """Looking for sends of unknown outcome, until a person is asked."""
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,6 +112,23 @@ async def test_a_look_that_fails_waits(outreach: Outreach, database_url: str, tr
     behave(outreach, lists=True)
     await look_now(outreach, database_url)
     assert (await outreach.get(f"/drafts/{draft_id}"))["status"] == "sent"
+
+
+async def test_a_lookup_waits_real_time(outreach: Outreach, services: Services, database_url: str) -> None:
+    """The provider's Retry-After is real time: where business time is fast, it is longer in business time."""
+    await unknown_send(outreach, taken=True)
+    behave(outreach, "unavailable", lists=True, routes=("read",))
+    switches = {"retry_after": "always", "retry_after_seconds": 7200}
+    outreach.sandbox.tell("scenarios", username=outreach.username, switches=switches)
+    await claimed_ago(database_url, 30)
+    clock = services.clock
+    clock.real_start, clock.virtual_start, clock.speed = time.time(), clock.now(), 60.0
+    started = clock.now()
+
+    await look_now(outreach, database_url)
+
+    run_at = datetime.fromisoformat((await job_of(outreach))["runAt"])
+    assert started <= run_at - 60 * timedelta(seconds=7200) <= clock.now()
 
 
 async def test_without_a_connection_a_look_waits_for_one(
