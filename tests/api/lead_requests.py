@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-NOBODY = "018f0000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "018f0000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture

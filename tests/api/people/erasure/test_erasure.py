@@ -17,7 +17,7 @@ from api.people.erasure.service import Person
 from api.people.erasure.tasks import RETRY_AFTER
 from database.tenancy import Scope, transaction
 from tests.api.conftest import RunJobs
-from tests.api.lead_requests import NOBODY, add, add_list, count_of
+from tests.api.lead_requests import UNKNOWN_ID, add, add_list, count_of
 from tests.api.running import stop_clock
 from tests.api.sending_workspace import Outreach
 from tests.business_clock import BUSINESS_NOW
@@ -85,7 +85,7 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     with psycopg.connect(database_url) as connection:
         connection.execute(settled, [f"{ADDRESS} says it came"])
         connection.execute("UPDATE app.email_drafts SET written = jsonb_build_object('subject', subject, 'body', body)")
-    # So that the provider tells nothing more by itself.
+    # So that the provider reports nothing more by itself.
     outreach.sandbox.forget()
     await anyio.to_thread.run_sync(outreach.sandbox.settle)
     await outreach.run_jobs()
@@ -135,7 +135,7 @@ async def _counted(outreach: Outreach) -> dict[str, int]:
 
 
 async def test_never_mailable_again(outreach: Outreach, services: Services) -> None:
-    """An erased address that comes again, by hand or by a file, is suppressed by its hash and enrolled by nobody."""
+    """An erased address that comes again, by hand or by a file, is suppressed by its hash and not enrolled."""
     sequence_id = await outreach.add_sequence("One")
     lead_id = await outreach.add_lead(ADDRESS)
     await outreach.post(f"/leads/{lead_id}/erase")
@@ -206,44 +206,44 @@ async def test_every_lead_of_the_address_goes(
     assert [email for (email,) in rows] == [f"x{ADDRESS}", f"{ADDRESS}.za", None]
     jobs = (await app_client.get(f"{base}/jobs", params={"type": "erase_traces"})).json()["items"]
     assert [job["status"] for job in jobs] == ["completed"]
-    assert (await app_client.post(f"{base}/leads/{NOBODY}/erase")).status_code == 404
+    assert (await app_client.post(f"{base}/leads/{UNKNOWN_ID}/erase")).status_code == 404
 
 
 async def test_an_old_link_still_works(outreach: Outreach, database_url: str) -> None:
-    """The link of a mail to somebody who was erased takes their no for that mail, once; the hash that stops mail to
-    them stays as it is, and no blank address is suppressed."""
+    """The unsubscribe link of a mail to an erased person unsubscribes them for that mail, once; the hash that stops
+    mail to them stays as it is, and no blank address is suppressed."""
     lead_id, mail = await outreach.send_one(ADDRESS)
     await outreach.post(f"/leads/{lead_id}/erase")
-    # So that the provider tells nothing more by itself.
+    # So that the provider reports nothing more by itself.
     outreach.sandbox.forget()
     await anyio.to_thread.run_sync(outreach.sandbox.settle)
     await outreach.run_jobs()
     link = mail["custom_headers"]["List-Unsubscribe"][0].strip("<>")
     before = snapshot(database_url)
 
-    asked, answered = await outreach.client.get(link), await outreach.client.post(link)
+    page, confirmed = await outreach.client.get(link), await outreach.client.post(link)
 
-    assert (asked.status_code, answered.status_code) == (200, 200)
-    assert "<p>Do you want no more email from <b>Ann</b>?</p>" in asked.text
-    assert "<p>You will get no more email from <b>Ann</b>.</p>" in answered.text
+    assert (page.status_code, confirmed.status_code) == (200, 200)
+    assert "<p>Do you want no more email from <b>Ann</b>?</p>" in page.text
+    assert "<p>You will get no more email from <b>Ann</b>.</p>" in confirmed.text
     changed = changes(before, snapshot(database_url), except_tables=BOOKKEEPING)
     tables = ("app.leads", "app.lead_events", "app.email_events")
     (lead,), (moved,), (event,) = (changed.pop(table).values() for table in tables)
     assert changed == {}
     assert lead == {"status": ("Contacted", "Unsubscribed"), "last_activity_at": ANY, "updated_at": ANY}
     assert moved["cause"] == (ABSENT, f"link in draft {mail['message_id']}")
-    told = {"draft_id": mail["message_id"], "type": "unsubscribed", "data": {"by": "link"}}
-    assert {name: event[name] for name in told} == {name: (ABSENT, value) for name, value in told.items()}
+    expected = {"draft_id": mail["message_id"], "type": "unsubscribed", "data": {"by": "link"}}
+    assert {name: event[name] for name in expected} == {name: (ABSENT, value) for name, value in expected.items()}
     with unchanged(database_url):
         assert (await outreach.client.post(link)).status_code == 200
 
 
-TOLD = ("webhook_deliveries", "callback_events")
-"""Where it is stored what the provider tells."""
+REPORTS = ("webhook_deliveries", "callback_events")
+"""The tables that store what the provider reports."""
 
 
-def add_told(connection: psycopg.Connection, workspace_id: UUID) -> None:
-    """Store what the provider pushed of the person, and what it lists, which nobody has applied yet."""
+def add_reports(connection: psycopg.Connection, workspace_id: UUID) -> None:
+    """Store what the provider pushed and listed about the person, not applied yet."""
     pushed = json.dumps({"event": {"event_type": "open", "email_to": ADDRESS.upper()}}).encode()
     connection.execute(
         "INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)"
@@ -258,32 +258,32 @@ def add_told(connection: psycopg.Connection, workspace_id: UUID) -> None:
 
 
 def mark_applied(connection: psycopg.Connection, *tables: str) -> None:
-    """Note that what the provider told is applied."""
+    """Note that what the provider reported is applied."""
     for table in tables:
         statement = sql.SQL("UPDATE everlytic.{} SET applied_at = {}")
         connection.execute(statement.format(sql.Identifier(table), sql.SQL(BUSINESS_NOW)))
 
 
 async def test_what_is_not_applied_yet_is_waited_for(services: Services, workspace: str, database_url: str) -> None:
-    """What the provider told and nobody has applied yet is counted and left whole; once it is applied, it goes."""
+    """A report of the provider that is not applied yet is counted and left whole; once it is applied, it is erased."""
     workspace_id, person = UUID(workspace), Person([], ADDRESS)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        add_told(connection, workspace_id)
+        add_reports(connection, workspace_id)
         for waiting in (1, 0):
             for place in ("webhook deliveries", "callback events"):
                 async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
                     assert await service.erase_in(session, workspace_id, place, person) == waiting
             assert bool(mentions(database_url, *NAMES)) is bool(waiting)
-            mark_applied(connection, *TOLD)
+            mark_applied(connection, *REPORTS)
         raw = connection.execute("SELECT raw FROM everlytic.callback_events").fetchone()
     assert raw == ({"bounce_type": "soft"},)
 
 
-@pytest.mark.parametrize("last", TOLD)
+@pytest.mark.parametrize("last", REPORTS)
 async def test_the_job_comes_again_while_anything_is_not_applied(
     app_client: httpx.AsyncClient, base: str, services: Services, run_jobs: RunJobs, database_url: str, last: str
 ) -> None:
-    """While one place holds what is not applied yet the job is put off by a minute and keeps the address.
+    """While one place holds what is not applied yet the job is deferred by a minute and keeps the address.
 
     Once that is applied, the job takes it and ends.
     """
@@ -292,8 +292,8 @@ async def test_the_job_comes_again_while_anything_is_not_applied(
     stop_clock(services.clock, services.clock.now())
     query = "SELECT status, run_at, payload ? 'address' FROM app.scheduled_jobs WHERE job_type = 'erase_traces'"
     with psycopg.connect(database_url, autocommit=True) as connection:
-        add_told(connection, UUID(base.rpartition("/")[2]))
-        mark_applied(connection, *(table for table in TOLD if table != last))
+        add_reports(connection, UUID(base.rpartition("/")[2]))
+        mark_applied(connection, *(table for table in REPORTS if table != last))
         await run_jobs()
         ((status, run_at, has_address),) = connection.execute(query).fetchall()
         assert (status, has_address) == ("pending", True)

@@ -38,7 +38,7 @@ def add_draft(workspaces: TwoWorkspaces, lead_id: UUID, **values: Any) -> UUID:
 
 
 def add_message(workspaces: TwoWorkspaces, lead_id: UUID, key: str) -> dict[str, UUID]:
-    """Insert a draft that was sent to a lead, with all that was told about it and answered to it."""
+    """Insert a draft that was sent to a lead, with every report about it and every answer to it."""
     draft_id = add_draft(workspaces, lead_id, status="sent")
     about: dict[str, Any] = {"draft_id": draft_id}
     reply: dict[str, Any] = {"from_email": ADDRESS, "text": "Hi", "subject": "Re", "headers": Jsonb([{"name": "To"}])}
@@ -53,7 +53,7 @@ def add_message(workspaces: TwoWorkspaces, lead_id: UUID, key: str) -> dict[str,
 
 
 async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) -> None:
-    """All that was written to a lead, told about it and answered is emptied; what is unsent fails, and no other does.
+    """Every message to a lead, its reports and its replies are emptied; the unsent ones fail, and no other does.
 
     What was written to another lead stays whole.
     """
@@ -61,7 +61,7 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
     lead_id, other = workspaces.add(LEADS), workspaces.add(LEADS)
     message = add_message(workspaces, lead_id, "theirs")
     add_message(workspaces, other, "another's")
-    workspaces.add(REPLIES, message_id="nobody's", text="Hi")
+    workspaces.add(REPLIES, message_id="unassigned", text="Hi")
     waiting = add_draft(workspaces, lead_id, status="drafted")
     claimed = add_draft(workspaces, lead_id, status="reviewed", error_reason="refused")
     workspaces.add(ATTEMPTS, draft_id=claimed)
@@ -101,7 +101,7 @@ async def test_messages_of_a_lead_are_named_by_all_their_ids(two_workspaces: Two
 
 
 def add_traces(workspaces: TwoWorkspaces, place: str, of: Ids | None = None) -> dict[str, UUID | str]:
-    """Insert rows of a place by what they say of a person: one for each way to find it, and those of nobody."""
+    """Insert rows of a place by what they say of a person: one for each way to find it, and some of no person."""
     ids = workspaces.ids if of is None else of
     workspace_id = ids["app.workspaces"]
     rows: dict[str, UUID | str] = {}
@@ -159,7 +159,7 @@ async def test_traces_are_found_by_name_and_address(
 ) -> None:
     """In each place a trace is emptied that names a person's message or their address, and no other row.
 
-    Without an address the names of the messages are enough, and a blank cell is nobody's.
+    Without an address the names of the messages are enough, and a blank cell belongs to no person.
     """
     workspaces = two_workspaces
     rows = add_traces(workspaces, place)

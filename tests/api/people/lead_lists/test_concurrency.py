@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def made_to_wait(database_url: str, act: Awaitable[httpx.Response]) -> "asyncio.Future[httpx.Response]":
-    """Start an act that must wait for somebody else's transaction, and return it once it does."""
+    """Start a request that must wait for another transaction, and return it once it waits."""
     acting = asyncio.ensure_future(act)
     waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with psycopg.connect(database_url, autocommit=True) as connection:

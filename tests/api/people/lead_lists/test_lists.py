@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import RunJobs
-from tests.api.lead_requests import NOBODY, add, add_list, count_of, leads_of
+from tests.api.lead_requests import UNKNOWN_ID, add, add_list, count_of, leads_of
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def test_rename(app_client: httpx.AsyncClient, base: str) -> None:
 
 
 async def test_delete(app_client: httpx.AsyncClient, base: str) -> None:
-    """The leads of a deleted list stay, without a list; the others keep theirs, and nobody can join it any more."""
+    """The leads of a deleted list stay, without a list; the others keep theirs, and no lead can join it any more."""
     gone, kept = [await add_list(app_client, base, name) for name in ("A", "B")]
     for number in range(6):
         await add(app_client, base, f"p{number}@example.com", listId=(gone, kept)[number % 2])
@@ -42,14 +42,14 @@ async def test_delete(app_client: httpx.AsyncClient, base: str) -> None:
 
 
 async def test_not_there(app_client: httpx.AsyncClient, base: str) -> None:
-    """A list that does not exist is not found, whatever is asked of it; a name that is none is refused."""
-    path = f"{base}/lead-lists/{NOBODY}"
-    asked = [
+    """A list that does not exist is not found, whatever is answers of it; a name that is none is refused."""
+    path = f"{base}/lead-lists/{UNKNOWN_ID}"
+    answers = [
         await app_client.get(path),
         await app_client.patch(path, json={"name": "x"}),
         await app_client.delete(path),
     ]
-    assert [answer.status_code for answer in asked] == [404] * 3
+    assert [answer.status_code for answer in answers] == [404] * 3
     for name in ("", None, 5, "x" * 201):
         assert (await app_client.post(f"{base}/lead-lists", json={"name": name})).status_code == 422
 

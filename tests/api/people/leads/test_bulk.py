@@ -3,7 +3,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.lead_requests import NOBODY, add, add_list, count_of, leads_of
+from tests.api.lead_requests import UNKNOWN_ID, add, add_list, count_of, leads_of
 
 pytestmark = pytest.mark.anyio
 
@@ -25,15 +25,15 @@ async def test_each_row_answers_for_itself(app_client: httpx.AsyncClient, base: 
         app_client,
         base,
         {"email": "Bob@Example.com", "listId": list_id, "customFields": {"VIP": True}},
-        {"email": "nobody"},
+        {"email": "no address"},
         {"email": "ANN@example.com", "firstName": "Eve"},
-        {"email": "eve@example.com", "listId": NOBODY},
+        {"email": "eve@example.com", "listId": UNKNOWN_ID},
         "no object",
         {"email": "kim@example.com", "segment": "Huge", "firstName": 5},
         {"email": "bob@example.com", "role": "CTO"},
     )
-    told = [one["status"] for one in results]
-    assert told == ["created", "invalid", "exists", "invalid", "invalid", "invalid", "exists"]
+    statuses = [result["status"] for result in results]
+    assert statuses == ["created", "invalid", "exists", "invalid", "invalid", "invalid", "exists"]
     assert results[2]["leadId"] == known["id"]
     assert results[0]["leadId"] == results[6]["leadId"]
     places = [[problem["location"] for problem in one["errors"]] for one in results]

@@ -72,8 +72,8 @@ async def test_counts_stay_true(app_client: httpx.AsyncClient, base: str, worksp
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
         rows = await session.execute(select(Lead.list_id).where(Lead.deleted_at.is_(None)))
         held = Counter(str(list_id) for (list_id,) in rows if list_id is not None)
-        told = await session.execute(select(LeadList.id, LeadList.lead_count, LeadList.deleted_at))
-        counts = {str(list_id): (count, deleted is not None) for list_id, count, deleted in told}
+        lists_now = await session.execute(select(LeadList.id, LeadList.lead_count, LeadList.deleted_at))
+        counts = {str(list_id): (count, deleted is not None) for list_id, count, deleted in lists_now}
     assert counts == {list_id: (held[list_id], list_id in lists[2:]) for list_id in lists}
     assert held.keys() <= set(lists[:2])
     assert sum(held.values()) > 0

@@ -3,7 +3,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.lead_requests import NOBODY, add, add_list, count_of, leads_of
+from tests.api.lead_requests import UNKNOWN_ID, add, add_list, count_of, leads_of
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ async def test_patch(app_client: httpx.AsyncClient, base: str) -> None:
     await add(app_client, base, "bob@example.com")
     taken = await app_client.patch(f"{base}/leads/{made['id']}", json={"email": "BOB@example.com"})
     assert (taken.status_code, taken.json()["code"]) == (409, "already_exists")
-    missing = await app_client.patch(f"{base}/leads/{made['id']}", json={"listId": NOBODY})
+    missing = await app_client.patch(f"{base}/leads/{made['id']}", json={"listId": UNKNOWN_ID})
     assert missing.status_code == 404
 
 
@@ -112,17 +112,17 @@ async def test_change_of_what_was_seen(app_client: httpx.AsyncClient, base: str)
 
 
 async def test_a_suppressed_lead_says_so(app_client: httpx.AsyncClient, base: str) -> None:
-    """A suppressed address may be a lead, and whoever looks at it is told; an address of the same end is not meant."""
+    """A suppressed address may be a lead, which says that it is suppressed; an address with the same end is not."""
     for body in ({"email": "ann@example.com"}, {"domain": "example.org"}):
         assert (await app_client.post(f"{base}/suppressions", json=body)).status_code == 201
-    told = {
+    suppressed = {
         email: (await add(app_client, base, email))["suppressed"]
         for email in ("ann@example.com", "joann@example.com", "bob@example.org", "bob@sub.example.org")
     }
-    assert list(told.values()) == [True, False, True, False]
+    assert list(suppressed.values()) == [True, False, True, False]
     for lead in await leads_of(app_client, base):
         shown = (await app_client.get(f"{base}/leads/{lead['id']}")).json()
-        assert shown == {**lead, "suppressed": told[lead["email"]]}
+        assert shown == {**lead, "suppressed": suppressed[lead["email"]]}
 
 
 @pytest.mark.parametrize("field", ["createdAt", "updatedAt", "email", "lastName", "company"])
@@ -212,16 +212,16 @@ async def test_bad_input(app_client: httpx.AsyncClient, base: str, body: dict[st
 
 async def test_not_there(app_client: httpx.AsyncClient, base: str) -> None:
     """What does not exist, here or at all, is not found, in every place that takes an id."""
-    asked = [
-        await app_client.get(f"{base}/leads/{NOBODY}"),
-        await app_client.patch(f"{base}/leads/{NOBODY}", json={"firstName": "x"}),
-        await app_client.delete(f"{base}/leads/{NOBODY}"),
-        await app_client.post(f"{base}/leads/{NOBODY}/qualify"),
-        await app_client.post(f"{base}/leads/{NOBODY}/restore"),
-        await app_client.post(f"{base}/leads/{NOBODY}/unsubscribe"),
-        await app_client.post(f"{base}/leads/{NOBODY}/erase"),
-        await app_client.get(f"{base}/leads/{NOBODY}/timeline"),
-        await app_client.post(f"{base}/leads", json={"email": "a@example.com", "listId": NOBODY}),
-        await app_client.get(f"/api/workspaces/{NOBODY}/leads"),
+    answers = [
+        await app_client.get(f"{base}/leads/{UNKNOWN_ID}"),
+        await app_client.patch(f"{base}/leads/{UNKNOWN_ID}", json={"firstName": "x"}),
+        await app_client.delete(f"{base}/leads/{UNKNOWN_ID}"),
+        await app_client.post(f"{base}/leads/{UNKNOWN_ID}/qualify"),
+        await app_client.post(f"{base}/leads/{UNKNOWN_ID}/restore"),
+        await app_client.post(f"{base}/leads/{UNKNOWN_ID}/unsubscribe"),
+        await app_client.post(f"{base}/leads/{UNKNOWN_ID}/erase"),
+        await app_client.get(f"{base}/leads/{UNKNOWN_ID}/timeline"),
+        await app_client.post(f"{base}/leads", json={"email": "a@example.com", "listId": UNKNOWN_ID}),
+        await app_client.get(f"/api/workspaces/{UNKNOWN_ID}/leads"),
     ]
-    assert {answer.status_code for answer in asked} == {404}
+    assert {answer.status_code for answer in answers} == {404}

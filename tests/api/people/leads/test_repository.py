@@ -41,7 +41,7 @@ def leads(two_workspaces: TwoWorkspaces) -> Leads:
 async def test_only_leads_that_are_there_are_found(leads: Leads) -> None:
     """A lead is found by its id, by its address and in the list while it is not deleted, and deleted where asked."""
     workspace_id = leads.workspaces.id
-    emails = [f"{name}@lead.example" for name in ("ann", "cy", "nobody")]
+    emails = [f"{name}@lead.example" for name in ("ann", "cy", "missing")]
     async with owner_session(leads.workspaces) as session:
         for lock in (False, True):
             found = [await repository.find_lead(session, workspace_id, one, lock=lock) for one in leads.all]

@@ -42,15 +42,15 @@ async def test_move_writes_history(services: Services, workspace: str) -> None:
     assert await move(services, workspace_id, [first], LeadEvent.REPLY_RECEIVED) == []
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
         statuses = {row.id: row.status for row in await session.execute(select(Lead.id, Lead.status))}
-        told = (await session.scalars(select(LeadEventRecord).order_by(LeadEventRecord.id))).all()
+        records = (await session.scalars(select(LeadEventRecord).order_by(LeadEventRecord.id))).all()
     assert statuses == {first: "Replied", second: "Replied", third: "New"}
-    moves = {(one.lead_id, one.from_status, one.to_status, one.event, one.cause) for one in told}
+    moves = {(record.lead_id, record.from_status, record.to_status, record.event, record.cause) for record in records}
     assert moves == {
         (lead, *step, "test")
         for lead in (first, second)
         for step in (("New", "Contacted", "email_sent"), ("Contacted", "Replied", "reply_received"))
     }
-    assert {one.occurred_at for one in told} == {AT}
+    assert {record.occurred_at for record in records} == {AT}
 
 
 async def test_two_move_the_same(services: Services, workspace: str) -> None:
@@ -65,7 +65,7 @@ async def test_two_move_the_same(services: Services, workspace: str) -> None:
 
 
 async def test_unsubscribe(services: Services, workspace: str) -> None:
-    """A no moves a lead from any status for good and suppresses its address; a second no changes nothing."""
+    """An unsubscribe moves a lead from any status permanently and suppresses its address; a second changes nothing."""
     workspace_id = UUID(workspace)
     fresh, contacted = await make(services, workspace_id, 2)
     await move(services, workspace_id, [contacted], LeadEvent.EMAIL_SENT)
@@ -84,7 +84,7 @@ async def test_unsubscribe(services: Services, workspace: str) -> None:
 
 
 async def test_unsubscribe_reaches_the_deleted(services: Services, workspace: str) -> None:
-    """A no by an old link counts after the lead was deleted: nobody can mail the address by importing it anew."""
+    """An unsubscribe by an old link counts after the lead was deleted: the address stays suppressed."""
     workspace_id = UUID(workspace)
     (lead_id,) = await make(services, workspace_id, 1)
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:

@@ -45,7 +45,7 @@ def expected(states: States, event: str, leads: dict[str, str], cause: str) -> t
 
 
 def check(changed: Changes, expected: tuple[Changes, list[Row]]) -> None:
-    """Compare all that changed with what was expected: the rows, and one row of history for each move."""
+    """Compare every change with what was expected: the rows, and one row of history for each move."""
     rows, history = expected
     history_written = sorted(added(changed, "lead_events"), key=lambda row: str(row["lead_id"]))
     assert history_written == sorted(history, key=lambda row: str(row["lead_id"]))
@@ -136,7 +136,7 @@ async def test_an_unsubscribe_suppresses_the_address_in_every_state(
 
 
 async def test_deleting_and_restoring_pauses(app_client: httpx.AsyncClient, states: States) -> None:
-    """A deleted lead keeps its status and its active enrollments pause; restored, it waits for somebody to resume them.
+    """A deleted lead keeps its status and its active enrollments pause; restored, it waits for a user to resume them.
 
     Neither is possible twice: the second deletion is 404, and the second restoration changes nothing.
     """

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 ORDER = ("lead_created", "draft_created", "draft_sent")
 
 
-async def told(outreach: Outreach, lead_id: str, **query: str) -> list[dict[str, Any]]:
+async def list_items(outreach: Outreach, lead_id: str, **query: str) -> list[dict[str, Any]]:
     """Return a lead's whole timeline, newest first, page by page."""
     items: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
@@ -27,15 +27,15 @@ async def told(outreach: Outreach, lead_id: str, **query: str) -> list[dict[str,
         cursor = {"cursor": page["nextCursor"]}
 
 
-async def test_all_that_happened(outreach: Outreach) -> None:
-    """What a lead went through is told in one order, with where it came from and what it was about."""
+async def test_everything_that_happened(outreach: Outreach) -> None:
+    """What a lead went through is listed in one order, with where it came from and what it was about."""
     lead_id, mail = await outreach.send_one()
     await outreach.hear(mail, "delivered")
     await outreach.hear(mail, "bounce", bounce_type="soft")
     await outreach.post(f"/leads/{lead_id}/unsubscribe")
     other = await outreach.add_lead("other@lead.example")
 
-    items = await told(outreach, lead_id)
+    items = await list_items(outreach, lead_id)
 
     kinds = [item["kind"] for item in items]
     assert sorted(kinds) == sorted(
@@ -64,7 +64,7 @@ async def test_all_that_happened(outreach: Outreach) -> None:
     assert moves == ["Contacted → Unsubscribed", "New → Contacted"]
     assert by_kind["enrollment_moved"]["data"]["to"] == "unsubscribed"
     assert by_kind["suppressed"]["data"]["reason"] == "unsubscribed"
-    assert [item["kind"] for item in await told(outreach, other)] == ["lead_created"]
+    assert [item["kind"] for item in await list_items(outreach, other)] == ["lead_created"]
 
 
 async def test_one_order_on_a_fast_clock(outreach: Outreach, services: Services) -> None:
@@ -74,19 +74,19 @@ async def test_one_order_on_a_fast_clock(outreach: Outreach, services: Services)
     services.clock.speed = fast.speed
     lead_id, _ = await outreach.send_one()
 
-    shown = [item for item in reversed(await told(outreach, lead_id)) if item["kind"] in ORDER]
+    shown = [item for item in reversed(await list_items(outreach, lead_id)) if item["kind"] in ORDER]
     assert list(dict.fromkeys(item["kind"] for item in shown)) == list(ORDER)
     assert datetime.fromisoformat(shown[0]["at"]) >= fast.virtual_start
     assert datetime.fromisoformat(shown[-1]["at"]) <= fast.now()
 
 
 async def test_pages(outreach: Outreach) -> None:
-    """Pages of any size tell the same story, and a cursor is good for its own lead alone."""
+    """Pages of any size list the same items, and a cursor is good for its own lead alone."""
     lead_id, _ = await outreach.send_one()
-    whole = await told(outreach, lead_id)
+    whole = await list_items(outreach, lead_id)
     assert len(whole) > 4
     for limit in ("1", "2", "3"):
-        assert await told(outreach, lead_id, limit=limit) == whole
+        assert await list_items(outreach, lead_id, limit=limit) == whole
     other = await outreach.add_lead("other@lead.example")
     cursor = (await outreach.get(f"/leads/{lead_id}/timeline", limit="1"))["nextCursor"]
     refused = await outreach.client.get(f"{outreach.path}/leads/{other}/timeline", params={"cursor": cursor})
@@ -94,7 +94,7 @@ async def test_pages(outreach: Outreach) -> None:
 
 
 async def test_suppressions_come_and_go(app_client: httpx.AsyncClient, base: str) -> None:
-    """A suppression of the address or its domain is told, also after it was taken back, with the reason for that."""
+    """A suppression of the address or its domain is listed, also after it was removed, with the reason for that."""
     lead = await add(app_client, base, "ann@example.com")
     for body in ({"email": "ann@example.com"}, {"domain": "example.com"}, {"email": "bob@example.com"}):
         made = await app_client.post(f"{base}/suppressions", json=body)

@@ -105,7 +105,7 @@ async def test_two_remove_it(app_client: httpx.AsyncClient, url: str) -> None:
 
 
 async def test_who_may_remove(app_client: httpx.AsyncClient, url: str, database_url: str) -> None:
-    """A member removes what was concluded, and not what people said themselves nor what is left of somebody erased."""
+    """A member removes what was concluded, and not what people said themselves nor what is left of an erased person."""
     bodies: list[dict[str, str]] = [{"email": f"{one}@example.com", "reason": one} for one in ("manual", "hard_bounce")]
     bodies += [{"domain": "example.org"}]
     bodies += [{"email": f"{one}@example.com", "reason": one} for one in ("unsubscribed", "complaint")]

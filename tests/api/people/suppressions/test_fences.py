@@ -41,7 +41,7 @@ def moving(added: dict[SuppressionReason, tuple[UUID, str]]) -> dict[UUID, dict[
 
 @pytest.mark.fences("api.people.suppressions.repository:_REMOVE")
 @pytest.mark.parametrize("is_admin", [False, True])
-async def test_a_member_removes_what_nobody_has_said(two_workspaces: TwoWorkspaces, *, is_admin: bool) -> None:
+async def test_a_member_removes_only_what_was_concluded(two_workspaces: TwoWorkspaces, *, is_admin: bool) -> None:
     """A member removes nothing that became a person's own word, or lost its address, meanwhile; an admin does."""
     workspaces = two_workspaces
     added = add_suppressions(workspaces)
@@ -79,7 +79,7 @@ async def add_values(
     )
 
 
-async def take_in(
+async def add_from_file(
     session: AsyncSession, workspaces: TwoWorkspaces, values: list[str], reason: SuppressionReason
 ) -> int:
     """Suppress addresses from a file."""
@@ -93,7 +93,7 @@ async def take_in(
 
 
 @pytest.mark.fences("api.people.suppressions.repository:_add", "api.people.suppressions.repository:_IMPORT")
-@pytest.mark.parametrize("suppress", [add_values, take_in])
+@pytest.mark.parametrize("suppress", [add_values, add_from_file])
 @pytest.mark.parametrize("reason", [one for one in SuppressionReason if one is not SuppressionReason.DOMAIN])
 async def test_own_word_outranks_what_was_concluded(
     two_workspaces: TwoWorkspaces, suppress: Any, reason: SuppressionReason

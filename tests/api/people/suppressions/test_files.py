@@ -74,7 +74,7 @@ def test_any_encoding(encoding: str) -> None:
     ],
 )
 def test_invalid_row(row: str, message: str) -> None:
-    """A row that says nobody is told with what it holds, cut to a readable length, and those around it are taken."""
+    """A row that names no address is reported with what it holds, cut to a readable length; the others are read."""
     rows = read(f"email,note\nann@example.com,\n{row}\nbob@example.com,\n")
     assert values(rows) == ["ann@example.com", "bob@example.com"]
     (invalid,) = [row for row in rows if row["problem"]]
@@ -84,7 +84,7 @@ def test_invalid_row(row: str, message: str) -> None:
 
 
 def test_a_domain_is_never_guessed() -> None:
-    """In a column of addresses a bare domain blocks nobody, nor does an address in a column of domains."""
+    """In a column of addresses a bare domain suppresses nothing, nor does an address in a column of domains."""
     assert values(read("email\nann@example.com\ngmail.com\n")) == ["ann@example.com"]
     assert values(read("domain\nexample.com\nann@gmail.com\n")) == ["@example.com"]
 

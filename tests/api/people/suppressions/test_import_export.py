@@ -12,7 +12,7 @@ from fastapi import FastAPI
 pytestmark = pytest.mark.anyio
 
 MANY = 30_000
-NOBODY = "018f0000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "018f0000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def url(workspace: str) -> str:
     return f"/api/workspaces/{workspace}/suppressions"
 
 
-async def take_in(client: httpx.AsyncClient, url: str, data: str | bytes, **form: str) -> httpx.Response:
+async def import_file(client: httpx.AsyncClient, url: str, data: str | bytes, **form: str) -> httpx.Response:
     """Upload a file."""
     raw = data.encode() if isinstance(data, str) else data
     return await client.post(f"{url}/import", files={"file": ("block list.csv", raw)}, data=form)
@@ -46,7 +46,7 @@ async def test_import(app_client: httpx.AsyncClient, url: str) -> None:
     await app_client.post(url, json={"email": "known@example.com"})
     data = "Name,Email\nAnn,ann@example.com\nAnn,ANN@example.com\nKim,known@example.com\nMax,max\nDom,@example.org\n"
 
-    taken = await take_in(app_client, url, data, reason="unsubscribed")
+    taken = await import_file(app_client, url, data, reason="unsubscribed")
 
     assert taken.status_code == 200
     invalid = taken.json().pop("invalid")
@@ -68,7 +68,7 @@ async def test_own_word_stands(app_client: httpx.AsyncClient, url: str) -> None:
     rows = ["email,complaint@example.com,,manual", "email,hard_bounce@example.com,,unsubscribed"]
     rows += ["email,new@example.com,,manual", "email,new@example.com,,complaint", "email,new@example.com,,manual"]
 
-    taken = await take_in(app_client, url, "\n".join(["kind,value,valueHash,reason", *rows, ""]))
+    taken = await import_file(app_client, url, "\n".join(["kind,value,valueHash,reason", *rows, ""]))
 
     assert (taken.json()["added"], taken.json()["already"]) == (1, 4)
     assert {value: one["reason"] for value, one in (await listed(app_client, url)).items()} == {
@@ -97,15 +97,15 @@ async def test_there_and_back(app_client: httpx.AsyncClient, url: str, database_
 
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute("DELETE FROM app.suppressions")
-    taken = (await take_in(app_client, url, file)).json()
+    taken = (await import_file(app_client, url, file)).json()
 
     assert taken == {"added": len(before), "already": 0, "invalid": [], "invalidCount": 0}
     assert await listed(app_client, url) == before
     by_hash = itemgetter("valueHash")
     assert sorted(await exported(app_client, url), key=by_hash) == sorted(rows, key=by_hash)
-    again = (await take_in(app_client, url, file)).json()
+    again = (await import_file(app_client, url, file)).json()
     assert (again["added"], again["already"]) == (0, len(before))
-    # The hash alone still says whom not to mail.
+    # The hash alone still says which address not to mail.
     found = (await app_client.get(url, params={"value": "erased@example.com"})).json()["items"]
     assert [one["value"] for one in found] == [None]
 
@@ -121,7 +121,7 @@ async def test_a_hash_of_another_workspace(app_client: httpx.AsyncClient, url: s
     other = (await app_client.post("/api/workspaces", json=body)).json()["id"]
     elsewhere = f"/api/workspaces/{other}/suppressions"
 
-    taken = (await take_in(app_client, elsewhere, file)).json()
+    taken = (await import_file(app_client, elsewhere, file)).json()
 
     assert (taken["added"], taken["invalidCount"]) == (1, 1)
     assert "from another workspace" in taken["invalid"][0]["message"]
@@ -129,20 +129,20 @@ async def test_a_hash_of_another_workspace(app_client: httpx.AsyncClient, url: s
 
 
 async def test_erased_stays_erased(app_client: httpx.AsyncClient, url: str, database_url: str) -> None:
-    """A file that names somebody erased does not bring the plain address back."""
+    """A file that names an erased person does not bring the plain address back."""
     await app_client.post(url, json={"email": "erased@example.com"})
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute("UPDATE app.suppressions SET value = NULL")
-    taken = (await take_in(app_client, url, "email\nerased@example.com\n", reason="complaint")).json()
+    taken = (await import_file(app_client, url, "email\nerased@example.com\n", reason="complaint")).json()
     assert (taken["added"], taken["already"]) == (0, 1)
     assert list(await listed(app_client, url)) == [None]
 
 
 async def test_many(app_client: httpx.AsyncClient, url: str) -> None:
-    """Tens of thousands of rows, more than a block holds, are one call; the first hundred invalid ones are told."""
+    """Tens of thousands of rows, more than a block holds, are one call; the first hundred invalid ones are reported."""
     rows = [f"person{number}@example.com,{'x' * 150}" for number in range(MANY)]
-    rows += ["nobody,x"] * 150
-    taken = (await take_in(app_client, url, "\n".join(["email,note", *rows, *rows[:10]]))).json()
+    rows += ["no address,x"] * 150
+    taken = (await import_file(app_client, url, "\n".join(["email,note", *rows, *rows[:10]]))).json()
     assert (taken["added"], taken["already"], taken["invalidCount"]) == (MANY, 10, 150)
     assert [one["line"] for one in taken["invalid"]] == list(range(MANY + 2, MANY + 102))
     assert len(await exported(app_client, url)) == MANY
@@ -152,7 +152,7 @@ async def test_two_files_at_once(app_client: httpx.AsyncClient, url: str) -> Non
     """Two files with the same addresses in other orders, taken at once, suppress each address once."""
     rows = [f"p{number}@example.com" for number in range(500)]
     files = ("\n".join(["email", *rows]), "\n".join(["email", *rows[::-1]]))
-    taken = await asyncio.gather(*(take_in(app_client, url, file) for file in files))
+    taken = await asyncio.gather(*(import_file(app_client, url, file) for file in files))
     assert [one.status_code for one in taken] == [200, 200]
     assert sum(one.json()["added"] for one in taken) == sum(one.json()["already"] for one in taken) == len(rows)
 
@@ -180,8 +180,8 @@ async def test_import_twice_by_one_key(app_client: httpx.AsyncClient, url: str) 
     ],
 )
 async def test_unreadable_file(app_client: httpx.AsyncClient, url: str, data: bytes, sentence: str) -> None:
-    """What cannot be read as a list of whom not to mail is refused in one sentence, and nothing of it is taken."""
-    refused = await take_in(app_client, url, data)
+    """A file that cannot be read as a list of suppressions is refused in one sentence, and nothing is imported."""
+    refused = await import_file(app_client, url, data)
     assert (refused.status_code, refused.json()["code"]) == (422, "unreadable_file")
     assert sentence in refused.json()["detail"]
     assert await listed(app_client, url) == {}
@@ -190,21 +190,21 @@ async def test_unreadable_file(app_client: httpx.AsyncClient, url: str, data: by
 async def test_bad_form(app_client: httpx.AsyncClient, url: str) -> None:
     """No file, a reason that is none, one that is a domain's alone, and a source that cannot be stored are refused."""
     good = "email\nann@example.com\n"
-    asked = [
+    answers = [
         await app_client.post(f"{url}/import", data={"reason": "manual"}),
         await app_client.post(f"{url}/import", json={}),
-        await take_in(app_client, url, good, reason="because"),
-        await take_in(app_client, url, good, reason="domain"),
-        await take_in(app_client, url, good, source="a\x00b"),
-        await take_in(app_client, url, good, source="x" * 501),
+        await import_file(app_client, url, good, reason="because"),
+        await import_file(app_client, url, good, reason="domain"),
+        await import_file(app_client, url, good, source="a\x00b"),
+        await import_file(app_client, url, good, source="x" * 501),
     ]
-    assert {answer.status_code for answer in asked} == {422}
+    assert {answer.status_code for answer in answers} == {422}
     assert await listed(app_client, url) == {}
 
 
 async def test_not_there(app: FastAPI, app_client: httpx.AsyncClient) -> None:
     """Another tenant's workspace has neither import nor export."""
-    url = f"/api/workspaces/{NOBODY}/suppressions"
-    assert (await take_in(app_client, url, "email\nann@example.com\n")).status_code == 404
+    url = f"/api/workspaces/{UNKNOWN_ID}/suppressions"
+    assert (await import_file(app_client, url, "email\nann@example.com\n")).status_code == 404
     assert (await app_client.get(f"{url}/export")).status_code == 404
     assert (await app_client.get(f"{url}/removals")).status_code == 404

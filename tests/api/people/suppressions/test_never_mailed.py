@@ -1,4 +1,4 @@
-"""Whoever must not be mailed stays unmailed, whichever way the address comes in again."""
+"""An address that must not be mailed is not mailed, whichever way it is added again."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ async def test_suppressed_after_approval(outreach: Outreach, body: dict[str, str
 
 
 async def test_imported_list_after_approval(outreach: Outreach) -> None:
-    """A list of whom not to mail that comes in after the approval holds back whom it names, and nobody else."""
+    """A list of suppressed addresses that is imported after the approval withholds mail to them, and to no other."""
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     ids = [await outreach.add_lead(email) for email in (ANN, EVE, BOB)]
     await outreach.enroll(sequence_id, *ids)

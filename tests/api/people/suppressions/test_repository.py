@@ -160,7 +160,7 @@ class Line:
 Answer = tuple[Row[Any], list[tuple[Any, ...]]]
 
 
-async def take_in(workspaces: TwoWorkspaces, lines: list[Line], *, shown: int = 10) -> Acted[Answer]:
+async def import_lines(workspaces: TwoWorkspaces, lines: list[Line], *, shown: int = 10) -> Acted[Answer]:
     """Suppress what lines of a file say; they come last line first, so that only their numbers tell their order."""
 
     async def blocks() -> AsyncIterator[bytes]:
@@ -199,12 +199,12 @@ async def test_a_bare_hash_is_taken_from_a_file_of_ours(
     workspaces = two_workspaces
     address = "ann@lead.example"
     hashes = {"ours": suppression_hash(workspaces.id, address), "strange": "cd" * 32}
-    lines = [Line(value_hash=HASH), Line(problem="names nobody")]
+    lines = [Line(value_hash=HASH), Line(problem="names no address")]
     if plain is not None:
         lines += [Line(value=address, value_hash=hashes.get(plain, ""))]
-    acted = await take_in(workspaces, lines)
+    acted = await import_lines(workspaces, lines)
     counts, invalid = acted.result
-    problems = [(2, "cell", "names nobody")]
+    problems = [(2, "cell", "names no address")]
     assert invalid == (problems if is_ours else [(1, HASH, STRANGE), *problems])
     expected: set[tuple[str | None, str]] = {(None, HASH)} if is_ours else set()
     if plain is not None:
@@ -219,7 +219,7 @@ async def test_one_hash_of_this_workspace_is_enough(two_workspaces: TwoWorkspace
     addresses = ["ann@lead.example", "bo@lead.example"]
     hashes = [suppression_hash(two_workspaces.id, addresses[0]), "cd" * 32]
     lines = [Line(value_hash=HASH), *(Line(value, hashed) for value, hashed in zip(addresses, hashes, strict=True))]
-    counts, invalid = (await take_in(two_workspaces, lines)).result
+    counts, invalid = (await import_lines(two_workspaces, lines)).result
     assert (counts.added, invalid) == (3, [])
 
 
@@ -239,7 +239,7 @@ async def test_the_first_line_of_an_address_counts(two_workspaces: TwoWorkspaces
         Line("@lead.example", reason="unsubscribed", source="own word"),
         *(Line(problem=problem) for problem in ("first", "second", "third")),
     ]
-    acted = await take_in(workspaces, lines, shown=2)
+    acted = await import_lines(workspaces, lines, shown=2)
     counts, invalid = acted.result
     assert (counts.added, counts.sound, counts.invalid) == (2, 12, 3)
     assert [problem for _, _, problem in invalid] == ["first", "second"]

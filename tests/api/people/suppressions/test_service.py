@@ -21,7 +21,7 @@ MANY = 1000
 
 
 async def test_condition(services: Services, workspace: str) -> None:
-    """One condition in any statement tells who must not be mailed: by address, by domain, and nobody else."""
+    """One condition in any statement selects the leads that must not be mailed: by address, by domain, and no other."""
     workspace_id = UUID(workspace)
     addresses = ["ann@example.com", "bob@example.com", "eve@sub.example.org", "kim@example.org", "lee@example.org.za"]
     async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
