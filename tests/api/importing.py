@@ -45,17 +45,17 @@ class Imports:
         assert response.status_code == 200, response.text
         return response.json()
 
-    async def ask(self, made: dict[str, Any], what: str) -> httpx.Response:
-        """Ask for a commit or an undo, which a worker has yet to do."""
+    async def request(self, made: dict[str, Any], what: str) -> httpx.Response:
+        """Request a commit or an undo and return the response."""
         return await self.client.post(f"{self.base}/imports/{made['id']}/{what}")
 
-    async def asked(self, made: dict[str, Any], what: str) -> dict[str, Any]:
-        """Ask for a commit or an undo that is granted, and return the import as it is then."""
-        response = await self.ask(made, what)
+    async def start(self, made: dict[str, Any], what: str) -> dict[str, Any]:
+        """Start a commit or an undo, which a worker has yet to do, and return the import as it is then."""
+        response = await self.request(made, what)
         assert response.status_code == 202, response.text
-        granted: dict[str, Any] = response.json()
-        assert granted["state"] == {"commit": "committing", "undo": "undoing"}[what]
-        return granted
+        started: dict[str, Any] = response.json()
+        assert started["state"] == {"commit": "committing", "undo": "undoing"}[what]
+        return started
 
     async def made(self, path: str, body: object) -> Any:
         """POST below the workspace, and return what that made."""
@@ -65,7 +65,7 @@ class Imports:
 
     async def commit(self, made: dict[str, Any]) -> dict[str, Any]:
         """Commit an import, let the worker do it, and return the import as it is then."""
-        await self.asked(made, "commit")
+        await self.start(made, "commit")
         await self.run_jobs()
         done: dict[str, Any] = await self.get(f"imports/{made['id']}")
         assert done["state"] == "committed", done["error"]
@@ -73,7 +73,7 @@ class Imports:
 
     async def undo(self, made: dict[str, Any]) -> dict[str, Any]:
         """Undo an import, let the worker do it, and return the import as it is then."""
-        await self.asked(made, "undo")
+        await self.start(made, "undo")
         await self.run_jobs()
         done: dict[str, Any] = await self.get(f"imports/{made['id']}")
         assert done["state"] == "undone", done["error"]
@@ -144,7 +144,7 @@ class Worker:
 
 
 class Tables:
-    """Reads and writes the tables as their owner, whom no policy binds."""
+    """Reads and writes the tables as their owner, who is bound by no policy."""
 
     def __init__(self, connection: psycopg.Connection[Row]) -> None:
         self.connection = connection

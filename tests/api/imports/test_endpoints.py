@@ -11,7 +11,7 @@ from tests.api.importing import Imports, counts
 pytestmark = pytest.mark.anyio
 
 LEADS_1000 = ROOT / "data" / "leads-1000.csv"
-NOBODY = "018f0000-0000-7000-8000-000000000000"
+UNKNOWN_ID = "018f0000-0000-7000-8000-000000000000"
 PEOPLE = "First Name,Last Name,Email,Company,City\nAnn,Lee,ann@example.com,Acme,Ulm\nBob,Roe,bob@example.com,,Bonn\n"
 
 
@@ -95,13 +95,13 @@ async def test_every_outcome(imports: Imports) -> None:
         "Email,First Name\n"
         "new@example.com,Ann\n"
         "NEW@example.com ,Ann again\n"
-        "known@example.com,Somebody\n"
+        "known@example.com,Unknown\n"
         "poor@example.com,Pia\n"
         "Never@example.com,Ned\n"
         "eve@blocked.example.com,Eve\n"
         "\n"
         "not an address,Max\n"
-        ",Nobody\n"
+        ",Missing\n"
         "a@server.local,Max\n"
         "x@example.com,Ann,too,many\n"
         '"open@example.com,Ann\n'
@@ -120,7 +120,7 @@ async def test_every_outcome(imports: Imports) -> None:
     assert lines[0] == ["Line", "Reason", "Email", "First Name"]
     assert [(line[0], line[2:]) for line in lines[1:]] == [
         ("9", ["not an address", "Max"]),
-        ("10", ["", "Nobody"]),
+        ("10", ["", "Missing"]),
         ("11", ["a@server.local", "Max"]),
         ("12", ["x@example.com", "Ann", "too", "many"]),
         ("13", ['"open@example.com,Ann']),
@@ -250,33 +250,33 @@ async def test_unreadable_file(imports: Imports, data: bytes, sentence: str) -> 
 
 async def test_bad_form(imports: Imports) -> None:
     """A missing file, an unknown policy, and a name that cannot be stored are refused."""
-    asked = [
+    answers = [
         await imports.client.post(f"{imports.base}/imports", data={"listName": "x"}),
         await imports.client.post(f"{imports.base}/imports", json={}),
         await imports.upload(PEOPLE, duplicatePolicy="guess"),
         await imports.upload(PEOPLE, listName="a\x00b"),
         await imports.upload(PEOPLE, listName="x" * 201),
     ]
-    assert {answer.status_code for answer in asked} == {422}
+    assert {answer.status_code for answer in answers} == {422}
 
 
 async def test_not_there(imports: Imports) -> None:
-    """An import of nobody is not found, in every place that takes its id; nor is another tenant's workspace."""
-    url = f"{imports.base}/imports/{NOBODY}"
+    """An unknown import is not found, on every path that takes its id; nor is another tenant's workspace."""
+    url = f"{imports.base}/imports/{UNKNOWN_ID}"
     columns = {"columns": [{"position": 0, "target": "email"}]}
-    asked = [
+    answers = [
         await imports.client.get(url),
         await imports.client.get(f"{url}/preview"),
         await imports.client.get(f"{url}/errors.csv"),
         await imports.client.post(f"{url}/commit"),
         await imports.client.put(f"{url}/mapping", json=columns),
-        await imports.client.post(f"/api/workspaces/{NOBODY}/imports", files={"file": ("x.csv", PEOPLE)}),
+        await imports.client.post(f"/api/workspaces/{UNKNOWN_ID}/imports", files={"file": ("x.csv", PEOPLE)}),
     ]
-    assert {answer.status_code for answer in asked} == {404}
+    assert {answer.status_code for answer in answers} == {404}
 
 
 async def test_list_name(imports: Imports) -> None:
-    """The list is called as asked, or after the file, whose name may be of any kind."""
+    """The list is named as requested, or after the file, whose name may be of any kind."""
     named = await imports.commit(await imports.uploaded(PEOPLE, listName="Spring"))
     unnamed = await imports.commit(await imports.uploaded(PEOPLE, "C:\\files\\spring 2026.csv"))
     names = {one["id"]: one["name"] for one in (await imports.get("lead-lists"))["items"]}
@@ -284,8 +284,8 @@ async def test_list_name(imports: Imports) -> None:
     assert [one["id"] for one in (await imports.get("imports"))["items"]] == [unnamed["id"], named["id"]]
 
 
-async def test_the_proposal_can_be_put_back(imports: Imports) -> None:
-    """What is proposed can be settled as it is, under headers of any length."""
+async def test_the_proposal_can_be_confirmed(imports: Imports) -> None:
+    """The proposed mapping can be saved as it is, under headers of any length."""
     made = await imports.uploaded(f"Email,{'long ' * 60}1,{'long ' * 60}2\nann@example.com,a,b\n")
     columns = [{name: one[name] for name in ("position", "target", "customName")} for one in made["mapping"]]
     put = await imports.client.put(f"{imports.base}/imports/{made['id']}/mapping", json={"columns": columns})

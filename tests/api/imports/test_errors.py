@@ -21,11 +21,11 @@ async def errors(imports: Imports, made: dict[str, Any]) -> list[list[str]]:
 DAMAGED = (
     "Email;Name;Note\n"
     "good@example.com;Ann;first\n"
-    "nobody;Änne;second\n"  # line 3
+    "no address;Änne;second\n"  # line 3
     'a@example.com;"Bob ""the"" Roe";x;and more\n'
     'not one;"x; y";"two\nlines"\n'  # lines 5 and 6
     "good2@example.com;Eve;third\n"
-    ";;nobody at all\n"  # line 8
+    ";;no address at all\n"  # line 8
     " @example.com ;=1+1; blank \n"
     "good3@example.com;Pia;\n"
     f"long@example.com;{'x' * 201};\n"  # line 11
@@ -34,10 +34,10 @@ DAMAGED = (
     "good5@example.com;Zoe;last\n"
 )
 CELLS = [
-    ("3", ["nobody", "Änne", "second"]),
+    ("3", ["no address", "Änne", "second"]),
     ("4", ["a@example.com", 'Bob "the" Roe', "x", "and more"]),
     ("5", ["not one", "x; y", "two\nlines"]),
-    ("8", ["", "", "nobody at all"]),
+    ("8", ["", "", "no address at all"]),
     ("9", [" @example.com ", "=1+1", " blank "]),
     ("11", ["long@example.com", "x" * 201, ""]),
     ("13", ['b@example.com;"never closed;']),
@@ -59,13 +59,13 @@ async def test_bad_rows_come_back_as_they_were(imports: Imports, encoding: str) 
 async def test_an_unclosed_quotation_mark_near_the_start(imports: Imports) -> None:
     """A mark that is never closed costs its row alone: the columns are told by all the rows behind it as well."""
     people = "".join(f"p{number}@example.com;Ann\n" for number in range(50))
-    made = await imports.uploaded(f'Email;Name\nnobody;Max\nb@example.com;"open\n{people}')
+    made = await imports.uploaded(f'Email;Name\nno address;Max\nb@example.com;"open\n{people}')
     assert counts(await imports.preview(made)) == {"new": 50, "invalid": 2}
 
 
 async def test_put_right_and_uploaded_again(imports: Imports) -> None:
     """The file of bad rows is itself a file to upload: with its addresses put right, its rows become leads."""
-    made = await imports.imported("Email,First Name\nann@example.com,Ann\nbob(at)example.com,Bob\nnobody,Max\n")
+    made = await imports.imported("Email,First Name\nann@example.com,Ann\nbob(at)example.com,Bob\nno address,Max\n")
     lines = await errors(imports, made)
     lines[1][2] = "bob@example.com"
     text = io.StringIO()
@@ -92,10 +92,10 @@ async def test_nothing_wrong(imports: Imports) -> None:
 async def test_another_address_column(imports: Imports) -> None:
     """Another column of addresses means other bad rows, other duplicates and other leads, in every block."""
     blocks = [[f"b{block}r{row}@example.com,h{block}r{row}@home.example" for row in range(5)] for block in range(2)]
-    blocks[0][1] = "nobody,only-home@home.example"
+    blocks[0][1] = "no address,only-home@home.example"
     blocks[0][2] = "only-work@example.com,"
     blocks[1][3] = "other@example.com,h0r0@home.example"
-    blocks[1][4] = "b0r0@example.com,somebody"
+    blocks[1][4] = "b0r0@example.com,no address"
     made = await imports.uploaded(in_blocks("Work mail,Home mail", *blocks), duplicatePolicy="skip")
     columns = [{"position": 0, "target": "email"}, {"position": 1, "target": "ignore"}]
     lines_of, found = {}, {}

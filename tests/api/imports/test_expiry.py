@@ -8,12 +8,12 @@ from tests.business_clock import BUSINESS_NOW, business_now
 
 pytestmark = pytest.mark.anyio
 
-FILE = "Email,First Name\nann@example.com,Ann\nknown@example.com,Kim\nnobody,Max\n"
+FILE = "Email,First Name\nann@example.com,Ann\nknown@example.com,Kim\nno address,Max\n"
 KEPT = ("lead_import_blocks", "lead_import_rows", "lead_import_changes")
 
 
 def let_time_pass(tables: Tables) -> None:
-    """Put back all that is due at the end of the 30 days to a moment ago."""
+    """Make everything that is due at the end of the 30 days due a moment ago."""
     tables.run(f"UPDATE app.lead_imports SET expires_at = {BUSINESS_NOW} - interval '1 second'")
     tables.run(
         f"UPDATE app.scheduled_jobs SET run_at = {BUSINESS_NOW} - interval '1 second'"
@@ -28,16 +28,16 @@ def kept(tables: Tables) -> dict[str, int]:
 
 
 async def refusals(imports: Imports, made: dict[str, Any]) -> set[str]:
-    """Ask for all that needs the file and return what is said; each must be refused as a conflict."""
+    """Send every request that needs the file and return the errors; each must be refused as a conflict."""
     url = f"{imports.base}/imports/{made['id']}"
     columns = {"columns": [{"position": 0, "target": "email"}, {"position": 1, "target": "ignore"}]}
-    asked = [await imports.client.get(f"{url}/preview"), await imports.client.get(f"{url}/errors.csv")]
+    answers = [await imports.client.get(f"{url}/preview"), await imports.client.get(f"{url}/errors.csv")]
     if made["state"] in {"mapped", "undone"}:
-        asked += [await imports.ask(made, "commit"), await imports.client.put(f"{url}/mapping", json=columns)]
+        answers += [await imports.request(made, "commit"), await imports.client.put(f"{url}/mapping", json=columns)]
     if made["state"] == "committed":
-        asked += [await imports.ask(made, "undo")]
-    assert {(answer.status_code, answer.json()["code"]) for answer in asked} == {(409, "conflict")}
-    return {answer.json()["detail"] for answer in asked}
+        answers += [await imports.request(made, "undo")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(409, "conflict")}
+    return {answer.json()["detail"] for answer in answers}
 
 
 @pytest.mark.parametrize("state", ["mapped", "committed", "undone"])
@@ -89,14 +89,14 @@ async def test_thirty_days_from_the_commit(imports: Imports, tables: Tables) -> 
 
 
 @pytest.mark.parametrize("what", ["commit", "undo"])
-async def test_nothing_goes_under_the_hands_of_a_worker(
+async def test_the_file_stays_while_a_worker_needs_it(
     imports: Imports, worker: Worker, tables: Tables, what: str
 ) -> None:
-    """While a commit or an undo is under way the file stays, however old it is; afterwards all is done as asked."""
+    """While a commit or an undo is under way the file stays, however old it is; afterwards the work is complete."""
     made = await imports.uploaded(FILE)
     if what == "undo":
         await imports.commit(made)
-    await imports.asked(made, what)
+    await imports.start(made, what)
     tables.run("UPDATE app.scheduled_jobs SET status = 'cancelled' WHERE job_type <> 'expire_import'")
     before = kept(tables)
     let_time_pass(tables)

@@ -48,7 +48,7 @@ class Files:
 
 
 async def test_each_reading_is_of_one_file(two_workspaces: TwoWorkspaces) -> None:
-    """Blocks, problems and lines are those of the import that is named, between the lines and about whom is named."""
+    """Blocks, problems and lines are those of the named import, of the given lines and addresses."""
     workspaces, files = two_workspaces, Files(two_workspaces)
     problems = {line: (None, f"problem {line}") for line in range(2, 7)}
     mine = files.add(

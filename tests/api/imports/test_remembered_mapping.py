@@ -25,7 +25,7 @@ async def settle(imports: Imports, made: dict[str, Any], columns: list[dict[str,
     assert put.status_code == 200, put.text
 
 
-def told(made: dict[str, Any]) -> dict[str, str]:
+def targets(made: dict[str, Any]) -> dict[str, str]:
     """Return what each column is taken for, by its header in lower case."""
     return {header.strip().lower(): target for header, target in mapped(made).items()}
 
@@ -42,10 +42,10 @@ def told(made: dict[str, Any]) -> dict[str, str]:
 async def test_the_next_file_with_the_same_headers(imports: Imports, text: str) -> None:
     """What a person settled is taken over column by column, as theirs, whatever the order or case of the headers."""
     first = await imports.uploaded(f"{HEADERS}\n{ROW}\n")
-    assert told(first) != EXPECTED
+    assert targets(first) != EXPECTED
     await settle(imports, first, SETTLED)
     second = await imports.uploaded(text)
-    assert told(second) == EXPECTED
+    assert targets(second) == EXPECTED
     assert {one["decidedBy"] for one in second["mapping"]} == {"person"}
     assert {one["confidence"] for one in second["mapping"]} == {1.0}
     names = {one["header"].lower(): one["customName"] for one in second["mapping"] if one["customName"]}
@@ -68,7 +68,7 @@ async def test_the_last_word_counts(imports: Imports) -> None:
     first = await imports.uploaded(f"{HEADERS}\n{ROW}\n")
     await settle(imports, first, SETTLED)
     await settle(imports, first, [*SETTLED[:3], {"position": 3, "target": "company"}])
-    assert told(await imports.uploaded(f"{HEADERS}\n{ROW}\n"))["vertical"] == "company"
+    assert targets(await imports.uploaded(f"{HEADERS}\n{ROW}\n"))["vertical"] == "company"
 
 
 async def test_another_workspace(imports: Imports, app_client: httpx.AsyncClient, run_jobs: RunJobs) -> None:
@@ -83,9 +83,9 @@ async def test_another_workspace(imports: Imports, app_client: httpx.AsyncClient
 
 
 async def test_a_mapping_that_is_refused(imports: Imports) -> None:
-    """What cannot be is not remembered either."""
+    """A mapping that is refused is not remembered."""
     first = await imports.uploaded(f"{HEADERS}\n{ROW}\n")
-    nobody = [{**one, "target": "ignore"} for one in SETTLED]
-    put = await imports.client.put(f"{imports.base}/imports/{first['id']}/mapping", json={"columns": nobody})
+    without_email = [{**one, "target": "ignore"} for one in SETTLED]
+    put = await imports.client.put(f"{imports.base}/imports/{first['id']}/mapping", json={"columns": without_email})
     assert put.status_code == 422
-    assert told(await imports.uploaded(f"{HEADERS}\n{ROW}\n")) == told(first)
+    assert targets(await imports.uploaded(f"{HEADERS}\n{ROW}\n")) == targets(first)

@@ -334,7 +334,7 @@ async def test_a_commit_shows_its_progress(live: Live, imports: Imports, service
     made = await imports.uploaded(
         in_blocks("Email", *([f"b{block}r{row}@x.example" for row in range(5)] for block in (0, 1)))
     )
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     worker = Worker(services, UUID(workspace))
     async with live.stream(f"{imports.base}/imports/{made['id']}") as stream:
         seen = [(await stream.next()).result]

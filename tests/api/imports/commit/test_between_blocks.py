@@ -19,7 +19,7 @@ async def test_a_change(imports: Imports, worker: Worker, policy: str) -> None:
     """A known lead that a person fills in is compared as it is by then; what they change in a new one stays."""
     lead = await imports.made("leads", {"email": LATE[0]})
     made = await imports.uploaded(FILE, duplicatePolicy=policy)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     early = (await imports.leads())[EARLY[0]]
     for lead_id in (lead["id"], early["id"]):
@@ -34,9 +34,9 @@ async def test_a_change(imports: Imports, worker: Worker, policy: str) -> None:
 
 @pytest.mark.parametrize("value", [{"email": LATE[0]}, {"domain": "example.com"}])
 async def test_a_suppression(imports: Imports, worker: Worker, value: dict[str, str]) -> None:
-    """Whom a person suppresses does not become a lead in a block that comes after."""
+    """An address that is suppressed between two blocks does not become a lead in the second."""
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     await imports.made("suppressions", value)
     await worker.commit(made)
@@ -48,7 +48,7 @@ async def test_a_suppression(imports: Imports, worker: Worker, value: dict[str, 
 
 async def test_the_list_is_deleted(imports: Imports, worker: Worker, tables: Tables, workspace: str) -> None:
     """Leads of later blocks join no list that is gone; they come without one, and those before have lost it."""
-    made = await imports.asked(await imports.uploaded(FILE), "commit")
+    made = await imports.start(await imports.uploaded(FILE), "commit")
     await worker.commit_block(made)
     gone = await imports.client.delete(f"{imports.base}/lead-lists/{made['listId']}")
     assert gone.status_code == 204, gone.text
@@ -64,7 +64,7 @@ async def test_the_list_is_deleted_among_updates(
     """Known leads of later blocks are updated all the same, and stay without a list."""
     known = [{"email": one} for one in LATE]
     await imports.made("leads/bulk", {"leads": known})
-    made = await imports.asked(await imports.uploaded(FILE), "commit")
+    made = await imports.start(await imports.uploaded(FILE), "commit")
     await worker.commit_block(made)
     await imports.client.delete(f"{imports.base}/lead-lists/{made['listId']}")
     await worker.commit(made)
@@ -87,10 +87,10 @@ async def test_the_list_was_deleted_before_it_went_on(
 
 
 async def test_a_lead_is_made(imports: Imports, worker: Worker, tables: Tables, workspace: str) -> None:
-    """An address that somebody else makes a lead of meanwhile is known when its block comes."""
+    """An address that becomes a lead between two blocks is known when its block is committed."""
     made = await imports.uploaded(FILE, duplicatePolicy="skip")
     assert counts(await imports.preview(made)) == {"new": len(EARLY + LATE)}
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     theirs = await imports.made("leads", {"email": LATE[0], "firstName": "Zoe"})
     await worker.commit(made)
@@ -105,7 +105,7 @@ async def test_a_lead_is_deleted(imports: Imports, worker: Worker, tables: Table
     """A known lead that a person deletes before its block comes is made anew; one of an earlier block stays deleted."""
     known = await imports.made("leads", {"email": LATE[0], "firstName": "Zoe"})
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     early = (await imports.leads())[EARLY[0]]
     for lead_id in (known["id"], early["id"]):
@@ -122,7 +122,7 @@ async def test_a_lead_is_deleted(imports: Imports, worker: Worker, tables: Table
 async def test_the_workspace_is_deleted(imports: Imports, worker: Worker) -> None:
     """A commit ends where its workspace does."""
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     assert (await imports.client.delete(imports.base)).status_code == 204
     with pytest.raises(WorkspaceGone):

@@ -19,7 +19,7 @@ ROWS = 6
 
 
 def addresses(block: int) -> list[str]:
-    """Return whom the rows of a block are about."""
+    """Return the addresses in the rows of a block."""
     return [f"b{block}r{row}@example.com" for row in range(ROWS)]
 
 
@@ -27,7 +27,7 @@ ALL = [address for block in range(BLOCKS) for address in addresses(block)]
 FILE = in_blocks("Email,First Name", *([f"{one},Ann" for one in addresses(block)] for block in range(BLOCKS)))
 
 
-class CutShort(Exception):
+class Interrupted(Exception):
     """Ends a transaction as a crash would."""
 
 
@@ -43,7 +43,7 @@ async def test_progress(imports: Imports, worker: Worker, tables: Tables, worksp
     """
     made = await imports.uploaded(FILE)
     assert (made["rowCount"], made["processedCount"], made["newCount"]) == (len(ALL), 0, None)
-    begun = await imports.asked(made, "commit")
+    begun = await imports.start(made, "commit")
     assert [begun["processedCount"], *(begun[f"{one}Count"] for one in OUTCOMES)] == [0] * (1 + len(OUTCOMES))
     for number in range(1, BLOCKS + 1):
         assert await worker.commit_block(made)
@@ -60,8 +60,8 @@ async def test_progress(imports: Imports, worker: Worker, tables: Tables, worksp
     assert await imports.get(f"imports/{made['id']}") == done
 
 
-async def test_leads_come_in_the_order_of_the_file(imports: Imports) -> None:
-    """A list of leads shows those of a file in its order, whichever block they came in."""
+async def test_leads_are_in_the_order_of_the_file(imports: Imports) -> None:
+    """A list of leads shows those of a file in its order, whichever block they are in."""
     await imports.imported(FILE)
     shown = [lead["email"] for lead in (await imports.get("leads?sort=createdAt&limit=500"))["items"]]
     assert shown == ALL
@@ -70,7 +70,7 @@ async def test_leads_come_in_the_order_of_the_file(imports: Imports) -> None:
 async def test_two_workers_on_one_import(imports: Imports, worker: Worker, tables: Tables, workspace: str) -> None:
     """However many workers hold the same import, each block is written once."""
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await asyncio.gather(*(worker.commit(made) for _ in range(3)))
     done = await imports.get(f"imports/{made['id']}")
     assert (done["state"], done["processedCount"], counts(done)) == ("committed", len(ALL), {"new": len(ALL)})
@@ -85,7 +85,7 @@ async def test_two_files_at_once(imports: Imports, worker: Worker, tables: Table
     texts = (FILE, in_blocks("Email,First Name", *rows))
     both = [await imports.uploaded(text, duplicatePolicy=policy) for text in texts]
     for made in both:
-        await imports.asked(made, "commit")
+        await imports.start(made, "commit")
     await asyncio.gather(*(worker.commit(made) for made in both))
     done = [await imports.get(f"imports/{made['id']}") for made in both]
     assert sum(one["newCount"] for one in done) == len(ALL)
@@ -98,21 +98,23 @@ async def test_two_files_at_once(imports: Imports, worker: Worker, tables: Table
         assert {one["updatedCount"] for one in done} == {0}
 
 
-async def test_cut_short(imports: Imports, worker: Worker, services: Services, tables: Tables, workspace: str) -> None:
-    """A block that is cut short leaves no trace, and whoever goes on ends where an undisturbed run would."""
+async def test_an_interrupted_block(
+    imports: Imports, worker: Worker, services: Services, tables: Tables, workspace: str
+) -> None:
+    """A block that is interrupted changes nothing, and a run that continues ends where an undisturbed one would."""
     scope, now = Scope(workspace_id=worker.workspace_id), services.clock.now()
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
 
-    async def cut_short() -> None:
+    async def commit_and_fail() -> None:
         async with transaction(services.pool, scope) as session:
             await service.commit_block(session, worker.workspace_id, UUID(made["id"]), now)
-            raise CutShort
+            raise Interrupted
 
     for _ in range(BLOCKS + 1):
         before = (await imports.get(f"imports/{made['id']}"), tables.counts(), tables.leads(workspace))
-        with pytest.raises(CutShort):
-            await cut_short()
+        with pytest.raises(Interrupted):
+            await commit_and_fail()
         assert (await imports.get(f"imports/{made['id']}"), tables.counts(), tables.leads(workspace)) == before
         await worker.commit_block(made)
     done = await imports.get(f"imports/{made['id']}")
@@ -124,9 +126,9 @@ async def test_cut_short(imports: Imports, worker: Worker, services: Services, t
 async def test_failed_and_gone_on_with(
     imports: Imports, worker: Worker, services: Services, tables: Tables, workspace: str
 ) -> None:
-    """A commit that failed half way says why, stands still, and goes on behind its last block when asked again."""
+    """A commit that failed half way says why, stops, and continues after its last block when it is started again."""
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     async with transaction(services.pool, Scope(workspace_id=worker.workspace_id)) as session:
         await service.fail_import(session, worker.workspace_id, UUID(made["id"]), "because")
@@ -136,7 +138,7 @@ async def test_failed_and_gone_on_with(
     assert set(tables.leads(workspace)) == set(addresses(0))
     before = tables.leads(workspace)
 
-    again = await imports.asked(made, "commit")
+    again = await imports.start(made, "commit")
     assert (again["error"], again["processedCount"], again["newCount"]) == (None, ROWS, ROWS)
     assert again["listId"] == failed["listId"]
     await worker.commit(made)
@@ -159,7 +161,7 @@ async def test_only_a_commit_under_way_can_fail(imports: Imports, worker: Worker
 async def test_given_up(imports: Imports, tables: Tables, run_jobs: RunJobs) -> None:
     """A commit that failed at every attempt is `failed`, not under way for ever; mended, it goes on."""
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     blocks = tables.run("SELECT content FROM app.lead_import_blocks WHERE number = 1")
     tables.run("UPDATE app.lead_import_blocks SET content = 'spoilt' WHERE number = 1")
     tables.run("UPDATE app.scheduled_jobs SET attempts = max_attempts - 1 WHERE job_type = 'commit_import'")

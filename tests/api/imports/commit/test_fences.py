@@ -106,5 +106,5 @@ async def until_blocked_by(other: psycopg.Connection, watcher: psycopg.Connectio
     """Return once a task waits for a row that another connection has changed."""
     waiting = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
     while watcher.execute(waiting, [other.info.backend_pid]).fetchone() is None:
-        assert not task.done(), "nobody had to wait"
+        assert not task.done(), "the task did not wait"
         await asyncio.wait({task}, timeout=0.01)

@@ -19,7 +19,7 @@ def test_the_database_and_the_domain_agree(tables: Tables, line: int) -> None:
 
 
 async def test_ids_are_of_the_time_of_the_commit(imports: Imports, tables: Tables, workspace: str) -> None:
-    """Leads of a file come after all that was made before its commit and before all that is made after it."""
+    """Leads of a file come after leads created before its commit and before leads created after it."""
     made = await imports.uploaded("Email\na@example.com\nb@example.com\n")
     before = UUID((await imports.made("leads", {"email": "before@example.com"}))["id"])
     await imports.commit(made)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from api.http.resources import Services
 from tests.api.importing import OUTCOMES, Tables, Worker, counts
-from tests.api.imports.commit.worlds import FIELDS, World, build, expected, told, upload, worlds
+from tests.api.imports.commit.worlds import FIELDS, World, as_json, build, expected, upload, worlds
 from tests.api.running import RunJobs
 
 pytestmark = pytest.mark.anyio
@@ -29,16 +29,16 @@ async def test_preview_commit_and_model_agree(
         name: [line for line, outcome in enumerate(outcomes, start=2) if outcome == name][:10] for name in OUTCOMES
     }
 
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     workspace = imports.base.rpartition("/")[2]
     await Worker(services, UUID(workspace)).commit(made)
     done = await imports.get(f"imports/{made['id']}")
     assert (done["state"], counts(done)) == ("committed", Counter(outcomes))
     found = {
-        email: told(
+        email: as_json(
             {name: lead[name] for name in ("email", *FIELDS, "customFields")} | {"isListed": bool(lead["listId"])}
         )
         for email, lead in (await imports.leads()).items()
     }
-    assert found == {email: told(lead) for email, lead in leads.items()}
+    assert found == {email: as_json(lead) for email, lead in leads.items()}
     assert sum(tables.lists(workspace).values()) == sum(lead["isListed"] for lead in leads.values())

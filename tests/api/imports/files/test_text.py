@@ -62,7 +62,7 @@ def test_most_bytes() -> None:
     most = 4 * 1024**2
     bomb = packed(b"name,mail\n" * 4_000_000)
     assert len(bomb) < 100_000
-    # Whoever read on would find that it breaks off.
+    # Reading on would fail at the end of the cut file.
     for data in (bomb[: len(bomb) // 2], b"name,mail\n" * 2_000_000):
         source = io.BytesIO(data)
         with pytest.raises(UnreadableFile, match="more than 4 MB of text"):

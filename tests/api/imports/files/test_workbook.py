@@ -232,7 +232,7 @@ def test_time_limit() -> None:
 
 
 def test_stopped() -> None:
-    """Whoever no longer wants the text is not kept waiting for it."""
+    """A reader that is stopped does not wait for the text."""
     stop, sheet = threading.Event(), workbook(("S", "visible", LEADS))
     stop.set()
     for data in (b"a,b\n1,2\n", sheet):
@@ -265,7 +265,7 @@ def test_cancelled() -> None:
 
     async def use() -> None:
         async with open_text_reader(source):
-            raise AssertionError("the text was opened although nobody wanted it")
+            raise AssertionError("the text was opened after the cancellation")
 
     async def cancel() -> None:
         using = asyncio.create_task(use())
@@ -297,8 +297,8 @@ def test_reading_text() -> None:
 def test_the_process_stands_alone() -> None:
     """What reads a hostile file loads neither the service nor what it stands on, and so starts at once."""
     loaded = "import sys, api.imports.files.sheets; print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True, encoding="utf-8")
-    modules = set(told.stdout.split())
+    process = subprocess.run([sys.executable, "-c", loaded], capture_output=True, check=True, encoding="utf-8")
+    modules = set(process.stdout.split())
     foundations = ("fastapi", "polars", "pydantic", "sqlalchemy", "starlette")
     names = {name for name in modules if name.partition(".")[0] in {*PACKAGES, *foundations}}
     assert names == {"api", "api.imports", "api.imports.files", "api.imports.files.kinds", "api.imports.files.sheets"}

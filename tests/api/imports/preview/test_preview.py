@@ -35,7 +35,7 @@ async def test_ten_of_each_in_the_order_of_the_file(imports: Imports, policy: st
             ("duplicateInWorkspace", f"known{n}@example.com,Ann"),
             ("duplicateInWorkspace" if policy == "skip" else "updated", f"poor{n}@example.com,Pia"),
             ("suppressed", f"never{n}@example.com,Ned"),
-            ("invalid", f"nobody{n},Max"),
+            ("invalid", f"invalid{n},Max"),
         )
     ]
     lines: dict[str, list[int]] = {outcome: [] for outcome in OUTCOMES}

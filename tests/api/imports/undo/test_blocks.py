@@ -19,7 +19,7 @@ ALL = [address for block in PEOPLE for address in block]
 FILE = in_blocks("Email,First Name", *([f"{one},Ann" for one in block] for block in PEOPLE))
 
 
-class CutShort(Exception):
+class Interrupted(Exception):
     """Ends a transaction as a crash would."""
 
 
@@ -33,7 +33,7 @@ async def test_progress(imports: Imports, worker: Worker, tables: Tables, worksp
     await add_known(imports)
     before = (tables.leads(workspace), tables.lists(workspace))
     made = await imports.imported(FILE)
-    begun = await imports.asked(made, "undo")
+    begun = await imports.start(made, "undo")
     assert (begun["processedCount"], begun["removedCount"], begun["restoredCount"]) == (0, 0, 0)
     for number in range(1, BLOCKS + 1):
         assert await worker.undo_block(made)
@@ -51,23 +51,25 @@ async def test_progress(imports: Imports, worker: Worker, tables: Tables, worksp
     assert await imports.get(f"imports/{made['id']}") == undone
 
 
-async def test_cut_short(imports: Imports, worker: Worker, services: Services, tables: Tables, workspace: str) -> None:
-    """A block that is cut short is as it was, and whoever goes on ends where an undisturbed undo would."""
+async def test_an_interrupted_block(
+    imports: Imports, worker: Worker, services: Services, tables: Tables, workspace: str
+) -> None:
+    """A block that is interrupted changes nothing, and a run that continues ends where an undisturbed undo would."""
     scope, now = Scope(workspace_id=worker.workspace_id), services.clock.now()
     await add_known(imports)
     at_first = (tables.leads(workspace), tables.lists(workspace))
     made = await imports.imported(FILE)
-    await imports.asked(made, "undo")
+    await imports.start(made, "undo")
 
-    async def cut_short() -> None:
+    async def undo_and_fail() -> None:
         async with transaction(services.pool, scope) as session:
             await service.undo_block(session, worker.workspace_id, UUID(made["id"]), now)
-            raise CutShort
+            raise Interrupted
 
     for _ in range(BLOCKS + 1):
         before = (await imports.get(f"imports/{made['id']}"), tables.counts(), tables.leads(workspace))
-        with pytest.raises(CutShort):
-            await cut_short()
+        with pytest.raises(Interrupted):
+            await undo_and_fail()
         assert (await imports.get(f"imports/{made['id']}"), tables.counts(), tables.leads(workspace)) == before
         await worker.undo_block(made)
     undone = await imports.get(f"imports/{made['id']}")
@@ -80,7 +82,7 @@ async def test_two_workers_on_one_undo(imports: Imports, worker: Worker, tables:
     await add_known(imports)
     before = (tables.leads(workspace), tables.lists(workspace))
     made = await imports.imported(FILE)
-    await imports.asked(made, "undo")
+    await imports.start(made, "undo")
     await asyncio.gather(*(worker.undo(made) for _ in range(3)))
     undone = await imports.get(f"imports/{made['id']}")
     assert (undone["state"], undone["removedCount"], undone["restoredCount"]) == ("undone", 9, 9)
@@ -94,7 +96,7 @@ async def test_a_commit_that_failed_half_way(
     await add_known(imports)
     before = (tables.leads(workspace), tables.lists(workspace))
     made = await imports.uploaded(FILE)
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit_block(made)
     async with transaction(services.pool, Scope(workspace_id=worker.workspace_id)) as session:
         await commits.fail_import(session, worker.workspace_id, UUID(made["id"]), "because")
@@ -108,7 +110,7 @@ async def test_changed_between_blocks(imports: Imports, worker: Worker, tables: 
     """A lead of a later block that a person changes, or deletes, while the undo is under way is left to them."""
     made = await imports.imported(FILE)
     leads = tables.leads(workspace)
-    await imports.asked(made, "undo")
+    await imports.start(made, "undo")
     await worker.undo_block(made)
     changed, deleted = PEOPLE[2][:2]
     await imports.client.patch(f"{imports.base}/leads/{leads[changed]['id']}", json={"company": "Acme"})
@@ -127,7 +129,7 @@ async def test_two_imports_of_the_same_people_undone_at_once(
     other = in_blocks("Email,Company", *([f"{one},Acme" for one in reversed(block)] for block in reversed(PEOPLE)))
     both = [await imports.uploaded(text) for text in (FILE, other)]
     for made in both:
-        await imports.asked(made, "commit")
+        await imports.start(made, "commit")
     # In turn, so that each has made leads of the one's early blocks and updated those of the other's.
     for _ in range(BLOCKS + 1):
         for made in both:
@@ -135,7 +137,7 @@ async def test_two_imports_of_the_same_people_undone_at_once(
     committed = [await imports.get(f"imports/{made['id']}") for made in both]
     assert all(one["newCount"] and one["updatedCount"] for one in committed)
     for made in both:
-        await imports.asked(made, "undo")
+        await imports.start(made, "undo")
     await asyncio.gather(*(worker.undo(made) for made in both))
     undone = [await imports.get(f"imports/{made['id']}") for made in both]
     assert [one["state"] for one in undone] == ["undone", "undone"]

@@ -46,8 +46,8 @@ def add_draft_for(workspaces: TwoWorkspaces, lead_id: UUID) -> UUID:
 
 @pytest.mark.fences("api.imports.repository.undo:_UNDO")
 @pytest.mark.parametrize("was_new", [True, False])
-async def test_only_leads_nobody_has_touched_are_taken_back(two_workspaces: TwoWorkspaces, *, was_new: bool) -> None:
-    """An undo takes leads back as they were, and leaves those that were changed, deleted or mailed meanwhile."""
+async def test_only_untouched_leads_are_undone(two_workspaces: TwoWorkspaces, *, was_new: bool) -> None:
+    """An undo removes or restores leads, and leaves those that were changed, deleted or mailed meanwhile."""
     workspaces = two_workspaces
     import_id = workspaces.add(IMPORTS, state="undoing", first_lead_id=FIRST)
     names = ("changed", "deleted", "mailed", "mailed before", "untouched")

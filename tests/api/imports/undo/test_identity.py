@@ -24,9 +24,9 @@ async def test_commit_and_undo_change_nothing(
     worker = Worker(services, UUID(workspace))
     made = await upload(imports, world)
     before = (tables.leads(workspace), tables.lists(workspace))
-    await imports.asked(made, "commit")
+    await imports.start(made, "commit")
     await worker.commit(made)
-    await imports.asked(made, "undo")
+    await imports.start(made, "undo")
     await worker.undo(made)
     assert (tables.leads(workspace), tables.lists(workspace)) == before
     undone = await imports.get(f"imports/{made['id']}")

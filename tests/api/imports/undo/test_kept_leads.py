@@ -17,7 +17,7 @@ FILE = "Email,First Name\n" + "".join(f"{one},Ann\n" for one in PEOPLE)
 
 
 async def kept(imports: Imports, made: dict[str, Any]) -> dict[str, str]:
-    """Return whom an undo kept, each with the reason."""
+    """Return the addresses that an undo kept, each with the reason."""
     items = (await imports.get(f"imports/{made['id']}/kept-leads"))["items"]
     return {one["email"]: one["keptBecause"] for one in items}
 
@@ -82,7 +82,7 @@ async def test_changed_by_a_later_import(imports: Imports, tables: Tables, works
 
 
 async def test_mailed_since(imports: Imports, outreach: Outreach) -> None:
-    """Whom a mail went out to since, new or updated, stays and is listed as mailed."""
+    """A lead that was mailed since, new or updated, stays and is listed as mailed."""
     await imports.made("leads", {"email": PEOPLE[0]})
     done = await imports.imported(FILE)
     leads = await imports.leads()
@@ -96,7 +96,7 @@ async def test_mailed_since(imports: Imports, outreach: Outreach) -> None:
 
 
 async def test_a_mail_that_may_be_on_its_way(imports: Imports, outreach: Outreach, services: Services) -> None:
-    """A lead for whom the provider may have been called stays, though nothing of the lead itself has changed."""
+    """A lead that the provider may have mailed stays, though nothing of the lead itself has changed."""
     done = await imports.imported(FILE)
     lead = (await imports.leads())[PEOPLE[0]]
     sequence_id = await outreach.add_sequence("One", auto_approve=False)

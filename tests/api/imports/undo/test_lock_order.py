@@ -25,8 +25,8 @@ async def test_an_undo_and_a_commit_take_turns(
     second = await imports.uploaded(text, duplicatePolicy="overwrite")
     *_, last = sorted(UUID(lead["id"]) for lead in (await imports.leads()).values())
     assert last != known
-    await imports.asked(first, "undo")
-    await imports.asked(second, "commit")
+    await imports.start(first, "undo")
+    await imports.start(second, "commit")
     with psycopg.connect(database_url) as other, psycopg.connect(database_url, autocommit=True) as watcher:
         other.execute("SELECT FROM app.leads WHERE id = %s FOR UPDATE", [last])
         undoing = await until_waiting(watcher, worker.undo_block(first))

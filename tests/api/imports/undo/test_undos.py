@@ -56,7 +56,7 @@ async def test_everything_is_as_it_was(imports: Imports, tables: Tables, workspa
 
 
 async def test_a_list_with_others_in_it_stays(imports: Imports, tables: Tables, workspace: str) -> None:
-    """The file's list is no longer only the file's once a person has put somebody in it."""
+    """A list that a user has added another lead to is not removed with the import."""
     done = await imports.imported("Email\nann@example.com\n")
     await imports.made("leads", {"email": "zoe@example.com", "listId": done["listId"]})
     await imports.undo(done)
