@@ -181,7 +181,7 @@ async def test_bodies_that_say_nothing(provider: Provider, body: bytes, says: st
 
 
 async def test_strangers_and_unknown_types_stay_in_the_record(provider: Provider) -> None:
-    """Events about mails that are not ours, and of types nobody knows, are done with and make no events."""
+    """Provider events about unknown mails and of unknown types are marked as applied and create no events."""
     (draft_id,) = await provider.send()
     long = "t" * 5000
     await provider.push(

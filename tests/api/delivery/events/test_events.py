@@ -141,11 +141,11 @@ async def test_events_are_looked_for(outreach: Outreach) -> None:
     (sequence_id,) = {one["sequenceId"] for one in events}
     assert {one["leadId"] for one in events} == {lead_id}
     everything = [one["id"] for one in events]
-    nobody = str(UUID(int=0))
+    unknown_id = str(UUID(int=0))
 
     for name, value in (("draftId", draft_id), ("leadId", lead_id), ("sequenceId", sequence_id)):
         assert await ids_of(outreach, **{name: value}) == everything
-        assert await ids_of(outreach, **{name: nobody}) == []
+        assert await ids_of(outreach, **{name: unknown_id}) == []
     assert await ids_of(outreach, type="opened") == [one["id"] for one in events if one["type"] == "opened"]
     assert await ids_of(outreach, verdict="machine") == [one["id"] for one in events if one["verdict"] == "machine"]
     assert await ids_of(outreach, verdict="human") == []
@@ -191,8 +191,8 @@ async def test_events_of_a_period(outreach: Outreach, database_url: str) -> None
         {"cursor": "x"},
     ],
 )
-async def test_events_asked_for_wrongly(outreach: Outreach, query: dict[str, str]) -> None:
-    """A filter that means nothing, and a time without a zone, are refused with the field named."""
+async def test_invalid_filters(outreach: Outreach, query: dict[str, str]) -> None:
+    """An invalid filter, and a time without a zone, are refused with the field named."""
     response = await outreach.client.get(f"{outreach.path}/events", params=query)
     assert response.status_code == 422
     assert response.json()["errors"][0]["location"] == ["query", *query]

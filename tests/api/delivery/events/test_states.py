@@ -40,9 +40,9 @@ WRITTEN_BESIDE = {
 
 
 async def test_an_event_in_every_state(provider: Provider, states: States) -> None:
-    """A hard bounce suppresses and pauses, an unsubscribe or a complaint is for good, all others move nobody.
+    """A hard bounce suppresses and pauses, an unsubscribe or a complaint is permanent, no other event moves a lead.
 
-    So in each state of the lead and of its enrollments, and once: told again, the event changes nothing.
+    This holds in each state of the lead and of its enrollments. Reported again, the event changes nothing.
     """
     states.owner.execute("UPDATE app.workspaces SET max_bounce_rate = NULL, max_complaint_rate = NULL")
     for number, (type_, data, lead_event, enrollment_event, suppression) in enumerate(EVENTS):

@@ -40,7 +40,7 @@ async def test_another_link_changes_a_verdict(provider: Provider) -> None:
 
 
 async def test_a_changed_verdict_comes_with_an_arrival(provider: Provider) -> None:
-    """Whoever counts by arrival sees each message anew whose verdicts changed, also by what a twin tells of an open."""
+    """A message whose verdicts changed gets a new arrival time, also where a duplicate report adds to an open."""
     (draft_id,) = await provider.send()
     newest = "SELECT max(synced_at) FROM app.email_events WHERE draft_id = %s"
     await provider.push(pushed("open", draft_id, 600))
@@ -122,7 +122,7 @@ class Happening:
     poll: dict[str, Any] | None
 
 
-told: st.SearchStrategy[dict[str, Any] | None] = (
+evidence: st.SearchStrategy[dict[str, Any] | None] = (
     st.just({})
     | st.none()
     | st.fixed_dictionaries(
@@ -140,7 +140,7 @@ def happenings(draw: st.DrawFn) -> Happening:
     """A delivery, an open or a click, all of a few seconds, so that they have to do with each other."""
     type_ = draw(st.sampled_from(["delivered", "open", "click", "click"]))
     link = {"link_url": draw(st.sampled_from(["a", "b"]))} if type_ == "click" else {}
-    return Happening(type_, draw(st.sampled_from([0, 3, 5, 600])), link, draw(told), draw(told))
+    return Happening(type_, draw(st.sampled_from([0, 3, 5, 600])), link, draw(evidence), draw(evidence))
 
 
 Arrival = tuple[str, Happening, bool]

@@ -95,13 +95,13 @@ class Mail:
 
 @asynccontextmanager
 async def all_connections_busy(services: Services) -> AsyncIterator[None]:
-    """Let nobody connect to a provider until the end of the block: all connections wait for an answer."""
+    """Keep all connections to providers busy until the end of the block: each waits for an answer."""
     number = services.settings.send_concurrency * 2
-    asked, ended = asyncio.Semaphore(0), asyncio.Event()
+    arrived, ended = asyncio.Semaphore(0), asyncio.Event()
 
     async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        asked.release()
+        arrived.release()
         await ended.wait()
         writer.write(ANSWER)
         await writer.drain()
@@ -113,7 +113,7 @@ async def all_connections_busy(services: Services) -> AsyncIterator[None]:
             for _ in range(number):
                 group.create_task(services.http.get(url))
             for _ in range(number):
-                await asked.acquire()
+                await arrived.acquire()
             yield
             ended.set()
 

@@ -63,11 +63,11 @@ def test_styles_are_written_into_the_elements() -> None:
 
 
 async def test_nothing_is_fetched() -> None:
-    """Sheets, imports and images that a body names are neither asked for nor read from this machine."""
-    asked: list[bytes] = []
+    """Sheets, imports and images that a body names are neither requested nor read from this machine."""
+    requests: list[bytes] = []
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.read(100))
+        requests.append(await reader.read(100))
         writer.close()
 
     async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
@@ -77,12 +77,12 @@ async def test_nothing_is_fetched() -> None:
             f'<style>@import url("{url}"); p {{ background: url({url}) }}</style><p>Hello<img src="{url}">'
         )
         made = await asyncio.to_thread(html_of, body)
-        # Whoever had connected would be served before this connection, which comes after.
+        # The server would serve an earlier connection before this one.
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         writer.write(b"last")
         await reader.read()
         writer.close()
-    assert asked == [b"last"]
+    assert requests == [b"last"]
     assert "Hello" in made
     assert "root:" not in made
 
@@ -154,7 +154,7 @@ def test_what_is_left_open_in_long_html_swallows_nothing(left_open: str) -> None
 
 
 def test_what_can_never_be_closed_swallows_nothing() -> None:
-    """What makes text of all that follows, to the end, has the way out before it in short HTML too."""
+    """Markup that turns everything after it into text has the unsubscribe link before it in short HTML too."""
     made = html_of("<p>Hello<plaintext>")
     assert made.index(f'<a href="{LINK}">Unsubscribe</a>') < made.index("<plaintext")
 
@@ -300,6 +300,6 @@ def test_a_part_that_shows_the_way_out_gets_no_second() -> None:
         f'<p>Hello <a style="font-size: 0" href="{LINK}">out</a></p>',
     ],
 )
-def test_a_way_out_that_nobody_sees_is_none(body: str) -> None:
+def test_an_invisible_unsubscribe_link_does_not_count(body: str) -> None:
     """A link in a comment, in what is not displayed, without words, or to elsewhere leaves the footer its own."""
     assert f'<a href="{LINK}">Unsubscribe</a>' in html_of(body)

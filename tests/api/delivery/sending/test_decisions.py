@@ -77,7 +77,7 @@ async def test_one_mail_probes_and_the_others_wait(workspaces: TwoWorkspaces, re
 
 
 async def test_a_connection_that_serves_lets_all_through(workspaces: TwoWorkspaces) -> None:
-    """Without a block all are claimed; without a connection, or with none free, nobody probes."""
+    """Without a block all are claimed; without a connection, or with none free, no probe is sent."""
     ids = [workspaces.add_draft(status="reviewed") for _ in range(2)]
     assert [type(answer) for answer in await claim(workspaces, *ids)] == [Claim, Claim]
     workspaces.set(CONNECTIONS, workspaces.ids[CONNECTIONS], failures=6, blocked_until=NOW)

@@ -142,7 +142,7 @@ def test_what_never_finds_a_time_asks_again_after_a_day() -> None:
     ],
 )
 def test_a_mail_waits_for_a_connection(connected: EverlyticConnection | None, reason: str | None) -> None:
-    """A connection that is missing or disabled stops a mail; all that holds one is listed, and one thing stops it."""
+    """A connection that is missing or disabled stops a mail; every hold reason is listed, and one stops it."""
     mail = candidate(enrollment="paused", forbidden="it", status="drafted")
     held = [one for one in ("the enrollment is paused", reason, "it", "the draft waits for review") if one]
     assert eligibility.list_hold_reasons(mail, connected) == held
@@ -161,18 +161,18 @@ def test_a_turn_is_the_earliest_time() -> None:
 
 
 def explained(
-    mail: Candidate, conditions: SendContext, previous: datetime, asked_at: datetime = NOW, **delay: int
+    mail: Candidate, conditions: SendContext, previous: datetime, job_at: datetime = NOW, **delay: int
 ) -> Any:
-    """Return when a draft leaves and all that makes that time."""
+    """Return when a draft leaves and every constraint on that time."""
     step = SequenceStep(**{"delay_days": 0, "delay_hours": 0} | delay)
-    found = eligibility.explain_send_time(mail, step, conditions, previous, asked_at, NOW)
+    found = eligibility.explain_send_time(mail, step, conditions, previous, job_at, NOW)
     return found.at, found.binding, list(found.considered)
 
 
 def test_a_time_that_nothing_makes_is_now() -> None:
     """A draft whose job asks now, or asked before, leaves now, and nothing binds it."""
-    for asked_at in (NOW, NOW - HOUR):
-        assert explained(candidate(send_at=NOW - DAY), terms(), NOW - DAY, asked_at) == (NOW, Constraint.NONE, [])
+    for job_at in (NOW, NOW - HOUR):
+        assert explained(candidate(send_at=NOW - DAY), terms(), NOW - DAY, job_at) == (NOW, Constraint.NONE, [])
 
 
 def test_a_time_is_made_by_the_delay_and_then_by_the_hours() -> None:

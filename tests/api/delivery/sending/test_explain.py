@@ -139,29 +139,29 @@ async def test_a_draft_says_what_has_become_of_it(outreach: Outreach, services: 
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     lead_id = await outreach.add_lead("thandi@lead.example")
     await outreach.post("/enrollments", {"sequenceId": sequence_id, "leadIds": [lead_id]})
-    ((written,), told) = (await explain_all(outreach), [])
+    ((written,), explained) = (await explain_all(outreach), [])
     await outreach.run_jobs()
     draft_id = (await outreach.get("/drafts"))["items"][0]["id"]
     await outreach.post(f"/drafts/{draft_id}/reject", {"reason": "dull"})
-    told += await explain_all(outreach)
+    explained += await explain_all(outreach)
     await outreach.post(f"/drafts/{draft_id}/regenerate")
     await outreach.run_jobs()
     await outreach.post(f"/drafts/{draft_id}/approve")
     now, scope = services.clock.now(), Scope(workspace_id=outreach.workspace_id)
     async with transaction(services.pool, scope) as session:
         await service.claim_drafts(session, outreach.workspace_id, [SendRequest(UUID(draft_id), now, uuid4())])
-    told += await explain_all(outreach)
+    explained += await explain_all(outreach)
     async with transaction(services.pool, scope) as session:
         await service.record_unknown_outcome(session, outreach.workspace_id, UUID(draft_id), "lost", now)
-    told += await explain_all(outreach)
+    explained += await explain_all(outreach)
 
     assert written["heldBy"] == "the draft is being written"
-    assert [one["heldBy"] for one in told] == [
+    assert [one["heldBy"] for one in explained] == [
         "the draft failed: rejected: dull",
         "the mail is being sent",
         "the mail may have been sent: the outcome is unknown and is being looked up",
     ]
-    assert {(one["sendsAt"], one["binding"]) for one in told} == {(None, None)}
+    assert {(one["sendsAt"], one["binding"]) for one in explained} == {(None, None)}
 
 
 async def test_what_waits_for_a_connection_is_taken_up(

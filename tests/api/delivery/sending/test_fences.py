@@ -51,12 +51,12 @@ async def test_only_open_attempts_are_accepted(two_workspaces: TwoWorkspaces) ->
         else:
             moved_drafts[draft_of(workspaces, attempt_id)] = {"status": status}
     add_claimed(workspaces)  # which nothing is said about
-    told = {draft_of(workspaces, attempt_id): "tx" for attempt_id in (*ended, *opened)}
-    told[workspaces.neighbour[DRAFTS]] = "tx"
+    transaction_ids = {draft_of(workspaces, attempt_id): "tx" for attempt_id in (*ended, *opened)}
+    transaction_ids[workspaces.neighbour[DRAFTS]] = "tx"
     overtaking = await overtaken(
         workspaces,
         lambda other: (setting(ATTEMPTS, ended)(other), setting(DRAFTS, moved_drafts)(other)),
-        lambda session: repository.record_acceptances(session, workspaces.id, told, NOW),
+        lambda session: repository.record_acceptances(session, workspaces.id, transaction_ids, NOW),
     )
     assert overtaking.result == sent
     assert overtaking.rows == {ATTEMPTS: opened, DRAFTS: sent}

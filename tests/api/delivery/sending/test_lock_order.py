@@ -1,4 +1,4 @@
-"""Everybody locks leads, enrollments, sequences and drafts in that order, so nobody waits for each other for good."""
+"""Every transaction locks leads, enrollments, sequences and drafts in that order, so that no two deadlock."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from tests.api.sending_workspace import Outreach
 pytestmark = pytest.mark.anyio
 
 
-async def until_somebody_waits(services: Services) -> None:
+async def until_a_transaction_waits(services: Services) -> None:
     """Return when a transaction waits for a lock of another."""
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     while True:
@@ -49,7 +49,7 @@ async def test_a_claim_and_a_deletion_take_turns(outreach: Outreach, services: S
     async with transaction(services.pool, scope) as session:
         await status_repository.lock_live_enrollments(session, outreach.workspace_id, UUID(sequence_id))
         claiming = asyncio.create_task(claim())
-        await until_somebody_waits(services)
+        await until_a_transaction_waits(services)
         held = await sequences.lock_to_delete(session, outreach.workspace_id, UUID(sequence_id))
         await sequences.delete_sequence(session, held, cause="test", now=now)
     answers = await claiming

@@ -253,7 +253,7 @@ async def test_a_registration_waits_real_time(outreach: Outreach, services: Serv
 
 @contextmanager
 def closed_port() -> Iterator[str]:
-    """Yield the origin of a port that nobody else takes and nobody listens on."""
+    """Yield the origin of a port that is reserved and has no listener."""
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{kept.getsockname()[1]}"
@@ -319,8 +319,8 @@ async def test_a_firewall_is_no_revoked_key(trouble: Outreach, services: Service
     assert await all_sent_once(trouble)
 
 
-async def test_refused_content_blocks_nobody(trouble: Outreach, services: Services) -> None:
-    """Answers about one mail's content are the provider serving, however many: the connection stays open."""
+async def test_refused_content_does_not_block(trouble: Outreach, services: Services) -> None:
+    """Errors about one mail's content do not count as an outage, however many: the connection stays open."""
     trouble.fault("bad_request_but_delivered")
     await trouble.run_jobs()
     assert len(trouble.mails()) == MAILS
@@ -328,7 +328,7 @@ async def test_refused_content_blocks_nobody(trouble: Outreach, services: Servic
 
 
 async def test_a_probe_that_serves_wakes_the_others(trouble: Outreach, services: Services) -> None:
-    """Those told to wait for the probe do not wait out its hold, which is as long as a call may take."""
+    """Mails that wait for the probe do not wait out its lease, which is as long as a call may take."""
     trouble.fault("rate_limited")
     await trouble.run_jobs()
     trouble.fault("rate_limited", 0)
@@ -342,7 +342,7 @@ async def test_a_probe_that_serves_wakes_the_others(trouble: Outreach, services:
 
 
 async def test_a_new_connection_is_not_blocked(trouble: Outreach, services: Services) -> None:
-    """Whoever puts the connection again need not wait for what was found out about the old one."""
+    """A connection that is set again is not blocked by the failures of the old one."""
     switches = {"retry_after": "always", "retry_after_seconds": RETRY_AFTER}
     trouble.sandbox.tell("scenarios", username=trouble.username, switches=switches)
     trouble.fault("rate_limited")

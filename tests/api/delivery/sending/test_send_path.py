@@ -103,7 +103,7 @@ async def test_a_refused_call_is_made_again(outreach: Outreach, services: Servic
     assert [draft["status"] for draft in await drafts_of(outreach)] == ["sent"]
 
 
-async def test_nobody_is_mailed_after_saying_no(outreach: Outreach) -> None:
+async def test_no_lead_is_mailed_after_an_unsubscribe(outreach: Outreach) -> None:
     """Between approval and sending the lead unsubscribes: the claim sees it and nothing goes out."""
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     lead_id = await outreach.add_lead("thandi@lead.example")

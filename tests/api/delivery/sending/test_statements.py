@@ -156,16 +156,16 @@ async def test_only_the_enrollments_given_wait_for_their_next_step(two_workspace
         "enrollment_id": mails[2].enrollment_id,
     }
     workspaces.add(DRAFTS, step_id=steps[2], **owners)
-    add_mail(workspaces, "sent")  # whose enrollment nobody sets on
+    add_mail(workspaces, "sent")  # whose enrollment gets no next step
 
-    async def set_on(session: AsyncSession) -> Sequence[UUID]:
+    async def schedule(session: AsyncSession) -> Sequence[UUID]:
         following = [
             NextStep(await session.get_one(EmailDraft, mail.draft_id), await session.get_one(SequenceStep, step_id), at)
             for mail, step_id, at in zip(mails, steps, times, strict=True)
         ]
         return await repository.schedule_next_steps(session, workspaces.id, following)
 
-    done = await compared(workspaces, set_on)
+    done = await compared(workspaces, schedule)
     assert done.rows == {ENROLLMENTS: {mail.enrollment_id for mail in mails}, DRAFTS: set(done.result)}
     moved = done.changes[ENROLLMENTS]
     assert [moved[str(mail.enrollment_id)].get("current_step_order", (0, 0))[1] for mail in mails] == [2, 3, 2]

@@ -25,7 +25,7 @@ unknown   accepted  rejected  -        none
 accepted  -         -         -        -
 rejected  -         -         -        -
 """)
-"""How an attempt ends: of one that is unknown its caller may still tell, and a person, but nobody calls again."""
+"""How an attempt ends: its caller or a person may still record the outcome of an unknown one; none is sent again."""
 OUTCOMES = tuple(dict.fromkeys(outcome for outcome, _ in ATTEMPTS))
 DELAY = timedelta(days=2)
 ERROR = "no answer"

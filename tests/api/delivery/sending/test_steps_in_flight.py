@@ -105,7 +105,7 @@ async def test_what_was_drafted_stays_as_it_was_written(outreach: Outreach) -> N
 
 
 async def test_a_step_with_drafts_is_not_deleted(outreach: Outreach) -> None:
-    """What was drafted or sent refers to its step; one that nobody came to can go."""
+    """A step that a draft refers to is not deleted; one without drafts is."""
     sequence_id = await under_way(outreach, "A", "B", "C")
     steps = await steps_of(outreach, sequence_id)
 

@@ -49,7 +49,7 @@ def test_a_rate_remembers_when_a_mail_left(late: timedelta) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pace", "turn", "left", "free", "asked", "next_at"),
+    ("pace", "turn", "left", "free", "start", "next_at"),
     [
         (RATE, NOON, NOON + 1.5 * SECOND, NOON, NOON + 1.5 * SECOND, NOON + 2 * SECOND),
         (RATE, NOON, NOON - 1.5 * SECOND, NOON, NOON - 1.5 * SECOND, NOON - SECOND),
@@ -59,13 +59,13 @@ def test_a_rate_remembers_when_a_mail_left(late: timedelta) -> None:
     ids=["a rate, late", "a rate, early", "a gap", "a cap, after midnight"],
 )
 def test_a_mail_counts_when_it_leaves(
-    pace: SendLimits, turn: datetime, left: datetime, free: datetime, asked: datetime, next_at: datetime
+    pace: SendLimits, turn: datetime, left: datetime, free: datetime, start: datetime, next_at: datetime
 ) -> None:
     """A mail that leaves at another time than its turn holds the next one from then on, and its turn is free."""
     found = places(pace, turn)
     found.use(MAIL, "a.example", left)
     assert find_sending_time(free, found.get_rules(OTHER, "a.example")).at == free
-    assert find_sending_time(asked, found.get_rules(OTHER, "a.example")).at == next_at
+    assert find_sending_time(start, found.get_rules(OTHER, "a.example")).at == next_at
 
 
 def test_a_mail_counts_for_the_domain_it_goes_to() -> None:
@@ -88,8 +88,8 @@ def test_a_turn_given_up_is_free_for_the_next() -> None:
     assert find_sending_time(NOON, found.get_rules(OTHER, "a.example")).at == NOON
 
 
-def test_a_mail_put_back_waits_and_the_other_does_not() -> None:
-    """What was to leave and does not keeps a later turn; the present one is free again."""
+def test_a_rescheduled_mail_waits_and_the_other_does_not() -> None:
+    """A mail that is rescheduled reserves a later slot; the present one is free again."""
     found = places(CAP, NOON + timedelta(days=1))
     found.use(OTHER, "a.example", NOON)
     found.reschedule(OTHER, "a.example", NOON, NOON + timedelta(days=2))

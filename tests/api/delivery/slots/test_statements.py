@@ -56,7 +56,7 @@ def first_time(places: SlotLedger, draft_id: UUID, domain: str, at: datetime = N
 
 
 async def test_turns_are_read_from_a_time_on(workspaces: TwoWorkspaces) -> None:
-    """A turn is kept for the draft asked about, from the time on; one before it, or that was made use of, is not."""
+    """A turn is kept for the requested draft, from the time on; one before it, or that was made use of, is not."""
     kept, other = add_turn(workspaces, NOW, domain=B), add_turn(workspaces, NOW)
     early, made = add_turn(workspaces, NOW - TICK), add_turn(workspaces, NOW, made=True)
     quarter = NOW - timedelta(minutes=NOW.minute % 15, seconds=NOW.second, microseconds=NOW.microsecond)
@@ -202,8 +202,8 @@ async def test_who_asks_before_a_job(workspaces: TwoWorkspaces) -> None:
 
     async def read(session: AsyncSession) -> list[tuple[UUID, datetime]]:
         workspace = await session.get_one(Workspace, workspaces.id)
-        asked = await service.list_earlier_jobs(session, workspace, "send_email", (job_id, at), NOW)
-        return list(asked.items())
+        earlier = await service.list_earlier_jobs(session, workspace, "send_email", (job_id, at), NOW)
+        return list(earlier.items())
 
     assert (await compared(workspaces, read)).result == [
         (late, NOW), (missed, NOW + SECOND), (made, NOW + 2 * SECOND), (first, at), (second, at)
@@ -326,8 +326,8 @@ def promised(pace: SendLimits, *moments: datetime) -> SlotLedger:
     return SlotLedger(pace, turns, SlotUsage(pace), taken)
 
 
-def test_a_mail_put_back_frees_what_it_took() -> None:
-    """What does not leave is taken from what has left and from what is promised, and promised its later turn."""
+def test_a_rescheduled_mail_frees_its_slot() -> None:
+    """A mail that is rescheduled no longer counts as sent or reserved in its old slot, and reserves its later one."""
     places = promised(CAP, NOW)
     places.use(OTHER, A, NOW)
     assert first_time(places, MAIL, A) == datetime(2026, 3, 5, tzinfo=NOW.tzinfo)

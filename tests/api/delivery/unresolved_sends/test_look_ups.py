@@ -49,7 +49,7 @@ async def test_what_the_list_shows_was_sent(outreach: Outreach, database_url: st
     assert (await job_of(outreach))["status"] == "completed"
 
 
-async def test_in_the_end_a_person_is_asked(outreach: Outreach, database_url: str) -> None:
+async def test_a_send_without_an_answer_becomes_stuck(outreach: Outreach, database_url: str) -> None:
     """The wait is the workspace's: when it is over, one last look is made and no more; then the send is stuck."""
     await outreach.client.patch(outreach.path, json={"unknownWaitHours": 2})
     draft_id = await unknown_send(outreach, taken=False)

@@ -1,4 +1,4 @@
-"""A person settles what nobody could find out."""
+"""A person settles a send whose outcome is unknown."""
 
 import asyncio
 from datetime import datetime
@@ -48,7 +48,7 @@ async def test_sent_lets_the_sequence_go_on(outreach: Outreach, database_url: st
 
 
 async def test_not_sent_is_too_early_at_first(outreach: Outreach, database_url: str) -> None:
-    """While a mail is looked for nobody can vouch that it never left; the refusal says until when."""
+    """While a mail is being looked up it cannot be settled as not sent; the refusal says until when."""
     draft_id = await unknown_send(outreach, taken=True)
     stuck_at = (await one_of(outreach, draft_id))["stuckAt"]
 
@@ -76,8 +76,8 @@ async def test_not_sent_sends_the_mail_again(outreach: Outreach, database_url: s
     assert (await outreach.get(f"/drafts/{draft_id}"))["errorReason"] is None
 
 
-async def test_not_sent_asks_the_judge(outreach: Outreach, database_url: str) -> None:
-    """A lead that has said no meanwhile is not mailed, whoever vouches that the first try never left."""
+async def test_not_sent_checks_eligibility(outreach: Outreach, database_url: str) -> None:
+    """A lead that unsubscribed meanwhile is not mailed after its send is settled as not sent."""
     draft_id = await unknown_send(outreach, taken=False)
     await claimed_ago(database_url, 25)
     lead_id = (await one_of(outreach, draft_id))["leadId"]
@@ -138,7 +138,7 @@ PROOFS = {
 
 @pytest.mark.parametrize("said", PROOFS)
 async def test_proof_that_waits_to_be_applied_counts(outreach: Outreach, database_url: str, said: str) -> None:
-    """Nobody can vouch against what Everlytic has told already, even where it was not acted upon yet."""
+    """A send cannot be settled against a report of Everlytic, even where that is not applied yet."""
     draft_id = await unknown_send(outreach, taken=True)
     await claimed_ago(database_url, 25)
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
@@ -152,7 +152,7 @@ async def test_proof_that_waits_to_be_applied_counts(outreach: Outreach, databas
 
 
 async def test_a_webhook_that_comes_after_stops_the_second_mail(outreach: Outreach, database_url: str) -> None:
-    """Somebody vouched wrongly; Everlytic's word before the mail goes out again counts, and it goes out once."""
+    """A delivery that Everlytic reports after a wrong settlement stops the second mail."""
     draft_id = await unknown_send(outreach, taken=True)
     await claimed_ago(database_url, 25)
     (mail,) = outreach.mails()
@@ -173,7 +173,7 @@ async def test_a_webhook_that_comes_after_stops_the_second_mail(outreach: Outrea
 async def test_a_person_and_a_webhook_at_one_moment(
     outreach: Outreach, database_url: str, decision: str, is_first: bool
 ) -> None:
-    """Whoever of the two is first, the mail counts as sent, once, and the sequence goes on by one step."""
+    """In either order the mail counts as sent, once, and the sequence continues by one step."""
     draft_id = await unknown_send(outreach, taken=True)
     await claimed_ago(database_url, 25)
     (mail,) = outreach.mails()
@@ -255,7 +255,7 @@ async def test_a_settlement_says_what_and_why(outreach: Outreach, database_url: 
     assert await settlements(database_url) == []
 
 
-async def test_a_draft_that_nobody_tried_has_no_outcome(outreach: Outreach) -> None:
+async def test_a_draft_that_was_not_attempted_has_no_outcome(outreach: Outreach) -> None:
     """A draft that waits for review, and one that does not exist, cannot be settled."""
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     await outreach.enroll(sequence_id, await outreach.add_lead("thandi@lead.example"))
@@ -266,7 +266,7 @@ async def test_a_draft_that_nobody_tried_has_no_outcome(outreach: Outreach) -> N
 
 
 async def test_what_is_heard_is_shown(outreach: Outreach) -> None:
-    """A click on the mail's own unsubscribe link is evidence that somebody has it."""
+    """A click on the mail's own unsubscribe link is evidence that it arrived."""
     draft_id = await unknown_send(outreach, taken=True)
     (mail,) = outreach.mails()
     link = mail["custom_headers"]["List-Unsubscribe"][0].strip("<>")

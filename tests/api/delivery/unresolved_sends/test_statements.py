@@ -141,16 +141,16 @@ async def test_proof_is_about_the_draft_and_not_applied_yet(two_workspaces: TwoW
     workspaces = two_workspaces
     for table in ("transactions", "callback_events", "webhook_deliveries"):
         workspaces.owner.execute(f"DELETE FROM everlytic.{table}".encode())
-    listed, told, pushed, applied, other = (workspaces.add_draft() for _ in range(5))
+    listed, polled, pushed, applied, other = (workspaces.add_draft() for _ in range(5))
     insert_row(workspaces, "everlytic.transactions", transaction_id="tx 1", message_id=str(listed))
-    insert_row(workspaces, "everlytic.callback_events", event_key="told", message_id=str(told))
+    insert_row(workspaces, "everlytic.callback_events", event_key="polled", message_id=str(polled))
     insert_row(workspaces, "everlytic.callback_events", event_key="applied", message_id=str(applied), applied_at=NOW)
     body = b'{"message_id": "%s"}'
     workspaces.add("everlytic.webhook_deliveries", body=body % str(pushed).encode())
     workspaces.add("everlytic.webhook_deliveries", body=str(applied).encode(), applied_at=NOW)
 
     async def read(session: AsyncSession) -> list[str | None]:
-        ids = (listed, told, pushed, applied, other)
+        ids = (listed, polled, pushed, applied, other)
         return [await repository.find_proof(session, workspaces.id, draft_id) for draft_id in ids]
 
     assert (await compared(workspaces, read)).result == [

@@ -1,4 +1,4 @@
-"""Nothing is lost for good: what fell off the queue is found and put back."""
+"""A sweep finds drafts and sends that lost their job and queues them again."""
 
 from uuid import UUID, uuid4
 
@@ -97,7 +97,7 @@ async def test_a_look_up_that_waits_is_enough(outreach: Outreach, services: Serv
 
 
 async def test_a_draft_without_a_job_goes_out(outreach: Outreach, services: Services) -> None:
-    """A reviewed draft that no job waits for is sent, once, however often somebody sweeps."""
+    """A reviewed draft that no job waits for is sent, once, however often the sweep runs."""
     await reviewed(outreach)
     await sweep(outreach, services)
     await sweep(outreach, services)

@@ -41,7 +41,7 @@ async def one_of(outreach: Outreach, draft_id: str) -> dict[str, Any]:
 
 
 async def claimed_ago(database_url: str, hours: float) -> None:
-    """Have all that is claimed been claimed so long ago."""
+    """Set the claims of all attempts to so many hours ago."""
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         statement = f"UPDATE app.send_attempts SET claimed_at = {BUSINESS_NOW} - %s * interval '1 hour'"
         await owner.execute(statement.encode(), [hours])

@@ -22,7 +22,7 @@ MEGABYTES_10 = b"x" * 10_000_000
 
 @pytest.fixture
 async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody without a login."""
+    """A client without a login."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
@@ -48,7 +48,7 @@ async def token_of(outreach: Outreach, services: Services) -> str:
 async def test_a_broken_link(
     outreach: Outreach, services: Services, stranger: httpx.AsyncClient, database_url: str, method: str
 ) -> None:
-    """A link that is cut, changed, made up or not even text shows the page that says so, and nobody is unsubscribed."""
+    """A link that is cut, changed, made up or not even text shows the page that says so; no lead is unsubscribed."""
     token = await token_of(outreach, services)
     before = await rows_of(database_url)
     other = unsubscribe_token("another key", uuid4(), uuid4(), uuid4())
@@ -81,7 +81,7 @@ async def test_a_no_counts_whatever_it_is_sent_as(
     assert len((await outreach.get("/suppressions"))["items"]) == 1
 
 
-async def test_pushes_that_nobody_asked_for(outreach: Outreach, stranger: httpx.AsyncClient, database_url: str) -> None:
+async def test_unauthorized_pushes(outreach: Outreach, stranger: httpx.AsyncClient, database_url: str) -> None:
     """Unknown tokens of any form are not found, wrong credentials are refused, and nothing is written."""
     before = await rows_of(database_url)
     for token in ("x", "%00", "%ff", "x" * 5000, "..%2f..", "ä"):

@@ -41,7 +41,7 @@ class Pushing:
 async def pushing(
     app: FastAPI, app_client: httpx.AsyncClient, workspace: str, services: Services
 ) -> AsyncIterator[Pushing]:
-    """Connect the workspace, to an Everlytic that nobody calls here, and push to it."""
+    """Connect the workspace to an Everlytic address that is never called here, and push to it."""
     body = {
         "transactionalUrl": "http://127.0.0.1:1/transactional/email/v1",
         "tenantUrl": "http://127.0.0.1:1/api/2.0",
@@ -67,7 +67,7 @@ STORED = "SELECT body, content_type, applied_at IS NOT NULL FROM everlytic.webho
 
 
 async def test_many_pushes_are_one_job(pushing: Pushing, database_url: str) -> None:
-    """What comes together is all stored, and has one job, also for what comes later as long as nobody has begun it."""
+    """Pushes that arrive together are all stored and share one job; a later push joins it until it starts."""
     answers = await asyncio.gather(*(pushing.ask(b"%d" % number) for number in range(60)))
     await pushing.ask(b"later")
 

@@ -43,7 +43,7 @@ class WebhookLookup:
 
 @pytest.fixture
 async def lookup(app_client: httpx.AsyncClient, workspace: str, services: Services) -> WebhookLookup:
-    """Connect the workspace to an Everlytic that nobody calls here."""
+    """Connect the workspace to an Everlytic address that is never called here."""
     urls = {"transactionalUrl": "http://127.0.0.1:1/transactional", "tenantUrl": "http://127.0.0.1:1/api"}
     body = {**urls, "username": "acme", "apiKey": "none"}
     connected = await app_client.put(f"/api/workspaces/{workspace}/everlytic-connection", json=body)

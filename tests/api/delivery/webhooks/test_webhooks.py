@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 async def test_an_unknown_token_is_not_found(app: FastAPI) -> None:
     """A push to a token that no workspace has is a 404."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as stranger:
-        response = await stranger.post("/api/webhooks/everlytic/nobody", json={})
+        response = await stranger.post("/api/webhooks/everlytic/unknown", json={})
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
@@ -43,7 +43,7 @@ async def test_wrong_credentials_store_nothing(outreach: Outreach) -> None:
     assert before == (await outreach.get("/events"))["items"]
 
 
-async def test_a_push_that_makes_no_sense_is_kept_and_hurts_nobody(
+async def test_an_unreadable_push_is_stored_and_blocks_nothing(
     outreach: Outreach, services: Services, database_url: str
 ) -> None:
     """What cannot be parsed is stored, answered 200, and events after it still apply."""
