@@ -70,7 +70,7 @@ class Operation:
 
 
 def operations() -> list[Operation]:
-    """Return every operation that needs a credential or shows somebody's own."""
+    """Return every operation that needs a credential or shows the caller's own data."""
     return [
         Operation(route.operation_id or route.name, method, route.path, require_admin in set(_calls(route.dependant)))
         for router in ROUTERS

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer sm_wrong"}, {"Authorization": "Basic YTpi"}])
 async def test_without_a_key_nothing_is_answered(app: FastAPI, headers: dict[str, str]) -> None:
     """A missing, wrong or foreign credential is a 401 problem that names the way."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as nobody:
-        response = await nobody.get("/api/workspaces", headers=headers)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as anonymous:
+        response = await anonymous.get("/api/workspaces", headers=headers)
 
     assert (response.status_code, response.json()["code"]) == (401, "unauthorized")
     assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -104,7 +104,7 @@ async def test_a_key_can_revoke_itself(member: Person) -> None:
 
 
 async def test_no_key_is_made_for_a_user_who_goes_meanwhile(admin: Person, member: Person, database_url: str) -> None:
-    """Who makes a key while its user is being deleted waits for the deletion, and is told that nobody is there."""
+    """Creating a key for a user who is being deleted waits for the deletion; then the user is not found."""
     body = {"name": "late", "userId": member.id}
     with connect(owner_url(database_url)) as owner, connect(owner_url(database_url)) as watcher:
         with owner.transaction():

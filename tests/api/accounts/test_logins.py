@@ -85,7 +85,7 @@ async def test_first_logins_at_once_are_one_user(accounts: Accounts, issuer: Iss
 async def test_of_two_subjects_with_one_address_one_is_the_user(
     accounts: Accounts, issuer: Issuer, member: Person
 ) -> None:
-    """Two people to whom the issuer gives the same address do not become one, also when they come at once."""
+    """Two subjects with the same address do not become one user, also when they log in at once."""
     answers = await asyncio.gather(*(me(accounts, issuer.sign(sub=one, **BO)) for one in ("bo", "bob", "rob")))
 
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401]
@@ -93,8 +93,8 @@ async def test_of_two_subjects_with_one_address_one_is_the_user(
     assert "another subject at this issuer" in refused.json()["detail"]
 
 
-async def test_who_has_no_verified_address_is_nobody(accounts: Accounts, issuer: Issuer, member: Person) -> None:
-    """An address that the issuer has not verified opens nothing, nor does one that nobody has."""
+async def test_an_unverified_or_unknown_address_is_refused(accounts: Accounts, issuer: Issuer, member: Person) -> None:
+    """An address that the issuer has not verified is refused, and so is one that no user has."""
     assert "no verified email" in await refusal(accounts, issuer.sign(email="bo@acme.example"))
     assert "no verified email" in await refusal(accounts, issuer.sign(email="bo@acme.example", email_verified=False))
     assert "No user has the token" in await refusal(accounts, issuer.sign(email="no@acme.example", email_verified=True))

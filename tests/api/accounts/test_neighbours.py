@@ -89,13 +89,13 @@ async def test_each_change_is_of_one_user_or_key(two_workspaces: TwoWorkspaces) 
         made = await repository.add_key(session, linked, name="Key", prefix="sm_", secret_hash="made")
         assert made is not None
         assert made.user_id == linked
-        nobody = await repository.add_key(session, revoked, name="Key", prefix="sm_", secret_hash="nobody's")
+        without_user = await repository.add_key(session, revoked, name="Key", prefix="sm_", secret_hash="orphan")
         revocations = [
             await repository.revoke_key(session, key_id, owner_id)
             for key_id, owner_id in ((kept, changed), (other, None), (revoked, other), (before, None))
         ]
         await repository.rename_account(session, workspaces.ids["app.accounts"], "Renamed")
-        return [UUID(str(made.id)), nobody, *revocations]
+        return [UUID(str(made.id)), without_user, *revocations]
 
     acted = await run_act(workspaces, change)
     made, *answers = acted.result

@@ -64,7 +64,7 @@ async def workspace_of(person: Person) -> str:
 
 
 def rows_of(owner: psycopg.Connection, ids: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return all that a tenant has, as text."""
+    """Return everything that a tenant has, as text."""
     found = {}
     for table in TABLES:
         column = {ACCOUNTS: "id", WORKSPACES: "id"}.get(str(table), "workspace_id")
@@ -78,10 +78,10 @@ def rows_of(owner: psycopg.Connection, ids: Mapping[str, object]) -> dict[str, l
     return found
 
 
-async def answers(app: FastAPI, person: Person, asked: list[Operation], ids: Mapping[str, object]) -> dict[str, str]:
+async def answers(app: FastAPI, person: Person, called: list[Operation], ids: Mapping[str, object]) -> dict[str, str]:
     """Return what each operation answers to a request that is well formed, where that is not 404."""
     found = {}
-    for one in asked:
+    for one in called:
         response = await person.client.request(one.method, one.url(ids), **one.request(app))
         if response.status_code != 404:
             found[one.name] = f"{response.status_code}: {response.text[:300]}"

@@ -34,7 +34,7 @@ async def test_an_account_is_renamed_by_who_has_seen_it(admin: Person) -> None:
 
 
 async def test_users_are_listed_newest_first(admin: Person, member: Person, stranger: Person) -> None:
-    """A member sees all users of the account, page by page, and nobody of another account."""
+    """A member sees all users of the account, page by page, and none of another account."""
     first = (await member.client.get("/api/users", params={"limit": 1})).json()
     second = (await member.client.get("/api/users", params={"limit": 1, "cursor": first["nextCursor"]})).json()
 
@@ -74,7 +74,7 @@ async def test_of_many_who_add_the_same_user_one_does(admin: Person) -> None:
     ],
 )
 async def test_a_malformed_user_is_named(admin: Person, body: dict[str, Any], field: str) -> None:
-    """What cannot be a user is a 422 that names the field, and nobody is added."""
+    """An invalid user is a 422 that names the field, and no user is added."""
     answer = await admin.client.post("/api/users", json=body)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed")
@@ -113,8 +113,8 @@ async def test_the_last_admin_stays(admin: Person, member: Person) -> None:
     assert renamed.json()["name"] == "Anna"
 
 
-async def test_nobody_deletes_themselves(accounts: Accounts, admin: Person) -> None:
-    """Also with another admin left, a user is deleted by somebody else."""
+async def test_a_user_cannot_delete_themselves(accounts: Accounts, admin: Person) -> None:
+    """An admin cannot delete their own user, even with another admin left; the other admin can."""
     other = await accounts.add(admin, "cy@acme.example", "admin")
 
     assert (await other.client.delete(f"/api/users/{other.id}")).status_code == 409

@@ -21,7 +21,7 @@ async def test_tokens_of_a_workspace_are_reserved_one_after_the_other(blocking: 
 
 
 async def test_the_last_tokens_of_a_day_are_given_once(blocking: Blocking) -> None:
-    """Of two questions that come at once and each need all that is left of the budget, the second is refused."""
+    """Of two concurrent requests that each need the rest of the budget, the second is refused."""
     blocking.run("DELETE FROM app.ai_usage")
     blocking.run("DELETE FROM app.ai_reservations")
     blocking.run("UPDATE app.workspaces SET daily_token_budget = 10")

@@ -78,10 +78,10 @@ async def test_without_a_budget_all_is_counted(
     ]
 
 
-async def test_a_question_that_fails_is_asked_and_not_answered(
+async def test_a_request_that_fails_counts_without_an_answer(
     app_client: httpx.AsyncClient, workspace: str, services: Services
 ) -> None:
-    """What breaks while the model is asked leaves what was taken counted, and nothing reserved."""
+    """A request to a model that fails leaves its tokens counted, and none reserved."""
     await set_budget(app_client, workspace, 1_000)
 
     async def break_off() -> None:
@@ -127,7 +127,7 @@ async def test_a_question_under_way_counts(app_client: httpx.AsyncClient, worksp
 async def test_who_was_killed_while_asking_holds_nothing_for_ever(
     app_client: httpx.AsyncClient, workspace: str, services: Services
 ) -> None:
-    """A reservation that nobody settles stops counting when it has expired."""
+    """A reservation that is not settled stops counting when it has expired."""
     await set_budget(app_client, workspace, 1_000)
     reserved = (
         "INSERT INTO app.ai_reservations (workspace_id, tokens, expires_at)"

@@ -250,7 +250,7 @@ async def test_a_connection_that_is_put_again_starts_anew(app_client: httpx.Asyn
 
 
 async def test_a_connection_ends_once(app_client: httpx.AsyncClient, states: States) -> None:
-    """Taken away, it is disabled, says by whom and keeps its block; where it is disabled already, nothing changes."""
+    """A removed connection is disabled, names the user and keeps its block; a second removal changes nothing."""
     me = (await app_client.get("/api/me")).json()["user"]["id"]
     path = f"/api/workspaces/{states.workspace_id}/everlytic-connection"
     assert (await app_client.delete(path)).status_code == 404

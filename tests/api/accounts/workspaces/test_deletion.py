@@ -52,7 +52,7 @@ async def test_nothing_is_sent_for_a_deleted_workspace(outreach: Outreach, owner
 
 
 async def test_a_job_that_comes_too_late_ends_at_once(outreach: Outreach, owner: psycopg.Connection) -> None:
-    """A job that was put on the queue by somebody who had not seen the deletion is cancelled at its first attempt."""
+    """A job that is queued by a transaction that had not seen the deletion is cancelled at its first attempt."""
     draft_id = await ready_to_send(outreach)
     assert (await outreach.client.delete(outreach.path)).status_code == 204
     late = "INSERT INTO app.scheduled_jobs (workspace_id, job_type, payload, scheduled_for, run_at, max_attempts)"

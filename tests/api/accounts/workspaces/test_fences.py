@@ -38,19 +38,19 @@ async def test_only_pending_jobs_are_cancelled(two_workspaces: TwoWorkspaces) ->
 
 
 @pytest.mark.fences("api.accounts.workspaces.repository:_REQUEUE_SENDS")
-async def test_only_sends_that_were_put_off_are_asked_again(two_workspaces: TwoWorkspaces) -> None:
-    """Pending sends that were put off are due now and lose turns that are kept; nothing else, and nothing moved."""
+async def test_only_deferred_sends_are_requeued(two_workspaces: TwoWorkspaces) -> None:
+    """Pending sends that were deferred are due now and lose reserved slots; nothing else, and nothing moved."""
     workspaces = two_workspaces
 
-    def add_put_off(**values: Any) -> UUID:
+    def add_deferred(**values: Any) -> UUID:
         times = {"scheduled_for": NOW - HOUR, "run_at": NOW + HOUR, "paced": True}
         return add_job(workspaces, **{**times, **values})
 
-    moved, pending = rows_in_each(add_put_off, "status", {JobStatus.PENDING}, JobStatus)
-    due = add_put_off()
-    rescheduled = add_put_off()
-    pending.add(add_put_off(run_at=NOW + TICK))
-    add_put_off(job_type="other")
+    moved, pending = rows_in_each(add_deferred, "status", {JobStatus.PENDING}, JobStatus)
+    due = add_deferred()
+    rescheduled = add_deferred()
+    pending.add(add_deferred(run_at=NOW + TICK))
+    add_deferred(job_type="other")
     slots = {name: workspaces.add_draft() for name in ("made", "kept", "used")}
     for name, draft_id in slots.items():
         workspaces.owner.execute(

@@ -27,13 +27,13 @@ async def test_one_workspace_of_an_account_is_found(two_workspaces: TwoWorkspace
     """Of an account's workspaces the one that is named is found and locked, unless it is deleted."""
     workspaces = two_workspaces
     beside, deleted = workspaces.add(WORKSPACES), workspaces.add(WORKSPACES, deleted_at=NOW)
-    for asked in (workspaces.id, beside, deleted):
+    for requested_id in (workspaces.id, beside, deleted):
 
-        async def look_up(session: AsyncSession, workspace_id: UUID = asked) -> UUID | None:
+        async def look_up(session: AsyncSession, workspace_id: UUID = requested_id) -> UUID | None:
             return found(await getattr(repository, find)(session, workspace_id))
 
         acted = await run_act(workspaces, look_up, locks_in=WORKSPACES)
-        is_found = {asked} - {deleted}
+        is_found = {requested_id} - {deleted}
         assert acted.result == next(iter(is_found), None)
         assert acted.locked == (set() if find == "find_workspace" else is_found)
 

@@ -29,7 +29,7 @@ async def test_a_connection_keeps_its_secrets(app_client: httpx.AsyncClient, wor
 
 
 async def test_a_connection_is_changed_by_who_has_seen_it(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """Neither a new connection nor a disconnection replaces what somebody else has set since."""
+    """Neither a new connection nor a disconnection replaces what another user has set since."""
     path = f"/api/workspaces/{workspace}/everlytic-connection"
     await app_client.put(path, json=CONNECTION)
     seen = {"If-Match": (await app_client.get(path)).headers["ETag"]}
