@@ -71,7 +71,7 @@ async def test_a_blank_variable_is_a_failure_with_a_reason(outreach: Outreach) -
 
 
 async def test_an_unknown_draft_is_not_found(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """An id that nobody has is a 404 problem."""
+    """An unknown id is a 404 problem."""
     response = await app_client.get(f"/api/workspaces/{workspace}/drafts/0190a2b0-0000-7000-8000-000000000000")
 
     assert (response.status_code, response.json()["code"]) == (404, "not_found")

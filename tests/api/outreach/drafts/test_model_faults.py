@@ -197,7 +197,7 @@ async def test_a_worker_that_is_killed_loses_no_draft(
     database_url: str,
     tmp_path: Path,
 ) -> None:
-    """Killed while the model hangs, a worker tells nobody; once it is missed the next one writes its drafts."""
+    """A worker killed while the model hangs reports nothing; when its heartbeats are old the next writes its drafts."""
     stub.set_replies(Reply(kind="silent"))
     await drafting.enroll(*({"firstName": "Thandi"} for _ in range(5)))
     with worker_process(database_url, stub, api_settings, tmp_path):
@@ -231,7 +231,7 @@ async def seen(stub: StubOpenAI, requests: int) -> None:
 def worker_process(database_url: str, stub: StubOpenAI, settings: ApiSettings, home: Path) -> Iterator[None]:
     """Run a worker in a process of its own; it is killed at the end."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SALESMATTER_", "DATABASE_"))}
-    told = {
+    overrides = {
         "DATABASE_URL": database_url,
         "SALESMATTER_HOME": str(home),
         "SALESMATTER_SECRET_KEY": settings.secret_key.get_secret_value(),
@@ -242,7 +242,9 @@ def worker_process(database_url: str, stub: StubOpenAI, settings: ApiSettings, h
     command = [sys.executable, "-m", "salesmatter", "worker"]
     with (
         (home / "worker.log").open("wb") as log,
-        subprocess.Popen(command, cwd=ROOT, env=kept | BUSINESS_ENVIRONMENT | told, stdout=log, stderr=log) as process,
+        subprocess.Popen(
+            command, cwd=ROOT, env=kept | BUSINESS_ENVIRONMENT | overrides, stdout=log, stderr=log
+        ) as process,
     ):
         try:
             yield

@@ -47,10 +47,10 @@ async def test_each_draft_is_written_from_its_own_rows(two_workspaces: TwoWorksp
     drafted = add_mail(workspaces, status="drafted")
     deleted = add_mail(workspaces, lead={"deleted_at": NOW})
     foreign = add_mail(workspaces, workspaces.neighbour)
-    add_mail(workspaces)  # which is not asked for
-    asked = [ids[DRAFTS] for ids in (*mails, drafted, deleted, foreign)]
+    add_mail(workspaces)  # which is not requested
+    requested_ids = [ids[DRAFTS] for ids in (*mails, drafted, deleted, foreign)]
     async with owner_session(workspaces) as session:
-        materials = await repository.find_materials(session, workspaces.id, asked)
+        materials = await repository.find_materials(session, workspaces.id, requested_ids)
     assert sorted((one.draft.id, one.step.id, one.lead.id, one.sequence.id, one.workspace.id) for one in materials) == [
         (ids[DRAFTS], ids[STEPS], ids[LEADS], ids[SEQUENCES], workspaces.id)
         for ids in sorted(mails, key=lambda ids: ids[DRAFTS])

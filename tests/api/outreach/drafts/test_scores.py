@@ -15,7 +15,7 @@ from tests.api.sending_workspace import Outreach
 
 @pytest.fixture
 def langfuse() -> Iterator[LangfuseReceiver]:
-    """Run a project of Langfuse that nobody else writes to."""
+    """Run a project of Langfuse that only this test writes to."""
     with run_receiver(f"pk-{uuid.uuid4()}") as receiver:
         yield receiver
 

@@ -87,7 +87,7 @@ async def test_only_what_an_answer_stopped_last_is_returned(two_workspaces: TwoW
     assert found.result == [stopped]
 
 
-async def test_only_pauses_of_these_leads_are_put_off(two_workspaces: TwoWorkspaces) -> None:
+async def test_only_pauses_of_these_leads_are_deferred(two_workspaces: TwoWorkspaces) -> None:
     """A new day of return is written where the lead, the status and the reason are the ones named."""
     workspaces, later = two_workspaces, NOW + timedelta(days=3)
     paused: dict[str, Any] = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}

@@ -51,8 +51,8 @@ async def test_who_is_skipped_is_said_by_reason(app_client: httpx.AsyncClient, b
     assert [(enrollment["leadId"], enrollment["status"]) for enrollment in enrollments] == [(fresh, "active")]
 
 
-async def test_a_draft_sequence_takes_nobody(app_client: httpx.AsyncClient, base: str) -> None:
-    """Leads are enrolled in active sequences alone."""
+async def test_a_draft_sequence_enrolls_no_lead(app_client: httpx.AsyncClient, base: str) -> None:
+    """Leads are enrolled in active sequences only."""
     draft = (await app_client.post(f"{base}/sequences", json={"name": "Later"})).json()["id"]
     lead_id = await add_lead(app_client, base, "a@lead.example")
 
@@ -127,7 +127,7 @@ async def test_two_who_enroll_the_same_leads_enroll_each_once(
     assert sorted(enrollment["leadId"] for enrollment in enrollments) == sorted(lead_ids)
 
 
-async def test_nobody_enters_a_sequence_that_is_being_deleted(
+async def test_no_lead_enters_a_sequence_that_is_being_deleted(
     app_client: httpx.AsyncClient, base: str, sequence_id: str
 ) -> None:
     """Enrolled before the deletion or after it: either way no enrollment is left that could still move."""

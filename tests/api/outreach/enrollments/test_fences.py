@@ -47,8 +47,8 @@ async def test_only_enrollments_the_event_is_legal_for_move(
 
 
 @pytest.mark.fences("api.outreach.enrollment_status.repository:_APPLY_EVENT")
-async def test_only_one_status_moves_where_only_that_is_wanted(two_workspaces: TwoWorkspaces) -> None:
-    """An event that is wanted for paused enrollments leaves those that have become active, though it is legal there."""
+async def test_only_the_requested_status_moves(two_workspaces: TwoWorkspaces) -> None:
+    """An event that is applied to paused enrollments leaves those that have become active, though it is legal there."""
     resumed, paused = (two_workspaces.add_enrollment(status="paused") for _ in range(2))
     overtaking = await overtaken(
         two_workspaces,
@@ -68,7 +68,7 @@ async def test_only_one_status_moves_where_only_that_is_wanted(two_workspaces: T
 
 
 @pytest.mark.fences("api.outreach.enrollment_status.repository:defer_resume")
-async def test_only_pauses_for_the_reason_are_put_off(two_workspaces: TwoWorkspaces) -> None:
+async def test_only_pauses_for_the_reason_are_deferred(two_workspaces: TwoWorkspaces) -> None:
     """Another day of return is set where the enrollment is paused for it still: not for another reason, not resumed."""
     paused: dict[str, Any] = {"status": "paused", "pause_reason": "out_of_office", "resume_at": NOW}
     by_status = {

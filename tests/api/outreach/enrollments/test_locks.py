@@ -27,7 +27,7 @@ async def move(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -
     )
 
 
-async def put_off(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> list[UUID]:
+async def defer_resume(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> list[UUID]:
     """Say when enrollments that wait for a person's return resume."""
     rows = blocking.run("SELECT lead_id FROM app.lead_enrollments WHERE id = ANY(%s)", list(ids))
     lead_ids = [row[0] for row in rows]
@@ -39,8 +39,8 @@ async def lock_all_live(session: AsyncSession, blocking: Blocking, ids: Sequence
     await status_repository.lock_live_enrollments(session, blocking.workspace_id, blocking.ids["app.sequences"])
 
 
-async def call_off(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
-    """Fail what was not sent of enrollments."""
+async def cancel_drafts(session: AsyncSession, blocking: Blocking, ids: Sequence[UUID]) -> None:
+    """Fail the unsent drafts of enrollments."""
     rows = blocking.run("SELECT enrollment_id FROM app.email_drafts WHERE id = ANY(%s)", list(ids))
     await status_repository.cancel_unsent_drafts(session, blocking.workspace_id, [row[0] for row in rows], "stopped")
 
@@ -62,12 +62,12 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             id="move",
         ),
         pytest.param(
-            put_off,
+            defer_resume,
             "NO KEY UPDATE",
             ENROLLMENTS,
             "UPDATE app.lead_enrollments SET status = 'paused', pause_reason = 'out of office'",
             marks=pytest.mark.locks("api.outreach.enrollment_status.repository:defer_resume"),
-            id="put_off",
+            id="defer_resume",
         ),
         pytest.param(
             lock_all_live,
@@ -78,12 +78,12 @@ async def lock_leads(session: AsyncSession, blocking: Blocking, ids: Sequence[UU
             id="hold_all_live",
         ),
         pytest.param(
-            call_off,
+            cancel_drafts,
             "NO KEY UPDATE",
             DRAFTS,
             "DELETE FROM app.send_attempts",
             marks=pytest.mark.locks("api.outreach.enrollment_status.repository:cancel_unsent_drafts"),
-            id="call_off",
+            id="cancel_drafts",
         ),
         pytest.param(
             lock_leads,
@@ -112,8 +112,8 @@ async def test_an_enrollment_is_moved_once(blocking: Blocking) -> None:
 
 
 @pytest.mark.locks("api.outreach.enrollment_status.repository:defer_resume")
-async def test_a_resumed_enrollment_is_not_put_off(blocking: Blocking) -> None:
-    """Putting an enrollment off waits for an open change of it, and leaves it out when that resumed it."""
+async def test_a_resumed_enrollment_is_not_deferred(blocking: Blocking) -> None:
+    """Deferring an enrollment waits for an open change of it, and leaves it out when that resumed it."""
     ids = [blocking.ids[ENROLLMENTS]]
     blocking.run("UPDATE app.lead_enrollments SET status = 'paused', pause_reason = 'out of office'")
 
@@ -123,8 +123,8 @@ async def test_a_resumed_enrollment_is_not_put_off(blocking: Blocking) -> None:
         )
 
     async with blocking.kept_open(resume) as resuming:
-        putting_off = await blocking.start_waiting(lambda session: put_off(session, blocking, ids), resuming.pid)
-    assert await putting_off == []
+        deferring = await blocking.start_waiting(lambda session: defer_resume(session, blocking, ids), resuming.pid)
+    assert await deferring == []
     assert blocking.run("SELECT status, resume_at FROM app.lead_enrollments") == [("active", None)]
 
 

@@ -31,7 +31,7 @@ async def history(outreach: Outreach, services: Services) -> list[tuple[str, str
 
 
 async def test_a_stopped_enrollment_is_over_with_what_it_had_to_send(outreach: Outreach, services: Services) -> None:
-    """Its draft asks nobody for review, it cannot be resumed, and the history names the user and the reason."""
+    """Its draft no longer waits for review, it cannot be resumed, and the history names the user and the reason."""
     _, (enrollment,) = await enrolled(outreach, "thandi@lead.example")
     me = (await outreach.client.get("/api/me")).json()["user"]["id"]
 
@@ -113,7 +113,7 @@ async def test_those_of_a_sequence_are_moved_and_counted(outreach: Outreach) -> 
     ],
 )
 async def test_no_bulk_call_without_a_filter(outreach: Outreach, body: dict[str, object]) -> None:
-    """Nobody moves all enrollments of a workspace by leaving something out."""
+    """A bulk call without a filter does not move all enrollments of a workspace."""
     response = await outreach.client.post(f"{outreach.path}/enrollments/bulk", json=body)
 
     assert (response.status_code, response.json()["code"]) == (422, "malformed")

@@ -38,7 +38,7 @@ def add(workspaces: TwoWorkspaces, **values: Any) -> tuple[UUID, UUID]:
     return lead_id, workspaces.add(ENROLLMENTS, lead_id=lead_id, **values)
 
 
-async def test_enrollments_are_read_by_what_is_asked(two_workspaces: TwoWorkspaces) -> None:
+async def test_enrollments_are_read_by_each_filter(two_workspaces: TwoWorkspaces) -> None:
     """Each filter of the list, the counts, the statuses and the one by id leave out what differs in it."""
     workspaces = two_workspaces
     other_sequence = workspaces.add(SEQUENCES)
@@ -226,7 +226,7 @@ async def test_only_the_chosen_leads_are_locked(blocking: Blocking) -> None:
 
 
 async def test_enrolling_lets_others_enroll_and_ending_does_not(blocking: Blocking) -> None:
-    """While leads enroll, others may enter the sequence and nobody ends it; while it ends, nobody enters."""
+    """While leads enroll, others may enter the sequence and it cannot end; while it ends, no lead enters."""
     blocking.run("UPDATE app.sequences SET status = 'Active', deleted_at = NULL")
     sequence_id = blocking.ids[SEQUENCES]
 

@@ -87,7 +87,7 @@ def sorted_by_enrollment(history: list[Row]) -> list[Row]:
 
 
 def check(changed: Changes, expected: tuple[Changes, list[Row]]) -> None:
-    """Compare all that changed with what was expected: the rows, and one row of history for each move."""
+    """Compare every change with what was expected: the rows, and one row of history for each move."""
     rows, history = expected
     assert sorted_by_enrollment(added(changed, "enrollment_events")) == sorted_by_enrollment(history)
     assert {table: moved for table, moved in changed.items() if table != "app.enrollment_events"} == rows

@@ -1,4 +1,4 @@
-"""What a guard counts, beside mails and events that differ in one condition, and whom it pauses."""
+"""What a guard counts, beside mails and events that differ in one condition, and which sequences it pauses."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -140,7 +140,7 @@ async def test_every_alarming_sequence_pauses(two_workspaces: TwoWorkspaces) -> 
 async def test_a_sequence_is_judged_again_once_it_is_locked(
     two_workspaces: TwoWorkspaces, changed: dict[str, Any], *, pauses: bool
 ) -> None:
-    """A sequence that somebody changes while it is judged is judged as they leave it, by all that was heard till then.
+    """A sequence that is changed while it is checked is checked as changed, by every event up to then.
 
     Its mails from before an activation do not pause it again.
     """

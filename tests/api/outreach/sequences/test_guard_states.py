@@ -110,7 +110,7 @@ def hear(states: States, draft_id: str, event: str, minute: int) -> None:
     )
 
 
-async def test_only_an_active_sequence_that_was_asked_about_pauses(states: States) -> None:
+async def test_only_an_active_sequence_that_is_checked_pauses(states: States) -> None:
     """In any other state, and beside it, a sequence with the same bounces stays; a guard that is off pauses nothing."""
     states.owner.execute("UPDATE app.workspaces SET guard_sample = 1, max_bounce_rate = 0, max_complaint_rate = NULL")
 

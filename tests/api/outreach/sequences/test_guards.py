@@ -155,7 +155,7 @@ async def test_a_pause_by_hand_needs_no_reason(outreach: Outreach) -> None:
 
 
 async def test_a_guard_stops_the_next_mail(outreach: Outreach) -> None:
-    """A mail that was approved before the pause stays where it is, and goes out when somebody activates again."""
+    """A mail that was approved before the pause waits, and is sent when a user activates the sequence again."""
     await limits(outreach, maxBounceRate=0)
     sequence_id = await outreach.add_sequence("One", auto_approve=False)
     await outreach.enroll(sequence_id, *[await outreach.add_lead(f"{name}@lead.example") for name in "ab"])

@@ -62,8 +62,8 @@ async def test_only_an_active_sequence_can_be_paused(app_client: httpx.AsyncClie
     assert statuses == [409, 200, 200, 200]
 
 
-async def test_who_activates_second_is_told(app_client: httpx.AsyncClient, path: str) -> None:
-    """An active sequence cannot be activated again; the problem says from where it could be."""
+async def test_a_second_activation_is_refused(app_client: httpx.AsyncClient, path: str) -> None:
+    """An active sequence cannot be activated again; the problem says that it is already active."""
     await app_client.post(f"{path}/steps", json={"subject": "One", "bodyTemplate": "Hi"})
 
     first, second = [await app_client.post(f"{path}/activate") for _ in range(2)]

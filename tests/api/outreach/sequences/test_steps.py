@@ -132,7 +132,7 @@ async def test_an_active_sequence_keeps_its_last_step(app_client: httpx.AsyncCli
 
 @pytest.mark.parametrize("template", ["Hi {{ first_nam }}", "Hi {% if %}", "{{ first_name | nonsense }}"])
 async def test_a_template_is_read_before_it_is_taken(app_client: httpx.AsyncClient, path: str, template: str) -> None:
-    """A change to a template that nobody could render is refused, with the field named."""
+    """A change to a template that cannot be rendered is refused, with the field named."""
     url = f"{path}/steps/{(await steps_of(app_client, path))[0]['id']}"
 
     response = await app_client.patch(url, json={"bodyTemplate": template})
@@ -185,8 +185,8 @@ async def test_a_preview_says_what_is_missing(app_client: httpx.AsyncClient, wor
     step_id = (await app_client.post(f"{path}/steps", json=step)).json()["id"]
 
     preview = (await app_client.get(f"{path}/steps/{step_id}/preview", params={"leadId": lead_id})).json()
-    nobody = await app_client.get(f"{path}/steps/{step_id}/preview", params={"leadId": UNKNOWN})
+    missing_lead = await app_client.get(f"{path}/steps/{step_id}/preview", params={"leadId": UNKNOWN})
 
     assert preview["missing"] == ["company", "first_name", "custom.deal_stage"]
     assert preview["text"] == "Hi [first_name], [custom.deal_stage]?"
-    assert nobody.status_code == 404
+    assert missing_lead.status_code == 404
