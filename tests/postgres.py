@@ -23,7 +23,7 @@ from psycopg import sql
 from database.embedded import EmbeddedPostgresError, Server, start
 
 MEMORY = Path("/dev/shm")
-MEMORY_BYTES_WANTED = 1024**3
+MIN_MEMORY_BYTES = 1024**3
 PREFIX = "salesmatter-test-"
 TEMPLATE_LOCK = 0x5A1E5
 WORKER_INPUT = "salesmatter_postgres"
@@ -80,7 +80,7 @@ def new_home() -> Path:
     """A directory for one server's data, in memory where there is room. Those of killed runs are removed first."""
     base = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
-        if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_WANTED:
+        if os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MIN_MEMORY_BYTES:
             base = MEMORY
     for left in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
@@ -128,7 +128,7 @@ def database_url(url: str, name: str) -> str:
 
 
 def create_database(url: str, name: str, template: str | None = None) -> str:
-    """Make an empty database, or a copy of a template to which nobody is connected; returns its URL."""
+    """Make an empty database, or a copy of a template that has no connections; returns its URL."""
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
         sql.Identifier(name), sql.Identifier(template or "template1")
     )

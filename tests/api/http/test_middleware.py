@@ -31,7 +31,7 @@ async def limited(database_url: str, api_settings: ApiSettings) -> AsyncIterator
             yield client, keys[0], keys[1]
 
 
-async def test_a_key_that_asks_too_often_is_told_when_to_come_back(limited: tuple[httpx.AsyncClient, str, str]) -> None:
+async def test_a_key_over_its_rate_limit_gets_retry_after(limited: tuple[httpx.AsyncClient, str, str]) -> None:
     """Each answer says what is left; past the limit it is 429 with Retry-After, for this key alone."""
     client, ours, theirs = limited
     headers = {"Authorization": f"Bearer {ours}"}
@@ -54,7 +54,7 @@ async def test_what_carries_no_key_is_not_counted(limited: tuple[httpx.AsyncClie
     client, *_ = limited
     for _ in range(ALLOWED + 1):
         assert (await client.get("/health/live")).status_code == 200
-        assert (await client.get("/u/nobody")).status_code == 404
+        assert (await client.get("/u/unknown")).status_code == 404
 
 
 @pytest.mark.parametrize("rate", ["", "many", "0/fortnight"])

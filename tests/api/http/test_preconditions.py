@@ -47,7 +47,7 @@ async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, 
         assert (await app_client.patch(path, json=first, headers={"If-Match": "*"})).status_code == 200
 
 
-async def test_of_two_at_once_one_is_told(app_client: httpx.AsyncClient, workspace: str) -> None:
+async def test_of_two_concurrent_changes_one_is_refused(app_client: httpx.AsyncClient, workspace: str) -> None:
     """Two changes on the same tag at the same moment: one is made, the other is 412."""
     for path, first, second in await edited(app_client, workspace):
         seen = {"If-Match": (await app_client.get(path)).headers["ETag"]}

@@ -106,7 +106,7 @@ async def test_nul_in_a_query_names_the_parameter(app_client: httpx.AsyncClient,
 
 @pytest.mark.anyio
 async def test_json_needs_its_content_type(app_client: httpx.AsyncClient, workspace: str) -> None:
-    """A body that does not say it is JSON is not taken for it, so that no web page can post on somebody's behalf."""
+    """A body without the content type of JSON is refused, so that no web page can post on a user's behalf."""
     response = await app_client.post(f"/api/workspaces/{workspace}/leads", content=b'{"email": "a@lead.example"}')
     assert (response.status_code, response.json()["errors"][0]["location"]) == (422, ["header", "Content-Type"])
 

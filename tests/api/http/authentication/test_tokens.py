@@ -71,7 +71,7 @@ def parts_of(token: str) -> tuple[dict[str, Any], dict[str, Any], str]:
 
 @pytest.mark.parametrize("algorithm", KINDS)
 async def test_a_token_says_who_is_calling(verifier: TokenVerifier, issuer: Issuer, algorithm: str) -> None:
-    """A token that the issuer signed with any kind of key is accepted for whom it names."""
+    """A token that the issuer signed with any kind of key is accepted for the subject that it names."""
     token = issuer.sign(algorithm, email="Ann@Acme.Example", email_verified=True)
 
     claims = await verifier.verify(token)
@@ -133,7 +133,7 @@ async def test_clocks_may_differ_a_little(verifier: TokenVerifier, issuer: Issue
 
 
 async def test_what_is_no_token_is_refused(verifier: TokenVerifier, issuer: Issuer) -> None:
-    """Anything that is not three readable parts is refused before anybody is asked."""
+    """Anything that is not three readable parts is refused without a request to the issuer."""
     deep = base64.urlsafe_b64encode(b"[" * 20_000).decode().rstrip("=")
     for token in ("", "x", "a.b.c", "..", f"{deep}.{deep}.x", f"{part([])}.{part([])}.x", f"{part({})}.{part({})}.x"):
         assert await refusal(verifier, token)
@@ -217,7 +217,7 @@ async def test_keys_are_fetched_once_an_hour(verifier: TokenVerifier, issuer: Is
 
 
 async def test_a_storm_of_unknown_keys_makes_one_fetch(verifier: TokenVerifier, issuer: Issuer, clock: Clock) -> None:
-    """However many tokens name keys that nobody knows, the issuer is asked once in ten seconds."""
+    """However many tokens name unknown keys, the issuer's keys are fetched once in ten seconds."""
     good = issuer.sign()
     await verifier.verify(good)
     header, claims, signature = parts_of(good)
@@ -232,7 +232,7 @@ async def test_a_storm_of_unknown_keys_makes_one_fetch(verifier: TokenVerifier, 
     assert (await verifier.verify(good)).subject == "ann"
 
 
-async def test_nobody_is_asked_about_another_issuers_token(verifier: TokenVerifier, issuer: Issuer) -> None:
+async def test_a_token_of_another_issuer_makes_no_request(verifier: TokenVerifier, issuer: Issuer) -> None:
     """A token that names another issuer makes no request at all."""
     await refusal(verifier, issuer.sign(iss=f"{issuer.url}/"))
 
@@ -259,8 +259,8 @@ def _renamed(token: str) -> str:
     return f"{part({**header, 'kid': 'other'})}.{part(claims)}.{signature}"
 
 
-async def test_without_the_issuer_nobody_can_tell(verifier: TokenVerifier, issuer: Issuer, clock: Clock) -> None:
-    """Before any key is known, an issuer that is away is a 503, not the caller's mistake; later it is asked again."""
+async def test_without_the_issuer_keys_are_unavailable(verifier: TokenVerifier, issuer: Issuer, clock: Clock) -> None:
+    """Before any key is known, an issuer that is away is a 503; later its keys are fetched again."""
     token = issuer.sign()
     issuer.stop()
 

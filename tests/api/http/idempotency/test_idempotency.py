@@ -75,7 +75,7 @@ async def test_two_at_once_are_one(app_client: httpx.AsyncClient, workspace: str
 async def test_what_failed_may_be_sent_again(app_client: httpx.AsyncClient, workspace: str) -> None:
     """A refused request leaves nothing under its key: it may be mended and sent again."""
     leads = f"/api/workspaces/{workspace}/leads"
-    refused = await app_client.post(leads, json={"email": "nobody"}, headers=key())
+    refused = await app_client.post(leads, json={"email": "no address"}, headers=key())
     mended = await app_client.post(leads, json={"email": "a@lead.example"}, headers=key())
     assert (refused.status_code, mended.status_code) == (422, 201)
 

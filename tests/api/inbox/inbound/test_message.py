@@ -102,8 +102,8 @@ def test_huge_messages(headers: bytes, body: bytes) -> None:
     [
         b"",
         b"\x00" * 1000,
-        b"Subject: nobody\r\n\r\nx",
-        b"From: nobody at all\r\n\r\nx",
+        b"Subject: no sender\r\n\r\nx",
+        b"From: no address\r\n\r\nx",
         b"From: " + b"x" * 400 + b"@lead.example\r\n\r\nx",
     ],
 )

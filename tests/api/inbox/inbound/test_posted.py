@@ -124,13 +124,13 @@ def test_a_reply_address_among_the_recipients(name: str) -> None:
         (b"[]", "body: must be an object"),
         (b"{}", "body.from: is missing"),
         (b'{"from": "", "text": "x"}', "body.from: is missing"),
-        (b'{"from": "nobody"}', "no From address"),
+        (b'{"from": "no address"}', "no From address"),
         (b'{"from": {"name": "x"}}', "body.From: must be a string, or an object with an email"),
         (b'{"from": [["a@b.example"]]}', "body.From: must be a string"),
         (b'{"from": "a@b.example", "text": 5}', "body.text: must be a string"),
         (b'{"raw": ["x"]}', "body.raw: must be a string"),
         (b'{"raw": "%%%"}', "body.raw: is neither"),
-        (b'{"raw": "Subject: nobody\\n\\nx"}', "no From address"),
+        (b'{"raw": "Subject: no sender\\n\\nx"}', "no From address"),
     ],
 )
 def test_invalid_bodies(body: bytes, says: str) -> None:

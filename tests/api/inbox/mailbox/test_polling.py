@@ -164,7 +164,7 @@ async def test_invalid_messages_are_skipped(box: Box) -> None:
     box.deliver(
         b"",
         b"\x00\xff\xfe",
-        b"Subject: nobody\r\n\r\nx",
+        b"Subject: no sender\r\n\r\nx",
         b"From: " + b'"(' * 5000 + b"\r\n\r\nx",
         b"From: a@b.example\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 5000,
         box.answer("1", text="\x00" * 10 + "Yes"),
