@@ -11,7 +11,7 @@ from database.migrate import migrate
 from database.roles import owner_url
 from tests.business_clock import CLOCK_NAME, set_business_clock
 from tests.optional_programs import closing_line
-from tests.postgres import create_database, drop_database, ensure_template
+from tests.postgres import DropQueue, create_database, ensure_template
 from tests.recycled_databases import RecycledDatabases
 from tests.transaction_settings import outlived, watch_pools
 from tests.two_workspaces import TwoWorkspaces
@@ -70,16 +70,20 @@ def migrated_template(postgres_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def recycled_databases(postgres_url: str, migrated_template: str) -> Iterator[RecycledDatabases]:
+def recycled_databases(postgres_url: str, migrated_template: str, drop_queue: DropQueue) -> Iterator[RecycledDatabases]:
     """Keep the worker's migrated databases, which one test after the other uses."""
-    databases = RecycledDatabases(postgres_url, migrated_template, APP_SESSIONS)
+    databases = RecycledDatabases(postgres_url, migrated_template, drop_queue, APP_SESSIONS)
     yield databases
     databases.drop_all()
 
 
 @pytest.fixture
 def database_url(
-    request: pytest.FixtureRequest, postgres_url: str, migrated_template: str, recycled_databases: RecycledDatabases
+    request: pytest.FixtureRequest,
+    postgres_url: str,
+    migrated_template: str,
+    recycled_databases: RecycledDatabases,
+    drop_queue: DropQueue,
 ) -> Iterator[str]:
     """Give the test a migrated database without any rows, as the owner.
 
@@ -92,7 +96,7 @@ def database_url(
     else:
         name = f"test_{uuid.uuid4().hex}"
         yield create_database(postgres_url, name, template=migrated_template)
-        drop_database(postgres_url, name)
+        drop_queue.add(name)
 
 
 @pytest.fixture

@@ -11,7 +11,10 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -51,11 +54,20 @@ def server_url(config: pytest.Config) -> str:
     if _server_key not in config.stash:
         home = new_home()
         try:
-            config.stash[_server_key] = (start(home, durable=False), home)
+            server = start(home, durable=False)
+            _bound_authentication(server.url)
+            config.stash[_server_key] = (server, home)
         except BaseException:
             remove_home(home)
             raise
     return config.stash[_server_key][0].url
+
+
+def _bound_authentication(url: str) -> None:
+    """End a session that stays half authenticated, because its event loop stands still: DROP DATABASE waits for it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET authentication_timeout = '10s'")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -141,6 +153,46 @@ def drop_database(url: str, name: str) -> None:
     """Drop a database and whatever is still connected to it; one that does not exist is fine."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@dataclass(slots=True)
+class DropQueue:
+    """Drops databases in a thread of its own, one after the other, while the tests go on.
+
+    DROP DATABASE waits for every session that is being authenticated. When the event loop that authenticates one is the
+    loop of an open app, it stands still between two tests, so a test that waited for the drop would wait for itself.
+    """
+
+    url: str
+    most_pending: int = 20
+    _executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "drop-database"))
+    pending: deque[Future[None]] = field(default_factory=deque)
+
+    def add(self, name: str) -> None:
+        """Drop a database soon; waits only when `most_pending` others are still to be dropped. Raises their errors."""
+        self.pending.append(self._executor.submit(drop_database, self.url, name))
+        while self.pending and (self.pending[0].done() or len(self.pending) > self.most_pending):
+            self.pending.popleft().result()
+
+    def wait(self) -> None:
+        """Wait until all of them are dropped. Raises their errors."""
+        while self.pending:
+            self.pending.popleft().result()
+
+    def close(self) -> None:
+        """Wait for the last of them, and end the thread."""
+        try:
+            self.wait()
+        finally:
+            self._executor.shutdown()
+
+
+@pytest.fixture(scope="session")
+def drop_queue(postgres_url: str) -> Iterator[DropQueue]:
+    """The worker's queue of databases that are not needed any more."""
+    queue = DropQueue(postgres_url)
+    yield queue
+    queue.close()
 
 
 def ensure_template(url: str, name: str, build: Callable[[str], None]) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from tests.postgres import create_database, drop_database
+from tests.postgres import DropQueue, create_database
 
 MOST_ROWS = 5_000
 """A database with more rows to delete is not used again: dead rows would make later tests slow."""
@@ -71,6 +71,7 @@ class RecycledDatabases:
 
     server_url: str
     template_name: str
+    drops: DropQueue
     app_sessions: list[str]
     """The names of sessions that may stay open between tests, when they are idle."""
     seconds_to_close: float = 0.5
@@ -105,11 +106,11 @@ class RecycledDatabases:
         return url in self._uses and url not in self._discarded
 
     def drop_discarded(self) -> None:
-        """Drop the databases that are not used again; an app that is open on one must be closed before."""
+        """Have the databases dropped that are not used again; an app that is open on one must be closed before."""
         while self._discarded:
             url = self._discarded.pop()
             self._owners.pop(url).close()
-            drop_database(self.server_url, url.rpartition("/")[2])
+            self.drops.add(url.rpartition("/")[2])
             del self._uses[url]
 
     def drop_all(self) -> None:

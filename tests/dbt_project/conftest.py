@@ -10,15 +10,15 @@ from database.roles import connect, owner_url
 from orchestration.defs.dbt.project import DbtProject
 from orchestration.settings import ROOT
 from tests.dbt_project.history import History
-from tests.postgres import create_database, drop_database
+from tests.postgres import DropQueue, create_database
 
 
 @pytest.fixture(scope="session")
-def history_database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+def history_database_url(postgres_url: str, migrated_template: str, drop_queue: DropQueue) -> Iterator[str]:
     """Create a migrated database for the test run, and return its URL as the owner."""
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=migrated_template)
-    drop_database(postgres_url, name)
+    drop_queue.add(name)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from database.roles import connect, owner_url
 from database.secrets import SecretBox
 from tests.business_clock import business_now
 from tests.dbt_project.history import History
-from tests.postgres import create_database, drop_database
+from tests.postgres import DropQueue, create_database
 from tests.sandbox import Sandbox, running_sandbox
 
 SECRET_KEY = "a key of the tests"
@@ -22,11 +22,11 @@ MORNING = datetime.combine(business_now().date(), clock_time(8), UTC)
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres_url: str, migrated_template: str) -> Iterator[str]:
+def module_database_url(postgres_url: str, migrated_template: str, drop_queue: DropQueue) -> Iterator[str]:
     """Create a migrated database for the module, and return its URL as the owner."""
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=migrated_template)
-    drop_database(postgres_url, name)
+    drop_queue.add(name)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from database.roles import libpq_url, owner_url
-from tests.postgres import create_database, drop_database
+from tests.postgres import DropQueue, create_database
 
 AS_OF = datetime(2026, 3, 10, 6, tzinfo=UTC)
 DELIVERED = {"sent": 100, "delivered": 80, "bounced": 20, "hard_bounced": 15, "soft_bounced": 5}
@@ -52,11 +52,11 @@ STEP_MARTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def database_url(postgres_url: str, marts_template: str) -> Iterator[str]:
+def database_url(postgres_url: str, marts_template: str, drop_queue: DropQueue) -> Iterator[str]:
     """A database with empty marts."""
     name = f"test_{uuid.uuid4().hex}"
     yield create_database(postgres_url, name, template=marts_template)
-    drop_database(postgres_url, name)
+    drop_queue.add(name)
 
 
 @pytest.fixture
