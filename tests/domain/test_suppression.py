@@ -83,7 +83,7 @@ def test_the_canonical_form_is_stable(text: str) -> None:
         ("a.nna@mail.gmail.com", "a.nna@mail.gmail.com"),
         ("an.na@x.example", "an.na@x.example"),
         ("@x.example", "@x.example"),
-        ("nobody", "nobody"),
+        ("anna", "anna"),
     ],
 )
 def test_tags_and_gmail_dots_are_no_part_of_a_person(address: str, key: str) -> None:
