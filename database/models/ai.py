@@ -19,7 +19,7 @@ class AiUsage(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     workflow: Mapped[str] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(primary_key=True)
-    asked: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    requests: Mapped[int] = mapped_column(BigInteger, server_default="0")
     answered: Mapped[int] = mapped_column(BigInteger, server_default="0")
     """How many requests got an answer in the requested format."""
     refused: Mapped[int] = mapped_column(BigInteger, server_default="0")

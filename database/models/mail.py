@@ -132,8 +132,8 @@ class SendSlot(Base):
     domain: Mapped[str]
     """The recipient's domain, in lower case."""
     at: Mapped[datetime]
-    """The reserved send time, or the actual one when `made` is true."""
-    made: Mapped[bool] = mapped_column(server_default=sql("false"))
+    """The reserved send time, or the actual one when `is_used` is true."""
+    is_used: Mapped[bool] = mapped_column(server_default=sql("false"))
 
 
 class EmailEvent(IdMixin, Base):

@@ -23,6 +23,7 @@ STATEMENT = re.compile(r"\bSELECT\b", re.IGNORECASE)
 FUNCTION = re.compile(
     r"\bCREATE\s+(?:OR\s+REPLACE\s+)?FUNCTION\s+(?P<name>[\w.]+).*?\$\$(?P<body>.*?)\$\$", re.IGNORECASE | re.DOTALL
 )
+DROPPED = re.compile(r"\bDROP\s+FUNCTION\s+(?P<name>[\w.]+)", re.IGNORECASE)
 FILE_LOCKS = {"flock", "lockf"}
 
 
@@ -82,10 +83,17 @@ def _row_lock(match: re.Match[str], sql: str) -> str:
 
 
 def _database_functions() -> dict[str, list[str]]:
-    """Return the locks of the functions of the database by their names; the last migration that makes one counts."""
+    """Return the locks of the functions of the database by their names; the last migration that makes one counts.
+
+    A function that an SQL file drops is left out. Revisions drop functions in their downgrades, which do not count.
+    """
+    bodies: dict[str, str] = {}
+    for _, text in _sql_files(MIGRATIONS):
+        for dropped in DROPPED.finditer(text):
+            bodies.pop(dropped["name"], None)
+        bodies |= {made["name"]: made["body"] for made in FUNCTION.finditer(text)}
     revisions = (_text_of(node) for source in sources(MIGRATIONS) for node in ast.walk(source.tree))
-    texts = [*(text for _, text in _sql_files(MIGRATIONS)), *(text for text in revisions if text)]
-    bodies = {made["name"]: made["body"] for text in texts for made in FUNCTION.finditer(text)}
+    bodies |= {made["name"]: made["body"] for text in revisions if text for made in FUNCTION.finditer(text)}
     return {f"{MIGRATIONS.strip('/')}:{name}": kinds for name, body in bodies.items() if (kinds := kinds_in(body))}
 
 

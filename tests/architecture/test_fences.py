@@ -54,7 +54,7 @@ def take():
 """
 SEEDED = (
     ("_MOVE = text('UPDATE app.leads SET status = :new WHERE id = :id AND status = :old')", "_MOVE", ["status"]),
-    ("_DELETE = 'DELETE FROM app.send_slots WHERE draft_id = %s AND NOT made'", "_DELETE", ["made"]),
+    ("_DELETE = 'DELETE FROM app.send_slots WHERE draft_id = %s AND NOT is_used'", "_DELETE", ["is_used"]),
     (
         "_ADD = 'INSERT INTO app.leads (id) SELECT id FROM (SELECT id FROM x) AS y WHERE lower(y.status) IN (:a)'",
         "_ADD",

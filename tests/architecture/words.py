@@ -19,12 +19,6 @@ IN_NAMES = re.compile(
     r"(?:_|$)"
 )
 TEXTS = (".md", ".sql", ".yml", ".toml")
-FREE: tuple[str, ...] = (
-    "api/accounts/usage/*",
-    "database/models/ai.py",
-    "tests/api/accounts/usage/*",
-)
-"""Files that are listed and not clean yet."""
 DATA = (
     "ai/workflows/*/prompts/*.md",
     "ai/workflows/intent_classification/wording.py",
@@ -39,6 +33,9 @@ DATA = (
     "tests/evals/*.toml",
 )
 """Files in which these words are data: phrases that people write, prompts, and the Unix user `nobody`."""
+CATALOGUE = "tests/database/catalogue.txt"
+MIGRATIONS = "database/migrations/*"
+"""Migrations are append-only and keep the names of their time; the catalogue has the present names of the schema."""
 PHRASES = "ai/workflows/*/words/*.toml"
 """Tables of phrases that people write; only their comments are checked."""
 
@@ -53,23 +50,11 @@ class Banned:
 
 
 def banned() -> Iterator[Banned]:
-    """Yield every banned word of the repository, also in files that are not clean yet."""
+    """Yield every banned word of the repository."""
     for path in files():
         if not _is_in(path, DATA):
-            yield from banned_in(
-                path, (ROOT / path).read_text(encoding="utf-8") if path.endswith((".py", *TEXTS)) else ""
-            )
-
-
-def is_free(path: str) -> bool:
-    """Return whether a file does not have to be clean yet."""
-    return _is_in(path, FREE)
-
-
-def unused_patterns() -> list[str]:
-    """Return the patterns of FREE whose files are all clean."""
-    paths = {word.path for word in banned()}
-    return [pattern for pattern in FREE if not any(fnmatch(path, pattern) for path in paths)]
+            is_text = path.endswith((".py", *TEXTS, CATALOGUE))
+            yield from banned_in(path, (ROOT / path).read_text(encoding="utf-8") if is_text else "")
 
 
 def banned_in(path: str, text: str) -> Iterator[Banned]:
@@ -78,8 +63,12 @@ def banned_in(path: str, text: str) -> Iterator[Banned]:
         yield from _banned_in_python(path, text)
     elif fnmatch(path, PHRASES):
         yield from _banned_in_text(path, re.sub(r"^[^#\n].*", "", text, flags=re.MULTILINE))
+    elif path == CATALOGUE:
+        yield from _banned_in_names(path, text)
     elif path.endswith(TEXTS):
         yield from _banned_in_text(path, text)
+        if path.endswith(".sql") and not fnmatch(path, MIGRATIONS):
+            yield from _banned_in_names(path, re.sub("--.*", "", text))
 
 
 def _banned_in_python(path: str, text: str) -> Iterator[Banned]:
@@ -96,6 +85,13 @@ def _banned_in_text(path: str, text: str) -> Iterator[Banned]:
     """Yield the banned words of a text file."""
     for match in IN_SENTENCES.finditer(text):
         yield Banned(path, text.count("\n", 0, match.start()) + 1, match[1].lower())
+
+
+def _banned_in_names(path: str, text: str) -> Iterator[Banned]:
+    """Yield the banned words in the names of SQL."""
+    for name in re.finditer(r"\w+", text):
+        if match := IN_NAMES.search(name[0].lower()):
+            yield Banned(path, text.count("\n", 0, name.start()) + 1, match[1])
 
 
 def _is_in(path: str, patterns: tuple[str, ...]) -> bool:

@@ -19,7 +19,7 @@ def enter(
     connection: psycopg.Connection[Any], credential: str, workspace_id: UUID
 ) -> list[tuple[UUID, UUID, str | None]]:
     """Authenticate with a credential, and return (account, user, name of the workspace)."""
-    statement = "SELECT account_id, user_id, (workspace).name FROM app.enter_by_credential(%s, %s, '5s', '1.1')"
+    statement = "SELECT account_id, user_id, (workspace).name FROM app.authenticate_credential(%s, %s, '5s', '1.1')"
     return connection.execute(statement, [credential, workspace_id]).fetchall()
 
 

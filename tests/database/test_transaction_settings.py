@@ -238,8 +238,8 @@ async def test_no_connection_outside_the_pools_sets_anything(database_url: str) 
         )
         callers = "|".join(sorted(functions))
     await pool.dispose()
-    assert callers == "enter_by_credential"
-    sets = re.compile(rf"set_config\(|\bSET (?:LOCAL|SESSION)\b|-c app\.|\b(?:{callers})\b")
+    assert callers == "authenticate_credential"
+    sets = re.compile(rf"set_config\(|\bSET (?:LOCAL|SESSION)\b|-c app\.|\bapp\.(?:{callers})\b")
     files = [source for source in sources(*PACKAGES) if not source.path.startswith("database/migrations/")]
     found = [
         f"{source.path}:{line}"

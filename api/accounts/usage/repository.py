@@ -57,16 +57,16 @@ _DELETE_EXPIRED = text("DELETE FROM app.ai_reservations WHERE workspace_id = :wo
 _COUNT = text(
     """
     INSERT INTO app.ai_usage AS usage
-           (workspace_id, day, workflow, model, asked, answered, refused, tokens_in, tokens_out, unpriced, cost)
-    SELECT :workspace_id, day, workflow, model, sum(asked), sum(answered), sum(refused), sum(tokens_in),
+           (workspace_id, day, workflow, model, requests, answered, refused, tokens_in, tokens_out, unpriced, cost)
+    SELECT :workspace_id, day, workflow, model, sum(requests), sum(answered), sum(refused), sum(tokens_in),
            sum(tokens_out), sum(unpriced), sum(cost)
       FROM jsonb_to_recordset(CAST(:counted AS jsonb)) AS counted
-           (day date, workflow text, model text, asked int, answered int, refused int, tokens_in int, tokens_out int,
+           (day date, workflow text, model text, requests int, answered int, refused int, tokens_in int, tokens_out int,
             unpriced int, cost numeric)
      GROUP BY day, workflow, model
      ORDER BY day, workflow, model
     ON CONFLICT (workspace_id, day, workflow, model) DO UPDATE
-       SET asked = usage.asked + excluded.asked, answered = usage.answered + excluded.answered,
+       SET requests = usage.requests + excluded.requests, answered = usage.answered + excluded.answered,
            refused = usage.refused + excluded.refused, tokens_in = usage.tokens_in + excluded.tokens_in,
            tokens_out = usage.tokens_out + excluded.tokens_out, unpriced = usage.unpriced + excluded.unpriced,
            cost = usage.cost + excluded.cost
@@ -81,7 +81,7 @@ class Count:
     day: date
     workflow: str
     model: str
-    asked: int = 0
+    requests: int = 0
     answered: int = 0
     refused: int = 0
     tokens_in: int = 0

@@ -18,18 +18,18 @@ class AiWorkflow(StrEnum):
 
 
 class UsageDay(Wire):
-    """The calls of one model by one workflow on one day of the workspace's time zone; rules alone are not counted."""
+    """The requests of a workflow to a model on one day in the workspace's time zone; rules alone are not counted."""
 
     day: date
     workflow: AiWorkflow
     model: str
-    asked: Annotated[int, Field(description="Calls of the model.")]
-    answered: Annotated[int, Field(description="Calls with an answer in the expected form.")]
-    refused: Annotated[int, Field(description="Calls that the day's budget prevented.")]
+    requests: Annotated[int, Field(description="Requests to the model.")]
+    answered: Annotated[int, Field(description="Requests with an answer in the expected form.")]
+    refused: Annotated[int, Field(description="Requests that were not sent, because the day's budget was used up.")]
     tokens_in: int
     tokens_out: int
-    cost: Annotated[float, Field(description="USD, of the calls whose price is known.")]
-    unpriced: Annotated[int, Field(description="Calls whose price is not known.")]
+    cost: Annotated[float, Field(description="USD, of the requests whose price is known.")]
+    unpriced: Annotated[int, Field(description="Requests whose price is not known.")]
 
 
 class TodaysBudget(Wire):

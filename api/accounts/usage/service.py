@@ -102,7 +102,7 @@ async def reserve_tokens(
         tokens = [call.tokens for call, fit in zip(calls, fits, strict=True) if fit]
         reserved = await repository.reserve_tokens(session, workspace_id, tokens, seconds=RESERVED_SECONDS)
     counts = [
-        Count(today.day, call.workflow, call.model, **{"asked" if fit else "refused": 1})
+        Count(today.day, call.workflow, call.model, **{"requests" if fit else "refused": 1})
         for call, fit in zip(calls, fits, strict=True)
     ]
     await repository.add_usage(session, workspace_id, counts)

@@ -76,7 +76,7 @@ async def change_workspace(session: AsyncSession, workspace_id: UUID, values: di
 
 _REQUEUE_SENDS = text(
     """
-    WITH released AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND NOT made)
+    WITH released AS (DELETE FROM app.send_slots WHERE workspace_id = :workspace_id AND NOT is_used)
     UPDATE app.scheduled_jobs
        SET run_at = greatest(scheduled_for, :now), paced = false
      WHERE workspace_id = :workspace_id AND job_type = 'send_email' AND status = 'pending' AND run_at > :now

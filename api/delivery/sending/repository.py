@@ -76,7 +76,7 @@ _RELEASE_CLAIM = text(
     WITH released AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
                          AND outcome = ANY(CAST(:open AS text[])) RETURNING draft_id, outcome),
          used_slot AS (DELETE FROM app.send_slots AS slot USING released
-                        WHERE slot.draft_id = released.draft_id AND made)
+                        WHERE slot.draft_id = released.draft_id AND slot.is_used)
     SELECT outcome FROM released
     """
 )

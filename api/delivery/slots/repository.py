@@ -19,11 +19,11 @@ _WRITE_SLOTS = text(
        WHERE workspace_id = :workspace_id AND (at < :expired_before OR draft_id = ANY(CAST(:released_ids AS uuid[])))
          AND draft_id <> ALL(CAST(:draft_ids AS uuid[]))
     )
-    INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, made)
+    INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, is_used)
     SELECT :workspace_id, slot.*
       FROM unnest(CAST(:draft_ids AS uuid[]), CAST(:domains AS text[]), CAST(:ats AS timestamptz[]),
                   CAST(:used AS boolean[])) AS slot (draft_id, domain, at, used)
-    ON CONFLICT (draft_id) DO UPDATE SET domain = excluded.domain, at = excluded.at, made = excluded.made
+    ON CONFLICT (draft_id) DO UPDATE SET domain = excluded.domain, at = excluded.at, is_used = excluded.is_used
     """
 )
 
@@ -37,7 +37,7 @@ _EARLIER_JOBS = text(
        AND (run_at, id) < (CAST(:run_at AS timestamptz), CAST(:job_id AS uuid))
        AND NOT EXISTS (
          SELECT FROM app.send_slots AS slot
-          WHERE slot.draft_id = (payload ->> 'draftId')::uuid AND slot.at >= :reserved_since AND NOT slot.made)
+          WHERE slot.draft_id = (payload ->> 'draftId')::uuid AND slot.at >= :reserved_since AND NOT slot.is_used)
      ORDER BY run_at, id
     """
 )
@@ -46,7 +46,7 @@ _EARLIER_JOBS = text(
 _RESERVED_SLOTS = text(
     """
     SELECT draft_id, domain, at FROM app.send_slots
-     WHERE workspace_id = :workspace_id AND draft_id = ANY(CAST(:draft_ids AS uuid[])) AND at >= :since AND NOT made
+     WHERE workspace_id = :workspace_id AND draft_id = ANY(CAST(:draft_ids AS uuid[])) AND at >= :since AND NOT is_used
     """
 )
 
@@ -56,7 +56,7 @@ _RESERVED_PER_BUCKET = text(
     """
     SELECT floor(extract(epoch FROM at) / :seconds)::bigint AS bucket, count(*) AS slots
       FROM app.send_slots
-     WHERE workspace_id = :workspace_id AND at >= :since AND NOT made
+     WHERE workspace_id = :workspace_id AND at >= :since AND NOT is_used
      GROUP BY bucket
     """
 )
@@ -69,7 +69,7 @@ _TAKEN_PER_RATE_WINDOW = text(
       SELECT floor(extract(epoch FROM at) * 1000000 * :per_minute / :microseconds)::bigint AS rate_window,
              count(*) AS slots
         FROM app.send_slots
-       WHERE workspace_id = :workspace_id AND at >= CASE WHEN made THEN CAST(:used_since AS timestamptz)
+       WHERE workspace_id = :workspace_id AND at >= CASE WHEN is_used THEN CAST(:used_since AS timestamptz)
                                                          ELSE CAST(:reserved_since AS timestamptz) END
        GROUP BY rate_window
     ),
@@ -131,7 +131,7 @@ async def count_taken_by_rate_window(
 async def count_used_since(session: AsyncSession, workspace_id: UUID, since: datetime) -> int:
     """Return how many slots were used at or after `since`."""
     used = select(func.count()).where(
-        SendSlot.workspace_id == workspace_id, SendSlot.at >= since, SendSlot.made.is_(True)
+        SendSlot.workspace_id == workspace_id, SendSlot.at >= since, SendSlot.is_used.is_(True)
     )
     return await session.scalar(used) or 0
 
@@ -145,12 +145,12 @@ async def list_slots_of_domains(
     used_since: datetime,
 ) -> list[Slot]:
     """Return the slots, reserved or used, of mails to these domains."""
-    statement = select(SendSlot.domain, SendSlot.at, SendSlot.made).where(
+    statement = select(SendSlot.domain, SendSlot.at, SendSlot.is_used).where(
         SendSlot.workspace_id == workspace_id,
         SendSlot.domain.in_(domains),
-        SendSlot.at >= case((SendSlot.made, used_since), else_=reserved_since),
+        SendSlot.at >= case((SendSlot.is_used, used_since), else_=reserved_since),
     )
-    return [Slot(row.domain, row.at.astimezone(UTC), row.made) for row in await session.execute(statement)]
+    return [Slot(row.domain, row.at.astimezone(UTC), row.is_used) for row in await session.execute(statement)]
 
 
 async def write_slots(

@@ -12,7 +12,7 @@ from database.tenancy import RANDOM_PAGE_COST, STATEMENT_TIMEOUT
 
 _AUTHENTICATE = """
     SELECT entered.account_id AS of_account, entered.user_id, entered.role AS of_user, (entered.workspace).*
-      FROM app.enter_by_credential(%s, %s, %s, %s) AS entered
+      FROM app.authenticate_credential(%s, %s, %s, %s) AS entered
 """
 
 

@@ -56,7 +56,7 @@ async def test_no_key_is_made_for_a_user_who_is_deleted(blocking: Blocking) -> N
     assert await adding is None
 
 
-@pytest.mark.locks("database/migrations:app.enter_by_credential")
+@pytest.mark.locks("database/migrations:app.authenticate_credential")
 async def test_a_request_does_not_wait_to_note_its_key(blocking: Blocking) -> None:
     """A request notes when its key was last used, but does not wait where another request has locked the key."""
     key_id = blocking.ids[KEYS]

@@ -87,7 +87,7 @@ async def test_a_new_subscription_is_woken_by_every_change(follower: Follower, o
 
 async def test_a_function_stands_for_its_tables(follower: Follower, owner: psycopg.AsyncConnection) -> None:
     """A key is looked up by a function: a change of keys wakes all subscriptions of callers with keys."""
-    with reading(follower, MINE, "enter_by_credential") as subscription:
+    with reading(follower, MINE, "authenticate_credential") as subscription:
         await change(owner, MINE, "api_keys")
         await woken(subscription.woken)
 

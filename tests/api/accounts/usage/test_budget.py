@@ -32,7 +32,7 @@ async def test_a_draft_tells_what_it_took(outreach: Outreach) -> None:
         }
     ] * 3
     (row,) = (await outreach.get("/ai/usage"))["days"]
-    assert (row["asked"], row["answered"], row["tokensIn"], row["tokensOut"], row["cost"]) == (3, 3, 300, 60, 0.0009)
+    assert (row["requests"], row["answered"], row["tokensIn"], row["tokensOut"], row["cost"]) == (3, 3, 300, 60, 0.0009)
 
 
 async def test_beyond_the_budget_templates_write(outreach: Outreach, stub: StubOpenAI) -> None:
@@ -49,12 +49,12 @@ async def test_beyond_the_budget_templates_write(outreach: Outreach, stub: StubO
         assert (generation["model"], generation["tokensIn"]) == (None, 0)
         assert "budget of 0 tokens" in generation["fallbackReason"]
     (row,) = (await outreach.get("/ai/usage"))["days"]
-    assert (row["asked"], row["refused"]) == (0, 2)
+    assert (row["requests"], row["refused"]) == (0, 2)
     assert stub.requests == []
 
 
 async def test_useless_answers_are_paid_for(outreach: Outreach, stub: StubOpenAI) -> None:
-    """An answer in another form than agreed counts as asked, not as answered, with its tokens."""
+    """An answer in another form than agreed counts as a request, not as answered, with its tokens."""
     stub.set_replies(Reply(kind="invalid_json"))
 
     (draft,) = await write_drafts(outreach, 1)
@@ -63,4 +63,4 @@ async def test_useless_answers_are_paid_for(outreach: Outreach, stub: StubOpenAI
     assert isinstance(generation, dict)
     assert (draft["status"], generation["model"], generation["tokensIn"]) == ("drafted", None, 100)
     (row,) = (await outreach.get("/ai/usage"))["days"]
-    assert (row["asked"], row["answered"], row["tokensIn"]) == (1, 0, 100)
+    assert (row["requests"], row["answered"], row["tokensIn"]) == (1, 0, 100)

@@ -67,7 +67,7 @@ async def test_without_a_budget_all_is_counted(
             "day": "2026-11-23",
             "workflow": "email_generation",
             "model": "small",
-            "asked": 2,
+            "requests": 2,
             "answered": 2,
             "refused": 0,
             "tokensIn": 150,
@@ -93,7 +93,7 @@ async def test_a_request_that_fails_counts_without_an_answer(
         await break_off()
     found = await usage(app_client, workspace)
     (row,) = found["days"]
-    assert (row["asked"], row["answered"], row["tokensIn"], found["today"]["used"]) == (1, 0, 10, 10)
+    assert (row["requests"], row["answered"], row["tokensIn"], found["today"]["used"]) == (1, 0, 10, 10)
     assert not await ask(meter(services, workspace), 991)
     assert await ask(meter(services, workspace), 990)
 
@@ -109,7 +109,7 @@ async def test_who_ask_at_once_stay_within_the_budget(
     assert answers.count(True) == 5
     found = await usage(app_client, workspace)
     (row,) = found["days"]
-    assert (row["asked"], row["refused"], row["tokensIn"]) == (5, 15, 5_000)
+    assert (row["requests"], row["refused"], row["tokensIn"]) == (5, 15, 5_000)
 
 
 async def test_a_question_under_way_counts(app_client: httpx.AsyncClient, workspace: str, services: Services) -> None:

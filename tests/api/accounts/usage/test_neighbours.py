@@ -73,7 +73,7 @@ async def test_usage_is_counted_and_listed_by_day_workflow_and_model(two_workspa
     workspaces.owner.execute("DELETE FROM app.ai_usage WHERE workspace_id = %s", [workspaces.id])
     days = [TODAY + timedelta(days) for days in (-2, -1, 0, 1)]
     counts = [
-        Count(day, workflow, model, asked=1, tokens_in=2)
+        Count(day, workflow, model, requests=1, tokens_in=2)
         for day in reversed(days)
         for workflow in ("write", "classify")
         for model in ("small", "large", "medium")
@@ -90,7 +90,7 @@ async def test_usage_is_counted_and_listed_by_day_workflow_and_model(two_workspa
 
     acted = await run_act(workspaces, count)
     written = workspaces.owner.execute(
-        "SELECT day, workflow, model, asked, tokens_in FROM app.ai_usage WHERE workspace_id = %s ORDER BY ctid",
+        "SELECT day, workflow, model, requests, tokens_in FROM app.ai_usage WHERE workspace_id = %s ORDER BY ctid",
         [workspaces.id],
     ).fetchall()
     assert [row[:3] for row in written] == sorted((one.day, one.workflow, one.model) for one in counts)
@@ -109,7 +109,7 @@ async def test_counts_are_added_to_those_of_the_day(two_workspaces: TwoWorkspace
     for day, workflow, model in ((TODAY, "write", "small"), (TODAY, "write", "large"), (TODAY, "classify", "small")):
         insert_row(workspaces, USAGE, day=day, workflow=workflow, model=model)
     numbers: dict[str, Any] = {
-        "asked": 1,
+        "requests": 1,
         "answered": 2,
         "refused": 3,
         "tokens_in": 4,
@@ -155,7 +155,7 @@ async def test_questions_are_permitted_in_turn_while_tokens_are_left(two_workspa
     assert "until midnight in Africa/Johannesburg" in refusal
     assert budget == Budget(TODAY, 100, 100)
     (row,) = (row for key, row in acted.changes[USAGE].items() if key.startswith(f"{workspaces.id} {TODAY}"))
-    assert (row["asked"][1], row["refused"][1], row["workflow"][1]) == (3, 3, "write")
+    assert (row["requests"][1], row["refused"][1], row["workflow"][1]) == (3, 3, "write")
 
 
 async def test_without_a_budget_all_is_permitted(two_workspaces: TwoWorkspaces) -> None:
@@ -167,7 +167,7 @@ async def test_without_a_budget_all_is_permitted(two_workspaces: TwoWorkspaces) 
     assert acted.result == [Permission(TODAY, None)] * 2
     assert acted.changes.keys() == {USAGE}
     (row,) = acted.changes[USAGE].values()
-    assert (row["asked"][1], row["refused"][1]) == (2, 0)
+    assert (row["requests"][1], row["refused"][1]) == (2, 0)
 
 
 async def test_what_was_taken_is_counted_and_its_reservation_released(two_workspaces: TwoWorkspaces) -> None:
@@ -197,5 +197,5 @@ async def test_what_was_taken_is_counted_and_its_reservation_released(two_worksp
         USAGE: {f"{workspaces.id} {TODAY} settle small"},
     }
     (row,) = acted.changes[USAGE].values()
-    counted = {name: row[name][1] for name in ("asked", "answered", "tokens_in", "tokens_out", "unpriced", "cost")}
-    assert counted == {"asked": 0, "answered": 3, "tokens_in": 104, "tokens_out": 20, "unpriced": 1, "cost": 0.5}
+    counted = {name: row[name][1] for name in ("requests", "answered", "tokens_in", "tokens_out", "unpriced", "cost")}
+    assert counted == {"requests": 0, "answered": 3, "tokens_in": 104, "tokens_out": 20, "unpriced": 1, "cost": 0.5}

@@ -54,14 +54,14 @@ async def test_only_deferred_sends_are_requeued(two_workspaces: TwoWorkspaces) -
     slots = {name: workspaces.add_draft() for name in ("made", "kept", "used")}
     for name, draft_id in slots.items():
         workspaces.owner.execute(
-            "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, made) VALUES (%s, %s, 'x', %s, %s)",
+            "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, is_used) VALUES (%s, %s, 'x', %s, %s)",
             [workspaces.id, draft_id, NOW, name == "used"],
         )
 
     def overtake(other: psycopg.Connection) -> None:
         changed = {**moved, due: {"run_at": NOW}, rescheduled: {"scheduled_for": NOW + HOUR}}
         setting(JOBS, changed)(other)
-        other.execute("UPDATE app.send_slots SET made = true WHERE draft_id = %s", [slots["made"]])
+        other.execute("UPDATE app.send_slots SET is_used = true WHERE draft_id = %s", [slots["made"]])
 
     overtaking = await overtaken(
         workspaces, overtake, lambda session: repository.requeue_sends(session, workspaces.id, NOW)

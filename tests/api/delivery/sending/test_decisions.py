@@ -71,7 +71,7 @@ async def test_one_mail_probes_and_the_others_wait(workspaces: TwoWorkspaces, re
     until = NOW + PROBE_LEASE
     assert others == [Deferred(until, reason or "Everlytic did not accept the last mails")] * 2
     turns = workspaces.owner.execute(
-        "SELECT draft_id, at, made FROM app.send_slots WHERE workspace_id = %s", [workspaces.id]
+        "SELECT draft_id, at, is_used FROM app.send_slots WHERE workspace_id = %s", [workspaces.id]
     )
     assert sorted(turns) == sorted([(ids[0], NOW, True), (ids[1], until, False), (ids[2], until, False)])
 

@@ -29,9 +29,9 @@ def draft_of(workspaces: TwoWorkspaces, attempt_id: UUID) -> UUID:
 
 
 def add_made_turn(workspaces: TwoWorkspaces, draft_id: UUID) -> None:
-    """Insert a turn that a draft's mail made use of."""
+    """Insert a turn that a draft's mail used."""
     workspaces.owner.execute(
-        "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, made) VALUES (%s, %s, 'x', %s, true)",
+        "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, is_used) VALUES (%s, %s, 'x', %s, true)",
         [workspaces.id, draft_id, NOW],
     )
 
@@ -82,14 +82,14 @@ async def test_only_open_attempts_are_withdrawn(two_workspaces: TwoWorkspaces, o
 
 @pytest.mark.fences("api.delivery.sending.repository:_RELEASE_CLAIM")
 async def test_a_turn_that_is_only_kept_stays(two_workspaces: TwoWorkspaces) -> None:
-    """A turn that was given to a mail anew while its claim is withdrawn stays: it was not made use of."""
+    """A turn that was given to a mail anew while its claim is withdrawn stays: it was not used."""
     workspaces = two_workspaces
     attempt_id = add_claimed(workspaces)
     draft_id = draft_of(workspaces, attempt_id)
     add_made_turn(workspaces, draft_id)
     overtaking = await overtaken(
         workspaces,
-        lambda other: other.execute("UPDATE app.send_slots SET made = false WHERE draft_id = %s", [draft_id]),
+        lambda other: other.execute("UPDATE app.send_slots SET is_used = false WHERE draft_id = %s", [draft_id]),
         lambda session: repository.release_claim(session, workspaces.id, draft_id),
     )
     assert overtaking.rows == {ATTEMPTS: {attempt_id}}

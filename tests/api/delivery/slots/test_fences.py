@@ -30,4 +30,4 @@ async def test_only_forgotten_turns_are_given_up(two_workspaces: TwoWorkspaces) 
         ),
     )
     assert overtaking.rows == {SLOTS: {forgotten, given_up, taken}}
-    assert overtaking.changes[SLOTS][str(taken)].keys() == {"at", "made"}
+    assert overtaking.changes[SLOTS][str(taken)].keys() == {"at", "is_used"}

@@ -41,7 +41,7 @@ def test_a_turn_that_is_used_is_gone(late: timedelta) -> None:
 
 @pytest.mark.parametrize("late", [timedelta(), timedelta(milliseconds=30)])
 def test_a_rate_remembers_when_a_mail_left(late: timedelta) -> None:
-    """Under a rate the turn stays, as one that was made use of, and the next mail leaves a stretch later."""
+    """Under a rate the turn stays, as a used one, and the next mail leaves a stretch later."""
     found = places(RATE, NOON)
     found.use(MAIL, "a.example", NOON + late)
     assert found.changes == {MAIL: Slot("a.example", NOON + late, is_used=True)}

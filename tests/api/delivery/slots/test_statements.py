@@ -37,10 +37,10 @@ def workspaces(two_workspaces: TwoWorkspaces) -> TwoWorkspaces:
     return two_workspaces
 
 
-def add_turn(workspaces: TwoWorkspaces, at: datetime, *, made: bool = False, domain: str = A) -> UUID:
+def add_turn(workspaces: TwoWorkspaces, at: datetime, *, is_used: bool = False, domain: str = A) -> UUID:
     """Insert a draft with a turn."""
     draft_id = workspaces.add_draft()
-    insert_row(workspaces, SLOTS, draft_id=draft_id, at=at, made=made, domain=domain)
+    insert_row(workspaces, SLOTS, draft_id=draft_id, at=at, is_used=is_used, domain=domain)
     return draft_id
 
 
@@ -56,9 +56,9 @@ def first_time(places: SlotLedger, draft_id: UUID, domain: str, at: datetime = N
 
 
 async def test_turns_are_read_from_a_time_on(workspaces: TwoWorkspaces) -> None:
-    """A turn is kept for the requested draft, from the time on; one before it, or that was made use of, is not."""
+    """A turn is kept for the requested draft, from the time on; one before it, or that was used, is not."""
     kept, other = add_turn(workspaces, NOW, domain=B), add_turn(workspaces, NOW)
-    early, made = add_turn(workspaces, NOW - TICK), add_turn(workspaces, NOW, made=True)
+    early, used = add_turn(workspaces, NOW - TICK), add_turn(workspaces, NOW, is_used=True)
     quarter = NOW - timedelta(minutes=NOW.minute % 15, seconds=NOW.second, microseconds=NOW.microsecond)
     add_turn(workspaces, quarter + timedelta(minutes=15))
     for at in (NOW, NOW - TICK):
@@ -66,7 +66,7 @@ async def test_turns_are_read_from_a_time_on(workspaces: TwoWorkspaces) -> None:
 
     async def read(session: AsyncSession) -> list[Any]:
         return [
-            await repository.find_reserved_slots(session, workspaces.id, [kept, early, made], NOW),
+            await repository.find_reserved_slots(session, workspaces.id, [kept, early, used], NOW),
             await repository.count_reserved_by_bucket(session, workspaces.id, NOW),
             await repository.count_used_since(session, workspaces.id, NOW),
             await repository.count_used_since(session, workspaces.id, NOW + TICK),
@@ -86,9 +86,9 @@ async def test_turns_are_read_from_a_time_on(workspaces: TwoWorkspaces) -> None:
 async def test_turns_to_a_domain_count_from_their_own_times_on(workspaces: TwoWorkspaces) -> None:
     """Kept turns count from one time on, used ones from another, and of other domains none."""
     kept_since, made_since = NOW, NOW - MINUTE
-    for made, since in ((False, kept_since), (True, made_since)):
+    for is_used, since in ((False, kept_since), (True, made_since)):
         for at in (since, since - TICK):
-            add_turn(workspaces, at, made=made)
+            add_turn(workspaces, at, is_used=is_used)
     add_turn(workspaces, NOW, domain=B)
     add_turn(workspaces, NOW, domain=C)
     found = await compared(
@@ -111,7 +111,7 @@ async def test_a_stretch_counts_at_most_what_it_takes(workspaces: TwoWorkspaces)
             add_turn(workspaces, NOW + seconds * SECOND)
     add_turn(workspaces, NOW - TICK)  # before the time from which turns are kept
     for at in (NOW - 3 * SECOND, NOW - 3 * SECOND - TICK):
-        add_turn(workspaces, at, made=True)
+        add_turn(workspaces, at, is_used=True)
     first = rate.window_at(NOW)
     taken = await compared(
         workspaces,
@@ -133,7 +133,7 @@ async def test_only_turns_of_the_claim_and_forgotten_ones_are_written(workspaces
     )
     assert done.rows == {SLOTS: {forgotten, given_up, renewed, fresh}}
     assert done.changes[SLOTS][str(renewed)].keys() == {"at"}
-    left = workspaces.owner.execute("SELECT domain, at, made FROM app.send_slots WHERE draft_id = %s", [fresh])
+    left = workspaces.owner.execute("SELECT domain, at, is_used FROM app.send_slots WHERE draft_id = %s", [fresh])
     assert left.fetchall() == [(B, NOW, True)]
 
 
@@ -196,8 +196,8 @@ async def test_who_asks_before_a_job(workspaces: TwoWorkspaces) -> None:
     add_job(workspaces, workspaces.add_draft(), NOW, job_type="generate_draft")
     add_job(workspaces, workspaces.add_draft(), at + TICK)
     add_job(workspaces, add_turn(workspaces, DEADLINE), NOW)
-    missed, made = add_turn(workspaces, DEADLINE - TICK), add_turn(workspaces, NOW, made=True)
-    for draft_id, seconds in ((missed, 1), (made, 2)):
+    missed, used = add_turn(workspaces, DEADLINE - TICK), add_turn(workspaces, NOW, is_used=True)
+    for draft_id, seconds in ((missed, 1), (used, 2)):
         add_job(workspaces, draft_id, NOW + seconds * SECOND)
 
     async def read(session: AsyncSession) -> list[tuple[UUID, datetime]]:
@@ -206,7 +206,7 @@ async def test_who_asks_before_a_job(workspaces: TwoWorkspaces) -> None:
         return list(earlier.items())
 
     assert (await compared(workspaces, read)).result == [
-        (late, NOW), (missed, NOW + SECOND), (made, NOW + 2 * SECOND), (first, at), (second, at)
+        (late, NOW), (missed, NOW + SECOND), (used, NOW + 2 * SECOND), (first, at), (second, at)
     ]  # fmt: skip
     workspaces.set("app.workspaces", workspaces.id, daily_cap=None)
     assert (await compared(workspaces, read)).result == []
@@ -244,12 +244,12 @@ async def test_a_day_counts_its_claims_and_the_turns_kept_on_it(workspaces: TwoW
 async def test_a_rate_counts_what_left_in_the_stretch_and_the_turns_kept(workspaces: TwoWorkspaces) -> None:
     """What left in this second holds all, a turn kept in the next one only those without a turn."""
     workspaces.set("app.workspaces", workspaces.id, sends_per_minute=60)
-    add_turn(workspaces, NOW, made=True)
-    add_turn(workspaces, NOW - TICK, made=True)
+    add_turn(workspaces, NOW, is_used=True)
+    add_turn(workspaces, NOW - TICK, is_used=True)
     kept, fresh = add_turn(workspaces, NOW + SECOND), workspaces.add_draft()
     places = (await compared(workspaces, lambda session: read_places(session, workspaces, {kept: A, fresh: A}))).result
     assert [first_time(places, draft_id, A) for draft_id in (kept, fresh)] == [NOW + SECOND, NOW + 2 * SECOND]
-    workspaces.owner.execute("DELETE FROM app.send_slots WHERE made AND at = %s", [NOW])
+    workspaces.owner.execute("DELETE FROM app.send_slots WHERE is_used AND at = %s", [NOW])
     places = (await compared(workspaces, lambda session: read_places(session, workspaces, {kept: A, fresh: A}))).result
     assert [first_time(places, draft_id, A) for draft_id in (kept, fresh)] == [NOW, NOW]
 
@@ -259,7 +259,7 @@ async def test_a_gap_counts_mails_to_the_same_domain(workspaces: TwoWorkspaces) 
     workspaces.set("app.workspaces", workspaces.id, domain_gap_seconds=600)
     gap = 10 * MINUTE
     left_at, kept_at = NOW - 9 * MINUTE, NOW + 5 * MINUTE
-    add_turn(workspaces, left_at, made=True)
+    add_turn(workspaces, left_at, is_used=True)
     kept = add_turn(workspaces, kept_at, domain=B)
     fresh = workspaces.add_draft()
     places = (await compared(workspaces, lambda session: read_places(session, workspaces, {kept: B, fresh: A}))).result
@@ -280,7 +280,7 @@ async def test_a_mail_to_another_domain_than_its_turn_leaves(workspaces: TwoWork
         await service.write_slot_ledger(session, workspaces.id, places, NOW)
 
     done = await compared(workspaces, use)
-    assert done.changes == {SLOTS: {str(moved): {"domain": (A, B), "made": (False, True)}}}
+    assert done.changes == {SLOTS: {str(moved): {"domain": (A, B), "is_used": (False, True)}}}
     places = (await compared(workspaces, lambda session: read_places(session, workspaces, {fresh: B}))).result
     assert first_time(places, fresh, A) == NOW
     assert first_time(places, fresh, B) == NOW + 10 * MINUTE
