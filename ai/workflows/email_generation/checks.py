@@ -11,7 +11,8 @@ from ai.workflows.email_generation.material import build_sources
 from ai.workflows.email_generation.names import find_wrong_greeting, is_ordinary
 from ai.workflows.email_generation.placeholders import UNFILLED
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
-from ai.workflows.email_generation.wording import CURLY_APOSTROPHE, FAKE_REPLY_PREFIX, fold, load_spam_pattern
+from ai.workflows.email_generation.wording import CURLY_APOSTROPHE, fold, load_spam_pattern
+from email_text.subjects import has_reply_prefix
 
 MAX_SUBJECT_CHARACTERS = 150
 MAX_WRITTEN_SUBJECT_CHARACTERS = 100
@@ -119,7 +120,7 @@ def _find_spam(candidate: Candidate, request: EmailGenerationInput, template: st
             yield f"The {part} has “{capitals[0]}” in capitals."
         if re.search(r"!\s?!|\?!|[€$£]{2}", text):
             yield f"The {part} has repeated exclamation or currency marks."
-    if FAKE_REPLY_PREFIX.match(subject) and not request.earlier_messages:
+    if has_reply_prefix(subject) and not request.earlier_messages:
         yield "The subject looks like a reply or a forwarded message, but there is no earlier message."
 
 

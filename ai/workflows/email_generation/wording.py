@@ -12,10 +12,6 @@ from importlib.resources import files
 from typing import Any
 
 CURLY_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
-FAKE_REPLY_PREFIX = re.compile(
-    r"^\s*(?:\[[^\]]*\]\s*)?(?:re|fwd?|aw|wg|tr|antw|vs|rv|sv|antwoord|antwort|réponse)\s?(?:\[\d+\])?\s?:",
-    re.IGNORECASE,
-)
 
 
 def fold(text: str) -> str:

@@ -9,6 +9,7 @@ from ai.workflows.intent_classification.headers import Kind
 from ai.workflows.intent_classification.phrases import count_phrases, has_misspelled_word, has_phrase, remove_phrases
 from ai.workflows.intent_classification.state import Intent, Verdict
 from ai.workflows.intent_classification.wording import normalize
+from email_text.subjects import has_reply_prefix, strip_reply_prefixes
 
 # The order for equal weights: redirecting or declining outweighs polite phrases.
 _INTENTS_BY_PRIORITY = (
@@ -29,7 +30,6 @@ _REQUESTS = (
 )  # also in messages of people who are away
 _STRENGTH = {"sure": 3.0, "likely": 2.0, "hint": 1.0}
 _CONFIDENCE = {3.0: 0.9, 2.0: 0.65, 1.0: 0.5}
-_REPLY_PREFIX = re.compile(r"\s*(?:(?:re|aw|sv|tr|fw|fwd|wg|antw|rv|res|enc)(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 _PRODUCT_QUESTION = re.compile(
     r"""(?:^|(?<=[.!?\n]))\s*(?:(?:and|und|et|en)\s)?
     (?:(?:do|does|is|are|will)[ ](?:you|it|the|your|this|that|there) | can[ ](?:i|we|it|one|users|drivers)
@@ -78,7 +78,7 @@ def _make_verdict(label: Intent, confidence: float) -> Verdict:
 
 
 def _normalize_subject(subject: str) -> str:
-    return normalize(_REPLY_PREFIX.sub("", subject, count=1))
+    return normalize(strip_reply_prefixes(subject))
 
 
 def _remove_false_requests(words: str) -> str:
@@ -94,14 +94,14 @@ def _is_unsubscribe_request(words: str) -> bool:
 
 def _is_unsubscribe_subject(words: str, title: str, subject: str) -> bool:
     """Return whether the subject is an unsubscribe; a reply subject counts only if the body is nearly empty."""
-    is_own = _REPLY_PREFIX.match(subject) is None
+    is_own = not has_reply_prefix(subject)
     return (is_own or len(words.split()) <= MAX_EMPTY_BODY_WORDS) and has_phrase("unsubscribe", title)
 
 
 def _is_away_message(words: str, subject: str) -> bool:
     """Return whether the text is an out-of-office message without automatic headers, and no request of a person."""
     away = count_phrases("away", words)
-    is_away_subject = _REPLY_PREFIX.match(subject) is None and has_phrase("away", normalize(subject))
+    is_away_subject = not has_reply_prefix(subject) and has_phrase("away", normalize(subject))
     if not away.get("sure") and not is_away_subject:
         return False
     if has_phrase("human", words):
