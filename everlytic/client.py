@@ -7,6 +7,7 @@ retried blindly; its error's ``outcome`` says whether the mail may have been sen
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import httpx
@@ -96,7 +97,7 @@ class EverlyticClient:
         response = await self._exchange(self._requests.v1("DELETE", "webhooks", webhook_id))
         return protocol.parse_status(response, self._now())
 
-    async def iter_transactions(
+    def iter_transactions(
         self,
         *,
         group_name: str | None = None,
@@ -106,21 +107,16 @@ class EverlyticClient:
         page_size: int = MAX_PAGE_SIZE,
         report_unreadable: ReportUnreadable | None = None,
     ) -> AsyncIterator[Transaction]:
-        """Yield sent mails, newest first, with ``since <= sent_at < until``, and those without a send time.
+        """Return sent mails, newest first, with ``since <= sent_at < until``, and those without a send time.
 
-        Pages shift while mail is being sent, so a transaction may be yielded twice, but none is lost. One that cannot
+        Pages shift while mail is being sent, so a transaction may be returned twice, but none is lost. One that cannot
         be parsed raises UnrecognisedResponse, unless ``report_unreadable`` is given (see ``parse_collection``).
         """
         filters = requests.build_filter_parameters(trans_group_name=group_name, send_status=send_status)
         query = {"page": 1, "count": page_size, "order": "send_date", "direction": "desc", **filters}
-        first, order = self._requests.tenant("GET", "trans_mails", query=query), OrderTracker(since)
+        first = self._requests.tenant("GET", "trans_mails", query=query)
         parse = partial(protocol.parse_transactions, report_unreadable=report_unreadable)
-        async for page in self._iter_pages("tenant", first, parse):
-            for transaction in page.items:
-                if _is_within(transaction.sent_at, since, until):
-                    yield transaction
-            if order.is_past([transaction.sent_at for transaction in page.items]):
-                return
+        return self._iter_between(first, parse, attrgetter("sent_at"), since, until)
 
     async def get_transaction(self, transaction_id: str) -> Transaction:
         """Return one sent mail; raises NotFound."""
@@ -146,7 +142,7 @@ class EverlyticClient:
                 return None
         return None
 
-    async def iter_callback_events(
+    def iter_callback_events(
         self,
         *,
         event_type: ProviderEventType | str | None = None,
@@ -155,17 +151,12 @@ class EverlyticClient:
         page_size: int = MAX_PAGE_SIZE,
         report_unreadable: ReportUnreadable | None = None,
     ) -> AsyncIterator[CallbackEvent]:
-        """Yield events of transactional mail, newest first, with ``since <= occurred_at < until``; as for mails."""
+        """Return events of transactional mail, newest first, with ``since <= occurred_at < until``; as for mails."""
         filters = requests.build_filter_parameters(event_type=None if event_type is None else str(event_type))
         query = {"page": 1, "count": page_size, "order": "event_date", "direction": "desc", **filters}
-        first, order = self._requests.tenant("GET", "trans_callback_events", query=query), OrderTracker(since)
+        first = self._requests.tenant("GET", "trans_callback_events", query=query)
         parse = partial(protocol.parse_callback_events, report_unreadable=report_unreadable)
-        async for page in self._iter_pages("tenant", first, parse):
-            for event in page.items:
-                if _is_within(event.occurred_at, since, until):
-                    yield event
-            if order.is_past([event.occurred_at for event in page.items]):
-                return
+        return self._iter_between(first, parse, attrgetter("occurred_at"), since, until)
 
     async def iter_bulk_emails(
         self, *, page_size: int = MAX_PAGE_SIZE, report_unreadable: ReportUnreadable | None = None
@@ -184,6 +175,23 @@ class EverlyticClient:
 
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()
+
+    async def _iter_between(
+        self,
+        first: Request,
+        parse: Callable[[Response, datetime | None], Page[T]],
+        get_time: Callable[[T], datetime | None],
+        since: datetime | None,
+        until: datetime | None,
+    ) -> AsyncIterator[T]:
+        """Yield the items of a list in the order of their times, newest first, until they are older than ``since``."""
+        order = OrderTracker(since)
+        async for page in self._iter_pages("tenant", first, parse):
+            for item in page.items:
+                if _is_within(get_time(item), since, until):
+                    yield item
+            if order.is_past([get_time(item) for item in page.items]):
+                return
 
     async def _iter_pages(
         self, host: str, first: Request, parse: Callable[[Response, datetime | None], Page[T]]
