@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel, to_snake
-from sqlalchemy import Select, tuple_
+from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from api.http.errors import Malformed
@@ -25,6 +25,8 @@ MAC_BYTES = 8
 PURPOSE = b"salesmatter cursor 1"
 NEWEST_FIRST = "-createdAt"
 
+Comparison = Callable[[Any, Any], ColumnElement[bool]]
+"""An operator such as `operator.eq`."""
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -156,6 +158,11 @@ def _page(request: Request, cursor: str | None, limit: int, sort: str) -> PageRe
     cursors: Cursors = request.app.state.cursors
     place = f"{request.url.path} {sort}"
     return PageRequest(limit, sort, cursors.read(place, cursor) if cursor else None, place, cursors)
+
+
+def build_filters(*filters: tuple[InstrumentedAttribute[Any], Comparison, object]) -> list[ColumnElement[bool]]:
+    """Return a condition for each filter of column, comparison and value whose value is given."""
+    return [compare(column, value) for column, compare, value in filters if value is not None]
 
 
 def paged(statement: Select[*Ts], id_column: InstrumentedAttribute[UUID], page: PageRequest) -> Select[*Ts]:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.events.schemas import EventFilter
-from api.http.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, build_filters, paged
 from database.direct import Record, fetch
 from database.locks import PROVIDER_EVENTS, provider_intake_key
 from database.models import (
@@ -308,7 +308,7 @@ async def list_events(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, filters: EventFilter
 ) -> Sequence[Row[Any]]:
     """Return the workspace's events in the page's order, one more than it holds."""
-    conditions = (
+    conditions = build_filters(
         (EmailEvent.type, eq, filters.type),
         (EmailEvent.draft_id, eq, filters.draft_id),
         (EmailDraft.lead_id, eq, filters.lead_id),
@@ -317,8 +317,7 @@ async def list_events(
         (EmailEvent.occurred_at, ge, filters.since),
         (EmailEvent.occurred_at, lt, filters.until),
     )
-    given = [compare(column, value) for column, compare, value in conditions if value is not None]
-    statement = paged(_select_events(workspace_id).where(*given), EmailEvent.id, page)
+    statement = paged(_select_events(workspace_id).where(*conditions), EmailEvent.id, page)
     rows: Sequence[Row[Any]] = (await session.execute(statement)).all()
     return rows
 

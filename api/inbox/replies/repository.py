@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, build_filters, paged
 from api.inbox.replies.schemas import ReplyFilter
 from database.models import EmailDraft, Reply, ReplyCorrection
 
@@ -40,7 +40,7 @@ async def list_replies(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, filters: ReplyFilter
 ) -> Sequence[Row[Any]]:
     """Return the workspace's replies in the page's order, one more than it holds."""
-    conditions = (
+    conditions = build_filters(
         (Reply.lead_id, eq, filters.lead_id),
         (Reply.enrollment_id, eq, filters.enrollment_id),
         (EmailDraft.sequence_id, eq, filters.sequence_id),
@@ -50,9 +50,8 @@ async def list_replies(
         (Reply.received_at, ge, filters.since),
         (Reply.received_at, lt, filters.until),
     )
-    requested = [compare(column, value) for column, compare, value in conditions if value is not None]
     rows: Sequence[Row[Any]] = (
-        await session.execute(paged(_select_replies(workspace_id).where(*requested), Reply.id, page))
+        await session.execute(paged(_select_replies(workspace_id).where(*conditions), Reply.id, page))
     ).all()
     return rows
 

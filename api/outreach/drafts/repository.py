@@ -5,6 +5,7 @@ from collections.abc import Collection
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from datetime import datetime
+from operator import eq
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, build_filters, paged
 from database.conditions import block_reason, id_in
 from database.models import EmailDraft, Lead, LeadEnrollment, SendAttempt, Sequence, SequenceStep, Workspace
 from domain.draft import DraftEvent, DraftStatus, source_statuses
@@ -146,15 +147,13 @@ async def list_drafts(
     enrollment_id: UUID | None,
 ) -> Rows[EmailDraft]:
     """Return the workspace's drafts, newest first, one more than the page holds."""
-    statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id)
-    if status is not None:
-        statement = statement.where(EmailDraft.status == status)
-    if sequence_id is not None:
-        statement = statement.where(EmailDraft.sequence_id == sequence_id)
-    if lead_id is not None:
-        statement = statement.where(EmailDraft.lead_id == lead_id)
-    if enrollment_id is not None:
-        statement = statement.where(EmailDraft.enrollment_id == enrollment_id)
+    conditions = build_filters(
+        (EmailDraft.status, eq, status),
+        (EmailDraft.sequence_id, eq, sequence_id),
+        (EmailDraft.lead_id, eq, lead_id),
+        (EmailDraft.enrollment_id, eq, enrollment_id),
+    )
+    statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, *conditions)
     return (await session.scalars(paged(statement, EmailDraft.id, page))).all()
 
 

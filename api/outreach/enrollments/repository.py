@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import eq
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.pagination import PageRequest, paged
+from api.http.pagination import PageRequest, build_filters, paged
 from database.conditions import id_in, is_suppressed
 from database.models import EmailDraft, Lead, LeadEnrollment, SequenceStep
 from domain.draft import DraftStatus
@@ -158,11 +159,10 @@ async def list_enrollments(
     status: EnrollmentStatus | None,
 ) -> Sequence[LeadEnrollment]:
     """Return the workspace's enrollments, newest first, one more than the page holds."""
-    statement = select(LeadEnrollment).where(LeadEnrollment.workspace_id == workspace_id)
-    if sequence_id is not None:
-        statement = statement.where(LeadEnrollment.sequence_id == sequence_id)
-    if lead_id is not None:
-        statement = statement.where(LeadEnrollment.lead_id == lead_id)
-    if status is not None:
-        statement = statement.where(LeadEnrollment.status == status)
+    conditions = build_filters(
+        (LeadEnrollment.sequence_id, eq, sequence_id),
+        (LeadEnrollment.lead_id, eq, lead_id),
+        (LeadEnrollment.status, eq, status),
+    )
+    statement = select(LeadEnrollment).where(LeadEnrollment.workspace_id == workspace_id, *conditions)
     return (await session.scalars(paged(statement, LeadEnrollment.id, page))).all()
