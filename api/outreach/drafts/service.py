@@ -1,6 +1,5 @@
 """Writes, edits, approves and rejects drafts."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from api.outreach.sequences.service import build_generation_input
 from database import jobs
 from database.models import EmailDraft
 from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, next_status, source_statuses
+from email_text.conversion import to_html
 from email_text.quotes import extract_reply
 
 APPROVED, REFUSED = ApprovalStatus.APPROVED, ApprovalStatus.REFUSED
@@ -55,7 +55,7 @@ async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str,
         return draft
     values = {**values, "written": draft.written or {"subject": draft.subject, "body": draft.body}}
     if "body" in values:
-        values = {**values, "body_html": _to_html(values["body"])}
+        values = {**values, "body_html": to_html(values["body"])}
     changed = await repository.change_draft(session, draft.workspace_id, draft.id, EDITABLE_STATUSES, values)
     if changed is None:
         raise (
@@ -65,12 +65,6 @@ async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str,
         )
     await _enqueue_scoring(session, draft.workspace_id, [draft.id], {}, now)
     return changed
-
-
-def _to_html(text: str) -> str:
-    """Return plain text as HTML; blank lines separate paragraphs."""
-    blocks = (html.escape(block.strip()).replace("\n", "<br>") for block in text.split("\n\n") if block.strip())
-    return "".join(f"<p>{block}</p>" for block in blocks)
 
 
 async def approve_drafts(

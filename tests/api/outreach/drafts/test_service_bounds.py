@@ -72,7 +72,7 @@ async def test_an_edit_keeps_what_was_written_first(two_workspaces: TwoWorkspace
     assert seen == [
         None,
         {"subject": "One", "written": {"subject": "Hi", "body": "Hello"}},
-        {"body": "Two <b>\nlines\n\n\n\nthree", "body_html": "<p>Two &lt;b&gt;<br>lines</p><p>three</p>"},
+        {"body": "Two <b>\nlines\n\n\n\nthree", "body_html": "<p>Two &lt;b&gt;<br>\nlines</p>\n<p>three</p>"},
     ]
 
 
