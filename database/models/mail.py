@@ -66,6 +66,8 @@ class EmailDraft(IdMixin, TimestampMixin, Base):
     send_at: Mapped[datetime | None]
     """The scheduled send time; the job may run later."""
     sent_at: Mapped[datetime | None]
+    template_version: Mapped[str | None]
+    """Identifies the text of the step's templates that the draft was written from."""
 
 
 class SendAttempt(IdMixin, CreatedAtMixin, Base):
@@ -76,6 +78,7 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
         enum_check("outcome", SendOutcome),
         Index("uq_send_attempts_draft_id", "draft_id", unique=True),
         Index(None, "workspace_id", "claimed_at"),
+        Index(None, "workspace_id", "recipient"),
         Index(None, "recorded_at"),
         Index("ix_send_attempts_unknown", "claimed_at", postgresql_where=sql("outcome = 'unknown'")),
         # Some provider events identify an email only by this id. A longer value does not fit into an index and is never
@@ -101,6 +104,12 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
     look_ups: Mapped[int] = mapped_column(server_default="0")
     """How often Everlytic's transaction list was searched for a send of unknown outcome without a match."""
     looked_up_at: Mapped[datetime | None]
+    recipient: Mapped[str | None]
+    """The canonical address that the mail was sent to, whatever the address of its lead is now."""
+    recipient_hash: Mapped[str | None]
+    """The hash of an erased recipient, by which an old link still suppresses it."""
+    subject: Mapped[str] = mapped_column(server_default="")
+    template_version: Mapped[str | None]
 
 
 class SendSettlement(IdMixin, Base):

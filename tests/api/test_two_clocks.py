@@ -275,10 +275,15 @@ async def test_a_claim_and_a_send_have_business_times_and_their_record_the_real_
     """The claim has the business time, and so has the sent draft; when that was recorded is the database's time."""
     draft = world.ids["app.email_drafts"]
     world.run("DELETE FROM app.send_attempts")
-    world.run("UPDATE app.email_drafts SET status = 'reviewed'")
-    assert await sending.insert_claims(world.session, world.workspace, {draft: world.ids["app.leads"]}, world.now) == {
-        draft
-    }
+    world.run(
+        "UPDATE app.email_drafts SET status = 'reviewed', lead_id = (SELECT id FROM app.leads), "
+        "sequence_id = (SELECT id FROM app.sequences)"
+    )
+    (candidate,) = await sending.list_candidates(world.session, world.workspace, [draft])
+    claimed = await sending.insert_claims(
+        world.session, world.workspace, [(candidate, world.ids["app.leads"])], world.now
+    )
+    assert claimed == {draft}
     await world.session.commit()
     assert world.run("SELECT claimed_at, recorded_at FROM app.send_attempts") == [(world.now, None)]
 

@@ -46,7 +46,7 @@ async def show_unsubscribe_page(token: str, services: ServicesDep) -> HTMLRespon
             recipient = await service.get_recipient(session, link)
     except (InvalidToken, NotFound):
         return HTMLResponse(pages.render_invalid_link(), status_code=404, headers=pages.HEADERS)
-    page = pages.render_confirmation(sender=recipient.sender, address=recipient.address)
+    page = pages.render_confirmation(sender=recipient.sender, address=recipient.address or "")
     return HTMLResponse(page, headers=pages.HEADERS)
 
 
@@ -59,5 +59,5 @@ async def unsubscribe_by_link(token: str, services: ServicesDep) -> HTMLResponse
             recipient = await service.unsubscribe_by_link(session, link, services.clock.now())
     except (InvalidToken, NotFound):
         return HTMLResponse(pages.render_invalid_link(), status_code=404, headers=pages.HEADERS)
-    page = pages.render_done(sender=recipient.sender, address=recipient.address)
+    page = pages.render_done(sender=recipient.sender, address=recipient.address or "")
     return HTMLResponse(page, headers=pages.HEADERS)

@@ -19,11 +19,9 @@ from database.models import (
     EmailDraft,
     EmailEvent,
     EmailEventType,
-    Lead,
     ProviderTransaction,
     SendAttempt,
     SendOutcome,
-    Workspace,
 )
 
 # One transaction at a time applies the events of a workspace, so that each event is compared with all stored ones.
@@ -327,18 +325,3 @@ async def find_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) 
     statement = _select_events(workspace_id).where(EmailEvent.id == event_id)
     row: Row[Any] | None = (await session.execute(statement)).one_or_none()
     return row
-
-
-async def find_recipient(
-    session: AsyncSession, workspace_id: UUID, lead_id: UUID, draft_id: UUID
-) -> tuple[str, str] | None:
-    """Return the sender's name and the recipient's address of a mail, None if there is no such mail."""
-    statement = (
-        select(Workspace.default_from_name, Lead.email)
-        .select_from(EmailDraft)
-        .join(Lead, Lead.id == EmailDraft.lead_id)
-        .join(Workspace, Workspace.id == EmailDraft.workspace_id)
-        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == draft_id, Lead.id == lead_id)
-    )
-    row = (await session.execute(statement)).one_or_none()
-    return (row[0], row[1]) if row else None

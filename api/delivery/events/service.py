@@ -13,17 +13,15 @@ from api.delivery.events import repository
 from api.delivery.events.event_batch import EventBatch, MatchedEvent
 from api.delivery.events.parsing import ParsedEvent, parse_rows
 from api.delivery.events.repository import NewEvent, StoredCallback, StoredDelivery
+from api.delivery.recipients import service as recipients
+from api.delivery.recipients.service import Recipient
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import service as unresolved_sends
 from api.http.errors import or_404
-from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import service as sequences
-from api.people.leads import service as leads
-from api.people.suppressions import service as suppressions
 from api.people.suppressions.tokens import UnsubscribeToken
 from database.models import EmailEventType, SendOutcome
-from domain.enrollment import EnrollmentEvent
 from domain.suppression import SuppressionReason
 from everlytic.webhooks import ProviderEvent
 
@@ -135,35 +133,27 @@ def _parse_draft_id(event: ProviderEvent) -> UUID | None:
 async def _act_on_events(
     session: AsyncSession, workspace_id: UUID, events: Sequence[MatchedEvent], now: datetime
 ) -> None:
-    """Act on new events: a hard bounce suppresses the lead's address, a complaint or an unsubscribe unsubscribes it.
+    """Act on new events: a hard bounce, a complaint or an unsubscribe stops the recipient of its mail.
 
     Sequences with too many bounces or complaints are paused.
     """
 
-    def find_lead_ids(type_: EmailEventType) -> list[UUID]:
-        return sorted({event.message.lead_id for event in events if event.type is type_})
+    def find_draft_ids(type_: EmailEventType) -> set[UUID]:
+        return {event.message.draft_id for event in events if event.type is type_}
 
-    hard_bounced = sorted(
-        {
-            event.message.lead_id
-            for event in events
-            if event.type is EmailEventType.BOUNCED
-            and event.provider_event.type == "bounce"
-            and event.provider_event.data.get("bounce_type") != "soft"
-        }
-    )
-    if hard_bounced:
-        await suppressions.suppress_leads(
-            session, workspace_id, hard_bounced, reason=SuppressionReason.HARD_BOUNCE, source="everlytic", at=now
-        )
-        await enrollment_status.apply_event_to_leads(
-            session, workspace_id, EnrollmentEvent.HARD_BOUNCED, hard_bounced, cause="everlytic", now=now
-        )
-    for type_, cause in (
-        (EmailEventType.UNSUBSCRIBED, "unsubscribed at Everlytic"),
-        (EmailEventType.COMPLAINED, "complained"),
+    hard_bounced = {
+        event.message.draft_id
+        for event in events
+        if event.type is EmailEventType.BOUNCED
+        and event.provider_event.type == "bounce"
+        and event.provider_event.data.get("bounce_type") != "soft"
+    }
+    for draft_ids, reason, cause in (
+        (hard_bounced, SuppressionReason.HARD_BOUNCE, "everlytic"),
+        (find_draft_ids(EmailEventType.UNSUBSCRIBED), SuppressionReason.UNSUBSCRIBED, "unsubscribed at Everlytic"),
+        (find_draft_ids(EmailEventType.COMPLAINED), SuppressionReason.COMPLAINT, "complained"),
     ):
-        await leads.unsubscribe_leads(session, workspace_id, find_lead_ids(type_), cause=cause, now=now)
+        await recipients.stop_recipients(session, workspace_id, draft_ids, reason=reason, cause=cause, now=now)
     guarded_types = {EmailEventType.BOUNCED, EmailEventType.COMPLAINED}
     sequence_ids = {event.message.sequence_id for event in events if event.type in guarded_types}
     await sequences.pause_unhealthy_sequences(session, workspace_id, sequence_ids)
@@ -177,22 +167,13 @@ async def accept_listed_sends(session: AsyncSession, workspace_id: UUID, now: da
         await sending.record_acceptances(session, workspace_id, acceptances)
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """The sender's name and the recipient's address of a mail."""
-
-    sender: str
-    address: str
-
-
 async def get_recipient(session: AsyncSession, link: UnsubscribeToken) -> Recipient:
     """Return the recipient of the mail that an unsubscribe link is from; raises NotFound."""
-    row = await repository.find_recipient(session, link.workspace_id, link.lead_id, link.draft_id)
-    return Recipient(*or_404(row, "The mail of this unsubscribe link no longer exists."))
+    return await recipients.get_recipient(session, link.workspace_id, link.lead_id, link.draft_id)
 
 
 async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now: datetime) -> Recipient:
-    """Unsubscribe the lead of a mail and store the event for that mail; a repeated call changes nothing."""
+    """Unsubscribe the recipient of a mail and store the event for that mail; a repeated call changes nothing."""
     recipient = await get_recipient(session, link)
     event = NewEvent(
         draft_id=link.draft_id,
@@ -205,8 +186,13 @@ async def unsubscribe_by_link(session: AsyncSession, link: UnsubscribeToken, now
         occurred_at=now,
     )
     await repository.add_events(session, link.workspace_id, [event])
-    await leads.unsubscribe_leads(
-        session, link.workspace_id, [link.lead_id], cause=f"link in draft {link.draft_id}", now=now
+    await recipients.stop_recipients(
+        session,
+        link.workspace_id,
+        [link.draft_id],
+        reason=SuppressionReason.UNSUBSCRIBED,
+        cause=f"link in draft {link.draft_id}",
+        now=now,
     )
     return recipient
 

@@ -29,6 +29,7 @@ from database.models import (
 )
 from domain.draft import DraftEvent, DraftStatus, source_statuses
 from domain.enrollment import EnrollmentStatus
+from domain.suppression import normalise_address
 
 # Only open attempts change, so a mail that several sources report as accepted is recorded once.
 _RECORD_ACCEPTANCES = text(
@@ -206,14 +207,25 @@ async def lock_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids
 
 
 async def insert_claims(
-    session: AsyncSession, workspace_id: UUID, jobs_by_draft: Mapping[UUID, UUID], now: datetime
+    session: AsyncSession, workspace_id: UUID, jobs_by_candidate: Rows[tuple[Candidate, UUID]], now: datetime
 ) -> set[UUID]:
     """Insert the claim of each draft for its job; returns the drafts that had no claim yet.
 
-    A draft has at most one claim, so only one job may call the provider for it.
+    A draft has at most one claim, so only one job may call the provider for it. The claim says who is mailed and what,
+    because the lead and the draft may change later.
     """
     shared_values = {"workspace_id": workspace_id, "claimed_at": now}
-    rows = [{**shared_values, "draft_id": draft_id, "job_id": job_id} for draft_id, job_id in jobs_by_draft.items()]
+    rows = [
+        {
+            **shared_values,
+            "draft_id": candidate.draft.id,
+            "job_id": job_id,
+            "recipient": normalise_address(candidate.lead.email),
+            "subject": candidate.draft.subject,
+            "template_version": candidate.draft.template_version,
+        }
+        for candidate, job_id in jobs_by_candidate
+    ]
     statement = (
         insert(SendAttempt)
         .values(rows)

@@ -105,9 +105,11 @@ async def claim_drafts(
         if (candidate := candidates.get(draft_id)) is not None:
             decisions[draft_id] = _assign_slot(candidate, context, now, jobs_by_draft[draft_id])
     await _limit_to_probe(session, context, candidates, decisions, now)
-    to_claim = {
-        draft_id: jobs_by_draft[draft_id] for draft_id, decision in decisions.items() if isinstance(decision, Allowed)
-    }
+    to_claim = [
+        (candidates[draft_id], jobs_by_draft[draft_id])
+        for draft_id, decision in decisions.items()
+        if isinstance(decision, Allowed)
+    ]
     claimed_ids = await repository.insert_claims(session, workspace_id, to_claim, now)
     await slots.write_slot_ledger(session, workspace_id, ledger, now)
     as_of = time.monotonic()

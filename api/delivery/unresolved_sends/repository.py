@@ -56,7 +56,7 @@ def _select_unknown_sends(workspace_id: UUID) -> Select[Any]:
     columns: list[Any] = [
         *(attempt.id, attempt.draft_id, attempt.claimed_at, attempt.error, attempt.look_ups, attempt.looked_up_at),
         *(draft.enrollment_id, draft.lead_id, draft.sequence_id, draft.step_id, draft.step_order, draft.subject),
-        *(Lead.email.label("recipient"), Sequence.name.label("sequence_name")),
+        *(func.coalesce(attempt.recipient, Lead.email).label("recipient"), Sequence.name.label("sequence_name")),
     ]
     return (
         select(*columns)

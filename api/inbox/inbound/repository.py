@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from database.models import EmailDraft, Lead, Reply
+from database.models import EmailDraft, Lead, Reply, SendAttempt
 
 
 async def find_draft_by_ids(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> EmailDraft | None:
@@ -26,7 +26,10 @@ async def find_last_draft_to(
     return await session.scalar(
         select(EmailDraft)
         .join(Lead, Lead.id == EmailDraft.lead_id)
-        .where(EmailDraft.workspace_id == workspace_id, Lead.email == address, EmailDraft.sent_at < before)
+        .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
+        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.sent_at < before)
+        # The address that was mailed, or the one that the lead has since.
+        .where(or_(SendAttempt.recipient == address, Lead.email == address))
         .order_by(EmailDraft.sent_at.desc())
         .limit(1)
     )

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
 from api.accounts.workspaces import service as workspaces
+from api.delivery.recipients import service as recipients
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.http.errors import NotFound, or_404
@@ -24,6 +25,7 @@ from database import jobs
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent
+from domain.suppression import SuppressionReason
 
 CLASSIFY_REPLY = "classify_reply"
 RESUME_ENROLLMENT = "resume_enrollment"
@@ -106,7 +108,10 @@ async def _apply_effects(session: AsyncSession, reply: Reply, decision: Decision
         event = EnrollmentEvent.REPLY_RECEIVED
         await enrollment_status.apply_event_to_leads(session, reply.workspace_id, event, lead_ids, cause=cause, now=now)
     if decision.intent is Intent.UNSUBSCRIBE:
-        await leads.unsubscribe_leads(session, reply.workspace_id, lead_ids, cause=cause, now=now)
+        reason = SuppressionReason.UNSUBSCRIBED
+        await recipients.stop_recipients(
+            session, reply.workspace_id, [reply.draft_id], reason=reason, cause=cause, now=now
+        )
 
 
 def _format_cause(reply: Reply) -> str:

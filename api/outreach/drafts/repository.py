@@ -36,9 +36,10 @@ _STORE_DRAFTS = text(
     UPDATE app.email_drafts AS draft
        SET status = generated.status, subject = generated.subject, body = generated.body,
            body_html = generated.body_html, error_reason = generated.error_reason, generation = generated.generation,
-           written = NULL
+           template_version = generated.template_version, written = NULL
       FROM jsonb_to_recordset(CAST(:generated AS jsonb)) AS generated
-           (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb)
+           (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb,
+            template_version text)
      WHERE draft.id = generated.id AND draft.workspace_id = :workspace_id
        AND draft.status = ANY(CAST(:sources AS text[]))
     RETURNING draft.*
@@ -122,7 +123,7 @@ async def list_earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft])
 async def store_drafts(session: AsyncSession, workspace_id: UUID, generated: Rows[dict[str, Any]]) -> Rows[EmailDraft]:
     """Store the generated texts of pending drafts in one statement; returns the drafts that were still pending.
 
-    Each row of `generated` has id, status, subject, body, body_html, error_reason, generation.
+    Each row of `generated` has id, status, subject, body, body_html, error_reason, generation, template_version.
     """
     rows = await session.scalars(
         select(EmailDraft).from_statement(_STORE_DRAFTS),

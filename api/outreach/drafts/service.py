@@ -1,5 +1,6 @@
 """Writes, edits, approves and rejects drafts."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from api.outreach.drafts.repository import Material
 from api.outreach.drafts.schemas import Approval, ApprovalStatus
 from api.outreach.sequences.service import build_generation_input
 from database import jobs
-from database.models import EmailDraft
+from database.models import EmailDraft, SequenceStep
 from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, next_status, source_statuses
 from email_text.conversion import to_html
 from email_text.quotes import extract_reply
@@ -244,6 +245,11 @@ async def store_drafts(session: AsyncSession, workspace_id: UUID, written: Seque
     return [None] * len(written)
 
 
+def _compute_template_version(step: SequenceStep) -> str:
+    """Return what identifies the text of a step's templates: the same text has the same version."""
+    return hashlib.sha256(f"{step.subject}\n{step.body_template}".encode()).hexdigest()[:16]
+
+
 def _to_row(written: WrittenDraft) -> dict[str, Any]:
     draft, output = written.material.draft, written.output
     row = {
@@ -253,6 +259,7 @@ def _to_row(written: WrittenDraft) -> dict[str, Any]:
         "body_html": draft.body_html,
         "error_reason": None,
         "generation": output.generation.model_dump(mode="json"),
+        "template_version": _compute_template_version(written.material.step),
     }
     if isinstance(output, DraftFailed):
         status = next_status(DraftStatus.PENDING, DraftEvent.WRITING_FAILED)

@@ -49,10 +49,11 @@ _EMPTY_DRAFTS = text(
 _EMPTY_ATTEMPTS = text(
     """
     UPDATE app.send_attempts AS attempt
-       SET error = NULL
+       SET error = NULL, recipient = NULL, subject = '',
+           recipient_hash = coalesce(app.suppression_hash(:workspace_id, attempt.recipient), attempt.recipient_hash)
       FROM app.email_drafts AS draft
      WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
-       AND attempt.draft_id = draft.id AND attempt.error IS NOT NULL
+       AND attempt.draft_id = draft.id
     """
 )
 

@@ -210,6 +210,13 @@ async def unsubscribe_leads(
         return
     reason = SuppressionReason.UNSUBSCRIBED
     await suppressions.suppress_leads(session, workspace_id, lead_ids, reason=reason, source=cause, at=now)
+    await mark_unsubscribed(session, workspace_id, lead_ids, cause=cause, now=now)
+
+
+async def mark_unsubscribed(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, cause: str, now: datetime
+) -> None:
+    """Set leads to unsubscribed, so that nothing more is sent to them; suppresses no address."""
     await apply_event(session, workspace_id, lead_ids, LeadEvent.UNSUBSCRIBED, cause=cause, now=now)
     event = EnrollmentEvent.UNSUBSCRIBED
     await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)

@@ -46,7 +46,7 @@ async def test_what_the_provider_says_is_stored_once(outreach: Outreach) -> None
         ("bounce", {"bounce_type": "hard"}, "hard_bounce", "paused", "Contacted"),
         ("bounce", {}, "hard_bounce", "paused", "Contacted"),
         ("unsubscribe", {}, "unsubscribed", "unsubscribed", "Unsubscribed"),
-        ("complaint", {}, "unsubscribed", "unsubscribed", "Unsubscribed"),
+        ("complaint", {}, "complaint", "unsubscribed", "Unsubscribed"),
     ],
 )
 async def test_a_no_stops_the_lead(

@@ -218,19 +218,3 @@ async def test_an_event_is_shown_with_its_own_message(two_workspaces: TwoWorkspa
     acted = await compared(workspaces, lambda session: repository.find_event(session, workspaces.id, event_id))
     assert acted.result is not None
     assert (acted.result.id, acted.result.draft_id, acted.result.lead_id) == (event_id, draft_id, lead_id)
-
-
-async def test_a_link_is_about_the_mail_and_the_lead_that_it_names(two_workspaces: TwoWorkspaces) -> None:
-    """The recipient of a link is the lead of its mail in its workspace; a link that names another lead finds none."""
-    workspaces = two_workspaces
-    first, second = (workspaces.add_draft() for _ in range(2))
-    lead_ids: dict[UUID, UUID] = dict(workspaces.owner.execute("SELECT id, lead_id FROM app.email_drafts").fetchall())
-    workspaces.set("app.leads", lead_ids[first], email="thandi@lead.example")
-    workspaces.add("app.workspaces", default_from_name="Ben")
-    workspaces.set("app.workspaces", workspaces.id, default_from_name="Ann")
-
-    async def find(session: AsyncSession) -> list[tuple[str, str] | None]:
-        pairs = [(lead_ids[first], first), (lead_ids[first], second), (lead_ids[second], first)]
-        return [await repository.find_recipient(session, workspaces.id, *pair) for pair in pairs]
-
-    assert (await compared(workspaces, find)).result == [("Ann", "thandi@lead.example"), None, None]

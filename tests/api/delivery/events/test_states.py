@@ -25,7 +25,7 @@ EVENTS: tuple[tuple[str, dict[str, str], str | None, str | None, str | None], ..
     ("bounce", {"bounce_type": "soft"}, None, None, None),
     ("bounce", {"bounce_type": "hard"}, None, "hard_bounced", "hard_bounce"),
     ("unsubscribe", {}, "unsubscribed", "unsubscribed", "unsubscribed"),
-    ("complaint", {}, "unsubscribed", "unsubscribed", "unsubscribed"),
+    ("complaint", {}, "unsubscribed", "unsubscribed", "complaint"),
 )
 """Types and their data: the event of the lead, the event of its enrollments, and the reason of its suppression."""
 WRITTEN_BESIDE = {

@@ -1,0 +1,65 @@
+"""Stops the recipients of mails: the address that was mailed is suppressed, and its leads are not mailed again."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.delivery.recipients import repository
+from api.delivery.recipients.repository import Recipient
+from api.http.errors import or_404
+from api.outreach.enrollment_status import service as enrollment_status
+from api.people.leads import service as leads
+from api.people.suppressions import service as suppressions
+from domain.enrollment import EnrollmentEvent
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason
+
+__all__ = ["Recipient", "get_recipient", "stop_recipients"]
+
+
+async def get_recipient(session: AsyncSession, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> Recipient:
+    """Return the recipient of a mail to a lead; raises NotFound."""
+    found = await repository.find_recipients(session, workspace_id, [draft_id])
+    recipient = next((recipient for recipient in found if recipient.lead_id == lead_id), None)
+    return or_404(recipient, "The mail of this unsubscribe link no longer exists.")
+
+
+async def stop_recipients(
+    session: AsyncSession,
+    workspace_id: UUID,
+    draft_ids: Collection[UUID],
+    *,
+    reason: SuppressionReason,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Suppress the addresses that these mails were sent to, and stop the leads of the mails.
+
+    Leads that have one of these addresses by now stop too. A reason of the recipient unsubscribes the leads; a hard
+    bounce stops their enrollments.
+    """
+    if not draft_ids:
+        return
+    recipients = await repository.find_recipients(session, workspace_id, sorted(draft_ids))
+    addresses = sorted({recipient.address for recipient in recipients if recipient.address is not None})
+    await suppressions.suppress_addresses(session, workspace_id, addresses, reason=reason, source=cause, at=now)
+    lead_ids = {recipient.lead_id for recipient in recipients}
+    lead_ids |= await repository.list_holders(session, workspace_id, addresses)
+    await _stop_leads(session, workspace_id, sorted(lead_ids), reason=reason, cause=cause, now=now)
+
+
+async def _stop_leads(
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_ids: Sequence[UUID],
+    *,
+    reason: SuppressionReason,
+    cause: str,
+    now: datetime,
+) -> None:
+    if reason in RECIPIENT_REASONS:
+        await leads.mark_unsubscribed(session, workspace_id, lead_ids, cause=cause, now=now)
+        return
+    event = EnrollmentEvent.HARD_BOUNCED
+    await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)
