@@ -51,7 +51,7 @@ async def test_only_deferred_sends_are_requeued(two_workspaces: TwoWorkspaces) -
     rescheduled = add_deferred()
     pending.add(add_deferred(run_at=NOW + TICK))
     add_deferred(job_type="other")
-    slots = {name: workspaces.add_draft() for name in ("made", "kept", "used")}
+    slots = {name: workspaces.add_draft() for name in ("overtaken", "reserved", "used")}
     for name, draft_id in slots.items():
         workspaces.owner.execute(
             "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, is_used) VALUES (%s, %s, 'x', %s, %s)",
@@ -61,13 +61,13 @@ async def test_only_deferred_sends_are_requeued(two_workspaces: TwoWorkspaces) -
     def overtake(other: psycopg.Connection) -> None:
         changed = {**moved, due: {"run_at": NOW}, rescheduled: {"scheduled_for": NOW + HOUR}}
         setting(JOBS, changed)(other)
-        other.execute("UPDATE app.send_slots SET is_used = true WHERE draft_id = %s", [slots["made"]])
+        other.execute("UPDATE app.send_slots SET is_used = true WHERE draft_id = %s", [slots["overtaken"]])
 
     overtaking = await overtaken(
         workspaces, overtake, lambda session: repository.requeue_sends(session, workspaces.id, NOW)
     )
-    # The turn that the workspace has from the start is kept too.
-    assert overtaking.rows == {JOBS: pending, SLOTS: {slots["kept"], workspaces.ids["app.email_drafts"]}}
+    # The slot that the workspace has from the start is reserved too.
+    assert overtaking.rows == {JOBS: pending, SLOTS: {slots["reserved"], workspaces.ids["app.email_drafts"]}}
 
 
 @pytest.mark.fences("api.accounts.workspaces.repository:wake_sends")

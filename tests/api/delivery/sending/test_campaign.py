@@ -84,7 +84,7 @@ async def test_the_engine_sends_what_was_simulated(
 ) -> None:
     """Three steps over Easter and a change of clocks, four zones or every limit: the same mails at the same times.
 
-    Who of several that wait for the same turn gets it is chance: they are written at the same time. So those who wait
+    Who of several that wait for the same slot gets it is chance: they are written at the same time. So those who wait
     for each other are alike; those who do not are each followed.
     """
     response = await outreach.client.patch(outreach.path, json={**OFFICE_HOURS, **limits})

@@ -61,7 +61,7 @@ async def test_who_comes_first_is_served_first(workspaces: TwoWorkspaces) -> Non
 
 @pytest.mark.parametrize("reason", [None, "the quota is used up"])
 async def test_one_mail_probes_and_the_others_wait(workspaces: TwoWorkspaces, reason: str | None) -> None:
-    """After a block a single mail goes out; the others wait until its call may have ended, with turns kept for them."""
+    """After a block a single mail goes out; the others wait until its call may have ended, in reserved slots."""
     values = {"failures": 6, "blocked_until": NOW - MINUTE, "blocked_reason": reason}
     workspaces.set(CONNECTIONS, workspaces.ids[CONNECTIONS], **values)
     workspaces.set("app.workspaces", workspaces.id, sends_per_minute=600)
@@ -70,10 +70,10 @@ async def test_one_mail_probes_and_the_others_wait(workspaces: TwoWorkspaces, re
     assert isinstance(probe, Claim)
     until = NOW + PROBE_LEASE
     assert others == [Deferred(until, reason or "Everlytic did not accept the last mails")] * 2
-    turns = workspaces.owner.execute(
+    slots = workspaces.owner.execute(
         "SELECT draft_id, at, is_used FROM app.send_slots WHERE workspace_id = %s", [workspaces.id]
     )
-    assert sorted(turns) == sorted([(ids[0], NOW, True), (ids[1], until, False), (ids[2], until, False)])
+    assert sorted(slots) == sorted([(ids[0], NOW, True), (ids[1], until, False), (ids[2], until, False)])
 
 
 async def test_a_connection_that_serves_lets_all_through(workspaces: TwoWorkspaces) -> None:

@@ -61,10 +61,10 @@ def connection(**values: Any) -> EverlyticConnection:
     return EverlyticConnection(**{"disabled_at": None, "disabled_reason": None, "blocked_until": None} | values)
 
 
-def terms(
-    *, blocked_until: datetime | None = None, weekdays: Any = range(5), places: SlotLedger | None = None
+def send_context(
+    *, blocked_until: datetime | None = None, weekdays: Any = range(5), ledger: SlotLedger | None = None
 ) -> SendContext:
-    """Return the terms of a workspace that sends from eight to five, without limits."""
+    """Return the context of a workspace that sends from eight to five, without limits."""
     workspace = Workspace(
         timezone="UTC",
         window_start=time(8),
@@ -74,17 +74,17 @@ def terms(
     )
     pace = SendLimits(ZoneInfo("UTC"))
     unlimited = SlotLedger(pace, {}, SlotUsage(pace), SlotUsage(pace))
-    return SendContext(workspace, connection(blocked_until=blocked_until), places or unlimited)
+    return SendContext(workspace, connection(blocked_until=blocked_until), ledger or unlimited)
 
 
-def rated(kept: dict[UUID, datetime]) -> SlotLedger:
-    """Return the places of a workspace that sends a mail a second, in which drafts have turns."""
+def reserve(reserved: dict[UUID, datetime]) -> SlotLedger:
+    """Return the ledger of a workspace that sends a mail a second, in which drafts have slots."""
     pace = SendLimits(ZoneInfo("UTC"), rate=RateLimit(60))
-    promised = SlotUsage(pace)
-    turns = {draft_id: Slot("a.example", at, is_used=False) for draft_id, at in kept.items()}
-    for turn in turns.values():
-        promised.add(turn.at, turn.domain)
-    return SlotLedger(pace, turns, SlotUsage(pace), promised)
+    usage = SlotUsage(pace)
+    slots = {draft_id: Slot("a.example", at, is_used=False) for draft_id, at in reserved.items()}
+    for slot in slots.values():
+        usage.add(slot.at, slot.domain)
+    return SlotLedger(pace, slots, SlotUsage(pace), usage)
 
 
 @pytest.mark.parametrize(
@@ -121,16 +121,16 @@ def rated(kept: dict[UUID, datetime]) -> SlotLedger:
 def test_what_the_judge_answers(facts: dict[str, Any], answer: object) -> None:
     """Each state of a draft and of what it hangs on has its own answer, the weightiest first."""
     outcome = SendOutcome(facts["outcome"]) if "outcome" in facts else None
-    assert eligibility.check_eligibility(candidate(**facts | {"outcome": outcome}), terms(), NOW, JOB) == answer
+    assert eligibility.check_eligibility(candidate(**facts | {"outcome": outcome}), send_context(), NOW, JOB) == answer
 
 
 def test_what_never_finds_a_time_asks_again_after_a_day() -> None:
     """Where no time is within the horizon, the mail asks for one again a day later."""
-    weekend = eligibility.check_eligibility(candidate(), terms(weekdays=[]), NOW, JOB)
+    weekend = eligibility.check_eligibility(candidate(), send_context(weekdays=[]), NOW, JOB)
     assert isinstance(weekend, Deferred)
     assert weekend.at == NOW + DAY
     with pytest.raises(NoSendingTime):
-        eligibility.find_send_time(candidate(), terms(weekdays=[]), NOW)
+        eligibility.find_send_time(candidate(), send_context(weekdays=[]), NOW)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_a_mail_waits_for_a_connection(connected: EverlyticConnection | None, re
     assert eligibility.find_stop_reason(mail.send_state, connected) == "it"
 
 
-def test_a_turn_is_the_earliest_time() -> None:
-    """A draft leaves at its kept turn, now where that has passed, and behind what its connection waits for."""
+def test_a_slot_is_the_earliest_time() -> None:
+    """A draft leaves at its reserved slot, now if that has passed, and not before the end of its connection's block."""
     for at, expected in ((NOW + HOUR, NOW + HOUR), (NOW - HOUR, NOW)):
-        assert eligibility.find_send_time(candidate(), terms(places=rated({DRAFT: at})), NOW).at == expected
-    assert eligibility.find_send_time(candidate(), terms(places=rated({OTHER: NOW})), NOW).at == NOW + SECOND
-    blocked = eligibility.find_send_time(candidate(), terms(blocked_until=NOW + HOUR), NOW)
+        assert eligibility.find_send_time(candidate(), send_context(ledger=reserve({DRAFT: at})), NOW).at == expected
+    assert eligibility.find_send_time(candidate(), send_context(ledger=reserve({OTHER: NOW})), NOW).at == NOW + SECOND
+    blocked = eligibility.find_send_time(candidate(), send_context(blocked_until=NOW + HOUR), NOW)
     assert (blocked.at, blocked.binding) == (NOW + HOUR, Constraint.PROVIDER)
 
 
@@ -172,7 +172,7 @@ def explained(
 def test_a_time_that_nothing_makes_is_now() -> None:
     """A draft whose job asks now, or asked before, leaves now, and nothing binds it."""
     for job_at in (NOW, NOW - HOUR):
-        assert explained(candidate(send_at=NOW - DAY), terms(), NOW - DAY, job_at) == (NOW, Constraint.NONE, [])
+        assert explained(candidate(send_at=NOW - DAY), send_context(), NOW - DAY, job_at) == (NOW, Constraint.NONE, [])
 
 
 def test_a_time_is_made_by_the_delay_and_then_by_the_hours() -> None:
@@ -180,10 +180,10 @@ def test_a_time_is_made_by_the_delay_and_then_by_the_hours() -> None:
     late = NOW + 10 * HOUR
     made = [(Constraint.STEP_DELAY, late), (Constraint.SENDING_WINDOW, OPENS)]
     mail = candidate(send_at=OPENS)
-    assert explained(mail, terms(), NOW - 2 * HOUR, delay_hours=12) == (OPENS, Constraint.SENDING_WINDOW, made)
+    assert explained(mail, send_context(), NOW - 2 * HOUR, delay_hours=12) == (OPENS, Constraint.SENDING_WINDOW, made)
     # What blocks the connection until later comes behind, and binds.
     blocked = (Constraint.PROVIDER, OPENS + HOUR)
-    conditions = terms(blocked_until=OPENS + HOUR)
+    conditions = send_context(blocked_until=OPENS + HOUR)
     assert explained(mail, conditions, NOW - 2 * HOUR, delay_hours=12) == (*reversed(blocked), [*made, blocked])
 
 
@@ -193,7 +193,7 @@ def test_what_moved_a_draft_up_to_now_is_not_named() -> None:
     mail, delay = candidate(send_at=OPENS), {"delay_hours": 1}
     step = SequenceStep(delay_days=0, **delay)
     for previous in (closed - HOUR, closed - HOUR - TICK):
-        found = eligibility.explain_send_time(mail, step, terms(), previous, closed, closed)
+        found = eligibility.explain_send_time(mail, step, send_context(), previous, closed, closed)
         assert (found.at, list(found.considered)) == (OPENS, [(Constraint.SENDING_WINDOW, OPENS)])
 
 
@@ -201,14 +201,14 @@ def test_a_draft_whose_step_was_changed_keeps_its_time() -> None:
     """Where the delay as it is now does not lead to the draft's time, the time itself is named as the delay."""
     at = NOW + HOUR
     expected = (at, Constraint.STEP_DELAY, [(Constraint.STEP_DELAY, at)])
-    assert explained(candidate(send_at=at), terms(), NOW, delay_hours=3) == expected
-    assert explained(candidate(send_at=at), terms(), NOW, delay_hours=1) == expected
+    assert explained(candidate(send_at=at), send_context(), NOW, delay_hours=3) == expected
+    assert explained(candidate(send_at=at), send_context(), NOW, delay_hours=1) == expected
 
 
 def test_a_constraint_is_named_once() -> None:
     """The hours that made the draft's time and hold it again later are named with the later time."""
     at, next_day = NOW + 6 * HOUR + HOUR - TICK, OPENS
-    mail, conditions = candidate(send_at=at), terms(blocked_until=NOW + 8 * HOUR)
+    mail, conditions = candidate(send_at=at), send_context(blocked_until=NOW + 8 * HOUR)
     found = explained(mail, conditions, at - HOUR, delay_hours=1)
     assert found[0] == next_day
     assert [constraint for constraint, _ in found[2]] == [
@@ -216,22 +216,22 @@ def test_a_constraint_is_named_once() -> None:
     ]  # fmt: skip
 
 
-def test_a_turn_that_nothing_else_explains_is_the_queue() -> None:
-    """A turn that was promised is named as the queue, behind what moves the mail to an earlier time than that."""
-    promised = rated({DRAFT: NOW + HOUR})
+def test_a_slot_that_nothing_else_explains_is_the_queue() -> None:
+    """A reserved slot is named as the queue, after the constraints that move the mail to an earlier time."""
+    ledger = reserve({DRAFT: NOW + HOUR})
     queued = (Constraint.QUEUE, NOW + HOUR)
-    assert explained(candidate(), terms(places=promised), NOW) == (NOW + HOUR, Constraint.QUEUE, [queued])
+    assert explained(candidate(), send_context(ledger=ledger), NOW) == (NOW + HOUR, Constraint.QUEUE, [queued])
     at = NOW + HOUR
-    promised = rated({DRAFT: NOW + 2 * HOUR})
-    found = explained(candidate(send_at=at), terms(places=promised), NOW, delay_hours=1)
+    ledger = reserve({DRAFT: NOW + 2 * HOUR})
+    found = explained(candidate(send_at=at), send_context(ledger=ledger), NOW, delay_hours=1)
     assert found == (at + HOUR, Constraint.QUEUE, [(Constraint.STEP_DELAY, at), (Constraint.QUEUE, at + HOUR)])
-    # Without its turn the mail would leave a second later, so what moves it to the very time is not named.
-    promised = rated({DRAFT: at, OTHER: at})
-    found = explained(candidate(send_at=at), terms(places=promised), NOW, delay_hours=1)
+    # Without its slot the mail would leave a second later, so what moves it to the very time is not named.
+    ledger = reserve({DRAFT: at, OTHER: at})
+    found = explained(candidate(send_at=at), send_context(ledger=ledger), NOW, delay_hours=1)
     assert found == (at, Constraint.QUEUE, [(Constraint.QUEUE, at)])
 
 
 def test_a_job_that_asks_later_sends_later() -> None:
     """A draft leaves when its job asks, though nothing else holds it until then."""
     queued = (Constraint.QUEUE, NOW + HOUR)
-    assert explained(candidate(), terms(), NOW, NOW + HOUR) == (NOW + HOUR, Constraint.QUEUE, [queued])
+    assert explained(candidate(), send_context(), NOW, NOW + HOUR) == (NOW + HOUR, Constraint.QUEUE, [queued])

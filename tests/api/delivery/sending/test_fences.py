@@ -28,8 +28,8 @@ def draft_of(workspaces: TwoWorkspaces, attempt_id: UUID) -> UUID:
     return UUID(str(row[0]))
 
 
-def add_made_turn(workspaces: TwoWorkspaces, draft_id: UUID) -> None:
-    """Insert a turn that a draft's mail used."""
+def add_used_slot(workspaces: TwoWorkspaces, draft_id: UUID) -> None:
+    """Insert a slot that a draft's mail used."""
     workspaces.owner.execute(
         "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at, is_used) VALUES (%s, %s, 'x', %s, true)",
         [workspaces.id, draft_id, NOW],
@@ -65,12 +65,12 @@ async def test_only_open_attempts_are_accepted(two_workspaces: TwoWorkspaces) ->
 @pytest.mark.fences("api.delivery.sending.repository:_RELEASE_CLAIM")
 @pytest.mark.parametrize("outcome", SendOutcome)
 async def test_only_open_attempts_are_withdrawn(two_workspaces: TwoWorkspaces, outcome: SendOutcome) -> None:
-    """A claim is withdrawn with the turn it used while its end is not known; a mail that ended keeps both."""
+    """A claim is withdrawn with the slot it used while its outcome is unknown; a mail with an outcome keeps both."""
     workspaces = two_workspaces
     attempt_id = add_claimed(workspaces)
     draft_id = draft_of(workspaces, attempt_id)
-    for made_id in (draft_id, draft_of(workspaces, add_claimed(workspaces))):
-        add_made_turn(workspaces, made_id)
+    for used_id in (draft_id, draft_of(workspaces, add_claimed(workspaces))):
+        add_used_slot(workspaces, used_id)
     overtaking = await overtaken(
         workspaces,
         setting(ATTEMPTS, {attempt_id: {"outcome": outcome}}),
@@ -81,12 +81,12 @@ async def test_only_open_attempts_are_withdrawn(two_workspaces: TwoWorkspaces, o
 
 
 @pytest.mark.fences("api.delivery.sending.repository:_RELEASE_CLAIM")
-async def test_a_turn_that_is_only_kept_stays(two_workspaces: TwoWorkspaces) -> None:
-    """A turn that was given to a mail anew while its claim is withdrawn stays: it was not used."""
+async def test_a_slot_that_is_only_reserved_stays(two_workspaces: TwoWorkspaces) -> None:
+    """A slot that is reserved for a mail anew while its claim is withdrawn stays, because it was not used."""
     workspaces = two_workspaces
     attempt_id = add_claimed(workspaces)
     draft_id = draft_of(workspaces, attempt_id)
-    add_made_turn(workspaces, draft_id)
+    add_used_slot(workspaces, draft_id)
     overtaking = await overtaken(
         workspaces,
         lambda other: other.execute("UPDATE app.send_slots SET is_used = false WHERE draft_id = %s", [draft_id]),

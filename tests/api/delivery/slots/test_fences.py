@@ -13,11 +13,11 @@ SLOTS = "app.send_slots"
 
 
 @pytest.mark.fences("api.delivery.slots.repository:_WRITE_SLOTS")
-async def test_only_forgotten_turns_are_given_up(two_workspaces: TwoWorkspaces) -> None:
-    """Turns from before a time go, and one given up; not one that was moved to that time meanwhile."""
+async def test_only_forgotten_slots_are_released(two_workspaces: TwoWorkspaces) -> None:
+    """Slots from before a time are deleted, and a released one; not one that was moved to that time meanwhile."""
     workspaces, old = two_workspaces, NOW - timedelta(microseconds=1)
-    renewed, forgotten, given_up, later, taken = (workspaces.add_draft() for _ in range(5))
-    at = {renewed: old, forgotten: old, given_up: NOW, later: NOW, taken: old}
+    renewed, forgotten, released, later, taken = (workspaces.add_draft() for _ in range(5))
+    at = {renewed: old, forgotten: old, released: NOW, later: NOW, taken: old}
     workspaces.owner.cursor().executemany(
         "INSERT INTO app.send_slots (workspace_id, draft_id, domain, at) VALUES (%s, %s, 'x', %s)",
         [(workspaces.id, draft_id, moment) for draft_id, moment in at.items()],
@@ -26,8 +26,8 @@ async def test_only_forgotten_turns_are_given_up(two_workspaces: TwoWorkspaces) 
         workspaces,
         lambda other: other.execute("UPDATE app.send_slots SET at = %s WHERE draft_id = %s", [NOW, renewed]),
         lambda session: repository.write_slots(
-            session, workspaces.id, {given_up: None, taken: Slot("x", NOW, is_used=True)}, expired_before=NOW
+            session, workspaces.id, {released: None, taken: Slot("x", NOW, is_used=True)}, expired_before=NOW
         ),
     )
-    assert overtaking.rows == {SLOTS: {forgotten, given_up, taken}}
+    assert overtaking.rows == {SLOTS: {forgotten, released, taken}}
     assert overtaking.changes[SLOTS][str(taken)].keys() == {"at", "is_used"}
