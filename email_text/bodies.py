@@ -1,10 +1,12 @@
 """Chooses the body parts of a message and decodes them: plain text, else HTML, and no attachments."""
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from email.message import Message
 
 from domain.storable_text import remove_unstorable
-from email_text.charsets import decode_text
+from email_text.charsets import decode_text, find_codec, find_declared_charset
 from email_text.html_text import extract_text
 
 MAX_TEXT_CHARACTERS = 200_000
@@ -12,7 +14,22 @@ MAX_TEXT_CHARACTERS = 200_000
 MAX_HTML_CHARACTERS = 5 * MAX_TEXT_CHARACTERS
 """How many characters of HTML are read, in all parts of a message together."""
 
+MAX_STUB_CHARACTERS = 500
+"""How long a text may be that only asks for a program that displays HTML."""
+
 _BYTES_PER_CHARACTER = 4
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_STUB = re.compile(
+    r"(?<![a-z])html(?![a-z]).{0,120}?(?:support|display|view|enabl|compatib|capable|anzeig|darstell|unterst|affich"
+    r"|pris en charge|weerge|ondersteun|visualiz|soporta|compatível|suporta|visning|stöd|understøt|støtt|näyt|tue|wyświetl"
+    r"|obsług|zobraz|podpor|megjelen|görüntül|поддерж|отобра|показ|表示|対応|显示|支持|표시|지원)"
+    r"|(?:support|display|view|anzeig|darstell|unterst|affich|weerge|ondersteun|visualiz|wyświetl|obsług|zobraz|podpor"
+    r"|поддерж|отобра).{0,120}?(?<![a-z])html(?![a-z])"
+    r"|(?:view|read|open) (?:it|this (?:e-?mail|message)) in (?:a|your) (?:web )?browser"
+    r"|^\W*html (?:e-?mail|message)\W*$",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Matches the plain text that some programs write instead of the message: your program does not show HTML."""
 
 
 def extract_message_text(message: Message) -> str:
@@ -36,7 +53,7 @@ class _BodyReader:
         texts: list[str] = []
         size = 0
         for text in self._read_part(message):
-            if text.strip():
+            if has_words(text):
                 texts.append(text)
                 size += len(text)
             if size >= MAX_TEXT_CHARACTERS:
@@ -63,11 +80,29 @@ class _BodyReader:
                 yield from self._read_part(child)
             return
         # Alternatives have the same content: the first one with a text counts, and plain text comes first.
+        stubs: list[str] = []
         for child in sorted(children, key=lambda child: child.get_content_type() != "text/plain"):
-            texts = [text for text in self._read_part(child) if text.strip()]
-            if texts:
+            texts = [text for text in self._read_part(child) if has_words(text)]
+            if any(not _is_stub(text) for text in texts):
                 yield from texts
                 return
+            stubs = stubs or texts
+        yield from stubs
+
+
+def has_words(text: str) -> bool:
+    """Return whether a text has visible characters."""
+    return any(_is_visible(character) for character in text)
+
+
+def _is_visible(character: str) -> bool:
+    # Hangul fillers and the braille blank are letters and symbols by their category, but show nothing.
+    return unicodedata.category(character)[0] not in {"C", "Z", "M"} and character not in _BLANKS
+
+
+def _is_stub(text: str) -> bool:
+    """Return whether a short text only says that the message has to be read as HTML."""
+    return len(text) <= MAX_STUB_CHARACTERS and _STUB.search(text) is not None
 
 
 def _is_attachment(part: Message) -> bool:
@@ -89,6 +124,8 @@ def _decode_content(part: Message, limit: int) -> str:
         charset = part.get_content_charset()
     except (LookupError, ValueError, TypeError):
         charset = None
+    if part.get_content_type() == "text/html" and (charset is None or find_codec(charset) is None):
+        charset = find_declared_charset(raw)
     return decode_text(raw[: limit * _BYTES_PER_CHARACTER], charset)[:limit]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from email_text.bodies import MAX_HTML_CHARACTERS, MAX_TEXT_CHARACTERS, extract_message_text
+from email_text.bodies import MAX_HTML_CHARACTERS, MAX_STUB_CHARACTERS, MAX_TEXT_CHARACTERS, extract_message_text
 from email_text.bounded_mime import parse_message
 from email_text.charsets import decode_text, find_codec
 from email_text.headers import decode_header_text
@@ -118,3 +118,39 @@ def test_much_html_in_many_parts() -> None:
     assert text(parts(*pieces, boundary=b"m"), MIXED).split("\n\n") == [f"part {number}" for number in range(whole)]
     written = text(parts(*[HTML + b"word " * 50_000] * 20, boundary=b"m"), MIXED)
     assert written == ("word " * 50_000)[:MAX_TEXT_CHARACTERS].strip()
+
+
+STUBS = [
+    "Your email program does not support HTML messages.",
+    "This message is in HTML format; please use a viewer that can display it.",
+    "Ihr Programm kann keine HTML-Nachrichten anzeigen.",
+    "Votre logiciel ne prend pas en charge le HTML : HTML affiché impossible",
+    "このメールはHTML形式です。HTMLメールに対応したソフトでご覧ください。表示できません。",
+    "\xa0\n\u200b",
+    "\u3164\u2800",
+]
+
+
+@pytest.mark.parametrize("stub", STUBS)
+def test_the_html_counts_where_the_plain_text_is_blank_or_a_stub(stub: str) -> None:
+    """A plain part without visible characters, or that only asks for a program with HTML, is not the message."""
+    plain = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + stub.encode()
+    assert text(parts(plain, HTML + b"<p>Yes, please</p>"), ALTERNATIVE) == "Yes, please"
+
+
+def test_a_stub_is_short_and_the_only_text() -> None:
+    """A longer text that mentions HTML is the message, and a stub counts if there is no other text."""
+    stub = STUBS[0].encode()
+    plain = b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
+    html = HTML + b"<p>Other</p>"
+    assert text(parts(plain + stub), ALTERNATIVE) == STUBS[0]
+    at_limit = stub + b"." * (MAX_STUB_CHARACTERS - len(stub))
+    assert text(parts(plain + at_limit, html), ALTERNATIVE) == "Other"
+    assert text(parts(plain + at_limit + b".", html), ALTERNATIVE) == (at_limit + b".").decode()
+
+
+def test_html_without_a_declared_charset_in_its_header() -> None:
+    """The charset of a meta element counts if the part's header names none, or an unknown one."""
+    html = "<meta charset=koi8-r><p>Привет</p>".encode("koi8-r")
+    for header in (b"text/html", b"text/html; charset=x-none"):
+        assert text(html, header) == "Привет"
