@@ -21,7 +21,7 @@ _BYTES_PER_CHARACTER = 4
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 _STUB = re.compile(
     r"(?<![a-z])html(?![a-z]).{0,120}?(?:support|display|view|enabl|compatib|capable|anzeig|darstell|unterst|affich"
-    r"|pris en charge|weerge|ondersteun|visualiz|soporta|compatível|suporta|visning|stöd|understøt|støtt|näyt|tue|wyświetl"
+    r"|pris en charge|weerge|ondersteun|visualiz|soporta|compatível|suporta|visning|stöd|understøt|støtt|näyt|wyświetl"
     r"|obsług|zobraz|podpor|megjelen|görüntül|поддерж|отобра|показ|表示|対応|显示|支持|표시|지원)"
     r"|(?:support|display|view|anzeig|darstell|unterst|affich|weerge|ondersteun|visualiz|wyświetl|obsług|zobraz|podpor"
     r"|поддерж|отобра).{0,120}?(?<![a-z])html(?![a-z])"
