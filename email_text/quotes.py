@@ -1,10 +1,13 @@
 """Extracts the sender's own text of a reply, without quotes, signature, mobile footer and disclaimer."""
 
 import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import quotequail
 
-from email_text.signatures import strip_signature
+from email_text.quote_headers import cut_quoted_rest
+from email_text.signatures import split_signature
 
 MAX_LINES = 400  # more lines are hardly ever the reply; this also limits the time for a hostile text
 MAX_LINE_CHARACTERS = 600  # more characters of a line are ignored
@@ -21,22 +24,30 @@ _DIVIDER = re.compile(
     r"|mensagem encaminhada)[ \t]*-{3,}[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_HEADERS = re.compile(
-    r"^[ \t*]*(?:From|Von|De|Van|Da)[ \t*]*:[^\n]+\n(?:[^\n]*\n)??[ \t*]*"
-    r"(?:Sent|Date|Gesendet|Datum|Envoyé|Verzonden|Gestuur(?: op)?|Enviad[oa](?: el| em)?|Fecha|Data|Inviato)[ \t*]*:",
-    re.MULTILINE | re.IGNORECASE,
-)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyParts:
+    """The text that the sender of a reply wrote, and what follows its closing or stands in a marketing footer."""
+
+    text: str
+    tail: str
 
 
 def extract_reply(text: str) -> str:
     """Return the text that the sender of a reply wrote, also between and below quoted lines."""
+    return split_reply(text).text
+
+
+def split_reply(text: str, sender_names: Collection[str] = (), own_names: Sequence[str] = ()) -> ReplyParts:
+    """Return the parts of a reply; `sender_names` are words of its sender's name, `own_names` names of the quoted."""
     body = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").replace("\u202f", " ")
     body = "\n".join(line[:MAX_LINE_CHARACTERS] for line in body.split("\n", MAX_LINES)[:MAX_LINES])
     body = _ATTRIBUTION.sub(r"\g<marks>On a day, somebody wrote:", body)
     body = _DIVIDER.sub("-----Original Message-----", body)
-    if match := _HEADERS.search(body):
-        body = f"{body[: match.start()]}-----Original Message-----\n{body[match.start() :]}"
-    return re.sub(r"\n{3,}", "\n\n", strip_signature(_remove_quotes(body)))
+    body = _remove_quotes("\n".join(cut_quoted_rest(body.split("\n"), own_names)))
+    written, tail = split_signature(body, sender_names)
+    return ReplyParts(re.sub(r"\n{3,}", "\n\n", written), tail)
 
 
 def _remove_quotes(body: str) -> str:

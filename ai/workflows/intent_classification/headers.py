@@ -28,6 +28,10 @@ _DELAYED = re.compile(r"\b(?:delayed|delay\b|action: delayed|will retry|verzöge
 _AUTO_HEADERS = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply")
 _OFF = {"no", "false", "0"}
 
+_MAILBOX = re.compile(r"([^<>,;@]{0,100})<?([\w.+-]{1,64})@[\w.-]{1,255}>?")
+_NAME_WORD = re.compile(r"[^\W\d_]{2,}")
+MIN_NAME_CHARACTERS = 4  # a shorter name may be part of any word
+MAX_NAMES = 2_000  # the number of characters of a header searched for names
 MAX_TEXT = 20_000  # the number of characters searched for signs of a bounce
 
 Kind = Literal["person", "auto_reply", "automatic", "list", "bounce", "notice"]
@@ -89,3 +93,19 @@ def _detect_automatic(headers: dict[str, list[str]], subject: str) -> Origin:
     ):
         return Origin("list", certain=True)
     return Origin("person", certain=False)
+
+
+def find_sender_names(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return the words of the sender's name and mailbox in the From header."""
+    return frozenset(word for name in _find_names(pairs, "from") for word in _NAME_WORD.findall(name))
+
+
+def find_recipient_names(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the names in the To header; one of them wrote the answered mail."""
+    return tuple(name for name in _find_names(pairs, "to") if len(name) >= MIN_NAME_CHARACTERS)
+
+
+def _find_names(pairs: Iterable[tuple[str, str]], header: str) -> Iterable[str]:
+    value = next((value for name, value in pairs if name.strip().casefold() == header), "")[:MAX_NAMES]
+    for mailbox in _MAILBOX.finditer(value):
+        yield from (name.strip(" \t\"'") for name in mailbox.groups(default=""))

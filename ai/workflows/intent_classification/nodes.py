@@ -14,7 +14,7 @@ from ai.errors import ModelUnavailable
 from ai.prompts import Prompt
 from ai.workflows.intent_classification import rules
 from ai.workflows.intent_classification.dates import find_return_date
-from ai.workflows.intent_classification.headers import Kind, detect_origin
+from ai.workflows.intent_classification.headers import Kind, detect_origin, find_recipient_names, find_sender_names
 from ai.workflows.intent_classification.state import (
     InputState,
     Intent,
@@ -24,7 +24,8 @@ from ai.workflows.intent_classification.state import (
     State,
     Verdict,
 )
-from email_text.quotes import extract_reply
+from email_text.own_text import remove_sent_text
+from email_text.quotes import split_reply
 
 MODEL_THRESHOLD = 0.7  # below this confidence the model is asked
 REVIEW_THRESHOLD = 0.55  # below this confidence a user must review the reply
@@ -40,6 +41,7 @@ class Update(TypedDict, total=False):
     kind: Kind
     is_automatic: bool
     text: str
+    tail: str
     verdict: Verdict | None
     prompt: Prompt
     fallback_reason: str | None
@@ -64,17 +66,25 @@ async def choose_after_headers(state: State) -> Literal["decide", "strip_quotes"
 
 
 async def strip_quotes(state: State) -> Update:
-    """Remove quotes and signature from the text."""
-    return {"text": remove_control_characters(extract_reply(state["request"].text.replace(CURLY_APOSTROPHE, "'")))}
+    """Remove quotes, the text of the answered mail, and the signature from the text."""
+    request = state["request"]
+    parts = split_reply(
+        request.text.replace(CURLY_APOSTROPHE, "'"),
+        sender_names=find_sender_names(request.headers),
+        own_names=find_recipient_names(request.headers),
+    )
+    sent_text = request.sent_text.replace(CURLY_APOSTROPHE, "'")
+    text, tail = (remove_sent_text(part, sent_text) for part in (parts.text, parts.tail))
+    return {"text": remove_control_characters(text).strip(), "tail": remove_control_characters(tail).strip()}
 
 
 async def match_rules(state: State) -> Update:
     """Classify the text by rules, separately for automatic and personal replies."""
-    subject = state["request"].subject
-    received = state["request"].received_at.date()
+    request = state["request"]
+    received = request.received_at.date()
     if state["is_automatic"]:
-        return {"verdict": rules.classify_automatic(state["text"], subject, state["kind"], received)}
-    verdict, is_automatic = rules.classify_personal(state["text"], subject, received)
+        return {"verdict": rules.classify_automatic(state["text"], request.subject, state["kind"], received)}
+    verdict, is_automatic = rules.classify_personal(state["text"], request.subject, received, request.sent_subject)
     return {"verdict": verdict, "is_automatic": is_automatic}
 
 
@@ -120,6 +130,11 @@ async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     abstained = verdict.confidence < REVIEW_THRESHOLD
     is_away = verdict.label is Intent.OUT_OF_OFFICE and not abstained
     text = f"{request.subject}\n\n{state.get('text', '')}"
+    is_hinted = (
+        not state["is_automatic"]
+        and verdict.label is not Intent.UNSUBSCRIBE
+        and rules.has_unsubscribe_hint(state.get("tail", ""))
+    )
     return {
         "result": IntentOutput(
             label=verdict.label,
@@ -128,6 +143,7 @@ async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
             is_automatic=state["is_automatic"],
             decided_by="abstain" if abstained else verdict.decided_by,
             abstained=abstained,
+            needs_review=abstained or is_hinted,
             generation=runtime.context.generation(state.get("prompt"), reason),
         )
     }

@@ -9,7 +9,7 @@ from ai.workflows.intent_classification.headers import Kind
 from ai.workflows.intent_classification.phrases import count_phrases, has_misspelled_word, has_phrase, remove_phrases
 from ai.workflows.intent_classification.state import Intent, Verdict
 from ai.workflows.intent_classification.wording import normalize
-from email_text.subjects import has_reply_prefix, strip_reply_prefixes
+from email_text.subjects import Subject, split_subject, strip_reply_prefixes
 
 # The order for equal weights: redirecting or declining outweighs polite phrases.
 _INTENTS_BY_PRIORITY = (
@@ -57,20 +57,29 @@ def classify_automatic(text: str, subject: str, kind: Kind, received: date) -> V
     return _make_verdict(Intent.OUT_OF_OFFICE, 0.75)
 
 
-def classify_personal(text: str, subject: str, received: date) -> tuple[Verdict | None, bool]:
+def classify_personal(text: str, subject: str, received: date, sent_subject: str = "") -> tuple[Verdict | None, bool]:
     """Return the intent of a reply without automatic headers, or None if it is unclear, and whether it is automatic."""
-    words, title = normalize(text), _normalize_subject(subject)
+    title = split_subject(subject, sent_subject)
+    words, own = normalize(text), normalize(title.own)
+    if not words.strip():
+        words = own  # The answer stands in the subject alone.
     if has_phrase("automatic", words):
         return classify_automatic(text, subject, "auto_reply", received), True
     if _is_unsubscribe_request(words) or _is_unsubscribe_subject(
-        words, title, subject
+        words, title
     ):  # first, because a missed unsubscribe is the worst error
         return _make_verdict(Intent.UNSUBSCRIBE, 0.95), False
-    if _is_away_message(words, subject):
+    if _is_away_message(words, own):
         if has_phrase("left", words):
             return classify_automatic(text, subject, "auto_reply", received), True
         return _make_verdict(Intent.OUT_OF_OFFICE, 0.85), True
     return _choose_intent(words), False
+
+
+def has_unsubscribe_hint(tail: str) -> bool:
+    """Return whether a signature or footer speaks of unsubscribing, so that a user must see the reply."""
+    words = normalize(tail)
+    return has_phrase("unsubscribe", words) or _compute_weight(Intent.UNSUBSCRIBE, words) > 0
 
 
 def _make_verdict(label: Intent, confidence: float) -> Verdict:
@@ -92,16 +101,18 @@ def _is_unsubscribe_request(words: str) -> bool:
     return has_phrase("unsubscribe", requests) or has_misspelled_word("unsubscribe", requests)
 
 
-def _is_unsubscribe_subject(words: str, title: str, subject: str) -> bool:
-    """Return whether the subject is an unsubscribe; a reply subject counts only if the body is nearly empty."""
-    is_own = not has_reply_prefix(subject)
-    return (is_own or len(words.split()) <= MAX_EMPTY_BODY_WORDS) and has_phrase("unsubscribe", title)
+def _is_unsubscribe_subject(words: str, title: Subject) -> bool:
+    """Return whether the subject is an unsubscribe; if its author is unclear, only with a nearly empty body."""
+    if _is_unsubscribe_request(normalize(title.own)):
+        return True
+    is_nearly_empty = len(words.split()) <= MAX_EMPTY_BODY_WORDS
+    return title.is_unclear and is_nearly_empty and has_phrase("unsubscribe", normalize(title.title))
 
 
-def _is_away_message(words: str, subject: str) -> bool:
+def _is_away_message(words: str, own_subject: str) -> bool:
     """Return whether the text is an out-of-office message without automatic headers, and no request of a person."""
     away = count_phrases("away", words)
-    is_away_subject = not has_reply_prefix(subject) and has_phrase("away", normalize(subject))
+    is_away_subject = has_phrase("away", own_subject)
     if not away.get("sure") and not is_away_subject:
         return False
     if has_phrase("human", words):

@@ -34,11 +34,16 @@ class _Frozen(BaseModel):
 
 
 class IntentInput(_Frozen):
-    """A received reply: header pairs (or a mapping), subject, plain text, and time of arrival."""
+    """A received reply: header pairs (or a mapping), subject, plain text, and time of arrival.
+
+    `sent_subject` and `sent_text` are those of the mail that it answers, if they are known.
+    """
 
     headers: list[tuple[str, str]] = []
     subject: str = ""
     text: str = ""
+    sent_subject: str = ""
+    sent_text: str = ""
     received_at: AwareDatetime
 
     @field_validator("headers", mode="before")
@@ -48,7 +53,11 @@ class IntentInput(_Frozen):
 
 
 class IntentOutput(_Frozen):
-    """The intent of a reply; if `abstained`, a user must review it; `return_date` is for out-of-office replies."""
+    """The intent of a reply; `return_date` is for out-of-office replies.
+
+    A user must review it if `abstained`, because the intent is uncertain, or if `needs_review`, because something else
+    is: the return date, or whether words in a signature or footer are meant.
+    """
 
     label: Intent
     confidence: Annotated[float, Field(ge=0, le=1)]
@@ -56,6 +65,7 @@ class IntentOutput(_Frozen):
     is_automatic: bool
     decided_by: Literal["headers", "rules", "model", "abstain"]
     abstained: bool = False
+    needs_review: bool = False
     generation: Generation = Generation()
 
 
@@ -92,6 +102,8 @@ class State(InputState, OutputState, total=False):
     kind: Kind  # the origin, by the headers
     is_automatic: bool
     text: str  # without quotes and signature
+    tail: str  # the signature and footer
+    subject: str  # the words of the subject that the sender wrote
     verdict: Verdict | None
     prompt: Prompt
     fallback_reason: str | None

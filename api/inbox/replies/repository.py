@@ -20,6 +20,13 @@ async def find_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) 
     return await session.scalar(select(Reply).where(Reply.workspace_id == workspace_id, Reply.id == reply_id))
 
 
+async def find_answered_draft(session: AsyncSession, reply: Reply) -> EmailDraft | None:
+    """Return the mail that a reply answers."""
+    return await session.scalar(
+        select(EmailDraft).where(EmailDraft.workspace_id == reply.workspace_id, EmailDraft.id == reply.draft_id)
+    )
+
+
 async def store_decision(session: AsyncSession, reply_id: UUID, values: dict[str, Any], *, overwrite: bool) -> bool:
     """Store the intent of a reply, and return whether it was stored; without `overwrite` only if it has none yet."""
     statement = update(Reply).where(Reply.id == reply_id).values(**values).returning(Reply.id)

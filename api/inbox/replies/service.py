@@ -26,6 +26,7 @@ from database.models import Reply
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent
 from domain.suppression import SuppressionReason
+from email_text.conversion import to_text
 
 CLASSIFY_REPLY = "classify_reply"
 RESUME_ENROLLMENT = "resume_enrollment"
@@ -37,12 +38,20 @@ NO_SUCH_REPLY = "There is no such reply."
 async def find_reply_to_classify(
     session: AsyncSession, workspace_id: UUID, reply_id: UUID
 ) -> tuple[Reply, IntentInput] | None:
-    """Return a reply without an intent, and the input of the workflow."""
+    """Return a reply without an intent, and the input of the workflow with the mail that it answers."""
     reply = await repository.find_reply(session, workspace_id, reply_id)
     if reply is None or reply.intent is not None:
         return None
     headers = [(str(header["name"]), str(header["value"])) for header in reply.headers]
-    return reply, IntentInput(headers=headers, subject=reply.subject, text=reply.text, received_at=reply.received_at)
+    sent = await repository.find_answered_draft(session, reply)
+    return reply, IntentInput(
+        headers=headers,
+        subject=reply.subject,
+        text=reply.text,
+        sent_subject=sent.subject if sent else "",
+        sent_text=(sent.body or to_text(sent.body_html)) if sent else "",
+        received_at=reply.received_at,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ async def apply_classification(session: AsyncSession, reply: Reply, output: Inte
         "confidence": output.confidence,
         "decided_by": output.decided_by,
         "return_date": output.return_date,
-        "needs_review": output.abstained,
+        "needs_review": output.abstained or output.needs_review,
         "generation": output.generation.model_dump(mode="json"),
     }
     if not await repository.store_decision(session, reply.id, values, overwrite=False):

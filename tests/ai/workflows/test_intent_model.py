@@ -134,6 +134,7 @@ async def test_a_hostile_reply_can_change_only_its_label(stub: StubOpenAI, by_mo
         "label": Intent.INTERESTED,
         "confidence": 0.9,
         "return_date": None,
+        "needs_review": False,
         "is_automatic": False,
         "decided_by": "model",
         "abstained": False,
