@@ -1,11 +1,13 @@
 """The caller of a request, their workspace, and the one transaction of the request."""
 
 import hashlib
+import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated
 from uuid import UUID
 
@@ -70,12 +72,13 @@ class Caller:
         state = self.request.state
         state.account_id, state.user_id, state.role = self.account_id, self.user_id, self.role
         state.workspace_id = self.identity.workspace_id
-        if self.request.method == "POST" and (key := self.request.headers.get("Idempotency-Key")) is not None:
-            await self._claim_key(key)
+        if self.request.method == "POST" and (keys := self.request.headers.getlist("Idempotency-Key")):
+            await self._claim_key(keys)
 
-    async def _claim_key(self, key: str) -> None:
-        if not IDEMPOTENCY_KEY.fullmatch(key):
-            message = "must be 1 to 255 visible ASCII characters"
+    async def _claim_key(self, keys: Sequence[str]) -> None:
+        key = keys[0]
+        if len(keys) > 1 or not IDEMPOTENCY_KEY.fullmatch(key):
+            message = "must be one header of 1 to 255 visible ASCII characters"
             problem = {"location": ["header", "Idempotency-Key"], "message": message}
             raise Malformed(f"The Idempotency-Key {message}.", errors=[problem])
         # Only once, because it rewinds an uploaded file that the endpoint may be reading.
@@ -234,19 +237,25 @@ def _uuid_or_none(text: object) -> UUID | None:
 
 
 async def _compute_fingerprint(request: Request) -> str:
-    """Return the digest of method, URL and body; of the parts of a form, because its boundary differs at each retry."""
+    """Return the digest of method, URL and body, which is the same when a client writes the same request anew.
+
+    Of JSON the values count, without white space and the order of keys; of a form its parts by name, without boundary.
+    """
     url = request.url
     parts = [request.method.encode(), url.path.encode(), url.query.encode()]
     if request.headers.get("Content-Type", "").startswith("multipart/"):
         parts += await _form_parts(await request.form())
     else:
-        parts.append(await request.body())
+        body = await request.body()
+        with suppress(Malformed):
+            body = json.dumps(await request.json(), sort_keys=True).encode() if body else b""
+        parts.append(body)
     return idempotency.compute_fingerprint(parts)
 
 
 async def _form_parts(form: FormData) -> list[bytes]:
     parts = []
-    for name, value in form.multi_items():
+    for name, value in sorted(form.multi_items(), key=itemgetter(0)):
         parts.append(name.encode())
         if isinstance(value, UploadFile):
             digest = hashlib.sha256()

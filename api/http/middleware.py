@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 MEGABYTE = 1024 * 1024
+_PROXY_MARKS = re.compile(r'(?:;|--?)(?:gzip|deflate|br|zstd)"$')
 
 
 class RequestLog:
@@ -196,10 +197,19 @@ def etag_of(body: bytes) -> str:
     return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 
+def parse_etags(header: str) -> set[str]:
+    """Return the tags of an If-Match or If-None-Match header as we wrote them.
+
+    All our tags are strong. A proxy that compresses marks them as weak (nginx) or appends the compression (Apache), so
+    these marks are removed, also for If-Match.
+    """
+    return {_PROXY_MARKS.sub('"', tag.strip().removeprefix("W/")) for tag in header.split(",")}
+
+
 def matches_etag(if_none_match: str, etag: str) -> bool:
-    """Return whether an If-None-Match header names the tag, by the weak comparison of RFC 9110."""
-    named = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return "*" in named or etag.removeprefix("W/") in named
+    """Return whether an If-None-Match header names the tag."""
+    named = parse_etags(if_none_match)
+    return "*" in named or etag in named
 
 
 async def _send_whole(scope: Scope, start: Message, body: bytes, send: Send) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from api.http.errors import PreconditionFailed
-from api.http.middleware import etag_of
+from api.http.middleware import etag_of, parse_etags
 from api.http.pagination import Wire
 
 
@@ -13,7 +13,7 @@ class Precondition:
     """The tags of the If-Match header; without the header every state matches."""
 
     def __init__(self, if_match: str | None) -> None:
-        self._named = {tag.strip() for tag in if_match.split(",")} if if_match is not None else {"*"}
+        self._named = parse_etags(if_match) if if_match is not None else {"*"}
 
     def require(self, current: Wire) -> None:
         """Raise PreconditionFailed unless the GET response `current` has one of the tags.

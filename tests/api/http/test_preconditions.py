@@ -47,6 +47,25 @@ async def test_a_change_is_made_to_what_was_seen(app_client: httpx.AsyncClient, 
         assert (await app_client.patch(path, json=first, headers={"If-Match": "*"})).status_code == 200
 
 
+@pytest.mark.parametrize("mark", ['W/"{}"', '"{}-gzip"', '"{}--gzip"', '"{};gzip"', 'W/"{}-br"', '"x", "{}-zstd"'])
+async def test_marks_of_proxies_are_no_part_of_a_tag(app_client: httpx.AsyncClient, workspace: str, mark: str) -> None:
+    """A tag that a compressing proxy has marked stands for the state that was read, and for no other."""
+    path = await _make(app_client, f"/api/workspaces/{workspace}/lead-lists", {"name": "Fair"})
+    marked = mark.format((await app_client.get(path)).headers["ETag"].strip('"'))
+    assert (await app_client.get(path, headers={"If-None-Match": marked})).status_code == 304
+    assert (await app_client.patch(path, json={"name": "A"}, headers={"If-Match": marked})).status_code == 200
+    assert (await app_client.patch(path, json={"name": "B"}, headers={"If-Match": marked})).status_code == 412
+    assert (await app_client.get(path, headers={"If-None-Match": marked})).status_code == 200
+
+
+@pytest.mark.parametrize("mark", ['"{}-gzi"', '"{}gzip"', '"{}-gzip-gzip"', 'w/"{}"', "{}"])
+async def test_other_tags_match_nothing(app_client: httpx.AsyncClient, workspace: str, mark: str) -> None:
+    """What only looks like a mark of a proxy makes another tag."""
+    path = await _make(app_client, f"/api/workspaces/{workspace}/lead-lists", {"name": "Fair"})
+    marked = mark.format((await app_client.get(path)).headers["ETag"].strip('"'))
+    assert (await app_client.patch(path, json={"name": "A"}, headers={"If-Match": marked})).status_code == 412
+
+
 async def test_of_two_concurrent_changes_one_is_refused(app_client: httpx.AsyncClient, workspace: str) -> None:
     """Two changes on the same tag at the same moment: one is made, the other is 412."""
     for path, first, second in await edited(app_client, workspace):

@@ -105,6 +105,47 @@ async def test_an_upload_is_known_by_its_parts(app_client: httpx.AsyncClient, wo
     assert len((await app_client.get(imports)).json()["items"]) == 1
 
 
+async def test_json_is_known_by_its_values(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """White space and the order of keys make no other request, at any depth; the order of a list does."""
+    path = f"/api/workspaces/{workspace}/sequences"
+    bodies = [
+        '{"name":"A","autoApprove":true}',
+        ' { "autoApprove" : true, "name" : "\\u0041" } ',
+        '{"name":"A","autoApprove":false}',
+    ]
+    headers = {**key(), "Content-Type": "application/json"}
+    answers = [await app_client.post(path, content=body, headers=headers) for body in bodies]
+    assert [answer.status_code for answer in answers] == [201, 201, 409]
+    assert answers[0].json() == answers[1].json()
+    leads = f"/api/workspaces/{workspace}/leads/bulk"
+    rows = [{"email": "a@lead.example", "firstName": "A"}, {"firstName": "B", "email": "b@lead.example"}]
+    mirrored = [dict(reversed(row.items())) for row in rows]
+    answers = [
+        await app_client.post(leads, json={"leads": body}, headers=key("k-2"))
+        for body in (rows, mirrored, list(reversed(rows)))
+    ]
+    assert [answer.is_success for answer in answers] == [True, True, False]
+    assert answers[2].status_code == 409
+
+
+async def test_parts_of_a_form_are_known_by_their_names(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """The order of parts with different names makes no other request; the value of a part does."""
+    imports = f"/api/workspaces/{workspace}/imports"
+
+    async def upload(*parts: tuple[str, str]) -> int:
+        files = [
+            ("file" if name == "file" else name, ("p.csv" if name == "file" else None, value)) for name, value in parts
+        ]
+        return (await app_client.post(imports, files=files, headers=key())).status_code
+
+    file, name = ("file", "Email\na@lead.example\n"), ("listName", "Fair")
+    assert [await upload(file, name), await upload(name, file), await upload(file, ("listName", "Other"))] == [
+        202,
+        202,
+        409,
+    ]
+
+
 async def test_answers_are_kept_for_a_day_and_unreadable(
     app_client: httpx.AsyncClient, workspace: str, database_url: str
 ) -> None:
@@ -134,6 +175,15 @@ async def test_answers_are_kept_for_a_day_and_unreadable(
         await owner.dispose()
     assert UUID(again["id"]) != UUID(first["id"])
     assert left == ["k-1"]
+
+
+async def test_two_keys_are_refused(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """Of two Idempotency-Key headers none is used, even if they are equal."""
+    twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "a")]
+    path = f"/api/workspaces/{workspace}/lead-lists"
+    response = await app_client.post(path, json={"name": "A"}, headers=twice)
+    assert (response.status_code, response.json()["errors"][0]["location"]) == (422, ["header", "Idempotency-Key"])
+    assert (await app_client.get(path)).json()["items"] == []
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 256, "with space"])
