@@ -35,6 +35,7 @@ class BounceKind(StrEnum):
 
 MAX_FIELDS, MAX_FIELD_LENGTH, MAX_NESTING = 100, 1000, 8
 """Only so many fields of a record, so many characters of each and so many levels are read."""
+MAX_DESCRIPTION = 200
 
 _STATUS = re.compile(r"(?<![\d.])([45])\.([0-7])\.(\d{1,3})(?!\.?\d)", re.ASCII)
 _REPLY_CODE = re.compile(r"(?:^|smtp[;:]?)\s*([45])\d\d(?![\d.])", re.ASCII | re.IGNORECASE)
@@ -122,7 +123,7 @@ _RESTRICTED_RECIPIENTS = frozenset({12, 124, 133, 134, 135, 136})
 _CLASSES = re.compile(r"type|class|categor|severity|kind")
 _DETAILS = re.compile(r"reason|status|diagnos|code|message|descri|detail|error|response|text|smtp|explan|bounce")
 _OTHER_NAMES = re.compile(r"message_?(?:id|size)|content_?type|mime|subject|agent|url|link|header|recipient")
-_ADDRESS = re.compile(r"(?<![^\s@])[^\s@]+@[\w.-]*")
+_ADDRESS = re.compile(r"(?<![^\s@])[^\s@]+@[\w.-]*>?")
 _ADDRESS_CLASSES = frozenset({"address", "bad address", "invalid", "recipient"})
 _FLAGS = re.compile(r"hard|soft|permanent|transient|temporary")
 
@@ -153,6 +154,12 @@ def classify_bounce(record: Mapping[str, object]) -> BounceKind:
 def classify_status(status: str, detail: str = "") -> BounceKind:
     """Return the kind of a bounce by an SMTP enhanced status such as ``5.1.1`` and the server's text, if any."""
     return _classify([status[:MAX_FIELD_LENGTH], detail[:MAX_FIELD_LENGTH]], is_temporary=False, is_permanent=False)
+
+
+def describe_bounce(record: Mapping[str, object]) -> str:
+    """Return the provider's reason of a bounce in one line, at most MAX_DESCRIPTION characters, without addresses."""
+    details = [" ".join(_ADDRESS.sub("…", text).split()) for text in _read(record).details]
+    return next(filter(None, details), "")[:MAX_DESCRIPTION]
 
 
 def _classify(texts: list[str], *, is_temporary: bool, is_permanent: bool) -> BounceKind:

@@ -22,8 +22,12 @@ but not the message id."""
 T = TypeVar("T")
 
 
+MIN_MILLISECONDS = 10**11
+"""A number from this one on is milliseconds: as seconds it would be in the year 5138, as milliseconds in 1973."""
+
+
 def parse_time(value: object) -> object:
-    """Parse a time of the provider: Unix seconds (0 is never), digits, ISO 8601, or ``YYYY-MM-DD hh:mm:ss``.
+    """Parse a time of the provider: Unix seconds or milliseconds (0 is never), also as text, or ISO 8601.
 
     A time without a zone is UTC. Other values are returned unchanged, and pydantic then refuses them.
     """
@@ -44,6 +48,8 @@ def parse_time(value: object) -> object:
 
 
 def _from_seconds(value: float) -> datetime | None:
+    if abs(value) >= MIN_MILLISECONDS:
+        value /= 1000
     try:
         return datetime.fromtimestamp(value, UTC) if value else None
     except (OverflowError, OSError):

@@ -1,9 +1,10 @@
 """Parses Everlytic's events from webhooks and from the polled list into one type, with a key that both sources share.
 
 The key is a digest of the event's content, because the two sources may use different event ids. It includes the type,
-the mail (our message id if the custom headers or the payload have it, else the transaction id), the recipient, the
-whole second and the link. An event without a time is keyed by its event id, and an event without both by all its
-content. So two identical events within one second are one event. A source may lack our message id: a caller that
+the mail (our message id if the custom headers or the payload have it, else the transaction id), the whole second and
+the link. The recipient is left out: each mail has one, which the sources spell in different ways. An event without a
+time is keyed by its event id, and an event without both by all its content. So two identical events within one second
+are one event. A source may lack our message id: a caller that
 knows the mail gets the common key from ``with_message_id``.
 """
 
@@ -189,7 +190,8 @@ def _build_event(
         return replace(event, key=_digest(_key_parts(event, mail)))
     if event_id is not None:
         return replace(event, key=_digest(["id", event_id]), is_dated=False)
-    content = ["content", str(event.type), str(mail), str(recipient), str(moment), json.dumps(data, sort_keys=True)]
+    whose = str(recipient) if mail is None else ""
+    content = ["content", str(event.type), str(mail), whose, str(moment), json.dumps(data, sort_keys=True)]
     return replace(event, key=_digest(content), is_dated=False)
 
 
@@ -197,7 +199,7 @@ def _key_parts(event: ProviderEvent, mail: str) -> list[str]:
     """Return the parts of the key of an event with a time."""
     link = _to_text(event.data.get("link_url") or event.data.get("url") or event.data.get("link")) or ""
     second = str(int(event.occurred_at.timestamp()))
-    return ["event", str(event.type), mail, (event.recipient or "").lower(), second, link]
+    return ["event", str(event.type), mail, second, link]
 
 
 def _digest(parts: list[str]) -> str:

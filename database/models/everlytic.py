@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import PROVIDER_SCHEMA, Base, IdMixin
+from database.base import PROVIDER_SCHEMA, Base, IdMixin, enum_check
+from domain.bounce import BounceKind
 
 
 class WebhookDelivery(IdMixin, Base):
@@ -60,6 +61,7 @@ class CallbackEventRecord(Base):
         Index("ix_callback_events_unapplied", "workspace_id", postgresql_where=text("applied_at IS NULL")),
         # Recent arrivals are counted every few minutes.
         Index("ix_callback_events_synced_at", "synced_at", postgresql_using="brin"),
+        enum_check("bounce_kind", BounceKind),
         {"schema": PROVIDER_SCHEMA},
     )
 
@@ -75,6 +77,8 @@ class CallbackEventRecord(Base):
     synced_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     applied_at: Mapped[datetime | None]
     error: Mapped[str | None]
+    bounce_kind: Mapped[str | None]
+    """What a bounce or failure is about (domain/bounce.py); null for other events."""
 
 
 class CampaignReportRecord(Base):

@@ -10,6 +10,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, CreatedAtMixin, IdMixin, TimestampMixin, enum_check
+from domain.bounce import BounceKind
 from domain.draft import DraftStatus
 
 
@@ -152,6 +153,7 @@ class EmailEvent(IdMixin, Base):
     __table_args__ = (
         enum_check("type", EmailEventType),
         CheckConstraint("verdict IN ('human', 'machine')", name="verdict"),
+        enum_check("bounce_kind", BounceKind),
         Index("uq_email_events_provider_event_key", "workspace_id", "provider_event_key", unique=True),
         Index(None, "workspace_id", "id"),
         Index(None, "workspace_id", "occurred_at", "id"),
@@ -177,6 +179,10 @@ class EmailEvent(IdMixin, Base):
     verdict_rule: Mapped[str | None]
     occurred_at: Mapped[datetime]
     synced_at: Mapped[datetime] = mapped_column(server_default=sql("now()"))
+    bounce_kind: Mapped[str | None]
+    """What a bounce is about (domain/bounce.py); null for other events."""
+    reported_at: Mapped[datetime | None]
+    """The provider's time, if it is impossible and `occurred_at` is the nearest possible time."""
 
 
 class Reply(IdMixin, TimestampMixin, Base):

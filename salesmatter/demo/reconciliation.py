@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.bounce import BounceKind, classify_bounce
 from salesmatter.demo.http_client import HttpClient
 from salesmatter.demo.message_counts import FIGURES, MessageEvent, count_messages
 
@@ -64,7 +65,7 @@ def _sandbox_events(mail: Mapping[str, Any]) -> Iterable[MessageEvent]:
                 if event["data"].get("reply_kind") != OUT_OF_OFFICE:
                     yield MessageEvent("replied", event["occurred_at"])
             elif kind in _SANDBOX_TYPES:
-                is_soft = event["data"].get("bounce_type") == "soft"
+                is_soft = not classify_bounce(event["data"]).is_hard
                 yield MessageEvent(_SANDBOX_TYPES[kind], event["occurred_at"], is_soft)
 
 
@@ -75,7 +76,7 @@ def _recorded_events(
     messages: dict[str, list[MessageEvent]] = {draft["id"]: [] for draft in drafts}
     for event in events:
         if event["draftId"] in messages:
-            is_soft = event["data"].get("bounce_type") == "soft"
+            is_soft = event["bounceKind"] != BounceKind.ADDRESS
             messages[event["draftId"]].append(MessageEvent(event["type"], _to_epoch(event["occurredAt"]), is_soft))
     for reply in replies:
         if reply["draftId"] in messages and reply["isAutomatic"] is False:
@@ -106,7 +107,7 @@ def _find_sends_after_reported_stop(ledger: Iterable[Mapping[str, Any]], in_flig
 def _is_stop(kind: str, data: Mapping[str, Any]) -> bool:
     if kind == "reply":
         return bool(data.get("reply_kind") != OUT_OF_OFFICE)
-    return kind in {"unsubscribe", "one_click", "complaint"} or (kind == "bounce" and data.get("bounce_type") == "hard")
+    return kind in {"unsubscribe", "one_click", "complaint"} or (kind == "bounce" and classify_bounce(data).is_hard)
 
 
 def _find_sends_after_reply(

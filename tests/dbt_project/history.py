@@ -6,6 +6,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+from domain.bounce import classify_bounce
 from tests.business_clock import business_now
 
 
@@ -105,9 +106,9 @@ class History:
         return self._insert(
             """
             INSERT INTO app.email_events
-                (workspace_id, draft_id, provider_event_key, type, data, verdict, occurred_at, synced_at)
+                (workspace_id, draft_id, provider_event_key, type, data, verdict, occurred_at, synced_at, bounce_kind)
             SELECT workspace_id, id, gen_random_uuid()::text, %(kind)s, %(data)s, %(verdict)s, %(at)s,
-                   coalesce(%(arrived)s, now())
+                   coalesce(%(arrived)s, now()), %(bounce_kind)s
             FROM app.email_drafts WHERE id = %(message)s RETURNING id
             """,
             message=message,
@@ -115,6 +116,7 @@ class History:
             at=at,
             verdict=verdict,
             data=Jsonb(data),
+            bounce_kind=classify_bounce(data).value if kind == "bounced" else None,
             arrived=arrived,
         )
 

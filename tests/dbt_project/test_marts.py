@@ -55,18 +55,17 @@ def write_edge_cases(history: History, connection: psycopg.Connection) -> EdgeCa
     workspace = history.add_workspace("Edge")
     sequence, deleted, unsent = (history.add_sequence(workspace, name) for name in ("Edges", "Ended", "Unsent"))
     names = ("machine first", "person first", "soft after delivery", "soft with delivery", "soft before complaint",
-             "soft between replies", "unread", "unsubscribed and bounced", "unsubscribed")  # fmt: skip
+             "soft between replies", "unread", "unsubscribed and bounced", "unsubscribed", "hard before reply")  # fmt: skip
     messages = {name: history.add_sent_message(sequence, at(2, 8)) for name in names}
 
     def add_events(name: str, *kinds: str) -> None:
         """Add an event per minute to a message, each given as `kind` or `kind verdict`."""
         for minute, kind in enumerate(kinds, start=1):
             type_, _, verdict = kind.partition(" ")
-            occurred_at = at(2, 8, minute)
             if type_ == "bounced":
-                history.add_event(messages[name], type_, occurred_at, bounce_type=verdict)
+                history.add_event(messages[name], type_, at(2, 8, minute), bounce_type=verdict)
             else:
-                history.add_event(messages[name], type_, occurred_at, verdict or None)
+                history.add_event(messages[name], type_, at(2, 8, minute), verdict or None)
 
     add_events("machine first", "delivered", "clicked machine", "clicked human", "opened machine", "opened human",
                "opened human", "clicked machine", "clicked machine")  # fmt: skip
@@ -80,6 +79,8 @@ def write_edge_cases(history: History, connection: psycopg.Connection) -> EdgeCa
     history.add_event(messages["soft with delivery"], "bounced", at(2, 8, 1), bounce_type="soft")
     add_events("unread", "delivered")
     add_events("unsubscribed and bounced", "delivered", "opened human", "unsubscribed", "bounced hard")
+    add_events("hard before reply", "bounced hard")
+    history.add_reply(messages["hard before reply"], at(2, 8, 5))
     add_events("unsubscribed", "opened human", "unsubscribed", "delivered")
     history.add_sent_message(deleted, at(2, 8))
     connection.execute("UPDATE app.sequences SET deleted_at = now() WHERE id = ANY(%s)", [[deleted, unsent]])
@@ -309,6 +310,7 @@ def test_each_message_has_its_own_times(connection: psycopg.Connection, built_hi
             "delivered_at": 1, "first_opened_at": 2, "first_human_opened_at": 2, "unsubscribed_at": 3, "bounced_at": 4,
         },
         "unsubscribed": {"delivered_at": 3, "first_opened_at": 1, "first_human_opened_at": 1, "unsubscribed_at": 2},
+        "hard before reply": {"bounced_at": 1, "delivered_at": 5, "replied_at": 5},
     }  # fmt: skip
 
 
@@ -329,6 +331,7 @@ def test_each_message_has_its_flags_and_counts(connection: psycopg.Connection, b
         "unread": {"delivered"},
         "unsubscribed and bounced": {"hard_bounced"},
         "unsubscribed": {"delivered", "opened", "human_opened", "unsubscribed"},
+        "hard before reply": {"delivered", "replied"},
     }
     counts = ("opens", "human_opens", "machine_opens", "clicks", "human_clicks", "machine_clicks")
     assert [rows["machine first"][name] for name in counts] == [3, 2, 1, 4, 1, 3]
@@ -340,25 +343,23 @@ def test_steps_and_totals_of_a_workspace_are_its_own(
     connection: psycopg.Connection, built_history: BuiltHistory
 ) -> None:
     """A deleted sequence with messages is listed; totals cover one workspace, even without row-level security."""
-    edge_cases = built_history.edge_cases
-    steps = fetch(connection, "SELECT * FROM analytics.delivery_stats WHERE workspace_id = %s", edge_cases.workspace)
+    workspace = built_history.edge_cases.workspace
+    steps = fetch(connection, "SELECT * FROM analytics.delivery_stats WHERE workspace_id = %s", workspace)
     assert sorted((row["step_order"], row["sent"], row["soft_bounced"], row["hard_bounced"]) for row in steps) == [
         (1, 1, 0, 0),
         (1, 5, None, None),
-        (1, 9, 4, 1),
+        (1, 10, 4, 1),
         (2, 0, 0, 0),
     ]
-    unsubscribes = fetch(
-        connection, "SELECT * FROM analytics.unsubscribe_stats WHERE workspace_id = %s", edge_cases.workspace
-    )
+    unsubscribes = fetch(connection, "SELECT * FROM analytics.unsubscribe_stats WHERE workspace_id = %s", workspace)
     assert {row["last_unsubscribed_at"] for row in unsubscribes} == {at(2, 8, 2), None}
-    campaigns = fetch(connection, "SELECT * FROM analytics.campaigns WHERE workspace_id = %s", edge_cases.workspace)
+    campaigns = fetch(connection, "SELECT * FROM analytics.campaigns WHERE workspace_id = %s", workspace)
     figures = {row["name"]: (row["sent"], row["delivered"], row["bounced"], row["opens"]) for row in campaigns}
-    assert figures == {"Edges": (9, 4, 5, 6), "Ended": (1, 0, 0, 0), "Ours": (5, 5, None, None)}
+    assert figures == {"Edges": (10, 5, 5, 6), "Ended": (1, 0, 0, 0), "Ours": (5, 5, None, None)}
     with connection.transaction():
-        connection.execute("SELECT set_config('app.workspace_id', %s, true)", [str(edge_cases.workspace)])
+        connection.execute("SELECT set_config('app.workspace_id', %s, true)", [str(workspace)])
         (totals,) = fetch(connection, "SELECT * FROM analytics.workspace_totals(NULL, NULL)")
-    assert (totals["sent"], totals["delivered"], totals["bounced"], totals["complained"]) == (10, 4, 5, 1)
+    assert (totals["sent"], totals["delivered"], totals["bounced"], totals["complained"]) == (11, 5, 5, 1)
 
 
 def test_the_api_sees_its_own_workspace_only(app: psycopg.Connection, built_history: BuiltHistory) -> None:

@@ -99,13 +99,20 @@ def test_the_time_format_does_not_change_the_key(moment: object) -> None:
         standard(type="open"),
         standard(timestamp="2026-01-05T15:41:32Z"),
         legacy(link_url="https://x.test/b"),
-        legacy(email_to="cc@example.test"),
         legacy(custom_headers={"X-SalesMatter-Draft": ["draft-2"]}),
     ],
 )
 def test_different_events_have_different_keys(other: object) -> None:
-    """Events that differ in type, second, link, recipient or mail have different keys."""
+    """Events that differ in type, second, link or mail have different keys."""
     assert only(other).key != only(standard()).key
+
+
+@pytest.mark.parametrize("moment", ["2026-01-05 15:41:31", "", None])
+@pytest.mark.parametrize("spelling", ["Anna b2b@Example.test", "ute@xn--bcher-kva.example", "ute@bücher.example", None])
+def test_the_recipient_of_a_known_mail_does_not_change_the_key(spelling: str | None, moment: str | None) -> None:
+    """An event of a known mail has one key, however its recipient is spelled, with a time and without."""
+    event = only(legacy(email_to=spelling, event_date=moment, event_id=None))
+    assert event.key == only(legacy(event_date=moment, event_id=None)).key
 
 
 def test_several_records_are_several_events() -> None:
@@ -149,16 +156,20 @@ def test_fields_of_the_record_have_precedence() -> None:
 
 
 def test_events_without_time_and_id_are_keyed_by_their_content() -> None:
-    """Raw time, type, mail, recipient and link each change the key, and a repeated delivery has the same key."""
+    """Raw time, type, mail and link each change the key, and a repeated delivery has the same key.
+
+    The recipient changes it only where no mail is known.
+    """
     base = {"event_id": None, "event_date": "soon"}
     changes: list[dict[str, object]] = [
         {},
         {"event_date": "later"},
         {"event_type": "open"},
         {"custom_headers": {}},
-        {"email_to": "cc@example.test"},
         {"link_url": "https://x.test/b"},
     ]
+    unassigned: dict[str, object] = {"custom_headers": {}, "trans_id": None}
+    changes += [unassigned, {**unassigned, "email_to": "cc@example.test"}]
     keys = [only(legacy(**{**base, **change})).key for change in changes]
     assert len(set(keys)) == len(changes)
     assert keys == [only(legacy(**{**base, **change})).key for change in changes]

@@ -27,10 +27,6 @@ _PARTS = {
     "Zones of other systems are unknown; internal names of tz are taken.": "41-Factory 41-file 41-localtime",
     "A link is read as it is, with what mail programs add.": "46-readable",
     "A no acts on the lead's address of now.": "48-bounce 48-complaint 48-link 48-reply",
-    "A bounce is hard unless it is spelled `soft`.": "50-bt1 50-bt2 50-bt3 50-bt4 50-bt8",
-    "The recipient's spelling is part of an event's identity.": "51-idn 51-plus",
-    "Times of several kinds are not read.": "52-times",
-    "A reply to a mail that bounced is not counted.": "60-ends",
 }
 """Causes, each with the tests that fail because of it. The change that makes a test pass removes its id."""
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,8 @@ class ParsedEvent:
 
     provider_event: ProviderEvent
     data: str
+    received_at: datetime | None
+    """When the event was pushed to us; None for a polled event."""
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ def parse_rows(deliveries: Sequence[StoredDelivery], callbacks: Sequence[StoredC
         except MalformedDelivery as error:
             parsed.deliveries[delivery.id] = str(error)
         else:
-            parsed.deliveries[delivery.id] = _add_events(parsed, events)
+            parsed.deliveries[delivery.id] = _add_events(parsed, events, delivery.received_at)
     for callback in callbacks:
         try:
             event = parse_record(parse_json(callback.raw, max_depth=MAX_BODY_DEPTH), callback.occurred_at)
@@ -60,16 +63,16 @@ def parse_rows(deliveries: Sequence[StoredDelivery], callbacks: Sequence[StoredC
         except ValueError:
             parsed.callbacks[callback.event_key] = "The polled record is not valid JSON."
         else:
-            parsed.callbacks[callback.event_key] = _add_events(parsed, [event])
+            parsed.callbacks[callback.event_key] = _add_events(parsed, [event], None)
     return parsed
 
 
-def _add_events(parsed: ParsedRows, events: Sequence[ProviderEvent]) -> str | None:
+def _add_events(parsed: ParsedRows, events: Sequence[ProviderEvent], received_at: datetime | None) -> str | None:
     """Add the events that can be stored; returns an error if there are others."""
     too_deep = 0
     for event in events:
         try:
-            parsed.events.append(_to_storable(event))
+            parsed.events.append(_to_storable(event, received_at))
         except JsonLimitExceeded:
             too_deep += 1
     if not too_deep:
@@ -77,7 +80,7 @@ def _add_events(parsed: ParsedRows, events: Sequence[ProviderEvent]) -> str | No
     return f"Events that nest deeper than {MAX_EVENT_DEPTH} levels are not stored: {too_deep} of {len(events)}."
 
 
-def _to_storable(event: ProviderEvent) -> ParsedEvent:
+def _to_storable(event: ProviderEvent, received_at: datetime | None) -> ParsedEvent:
     """Return an event without values that Postgres cannot store, which would fail the batch again and again.
 
     Raises JsonLimitExceeded for an event that nests too deeply.
@@ -95,7 +98,7 @@ def _to_storable(event: ProviderEvent) -> ParsedEvent:
     if not is_storable:
         data = _to_storable_value(data)
         text = json.dumps(data, allow_nan=False)
-    return ParsedEvent(replace(event, transaction_id=transaction_id, data=data), text)
+    return ParsedEvent(replace(event, transaction_id=transaction_id, data=data), text, received_at)
 
 
 def _to_storable_value(value: Any) -> Any:

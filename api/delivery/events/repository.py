@@ -69,7 +69,7 @@ _MARK_CALLBACKS = text(
 )
 
 _MESSAGE = """
-SELECT draft.id AS draft_id, draft.lead_id, draft.sequence_id, attempt.outcome,
+SELECT draft.id AS draft_id, draft.lead_id, draft.sequence_id, attempt.outcome, attempt.claimed_at,
        attempt.everlytic_transaction_id AS transaction_id, lead.erased_at IS NOT NULL AS is_erased
   FROM app.email_drafts AS draft
   JOIN app.leads AS lead ON lead.id = draft.lead_id
@@ -92,31 +92,35 @@ _MESSAGES_BY_TRANSACTION = (
 )
 
 _STORED_EVENTS = """
-SELECT id, draft_id, provider_event_key AS key, type, occurred_at, data, verdict, verdict_rule AS rule
+SELECT id, draft_id, provider_event_key AS key, type, occurred_at, data, verdict, verdict_rule AS rule,
+       bounce_kind
   FROM app.email_events
- WHERE draft_id = ANY(%s::uuid[]) AND workspace_id = %s AND type IN ('delivered', 'opened', 'clicked')
+ WHERE draft_id = ANY(%s::uuid[]) AND workspace_id = %s AND type IN ('delivered', 'opened', 'clicked', 'bounced')
 """
 
 _ADD_EVENTS = """
 INSERT INTO app.email_events (workspace_id, draft_id, everlytic_message_id, provider_event_key, type, data,
-                              verdict, verdict_rule, occurred_at)
+                              verdict, verdict_rule, occurred_at, bounce_kind, reported_at)
 SELECT %s, event.draft_id, event.message_id, event.key, event.type, event.data::jsonb,
-       event.verdict, event.rule, event.occurred_at
-  FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[])
-    AS event (draft_id, message_id, key, type, data, verdict, rule, occurred_at)
+       event.verdict, event.rule, event.occurred_at, event.bounce_kind, event.reported_at
+  FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamptz[],
+              %s::text[], %s::timestamptz[])
+    AS event (draft_id, message_id, key, type, data, verdict, rule, occurred_at, bounce_kind, reported_at)
 ON CONFLICT (workspace_id, provider_event_key) DO NOTHING
 RETURNING provider_event_key AS key
 """
 
 # Analytics reads rows by `synced_at`, so a row with new data gets a new time.
-_UPDATE_VERDICTS = text(
+_UPDATE_EVENTS = text(
     """
     UPDATE app.email_events AS event
        SET verdict = changed.verdict, verdict_rule = changed.rule,
            data = coalesce(CAST(changed.data AS jsonb), event.data),
-           synced_at = CASE WHEN changed.data IS NULL THEN event.synced_at ELSE now() END
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:rules AS text[]), CAST(:data AS text[]))
-        AS changed (id, verdict, rule, data)
+           bounce_kind = coalesce(changed.bounce_kind, event.bounce_kind),
+           synced_at = CASE WHEN num_nonnulls(changed.data, changed.bounce_kind) = 0 THEN event.synced_at ELSE now() END
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:verdicts AS text[]), CAST(:rules AS text[]), CAST(:data AS text[]),
+                  CAST(:bounce_kinds AS text[]))
+        AS changed (id, verdict, rule, data, bounce_kind)
      WHERE event.id = changed.id AND event.workspace_id = :workspace_id
     """
 )
@@ -151,6 +155,8 @@ class Message:
     outcome: SendOutcome | None
     is_erased: bool
     """Whether the lead was erased, so that no personal data may be stored."""
+    claimed_at: datetime | None
+    """When the mail was claimed to be sent, before which nothing can happen to it; None if no claim is known."""
 
 
 class NewEvent(NamedTuple):
@@ -164,11 +170,14 @@ class NewEvent(NamedTuple):
     verdict: str | None
     rule: str | None
     occurred_at: datetime
+    bounce_kind: str | None = None
+    reported_at: datetime | None = None
+    """The provider's time, where it is impossible and `occurred_at` is the nearest possible time."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """A stored delivery, open or click with its verdict."""
+    """A stored delivery, bounce, open or click with its verdict."""
 
     id: UUID
     draft_id: UUID
@@ -178,15 +187,17 @@ class StoredEvent:
     data: dict[str, Any]
     verdict: str | None
     rule: str | None
+    bounce_kind: str | None = None
 
 
-class VerdictUpdate(NamedTuple):
-    """The new verdict of a stored event; `data` is its new data as JSON text, None if the data stays."""
+class EventUpdate(NamedTuple):
+    """The new verdict of a stored event, and its new data as JSON text and bounce kind, None if they stay."""
 
     id: UUID
     verdict: str | None
     rule: str | None
     data: str | None
+    bounce_kind: str | None
 
 
 async def lock_events(session: AsyncSession, workspace_id: UUID) -> None:
@@ -253,11 +264,11 @@ async def find_messages_by_transaction(
 
 def _to_message(row: Record) -> Message:
     outcome = SendOutcome(row["outcome"]) if row["outcome"] else None
-    return Message(row["draft_id"], row["lead_id"], row["sequence_id"], outcome, row["is_erased"])
+    return Message(row["draft_id"], row["lead_id"], row["sequence_id"], outcome, row["is_erased"], row["claimed_at"])
 
 
 async def list_stored_events(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[StoredEvent]:
-    """Return the stored deliveries, opens and clicks of these messages."""
+    """Return the stored deliveries, bounces, opens and clicks of these messages."""
     rows = await fetch(session, _STORED_EVENTS, [list(draft_ids), workspace_id]) if draft_ids else []
     return [StoredEvent(**row) for row in rows]
 
@@ -270,11 +281,12 @@ async def add_events(session: AsyncSession, workspace_id: UUID, events: Sequence
     return {row["key"] for row in await fetch(session, _ADD_EVENTS, [workspace_id, *columns])}
 
 
-async def update_verdicts(session: AsyncSession, workspace_id: UUID, updates: Sequence[VerdictUpdate]) -> None:
-    """Change the verdicts, and the data if given, of stored events."""
+async def update_events(session: AsyncSession, workspace_id: UUID, updates: Sequence[EventUpdate]) -> None:
+    """Change the verdicts, and the data and bounce kinds if given, of stored events."""
     if updates:
-        columns = zip(("ids", "verdicts", "rules", "data"), map(list, zip(*updates, strict=True)), strict=True)
-        await session.execute(_UPDATE_VERDICTS, {"workspace_id": workspace_id, **dict(columns)})
+        names = ("ids", "verdicts", "rules", "data", "bounce_kinds")
+        columns = dict(zip(names, map(list, zip(*updates, strict=True)), strict=True))
+        await session.execute(_UPDATE_EVENTS, {"workspace_id": workspace_id, **columns})
 
 
 async def list_unknown_sends_in_transactions(session: AsyncSession, workspace_id: UUID) -> Sequence[tuple[UUID, str]]:

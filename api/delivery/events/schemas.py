@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from api.http.pagination import Filter, Wire
 from database.models import EmailEventType
+from domain.bounce import BounceKind
 
 EventVerdict = Literal["human", "machine"]
 
@@ -48,5 +49,19 @@ class EventOut(Wire):
     data: dict[str, Any]
     verdict: EventVerdict | None
     verdict_rule: str | None
+    bounce_kind: Annotated[
+        BounceKind | None,
+        Field(
+            description="What a bounce is about; null for other events. Only `address` suppresses the recipient and "
+            "counts as a hard bounce. `policy` and `authentication` pause the workspace's sequences."
+        ),
+    ]
     occurred_at: datetime
+    reported_at: Annotated[
+        datetime | None,
+        Field(
+            description="The time that Everlytic reported, if it is before the mail was sent or after the event was "
+            "received; occurredAt is then the nearest possible time. Null otherwise."
+        ),
+    ]
     synced_at: datetime

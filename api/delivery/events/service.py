@@ -20,8 +20,10 @@ from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import service as unresolved_sends
 from api.http.errors import or_404
 from api.outreach.sequences import service as sequences
+from api.outreach.sequences.service import Refusal
 from api.people.suppressions.tokens import UnsubscribeToken
 from database.models import EmailEventType, SendOutcome
+from domain.bounce import BounceKind, describe_bounce
 from domain.suppression import SuppressionReason
 from everlytic.webhooks import ProviderEvent
 
@@ -40,6 +42,12 @@ EVENT_TYPES: Mapping[str, EmailEventType] = {
     "complaint": EmailEventType.COMPLAINED,
 }
 """Everlytic's event types as our own; events of other types stay in the provider's tables."""
+
+REFUSAL_REASONS: Mapping[BounceKind, str] = {
+    BounceKind.POLICY: "a recipient's mail server refused a mail of this connection by its policy",
+    BounceKind.AUTHENTICATION: "a recipient's mail server could not authenticate the mail of this connection",
+}
+"""Why all sequences pause after a bounce that concerns the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ async def _apply_events(
     session: AsyncSession, workspace_id: UUID, events: Sequence[ParsedEvent], now: datetime
 ) -> None:
     """Store each event once and act on it: first acceptances, then what stops leads, then changed verdicts."""
-    matched = await _match_events(session, workspace_id, events)
+    matched = await _match_events(session, workspace_id, events, now)
     acceptances = [
         Acceptance(event.message.draft_id, event.provider_event.transaction_id, now)
         for event in matched
@@ -97,12 +105,14 @@ async def _apply_events(
     batch.classify(await repository.list_stored_events(session, workspace_id, batch.draft_ids))
     new_keys = await repository.add_events(session, workspace_id, batch.list_new())
     new_events = [event for event in batch.events if event.provider_event.key in new_keys]
-    await _act_on_events(session, workspace_id, new_events, now)
+    await _act_on_events(session, workspace_id, [*new_events, *batch.list_learned_bounces()], now)
     # Erasing a lead locks the lead and then changes its events, so stored events are changed last here too.
-    await repository.update_verdicts(session, workspace_id, batch.list_verdict_updates())
+    await repository.update_events(session, workspace_id, batch.list_updates())
 
 
-async def _match_events(session: AsyncSession, workspace_id: UUID, events: Sequence[ParsedEvent]) -> list[MatchedEvent]:
+async def _match_events(
+    session: AsyncSession, workspace_id: UUID, events: Sequence[ParsedEvent], now: datetime
+) -> list[MatchedEvent]:
     """Return the events of types that we store about our messages, with the keys that their draft ids give them."""
     relevant = [
         (event, _parse_draft_id(event.provider_event)) for event in events if event.provider_event.type in EVENT_TYPES
@@ -119,8 +129,20 @@ async def _match_events(session: AsyncSession, workspace_id: UUID, events: Seque
         message = message or by_transaction.get(parsed.provider_event.transaction_id or "")
         if message is not None:
             event = parsed.provider_event.with_message_id(str(message.draft_id))
-            matched.append(MatchedEvent(event, EVENT_TYPES[event.type], message, parsed.data))
+            occurred_at = _to_possible_time(event.occurred_at, message.claimed_at, parsed.received_at or now)
+            matched.append(MatchedEvent(event, EVENT_TYPES[event.type], message, parsed.data, occurred_at))
     return matched
+
+
+def _to_possible_time(reported: datetime, claimed_at: datetime | None, received_at: datetime) -> datetime:
+    """Return the time of an event, or the nearest time from the claim of its mail to its receipt.
+
+    The provider's times have whole seconds, so an event in the second of the claim is not before it.
+    """
+    earliest = claimed_at.replace(microsecond=0) if claimed_at else None
+    if earliest is not None and reported < earliest:
+        return earliest
+    return min(reported, received_at)
 
 
 def _parse_draft_id(event: ProviderEvent) -> UUID | None:
@@ -133,21 +155,16 @@ def _parse_draft_id(event: ProviderEvent) -> UUID | None:
 async def _act_on_events(
     session: AsyncSession, workspace_id: UUID, events: Sequence[MatchedEvent], now: datetime
 ) -> None:
-    """Act on new events: a hard bounce, a complaint or an unsubscribe stops the recipient of its mail.
+    """Act on new events: a bounce of the address, a complaint or an unsubscribe stops the recipient of its mail.
 
-    Sequences with too many bounces or complaints are paused.
+    Sequences with too many bounces or complaints are paused, and all of them by a bounce that concerns the connection.
     """
 
     def find_draft_ids(type_: EmailEventType) -> set[UUID]:
         return {event.message.draft_id for event in events if event.type is type_}
 
-    hard_bounced = {
-        event.message.draft_id
-        for event in events
-        if event.type is EmailEventType.BOUNCED
-        and event.provider_event.type == "bounce"
-        and event.provider_event.data.get("bounce_type") != "soft"
-    }
+    kinds = [(event, event.bounce_kind) for event in events]
+    hard_bounced = {event.message.draft_id for event, kind in kinds if kind is not None and kind.is_hard}
     for draft_ids, reason, cause in (
         (hard_bounced, SuppressionReason.HARD_BOUNCE, "everlytic"),
         (find_draft_ids(EmailEventType.UNSUBSCRIBED), SuppressionReason.UNSUBSCRIBED, "unsubscribed at Everlytic"),
@@ -156,7 +173,18 @@ async def _act_on_events(
         await recipients.stop_recipients(session, workspace_id, draft_ids, reason=reason, cause=cause, now=now)
     guarded_types = {EmailEventType.BOUNCED, EmailEventType.COMPLAINED}
     sequence_ids = {event.message.sequence_id for event in events if event.type in guarded_types}
-    await sequences.pause_unhealthy_sequences(session, workspace_id, sequence_ids)
+    await sequences.pause_unhealthy_sequences(session, workspace_id, sequence_ids, _find_refusal(events))
+
+
+def _find_refusal(events: Sequence[MatchedEvent]) -> Refusal | None:
+    """Return the refusal of the mail sent last among those that were refused because of the connection."""
+    refusals = []
+    for event in events:
+        kind, sent_at = event.bounce_kind, event.message.claimed_at or event.occurred_at
+        if kind is not None and kind.concerns_connection:
+            detail = "" if event.message.is_erased else describe_bounce(event.provider_event.data)
+            refusals.append(Refusal(REFUSAL_REASONS[kind] + (f": {detail}" if detail else ""), sent_at))
+    return max(refusals, key=lambda refusal: refusal.sent_at, default=None)
 
 
 async def accept_listed_sends(session: AsyncSession, workspace_id: UUID, now: datetime) -> None:

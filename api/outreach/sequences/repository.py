@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from collections.abc import Sequence as Rows
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,8 @@ _REORDER = text(
     """
 )
 
-# A bounce counts as in analytics: its type is not soft, or no later event shows that the mail was delivered.
+# A bounce counts as in analytics: it is about the address and no person replied, or no later event shows that the mail
+# was delivered.
 # The lateral joins read the latest mails of each sequence by index, and only the events of those mails.
 _HEALTH = text(
     """
@@ -40,7 +42,9 @@ _HEALTH = text(
         LIMIT :sample) AS mail
       LEFT JOIN LATERAL (
        SELECT bool_or(event.type = 'complained') AS has_complained,
-              bool_or(event.type = 'bounced' AND event.data ->> 'bounce_type' IS DISTINCT FROM 'soft')
+              bool_or(event.type = 'bounced' AND event.bounce_kind = 'address')
+                AND NOT EXISTS (SELECT 1 FROM app.replies AS reply
+                                 WHERE reply.draft_id = mail.id AND NOT reply.is_automatic)
               OR max(event.occurred_at) FILTER (WHERE event.type = 'bounced') >= coalesce(
                    max(event.occurred_at) FILTER (
                      WHERE event.type IN ('delivered', 'opened', 'clicked', 'unsubscribed')),
@@ -50,6 +54,22 @@ _HEALTH = text(
      WHERE sequence.workspace_id = :workspace_id AND sequence.id = ANY(CAST(:sequence_ids AS uuid[]))
        AND sequence.status = 'Active' AND sequence.deleted_at IS NULL
      GROUP BY sequence.id
+    """
+)
+
+# A user who activated a sequence after an earlier bounce of these kinds knew about it. What the mails sent before that
+# still report does not pause the sequence again.
+_CONCERNED_BY_CONNECTION = text(
+    """
+    SELECT sequence.id FROM app.sequences AS sequence
+     WHERE sequence.workspace_id = :workspace_id AND sequence.status = 'Active' AND sequence.deleted_at IS NULL
+       AND (coalesce(sequence.activated_at, '-infinity') <= :sent_at
+            OR NOT EXISTS (
+              SELECT 1 FROM app.email_events AS event
+               WHERE event.workspace_id = sequence.workspace_id AND event.type = 'bounced'
+                 AND event.bounce_kind IN ('policy', 'authentication')
+                 AND event.occurred_at < sequence.activated_at AND event.synced_at < now()))
+     ORDER BY sequence.id
     """
 )
 
@@ -224,6 +244,11 @@ async def get_health(
     parameters = {"workspace_id": workspace_id, "sequence_ids": list(sequence_ids), "sample": sample}
     rows = await session.execute(_HEALTH, parameters)
     return {row.id: Health(row.sent, row.bounced, row.complained) for row in rows}
+
+
+async def list_concerned_by_connection(session: AsyncSession, workspace_id: UUID, sent_at: datetime) -> Rows[UUID]:
+    """Return the active sequences that pause after a mail sent at this time was refused because of the connection."""
+    return (await session.scalars(_CONCERNED_BY_CONNECTION, {"workspace_id": workspace_id, "sent_at": sent_at})).all()
 
 
 async def lock_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:

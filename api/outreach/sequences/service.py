@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from collections.abc import Sequence as Rows
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -141,28 +142,47 @@ async def pause_automatically(session: AsyncSession, workspace_id: UUID, sequenc
     await repository.apply_event(session, workspace_id, sequence_id, SequenceEvent.PAUSED, pause_reason=reason)
 
 
-async def pause_unhealthy_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:
-    """Pause those of these sequences whose bounce or complaint rate exceeds a limit of the workspace.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A mail that was refused for a reason that concerns all sequences, and when it was sent."""
 
+    reason: str
+    sent_at: datetime
+
+
+async def pause_unhealthy_sequences(
+    session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], refusal: Refusal | None = None
+) -> None:
+    """Pause those of these sequences whose bounce or complaint rate exceeds a limit, and all active ones by a refusal.
+
+    A sequence that a user activated after the refused mail was sent goes on, if an earlier refusal was known by then.
     Call it last in a transaction: sequences are locked after leads and enrollments (database/locks.py).
     """
     workspace = await workspaces.find_workspace(session, workspace_id)
     limits = Limits(workspace.guard_sample, workspace.max_bounce_rate, workspace.max_complaint_rate)
-    unhealthy = await _find_pause_reasons(session, workspace_id, sequence_ids, limits)
+    unhealthy = await _find_pause_reasons(session, workspace_id, sequence_ids, limits, refusal)
     if not unhealthy:
         return
-    # Count again under the lock: a user may have activated one of the sequences since.
+    # Look again under the lock: a user may have activated one of the sequences since.
     await repository.lock_sequences(session, workspace_id, unhealthy)
-    for sequence_id, reason in (await _find_pause_reasons(session, workspace_id, unhealthy, limits)).items():
-        await pause_automatically(session, workspace_id, sequence_id, reason)
+    reasons = await _find_pause_reasons(session, workspace_id, unhealthy, limits, refusal)
+    for sequence_id in sorted(unhealthy.keys() & reasons):
+        await pause_automatically(session, workspace_id, sequence_id, reasons[sequence_id])
 
 
 async def _find_pause_reasons(
-    session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], limits: Limits
+    session: AsyncSession,
+    workspace_id: UUID,
+    sequence_ids: Collection[UUID],
+    limits: Limits,
+    refusal: Refusal | None,
 ) -> dict[UUID, str]:
     """Return the sequences that must pause, each with the reason."""
     health = await repository.get_health(session, workspace_id, sequence_ids, limits.sample) if sequence_ids else {}
     reasons = {sequence_id: find_pause_reason(counts, limits) for sequence_id, counts in health.items()}
+    if refusal is not None:
+        concerned = await repository.list_concerned_by_connection(session, workspace_id, refusal.sent_at)
+        reasons |= dict.fromkeys(concerned, refusal.reason)
     return {sequence_id: reason for sequence_id, reason in reasons.items() if reason is not None}
 
 

@@ -206,7 +206,8 @@ class TimelineItem(Wire):
         Field(
             description="Details by kind. `lead_created`: listId. `lead_moved`: from, to, event, cause. "
             "`enrolled`: enrollmentId, sequenceId. `enrollment_moved`: the fields of both. `draft_…`: draftId, "
-            "enrollmentId, sequenceId, stepOrder, errorReason. `email_…`: eventId, draftId, verdict, bounceType, url. "
+            "enrollmentId, sequenceId, stepOrder, errorReason. `email_…`: eventId, draftId, verdict, bounceType, "
+            "bounceKind, reportedAt (see the event), url. "
             "`reply_received`: replyId, draftId, intent, isAutomatic. `suppressed`: kind (email or domain), reason, "
             "source. `suppression_removed`: kind, reason, removedBecause, removedBy."
         ),

@@ -70,7 +70,8 @@ events as (
     select
         changed_messages.message_id,
         min(log.occurred_at) filter (where log.type = 'delivered') as delivered_event_at,
-        max(log.occurred_at) filter (
+        -- What came last is decided by the provider's own times, so that all sources decide it alike.
+        max(log.reported_at) filter (
             where log.type in ('delivered', 'opened', 'clicked', 'unsubscribed')
         ) as last_delivery_proof_at,
         min(log.occurred_at) filter (where log.type = 'opened') as first_opened_at,
@@ -87,9 +88,9 @@ events as (
         count(*) filter (where log.type = 'clicked') as clicks,
         count(*) filter (where log.type = 'clicked' and log.verdict = 'human') as human_clicks,
         count(*) filter (where log.type = 'clicked' and log.verdict = 'machine') as machine_clicks,
-        min(log.occurred_at) filter (where log.bounce_type = 'soft') as first_soft_bounced_at,
-        max(log.occurred_at) filter (where log.bounce_type = 'soft') as last_soft_bounced_at,
-        min(log.occurred_at) filter (where log.bounce_type <> 'soft') as hard_bounced_at,
+        min(log.occurred_at) filter (where log.bounce_kind <> 'address') as first_soft_bounced_at,
+        max(log.reported_at) filter (where log.bounce_kind <> 'address') as last_soft_bounced_at,
+        min(log.occurred_at) filter (where log.bounce_kind = 'address') as hard_bounced_at,
         min(log.occurred_at) filter (where log.type = 'complained') as complained_at,
         min(log.occurred_at) filter (where log.type = 'unsubscribed') as unsubscribed_at,
         max(log.synced_at) as events_arrived_at
@@ -133,7 +134,8 @@ messages_with_events as (
         coalesce(events.hard_bounced_at, events.first_soft_bounced_at) as bounced_at,
         events.unsubscribed_at,
         events.complained_at,
-        events.hard_bounced_at is not null as is_hard_bounced,
+        -- A person who replies got the mail by another way, such as a forward, whatever the server said.
+        events.hard_bounced_at is not null and replies.replied_at is null as is_hard_bounced,
         -- A soft bounce that a later delivery followed was only a delay.
         coalesce(
             events.hard_bounced_at is null

@@ -4,8 +4,8 @@ select
     draft_id as message_id,
     type,
     verdict,
-    -- A bounce without a type counts as hard.
-    case when type = 'bounced' then coalesce(nullif(data ->> 'bounce_type', ''), 'hard') end as bounce_type,
+    case when type = 'bounced' then coalesce(bounce_kind, 'unknown') end as bounce_kind,
     occurred_at,
+    coalesce(reported_at, occurred_at) as reported_at,
     synced_at
 from {{ source('app', 'email_events') }}

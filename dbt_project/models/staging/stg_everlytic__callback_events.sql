@@ -5,7 +5,7 @@ select
     message_id,
     group_name as campaign_id,
     type,
-    nullif(raw ->> 'bounce_type', '') as bounce_type,
+    case when type in ('bounce', 'failed') then coalesce(bounce_kind, 'unknown') end as bounce_kind,
     occurred_at,
     synced_at,
     applied_at

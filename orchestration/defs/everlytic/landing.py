@@ -73,6 +73,7 @@ CALLBACK_EVENTS = LandingTable(
         "group_name": pl.String,
         "occurred_at": UTC_TIME,
         "raw": pl.String,
+        "bounce_kind": pl.String,
     },
     key=("workspace_id", "event_key"),
     date_column="occurred_at",

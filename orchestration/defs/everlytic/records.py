@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from domain.bounce import classify_bounce
 from domain.storable_text import remove_unstorable
 from everlytic.client import EverlyticClient
 from everlytic.errors import NotFound
+from everlytic.models import ProviderEventType
 from everlytic.protocol import ReportUnreadable
 from everlytic.webhooks import parse_callback_event
 from orchestration.defs.everlytic.batches import Row
@@ -18,6 +20,7 @@ from orchestration.defs.everlytic.batches import Row
 MAX_COUNT = 2**31 - 1
 """The largest value of an integer column."""
 
+_BOUNCES = frozenset({ProviderEventType.BOUNCE, ProviderEventType.FAILED})
 # JSON's escape for NUL: an even number of backslashes precedes it. After an odd number it is the text "u0000".
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -80,6 +83,7 @@ async def fetch_callback_events(
             # As for webhooks: an event without a time gets the time at which we received it.
             "occurred_at": callback_event.occurred_at or window.now,
             "raw": to_postgres_json(callback_event.raw),
+            "bounce_kind": classify_bounce(event.data).value if event.type in _BOUNCES else None,
         }
 
 

@@ -11,11 +11,11 @@ _EVENTS = """
         SELECT 'provider' AS source, workspace_id, campaign_id, message_id,
                CASE type WHEN 'open' THEN 'opened' WHEN 'click' THEN 'clicked' WHEN 'bounce' THEN 'bounced'
                          WHEN 'failed' THEN 'bounced' WHEN 'unsubscribe' THEN 'unsubscribed' ELSE type END AS type,
-               bounce_type = 'soft' AS is_soft, occurred_at
+               bounce_kind <> 'address' AS is_soft, occurred_at
         FROM staging.stg_everlytic__callback_events WHERE message_id IS NOT NULL {provider}
         UNION ALL
         SELECT 'operational', e.workspace_id, d.sequence_id::text, e.message_id::text, e.type,
-               e.bounce_type = 'soft', e.occurred_at
+               e.bounce_kind <> 'address', e.reported_at
         FROM staging.stg_app__email_events AS e JOIN staging.stg_app__email_drafts AS d USING (message_id)
         WHERE true {operational}
     )
@@ -30,7 +30,7 @@ _FIGURES = """
                bool_or(type = 'opened') AS opened, bool_or(type = 'clicked') AS clicked,
                bool_or(type IN ('delivered', 'opened', 'clicked', 'unsubscribed')) OR max(last_replied_at) IS NOT NULL
                    AS has_arrived,
-               bool_or(type = 'bounced' AND is_soft IS NOT TRUE) OR coalesce(
+               bool_or(type = 'bounced' AND NOT is_soft) AND max(last_replied_at) IS NULL OR coalesce(
                    max(occurred_at) FILTER (WHERE type = 'bounced') >= coalesce(greatest(max(last_replied_at),
                    max(occurred_at) FILTER (WHERE type IN ('delivered', 'opened', 'clicked', 'unsubscribed'))),
                    '-infinity'), false) AS bounced

@@ -9,6 +9,7 @@ from uuid import UUID
 import polars as pl
 import psycopg
 
+from domain.bounce import classify_bounce
 from domain.verdict import Interaction, classify_interactions
 
 Figures = dict[str, int]
@@ -99,7 +100,7 @@ def _messages(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
             ),
             bounced_at=pl.coalesce("hard_at", "soft_at"),
             arrived_at=pl.max_horizontal("last_sign_at", "last_replied_at"),
-            is_hard=pl.col("hard_at").is_not_null(),
+            is_hard=pl.col("hard_at").is_not_null() & pl.col("replied_at").is_null(),
         )
         .with_columns(
             is_soft=~pl.col("is_hard")
@@ -138,7 +139,7 @@ def _events(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
     verdicts = _verdicts(rows)
     return pl.DataFrame(
         [
-            (message, type_, at, raw.get("bounce_type") == "soft", verdicts.get(number))
+            (message, type_, at, not classify_bounce(raw).is_hard, verdicts.get(number))
             for number, (message, type_, at, raw) in enumerate(rows)
         ],
         schema={

@@ -119,9 +119,11 @@ def test_sandbox_and_operational_events_give_the_same_figures(sources: Sources) 
         second = 0 if kind == "bounce" else 9
         sources.add_event(kind, second, **data)
         if operational_type:
-            event = {"id": kind, "draftId": "one", "type": operational_type, "occurredAt": iso(second), "data": data}
-            sources.events.append(event)
-    sources.events.append({"id": "x", "draftId": "another", "type": "bounced", "occurredAt": iso(9), "data": {}})
+            event = {"id": kind, "draftId": "one", "type": operational_type, "occurredAt": iso(second)}
+            sources.events.append({**event, "bounceKind": "unknown" if kind == "bounce" else None})
+    sources.events.append(
+        {"id": "x", "draftId": "another", "type": "bounced", "occurredAt": iso(9), "bounceKind": "address"}
+    )
     sources.add_event("reply", 9, reply_kind="question")
     sources.add_event("reply", 9, reply_kind="out_of_office")
     sources.add_reply(9)

@@ -53,7 +53,8 @@ happened AS (
   UNION ALL
   SELECT 'email_' || event.type, event.id, event.occurred_at, nullif(draft.subject, ''),
          jsonb_build_object('eventId', event.id, 'draftId', draft.id, 'verdict', event.verdict,
-                            'bounceType', event.data ->> 'bounce_type', 'url', event.data ->> 'link_url')
+                            'bounceType', event.data ->> 'bounce_type', 'bounceKind', event.bounce_kind,
+                            'reportedAt', event.reported_at, 'url', event.data ->> 'link_url')
     FROM draft JOIN app.email_events AS event ON event.draft_id = draft.id
   UNION ALL
   SELECT 'reply_received', id, received_at, nullif(subject, ''),

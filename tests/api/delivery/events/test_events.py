@@ -44,7 +44,7 @@ async def test_what_the_provider_says_is_stored_once(outreach: Outreach) -> None
     ("said", "data", "reason", "enrollment", "lead"),
     [
         ("bounce", {"bounce_type": "hard"}, "hard_bounce", "paused", "Contacted"),
-        ("bounce", {}, "hard_bounce", "paused", "Contacted"),
+        ("bounce", {"bounce_reason": "550 5.1.1 no such user"}, "hard_bounce", "paused", "Contacted"),
         ("unsubscribe", {}, "unsubscribed", "unsubscribed", "Unsubscribed"),
         ("complaint", {}, "complaint", "unsubscribed", "Unsubscribed"),
     ],
@@ -52,7 +52,7 @@ async def test_what_the_provider_says_is_stored_once(outreach: Outreach) -> None
 async def test_a_no_stops_the_lead(
     outreach: Outreach, said: str, data: dict[str, str], reason: str, enrollment: str, lead: str
 ) -> None:
-    """A hard bounce, a bounce of unknown kind, an unsubscribe and a complaint suppress and stop the sequence.
+    """A hard bounce, one whose reason alone names the address, an unsubscribe and a complaint suppress and stop.
 
     What waited for review goes out no more.
     """

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.events import repository, service
-from api.delivery.events.repository import VerdictUpdate
+from api.delivery.events.repository import EventUpdate
 from database.base import Base
 from database.models import SendOutcome
 from tests.comparing import compared
@@ -161,28 +161,30 @@ async def test_messages_are_read_with_their_own_leads_and_attempts(two_workspace
     }
 
 
-async def test_only_deliveries_opens_and_clicks_of_the_messages_are_judged(two_workspaces: TwoWorkspaces) -> None:
-    """Verdicts are given by these three types of the named messages; those given anew change their own rows alone."""
+async def test_only_deliveries_bounces_opens_and_clicks_of_the_messages_are_read(two_workspaces: TwoWorkspaces) -> None:
+    """Events of these four types are read of the named messages; updates change their own rows alone."""
     workspaces = two_workspaces
     draft_id, other = (workspaces.add_draft() for _ in range(2))
     types = ("sent", "delivered", "opened", "clicked", "bounced", "unsubscribed", "complained")
     ids = {type_: workspaces.add(EVENTS, draft_id=draft_id, type=type_, synced_at=NOW) for type_ in types}
     workspaces.add(EVENTS, draft_id=other, type="opened")
     again = [
-        VerdictUpdate(ids["opened"], "machine", "at once", None),
-        VerdictUpdate(ids["clicked"], "human", "later", '{"ip": "192.0.2.1"}'),
+        EventUpdate(ids["opened"], "machine", "at once", None, None),
+        EventUpdate(ids["clicked"], "human", "later", '{"ip": "192.0.2.1"}', None),
+        EventUpdate(ids["bounced"], None, None, None, "address"),
     ]
 
     async def judge(session: AsyncSession) -> list[UUID]:
         stored = await repository.list_stored_events(session, workspaces.id, [draft_id])
-        await repository.update_verdicts(session, workspaces.id, again)
+        await repository.update_events(session, workspaces.id, again)
         return [event.id for event in stored]
 
     acted = await compared(workspaces, judge)
-    assert sorted(acted.result) == sorted(ids[type_] for type_ in ("delivered", "opened", "clicked"))
+    assert sorted(acted.result) == sorted(ids[type_] for type_ in ("delivered", "opened", "clicked", "bounced"))
     rows = acted.changes.pop(EVENTS)
     assert acted.changes == {}
-    assert rows[str(ids["clicked"])].pop("synced_at")[0] is not None
+    for type_ in ("clicked", "bounced"):
+        assert rows[str(ids[type_])].pop("synced_at")[0] is not None
     assert rows == {
         str(ids["opened"]): {"verdict": (None, "machine"), "verdict_rule": (None, "at once")},
         str(ids["clicked"]): {
@@ -190,6 +192,7 @@ async def test_only_deliveries_opens_and_clicks_of_the_messages_are_judged(two_w
             "verdict_rule": (None, "later"),
             "data": ({}, {"ip": "192.0.2.1"}),
         },
+        str(ids["bounced"]): {"bounce_kind": (None, "address")},
     }
 
 

@@ -103,10 +103,11 @@ async def test_a_guard_through_the_life_of_a_sequence(states: States, seed: int)
 def hear(states: States, draft_id: str, event: str, minute: int) -> None:
     """Store what Everlytic tells of a mail."""
     kinds = {"hard": "bounced", "soft": "bounced"}
+    bounce_kind = {"hard": "address", "soft": "unknown"}.get(event)
     states.owner.execute(
-        "INSERT INTO app.email_events (workspace_id, draft_id, type, data, occurred_at, provider_event_key)"
-        " VALUES (%s, %s, %s, jsonb_build_object('bounce_type', %s::text), %s, gen_random_uuid()::text)",
-        [states.workspace_id, draft_id, kinds.get(event, event), event, NOW + minute * MINUTE],
+        "INSERT INTO app.email_events (workspace_id, draft_id, type, bounce_kind, occurred_at, provider_event_key)"
+        " VALUES (%s, %s, %s, %s, %s, gen_random_uuid()::text)",
+        [states.workspace_id, draft_id, kinds.get(event, event), bounce_kind, NOW + minute * MINUTE],
     )
 
 
