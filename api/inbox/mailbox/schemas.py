@@ -28,7 +28,10 @@ class MailboxIn(Wire):
     folder: Annotated[str, Field(max_length=255, pattern=_PRINTABLE)] = "INBOX"
     read_since: Annotated[
         date | None,
-        Field(description="Older messages are not read. By default the date set before for this folder, else today."),
+        Field(
+            description="Older messages are not read, except some of the day before: the server may be in another"
+            " time zone. By default the date set before for this folder, else today."
+        ),
     ] = None
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from api.http.errors import Malformed, WorkspaceGone
@@ -25,6 +25,8 @@ POLL_INTERVAL_SECONDS = 60.0
 MAX_WAIT_SECONDS = 3600.0
 MAX_POLL_SECONDS = 60.0
 """After this time other jobs run first, and the job continues after them."""
+SERVER_ZONE_MARGIN = timedelta(days=1)
+"""IMAP searches by the day in the time zone of the server, which may be behind that of the workspace."""
 
 
 async def poll_mailbox(work: Work[Services]) -> None:
@@ -69,7 +71,8 @@ async def _read(work: Work[Services], mailbox: Mailbox, folder: Folder, stop_at:
     # A new UIDVALIDITY makes stored UIDs invalid: the folder is read from the start, and messages that are stored
     # already are recognized by their Message-ID.
     after = previous.last_uid if previous.uid_validity == folder.uid_validity else 0
-    async with aclosing(folder.read_batches(after, mailbox.read_since)) as batches:
+    since = mailbox.read_since - SERVER_ZONE_MARGIN
+    async with aclosing(folder.read_batches(after, since)) as batches:
         async for batch in batches:
             reached = Progress(folder.uid_validity, batch.last_uid)
             messages = await asyncio.to_thread(_parse_messages, mailbox.id, batch.arrivals)

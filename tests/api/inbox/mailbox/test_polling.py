@@ -186,6 +186,13 @@ async def test_older_messages(box: Box) -> None:
     assert len(await box.replies()) == 1
 
 
+async def test_messages_of_a_server_in_another_time_zone(box: Box) -> None:
+    """A message of the day before `readSince` is read: where the workspace is, that day may have begun already."""
+    box.deliver(box.answer("1"))
+    await box.put(readSince=(business_now().date() + timedelta(days=1)).isoformat())
+    assert len(await box.replies()) == 1
+
+
 async def test_a_reply_is_not_older_than_the_mail(box: Box) -> None:
     """A message that arrived before the first mail to its sender answers none, though the sender is known."""
     old = box.answer("1").replace(b"In-Reply-To", b"X-Old")
