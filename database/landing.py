@@ -7,13 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 LONG_STATEMENT_TIMEOUT = "15min"
-"""The time limit of a statement on a whole file."""
+"""The time limit of a statement on a whole file, and of the work of the process between two of them."""
 WORK_MEM = "64MB"
 """The memory of one operation of such a statement."""
 
 _ALLOW_LONG = text(
     """
-    SELECT set_config('statement_timeout', :timeout, true), set_config('work_mem', :work_mem, true)
+    SELECT set_config('statement_timeout', :timeout, true), set_config('work_mem', :work_mem, true),
+           set_config('idle_in_transaction_session_timeout', :timeout, true)
     """
 )
 

@@ -1,5 +1,6 @@
 """Defines the database roles: the owner of DATABASE_URL, the app with row-level security, and the job engine."""
 
+import contextlib
 import hashlib
 import hmac
 
@@ -20,6 +21,11 @@ APP_ROLE = "salesmatter_app"
 ENGINE_ROLE = "salesmatter_engine"
 
 DRIVER = "postgresql+psycopg"
+IDLE_TIMEOUT = "30s"
+"""How long a transaction may wait for its process, which may be frozen, before Postgres ends it with its locks.
+
+It is a setting of the roles, so that it also holds behind a pooler in transaction mode.
+"""
 
 
 def owner_url(text: str) -> URL:
@@ -83,6 +89,7 @@ def ensure_roles(owner: URL) -> None:
     with connect(owner) as connection:
         for role in (APP_ROLE, ENGINE_ROLE):
             _ensure_role(connection, role, _derived_password(owner, role))
+            _ensure_idle_timeout(connection, role)
 
 
 def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
@@ -102,6 +109,18 @@ def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> No
             f"The user of DATABASE_URL may not create the role {role}. Grant it CREATEROLE, "
             f"or create the roles {APP_ROLE} and {ENGINE_ROLE} yourself."
         ) from error
+
+
+def _ensure_idle_timeout(connection: psycopg.Connection, role: str) -> None:
+    setting = f"idle_in_transaction_session_timeout={IDLE_TIMEOUT}"
+    statement = "SELECT 1 FROM pg_roles WHERE rolname = %s AND %s = ANY(rolconfig)"
+    if connection.execute(statement, [role, setting]).fetchone():
+        return
+    alter = sql.SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}")
+    # An owner that may not change a role made by another user goes on without the timeout, and so does the second of
+    # two concurrent migrations, because the first has set it.
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege, psycopg.errors.InternalError):
+        connection.execute(alter.format(sql.Identifier(role), sql.Literal(IDLE_TIMEOUT)))
 
 
 def _logs_in(connection: psycopg.Connection, role: str, password: str) -> bool:
