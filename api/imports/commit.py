@@ -16,12 +16,15 @@ from api.imports.packing import LINE, unpack_rows
 from api.imports.repository import commit as repository
 from api.imports.repository import outcomes, uploads
 from api.imports.repository.outcomes import Outcome, Plan
+from api.imports.repository.uploads import Span
 from api.imports.values import FileColumns, lead_values
 from api.people.lead_lists import service as lists
+from api.people.suppressions import service as suppressions
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
 from domain.lead_import import RETENTION, ImportEvent, ImportState, next_state
+from domain.opt_outs import PRECEDENCE
 
 COMMIT_IMPORT = "commit_import"
 MAX_ATTEMPTS = 20
@@ -97,6 +100,7 @@ async def commit_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
     await outcomes.create_values_table(session)
     await outcomes.copy_values(session, rows)
     written = await repository.write_block(session, plan, block.span.lines)
+    await _suppress_opt_outs(session, record, block.span, now)
     if plan.list_id is not None:
         await lists.change_counts(session, workspace_id, {plan.list_id: written.joined})
     counts = {name: f"{name}_count" for name in written.counts}
@@ -104,6 +108,26 @@ async def commit_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
     progress |= {"processed_count": record.processed_count + block.span.row_count, "next_block": record.next_block + 1}
     await uploads.change_import(session, workspace_id, import_id, progress)
     return True
+
+
+async def _suppress_opt_outs(session: AsyncSession, record: LeadImport, span: Span, now: datetime) -> None:
+    """Suppress the addresses of a block that the file says not to mail.
+
+    Call it after the leads are written, because suppressing takes its lock last (database/locks.py).
+    """
+    opt_outs = await uploads.find_opt_outs(session, record.workspace_id, record.id, span.lines)
+    for reason in PRECEDENCE:
+        if addresses := opt_outs.get(reason):
+            await suppressions.suppress_addresses(
+                session,
+                record.workspace_id,
+                addresses,
+                reason=reason,
+                source=suppressions.source_of(record.file_name),
+                at=now,
+            )
+    if opt_outs:
+        await suppressions.lock_suppressions_exclusive(session, record.workspace_id)
 
 
 async def fail_import(session: AsyncSession, workspace_id: UUID, import_id: UUID, error: str) -> None:

@@ -17,6 +17,7 @@ from api.imports.schemas import (
     ImportOut,
     KeptLead,
     MappingIn,
+    OptOutCounts,
     Preview,
     PreviewRow,
     PreviewSamples,
@@ -120,6 +121,7 @@ async def preview_import(member: MemberDep, import_id: ImportId) -> Preview:
     return Preview(
         row_count=result.row_count,
         **{outcome.value: count for outcome, count in result.counts.items()},
+        opted_out=OptOutCounts(**{reason.value: count for reason, count in result.opt_outs.items()}),
         samples=PreviewSamples(**{outcome.value: samples.get(outcome.value, []) for outcome in result.counts}),
     )
 
@@ -131,6 +133,7 @@ def _row(sample: preview.Sample) -> PreviewRow:
         email=sample.email,
         reason=sample.problem,
         first_line=sample.first_line,
+        opt_out=sample.opt_out,
         lead_id=sample.lead_id,
         values=SampleValues(**sample.values) if sample.values is not None else None,
         differences=differences(sample.before, sample.after),

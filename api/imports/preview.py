@@ -22,6 +22,7 @@ from api.imports.values import FileColumns, lead_values
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, Workspace
 from domain.lead_import import LEAD_FIELDS
+from domain.suppression import SuppressionReason
 
 SAMPLES = 10
 
@@ -35,6 +36,7 @@ class Sample:
     email: str | None
     problem: str | None
     first_line: int | None
+    opt_out: SuppressionReason | None
     lead_id: UUID | None
     values: dict[str, Any] | None = None
     before: dict[str, Any] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class PreviewResult:
 
     row_count: int
     counts: dict[Outcome, int]
+    opt_outs: dict[SuppressionReason, int]
     samples: dict[Outcome, list[Sample]]
 
 
@@ -74,7 +77,7 @@ async def preview_import(session: AsyncSession, workspace: Workspace, import_id:
         before, after = sample.before.pop("list_id"), sample.after.pop("list_id")
         if before != after:
             sample.after["list"] = record.list_name
-    return PreviewResult(record.row_count, counts, samples)
+    return PreviewResult(record.row_count, counts, await repository.count_opt_outs(session, plan), samples)
 
 
 async def _compare(session: AsyncSession, plan: Plan, columns: FileColumns) -> None:
@@ -98,7 +101,13 @@ async def _samples(
     cells = dict(cells_of(rows).iter_rows())
     samples = {
         row.line_number: Sample(
-            row.line_number, cells[row.line_number], row.email, row.problem, row.first_line, row.lead_id
+            row.line_number,
+            cells[row.line_number],
+            row.email,
+            row.problem,
+            row.first_line,
+            SuppressionReason(row.opt_out) if row.opt_out else None,
+            row.lead_id,
         )
         for row in await repository.find_rows(session, plan, lines)
     }

@@ -13,6 +13,7 @@ from api.people.leads.schemas import FieldName
 from database.models import DuplicatePolicy
 from domain.lead import LeadSegment
 from domain.lead_import import ImportState
+from domain.suppression import SuppressionReason
 
 FieldValue = str | int | float | bool | None
 
@@ -51,6 +52,13 @@ class ImportOut(Wire):
     duplicate_in_workspace_count: int | None
     suppressed_count: int | None
     invalid_count: int | None
+    opted_out_count: Annotated[
+        int,
+        Field(
+            description="Rows with an address that the file says not to mail, in a column with the target `optOut`. "
+            "A commit suppresses these addresses and makes no leads of them; an undo does not remove the suppressions."
+        ),
+    ]
     removed_count: Annotated[int | None, Field(description="New leads that an undo removed.")]
     restored_count: Annotated[int | None, Field(description="Updated leads whose fields an undo restored.")]
     kept_count: Annotated[
@@ -115,6 +123,9 @@ class PreviewRow(Wire):
     email: str | None
     reason: str | None
     first_line: int | None
+    opt_out: Annotated[
+        SuppressionReason | None, Field(description="Why the file says, in any row with this address, not to mail it.")
+    ]
     lead_id: UUID | None
     values: SampleValues | None
     differences: list[FieldDifference]
@@ -131,6 +142,14 @@ class PreviewSamples(Wire):
     invalid: list[PreviewRow]
 
 
+class OptOutCounts(Wire):
+    """The number of rows with an address that the file says not to mail, by the reason of the suppression."""
+
+    unsubscribed: int = 0
+    hard_bounce: int = 0
+    complaint: int = 0
+
+
 class Preview(Wire):
     """What a commit would do now: the number of rows of each outcome, which add up to `rowCount`, and samples."""
 
@@ -141,6 +160,7 @@ class Preview(Wire):
     duplicate_in_workspace: int
     suppressed: int
     invalid: int
+    opted_out: Annotated[OptOutCounts, Field(description="The opt-outs that the commit would store as suppressions.")]
     samples: PreviewSamples
 
 

@@ -30,7 +30,7 @@ from api.imports.files.text import open_text_reader
 from api.imports.packing import LINE, cells_of, find_rows_with, pack_rows, remove_rows, unpack_rows
 from api.imports.repository import uploads
 from api.imports.repository.uploads import ERASED, Block, Span
-from api.imports.values import FileColumns, find_problems, get_file_columns
+from api.imports.values import FileColumns, find_problems, find_watched_opt_outs, get_file_columns
 from api.people.leads.schemas import MAX_NAME_CHARACTERS
 from database import jobs
 from database.landing import allow_long_statements
@@ -108,16 +108,31 @@ async def receive_upload(
     columns = get_file_columns(file.proposed.columns, get_segment_thresholds(workspace))
     await uploads.create_rows_table(session)
     number = row_count = 0
-    async with _prefetched(_prepared(read_frames(file.text, file.layout), columns)) as blocks:
+    watched_opt_outs = set[int]()
+    prepared = _prepared(read_frames(file.text, file.layout), columns, watched_opt_outs)
+    async with _prefetched(prepared) as blocks:
         async for block, rows in blocks:
             await uploads.add_block(session, workspace.id, new.id, number, block)
             await uploads.copy_rows(session, rows)
             number, row_count = number + 1, row_count + block.span.row_count
             if row_count > MAX_ROWS:
                 raise UnreadableFile(f"The file has more than {MAX_ROWS:,} rows. Split it and upload the parts.")
-    await uploads.store_rows(session, workspace.id, new.id)
+    opted_out_count = await uploads.store_rows(session, workspace.id, new.id)
     await jobs.enqueue(session, EXPIRE_IMPORT, workspace.id, [jobs.Job(new.expires_at, {"importId": str(new.id)})])
-    return await uploads.change_import(session, workspace.id, new.id, {"row_count": row_count})
+    mapping = [
+        _as_opt_out(column) if column.position in watched_opt_outs else column for column in file.proposed.columns
+    ]
+    values = {
+        "row_count": row_count,
+        "opted_out_count": opted_out_count,
+        "mapping": [column.model_dump(mode="json") for column in mapping],
+    }
+    return await uploads.change_import(session, workspace.id, new.id, values)
+
+
+def _as_opt_out(column: ColumnMapping) -> ColumnMapping:
+    """Return the mapping of a status of which some row, but none of the samples, says not to mail."""
+    return column.model_copy(update={"target": Target.OPT_OUT, "custom_name": None, "confidence": 0.95})
 
 
 def get_segment_thresholds(workspace: Workspace) -> SegmentThresholds:
@@ -125,9 +140,12 @@ def get_segment_thresholds(workspace: Workspace) -> SegmentThresholds:
     return SegmentThresholds(workspace.mid_market_from, workspace.enterprise_from)
 
 
-def _prepared(rows: Iterator[pl.DataFrame], columns: FileColumns) -> Iterator[tuple[Block, bytes]]:
-    """Yield each block of a file, and the addresses and problems of its rows as CSV."""
+def _prepared(
+    rows: Iterator[pl.DataFrame], columns: FileColumns, watched_opt_outs: set[int]
+) -> Iterator[tuple[Block, bytes]]:
+    """Yield each block of a file, and the addresses and problems of its rows as CSV; collect the watched opt-outs."""
     for frame in rows:
+        watched_opt_outs |= find_watched_opt_outs(frame, columns)
         span = Span((frame[LINE][0], frame[LINE][-1]), frame.height)
         yield Block(span, pack_rows(frame)), _as_csv(find_problems(frame, columns))
 
@@ -221,20 +239,22 @@ async def change_mapping(
     if policy is not None:
         values["duplicate_policy"] = policy
     changed = await uploads.change_import(session, workspace.id, import_id, values)
-    await _recheck_rows(session, changed, columns_of(changed, workspace))
+    opted_out = await _recheck_rows(session, changed, columns_of(changed, workspace))
+    changed = await uploads.change_import(session, workspace.id, import_id, {"opted_out_count": opted_out})
     saved = [column.model_dump(mode="json", exclude={"samples"}) for column in mapping]
     await uploads.save_mapping(session, workspace.id, _hash_headers(record.headers), saved)
     return changed
 
 
-async def _recheck_rows(session: AsyncSession, record: LeadImport, columns: FileColumns) -> None:
+async def _recheck_rows(session: AsyncSession, record: LeadImport, columns: FileColumns) -> int:
+    """Check every row again; returns how many are opted out."""
     await allow_long_statements(session)
     await uploads.create_rows_table(session)
     number = 0
     while (block := await uploads.find_block(session, record.workspace_id, record.id, number)) is not None:
         await uploads.copy_rows(session, await asyncio.to_thread(_check_rows, block, columns))
         number += 1
-    await uploads.store_rows(session, record.workspace_id, record.id)
+    return await uploads.store_rows(session, record.workspace_id, record.id)
 
 
 def _confirm(column: ColumnMapping, given: dict[str, Any]) -> ColumnMapping:

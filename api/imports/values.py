@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from zoneinfo import available_timezones
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from ai.workflows.csv_mapping.state import ColumnMapping, Target
+from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, Target
 from api.imports.files.addresses import check_addresses
 from api.imports.files.records import BLANKS
 from api.imports.packing import LINE
+from api.imports.timezones import parse_timezone
 from api.people.leads.schemas import MAX_LINE_CHARACTERS
+from domain.blank_values import is_blank, is_blank_first_name, is_blank_last_name
 from domain.lead import LeadSegment, SegmentThresholds
 from domain.lead_import import LEAD_FIELDS
+from domain.opt_outs import PRECEDENCE, OptOutColumn, OptOutKind, read_cell, read_header
 from domain.words import fold_words
 
 _LINES = {
@@ -64,6 +65,10 @@ class FileColumns:
     leftovers: Mapping[Target, str]
     """The custom field that stores a cell whose text does not fit its target exactly."""
     sizes: SegmentThresholds
+    opt_outs: Mapping[int, OptOutColumn] = field(default_factory=dict)
+    """How the cell at a position says not to mail the person."""
+    watched: frozenset[int] = frozenset()
+    """Those of `opt_outs` that are mapped as custom fields: statuses of which no sample said so."""
 
 
 def get_file_columns(mapping: Sequence[ColumnMapping], sizes: SegmentThresholds) -> FileColumns:
@@ -73,14 +78,24 @@ def get_file_columns(mapping: Sequence[ColumnMapping], sizes: SegmentThresholds)
     ]
     used = {name.casefold() for name, _ in custom}
     leftovers = {}
+    opt_outs = {column.position: read_header(column.header) for column in mapping if column.target is Target.OPT_OUT}
     for column in mapping:
         if column.target in {Target.SEGMENT, Target.TIMEZONE}:
             leftovers[column.target] = _unused_name(column.header, used)
             used.add(leftovers[column.target].casefold())
-    fields = {
-        column.target: column.position for column in mapping if column.target not in {Target.CUSTOM, Target.IGNORE}
+        elif column.position in opt_outs and opt_outs[column.position].kind is OptOutKind.STATUS:
+            # The status of a person who may be mailed.
+            custom.append((_unused_name(column.header, used), column.position))
+            used.add(custom[-1][0].casefold())
+    fields = {column.target: column.position for column in mapping if column.target not in REPEATABLE}
+    watched = {
+        column.position: header
+        for column in mapping
+        if column.target is Target.CUSTOM
+        and column.decided_by != "person"
+        and (header := read_header(column.header)).kind is OptOutKind.STATUS
     }
-    return FileColumns(fields, custom, leftovers, sizes)
+    return FileColumns(fields, custom, leftovers, sizes, opt_outs | watched, frozenset(watched))
 
 
 def _unused_name(header: str, used: set[str]) -> str:
@@ -92,33 +107,80 @@ def _unused_name(header: str, used: set[str]) -> str:
 
 
 def find_problems(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
-    """Return `line_number`, and `email` or `problem`: the address of each row, or why the row cannot be used."""
+    """Return `line_number`; `email` or `problem`: the address of each row, or why the row cannot be used; `opt_out`.
+
+    `opt_out` is why the row says not to mail its address. For such a row only problems of the address count, because
+    it becomes no lead.
+    """
     checked = check_addresses(rows.select(_cell(columns.fields[Target.EMAIL])).to_series())
-    problems = [pl.col("error"), pl.Series("wrong", checked["problem"])]
-    lines = _lines(columns)
+    lines = _lines(rows, columns)
+    problems = []
     for target, name in _LINES.items():
         length = lines[target].str.len_chars()
         sentence = pl.format("The {} has {} characters; the limit is {}.", pl.lit(name), length, MAX_LINE_CHARACTERS)
         problems.append(pl.when(length > MAX_LINE_CHARACTERS).then(sentence))
     address = pl.Series("address", checked["address"])
-    problems.append(pl.when(address.is_null()).then(pl.lit("The row has no email address.")))
-    result = rows.select(LINE, address.alias("email"), pl.coalesce(problems).alias("problem"))
-    return result.with_columns(pl.when(pl.col("problem").is_null()).then(pl.col("email")).alias("email"))
+    no_address = pl.when(address.is_null()).then(pl.lit("The row has no email address."))
+    opt_out = find_opt_outs(rows, columns)
+    result = rows.select(
+        LINE,
+        address.alias("email"),
+        pl.coalesce(
+            pl.col("error"),
+            pl.Series("wrong", checked["problem"]),
+            pl.when(opt_out.is_null()).then(pl.coalesce(problems)),
+            no_address,
+        ).alias("problem"),
+        opt_out,
+    )
+    is_sound = pl.col("problem").is_null()
+    return result.with_columns(pl.when(is_sound).then(pl.col(name)).alias(name) for name in ("email", "opt_out"))
+
+
+def find_opt_outs(rows: pl.DataFrame, columns: FileColumns) -> pl.Series:
+    """Return for each row, as `opt_out`, why it says not to mail its address; null if it does not say so."""
+    readings = [_read_opt_outs(rows, position, column) for position, column in columns.opt_outs.items()]
+    by_precedence = [
+        pl.when(pl.any_horizontal(cells == reason.value for cells in readings)).then(pl.lit(reason.value))
+        for reason in PRECEDENCE
+        if readings
+    ]
+    combined = pl.coalesce(*by_precedence, pl.lit(None, pl.String)).alias("opt_out")
+    return rows.select(LINE, combined).get_column("opt_out")
+
+
+def find_watched_opt_outs(rows: pl.DataFrame, columns: FileColumns) -> set[int]:
+    """Return the positions of watched columns with a cell that says not to mail."""
+    return {
+        position
+        for position in columns.watched
+        if _read_opt_outs(rows, position, columns.opt_outs[position]).is_not_null().any()
+    }
+
+
+def _read_opt_outs(rows: pl.DataFrame, position: int, column: OptOutColumn) -> pl.Series:
+    """Return the reason of each cell of a column, null for a cell that is no opt-out."""
+    cells = rows.get_column(str(position))
+    # Each distinct cell is read once.
+    reasons = {text: reason.value for text in cells.unique() if text and (reason := read_cell(text, column))}
+    if not reasons:
+        return pl.repeat(None, rows.height, dtype=pl.String, eager=True)
+    return cells.replace_strict(reasons, default=None, return_dtype=pl.String)
 
 
 def lead_values(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
     """Return `line_number`, LEAD_FIELDS and `custom_fields` (a JSON object; blank is null) of rows without errors."""
     rows = rows.filter(pl.col("error").is_null())
-    lines = _lines(columns)
+    lines = _lines(rows, columns)
     segments, sizes = _recognise(rows, columns, Target.SEGMENT, lambda cell: parse_segment(cell, columns.sizes))
     zones, _ = _recognise(rows, columns, Target.TIMEZONE, lambda cell: (parse_timezone(cell), False))
     is_left_over = {
         Target.SEGMENT: segments.is_null() | sizes,
         Target.TIMEZONE: zones.is_null(),
     }
-    custom = [_filled(position).alias(name) for name, position in columns.custom]
+    custom = [_filled(rows, position).alias(name) for name, position in columns.custom]
     custom += [
-        pl.when(is_left_over[target]).then(_filled(columns.fields[target])).alias(name)
+        pl.when(is_left_over[target]).then(_filled(rows, columns.fields[target])).alias(name)
         for target, name in columns.leftovers.items()
     ]
     values = {**lines, Target.SEGMENT: segments, Target.TIMEZONE: zones}
@@ -133,19 +195,48 @@ def _cell(position: int) -> pl.Expr:
     return pl.col(str(position)).str.strip_chars(BLANKS)
 
 
-def _filled(position: int) -> pl.Expr:
-    return pl.when(_cell(position) != "").then(_cell(position))
+def _filled(rows: pl.DataFrame, position: int) -> pl.Expr:
+    """Return a cell, null if it is blank or only says that there is no value, such as `N/A`."""
+    cell = _cell(position)
+    blank = [text for text in rows.select(cell.unique()).to_series() if text is not None and is_blank(text)]
+    return pl.when(~cell.is_in(blank)).then(cell)
 
 
-def _lines(columns: FileColumns) -> dict[Target, pl.Expr]:
+def _lines(rows: pl.DataFrame, columns: FileColumns) -> dict[Target, pl.Expr]:
     """Return names, company and role; names without a cell, or with a blank one, come from the full name."""
-    given = {target: _filled(columns.fields[target]) for target in _LINES if target in columns.fields}
-    lines = {target: given.get(target, pl.lit(None, pl.String)) for target in _LINES}
+    lines = {
+        target: _cell(columns.fields[target]) if target in columns.fields else pl.lit(None, pl.String)
+        for target in _LINES
+    }
+    for target in (Target.COMPANY, Target.ROLE):
+        if target in columns.fields:
+            lines[target] = _filled(rows, columns.fields[target])
+    lines[Target.FIRST_NAME], lines[Target.LAST_NAME] = _without_blank_names(rows, lines)
     if Target.FULL_NAME in columns.fields:
-        first, last = _names(_cell(columns.fields[Target.FULL_NAME]))
+        first, last = _names(_filled(rows, columns.fields[Target.FULL_NAME]))
         lines[Target.FIRST_NAME] = pl.coalesce(lines[Target.FIRST_NAME], first)
         lines[Target.LAST_NAME] = pl.coalesce(lines[Target.LAST_NAME], last)
     return {target: pl.coalesce(line, pl.lit("")) for target, line in lines.items()}
+
+
+def _without_blank_names(rows: pl.DataFrame, lines: Mapping[Target, pl.Expr]) -> tuple[pl.Expr, pl.Expr]:
+    """Return the first and the last name, null if it is missing; a last name such as Null may be one."""
+    first, last = lines[Target.FIRST_NAME], lines[Target.LAST_NAME]
+    first_names = rows.select(first.unique()).to_series()
+    blank_firsts = [name for name in first_names if name is not None and is_blank_first_name(name)]
+    suspects = [name for name in rows.select(last.unique()).to_series() if name is not None and is_blank(name)]
+    # Few names are suspects, so the rows with them are looked at one by one.
+    pairs = rows.select(first.alias("first"), last.alias("last")).filter(pl.col("last").is_in(suspects)).unique()
+    kept = [
+        f"{first_name or ''}\x00{last_name}"
+        for first_name, last_name in pairs.iter_rows()
+        if not is_blank_last_name(last_name, first_name or "")
+    ]
+    key = pl.concat_str(pl.coalesce(first, pl.lit("")), pl.lit("\x00"), last)
+    return (
+        pl.when(~first.is_in(blank_firsts)).then(first),
+        pl.when(~last.is_in(suspects) | key.is_in(kept)).then(last),
+    )
 
 
 def _names(whole: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
@@ -197,13 +288,3 @@ def parse_employees(cell: str) -> int | None:
         number = float(digits.replace(",", "."))
     employees = int(number * _THOUSANDS.get(unit, 1))
     return max(employees - 1, 0) if _BELOW.match(cell) else employees
-
-
-def parse_timezone(cell: str) -> str | None:
-    """Return the IANA time zone that a cell names, in any case."""
-    return _zones().get(cell.lower())
-
-
-@cache
-def _zones() -> Mapping[str, str]:
-    return {zone.lower(): zone for zone in available_timezones()}

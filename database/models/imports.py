@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, IdMixin, TimestampMixin, enum_check
 from domain.lead_import import ImportState
+from domain.suppression import SuppressionReason
 
 
 class DuplicatePolicy(StrEnum):
@@ -54,6 +55,8 @@ class LeadImport(IdMixin, TimestampMixin, Base):
     duplicate_in_workspace_count: Mapped[int | None]
     suppressed_count: Mapped[int | None]
     invalid_count: Mapped[int | None]
+    opted_out_count: Mapped[int] = mapped_column(server_default="0")
+    """How many rows have an address that the file says not to mail."""
     removed_count: Mapped[int | None]
     restored_count: Mapped[int | None]
     kept_count: Mapped[int | None]
@@ -89,6 +92,7 @@ class LeadImportRow(Base):
     __table_args__ = (
         CheckConstraint("line_number > 0", name="line_number"),
         CheckConstraint("email IS NULL OR problem IS NULL", name="problem"),
+        enum_check("opt_out", SuppressionReason),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -99,6 +103,8 @@ class LeadImportRow(Base):
     problem: Mapped[str | None]
     first_line: Mapped[int | None]
     """The line of an earlier row with the same address."""
+    opt_out: Mapped[str | None]
+    """Why the file says, in any row with the address, not to mail it."""
 
 
 class LeadImportChange(Base):

@@ -24,6 +24,7 @@ MIGRATIONS = "database/migrations/"
 NAMED = {"attempts", "encrypted_key", "intent", "locked_by", "pause_reason", "raw", "subject_hash"}
 NO_FENCES = {
     "api.jobs.repository:_START": "compares slots that the statement itself has computed from rows it has locked",
+    "api.imports.repository.uploads:_STORE_ROWS": "compares rows of a temporary table that no other session sees",
     "api.imports.repository.preview:store_outcomes": "writes a temporary table that no other session sees",
     "api.delivery.webhooks.repository:_STORE_DELIVERIES": "returns what it compares and inserts whatever that is",
 }

@@ -3,9 +3,6 @@
 _PARTS = {
     "Excel's code pages for the Mac and MS-DOS are read as cp1252.": "01-mac 01-msdos",
     "Code pages of Central and Eastern Europe and of Japan are read as cp1252.": "02-japanese 02-polish 02-russian",
-    "A cell that joins addresses by ` ::: ` is refused.": "03-google-contacts",
-    "Columns that say who has opted out become custom fields.": "04-hubspot 04-salesforce",
-    "An apostrophe before an address becomes part of it.": "09-spellings",
     "The From header is decoded before it is parsed.": "11-b-at-company 11-c-open-quote 11-d-spoof",
     "Mail of a group with our own address is taken for our own.": "12-via 12-via-stop",
     "A Message-ID alone decides what is a duplicate.": "13-reused",
@@ -23,8 +20,7 @@ _PARTS = {
     "Mail that a program sends is read as a note of absence.": "35-apple-de",
     "Names that look like markup make the draft fail.": "37-html 37-text",
     "A condition without a name writes `Hi ,`, and the preview does not warn.": "38-14",
-    "Words and signs that mean nothing count as a name.": "39-file 39-request",
-    "Zones of other systems are unknown; internal names of tz are taken.": "41-Factory 41-file 41-localtime",
+    "Words and signs that mean nothing count as a name.": "39-request",
     "A link is read as it is, with what mail programs add.": "46-readable",
     "A no acts on the lead's address of now.": "48-bounce 48-complaint 48-link 48-reply",
 }

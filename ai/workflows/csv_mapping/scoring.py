@@ -6,6 +6,7 @@ from ai.workflows.csv_mapping.columns import Column
 from ai.workflows.csv_mapping.conflicts import resolve_conflicts
 from ai.workflows.csv_mapping.headers import Topic
 from ai.workflows.csv_mapping.names import NAMES, find_best_column, guess_name_by_neighbours, guess_names_by_values
+from ai.workflows.csv_mapping.opt_outs import guess_opt_out
 from ai.workflows.csv_mapping.rules import Stage, decide
 from ai.workflows.csv_mapping.state import Guess, Target
 from ai.workflows.csv_mapping.values import HALF, Kind, classify_value
@@ -28,8 +29,10 @@ _KINDS_BY_TARGET: Mapping[Target, tuple[Kind, ...]] = {
 
 
 def guess_columns(columns: Sequence[Column], settled: Mapping[int, Guess]) -> list[Guess]:
-    """Return a guess per column, in order. Targets are unique, except custom and ignore; `settled` guesses are kept."""
+    """Return a guess per column, in order. Targets are unique, except REPEATABLE; `settled` guesses are kept."""
     guesses = dict(settled)
+    # First, because no other meaning of a column matters as much.
+    guesses |= {c.position: guess for c in _undecided(columns, guesses) if (guess := guess_opt_out(c))}
     guesses |= _guess_by_rules("header", columns, guesses)
     guesses |= _guess_whole_names(columns, guesses)
     for column in sorted(_undecided(columns, guesses), key=lambda column: column.meaning.words <= _BARE_NAMES):

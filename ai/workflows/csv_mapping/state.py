@@ -13,7 +13,7 @@ Confidence: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 class Target(StrEnum):
-    """The target of a column. Each target except `custom` and `ignore` has at most one column."""
+    """The target of a column. Each target except `optOut`, `custom` and `ignore` has at most one column."""
 
     FIRST_NAME = "firstName"
     LAST_NAME = "lastName"
@@ -23,12 +23,14 @@ class Target(StrEnum):
     ROLE = "role"
     SEGMENT = "segment"
     TIMEZONE = "timezone"
+    OPT_OUT = "optOut"
+    """The column says not to mail the person of a row; `domain.opt_outs` reads its cells."""
     CUSTOM = "custom"
     IGNORE = "ignore"
 
 
 SURE = 0.7  # below it the model is asked
-REPEATABLE = frozenset({Target.CUSTOM, Target.IGNORE})
+REPEATABLE = frozenset({Target.OPT_OUT, Target.CUSTOM, Target.IGNORE})
 
 
 class _Frozen(BaseModel):

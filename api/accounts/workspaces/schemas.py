@@ -5,7 +5,6 @@ from datetime import date, datetime, time
 from functools import cache, partial
 from typing import Annotated, Self
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from holidays import list_supported_countries
@@ -13,15 +12,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr,
 
 from api.http.pagination import Wire
 from domain.lead import LeadSegment
+from domain.timezones import list_timezones
 
 TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
-_timezones = cache(available_timezones)  # reads a few hundred files
 _countries = cache(partial(list_supported_countries, include_aliases=False))
 
 
 def _known_timezone(name: str) -> str:
-    if name not in _timezones():
+    if name not in list_timezones():
         raise ValueError(f"'{name}' is not an IANA time zone such as Africa/Johannesburg")
     return name
 

@@ -27,13 +27,22 @@ RESERVED_ENDINGS = tuple(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_
 
 SHOWN_CHARACTERS = 100
 
-_PART = r"[^<>@\s\"';,:]+"
+_PART = r"[^<>@\s\"';,:?|/]+"
 _WRAPPED = (rf"^[^<>@]*<\s*(?:mailto:)?({_PART}@{_PART})\s*>[\s;,]*$", rf"^(?:mailto:)?({_PART}@{_PART})[\s;,]*$")
 """The usual ways of writing one address with something around it, in lower case."""
 
+_EXCEL_APOSTROPHE = r"^['\u2018\u2019`]+(.*[^'\u2018\u2019`])$"
+"""Programs write an apostrophe before a cell that must stay text; no address of a person begins with one."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _ANGLED = re.compile(r"<([^<>]*@[^<>]*)>")
 _SCHEME = re.compile(r"^(?:mailto|smtp|e-?mail)\s*:\s*", re.IGNORECASE)
+_FULL_WIDTH = str.maketrans("＠．＜＞；，（）｜／：？", "@.<>;,()|/:?")  # noqa: RUF001 - that is what is replaced
+_VALUES = re.compile(r"\s*:::\s*|[\r\n]+")
+"""What programs write between the values of one cell; each is a value of its own, such as `N/A`."""
+_LISTED = re.compile(r"[;,|/]+")
+_MAX_ADDRESSES = 50
+"""The most addresses of one cell that are tried."""
+_QUERY = re.compile(r"(@[^?]*)\?.*", re.DOTALL)
 _AROUND = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
@@ -41,11 +50,12 @@ def check_addresses(cells: pl.Series) -> pl.DataFrame:
     """Return for each cell the `address` in it, normalised, or the `problem` with it; a blank cell has neither.
 
     An address is extracted from common surroundings: a name before `<...>`, `mailto:`, quotation marks, brackets, a
-    trailing separator, invisible characters. If a cell has several addresses, the first valid one counts. A cell with
-    other words before its address has a problem: `ann lee@example.com` may be a typing error in another address. No
-    network request is made.
+    trailing separator or full stop, an apostrophe of Excel, invisible characters. If a cell has several addresses, the
+    first valid one counts. A cell with other words before its address has a problem: `ann lee@example.com` may be a
+    typing error in another address. No network request is made.
     """
-    cell = cells.cast(pl.String).str.strip_chars(BLANKS).replace("", None).alias("cell")
+    cell = cells.cast(pl.String).str.strip_chars(BLANKS).str.replace(_EXCEL_APOSTROPHE, "${1}")
+    cell = cell.str.strip_chars(BLANKS).replace("", None).alias("cell")
     address = _plain(cell.str.to_lowercase()).alias("address")
     rest = cell.filter(address.is_null() & cell.is_not_null()).unique()
     lower = rest.str.to_lowercase()
@@ -84,6 +94,7 @@ def display_address(cell: str) -> str:
 
 def _parse(cell: str) -> tuple[str | None, str | None]:
     """Return the first valid address of a cell, or the problem of the cell."""
+    cell = _unify_marks(cell)
     if "@" not in cell:
         return None, f"'{display_address(cell)}' is not an email address."
     problem = None
@@ -95,6 +106,11 @@ def _parse(cell: str) -> tuple[str | None, str | None]:
     return None, f"'{display_address(cell)}' is not an email address: {problem}"
 
 
+def _unify_marks(cell: str) -> str:
+    """Return a cell with the full-width forms of the @ and other marks in their usual form."""
+    return cell.translate(_FULL_WIDTH)
+
+
 def _valid(candidate: str) -> str:
     return validate_email(candidate, check_deliverability=False, test_environment=True).normalized
 
@@ -104,17 +120,17 @@ def _candidates(cell: str) -> Iterator[str]:
     yield cell.strip(BLANKS)
     angled = _ANGLED.findall(cell)
     if angled:
-        yield from map(_bare, angled)
+        yield from map(_bare, angled[:_MAX_ADDRESSES])
         return
     bare = _bare(cell)
     yield bare
-    for part in re.split(r"[;,|/\r\n]+", bare):
-        words = part.split()
-        if not words:
-            continue
-        if not all("@" in word for word in words):
+    parts = [part for part in _VALUES.split(bare) if "@" in part] if _VALUES.search(bare) else [bare]
+    words = [words for part in parts for words in map(str.split, _LISTED.split(part)) if words]
+    for together in words[:_MAX_ADDRESSES]:
+        # `ann lee@example.com` may be a typing error in another address.
+        if not all("@" in word for word in together):
             return
-        yield from map(_bare, words)
+        yield from map(_bare, together)
 
 
 def _bare(cell: str) -> str:
@@ -122,7 +138,8 @@ def _bare(cell: str) -> str:
     before = None
     while cell != before:
         before = cell
-        cell = _SCHEME.sub("", cell.strip(BLANKS).rstrip(";,"))
+        cell = _SCHEME.sub("", cell.strip(BLANKS).rstrip(";,.").lstrip(";,"))
+        cell = cell.removeprefix("'") if cell.count("'") == 1 else cell
         if len(cell) > 1 and _AROUND.get(cell[0]) == cell[-1]:
             cell = cell[1:-1]
-    return cell
+    return _QUERY.sub(r"\1", cell)

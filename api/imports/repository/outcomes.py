@@ -108,6 +108,7 @@ def select_outcomes(
     known: ColumnElement[Any] = literal(KNOWN) if differs is None else select_differences(differs)
     outcome = case(
         (row.email.is_(None), Outcome.INVALID.value),
+        (row.opt_out.is_not(None), Outcome.SUPPRESSED.value),
         (is_suppressed(plan.workspace_id, row.email), Outcome.SUPPRESSED.value),
         (row.first_line.is_not(None), Outcome.DUPLICATE_IN_FILE.value),
         (lead.c.id.is_(None), Outcome.NEW.value),

@@ -38,6 +38,7 @@ from api.imports.repository.outcomes import (
     select_outcomes,
 )
 from database.models import DuplicatePolicy, Lead, LeadImportRow
+from domain.suppression import SuppressionReason
 
 # The planner has no statistics of rows that were just inserted. It estimates two rows for a file, and would look up a
 # million leads one by one.
@@ -101,6 +102,17 @@ async def count_outcomes(session: AsyncSession) -> dict[Outcome, int]:
     return {Outcome(row.outcome): row.rows for row in await session.execute(counts)}
 
 
+async def count_opt_outs(session: AsyncSession, plan: Plan) -> dict[SuppressionReason, int]:
+    """Return how many rows have an address that the file says not to mail, by reason."""
+    row = LeadImportRow
+    opt_outs = (
+        select(row.opt_out, func.count().label("rows"))
+        .where(*block_conditions(plan, None), row.opt_out.is_not(None))
+        .group_by(row.opt_out)
+    )
+    return {SuppressionReason(reason): rows for reason, rows in await session.execute(opt_outs) if reason}
+
+
 async def list_first_lines(session: AsyncSession, plan: Plan, outcome: Outcome, limit: int) -> Sequence[int]:
     """Return the first lines whose rows have an outcome, at most `limit`."""
     stored = _outcomes.c
@@ -115,12 +127,12 @@ async def list_first_lines(session: AsyncSession, plan: Plan, outcome: Outcome, 
 
 async def find_rows(
     session: AsyncSession, plan: Plan, lines: Sequence[int]
-) -> Sequence[Row[int, str | None, str | None, int | None, UUID | None]]:
-    """Return `line_number`, `email`, `problem`, `first_line` and the `lead_id` that has the address, for some lines."""
+) -> Sequence[Row[int, str | None, str | None, int | None, str | None, UUID | None]]:
+    """Return the rows on some lines, each with the `lead_id` that has its address."""
     row = LeadImportRow
     has_address = and_(Lead.workspace_id == plan.workspace_id, Lead.email == row.email, Lead.deleted_at.is_(None))
     statement = (
-        select(row.line_number, row.email, row.problem, row.first_line, Lead.id.label("lead_id"))
+        select(row.line_number, row.email, row.problem, row.first_line, row.opt_out, Lead.id.label("lead_id"))
         .outerjoin(Lead, has_address)
         .where(*block_conditions(plan, None), row.line_number.in_(lines))
     )

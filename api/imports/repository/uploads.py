@@ -13,21 +13,34 @@ from api.http.pagination import PageRequest, paged
 from database.landing import copy_into_landing, create_landing_table
 from database.models import LeadImport, LeadImportBlock, LeadImportChange, LeadImportMapping, LeadImportRow
 from domain.lead_import import ImportEvent, source_states
+from domain.opt_outs import PRECEDENCE
+from domain.suppression import SuppressionReason
 
 ERASED = "The lead was erased."
 
-_ROWS_TABLE = "line_number int, email text, problem text"
+_ROWS_TABLE = "line_number int, email text, problem text, opt_out text"
+# A no in one row counts for all rows with the address.
 _STORE_ROWS = text(
     """
-    INSERT INTO app.lead_import_rows (workspace_id, import_id, line_number, email, problem, first_line)
-    SELECT :workspace_id, :import_id, landing.line_number, landing.email, landing.problem, again.first_line
-      FROM landing
-      LEFT JOIN (SELECT email, min(line_number) AS first_line
-                   FROM landing
-                  WHERE email IS NOT NULL
-                  GROUP BY email
-                 HAVING count(*) > 1) AS again
-        ON again.email = landing.email AND again.first_line < landing.line_number
+    WITH stored AS (
+      INSERT INTO app.lead_import_rows (workspace_id, import_id, line_number, email, problem, first_line, opt_out)
+      SELECT :workspace_id, :import_id, landing.line_number, landing.email, landing.problem, again.first_line,
+             refused.opt_out
+        FROM landing
+        LEFT JOIN (SELECT email, min(line_number) AS first_line
+                     FROM landing
+                    WHERE email IS NOT NULL
+                    GROUP BY email
+                   HAVING count(*) > 1) AS again
+          ON again.email = landing.email AND again.first_line < landing.line_number
+        LEFT JOIN (SELECT DISTINCT ON (email) email, opt_out
+                     FROM landing
+                    WHERE email IS NOT NULL AND opt_out IS NOT NULL
+                    ORDER BY email, array_position(CAST(:precedence AS text[]), opt_out)) AS refused
+          ON refused.email = landing.email
+      RETURNING opt_out
+    )
+    SELECT count(opt_out) FROM stored
     """
 )
 
@@ -106,7 +119,7 @@ async def create_rows_table(session: AsyncSession) -> None:
 
 
 async def copy_rows(session: AsyncSession, rows: bytes) -> None:
-    """Copy rows into the temporary table, as CSV of (line number, address, problem)."""
+    """Copy rows into the temporary table, as CSV of (line number, address, problem, reason of an opt-out)."""
 
     async def block() -> AsyncIterator[bytes]:
         yield rows
@@ -114,13 +127,40 @@ async def copy_rows(session: AsyncSession, rows: bytes) -> None:
     await copy_into_landing(session, block())
 
 
-async def store_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> None:
-    """Replace the rows of an import with those of the temporary table; a row names the first line with its address."""
-    parameters = {"workspace_id": workspace_id, "import_id": import_id}
+async def store_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> int:
+    """Replace the rows of an import with those of the temporary table; returns how many are opted out.
+
+    A row names the first line with its address.
+    """
+    parameters = {"workspace_id": workspace_id, "import_id": import_id, "precedence": list(PRECEDENCE)}
     await session.execute(
         delete(LeadImportRow).where(LeadImportRow.workspace_id == workspace_id, LeadImportRow.import_id == import_id)
     )
-    await session.execute(_STORE_ROWS, parameters)
+    return int((await session.execute(_STORE_ROWS, parameters)).scalar_one())
+
+
+async def find_opt_outs(
+    session: AsyncSession, workspace_id: UUID, import_id: UUID, lines: tuple[int, int]
+) -> dict[SuppressionReason, list[str]]:
+    """Return the addresses that the file says not to mail, of the rows between two lines, by reason."""
+    row = LeadImportRow
+    statement = (
+        select(row.opt_out, row.email)
+        .where(
+            row.workspace_id == workspace_id,
+            row.import_id == import_id,
+            row.line_number.between(*lines),
+            row.opt_out.is_not(None),
+            row.email.is_not(None),
+        )
+        .distinct()
+    )
+    found: dict[SuppressionReason, list[str]] = {}
+    for reason, email in await session.execute(statement):
+        assert reason is not None
+        assert email is not None
+        found.setdefault(SuppressionReason(reason), []).append(email)
+    return found
 
 
 async def add_block(session: AsyncSession, workspace_id: UUID, import_id: UUID, number: int, block: Block) -> None:
@@ -199,7 +239,7 @@ async def erase_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID,
     await session.execute(
         update(row)
         .where(row.workspace_id == workspace_id, row.import_id == import_id, row.line_number.in_(lines))
-        .values(email=None, problem=ERASED, first_line=None)
+        .values(email=None, problem=ERASED, first_line=None, opt_out=None)
     )
     await session.execute(
         delete(change).where(

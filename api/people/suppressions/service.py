@@ -75,6 +75,11 @@ async def lock_suppressions_shared(session: AsyncSession, workspace_id: UUID) ->
     await repository.lock_shared(session, workspace_id)
 
 
+async def lock_suppressions_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
+    """Wait for claims that do not see this transaction's suppressions; call it last."""
+    await repository.lock_exclusive(session, workspace_id)
+
+
 async def add_suppression(
     session: AsyncSession,
     workspace_id: UUID,

@@ -136,29 +136,39 @@ async def test_a_file_is_deleted_alone(two_workspaces: TwoWorkspaces) -> None:
 
 
 async def test_rows_are_settled_in_place_of_those_before(two_workspaces: TwoWorkspaces) -> None:
-    """The rows of a file replace its earlier ones; each later row of an address names the first line that has it."""
+    """The rows of a file replace its earlier ones; each later row of an address names the first line that has it.
+
+    The strongest opt-out of an address is that of all its rows.
+    """
     workspaces, files = two_workspaces, Files(two_workspaces)
     parts: dict[str, Any] = {"rows": {2: ("old@x.co", None), 99: ("old@x.co", None)}}
     mine, other = (files.add(**parts) for _ in range(2))
 
     async def settle(session: AsyncSession) -> None:
         await repository.create_rows_table(session)
-        lines = ("2,ann@x.co,", "3,,first problem", "4,bob@x.co,", "5,ann@x.co,", "6,ann@x.co,", "7,,again")
+        lines = (
+            "2,ann@x.co,,",
+            "3,,first problem,",
+            "4,bob@x.co,,",
+            "5,ann@x.co,,hard_bounce",
+            "6,ann@x.co,,complaint",
+            "7,,again,",
+        )
         await repository.copy_rows(session, "".join(f"{line}\n" for line in lines).encode())
-        await repository.store_rows(session, workspaces.id, mine)
+        assert await repository.store_rows(session, workspaces.id, mine) == 3
 
     acted = await run_act(workspaces, settle)
     rows = workspaces.owner.execute(
-        "SELECT import_id, line_number, email, problem, first_line FROM app.lead_import_rows"
+        "SELECT import_id, line_number, email, problem, first_line, opt_out FROM app.lead_import_rows"
         " WHERE import_id = ANY(%s) ORDER BY import_id, line_number",
         [[mine, other]],
     ).fetchall()
     assert [row[1:] for row in rows if row[0] == mine] == [
-        (2, "ann@x.co", None, None),
-        (3, None, "first problem", None),
-        (4, "bob@x.co", None, None),
-        (5, "ann@x.co", None, 2),
-        (6, "ann@x.co", None, 2),
-        (7, None, "again", None),
+        (2, "ann@x.co", None, None, "complaint"),
+        (3, None, "first problem", None, None),
+        (4, "bob@x.co", None, None, None),
+        (5, "ann@x.co", None, 2, "complaint"),
+        (6, "ann@x.co", None, 2, "complaint"),
+        (7, None, "again", None, None),
     ]
     assert acted.rows == {ROWS: {files.key(mine, line) for line in (*range(2, 8), 99)}}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ai.workflows.csv_mapping.state import Target
+from ai.workflows.csv_mapping.state import REPEATABLE, Target
 from tests.evals.baseline import find_changes, find_regressions, read_baseline
 from tests.evals.csv_mapping.layouts import HALVES, Layout, layouts
 from tests.evals.csv_mapping.score import BASELINE, Judged, by_layout, judge, share_right
@@ -53,7 +53,7 @@ def test_a_layout_is_fit_to_judge_by(layout: Layout) -> None:
     assert len(layout.rows) >= LEAST_ROWS
     assert len(set(layout.headers)) == len(layout.headers)
     single = [next(iter(label)) for label in layout.labels if len(label) == 1]
-    single = [target for target in single if target not in {Target.CUSTOM, Target.IGNORE}]
+    single = [target for target in single if target not in REPEATABLE]
     assert len(set(single)) == len(single)
 
 
