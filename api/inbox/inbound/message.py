@@ -5,7 +5,6 @@ real mails. Here every header is text, which is decoded if possible.
 """
 
 import email.policy
-import email.utils
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -13,34 +12,29 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.message import Message
 from email.parser import BytesHeaderParser
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import parsedate_to_datetime
+from itertools import islice
 from uuid import UUID
 
 from api.http.errors import Malformed
 from domain.reply_address import parse_message_ids
 from domain.storable_text import remove_unstorable
-from domain.suppression import normalise_address
+from email_text.authors import RawHeaders, Sender, read_sender
 from email_text.bodies import extract_message_text
 from email_text.bounded_mime import MimeLimitExceeded, parse_message
-from email_text.headers import decode_header_text
+from email_text.headers import decode_header_text, unfold_header
 from everlytic.models import MESSAGE_HEADER
 
 MAX_HEADERS = 500
-MAX_ADDRESS_CHARACTERS = 320
 MAX_ID_CHARACTERS = 500
 MAX_RETURNED_BYTES = 500_000
 """How many bytes of the headers in a delivery report are read."""
-MAX_COMMENTS = 50
-"""How many comments and groups a From header may have; Python's parser recurses for nested ones."""
 
 _RECIPIENTS = (
     *("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "resent-to"),
 )
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _ID = re.compile(r"<([^<>\s]+)>")
-_LENIENT: dict[str, bool] = {"strict": False} if hasattr(email.utils, "supports_strict_parsing") else {}
-"""Without it, newer Python versions reject a From such as `ann@lead.example <ann@lead.example>`, which is common."""
-
 Headers = Sequence[tuple[str, str]]
 
 
@@ -58,6 +52,8 @@ class InboundMessage:
     text: str
     headers: tuple[tuple[str, str], ...]
     answered_ids: tuple[UUID, ...]
+    sender: Sender | None = None
+    """What the headers tell about the author; None if only `from_email` is known."""
 
 
 def read_message(raw: bytes) -> InboundMessage:
@@ -67,17 +63,24 @@ def read_message(raw: bytes) -> InboundMessage:
     except MimeLimitExceeded as error:
         raise Malformed(f"The message {error}.") from error
     text, returned_ids = extract_message_text(parsed), list(_find_returned_ids(parsed))
-    headers = [(remove_unstorable(name), decode_header_text(value)) for name, value in parsed.items()[:MAX_HEADERS]]
-    return build_message(headers, text, returned_ids)
+    raw_headers = [
+        (remove_unstorable(name), unfold_header(value)) for name, value in islice(parsed.raw_items(), MAX_HEADERS)
+    ]
+    return build_message(raw_headers, text, returned_ids)
 
 
-def build_message(headers: Headers, text: str, returned_ids: Sequence[str] = ()) -> InboundMessage:
-    """Return the message with these decoded headers and this text; `returned_ids` are those in a delivery report.
+def build_message(raw_headers: RawHeaders, text: str, returned_ids: Sequence[str] = ()) -> InboundMessage:
+    """Return the message with these headers and this text; `returned_ids` are those in a delivery report.
+
+    Addresses are read from the headers as they were sent, and only then are encoded words decoded.
 
     Raises Malformed if it has no sender. A message without an id gets one from its content, so that it is stored once,
     however often and by whatever channel it arrives.
     """
-    sender = _parse_sender(headers)
+    sender = read_sender(raw_headers)
+    if sender is None:
+        raise Malformed("The message has no From address.")
+    headers = [(name, decode_header_text(value)) for name, value in raw_headers]
     subject = _find_header(headers, "subject")
     id_header = _find_header(headers, "message-id")
     match = _ID.search(id_header)
@@ -85,7 +88,7 @@ def build_message(headers: Headers, text: str, returned_ids: Sequence[str] = ())
     # Some services post the id without brackets.
     message_id = f"<{bare_id}>"
     if not bare_id or len(message_id) > MAX_ID_CHARACTERS:
-        message_id = f"<{_compute_fingerprint(sender, _find_header(headers, 'date'), subject, text)}@no-id>"
+        message_id = f"<{_compute_fingerprint(sender.address, _find_header(headers, 'date'), subject, text)}@no-id>"
     references = reversed(_find_header(headers, "references").split())
     texts = (_find_header(headers, "in-reply-to"), *references, *returned_ids)
     mentioned_ids = [UUID(id_text) for text_with_ids in texts for id_text in _UUID.findall(text_with_ids)]
@@ -94,26 +97,17 @@ def build_message(headers: Headers, text: str, returned_ids: Sequence[str] = ())
     ]
     return InboundMessage(
         message_id=message_id,
-        from_email=sender,
+        from_email=sender.address,
         subject=subject,
         text=text,
         headers=tuple(headers),
         answered_ids=tuple(dict.fromkeys((*mentioned_ids, *addressed_ids))),
+        sender=sender,
     )
 
 
 def _find_header(headers: Headers, lower_name: str) -> str:
     return next((value.strip() for name, value in headers if name.lower() == lower_name), "")
-
-
-def _parse_sender(headers: Headers) -> str:
-    value = _find_header(headers, "from")
-    if value.count("(") + value.count(":") > MAX_COMMENTS:
-        raise Malformed(f"The message's From address has more than {MAX_COMMENTS} comments and groups.")
-    senders = [address for _, address in getaddresses([value], **_LENIENT) if "@" in address]
-    if not senders or len(senders[0]) > MAX_ADDRESS_CHARACTERS:
-        raise Malformed("The message has no From address.")
-    return normalise_address(senders[0])
 
 
 def _find_returned_ids(parsed: Message) -> Iterator[str]:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from api.http.errors import Malformed
 from api.inbox.inbound.message import (
-    MAX_ADDRESS_CHARACTERS,
     MAX_HEADERS,
     InboundMessage,
     build_message,
@@ -18,8 +17,9 @@ from api.inbox.inbound.message import (
 )
 from domain.bounded_json import JsonLimitExceeded, parse_json
 from domain.storable_text import remove_unstorable
+from domain.suppression import MAX_ADDRESS_CHARACTERS
 from email_text.bodies import MAX_TEXT_CHARACTERS, extract_html_text
-from email_text.headers import MAX_HEADER_CHARACTERS, decode_header_text
+from email_text.headers import MAX_HEADER_CHARACTERS, unfold_header
 
 Kind = Literal["message", "json"]
 
@@ -151,11 +151,11 @@ def _parse_lines(text: str) -> Any:
 
 
 def _format_header(value: Any, name: str) -> str:
-    """Return one or several values as the value of a header; raises Malformed for other types."""
+    """Return one or several values as the raw value of a header; raises Malformed for other types."""
     values = value if isinstance(value, list) else [value]
     separator = " " if name.lower() == "references" else ", "
     texts = (_format_value(item, name) for item in values[:MAX_LIST_ITEMS])
-    return decode_header_text(separator.join(filter(None, texts)))
+    return unfold_header(separator.join(filter(None, texts)))
 
 
 def _format_value(value: Any, name: str) -> str:

@@ -3,7 +3,8 @@ import random
 import pytest
 
 from api.http.errors import Malformed
-from api.inbox.inbound.message import MAX_ADDRESS_CHARACTERS, MAX_ID_CHARACTERS, read_message
+from api.inbox.inbound.message import MAX_ID_CHARACTERS, read_message
+from domain.suppression import MAX_ADDRESS_CHARACTERS
 from email_text.bodies import MAX_TEXT_CHARACTERS
 
 SOUND = (
@@ -122,18 +123,11 @@ def test_how_deep_messages_may_nest() -> None:
             read_message(begin + level * deeper + b"\r\nx")
 
 
-@pytest.mark.parametrize("begin", ["(", "x:"])
-def test_how_many_comments_a_sender_may_have(begin: str) -> None:
-    """A From address after fifty nested comments or groups is found; more are rejected."""
-    sentence = "The message's From address has more than 50 comments and groups."
-    end = {"(": ")", "x:": ""}[begin]
-    for count in (49, 50):
-        raw = f"From: {begin * count}{end * count} a@b.example\r\n\r\nx".encode()
-        assert read_message(raw).from_email == "a@b.example"
-    for count in (51, 4000):
-        with pytest.raises(Malformed) as refused:
-            read_message(f"From: {begin * count} a@b.example\r\n\r\nx".encode())
-        assert refused.value.detail == sentence
+@pytest.mark.parametrize("begin", ["(", "x:", '"', "<", '"\\'])
+def test_a_sender_behind_many_marks(begin: str) -> None:
+    """A From address after thousands of comments, groups, quotes or brackets that nothing closes is found."""
+    for count in (1, 50, 4000):
+        assert read_message(f"From: {begin * count} a@b.example\r\n\r\nx".encode()).from_email == "a@b.example"
 
 
 @pytest.mark.parametrize(
