@@ -24,7 +24,7 @@ RawHeaders = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The address in From, and those of possible authors if somebody else passed the message on."""
+    """The address in From, and those of possible authors if a group or list passed the message on."""
 
     address: str
     authors: tuple[str, ...] = ()

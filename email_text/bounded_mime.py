@@ -1,4 +1,4 @@
-"""Parses untrusted MIME messages with a fixed limit on the nesting depth of their parts.
+"""Parses untrusted MIME messages with fixed limits on the depth and the number of their parts.
 
 Python's parser recurses once per level. Without the limit the interpreter's recursion depth would decide which
 messages can be read.
@@ -11,10 +11,12 @@ from typing import Any
 
 MAX_PART_DEPTH = 100
 """How many levels of parts and attached messages a message may have, itself included."""
+MAX_PARTS = 10_000
+"""How many parts one part may have; in a delivery status each blank line begins another one."""
 
 
 class MimeLimitExceeded(ValueError):
-    """A message exceeds the depth limit; the error message is the predicate "nests deeper than 100 levels"."""
+    """A message exceeds a limit; the error message is the predicate, such as "nests deeper than 100 levels"."""
 
 
 class _BoundedMessage(Message):
@@ -29,6 +31,9 @@ class _BoundedMessage(Message):
         payload.depth = self.depth + 1
         if payload.depth > MAX_PART_DEPTH:
             raise MimeLimitExceeded(f"nests deeper than {MAX_PART_DEPTH} levels")
+        parts = self.get_payload()
+        if isinstance(parts, list) and len(parts) >= MAX_PARTS:
+            raise MimeLimitExceeded(f"has more than {MAX_PARTS:,} parts side by side")
         super().attach(payload)
 
 

@@ -186,11 +186,11 @@ class EmailEvent(IdMixin, Base):
 
 
 class Reply(IdMixin, TimestampMixin, Base):
-    """A reply, stored once by its Message-ID, with its intent."""
+    """A received message, stored once, with its intent or what it reports."""
 
     __tablename__ = "replies"
     __table_args__ = (
-        Index("uq_replies_workspace_id_message_id", "workspace_id", "message_id", unique=True),
+        Index("uq_replies_workspace_id_identity_hash", "workspace_id", "identity_hash", unique=True),
         Index(None, "workspace_id", "received_at", "id"),
         Index(None, "enrollment_id"),
         Index(None, "draft_id"),
@@ -205,7 +205,10 @@ class Reply(IdMixin, TimestampMixin, Base):
     enrollment_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.lead_enrollments.id", ondelete="CASCADE"))
     draft_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"))
     message_id: Mapped[str]
+    identity_hash: Mapped[str] = mapped_column(server_default=sql("(app.uuidv7())::text"))
+    """A hash of message id, sender and words: what makes two messages one. A message id alone is reused by gateways."""
     from_email: Mapped[str]
+    """The author's address; behind a group or list it is not the address in From."""
     subject: Mapped[str] = mapped_column(server_default="")
     text: Mapped[str] = mapped_column(server_default="")
     headers: Mapped[list[dict[str, Any]]] = mapped_column(server_default=sql("'[]'"))
@@ -216,7 +219,10 @@ class Reply(IdMixin, TimestampMixin, Base):
     return_date: Mapped[date | None]
     """The day of return in an out-of-office reply."""
     needs_review: Mapped[bool] = mapped_column(server_default=sql("false"))
-    """Whether a user must review the intent, because neither the rules nor a model were confident."""
+    """Whether a user must review the reply, because nothing was confident or for `review_reason`."""
+    review_reason: Mapped[str | None]
+    report: Mapped[dict[str, Any] | None]
+    """What a mail system or a mail program reports: its kind, and what it says about each recipient."""
     generation: Mapped[dict[str, Any] | None]
     received_at: Mapped[datetime]
 

@@ -23,6 +23,8 @@ OTHER_FILES = {
     "imports/undo.py": "the service of undos",
     "imports/values.py": "the values of a lead from the cells of a row: pure functions over frames",
     "inbox/inbound/message.py": "parses an RFC 5322 message into the fields of a reply",
+    "inbox/replies/reports.py": "what a report of a mail system means for a mail: pure functions",
+    "inbox/replies/stops.py": "the addresses and leads that a no or a report stops",
     "inbox/inbound/posted.py": "parses messages that mailbox services post",
     "jobs/engine.py": "the worker's engine; the other files are its queue and the endpoints",
     "jobs/housekeeping.py": "work that every worker does for the queue: lost jobs, recurring jobs, the archive",

@@ -39,10 +39,10 @@ KEYS = (
         True,
     ),
     Key(
-        "uq_replies_workspace_id_message_id",
+        "uq_replies_workspace_id_identity_hash",
         "app.replies",
-        {"message_id": "<a@x.example>"},
-        ({"message_id": "<b@x.example>"},),
+        {"identity_hash": "a"},
+        ({"identity_hash": "b"},),
         True,
     ),
     Key(

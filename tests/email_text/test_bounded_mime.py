@@ -1,6 +1,6 @@
 import pytest
 
-from email_text.bounded_mime import MAX_PART_DEPTH, MimeLimitExceeded, parse_message
+from email_text.bounded_mime import MAX_PART_DEPTH, MAX_PARTS, MimeLimitExceeded, parse_message
 
 
 def messages(depth: int) -> bytes:
@@ -31,8 +31,12 @@ def test_part_depth_is_limited(nested: object) -> None:
             parse_message(nested(depth))
 
 
-def test_the_number_of_siblings_is_not_limited() -> None:
-    """A message may have hundreds of parts on one level."""
-    part = b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
-    raw = b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + part * 500 + b"--b--\r\n"
-    assert len(list(parse_message(raw).walk())) == 501
+def test_the_number_of_parts_is_limited() -> None:
+    """A part may have ten thousand parts; with one more the message is rejected, with the limit."""
+    for count in (MAX_PARTS - 1, MAX_PARTS, MAX_PARTS + 1):
+        raw = b"Content-Type: message/delivery-status\r\n\r\n" + b"Action: failed\r\n\r\n" * (count - 1) + b"x: y\r\n"
+        if count <= MAX_PARTS:
+            assert len(list(parse_message(raw).walk())) == count + 1
+        else:
+            with pytest.raises(MimeLimitExceeded, match=r"^has more than 10,000 parts side by side$"):
+                parse_message(raw)

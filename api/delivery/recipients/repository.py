@@ -60,3 +60,14 @@ async def list_holders(session: AsyncSession, workspace_id: UUID, addresses: Seq
         select(Lead.id).where(*has_address, Lead.deleted_at.is_not(None)),
     )
     return set((await session.scalars(ids)).all())
+
+
+async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:
+    """Return those of the addresses that a lead has or that a mail was sent to."""
+    is_any = any_(cast(list(addresses), ARRAY(Text)))
+    known: set[str] = set()
+    for column, workspace in ((Lead.email, Lead.workspace_id), (SendAttempt.recipient, SendAttempt.workspace_id)):
+        known |= set(
+            filter(None, await session.scalars(select(column).where(workspace == workspace_id, column == is_any)))
+        )
+    return known

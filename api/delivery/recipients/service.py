@@ -15,7 +15,7 @@ from api.people.suppressions import service as suppressions
 from domain.enrollment import EnrollmentEvent
 from domain.suppression import RECIPIENT_REASONS, SuppressionReason
 
-__all__ = ["Recipient", "get_recipient", "stop_recipients"]
+__all__ = ["Recipient", "find_address", "get_recipient", "list_known", "stop_addresses", "stop_recipients"]
 
 
 async def get_recipient(session: AsyncSession, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> Recipient:
@@ -42,11 +42,37 @@ async def stop_recipients(
     if not draft_ids:
         return
     recipients = await repository.find_recipients(session, workspace_id, sorted(draft_ids))
-    addresses = sorted({recipient.address for recipient in recipients if recipient.address is not None})
-    await suppressions.suppress_addresses(session, workspace_id, addresses, reason=reason, source=cause, at=now)
+    addresses = {recipient.address for recipient in recipients if recipient.address is not None}
     lead_ids = {recipient.lead_id for recipient in recipients}
-    lead_ids |= await repository.list_holders(session, workspace_id, addresses)
-    await _stop_leads(session, workspace_id, sorted(lead_ids), reason=reason, cause=cause, now=now)
+    await stop_addresses(session, workspace_id, addresses, lead_ids, reason=reason, cause=cause, now=now)
+
+
+async def stop_addresses(
+    session: AsyncSession,
+    workspace_id: UUID,
+    addresses: Collection[str],
+    lead_ids: Collection[UUID],
+    *,
+    reason: SuppressionReason,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Suppress addresses, and stop these leads and those that have one of the addresses, as `stop_recipients` does."""
+    values = sorted(addresses)
+    await suppressions.suppress_addresses(session, workspace_id, values, reason=reason, source=cause, at=now)
+    stopped = {*lead_ids, *await repository.list_holders(session, workspace_id, values)}
+    await _stop_leads(session, workspace_id, sorted(stopped), reason=reason, cause=cause, now=now)
+
+
+async def find_address(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> str | None:
+    """Return the address that a mail was sent to; None if it was erased."""
+    found = await repository.find_recipients(session, workspace_id, [draft_id])
+    return found[0].address if found else None
+
+
+async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:
+    """Return those of the addresses that a lead has or that a mail was sent to."""
+    return await repository.list_known(session, workspace_id, addresses) if addresses else set()
 
 
 async def _stop_leads(

@@ -4,14 +4,11 @@ The parser's modern policy is not used, because it raises IndexError, AttributeE
 real mails. Here every header is text, which is decoded if possible.
 """
 
-import email.policy
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from email.message import Message
-from email.parser import BytesHeaderParser
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from uuid import UUID
@@ -23,12 +20,14 @@ from email_text.authors import RawHeaders, Sender, read_sender
 from email_text.bodies import extract_message_text
 from email_text.bounded_mime import MimeLimitExceeded, parse_message
 from email_text.headers import decode_header_text, unfold_header
-from everlytic.models import MESSAGE_HEADER
+from email_text.reports import Report, ReportKind, find_returned_ids, read_report
+from email_text.text_bounces import read_text_bounce
+from email_text.unsubscribe_mails import is_unsubscribe_mail
 
 MAX_HEADERS = 500
 MAX_ID_CHARACTERS = 500
-MAX_RETURNED_BYTES = 500_000
-"""How many bytes of the headers in a delivery report are read."""
+UNKNOWN_DAEMON = "mailer-daemon@unknown.invalid"
+"""The sender of a report that names none, as some mail systems write them."""
 
 _RECIPIENTS = (
     *("to", "cc", "delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-forwarded-to", "resent-to"),
@@ -54,6 +53,8 @@ class InboundMessage:
     answered_ids: tuple[UUID, ...]
     sender: Sender | None = None
     """What the headers tell about the author; None if only `from_email` is known."""
+    report: Report | None = None
+    """What a mail system or a mail program reports with the message, if it does."""
 
 
 def read_message(raw: bytes) -> InboundMessage:
@@ -62,22 +63,28 @@ def read_message(raw: bytes) -> InboundMessage:
         parsed = parse_message(raw)
     except MimeLimitExceeded as error:
         raise Malformed(f"The message {error}.") from error
-    text, returned_ids = extract_message_text(parsed), list(_find_returned_ids(parsed))
+    text, report = extract_message_text(parsed), read_report(parsed)
     raw_headers = [
         (remove_unstorable(name), unfold_header(value)) for name, value in islice(parsed.raw_items(), MAX_HEADERS)
     ]
-    return build_message(raw_headers, text, returned_ids)
+    returned_ids = report.message_ids if report else find_returned_ids(parsed)
+    return build_message(raw_headers, text, report, returned_ids)
 
 
-def build_message(raw_headers: RawHeaders, text: str, returned_ids: Sequence[str] = ()) -> InboundMessage:
-    """Return the message with these headers and this text; `returned_ids` are those in a delivery report.
+def build_message(
+    raw_headers: RawHeaders, text: str, report: Report | None = None, returned_ids: Sequence[str] = ()
+) -> InboundMessage:
+    """Return the message with these headers and this text, and with the report in its parts, if there is one.
+
+    `returned_ids` are those of the message that a report returns.
 
     Addresses are read from the headers as they were sent, and only then are encoded words decoded.
 
     Raises Malformed if it has no sender. A message without an id gets one from its content, so that it is stored once,
     however often and by whatever channel it arrives.
     """
-    sender = read_sender(raw_headers)
+    report = report or read_text_bounce(raw_headers, text)
+    sender = read_sender(raw_headers) or (Sender(UNKNOWN_DAEMON) if report else None)
     if sender is None:
         raise Malformed("The message has no From address.")
     headers = [(name, decode_header_text(value)) for name, value in raw_headers]
@@ -90,7 +97,10 @@ def build_message(raw_headers: RawHeaders, text: str, returned_ids: Sequence[str
     if not bare_id or len(message_id) > MAX_ID_CHARACTERS:
         message_id = f"<{_compute_fingerprint(sender.address, _find_header(headers, 'date'), subject, text)}@no-id>"
     references = reversed(_find_header(headers, "references").split())
-    texts = (_find_header(headers, "in-reply-to"), *references, *returned_ids)
+    if report is None and is_unsubscribe_mail(headers, subject, text):
+        report = Report(ReportKind.UNSUBSCRIBE)
+    reported_ids = report.message_ids if report else ()
+    texts = (_find_header(headers, "in-reply-to"), *references, *returned_ids, *reported_ids)
     mentioned_ids = [UUID(id_text) for text_with_ids in texts for id_text in _UUID.findall(text_with_ids)]
     addressed_ids = [
         draft_id for name, value in headers if name.lower() in _RECIPIENTS for draft_id in parse_message_ids(value)
@@ -103,28 +113,12 @@ def build_message(raw_headers: RawHeaders, text: str, returned_ids: Sequence[str
         headers=tuple(headers),
         answered_ids=tuple(dict.fromkeys((*mentioned_ids, *addressed_ids))),
         sender=sender,
+        report=report,
     )
 
 
 def _find_header(headers: Headers, lower_name: str) -> str:
     return next((value.strip() for name, value in headers if name.lower() == lower_name), "")
-
-
-def _find_returned_ids(parsed: Message) -> Iterator[str]:
-    """Yield the ids of the message that a delivery report returns (RFC 3462)."""
-    if parsed.get_content_type() != "multipart/report" or not parsed.is_multipart():
-        return
-    for part in parsed.get_payload():
-        if not isinstance(part, Message):
-            continue
-        payload = part.get_payload() if part.is_multipart() else part.get_payload(decode=True)
-        if isinstance(payload, list) and isinstance(payload[0], Message):
-            returned = payload[0]
-        elif isinstance(payload, bytes) and part.get_content_type() == "text/rfc822-headers":
-            returned = BytesHeaderParser(policy=email.policy.compat32).parsebytes(payload[:MAX_RETURNED_BYTES])
-        else:
-            continue
-        yield from (decode_header_text(returned.get(name, "")) for name in (MESSAGE_HEADER, "Message-ID"))
 
 
 def _compute_fingerprint(sender: str, date: str, subject: str, text: str) -> str:

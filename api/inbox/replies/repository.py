@@ -35,7 +35,7 @@ async def store_decision(session: AsyncSession, reply_id: UUID, values: dict[str
 
 def _select_replies(workspace_id: UUID) -> Select[Any]:
     """Select the workspace's replies without headers, each with the sequence of the answered mail."""
-    columns = [column for column in Reply.__table__.c if column.name != "headers"]
+    columns = [column for column in Reply.__table__.c if column.name not in {"headers", "identity_hash"}]
     return (
         select(*columns, EmailDraft.sequence_id)
         .outerjoin(EmailDraft, EmailDraft.id == Reply.draft_id)

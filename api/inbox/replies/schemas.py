@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from ai.workflows.intent_classification.state import Intent
 from api.accounts.usage.schemas import GenerationOut
 from api.http.pagination import Filter, Wire
+from email_text.reports import ReportKind
 
 __all__ = ["CorrectionIn", "CorrectionOut", "Intent", "ReplyFilter", "ReplyOut", "ReplySort"]
 
@@ -41,6 +42,22 @@ class HeaderOut(Wire):
     value: str
 
 
+class ReportedRecipientOut(Wire):
+    """What a report says about one recipient."""
+
+    addresses: Annotated[list[str], Field(description="The final and the original recipient, as far as named.")]
+    action: Annotated[str, Field(description="failed, delayed, delivered, relayed, expanded, or empty.")]
+    status: Annotated[str, Field(description="The enhanced status code, such as 5.1.1, or empty.")]
+    detail: Annotated[str, Field(description="The text of the server, or the type of feedback.")]
+
+
+class ReportOut(Wire):
+    """What a mail system or a mail program reports."""
+
+    kind: ReportKind
+    recipients: list[ReportedRecipientOut]
+
+
 class ReplyOut(Wire):
     """A received reply."""
 
@@ -50,7 +67,9 @@ class ReplyOut(Wire):
     sequence_id: UUID | None
     draft_id: UUID | None
     message_id: str
-    from_email: str
+    from_email: Annotated[
+        str, Field(description="The author's address; behind a group or list it is not the address in From.")
+    ]
     subject: str
     text: str
     intent: Intent | None
@@ -58,7 +77,13 @@ class ReplyOut(Wire):
     confidence: float | None
     decided_by: Annotated[str | None, Field(description="headers, rules, model, abstain, or person.")]
     return_date: Annotated[date | None, Field(description="The day on which the sender is back.")]
-    needs_review: Annotated[bool, Field(description="Whether the intent is uncertain and a user must review it.")]
+    needs_review: Annotated[bool, Field(description="Whether a user must review the reply.")]
+    review_reason: Annotated[
+        str | None, Field(description="Why a user must review the reply; null if only its intent is uncertain.")
+    ]
+    report: Annotated[
+        ReportOut | None, Field(description="What a mail system or a mail program reports; null for other messages.")
+    ]
     generation: GenerationOut | None
     received_at: datetime
 

@@ -1,5 +1,6 @@
 """Stores the intent of a reply, and applies its effects to the lead and its enrollments."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -17,7 +18,8 @@ from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.http.errors import NotFound, or_404
 from api.http.pagination import PageRequest
-from api.inbox.replies import repository
+from api.inbox.replies import repository, stops
+from api.inbox.replies.reports import read_outcome
 from api.inbox.replies.schemas import ReplyFilter
 from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import service as leads
@@ -25,13 +27,21 @@ from database import jobs
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent
-from domain.suppression import SuppressionReason
+from email_text.authors import read_sender
 from email_text.conversion import to_text
+from email_text.departures import says_closed, says_departed
+from email_text.quotes import extract_reply
+from email_text.reports import ReportKind
 
 CLASSIFY_REPLY = "classify_reply"
 RESUME_ENROLLMENT = "resume_enrollment"
 SCORE_REPLY = "score_reply"
 PERSON = "person"
+DEPARTED = "The recipient has left, or the mailbox is closed."
+UNMATCHED_NO = "A no that answers no email of the workspace: check which address it is about."
+REPORT_CONFIDENCE = 0.99
+_REDIRECTIONS = frozenset({Intent.REFERRAL, Intent.WRONG_PERSON})
+_GROUP_HEADER = re.compile(r"list-|mailing-list$|precedence$|x-beenthere$|x-mailing-list$", re.IGNORECASE)
 NO_SUCH_REPLY = "There is no such reply."
 
 
@@ -42,7 +52,11 @@ async def find_reply_to_classify(
     reply = await repository.find_reply(session, workspace_id, reply_id)
     if reply is None or reply.intent is not None:
         return None
-    headers = [(str(header["name"]), str(header["value"])) for header in reply.headers]
+    headers = _list_headers(reply)
+    sender = read_sender(headers)
+    if sender is not None and sender.address != reply.from_email:
+        # A group passed the message on: its headers say nothing about the author.
+        headers = [(name, value) for name, value in headers if not _GROUP_HEADER.match(name)]
     sent = await repository.find_answered_draft(session, reply)
     return reply, IntentInput(
         headers=headers,
@@ -52,6 +66,15 @@ async def find_reply_to_classify(
         sent_text=(sent.body or to_text(sent.body_html)) if sent else "",
         received_at=reply.received_at,
     )
+
+
+def is_decided_by_report(reply: Reply) -> bool:
+    """Return whether a report decides the intent of a reply; an answer to an invitation may also have words."""
+    return reply.report is not None and reply.report["kind"] != ReportKind.CALENDAR
+
+
+def _list_headers(reply: Reply) -> list[tuple[str, str]]:
+    return [(str(header["name"]), str(header["value"])) for header in reply.headers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +88,74 @@ class Decision:
 
 async def apply_classification(session: AsyncSession, reply: Reply, output: IntentOutput, now: datetime) -> None:
     """Store the intent that the workflow returned, and apply its effects; an intent that a user has set stays."""
+    # An invitation is accepted or declined at the press of a button.
+    is_automatic = output.is_automatic or reply.report is not None
+    is_departure = is_automatic and _is_departure(reply, output)
+    label = Intent.WRONG_PERSON if is_departure and output.label not in _REDIRECTIONS else output.label
+    decision = Decision(label, is_automatic, None if is_departure else output.return_date)
     values = {
-        "intent": output.label,
-        "is_automatic": output.is_automatic,
+        "intent": decision.intent,
+        "is_automatic": decision.is_automatic,
         "confidence": output.confidence,
         "decided_by": output.decided_by,
-        "return_date": output.return_date,
-        "needs_review": output.abstained or output.needs_review,
+        "return_date": decision.return_date,
         "generation": output.generation.model_dump(mode="json"),
+    }
+    review_reason = DEPARTED if is_departure else _find_review_reason(reply, decision.intent)
+    values |= {"needs_review": output.needs_review or review_reason is not None, "review_reason": review_reason}
+    if not await repository.store_decision(session, reply.id, values, overwrite=False):
+        return
+    if is_departure and reply.lead_id is not None:
+        await _pause_for_departure(session, reply.workspace_id, [reply.lead_id], _format_cause(reply), now)
+    await _apply_effects(session, reply, decision, now)
+
+
+async def apply_report(session: AsyncSession, reply: Reply, now: datetime) -> None:
+    """Store the intent of a report, and apply its effects; an intent that a user has set stays."""
+    assert reply.report is not None
+    mailed = await recipients.find_address(session, reply.workspace_id, reply.draft_id) if reply.draft_id else None
+    outcome = read_outcome(reply.report, mailed)
+    reason = outcome.review_reason or _find_review_reason(reply, outcome.intent)
+    values = {
+        "intent": outcome.intent,
+        "is_automatic": True,
+        "confidence": REPORT_CONFIDENCE,
+        "decided_by": "headers",
+        "needs_review": reason is not None,
+        "review_reason": reason,
     }
     if not await repository.store_decision(session, reply.id, values, overwrite=False):
         return
-    await _apply_effects(session, reply, Decision(output.label, output.is_automatic, output.return_date), now)
+    if reply.report["kind"] == ReportKind.UNSUBSCRIBE:
+        await stops.stop_by_no(session, reply, cause=_format_cause(reply), now=now)
+    else:
+        await stops.stop_by_report(session, reply, outcome, cause=_format_cause(reply), now=now)
+
+
+def _is_departure(reply: Reply, output: IntentOutput) -> bool:
+    """Return whether an automatic message says that the recipient is gone for ever."""
+    if output.label in {Intent.UNSUBSCRIBE, Intent.BOUNCE}:
+        return False
+    words = f"{reply.subject}\n{extract_reply(reply.text)}"
+    # A mailbox that is not read until a date is an absence.
+    return says_departed(words) or (output.return_date is None and says_closed(words))
+
+
+async def _pause_for_departure(
+    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], cause: str, now: datetime
+) -> None:
+    """Pause the enrollments of leads until a user resumes them, also those that wait for the end of an absence."""
+    await enrollment_status.defer_resume(session, workspace_id, lead_ids, None)
+    await enrollment_status.apply_event_to_leads(
+        session, workspace_id, EnrollmentEvent.PAUSED, lead_ids, cause=f"{DEPARTED} ({cause})", now=now
+    )
+
+
+def _find_review_reason(reply: Reply, intent: Intent) -> str | None:
+    """Return why a user must review a reply whatever its intent, or because of it."""
+    if reply.review_reason is not None:
+        return reply.review_reason
+    return UNMATCHED_NO if intent is Intent.UNSUBSCRIBE and reply.draft_id is None else None
 
 
 async def correct_reply(
@@ -95,7 +174,7 @@ async def correct_reply(
         score = jobs.Job(now, {"replyId": str(reply.id), "right": was_right})
         await jobs.enqueue(session, SCORE_REPLY, workspace_id, [score])
     was_by_person = reply.is_automatic is False
-    values = {**corrected, "confidence": 1.0, "decided_by": PERSON, "needs_review": False}
+    values = {**corrected, "confidence": 1.0, "decided_by": PERSON, "needs_review": False, "review_reason": None}
     await repository.store_decision(session, reply.id, values, overwrite=True)
     if decision.is_automatic and was_by_person:
         await _revert_decision(session, reply, now)
@@ -104,23 +183,27 @@ async def correct_reply(
 
 
 async def _apply_effects(session: AsyncSession, reply: Reply, decision: Decision, now: datetime) -> None:
-    """Unsubscribe the lead, pause its enrollments, or stop them, by the intent."""
-    if reply.lead_id is None or reply.draft_id is None:
-        return
-    lead_ids, cause = [reply.lead_id], _format_cause(reply)
-    if decision.intent is Intent.OUT_OF_OFFICE and decision.is_automatic:
-        await _pause_enrollments(session, reply.workspace_id, lead_ids, decision.return_date, cause=cause, now=now)
-    if not decision.is_automatic:
-        # A reply proves that the mail was accepted, even if the provider has not confirmed it yet.
-        await sending.record_acceptances(session, reply.workspace_id, [Acceptance(reply.draft_id, None, now)])
-        await leads.apply_event(session, reply.workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
-        event = EnrollmentEvent.REPLY_RECEIVED
-        await enrollment_status.apply_event_to_leads(session, reply.workspace_id, event, lead_ids, cause=cause, now=now)
+    """Unsubscribe the addresses that a no covers, and pause or stop the lead's enrollments, by the intent."""
+    cause = _format_cause(reply)
+    if reply.lead_id is not None and reply.draft_id is not None:
+        lead_ids = [reply.lead_id]
+        if decision.intent is Intent.OUT_OF_OFFICE and decision.is_automatic:
+            await _pause_enrollments(session, reply.workspace_id, lead_ids, decision.return_date, cause=cause, now=now)
+        if not decision.is_automatic:
+            await _record_reply(session, reply.workspace_id, reply.draft_id, lead_ids, cause=cause, now=now)
     if decision.intent is Intent.UNSUBSCRIBE:
-        reason = SuppressionReason.UNSUBSCRIBED
-        await recipients.stop_recipients(
-            session, reply.workspace_id, [reply.draft_id], reason=reason, cause=cause, now=now
-        )
+        await stops.stop_by_no(session, reply, cause=cause, now=now)
+
+
+async def _record_reply(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, lead_ids: Sequence[UUID], *, cause: str, now: datetime
+) -> None:
+    """Mark the leads as replied, and stop their enrollments."""
+    # A reply proves that the mail was accepted, even if the provider has not confirmed it yet.
+    await sending.record_acceptances(session, workspace_id, [Acceptance(draft_id, None, now)])
+    await leads.apply_event(session, workspace_id, lead_ids, LeadEvent.REPLY_RECEIVED, cause=cause, now=now)
+    event = EnrollmentEvent.REPLY_RECEIVED
+    await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)
 
 
 def _format_cause(reply: Reply) -> str:

@@ -19,6 +19,10 @@ async def classify_reply(work: Work[Services]) -> None:
     if reply_and_request is None:
         return
     reply, request = reply_and_request
+    if service.is_decided_by_report(reply):
+        async with work.transaction() as session:
+            await service.apply_report(session, reply, work.clock.now())
+        return
     context = ai_context(work.resources, work.workspace_id, tags=(f"reply:{reply.id}",))
     output = await run(INTENT_CLASSIFICATION, request, context=context)
     async with work.transaction() as session:

@@ -70,7 +70,7 @@ _EMPTY_SETTLEMENTS = text(
 _EMPTY_REPLIES = text(
     """
     UPDATE app.replies
-       SET from_email = '', subject = '', text = '', headers = '[]'
+       SET from_email = '', subject = '', text = '', headers = '[]', report = NULL
      WHERE workspace_id = :workspace_id AND lead_id = ANY(CAST(:lead_ids AS uuid[]))
     """
 )
@@ -91,7 +91,7 @@ _EMPTY_EVENTS = text(
 _REPLIES = text(
     """
     UPDATE app.replies
-       SET from_email = '', subject = '', text = '', headers = '[]'
+       SET from_email = '', subject = '', text = '', headers = '[]', report = NULL
      WHERE workspace_id = :workspace_id AND :address <> '' AND from_email = :address
     """
 )

@@ -62,7 +62,7 @@ async def test_the_last_mail_to_the_address_is_answered(two_workspaces: TwoWorks
     add_mail(workspaces, "another@lead.example", sent_at=NOW - TICK)
 
     async def find(session: AsyncSession) -> UUID | None:
-        draft = await repository.find_last_draft_to(session, workspaces.id, ADDRESS, NOW)
+        draft = await repository.find_last_draft_to(session, workspaces.id, [ADDRESS, "unknown@lead.example"], NOW)
         return draft.id if draft else None
 
     assert (await compared(workspaces, find)).result == sent

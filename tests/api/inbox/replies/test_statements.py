@@ -123,7 +123,7 @@ async def test_a_correction_scores_a_traced_classification(
 
 @pytest.mark.parametrize("missing", ["lead_id", "draft_id"])
 async def test_a_reply_without_lead_or_mail_has_no_effects(two_workspaces: TwoWorkspaces, missing: str) -> None:
-    """A reply without a mail or a lead is classified and corrected without effects."""
+    """A reply without a mail or a lead that is no no is corrected without effects."""
     workspaces = two_workspaces
     draft_id = workspaces.add_draft()
     ((lead_id,),) = workspaces.owner.execute("SELECT lead_id FROM app.email_drafts WHERE id = %s", [draft_id])
@@ -132,10 +132,25 @@ async def test_a_reply_without_lead_or_mail_has_no_effects(two_workspaces: TwoWo
 
     async def correct(session: AsyncSession) -> None:
         for is_automatic in (True, False):
-            decision = Decision(Intent.UNSUBSCRIBE, is_automatic=is_automatic, return_date=None)
+            decision = Decision(Intent.OUT_OF_OFFICE, is_automatic=is_automatic, return_date=None)
             await service.correct_reply(session, workspaces.id, reply_id, decision, by=UUID(int=7), now=NOW)
 
     assert set((await compared(workspaces, correct)).changes) == {REPLIES, "app.reply_corrections"}
+
+
+async def test_a_no_that_answers_no_mail_suppresses_its_sender(two_workspaces: TwoWorkspaces) -> None:
+    """A no without mail and lead suppresses the address of its sender, and no other."""
+    workspaces = two_workspaces
+    reply_id = add_reply(workspaces, "first")
+    workspaces.set(REPLIES, reply_id, from_email="anna@home.example")
+
+    async def correct(session: AsyncSession) -> None:
+        decision = Decision(Intent.UNSUBSCRIBE, is_automatic=False, return_date=None)
+        await service.correct_reply(session, workspaces.id, reply_id, decision, by=UUID(int=7), now=NOW)
+
+    changes = (await compared(workspaces, correct)).changes
+    assert set(changes) == {REPLIES, "app.reply_corrections", "app.suppressions"}
+    assert [row["value"][1] for row in changes["app.suppressions"].values()] == ["anna@home.example"]
 
 
 async def test_the_trace_of_a_reply(two_workspaces: TwoWorkspaces) -> None:

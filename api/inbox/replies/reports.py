@@ -1,0 +1,80 @@
+"""What a report of a mail system means for the mail that it is about, by the address that was mailed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ai.workflows.intent_classification.state import Intent
+from domain.bounce import BounceKind, classify_status
+from domain.suppression import SuppressionReason, derive_person_key
+from email_text.reports import ReportedRecipient, ReportKind
+
+NO_MATCH = "This report matches no email of the workspace."
+OTHER_RECIPIENT = "The report names another address than the one that was mailed."
+REFUSED = "The receiving server refused the email for another reason than its address."
+UNKNOWN_FEEDBACK = "The feedback has a type that is not known."
+_HARMLESS_FEEDBACK = ("not-spam", "auth-failure", "virus", "dkim", "dmarc", "spf", "adsp", "policy", "smtp")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The intent of a report, what it stops, and why a user must review it."""
+
+    intent: Intent
+    suppression: SuppressionReason | None = None
+    """Why the address that was mailed is suppressed, if it is."""
+    pauses: bool = False
+    """Whether the enrollments of the lead pause although no address is suppressed."""
+    review_reason: str | None = None
+
+
+def read_outcome(report: Mapping[str, Any], mailed: str | None) -> Outcome:
+    """Return what a stored report means; `mailed` is the address of the mail that it is about, if that is known."""
+    kind, recipients = ReportKind(report["kind"]), _read_recipients(report)
+    if kind is ReportKind.UNSUBSCRIBE:
+        return Outcome(Intent.UNSUBSCRIBE)
+    if kind is ReportKind.COMPLAINT:
+        # A complaint about our mail counts, whatever address the mail was forwarded to.
+        reason = SuppressionReason.COMPLAINT if mailed else None
+        return Outcome(Intent.UNSUBSCRIBE, reason, review_reason=None if mailed else NO_MATCH)
+    if kind is ReportKind.FEEDBACK:
+        is_known = any(recipient.detail.startswith(_HARMLESS_FEEDBACK) for recipient in recipients)
+        return Outcome(Intent.OTHER, review_reason=None if is_known else UNKNOWN_FEEDBACK)
+    if kind is not ReportKind.BOUNCE:
+        return Outcome(Intent.OTHER)
+    return _read_bounce(recipients, mailed)
+
+
+def _read_bounce(recipients: Sequence[ReportedRecipient], mailed: str | None) -> Outcome:
+    if mailed is None:
+        return Outcome(Intent.BOUNCE, review_reason=NO_MATCH)
+    is_named = any(recipient.addresses for recipient in recipients)
+    key = derive_person_key(mailed)
+    ours = [
+        recipient
+        for recipient in recipients
+        if not is_named or any(derive_person_key(address) == key for address in recipient.addresses)
+    ]
+    if not ours:
+        is_dead = any(_classify(recipient) is BounceKind.ADDRESS for recipient in recipients)
+        return Outcome(Intent.BOUNCE, pauses=is_dead, review_reason=OTHER_RECIPIENT)
+    failed = [recipient for recipient in ours if recipient.action == "failed"]
+    if not failed:
+        return Outcome(Intent.OTHER)
+    kinds = {_classify(recipient) for recipient in failed}
+    if BounceKind.ADDRESS in kinds:
+        return Outcome(Intent.BOUNCE, SuppressionReason.HARD_BOUNCE)
+    is_temporary = kinds == {BounceKind.MAILBOX_FULL} or all(recipient.status[:1] == "4" for recipient in failed)
+    return Outcome(Intent.BOUNCE, review_reason=None if is_temporary else REFUSED)
+
+
+def _classify(recipient: ReportedRecipient) -> BounceKind | None:
+    is_failed = recipient.action == "failed"
+    return classify_status(recipient.status, recipient.detail) if is_failed else None
+
+
+def _read_recipients(report: Mapping[str, Any]) -> list[ReportedRecipient]:
+    return [
+        ReportedRecipient(tuple(item["addresses"]), item["action"], item["status"], item["detail"])
+        for item in report["recipients"]
+    ]
