@@ -1,170 +1,211 @@
-"""Finds the return date in an out-of-office message."""
+"""Finds the day of return in an out-of-office message, in the languages of `absences.toml`."""
+
+# ruff: noqa: RUF001 - Words of many alphabets.
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 
-_MONTHS = {
-    month: number
-    for number, months in enumerate(
-        (
-            "january jan januar jänner januari janvier januarie enero janeiro",
-            "february feb februar februari février fevrier februarie febrero fevereiro",
-            "march mar märz maerz maart mars marzo março",
-            "april apr avril abril",
-            "may mai mei mayo maio",
-            "june jun juni juin junie junio junho",
-            "july jul juli juillet julie julio julho",
-            "august aug augustus août aout agosto",
-            "september sep sept septembre septiembre setembro",
-            "october oct oktober okt octobre octubre outubro",
-            "november nov novembre noviembre novembro",
-            "december dec dezember dez décembre decembre desember des diciembre dezembro",
-        ),
-        start=1,
-    )
-    for month in months.split()
-}
-_WEEKDAYS = {
-    day: number
-    for number, days in enumerate(
-        (
-            "monday montag lundi maandag lunes segunda",
-            "tuesday dienstag mardi dinsdag martes terça",
-            "wednesday mittwoch mercredi woensdag woensdag miércoles quarta",
-            "thursday donnerstag jeudi donderdag jueves quinta",
-            "friday freitag vendredi vrydag vrijdag viernes sexta",
-            "saturday samstag sonnabend samedi saterdag zaterdag sábado",
-            "sunday sonntag dimanche sondag zondag domingo",
-        )
-    )
-    for day in days.split()
-}
-_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
-_DATE = re.compile(
-    rf"""(?P<iso>\d{{4}}-\d{{2}}-\d{{2}})
-    | (?P<day>\d{{1,2}})(?:st|nd|rd|th|er|ste|de|º)?\.?\s+(?:of\s+|de\s+)?(?P<month>{_MONTH})\b\.?
-      (?:,?\s+(?:de\s+)?(?P<year>\d{{4}}))?
-    | (?P<month2>{_MONTH})\.?\s+(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(?P<year2>\d{{4}}))?
-    | (?P<first>\d{{1,2}})[./-](?P<second>\d{{1,2}})[./-](?P<year3>\d{{4}}|\d{{2}})?(?!\d)
-    | (?<!good\s)(?<!guten\s)\b(?P<tomorrow>tomorrow|morgen|demain|môre|mañana|amanhã)\b
-    | \b(?P<weekday>{"|".join(_WEEKDAYS)})\b""",
-    re.VERBOSE | re.IGNORECASE,
+from ai.workflows.intent_classification.absence_words import fold_words, join_words, load_languages
+from ai.workflows.intent_classification.date_mentions import Mention, find_mentions
+from ai.workflows.intent_classification.date_order import SentAt, find_dotted_order, find_order
+from ai.workflows.intent_classification.date_readings import is_trusted
+
+_SENTENCE_END = re.compile(r"\n\s*\n|[!?。]|(?<!\d)\.\s+(?=[A-ZÀ-Þ\u0370-\u1fff])|(?<=\d{4})\.\s|(?<=-\d\d)\.\s")
+_RANGE = re.compile(r"\s*[-\u2013\u2014~]\s*(?:\S+\s+){0,2}\Z")
+_DAY_BEFORE = re.compile(r"(?<![\d:.])\d{1,2}(?:st|nd|rd|th|er|\.)?\s*(?P<link>\S{1,12})\s*(?:\S{1,6}\s+)?\Z")
+_DAY_AFTER = re.compile(
+    r"\s*(?:to|until|through|bis|au|tot|al|ao|a|til|till|do|-|\u2013|~|至|到|から)\s*(\d{1,2})(?:st|nd|rd|th|日|일)?"
+    r"(?![\w]|[./:-]\d)"
 )
-_BACK = re.compile(
-    r"\b(?:back|available|reachable|joignable|disponible|erreichbar|bereikbaar|beskikbaar|return(?:ing|s|ed)?"
-    r"|in the office again|re-?open(?:s|ing)?|resum(?:e|es|ing)|repren(?:ds|drai|drons|ons)|reprise"
-    r"|next (?:be )?(?:at|in|available|working)|open(?:s)? again|wieder\w*|zurück\w*|rückkehr|retour|revien(?:s|drai)"
-    r"|réouverture|rouvr\w+|rentre(?:rai)?|terug|weer|heropen|vuelvo|volver(?:é|emos)|regreso|regresaré|reincorpor\w+"
-    r"|retorno|volto|voltarei|regresso|reabr\w+)\b",
-    re.IGNORECASE,
+_CONJUNCTION = (
+    r"(?:and|but|und|aber|sowie|et|mais|en|maar|y|e|i|og|och|men|ja|a|oraz|ale|es|si|ve|и|но|та|και|及|并|並|ו)"
 )
-_UNTIL = re.compile(
-    r"\b(?:until|till|through|up to(?: and including)?|bis|jusqu'?(?:au|à|en)?|tot|t/m|hasta|até)\b", re.IGNORECASE
+_NEGATION = re.compile(
+    r"(?<!\w)(?:not|no|nicht|kein\w*|niet|nie|pas|non|nao|ikke|inte|ej|ne|nem|nu|не|δεν|לא|لا|غير|en ole|emme ole)"
+    rf"\s+(?!{_CONJUNCTION}\s)(?:[^\s,;:]+\s+(?!{_CONJUNCTION}\s)){{0,2}}\Z"
 )
-_RANGE = re.compile(
-    r"\s*(?:to|until|till|through|bis|au|jusqu'au|tot|t/m|al?|hasta|até|ao|[-\u2013\u2014])\s+(?:\S+\s+){0,3}",
-    re.IGNORECASE,
+_CLAUSE = re.compile(rf"[,;:(]|(?<!\w){_CONJUNCTION}(?!\w)|[并並及]|ו(?=ב|מ|א)")
+_WEAK_END = re.compile(r"(?<!\w)(?:a|ao|al|au|to|la)\s+(?:\w+\s+)?\Z")
+"""Words that mean "until" only after another date, as in `from 1 to 3 May`; else they mean "on" or "to"."""
+_BETWEEN = re.compile(
+    r"(?<!\w)(?:between|zwischen|entre|tussen|tra|fra|mellan|mellem|mellom|miedzy|mezi|medzi|intre|между|між|od)\W+\Z"
 )
-_SINCE = re.compile(
-    r"\b(?:since|from|seit|vom|depuis|du|sedert|sinds|vanaf|van|desde|del)\s+(?:\w+\s+)?$", re.IGNORECASE
-)
-_SENTENCE_END = re.compile(r"\n\s*\n|[!?]|(?<!\d)\.\s+(?=[A-ZÀ-Þ])|(?<=\d{4})\.\s")
 MAX_SENTENCES = 60  # a genuine message has fewer
 MAX_SENTENCE_CHARACTERS = 400  # more characters of a sentence are ignored
-MAX_AHEAD = timedelta(days=366)
-MAX_WEEKDAY_GAP = 8  # the maximum number of characters between a weekday and its date: "Montag, dem 30. November"
+MAX_TEXT_CHARACTERS = 8_000  # more characters of a text say nothing about its language
+MIN_SHARE = 0.6  # of the score of the likeliest language that another one needs
 
 
 @dataclass(frozen=True, slots=True)
-class _Mention:
-    start: int
-    end: int
-    day: date
-    is_weekday: bool
-    ends_range: bool = False
+class Return:
+    """The day of return; None if a message names none, or none that can be trusted."""
+
+    day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What a date in a sentence is: the day of return, the last day of an absence, or another."""
+
+    mention: Mention
+    name: str
+    is_inclusive: bool = False
 
 
 def find_return_date(text: str, received: date) -> date | None:
-    """Return the return date in a text that was received on a given day, or None.
+    """Return the day of return in a text that was received on a given day, or None."""
+    return find_return(text, SentAt(received)).day
 
-    The day of the return is preferred to the last day of the absence.
+
+def find_return(text: str, sent: SentAt) -> Return:
+    """Return the day of return in a text; the day itself is preferred to the last day of the absence.
+
+    The day after the last one is the return if the text says that the last one is included.
     """
-    parts = [part[:MAX_SENTENCE_CHARACTERS] for part in _SENTENCE_END.split(text)[:MAX_SENTENCES]]
-    sentences = [(part, _find_dates(part, received)) for part in parts]
-    for find_candidates in (_dates_after_return, _dates_before_return, _ends_of_ranges, _dates_after_until):
-        for sentence, mentions in sentences:
-            for mention in find_candidates(sentence, mentions):
-                if received <= mention.day <= received + MAX_AHEAD:
-                    return mention.day
-    return None
+    languages = detect_absence_languages(text)
+    order, dotted_order = (
+        find_order(fold_words(text[:MAX_TEXT_CHARACTERS]), languages, sent),
+        find_dotted_order(languages),
+    )
+    roles: list[_Role] = []
+    normal = unicodedata.normalize("NFKC", text[: MAX_SENTENCES * MAX_SENTENCE_CHARACTERS])
+    for part in _SENTENCE_END.split(normal)[:MAX_SENTENCES]:
+        sentence = fold_words(part[:MAX_SENTENCE_CHARACTERS])
+        mentions = find_mentions(sentence, sent.day, order, dotted_order)
+        roles += _assign_roles(sentence, mentions, languages)
+    for name in ("return", "until"):
+        for role in roles:
+            day = role.mention.day
+            if role.name == name and day is not None:
+                day += timedelta(days=role.is_inclusive)
+                if is_trusted(day, sent.day):
+                    return Return(day)
+    return Return(None)
 
 
-def _dates_after_return(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
-    for word in _BACK.finditer(sentence):
-        yield from (mention for mention in mentions if mention.start >= word.end())
+@lru_cache(maxsize=256)
+def detect_absence_languages(text: str) -> tuple[str, ...]:
+    """Return the languages whose words of absence a text has, the likeliest first."""
+    folded = fold_words(text[:MAX_TEXT_CHARACTERS])
+    scores = {
+        language: len({match[0] for match in _load_all(language).finditer(folded)}) for language in load_languages()
+    }
+    best = max(scores.values())
+    return tuple(sorted((name for name, score in scores.items() if score and score >= best * MIN_SHARE)))
 
 
-def _dates_before_return(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
-    for word in _BACK.finditer(sentence):
-        before = [
-            mention
-            for mention in mentions
-            if mention.end <= word.start() and not _SINCE.search(sentence[: mention.start])
-        ]
-        yield from reversed(before)
+@lru_cache(maxsize=64)
+def _load_all(language: str) -> re.Pattern[str]:
+    words = load_languages()[language]
+    names = ("back", "away", "from", "until", "inclusive")
+    return re.compile(join_words(tuple(word for name in names for word in words[name])) or r"(?!)")
 
 
-def _ends_of_ranges(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
-    del sentence
-    yield from (mention for mention in mentions if mention.ends_range)
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    cue: re.Pattern[str]
+    start: re.Pattern[str]
+    end: re.Pattern[str]
+    start_after: re.Pattern[str]
+    end_after: re.Pattern[str]
+    inclusive: re.Pattern[str]
 
 
-def _dates_after_until(sentence: str, mentions: Sequence[_Mention]) -> Iterator[_Mention]:
-    for word in _UNTIL.finditer(sentence):
-        yield from (mention for mention in mentions if mention.start >= word.end())
+@lru_cache(maxsize=64)
+def _load_patterns(languages: tuple[str, ...]) -> _Patterns:
+    tables = [load_languages()[language] for language in languages or ("en",)]
+
+    def join(name: str) -> str:
+        return join_words(tuple(word for table in tables for word in table.get(name, ()))) or r"(?!)"
+
+    def join_after(name: str) -> str:
+        return "|".join(word for table in tables for word in table.get(name, ())) or r"(?!)"
+
+    few = r"\s*(?:\S{1,12}\s+){0,2}?\Z"
+    return _Patterns(
+        cue=re.compile(rf"(?P<away>{join('away')})|(?P<back>{join('back')})"),
+        start=re.compile(rf"(?:{join('from')}){few}"),
+        end=re.compile(rf"(?:{join('until')}){few}"),
+        start_after=re.compile(rf"\W{{0,2}}(?:{join_after('from_after')})"),
+        end_after=re.compile(rf"\W{{0,2}}(?:{join_after('until_after')})"),
+        inclusive=re.compile(join("inclusive")),
+    )
 
 
-def _find_dates(sentence: str, received: date) -> list[_Mention]:
-    """Return the dates in a sentence, in order.
+def _assign_roles(sentence: str, mentions: Sequence[Mention], languages: tuple[str, ...]) -> Iterator[_Role]:
+    patterns = _load_patterns(languages)
+    mentions = [_extend_range(sentence, mention) for mention in mentions]
+    for index, mention in enumerate(mentions):
+        start = mentions[index - 1].end if index else 0
+        end = mentions[index + 1].start if index + 1 < len(mentions) else len(sentence)
+        before, after = sentence[start : mention.start], sentence[mention.end : end]
+        if end < len(sentence):  # The last clause before another date belongs to that date.
+            after = after[: max((match.start() for match in _CLAUSE.finditer(after)), default=len(after))]
+        is_second = index > 0 and (
+            _RANGE.fullmatch(before) is not None
+            or (
+                _CLAUSE.fullmatch(before.strip()) is not None and _BETWEEN.search(sentence[: mentions[index - 1].start])
+            )
+        )
+        yield _assign_role(
+            mention, before, after, patterns, is_range_end=bool(is_second) or _ends_day_range(before, patterns)
+        )
 
-    A weekday directly before a date is part of that date; of a range only the end is returned.
-    """
-    mentions: list[_Mention] = []
-    for match in _DATE.finditer(sentence):
-        try:
-            parts = {name: value for name, value in match.groupdict().items() if value}
-            mention = _Mention(match.start(), match.end(), _to_date(parts, received), "weekday" in parts)
-        except ValueError:
-            continue  # 31 February, or another invalid date
-        if mentions and mentions[-1].is_weekday and mention.start - mentions[-1].end <= MAX_WEEKDAY_GAP:
-            mention = replace(mention, ends_range=mentions.pop().ends_range)
-        elif mentions and _RANGE.fullmatch(sentence[mentions[-1].end : mention.start]):
-            mentions.pop()
-            mention = replace(mention, ends_range=True)
-        mentions.append(mention)
-    return mentions
+
+def _assign_role(mention: Mention, before: str, after: str, patterns: _Patterns, *, is_range_end: bool) -> _Role:
+    near = before[-40:]
+    is_inclusive = patterns.inclusive.search(near) is not None or patterns.inclusive.search(after[:25]) is not None
+    start, end = _find_last(patterns.start, near), _find_last(patterns.end, near)
+    if mention.ends_range or is_range_end or (end >= 0 and end >= start) or patterns.end_after.match(after):
+        clause = before[max((match.end() for match in _CLAUSE.finditer(before)), default=0) :]
+        cue = _first_cue(patterns, clause, last=True) or _first_cue(patterns, before, last=True)
+        is_weak = _WEAK_END.search(near) is not None and start < 0 and not (is_range_end or mention.ends_range)
+        return _Role(mention, "return" if is_weak and cue == "back" else "until", is_inclusive)
+    clause = before[max((match.end() for match in _CLAUSE.finditer(before)), default=0) :]
+    cue = _first_cue(patterns, clause, last=True) or _first_cue(patterns, after)
+    if cue is None:
+        cue = _first_cue(patterns, before, last=True)
+    return _Role(mention, "return" if cue == "back" else "other")
 
 
-def _to_date(parts: dict[str, str], received: date) -> date:
-    if iso := parts.get("iso"):
-        return date.fromisoformat(iso)
-    if "tomorrow" in parts:
-        return received + timedelta(days=1)
-    if weekday := parts.get("weekday"):
-        ahead = (_WEEKDAYS[weekday.casefold()] - received.weekday() - 1) % 7 + 1
-        return received + timedelta(days=ahead)
-    if "first" in parts:
-        day, month = int(parts["first"]), int(parts["second"])
-        if month > 12:  # noqa: PLR2004 - the month is first
-            day, month = month, day
-        year = parts.get("year3")
-    else:
-        day = int(parts.get("day") or parts["day2"])
-        month = _MONTHS[(parts.get("month") or parts["month2"]).casefold()]
-        year = parts.get("year") or parts.get("year2")
-    if year:
-        return date(int(year) + (2000 if len(year) == 2 else 0), month, day)  # noqa: PLR2004 - 26 is 2026
-    this_year = date(received.year, month, day)
-    return this_year if this_year >= received else date(received.year + 1, month, day)
+def _find_last(pattern: re.Pattern[str], text: str) -> int:
+    return match.start() if (match := pattern.search(text)) else -1
+
+
+def _first_cue(patterns: _Patterns, text: str, *, last: bool = False) -> str | None:
+    """Return whether the first or last word of return or absence in a text is one of return; a negated one is not."""
+    matches = list(patterns.cue.finditer(text))
+    if not matches:
+        return None
+    match = matches[-1 if last else 0]
+    if match.lastgroup == "back" and _NEGATION.search(text[: match.start()]):
+        return "away"
+    if not last and match.lastgroup == "away" and len(matches) > 1 and _NEGATION.match(f"{match[0]} "):
+        return "away"
+    return match.lastgroup
+
+
+def _extend_range(sentence: str, mention: Mention) -> Mention:
+    """Return the end of a range whose second date is a day alone, as in `November 23 to 27`."""
+    match = _DAY_AFTER.match(sentence, mention.end)
+    if mention.kind != "date" or mention.day is None or match is None:
+        return mention
+    try:
+        day = mention.day.replace(day=int(match[1]))
+    except ValueError:
+        return mention
+    return replace(mention, day=day, end=match.end(), ends_range=True) if day > mention.day else mention
+
+
+def _ends_day_range(before: str, patterns: _Patterns) -> bool:
+    """Return whether a day alone and a word or dash of a range stand before a date, as in `23 to 27 November`."""
+    match = _DAY_BEFORE.search(before)
+    if match is None:
+        return False
+    return match["link"] in {"-", "\u2013", "~", "a", "to", "bis", "au", "al", "do", "til"} or (
+        patterns.end.search(match["link"]) is not None
+    )

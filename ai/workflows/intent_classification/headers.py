@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from ai.workflows.intent_classification.automatic import has_automatic_subject
+
 _BOUNCE_SENDER = re.compile(r"\b(?:mailer-daemon|postmaster|mail-daemon|maildaemon)@", re.IGNORECASE)
 _BOUNCE_SUBJECT = re.compile(
     r"^\s*(?:undeliver(?:able|ed)|delivery (?:status notification|has failed|failure|incomplete)|mail delivery"
@@ -82,7 +84,7 @@ def _detect_automatic(headers: dict[str, list[str]], subject: str) -> Origin:
         return Origin("auto_reply", certain=True)
     if any(mark in headers and headers[mark][0] not in _OFF for mark in _AUTO_HEADERS):
         return Origin("auto_reply", certain=True)
-    if _AUTOMATIC_SUBJECT.search(subject):
+    if _AUTOMATIC_SUBJECT.search(subject) or has_automatic_subject(subject):
         return Origin("auto_reply", certain=bool(submitted and submitted != "no"))
     if submitted and submitted != "no":
         return Origin("automatic", certain=True)

@@ -13,7 +13,8 @@ from ai.context import NO_MODEL, NodeContext
 from ai.errors import ModelUnavailable
 from ai.prompts import Prompt
 from ai.workflows.intent_classification import rules
-from ai.workflows.intent_classification.dates import find_return_date
+from ai.workflows.intent_classification.date_order import read_sent_at
+from ai.workflows.intent_classification.dates import find_return
 from ai.workflows.intent_classification.headers import Kind, detect_origin, find_recipient_names, find_sender_names
 from ai.workflows.intent_classification.state import (
     InputState,
@@ -84,7 +85,10 @@ async def match_rules(state: State) -> Update:
     received = request.received_at.date()
     if state["is_automatic"]:
         return {"verdict": rules.classify_automatic(state["text"], request.subject, state["kind"], received)}
-    verdict, is_automatic = rules.classify_personal(state["text"], request.subject, received, request.sent_subject)
+    sent_at = read_sent_at(request.headers, request.received_at)
+    verdict, is_automatic = rules.classify_personal(
+        state["text"], request.subject, received, request.sent_subject, sent_at
+    )
     return {"verdict": verdict, "is_automatic": is_automatic}
 
 
@@ -130,6 +134,9 @@ async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     abstained = verdict.confidence < REVIEW_THRESHOLD
     is_away = verdict.label is Intent.OUT_OF_OFFICE and not abstained
     text = f"{request.subject}\n\n{state.get('text', '')}"
+    sent_at = read_sent_at(request.headers, request.received_at)
+    return_date = find_return(text, sent_at).day if is_away else None
+    is_doubtful = is_away and (return_date is None or verdict.confidence <= rules.NOTE_CONFIDENCE)
     is_hinted = (
         not state["is_automatic"]
         and verdict.label is not Intent.UNSUBSCRIBE
@@ -139,11 +146,11 @@ async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
         "result": IntentOutput(
             label=verdict.label,
             confidence=verdict.confidence,
-            return_date=find_return_date(text, request.received_at.date()) if is_away else None,
+            return_date=return_date,
             is_automatic=state["is_automatic"],
             decided_by="abstain" if abstained else verdict.decided_by,
             abstained=abstained,
-            needs_review=abstained or is_hinted,
+            needs_review=abstained or is_hinted or is_doubtful,
             generation=runtime.context.generation(state.get("prompt"), reason),
         )
     }

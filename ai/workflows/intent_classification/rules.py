@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from datetime import date
 
+from ai.workflows.intent_classification.automatic import is_absence_note, says_automatic
+from ai.workflows.intent_classification.date_order import SentAt
 from ai.workflows.intent_classification.dates import find_return_date
 from ai.workflows.intent_classification.headers import Kind
 from ai.workflows.intent_classification.phrases import count_phrases, has_misspelled_word, has_phrase, remove_phrases
@@ -39,6 +41,8 @@ _PRODUCT_QUESTION = re.compile(
     re.VERBOSE,
 )
 MAX_EMPTY_BODY_WORDS = 4
+NOTE_CONFIDENCE = 0.7
+"""The confidence in a note of absence that nothing but its words shows; a user reviews it."""
 
 
 def classify_automatic(text: str, subject: str, kind: Kind, received: date) -> Verdict:
@@ -57,13 +61,15 @@ def classify_automatic(text: str, subject: str, kind: Kind, received: date) -> V
     return _make_verdict(Intent.OUT_OF_OFFICE, 0.75)
 
 
-def classify_personal(text: str, subject: str, received: date, sent_subject: str = "") -> tuple[Verdict | None, bool]:
+def classify_personal(
+    text: str, subject: str, received: date, sent_subject: str = "", sent: SentAt | None = None
+) -> tuple[Verdict | None, bool]:
     """Return the intent of a reply without automatic headers, or None if it is unclear, and whether it is automatic."""
     title = split_subject(subject, sent_subject)
     words, own = normalize(text), normalize(title.own)
     if not words.strip():
         words = own  # The answer stands in the subject alone.
-    if has_phrase("automatic", words):
+    if has_phrase("automatic", words) or says_automatic(text):
         return classify_automatic(text, subject, "auto_reply", received), True
     if _is_unsubscribe_request(words) or _is_unsubscribe_subject(
         words, title
@@ -73,6 +79,8 @@ def classify_personal(text: str, subject: str, received: date, sent_subject: str
         if has_phrase("left", words):
             return classify_automatic(text, subject, "auto_reply", received), True
         return _make_verdict(Intent.OUT_OF_OFFICE, 0.85), True
+    if not has_phrase("human", words) and is_absence_note(text, sent or SentAt(received)):
+        return _make_verdict(Intent.OUT_OF_OFFICE, NOTE_CONFIDENCE), True
     return _choose_intent(words), False
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, build_filters, paged
 from api.inbox.replies.schemas import ReplyFilter
-from database.models import EmailDraft, Reply, ReplyCorrection
+from database.models import EmailDraft, Lead, Reply, ReplyCorrection
 
 
 async def find_reply(session: AsyncSession, workspace_id: UUID, reply_id: UUID) -> Reply | None:
@@ -24,6 +24,13 @@ async def find_answered_draft(session: AsyncSession, reply: Reply) -> EmailDraft
     """Return the mail that a reply answers."""
     return await session.scalar(
         select(EmailDraft).where(EmailDraft.workspace_id == reply.workspace_id, EmailDraft.id == reply.draft_id)
+    )
+
+
+async def find_lead_timezone(session: AsyncSession, reply: Reply) -> str | None:
+    """Return the time zone of the lead that sent a reply."""
+    return await session.scalar(
+        select(Lead.timezone).where(Lead.workspace_id == reply.workspace_id, Lead.id == reply.lead_id)
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -43,6 +43,8 @@ REPORT_CONFIDENCE = 0.99
 _REDIRECTIONS = frozenset({Intent.REFERRAL, Intent.WRONG_PERSON})
 _GROUP_HEADER = re.compile(r"list-|mailing-list$|precedence$|x-beenthere$|x-mailing-list$", re.IGNORECASE)
 NO_SUCH_REPLY = "There is no such reply."
+UNKNOWN_ABSENCE = timedelta(days=14)
+"""How long an absence without a day of return pauses the enrollments, if no user decides earlier."""
 
 
 async def find_reply_to_classify(
@@ -107,7 +109,7 @@ async def apply_classification(session: AsyncSession, reply: Reply, output: Inte
         return
     if is_departure and reply.lead_id is not None:
         await _pause_for_departure(session, reply.workspace_id, [reply.lead_id], _format_cause(reply), now)
-    await _apply_effects(session, reply, decision, now)
+    await _apply_effects(session, reply, decision, now, default_resume_at=now + UNKNOWN_ABSENCE)
 
 
 async def apply_report(session: AsyncSession, reply: Reply, now: datetime) -> None:
@@ -182,13 +184,25 @@ async def correct_reply(
     return await get_reply(session, workspace_id, reply_id)
 
 
-async def _apply_effects(session: AsyncSession, reply: Reply, decision: Decision, now: datetime) -> None:
-    """Unsubscribe the addresses that a no covers, and pause or stop the lead's enrollments, by the intent."""
+async def _apply_effects(
+    session: AsyncSession,
+    reply: Reply,
+    decision: Decision,
+    now: datetime,
+    *,
+    default_resume_at: datetime | None = None,
+) -> None:
+    """Unsubscribe the addresses that a no covers, and pause or stop the lead's enrollments, by the intent.
+
+    After an absence without a day of return they resume at `default_resume_at`, or when a user resumes them.
+    """
     cause = _format_cause(reply)
     if reply.lead_id is not None and reply.draft_id is not None:
         lead_ids = [reply.lead_id]
         if decision.intent is Intent.OUT_OF_OFFICE and decision.is_automatic:
-            await _pause_enrollments(session, reply.workspace_id, lead_ids, decision.return_date, cause=cause, now=now)
+            day = decision.return_date
+            resume_at = await _compute_start(session, reply, day) if day is not None else default_resume_at
+            await _pause_enrollments(session, reply.workspace_id, lead_ids, resume_at, cause=cause, now=now)
         if not decision.is_automatic:
             await _record_reply(session, reply.workspace_id, reply.draft_id, lead_ids, cause=cause, now=now)
     if decision.intent is Intent.UNSUBSCRIBE:
@@ -214,13 +228,12 @@ async def _pause_enrollments(
     session: AsyncSession,
     workspace_id: UUID,
     lead_ids: Sequence[UUID],
-    return_date: date | None,
+    resume_at: datetime | None,
     *,
     cause: str,
     now: datetime,
 ) -> None:
-    """Pause the enrollments of leads until the return date, or until a user resumes them."""
-    resume_at = await _compute_start(session, workspace_id, return_date) if return_date is not None else None
+    """Pause the enrollments of leads until a time, or until a user resumes them."""
     event = EnrollmentEvent.OUT_OF_OFFICE
     paused = await enrollment_status.defer_resume(session, workspace_id, lead_ids, resume_at)
     paused += await enrollment_status.apply_event_to_leads(
@@ -243,10 +256,11 @@ async def _revert_decision(session: AsyncSession, reply: Reply, now: datetime) -
         )
 
 
-async def _compute_start(session: AsyncSession, workspace_id: UUID, day: date) -> datetime:
-    """Return the start of a day in the workspace's time zone, in UTC."""
-    workspace = await workspaces.find_workspace(session, workspace_id)
-    return datetime.combine(day, time(0), ZoneInfo(workspace.timezone)).astimezone(UTC)
+async def _compute_start(session: AsyncSession, reply: Reply, day: date) -> datetime:
+    """Return the start of a day in the time zone of the lead, or else of the workspace, in UTC."""
+    workspace = await workspaces.find_workspace(session, reply.workspace_id)
+    zone = await repository.find_lead_timezone(session, reply)
+    return datetime.combine(day, time(0), ZoneInfo(zone or workspace.timezone)).astimezone(UTC)
 
 
 async def resume_after_absence(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID, now: datetime) -> None:

@@ -28,13 +28,15 @@ NEW_YEARS_EVE = date(2026, 12, 31)
 @pytest.mark.parametrize(
     ("text", "received", "day"),
     [
-        # Today, in each format; a date before it without a year is in the next year.
+        # Today, in each format; a date before it is past, unless it is just after the turn of the year.
         ("back on 20 November", FRIDAY, FRIDAY),
         ("back on November 20", FRIDAY, FRIDAY),
         ("back on 20.11.", FRIDAY, FRIDAY),
         ("back on 2026-11-20", FRIDAY, FRIDAY),
         ("back on 20/11/26", FRIDAY, FRIDAY),
-        ("back on 19 November", FRIDAY, date(2027, 11, 19)),
+        ("back on 19 November", FRIDAY, None),
+        ("back on 20 February", FRIDAY, date(2027, 2, 20)),
+        ("back on 21 February", FRIDAY, None),
         ("back on 21 November", FRIDAY, date(2026, 11, 21)),
         ("back on 2026-11-19", FRIDAY, None),
         # The last accepted date is 366 days ahead.
@@ -49,9 +51,11 @@ NEW_YEARS_EVE = date(2026, 12, 31)
         ("back tomorrow", NEW_YEARS_EVE, date(2027, 1, 1)),
         ("back on 31 December", NEW_YEARS_EVE, NEW_YEARS_EVE),
         ("back on 1 January", NEW_YEARS_EVE, date(2027, 1, 1)),
-        ("back on 30 December", NEW_YEARS_EVE, date(2027, 12, 30)),
+        ("back on 30 December", NEW_YEARS_EVE, None),
+        ("back on 2 April", NEW_YEARS_EVE, date(2027, 4, 2)),
+        ("back on 3 April", NEW_YEARS_EVE, None),
         ("back on 29 February", LEAP_DAY, LEAP_DAY),
-        ("back on 28 February", LEAP_DAY, date(2029, 2, 28)),
+        ("back on 28 February", LEAP_DAY, None),
         ("back tomorrow", LEAP_DAY, date(2028, 3, 1)),
         ("back on 29 February 2027", FRIDAY, None),
         # If the second number is above 12, the first is the month.
@@ -66,10 +70,13 @@ def test_the_limits_of_a_return_date(text: str, received: date, day: date | None
     assert find_return_date(text, received) == day
 
 
-@pytest.mark.parametrize(("between", "day"), [(8, date(2026, 11, 30)), (9, date(2026, 11, 27))])
-def test_a_weekday_belongs_to_a_date_within_eight_characters(between: int, day: date) -> None:
-    """A weekday up to eight characters before a date belongs to it; a weekday farther away is a separate date."""
+@pytest.mark.parametrize(("between", "day"), [(9, None), (10, None), (11, date(2026, 11, 27))])
+def test_a_weekday_belongs_to_a_date_within_ten_characters(between: int, day: date | None) -> None:
+    """A weekday up to ten characters before a date must be its own; farther away it is another date."""
     assert find_return_date(f"back on Friday{',' * (between - 1)} 30 November", FRIDAY) == day
+    assert find_return_date(f"back on Monday{',' * (between - 1)} 30 November", FRIDAY) == (
+        date(2026, 11, 30) if day is None else date(2026, 11, 23)
+    )
 
 
 @pytest.mark.parametrize(("sentence", "is_read"), [(59, True), (60, True), (61, False)])

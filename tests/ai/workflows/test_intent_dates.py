@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.workflows.intent_classification.dates import MAX_AHEAD, find_return_date
+from ai.workflows.intent_classification.date_readings import MAX_AHEAD
+from ai.workflows.intent_classification.dates import find_return_date
 
 FRIDAY = date(2026, 11, 20)
 
@@ -20,20 +21,20 @@ FRIDAY = date(2026, 11, 20)
         ("I will be back on Monday.", date(2026, 11, 23)),
         ("In a course all day. Back tomorrow.", date(2026, 11, 21)),
         ("Not available from 23 to 27 November 2026", date(2026, 11, 27)),
-        ("On holiday up to and including 4 December.", date(2026, 12, 4)),
+        ("On holiday up to and including 4 December.", date(2026, 12, 5)),
         ("I have been away since Monday and am back soon.", None),
-        ("Ich bin ab dem 30. November wieder im Büro, wieder am 01.12.2026", date(2026, 12, 1)),
+        ("Ich bin ab dem 30. November wieder im Büro, wieder am 01.12.2026", date(2026, 11, 30)),
         ("Ab Montag, dem 30. November, bin ich wieder da.", date(2026, 11, 30)),
         ("Ich bin vom 20.11. bis 2.12. nicht im Haus.", date(2026, 12, 2)),
         ("Ich bin bis 30.11. im Urlaub", date(2026, 11, 30)),
-        ("bis und mit 4. Dezember", date(2026, 12, 4)),
+        ("bis und mit 4. Dezember", date(2026, 12, 5)),
         ("absent jusqu'au 27 novembre", date(2026, 11, 27)),
         ("Absent du 16/11/2026 au 25/11/2026.", date(2026, 11, 25)),
         ("joignable à partir du mercredi 2 décembre", date(2026, 12, 2)),
         ("je reprends le service lundi", date(2026, 11, 23)),
         ("Ek is terug op 5 Januarie", date(2027, 1, 5)),
         ("eers Maandag weer beskikbaar", date(2026, 11, 23)),
-        ("gesluit tot en met 8 Januarie 2027", date(2027, 1, 8)),
+        ("gesluit tot en met 8 Januarie 2027", date(2027, 1, 9)),
         ("Ik ben terug op maandag 7 december", date(2026, 12, 7)),
         ("Vuelvo el 3 de diciembre de 2026", date(2026, 12, 3)),
         ("Volto em 12/12/2026", date(2026, 12, 12)),
@@ -43,7 +44,7 @@ FRIDAY = date(2026, 11, 20)
     ],
 )
 def test_return_dates(text: str, day: date | None) -> None:
-    """The return date is found in seven languages, relative to the day of receipt, and is never in the past."""
+    """The return date is found relative to the day of receipt, and is never in the past; an included day is not it."""
     assert find_return_date(text, FRIDAY) == day
 
 

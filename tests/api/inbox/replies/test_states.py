@@ -130,13 +130,13 @@ async def test_an_unsubscribe_in_each_status(states: States) -> None:
 async def test_an_absence_pauses_active_enrollments(states: States, back_on: date | None) -> None:
     """Active enrollments pause, and those that wait for a return get the new date; the rest and the lead do not change.
 
-    A job resumes each on the return date; without a date a user has to.
+    A job resumes each on the return date; without a date, after two weeks.
     """
     states.owner.execute("UPDATE app.workspaces SET timezone = 'Africa/Johannesburg'")
     for lead_state in LEAD_STATES:
         answered = Answered(states, lead_state, f"{lead_state}@lead.example".lower())
         states.look()
-        resume_at = moment(BACK_AT) if back_on else None
+        resume_at = moment(BACK_AT if back_on else NOW + service.UNKNOWN_ABSENCE)
         expected = answered.moves("out_of_office", "out_of_office", resume_at)
         waiting = answered.ids["paused"]
         before = states.seen["app.lead_enrollments"][waiting]
@@ -149,7 +149,7 @@ async def test_an_absence_pauses_active_enrollments(states: States, back_on: dat
             (answered.ids["active"], "out_of_office")
         ]
         jobs = sorted((job["payload"]["enrollmentId"], job["run_at"]) for job in taken["scheduled_jobs"])
-        resumed = sorted([answered.ids["active"], waiting]) if back_on else []
+        resumed = sorted([answered.ids["active"], waiting])
         assert jobs == [(enrollment_id, resume_at) for enrollment_id in resumed]
         assert {job["job_type"] for job in taken["scheduled_jobs"]} <= {"resume_enrollment"}
         del changed["app.replies"]
