@@ -1,5 +1,6 @@
 """SQL for inbound messages."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -49,7 +50,12 @@ async def add_reply(session: AsyncSession, workspace_id: UUID, values: dict[str,
 
 
 def _hash_identity(values: dict[str, Any]) -> ColumnElement[str]:
-    """Return the hash of a message's id, sender and words, without blanks, which differ between mailbox services."""
+    """Return the hash of a message's id, sender and words, without blanks, which differ between mailbox services.
+
+    Reports of one mail system have the same words for each mail, so that what they report belongs to their identity.
+    """
     head = f"{values['message_id']}\n{values['from_email']}\n"
-    words = func.regexp_replace(cast(literal(values["subject"] + values["text"]), Text), r"\s+", "", "g")
+    reported = f"{values['draft_id']} {json.dumps(values['report'])}" if values["report"] else ""
+    content = cast(literal(f"{values['subject']}{values['text']}{reported}"), Text)
+    words = func.regexp_replace(content, r"\s+", "", "g")
     return func.encode(func.sha256(func.convert_to(cast(literal(head), Text) + words, "UTF8")), "hex")

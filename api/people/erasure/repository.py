@@ -92,7 +92,11 @@ _REPLIES = text(
     """
     UPDATE app.replies
        SET from_email = '', subject = '', text = '', headers = '[]', report = NULL
-     WHERE workspace_id = :workspace_id AND :address <> '' AND from_email = :address
+     WHERE workspace_id = :workspace_id AND :address <> ''
+       AND (from_email = :address
+            -- A report that matched no mail may still name the address.
+            OR report @> jsonb_build_object('recipients', jsonb_build_array(
+                 jsonb_build_object('addresses', jsonb_build_array(CAST(:address AS text))))))
     """
 )
 

@@ -66,3 +66,17 @@ async def test_holders_have_the_address_now(two_workspaces: TwoWorkspaces) -> No
         return await repository.list_holders(session, workspaces.id, [OLD, "another@lead.example"])
 
     assert (await compared(workspaces, find)).result == {live, deleted}
+
+
+async def test_known_addresses_are_of_leads_or_were_mailed(two_workspaces: TwoWorkspaces) -> None:
+    """Addresses of leads and addresses that were mailed are known; those of a neighbour and others are not."""
+    workspaces = two_workspaces
+    workspaces.add(LEADS, email="lead@x.example")
+    workspaces.add(ATTEMPTS, draft_id=workspaces.add_draft(), recipient="mailed@x.example")
+    workspaces.add(LEADS, workspaces.neighbour, email="foreign@x.example")
+    asked = ["lead@x.example", "mailed@x.example", "foreign@x.example", "x.example"]
+
+    async def find(session: AsyncSession) -> list[set[str]]:
+        return [await service.list_known(session, workspaces.id, addresses) for addresses in (asked, [])]
+
+    assert (await compared(workspaces, find)).result == [{"lead@x.example", "mailed@x.example"}, set()]

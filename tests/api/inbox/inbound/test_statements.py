@@ -1,5 +1,6 @@
 """Tests which mail a message answers, beside mails that differ from it in one condition."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.inbox.inbound import repository, service
 from api.inbox.inbound.message import InboundMessage
 from api.inbox.inbound.service import Receipt
+from email_text.reports import Report, ReportKind
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -115,6 +117,62 @@ async def test_an_unrelated_message_is_stored_unless_only_replies_are(two_worksp
     assert [reply[name][1] for name in ("lead_id", "enrollment_id", "draft_id")] == [None, None, None]
     (job,) = acted.changes[JOBS].values()
     assert job["job_type"][1] == "classify_reply"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "receipt"),
+    [
+        ("Please unsubscribe me.", None, Receipt.STORED),
+        ("Lunch at one?", None, Receipt.UNRELATED),
+        ("", ReportKind.BOUNCE, Receipt.STORED),
+        ("", ReportKind.COMPLAINT, Receipt.STORED),
+        ("", ReportKind.UNSUBSCRIBE, Receipt.STORED),
+        ("Please unsubscribe me.", ReportKind.DELAY, Receipt.UNRELATED),
+        ("", ReportKind.READ_RECEIPT, Receipt.UNRELATED),
+    ],
+)
+async def test_what_is_stored_of_other_mail(
+    two_workspaces: TwoWorkspaces, text: str, kind: ReportKind | None, receipt: Receipt
+) -> None:
+    """Of messages that answer no mail, a source with other mail stores each no and each report of a failure."""
+    received = replace(message("other@x.example"), text=text, report=Report(kind) if kind else None)
+
+    async def receive(session: AsyncSession) -> Receipt:
+        return await service.receive_message(
+            session,
+            two_workspaces.id,
+            received,
+            public_url=PUBLIC_URL,
+            received_at=NOW,
+            now=NOW,
+            only_replies=True,
+        )
+
+    acted = await compared(two_workspaces, receive)
+    assert acted.result is receipt
+    assert set(acted.changes) == ({REPLIES, JOBS} if receipt is Receipt.STORED else set())
+
+
+async def test_what_makes_two_messages_one(two_workspaces: TwoWorkspaces) -> None:
+    """Two messages are one if id, sender and words are the same, whatever their blanks; an id alone is not enough."""
+    first = message()
+    others = (
+        (replace(first, text=" Y es\n"), Receipt.DUPLICATE),
+        (replace(first, from_email="kim@lead.example"), Receipt.STORED),
+        (replace(first, text="No"), Receipt.STORED),
+        (replace(first, message_id="<2@lead.example>"), Receipt.STORED),
+    )
+
+    async def receive(session: AsyncSession) -> list[Receipt]:
+        return [
+            await service.receive_message(
+                session, two_workspaces.id, received, public_url=PUBLIC_URL, received_at=NOW, now=NOW
+            )
+            for received in (first, *(other for other, _ in others), first)
+        ]
+
+    receipts = [Receipt.STORED, *(receipt for _, receipt in others), Receipt.DUPLICATE]
+    assert (await compared(two_workspaces, receive)).result == receipts
 
 
 MESSAGES: tuple[tuple[InboundMessage, bool], ...] = (

@@ -1,0 +1,138 @@
+"""Reports of mail systems that come to the mailbox, also forged ones, and what they do to leads."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from api.inbox.inbound.service import HIDDEN_AUTHOR
+from api.inbox.replies.reports import NO_MATCH, OTHER_RECIPIENT
+from api.inbox.replies.service import DEPARTED, UNMATCHED_NO
+from tests.api.inbox.inbound.test_receiving import STORED, post, replies
+from tests.api.sending_workspace import Outreach
+
+pytestmark = pytest.mark.anyio
+
+MIA = "mia@lager.example"
+HEAD = 'From: postmaster@lager.example\nContent-Type: multipart/report; boundary="b"\n\n--b\n\nA report.\n--b\n'
+
+
+def failed(address: str, status: str, draft_id: str = "") -> str:
+    """Return a delivery status that an address failed, and the id of the returned mail, if given."""
+    returned = f"--b\nContent-Type: text/rfc822-headers\n\nX-SalesMatter-Draft: {draft_id}\n" if draft_id else ""
+    fields = f"Final-Recipient: rfc822; {address}\nAction: failed\nStatus: {status}"
+    return f"{HEAD}Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n{fields}\n{returned}--b--\n"
+
+
+def complaint(address: str) -> str:
+    """Return a report that a recipient complained."""
+    return f"{HEAD}Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nOriginal-Rcpt-To: {address}\n--b--\n"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the API shows after a message: the reply, the enrollment and the suppressions."""
+
+    reply: dict[str, Any]
+    enrollment: str
+    suppressed: dict[str, str]
+
+
+async def receive(outreach: Outreach, **fields: Any) -> State:
+    """Post a message, and return what the API shows."""
+    assert await post(outreach, **fields) == STORED
+    reply = (await replies(outreach))[-1]
+    enrollment = (await outreach.get("/enrollments"))["items"][0]
+    listed = (await outreach.get("/suppressions"))["items"]
+    return State(reply, enrollment["status"], {item["value"]: item["reason"] for item in listed})
+
+
+async def test_a_bounce_without_our_id_is_matched_by_its_recipient(outreach: Outreach) -> None:
+    """A report that returns nothing suppresses the address that it names, because that was mailed."""
+    lead_id, _ = await outreach.send_one(MIA)
+    state = await receive(outreach, raw=failed("Mia@lager.example", "5.1.1"))
+    assert (state.reply["leadId"], state.reply["intent"], state.reply["needsReview"]) == (lead_id, "bounce", False)
+    assert (state.enrollment, state.suppressed) == ("paused", {MIA: "hard_bounce"})
+    assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Contacted"
+
+
+async def test_forged_reports_stop_nothing(outreach: Outreach) -> None:
+    """Reports about a lead that was never mailed suppress nothing, and need review."""
+    await outreach.send_one(MIA)
+    await outreach.add_lead("victim@lead.example")
+    for raw in (failed("victim@lead.example", "5.1.1"), complaint("victim@lead.example")):
+        state = await receive(outreach, raw=raw)
+        assert (state.reply["leadId"], state.reply["reviewReason"]) == (None, NO_MATCH)
+        assert (state.enrollment, state.suppressed) == ("active", {})
+
+
+async def test_a_report_that_names_another_recipient(outreach: Outreach) -> None:
+    """A report about our mail that names another address pauses the lead and suppresses neither address."""
+    lead_id, mail = await outreach.send_one(MIA)
+    state = await receive(outreach, raw=failed("victim@lead.example", "5.1.1", mail["message_id"]))
+    assert (state.reply["leadId"], state.reply["reviewReason"]) == (lead_id, OTHER_RECIPIENT)
+    assert (state.enrollment, state.suppressed) == ("paused", {})
+
+
+async def test_a_complaint_is_matched_by_its_recipient(outreach: Outreach) -> None:
+    """A complaint suppresses the address that was mailed, and the mail system that reports it is not suppressed."""
+    lead_id, _ = await outreach.send_one(MIA)
+    state = await receive(outreach, raw=complaint(MIA))
+    assert (state.enrollment, state.suppressed) == ("unsubscribed", {MIA: "complaint"})
+    assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Unsubscribed"
+
+
+async def test_a_text_bounce_as_json(outreach: Outreach) -> None:
+    """A bounce in words, posted as JSON, suppresses the address that failed."""
+    await outreach.send_one(MIA)
+    text = f"Hi. This is the qmail-send program at x.\n\n<{MIA}>:\nSorry, no mailbox here by that name. (#5.1.1)\n"
+    state = await receive(outreach, text=text, **{"from": "MAILER-DAEMON@x.example"})
+    assert (state.enrollment, state.suppressed) == ("paused", {MIA: "hard_bounce"})
+    assert state.reply["report"]["recipients"][0]["status"] == "5.1.1"
+
+
+async def test_an_answer_to_an_invitation(outreach: Outreach) -> None:
+    """An accepted invitation is automatic and stops nothing; a no in its comment is heard."""
+    _, mail = await outreach.send_one(MIA)
+    head = f"From: {MIA}\nIn-Reply-To: <{mail['message_id']}@x>\nContent-Type: multipart/alternative; boundary=b\n\n"
+    for comment, enrollment in (("Accepted", "active"), ("Please unsubscribe me.", "unsubscribed")):
+        calendar = "--b\nContent-Type: text/calendar; method=REPLY\n\nBEGIN:VCALENDAR\n--b--\n"
+        raw = f"{head}--b\nContent-Type: text/plain\n\n{comment}\n{calendar}"
+        state = await receive(outreach, raw=raw)
+        assert (state.reply["isAutomatic"], state.reply["report"]["kind"]) == (True, "calendar")
+        assert state.enrollment == enrollment
+
+
+async def test_a_departure_after_an_absence(outreach: Outreach) -> None:
+    """A lead that was away and has left is not resumed on the day of the return."""
+    _, mail = await outreach.send_one(MIA)
+    usual = {"from": MIA, "headers": {"Auto-Submitted": "auto-replied"}, "inReplyTo": f"<{mail['message_id']}@x>"}
+    await receive(outreach, **usual, subject="Out of office", text="I am out of the office until 2099-01-05.")
+    state = await receive(outreach, **usual, subject="Automatic reply", text="Mia no longer works for Lager.")
+    assert (state.enrollment, state.reply["needsReview"], state.reply["reviewReason"]) == ("paused", True, DEPARTED)
+    assert (await outreach.get("/enrollments"))["items"][0]["resumeAt"] is None
+
+
+async def test_an_author_hidden_behind_an_own_address(outreach: Outreach) -> None:
+    """A no in the thread that a group delivers without naming its author stops the address that was mailed."""
+    _, mail = await outreach.send_one(MIA)
+    fields = {"from": "Sales <ann@acme.example>", "to": "ann@acme.example", "inReplyTo": f"<{mail['message_id']}@x>"}
+    state = await receive(outreach, **fields, text="Please unsubscribe me.")
+    assert (state.reply["needsReview"], state.reply["reviewReason"]) == (True, HIDDEN_AUTHOR)
+    assert state.suppressed == {MIA: "unsubscribed"}
+
+
+async def test_what_users_write_to_leads_is_no_reply(outreach: Outreach) -> None:
+    """A user's own message in the thread to the lead is not stored."""
+    _, mail = await outreach.send_one(MIA)
+    fields = {"from": "ann@acme.example", "to": f"{MIA}, ann@acme.example", "inReplyTo": f"<{mail['message_id']}@x>"}
+    assert (await post(outreach, **fields, text="Please unsubscribe me."))["own"] is True
+
+
+async def test_a_no_that_names_leads(outreach: Outreach) -> None:
+    """A no from an unknown address suppresses it and the lead that it names, but no address that is no lead."""
+    await outreach.send_one(MIA)
+    text = f"Please stop mailing {MIA} and boss@lager.example."
+    state = await receive(outreach, text=text, subject="Stop", **{"from": "home@private.example"})
+    assert state.suppressed == {MIA: "unsubscribed", "home@private.example": "unsubscribed"}
+    assert (state.enrollment, state.reply["reviewReason"]) == ("unsubscribed", UNMATCHED_NO)
