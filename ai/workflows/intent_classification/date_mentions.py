@@ -49,6 +49,11 @@ _WEEK = (
 _IN = "in|dans|over|binnen|oor|en|em|dentro de|tra|fra|om|za|in hooguit|peste|через|σε"
 MAX_WEEKDAY_GAP = 10
 _GAP = re.compile(r"[\s,.(]*(?:(?:the|den|dem|der|le|el|il|de|o|dia|d|on|am|op)\.?\s+)?\Z")
+_CJK_WEEKDAYS = "月火水木金土日一二三四五六天월화수목금토일"
+_BRACKET = re.compile(
+    r"\s*[(（](?:周|星期|礼拜)?([月火水木金土日一二三四五六天월화수목금토일])(?:曜日?|요일)?(?:・祝)?[)）]"
+)
+"""A weekday in brackets after a date, as in `11月2日(月)`."""
 _AFTER = re.compile(r"\s*[(（\[]?\s*\Z")
 
 
@@ -107,6 +112,9 @@ def find_mentions(sentence: str, sent: date, order: Order | None, dotted_order: 
             if len(gap) <= MAX_WEEKDAY_GAP and _GAP.match(gap):
                 weekdays = find_numbers("weekday", sentence[mentions[-1].start : mentions[-1].end])
                 start = mentions.pop().start
+        end = match.end()
+        if _is_written(groups) and (bracket := _BRACKET.match(sentence, end)):
+            weekdays, end = frozenset({_CJK_WEEKDAYS.index(bracket[1]) % 7}), bracket.end()
         if weekday := groups.get("weekday"):
             if _join_weekday(mentions, sentence, match, weekday, sent, order, dotted_order):
                 continue
@@ -118,7 +126,7 @@ def find_mentions(sentence: str, sent: date, order: Order | None, dotted_order: 
         if day is None and not _is_possible(groups):
             continue
         kind = "next_week" if "next_week" in groups else "date"
-        mentions.append(Mention(start, match.end(), day, kind))
+        mentions.append(Mention(start, end, day, kind))
     return mentions
 
 
