@@ -33,6 +33,14 @@ CHUNK_BYTES = 256 * 1024
 Sheet = Annotated[
     str | None, Form(max_length=100, description="A sheet of a workbook; by default the first visible one with rows.")
 ]
+EncodingName = Annotated[
+    str | None,
+    Form(
+        max_length=40,
+        description="The encoding of a text file, such as `windows-1250`, `shift_jis`, `macintosh` or `ibm850`; by "
+        "default it is guessed, and the response shows the guess with samples.",
+    ),
+]
 
 
 @router.post(
@@ -47,6 +55,7 @@ async def upload_import(
     list_name: Annotated[ListName | None, Form(alias="listName", description="By default the file's name.")] = None,
     duplicate_policy: Annotated[DuplicatePolicy, Form(alias="duplicatePolicy")] = DuplicatePolicy.FILL,
     sheet: Sheet = None,
+    encoding: EncodingName = None,
 ) -> ImportOut:
     """Upload a table of people; its columns are mapped and its rows checked, and no lead is created yet.
 
@@ -56,7 +65,12 @@ async def upload_import(
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
             reading = service.read_upload(
-                member.services, member.workspace_id, file.file, sheet=sheet, actor=member.caller.user_id
+                member.services,
+                member.workspace_id,
+                file.file,
+                sheet=sheet,
+                encoding=encoding,
+                actor=member.caller.user_id,
             )
             read = await stack.enter_async_context(reading)
         received = await service.receive_upload(

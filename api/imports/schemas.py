@@ -30,6 +30,14 @@ class ColumnOut(Wire):
     samples: list[str]
 
 
+class EncodingOut(Wire):
+    """The encoding of a text file; if it is not sure, compare the samples and upload the file with `encoding`."""
+
+    name: str
+    is_sure: bool
+    samples: Annotated[list[str], Field(description="Some cells with letters beyond ASCII, as they were read.")]
+
+
 class ImportOut(Wire):
     """An uploaded file and its progress; counts are null until a commit or an undo has begun."""
 
@@ -41,6 +49,7 @@ class ImportOut(Wire):
     duplicate_policy: DuplicatePolicy
     headers: list[str]
     mapping: list[ColumnOut]
+    encoding: Annotated[EncodingOut | None, Field(description="Null for a workbook.")]
     fallback_reason: Annotated[
         str | None, Field(description="Why no model was used for the columns that the rules did not recognise.")
     ]

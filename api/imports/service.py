@@ -8,7 +8,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
 from typing import IO, Any
@@ -24,6 +24,7 @@ from api.accounts.usage.service import ai_context
 from api.http.errors import Conflict, Malformed, NotFound
 from api.http.resources import Services
 from api.imports.files.blocks import read_frames, read_layout
+from api.imports.files.encodings import CODECS, Encoding, find_codec
 from api.imports.files.errors import UnreadableFile
 from api.imports.files.layout import Layout
 from api.imports.files.text import open_text_reader
@@ -54,14 +55,27 @@ class ReadFile:
     text: IO[str]
     layout: Layout
     proposed: CsvMappingOutput
+    encoding: Encoding | None
+    """None for a workbook."""
 
 
 @asynccontextmanager
 async def read_upload(
-    services: Services, workspace_id: UUID, file: IO[bytes], *, sheet: str | None, actor: UUID
+    services: Services,
+    workspace_id: UUID,
+    file: IO[bytes],
+    *,
+    sheet: str | None,
+    encoding: str | None,
+    actor: UUID,
 ) -> AsyncIterator[ReadFile]:
     """Open a file and map its columns; raises UnreadableFile. Call it outside a transaction: it may call a model."""
-    async with open_text_reader(file, sheet=sheet) as text:
+    codec = find_codec(encoding) if encoding is not None else None
+    if encoding is not None and codec is None:
+        sentence = f"'{encoding}' is not a known encoding. Use one of {', '.join(CODECS)}."
+        raise Malformed(sentence, errors=[{"location": ["body", "encoding"], "message": sentence}])
+    found: list[Encoding] = []
+    async with open_text_reader(file, sheet=sheet, codec=codec, report=found.append) as text:
         layout, samples = await asyncio.to_thread(read_layout, text)
         await asyncio.to_thread(load_graph, CSV_MAPPING.name)
         async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
@@ -72,7 +86,7 @@ async def read_upload(
         proposed = await run(CSV_MAPPING, given, context=context)
         if not any(column.target is Target.EMAIL for column in proposed.columns):
             raise UnreadableFile("No column of the file contains email addresses.")
-        yield ReadFile(text, layout, proposed)
+        yield ReadFile(text, layout, proposed, found[-1] if found else None)
 
 
 def _hash_headers(headers: Sequence[str]) -> str:
@@ -102,6 +116,7 @@ async def receive_upload(
         headers=file.layout.headers,
         mapping=[column.model_dump(mode="json") for column in file.proposed.columns],
         fallback_reason=file.proposed.fallback_reason,
+        encoding=asdict(file.encoding) if file.encoding is not None else None,
         duplicate_policy=policy,
         expires_at=now + RETENTION,
     )
@@ -341,7 +356,9 @@ async def erase_person(
             await uploads.erase_rows(session, workspace_id, import_id, erased)
             # It is not known from which rows the samples were taken.
             mapping = [{**column, "samples": []} for column in record.mapping]
-            await uploads.change_import(session, workspace_id, import_id, {"mapping": mapping})
+            encoding = {**record.encoding, "samples": []} if record.encoding is not None else None
+            values = {"mapping": mapping, "encoding": encoding}
+            await uploads.change_import(session, workspace_id, import_id, values)
 
 
 def _remove_person(block: Block, lines: set[int], mention: str | None) -> tuple[set[int], bytes]:

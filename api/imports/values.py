@@ -43,6 +43,11 @@ _THOUSANDS = {"k": 1_000, "m": 1_000_000}
 MAX_COUNT_LENGTH = 40
 """The most characters of a number of employees; a number with many more digits is infinite as a float."""
 
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
+_CONTROL_PROBLEM = (
+    "The {} has a control character. The file may have another encoding than the import: upload it with encoding set."
+)
+
 # A word that could be a name or an initial is a title only with its full stop.
 _TITLES = (
     r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|professor|sir|herr|frau|mme|mlle|monsieur|madame|mnr|mev|mej|dhr|mevr|srta"
@@ -112,13 +117,15 @@ def find_problems(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
     `opt_out` is why the row says not to mail its address. For such a row only problems of the address count, because
     it becomes no lead.
     """
-    checked = check_addresses(rows.select(_cell(columns.fields[Target.EMAIL])).to_series())
+    checked = check_addresses(rows.select(_cell(columns.fields[Target.EMAIL])).to_series(), has_apostrophes=True)
     lines = _lines(rows, columns)
     problems = []
     for target, name in _LINES.items():
         length = lines[target].str.len_chars()
         sentence = pl.format("The {} has {} characters; the limit is {}.", pl.lit(name), length, MAX_LINE_CHARACTERS)
         problems.append(pl.when(length > MAX_LINE_CHARACTERS).then(sentence))
+        control = lines[target].str.contains(_CONTROL)
+        problems.append(pl.when(control).then(pl.lit(_CONTROL_PROBLEM.format(name))))
     address = pl.Series("address", checked["address"])
     no_address = pl.when(address.is_null()).then(pl.lit("The row has no email address."))
     opt_out = find_opt_outs(rows, columns)

@@ -39,6 +39,8 @@ class LeadImport(IdMixin, TimestampMixin, Base):
     state: Mapped[str]
     headers: Mapped[list[str]]
     mapping: Mapped[list[dict[str, Any]]]
+    encoding: Mapped[dict[str, Any] | None]
+    """The name of the text's encoding, whether it is sure, and some cells; null for a workbook."""
     fallback_reason: Mapped[str | None]
     """Why no model mapped the columns that the rules did not map."""
     duplicate_policy: Mapped[str] = mapped_column(server_default=DuplicatePolicy.FILL)

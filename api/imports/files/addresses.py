@@ -31,7 +31,7 @@ _PART = r"[^<>@\s\"';,:?|/]+"
 _WRAPPED = (rf"^[^<>@]*<\s*(?:mailto:)?({_PART}@{_PART})\s*>[\s;,]*$", rf"^(?:mailto:)?({_PART}@{_PART})[\s;,]*$")
 """The usual ways of writing one address with something around it, in lower case."""
 
-_EXCEL_APOSTROPHE = r"^['\u2018\u2019`]+(.*[^'\u2018\u2019`])$"
+_SPREADSHEET_APOSTROPHE = r"^['\u2018\u2019`]+(.*[^'\u2018\u2019`])$"
 """Programs write an apostrophe before a cell that must stay text; no address of a person begins with one."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _ANGLED = re.compile(r"<([^<>]*@[^<>]*)>")
@@ -46,16 +46,18 @@ _QUERY = re.compile(r"(@[^?]*)\?.*", re.DOTALL)
 _AROUND = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
-def check_addresses(cells: pl.Series) -> pl.DataFrame:
+def check_addresses(cells: pl.Series, *, has_apostrophes: bool = False) -> pl.DataFrame:
     """Return for each cell the `address` in it, normalised, or the `problem` with it; a blank cell has neither.
 
     An address is extracted from common surroundings: a name before `<...>`, `mailto:`, quotation marks, brackets, a
-    trailing separator or full stop, an apostrophe of Excel, invisible characters. If a cell has several addresses, the
-    first valid one counts. A cell with other words before its address has a problem: `ann lee@example.com` may be a
-    typing error in another address. No network request is made.
+    trailing separator or full stop, invisible characters; with `has_apostrophes` also the apostrophe that spreadsheets
+    write before text. If a cell has several addresses, the first valid one counts. A cell with other words before its
+    address has a problem: `ann lee@example.com` may be a typing error in another address. No network request is made.
     """
-    cell = cells.cast(pl.String).str.strip_chars(BLANKS).str.replace(_EXCEL_APOSTROPHE, "${1}")
-    cell = cell.str.strip_chars(BLANKS).replace("", None).alias("cell")
+    cell = cells.cast(pl.String).str.strip_chars(BLANKS)
+    if has_apostrophes:
+        cell = cell.str.replace(_SPREADSHEET_APOSTROPHE, "${1}").str.strip_chars(BLANKS)
+    cell = cell.replace("", None).alias("cell")
     address = _plain(cell.str.to_lowercase()).alias("address")
     rest = cell.filter(address.is_null() & cell.is_not_null()).unique()
     lower = rest.str.to_lowercase()

@@ -11,6 +11,7 @@ from api.imports.files.errors import UnreadableFile
 
 CHUNK_BYTES = 1024 * 1024
 MAX_LINE_CHARACTERS = 1_000_000
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 MOST_CONTROL_SHARE = 0.01
 """The share of control characters above which a file is not text."""
@@ -36,14 +37,18 @@ class ReadingStopped(Exception):
 
 
 def guess_encodings(head: bytes) -> Sequence[tuple[str, str]]:
-    """Return the possible encodings of a file with this beginning and their error handlers, most likely first."""
+    """Return the possible Unicode encodings of a file with this beginning and their error handlers, most likely first.
+
+    A file that is none of them is in a code page, which `encodings` guesses.
+    """
     for mark, encoding in MARKS.items():
         if head.startswith(mark):
             return [(encoding, "replace" if encoding == "utf-8-sig" else "strict")]
     if b"\x00" not in head:
-        # cp1252 has no character for five bytes; Latin-1 has one for each, so it never fails.
-        candidates = [("utf-8", "strict"), ("cp1252", "strict"), ("latin-1", "strict")]
-        return [candidates[0], ("utf-8", "replace")] if _is_mostly_utf8(head) else candidates
+        if _ISO_2022_JP.search(head):
+            return [("iso2022_jp_2", "strict")]
+        strict = ("utf-8", "strict")
+        return [strict, ("utf-8", "replace")] if _is_mostly_utf8(head) else [strict]
     for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
         share = zeros.count(0) / (len(head) // 2 or 1)
         if share > FEWEST_WIDE and others.count(0) <= zeros.count(0) / 10:

@@ -10,3 +10,7 @@ class UnreadableFile(Malformed):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, errors=[{"location": ["body", "file"], "message": detail}])
+
+
+class UnreadableEncoding(UnreadableFile):
+    """The file has bytes that its encoding does not allow."""

@@ -71,8 +71,7 @@ def judged(*cells: str | None) -> list[tuple[str | None, str | None]]:
         ("(ann@example.com)", "ann@example.com"),
         ("\ufeffann@exam\u200bple.com", "ann@example.com"),
         ("o'brien@example.com", "o'brien@example.com"),
-        ("'ann@example.com", "ann@example.com"),
-        ("\u2018Ann@example.com", "ann@example.com"),
+        ("'ann@example.com", "'ann@example.com"),
         ("ann@example.com.", "ann@example.com"),
         ("ann@example.com.,", "ann@example.com"),
         ("ann\uff20example.com", "ann@example.com"),
@@ -96,6 +95,21 @@ def judged(*cells: str | None) -> list[tuple[str | None, str | None]]:
 def test_an_address_is_taken_out(cell: str, address: str) -> None:
     """What people and programs write around an address is taken off it; of several the first valid one counts."""
     assert judged(cell) == [(address, None)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "address"),
+    [
+        ("'ann@example.com", "ann@example.com"),
+        ("\u2018Ann@example.com", "ann@example.com"),
+        ("'o'brien@example.com", "o'brien@example.com"),
+        ("'ann@example.com'", "ann@example.com"),
+        ("o'brien@example.com", "o'brien@example.com"),
+    ],
+)
+def test_the_apostrophe_of_a_spreadsheet_is_taken_off(cell: str, address: str) -> None:
+    """In files of leads an apostrophe before an address is no part of it; one within it is."""
+    assert check_addresses(pl.Series([cell]), has_apostrophes=True).rows() == [(address, None)]
 
 
 @pytest.mark.parametrize(
