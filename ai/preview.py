@@ -6,6 +6,7 @@ from ai.errors import TemplateError
 from ai.workflows.email_generation import rendering
 from ai.workflows.email_generation.material import remove_implausible_fields
 from ai.workflows.email_generation.state import EmailGenerationInput
+from ai.workflows.email_generation.warnings import find_warnings
 from email_text import conversion
 
 MAX_MISSING = 100
@@ -21,6 +22,7 @@ class Preview:
     text: str
     html: str
     missing: list[str]
+    warnings: list[str]
 
 
 def render_preview(request: EmailGenerationInput) -> Preview:
@@ -30,7 +32,8 @@ def render_preview(request: EmailGenerationInput) -> Preview:
     """
     if not request.unsubscribe_url:
         request = request.model_copy(update={"unsubscribe_url": PREVIEW_UNSUBSCRIBE_URL})
-    variables, missing = rendering.build_variables(remove_implausible_fields(request).request), list[str]()
+    plausible = remove_implausible_fields(request)
+    variables, missing = rendering.build_variables(plausible.request), list[str]()
     while True:
         try:
             candidate = rendering.render(request, variables)
@@ -43,7 +46,8 @@ def render_preview(request: EmailGenerationInput) -> Preview:
             missing += new_names
         else:
             html = candidate.html if candidate.html is not None else conversion.to_html(candidate.text)
-            return Preview(candidate.subject, candidate.text, html, missing)
+            warnings = find_warnings(candidate, plausible.request, plausible.withheld)
+            return Preview(candidate.subject, candidate.text, html, missing, warnings)
 
 
 def _set_placeholder(variables: dict[str, object], name: str) -> None:

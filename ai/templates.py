@@ -17,6 +17,7 @@ __all__ = [
     "build_lead_variables",
     "check_template",
     "custom_key",
+    "find_tags",
     "find_variables",
     "is_html",
     "render",
@@ -161,7 +162,7 @@ def _find_variables(template: str) -> frozenset[str]:
 def _parse(template: str, html: bool) -> "BoundTemplate":
     if len(template) > MAX_TEMPLATE_CHARACTERS:
         raise TemplateError(f"The template is longer than {MAX_TEMPLATE_CHARACTERS} characters. Shorten it.")
-    for tag in _find_tags(template):
+    for _, tag in find_tags(template):
         expression = _STRING.sub("", tag)
         if sum(1 for _ in _OPERATOR.finditer(expression)) > MAX_OPERATORS:
             raise TemplateError(f"A tag of the template has more than {MAX_OPERATORS} operators. Split its condition.")
@@ -173,9 +174,10 @@ def _parse(template: str, html: bool) -> "BoundTemplate":
         _raise_template_error(error)
 
 
-def _find_tags(template: str) -> Iterator[str]:
-    """Yield the content of each tag; raises TemplateError for a tag that is not closed or too long.
+def find_tags(template: str) -> Iterator[tuple[int, str]]:
+    """Yield where the content of each tag begins, and the content.
 
+    Raises TemplateError for a tag that is not closed or too long.
     The engine itself needs quadratic time to find the end of a tag.
     """
     position = 0
@@ -194,7 +196,7 @@ def _find_tags(template: str) -> Iterator[str]:
             position = end.end() if end else -1
         if position < 0:
             raise _unclosed_tag_error(start)
-        yield tag
+        yield start, tag
 
 
 def _unclosed_tag_error(start: int) -> TemplateError:

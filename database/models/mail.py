@@ -61,6 +61,8 @@ class EmailDraft(IdMixin, TimestampMixin, Base):
     status: Mapped[str] = mapped_column(server_default=DraftStatus.PENDING)
     everlytic_message_id: Mapped[str | None]
     error_reason: Mapped[str | None]
+    warnings: Mapped[list[str]] = mapped_column(server_default="[]")
+    """What is left out of the mail, and why."""
     generation: Mapped[dict[str, Any] | None]
     written: Mapped[dict[str, Any] | None]
     """Subject and body before the first edit by a user."""

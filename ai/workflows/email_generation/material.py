@@ -8,6 +8,7 @@ from ai.errors import TemplateError
 from ai.workflows.email_generation.plausibility import Kind, explain_implausible
 from ai.workflows.email_generation.prompt_injection import is_prompt_injection
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, PlausibleRequest
+from domain.blank_values import is_blank, is_blank_first_name, is_blank_last_name
 
 MAX_MESSAGE_CHARACTERS = 3_000
 """The limit of the text of an earlier message."""
@@ -33,7 +34,9 @@ def remove_implausible_fields(request: EmailGenerationInput) -> PlausibleRequest
     injection loses its subject and text.
     """
     withheld: dict[str, str] = {}
-    lead, changes = request.lead, dict[str, str]()
+    lead, changes = request.lead, _find_blank_names(request.lead)
+    if changes:
+        lead = lead.model_copy(update=changes)
     for name, kind in _KINDS.items():
         if reason := explain_implausible(getattr(lead, name), kind):
             withheld[name] = reason
@@ -43,14 +46,24 @@ def remove_implausible_fields(request: EmailGenerationInput) -> PlausibleRequest
         changes["email"] = ""
     custom = dict(lead.custom_fields)
     for title, value in lead.custom_fields.items():
+        if value and is_blank(value):
+            custom[title] = ""
         if reason := explain_implausible(value, "note"):
             withheld[f"custom.{custom_key(title)}"] = reason
             del custom[title]
     messages = [_remove_injection(message) for message in request.earlier_messages]
-    if not withheld and messages == request.earlier_messages:
+    if not withheld and not changes and custom == lead.custom_fields and messages == request.earlier_messages:
         return PlausibleRequest(request, withheld)
     facts: LeadFacts = lead.model_copy(update={**changes, "custom_fields": custom})
     return PlausibleRequest(request.model_copy(update={"lead": facts, "earlier_messages": messages}), withheld)
+
+
+def _find_blank_names(lead: LeadFacts) -> dict[str, str]:
+    """Return the fields of a lead that only say that there is no value, such as `N/A`, as blank ones."""
+    blank = {name: is_blank(getattr(lead, name)) for name in ("company", "role")}
+    blank["first_name"] = is_blank_first_name(lead.first_name)
+    blank["last_name"] = is_blank_last_name(lead.last_name, lead.first_name)
+    return {name: "" for name, is_missing in blank.items() if is_missing and getattr(lead, name)}
 
 
 def _remove_injection(message: EarlierMessage) -> EarlierMessage:

@@ -22,6 +22,7 @@ from ai.workflows.email_generation.state import (
     State,
     WrittenEmail,
 )
+from ai.workflows.email_generation.warnings import find_warnings
 from email_text import conversion
 
 MAX_REWRITES = 2
@@ -122,7 +123,12 @@ async def finish(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     if candidate is None or state["problems"]:
         return {"result": DraftFailed(reasons=state["problems"], generation=generation)}
     html = candidate.html if candidate.html is not None else conversion.to_html(candidate.text)
-    return {"result": EmailDraft(subject=candidate.subject, text=candidate.text, html=html, generation=generation)}
+    plausible = state["plausible"]
+    warnings = find_warnings(candidate, plausible.request, plausible.withheld)
+    draft = EmailDraft(
+        subject=candidate.subject, text=candidate.text, html=html, warnings=warnings, generation=generation
+    )
+    return {"result": draft}
 
 
 async def _ask(state: State, runtime: Runtime[NodeContext], name: str, model_input: dict[str, object]) -> Update:

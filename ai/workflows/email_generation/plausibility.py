@@ -14,7 +14,13 @@ MAX_NOTE_CHARACTERS = 2_000
 Kind = Literal["person", "label", "note"]
 """A person's name; another name (company, role, segment); a custom field with any text."""
 
-_MARKUP = re.compile(r"<[A-Za-z/!?]|&lt;\s*/?[a-z]|```|\]\s*\(")
+# `<Retail>` in a company's name and `a < b` only look like markup; they are escaped.
+_MARKUP = re.compile(
+    r"</?(?:a|abbr|b|base|blockquote|body|br|button|center|code|div|em|embed|font|form|frame|h[1-6]|head|hr|html|i|iframe"
+    r"|img|input|li|link|math|meta|object|ol|p|pre|script|select|span|strong|style|svg|table|tbody|td|textarea|th|title|tr"
+    r"|u|ul|video)(?:[\s/>]|$)|<[!?]|```|\]\s*\(",
+    re.IGNORECASE,
+)
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|\$\{|<%|\{\s*[\"']|\*\|")
 _SCHEME = re.compile(
     r"\b(?:[a-z][a-z0-9+.-]{1,12}://|www\d?\.|hxxps?:|(?:javascript|data|vbscript|mailto|tel|sms):\S)", re.IGNORECASE

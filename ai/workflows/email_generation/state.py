@@ -64,6 +64,8 @@ class EmailDraft(_Frozen):
     subject: str
     text: str
     html: str
+    warnings: list[str] = []
+    """Sentences for the reviewer: fields that are left out, and a greeting without a name."""
     generation: Generation
 
 

@@ -36,10 +36,10 @@ _STORE_DRAFTS = text(
     UPDATE app.email_drafts AS draft
        SET status = generated.status, subject = generated.subject, body = generated.body,
            body_html = generated.body_html, error_reason = generated.error_reason, generation = generated.generation,
-           template_version = generated.template_version, written = NULL
+           template_version = generated.template_version, warnings = coalesce(generated.warnings, '[]'), written = NULL
       FROM jsonb_to_recordset(CAST(:generated AS jsonb)) AS generated
            (id uuid, status text, subject text, body text, body_html text, error_reason text, generation jsonb,
-            template_version text)
+            template_version text, warnings jsonb)
      WHERE draft.id = generated.id AND draft.workspace_id = :workspace_id
        AND draft.status = ANY(CAST(:sources AS text[]))
     RETURNING draft.*

@@ -36,6 +36,9 @@ class DraftOut(Wire):
     body_html: str
     status: DraftStatus
     error_reason: str | None
+    warnings: Annotated[
+        list[str], Field(description="What is left out of the mail, and why, and a greeting without a name.")
+    ]
     generation: GenerationOut | None
     written: Annotated[
         WrittenOut | None, Field(description="The text before the first edit; null if it was not edited.")

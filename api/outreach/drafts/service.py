@@ -56,7 +56,7 @@ async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str,
         return draft
     values = {**values, "written": draft.written or {"subject": draft.subject, "body": draft.body}}
     if "body" in values:
-        values = {**values, "body_html": to_html(values["body"])}
+        values = {**values, "warnings": [], "body_html": to_html(values["body"])}
     changed = await repository.change_draft(session, draft.workspace_id, draft.id, EDITABLE_STATUSES, values)
     if changed is None:
         raise (
@@ -258,6 +258,7 @@ def _to_row(written: WrittenDraft) -> dict[str, Any]:
         "body": draft.body,
         "body_html": draft.body_html,
         "error_reason": None,
+        "warnings": [] if isinstance(output, DraftFailed) else output.warnings,
         "generation": output.generation.model_dump(mode="json"),
         "template_version": _compute_template_version(written.material.step),
     }

@@ -106,6 +106,8 @@ class StepPreview(Wire):
     html: str
     missing: list[str]
     """The variables without value and default; while there are any, the template alone makes no draft."""
+    warnings: list[str]
+    """What is left out of the mail, and why, and a greeting without a name."""
 
 
 class Progress(Wire):

@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.preview import Preview, render_preview
-from ai.templates import TemplateError, check_template
+from ai.template_checks import find_template_problems
+from ai.templates import TemplateError
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, Sender
 from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import RESUME_SENDS
@@ -262,7 +263,7 @@ def _require_valid_templates(values: dict[str, Any]) -> None:
     problems = [
         {"location": ["body", field], "message": message}
         for field, name in (("subject", "subject"), ("bodyTemplate", "body_template"))
-        for message in check_template(values.get(name, ""))
+        for message in find_template_problems(values.get(name, ""))
     ]
     if problems:
         raise Malformed("A template of this step is invalid.", errors=problems)
@@ -284,5 +285,5 @@ def _find_problems(steps: Rows[SequenceStep]) -> list[dict[str, Any]]:
         {"location": ["steps", step.step_order, field], "message": message}
         for step in steps
         for field, template in (("subject", step.subject), ("bodyTemplate", step.body_template))
-        for message in ([*check_template(template)] if template.strip() else ["is empty"])
+        for message in (find_template_problems(template) if template.strip() else ["is empty"])
     ]
