@@ -25,6 +25,7 @@ class DraftEvent(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     REGENERATED = "regenerated"
+    CORRECTED = "corrected"
     CANCELLED = "cancelled"
     BLOCKED = "blocked"
     SEND_REFUSED = "send_refused"
@@ -49,6 +50,8 @@ TRANSITIONS: Mapping[tuple[DraftStatus, DraftEvent], DraftStatus] = {
     (_S.REVIEWED, _E.BLOCKED): _S.FAILED,
     (_S.REVIEWED, _E.SEND_REFUSED): _S.FAILED,
     (_S.FAILED, _E.REGENERATED): _S.PENDING,
+    # The provider refused the mail for its content, and a user has changed the text.
+    (_S.FAILED, _E.CORRECTED): _S.DRAFTED,
     # The provider accepted the mail, so it was sent, whatever was recorded before.
     (_S.FAILED, _E.SENT): _S.SENT,
 }
@@ -60,6 +63,7 @@ _ACTIONS: Mapping[DraftEvent, str] = {
     _E.APPROVED: "approved",
     _E.REJECTED: "rejected",
     _E.REGENERATED: "regenerated",
+    _E.CORRECTED: "edited",
     _E.CANCELLED: "cancelled",
     _E.BLOCKED: "blocked",
     _E.SEND_REFUSED: "marked as failed",

@@ -32,12 +32,12 @@ Paused  Active     -
 """
 
 DRAFT_BEFORE_IT_IS_SENT = """
-          written  written_and_approved  writing_failed  approved  rejected  regenerated  cancelled
-pending   drafted  reviewed              failed          -         -         -            failed
-drafted   -        -                     -               reviewed  failed    pending      failed
-reviewed  -        -                     -               -         failed    pending      failed
-failed    -        -                     -               -         -         pending      -
-sent      -        -                     -               -         -         -            -
+          written  written_and_approved  writing_failed  approved  rejected  regenerated  cancelled  corrected
+pending   drafted  reviewed              failed          -         -         -            failed     -
+drafted   -        -                     -               reviewed  failed    pending      failed     -
+reviewed  -        -                     -               -         failed    pending      failed     -
+failed    -        -                     -               -         -         pending      -          drafted
+sent      -        -                     -               -         -         -            -          -
 """
 
 DRAFT_ON_ITS_WAY = """

@@ -140,6 +140,9 @@ async def apply_fault(fault: str, simulation: Simulation, tenant: Tenant, host: 
         raise RequestRejected(response)
     elif fault == "server_error":
         raise RequestRejected(error_response(host, 500, "Internal Server Error"))
+    elif fault == "refused_content" and host == V1:
+        problem = ("headers.subject", "invalid", "The subject has a word that is not allowed")
+        raise RequestRejected(v1_error_response(400, "Invalid request", [problem]))
     elif fault == "unavailable":
         response = error_response(host, 503, "Service Unavailable")
         response.headers.update(retry_after)

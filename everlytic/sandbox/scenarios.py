@@ -151,6 +151,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault("unavailable", "503 with Retry-After, not accepted", allowed=_ANY),
         Fault("html_error", "502 with an HTML page of a proxy, not accepted", allowed=_ANY),
         Fault("firewall", "403 with an HTML page of a firewall, not accepted", allowed=_ANY),
+        Fault("refused_content", "400 about the subject, not accepted"),
         Fault("bad_request_but_delivered", "400 with code 10601, and the mail is sent"),
         Fault("timeout_after_accept", "accepted, and the response is delayed beyond the caller's timeout"),
         Fault("reset_before_accept", "connection reset, not accepted", allowed=_ANY),

@@ -61,6 +61,15 @@ _THREADS = text(
     """
 )
 
+_DELETE_REFUSED_ATTEMPT = text(
+    """
+    WITH refused AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
+                        AND outcome = 'rejected' RETURNING draft_id),
+         used_slot AS (DELETE FROM app.send_slots AS slot USING refused WHERE slot.draft_id = refused.draft_id)
+    SELECT draft_id FROM refused
+    """
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -156,6 +165,15 @@ async def list_drafts(
     )
     statement = select(EmailDraft).where(EmailDraft.workspace_id == workspace_id, *conditions)
     return (await session.scalars(paged(statement, EmailDraft.id, page))).all()
+
+
+async def delete_refused_attempt(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> bool:
+    """Delete the attempt of a mail that the provider refused, and its slot; returns False if it did not refuse it.
+
+    The refusal proves that nothing was sent, so the draft may change and be claimed again.
+    """
+    parameters = {"workspace_id": workspace_id, "draft_id": draft_id}
+    return await session.scalar(_DELETE_REFUSED_ATTEMPT, parameters) is not None
 
 
 async def change_draft(

@@ -50,14 +50,19 @@ async def lock_draft(session: AsyncSession, workspace_id: UUID, draft_id: UUID) 
 async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str, Any], now: datetime) -> EmailDraft:
     """Change the subject or the text of a locked draft; raises Conflict once it is being sent.
 
-    The text before the first edit is stored in `written`.
+    The text before the first edit is stored in `written`. A mail that the provider refused waits for review again.
     """
     if not values:
         return draft
+    sources, is_failed = EDITABLE_STATUSES, draft.status == DraftStatus.FAILED
+    if is_failed and await repository.delete_refused_attempt(session, draft.workspace_id, draft.id):
+        sources = source_statuses(DraftEvent.CORRECTED)
+        status = next_status(DraftStatus(draft.status), DraftEvent.CORRECTED)
+        values = {**values, "status": status, "error_reason": None}
     values = {**values, "written": draft.written or {"subject": draft.subject, "body": draft.body}}
     if "body" in values:
         values = {**values, "warnings": [], "body_html": to_html(values["body"])}
-    changed = await repository.change_draft(session, draft.workspace_id, draft.id, EDITABLE_STATUSES, values)
+    changed = await repository.change_draft(session, draft.workspace_id, draft.id, sources, values)
     if changed is None:
         raise (
             _build_sending_conflict()
@@ -164,7 +169,12 @@ def compute_similarity(before: str, after: str) -> float:
 async def regenerate_draft(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, *, by: UUID, now: datetime
 ) -> EmailDraft:
-    """Enqueue a draft to be written again; raises NotFound, InvalidTransition, and Conflict if it can never be sent."""
+    """Enqueue a draft to be written again; raises NotFound, InvalidTransition, and Conflict if it can never be sent.
+
+    A mail that the provider refused may be written again, because nothing was sent.
+    """
+    if (await lock_draft(session, workspace_id, draft_id)).status == DraftStatus.FAILED:
+        await repository.delete_refused_attempt(session, workspace_id, draft_id)
     draft = await _apply_event(session, workspace_id, draft_id, DraftEvent.REGENERATED, None)
     if (refusal_reason := await repository.find_refusal_reason(session, draft)) is not None:
         raise Conflict(f"This draft can never be sent: {refusal_reason}.")

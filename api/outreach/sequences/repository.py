@@ -73,6 +73,20 @@ _CONCERNED_BY_CONNECTION = text(
     """
 )
 
+_LAST_ERRORS = text(
+    """
+    SELECT CASE WHEN attempt.outcome = 'rejected' THEN coalesce(attempt.error, '') END
+      FROM app.sequences AS sequence
+      JOIN app.email_drafts AS draft ON draft.sequence_id = sequence.id
+      JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
+     WHERE sequence.workspace_id = :workspace_id AND sequence.id = :sequence_id
+       AND attempt.outcome IN ('accepted', 'rejected')
+       AND attempt.claimed_at > coalesce(sequence.activated_at, '-infinity')
+     ORDER BY attempt.recorded_at DESC, attempt.id DESC
+     LIMIT :limit
+    """
+)
+
 # Lock in id order to avoid deadlocks (database/locks.py).
 _LOCK_SEQUENCES = text(
     """
@@ -249,6 +263,14 @@ async def get_health(
 async def list_concerned_by_connection(session: AsyncSession, workspace_id: UUID, sent_at: datetime) -> Rows[UUID]:
     """Return the active sequences that pause after a mail sent at this time was refused because of the connection."""
     return (await session.scalars(_CONCERNED_BY_CONNECTION, {"workspace_id": workspace_id, "sent_at": sent_at})).all()
+
+
+async def list_last_errors(
+    session: AsyncSession, workspace_id: UUID, sequence_id: UUID, limit: int
+) -> Rows[str | None]:
+    """Return the errors of a sequence's last mails since its activation, newest first; None for an accepted mail."""
+    parameters = {"workspace_id": workspace_id, "sequence_id": sequence_id, "limit": limit}
+    return (await session.scalars(_LAST_ERRORS, parameters)).all()
 
 
 async def lock_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID]) -> None:

@@ -23,6 +23,7 @@ from api.people.leads import service as leads
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from domain.guard import Limits, find_pause_reason
+from domain.refusals import MAX_EQUAL_REFUSALS, find_repeated_refusal
 from domain.sequence import SequenceEvent, SequenceStatus, next_status
 
 
@@ -169,6 +170,14 @@ async def pause_unhealthy_sequences(
     reasons = await _find_pause_reasons(session, workspace_id, unhealthy, limits, refusal)
     for sequence_id in sorted(unhealthy.keys() & reasons):
         await pause_automatically(session, workspace_id, sequence_id, reasons[sequence_id])
+
+
+async def pause_refused_sequence(session: AsyncSession, workspace_id: UUID, sequence_id: UUID) -> None:
+    """Pause a sequence whose last mails the provider refused for one reason; call it in a transaction of its own."""
+    await repository.lock_sequences(session, workspace_id, [sequence_id])
+    errors = await repository.list_last_errors(session, workspace_id, sequence_id, MAX_EQUAL_REFUSALS)
+    if (reason := find_repeated_refusal(errors)) is not None:
+        await pause_automatically(session, workspace_id, sequence_id, reason)
 
 
 async def _find_pause_reasons(

@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.outreach.drafts import repository
+from database.models import SendOutcome
 from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, source_statuses
 from tests.overtaking import overtaken, rows_in_each, setting
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -111,3 +112,22 @@ async def test_drafts_that_cannot_go_out_are_not_approved(
     )
     assert overtaking.result == {draft_id: refusal}
     assert overtaking.rows == {}
+
+
+@pytest.mark.fences("api.outreach.drafts.repository:_DELETE_REFUSED_ATTEMPT")
+@pytest.mark.parametrize("outcome", SendOutcome)
+async def test_only_the_attempt_of_a_refused_mail_is_deleted(
+    two_workspaces: TwoWorkspaces, outcome: SendOutcome
+) -> None:
+    """An attempt is deleted with its slot if the provider refused the mail; with any other outcome both stay."""
+    workspaces, draft_id = two_workspaces, two_workspaces.add_draft(status="failed")
+    attempt_id = workspaces.add("app.send_attempts", draft_id=draft_id, claimed_at=NOW, outcome="rejected")
+    workspaces.add("app.send_attempts", draft_id=workspaces.add_draft(status="failed"), outcome="rejected")
+    overtaking = await overtaken(
+        workspaces,
+        setting("app.send_attempts", {attempt_id: {"outcome": outcome}}),
+        lambda session: repository.delete_refused_attempt(session, workspaces.id, draft_id),
+    )
+    is_refused = outcome is SendOutcome.REJECTED
+    assert overtaking.result is is_refused
+    assert overtaking.rows == ({"app.send_attempts": {attempt_id}} if is_refused else {})

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.anyio
 
 MOVES = results_of(DRAFT_BEFORE_IT_IS_SENT)
 OUTCOMES = ("claimed", "unknown", "accepted", "rejected")
+REFUSED_MAIL = ("failed", "rejected")
 KINDS = [
     *[(status, None) for status in ("pending", "drafted", "reviewed", "failed", "sent")],
     *[(status, outcome) for status in ("drafted", "reviewed", "failed", "sent") for outcome in OUTCOMES],
@@ -45,7 +46,8 @@ class Drafts:
     def moved(self, event: str) -> Iterator[tuple[str, str, Row]]:
         """Yield of each draft that the event is legal for: its id, its next status, and itself as it was."""
         for (status, outcome), draft_id in self.ids.items():
-            if outcome is None and MOVES[status, event] != REFUSED:
+            is_corrected = (status, outcome, event) == ("failed", "rejected", "regenerated")
+            if (outcome is None or is_corrected) and MOVES[status, event] != REFUSED:
                 yield draft_id, MOVES[status, event], self.states.seen["app.email_drafts"][draft_id]
 
 
@@ -63,7 +65,7 @@ EVENTS = {"approve": "approved", "reject": "rejected", "regenerate": "regenerate
 
 
 async def test_what_people_do_to_drafts(app_client: httpx.AsyncClient, states: States) -> None:
-    """A draft is approved, rejected or written again as the table says; one with an attempt never, whatever its status.
+    """A draft is approved, rejected or written again as the table says; one with an attempt only if it was refused.
 
     A refusal is 409 and changes nothing; what is approved gets its send, what is written again gets its writer.
     """
@@ -88,6 +90,8 @@ async def test_what_people_do_to_drafts(app_client: httpx.AsyncClient, states: S
         assert changed.pop("app.email_drafts") == {
             draft_id: differing(row, status=target, error_reason=reason) for draft_id, (target, row) in moves.items()
         }
+        # The attempt of the mail that the provider refused is deleted, so that the new text can be sent.
+        assert len(changed.pop("app.send_attempts", {})) == (action == "regenerate")
         assert changed == {}
         assert (
             jobs
@@ -102,18 +106,25 @@ async def test_what_people_do_to_drafts(app_client: httpx.AsyncClient, states: S
 
 
 async def test_only_a_text_that_is_not_being_sent_can_be_edited(app_client: httpx.AsyncClient, states: States) -> None:
-    """A drafted or reviewed text is edited and keeps its status and what was written first; all others answer 409."""
+    """A drafted or reviewed text is edited and keeps its status and what was written first; all others answer 409.
+
+    A failed one whose mail the provider refused is edited too, and waits for review then, without its attempt.
+    """
     drafts = Drafts(states)
     states.look()
     for (status, outcome), draft_id in drafts.ids.items():
-        is_editable = status in {"drafted", "reviewed"} and outcome is None
+        is_editable = (status in {"drafted", "reviewed"} and outcome is None) or (status, outcome) == REFUSED_MAIL
         path = f"/api/workspaces/{states.workspace_id}/drafts/{draft_id}"
         for subject in ("First", "Second"):
             etag = (await app_client.get(path)).headers["ETag"]
             response = await app_client.patch(path, json={"subject": subject}, headers={"If-Match": etag})
             assert response.status_code == (200 if is_editable else 409), (status, outcome)
     edited = {"subject": ("Hello", "Second"), "written": (None, {"subject": "Hello", "body": "Hello"})}
-    assert states.changed() == {
+    changed = states.changed()
+    corrected = changed["app.email_drafts"].pop(drafts.ids[REFUSED_MAIL])
+    assert (corrected["status"], corrected["subject"]) == (("failed", "drafted"), ("Hello", "Second"))
+    assert len(changed.pop("app.send_attempts")) == 1
+    assert changed == {
         "app.email_drafts": {
             drafts.ids[status, None]: {**edited, "updated_at": ANY} for status in ("drafted", "reviewed")
         }
