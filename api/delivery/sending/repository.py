@@ -75,9 +75,9 @@ class NextStep:
 _RELEASE_CLAIM = text(
     """
     WITH released AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
-                         AND outcome = ANY(CAST(:open AS text[])) RETURNING draft_id, outcome),
-         used_slot AS (DELETE FROM app.send_slots AS slot USING released
-                        WHERE slot.draft_id = released.draft_id AND slot.is_used)
+                         AND outcome = ANY(CAST(:open AS text[]))
+                         AND (CAST(:job_id AS uuid) IS NULL OR job_id = :job_id) RETURNING draft_id, outcome),
+         used_slot AS (DELETE FROM app.send_slots AS s USING released AS r WHERE s.draft_id = r.draft_id AND s.is_used)
     SELECT outcome FROM released
     """
 )
@@ -250,9 +250,11 @@ async def record_acceptances(
     return set((await session.scalars(_RECORD_ACCEPTANCES, parameters)).all())
 
 
-async def release_claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> SendOutcome | None:
-    """Delete an open claim and its used slot, when its call surely had no effect; returns the claim's outcome."""
-    parameters = {"workspace_id": workspace_id, "draft_id": draft_id, "open": [*_OPEN_OUTCOMES]}
+async def release_claim(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, job_id: UUID | None = None
+) -> SendOutcome | None:
+    """Delete an open claim (of this job, if given) and its used slot; returns the claim's outcome."""
+    parameters = {"workspace_id": workspace_id, "draft_id": draft_id, "job_id": job_id, "open": [*_OPEN_OUTCOMES]}
     outcome = await session.scalar(_RELEASE_CLAIM, parameters)
     return SendOutcome(outcome) if outcome else None
 

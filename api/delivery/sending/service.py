@@ -152,10 +152,9 @@ async def _limit_to_probe(
         # The update of the connection succeeds in one transaction only, so one claim gets the probe.
         is_ours = await workspaces.lock_for_probe(session, connection, admission.until)
         until = connection.blocked_until or now
+        reason = connection.blocked_reason or "Everlytic did not accept the last mails"
         for draft_id in allowed_ids[is_ours:]:
-            decisions[draft_id] = Deferred(
-                until, connection.blocked_reason or "Everlytic did not accept the last mails"
-            )
+            decisions[draft_id] = Deferred(until, reason)
             context.slots.reschedule(draft_id, extract_domain(candidates[draft_id].lead.email), now, until)
 
 
@@ -170,10 +169,9 @@ def _get_answer(
 
 
 async def _find_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
-    try:
+    with contextlib.suppress(NotFound):
         return await workspaces.find_connection(session, workspace_id)
-    except NotFound:
-        return None
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +302,11 @@ async def record_rejection(session: AsyncSession, workspace_id: UUID, draft_id: 
         await repository.fail_drafts(session, workspace_id, [draft_id], DraftEvent.SEND_REFUSED, error)
 
 
-async def release_claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
-    """Release a claim whose call surely had no effect, so that the draft can be claimed again."""
-    if await repository.release_claim(session, workspace_id, draft_id) is SendOutcome.UNKNOWN:
+async def release_claim(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime, job_id: UUID | None = None
+) -> None:
+    """Release a claim (of this job, if given) whose call had no effect, so that the draft can be claimed again."""
+    if await repository.release_claim(session, workspace_id, draft_id, job_id) is SendOutcome.UNKNOWN:
         # The worker had been presumed lost and its job has ended, so the draft needs a new job.
         await repository.set_error_reason(session, draft_id, None)
         await drafts.enqueue_sends(session, workspace_id, [draft_id], now)

@@ -1,18 +1,25 @@
 """Jobs that send mails: claim and commit, call the provider, record the result and commit."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import CallEnded
+from api.delivery.claims import service as claims
+from api.delivery.claims.service import CLAIM_TAKEN_OVER, ClaimRun
 from api.delivery.sending import eligibility, service
 from api.delivery.sending.content import SenderIdentity, compose_mail
 from api.delivery.sending.eligibility import Blocked, ClaimLost, Denied
 from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRequest
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
+from api.outreach.sequences import service as sequences
 from api.people.suppressions.tokens import unsubscribe_url
 from database.secrets import UndecipherableSecret
 from domain.breaker import ResultKind
@@ -146,7 +153,8 @@ class _ProviderCall:
     async def _request_confirmation(self) -> Confirmation:
         batches, work = self._work.resources.batches, self._work
         try:
-            return await batches.run(service.confirm_claims, work.workspace_id, self._draft_id, at_once=True)
+            run = ClaimRun(self._draft_id, work.job_id, work.attempt)
+            return await batches.run(_confirm_claims, work.workspace_id, run, at_once=True)
         except Exception as error:
             raise _SendStopped(f"the check whether the mail may still be sent failed: {error}") from error
 
@@ -160,14 +168,19 @@ class _ProviderCall:
         self._as_of = confirmation.as_of
 
     async def release_claim(self) -> None:
-        """Release the claim, because the call had no effect."""
-        async with self._work.transaction() as session:
-            await service.release_claim(session, self._work.workspace_id, self._draft_id, self._work.clock.now())
+        """Release the claim of this job, because the call had no effect; a claim that another job made stays."""
+        work = self._work
+        async with work.transaction() as session:
+            await service.release_claim(session, work.workspace_id, self._draft_id, work.clock.now(), work.job_id)
 
     async def record_rejection(self, error: Exception, kind: ResultKind) -> None:
-        """Record that this mail can never be sent as it is."""
+        """Record that this mail can never be sent as it is, and pause its sequence if all others are refused too."""
         async with self._work.transaction() as session:
             await service.record_rejection(session, self._work.workspace_id, self._draft_id, str(error))
+        # Another transaction, because sequences are locked before drafts (database/locks.py).
+        async with self._work.transaction() as session:
+            sequence_id = self._claim.candidate.sequence.id
+            await sequences.pause_refused_sequence(session, self._work.workspace_id, sequence_id)
         await self.report_recovery(kind)
 
     async def report_recovery(self, kind: ResultKind) -> None:
@@ -178,6 +191,18 @@ class _ProviderCall:
     async def _report(self, kind: ResultKind, reason: str | None = None, retry_after: float | None = None) -> datetime:
         end = CallEnded(self._claim.connection, kind, self._work.clock.now(), reason, retry_after)
         return await self._work.resources.batches.run(workspaces.record_call_results, self._work.workspace_id, end)
+
+
+async def _confirm_claims(session: AsyncSession, workspace_id: UUID, runs: Sequence[ClaimRun]) -> list[Confirmation]:
+    """Return for each claimed draft whether it may still be sent, and by the run that claimed it."""
+    confirmations = await service.confirm_claims(session, workspace_id, [run.draft_id for run in runs])
+    held = await claims.list_held_drafts(session, workspace_id, runs)
+    return [
+        confirmation
+        if run.draft_id in held or confirmation.stop_reason is not None
+        else replace(confirmation, stop_reason=CLAIM_TAKEN_OVER)
+        for run, confirmation in zip(runs, confirmations, strict=True)
+    ]
 
 
 def _classify_error(error: EverlyticError) -> ResultKind:

@@ -184,6 +184,26 @@ async def test_a_mail_that_is_stopped_after_its_claim_does_not_go_out(mail: Mail
     assert mail.block == ((failures, mail.now) if failures else SERVES)
 
 
+@pytest.mark.parametrize(
+    ("change", "claims"),
+    [
+        ("UPDATE app.scheduled_jobs SET attempts = attempts + 1, status = 'completed', completed_at = now()", 0),
+        ("UPDATE app.scheduled_jobs SET status = 'pending', run_at = run_at + interval '1 hour'", 0),
+        ("UPDATE app.send_attempts SET job_id = gen_random_uuid()", 1),
+    ],
+    ids=["another run", "requeued", "another job"],
+)
+async def test_a_claim_that_was_taken_over_sends_nothing(mail: Mail, change: str, claims: int) -> None:
+    """A worker whose job or attempt another one has taken over since the claim sends nothing.
+
+    It releases its own claim, whose mail certainly did not leave, but never one that another job made.
+    """
+    async with mail.claimed():
+        mail.owner.execute(change.encode())
+    assert mail.outreach.mails() == []
+    assert mail.claims == claims
+
+
 async def test_a_mail_that_cannot_be_confirmed_waits(mail: Mail) -> None:
     """A mail does not go out while the database cannot say whether it still may, and goes out once that is told."""
     right = f"SELECT ON app.workspaces {{}} {APP_ROLE}"
