@@ -32,7 +32,7 @@ _DAEMON_NAME = re.compile(
     re.IGNORECASE,
 )
 _OPENING = re.compile(
-    r"^\W*(?:hi\. this is the (?:qmail-send|\S+) (?:program|mail)|this is the (?:mail (?:system|delivery)|postfix)"
+    r"^\W*(?:hi\. this is the \S{0,30}mail\S{0,30} program|this is the (?:mail (?:system|delivery)|postfix)"
     r"|this message was created automatically by (?:the )?mail (?:delivery|system)"
     r"|delivery has failed to these recipients"
     r"|your message did not reach some or all of the intended|sorry, we were unable to deliver your message"
@@ -53,7 +53,7 @@ _FINAL = re.compile(
     r"|will not (?:be retried|retry)",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"\b5\d\d[ -]|(?<![\d.])5\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII)
+_CODE = re.compile(r"\b[45]\d\d[ :-]|(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII)
 _ADDRESS_LINE = re.compile(r"[\w.+%'=/-]{1,64}@(?:[\w-]{1,63}\.){1,10}\w{2,63}")
 _ID_LINE = re.compile(
     r"^[ \t>]{0,20}(?:x-salesmatter-draft|message-id)[ \t]*:[ \t]*(\S{1,300})", re.IGNORECASE | re.MULTILINE
@@ -98,12 +98,13 @@ def is_daemon(headers: RawHeaders) -> bool:
 
 
 def _is_bounce(headers: RawHeaders, text: str) -> bool:
-    if _OPENING.match(text[:MAX_OPENING_CHARACTERS].lstrip()):
+    """Return whether a text is a bounce: its words alone are not enough, because a person may write them too."""
+    has_code = _CODE.search(text) is not None
+    if has_code and _OPENING.match(text[:MAX_OPENING_CHARACTERS].lstrip()):
         return True
     says_failure = bool(_FAILURE.search(text) or _DELAY.search(text))
-    has_code = _CODE.search(text) is not None
     if is_daemon(headers):
-        return says_failure or has_code
+        return has_code or (says_failure and _ADDRESS_LINE.search(text) is not None)
     # The null sender is that of other automatic messages too.
     has_null_sender = any(name.lower() == "return-path" and value.strip() == "<>" for name, value in headers)
     return has_null_sender and says_failure and has_code

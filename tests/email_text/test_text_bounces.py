@@ -7,6 +7,7 @@ from email_text.text_bounces import read_text_bounce
 
 MIA = "mia@lager.example"
 DRAFT = "018f0000-0000-7000-8000-000000000001"
+PERSON = [("From", "Thandi <thandi@lead.example>")]
 DAEMON = [("From", "Mail Delivery System <MAILER-DAEMON@mx.lager.example>")]
 COPY = f"""--- Below this line is a copy of the message.
 
@@ -185,8 +186,8 @@ def test_a_delay_in_words(text: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "text"),
     [
-        ([("From", "Thandi <thandi@lead.example>")], f"Hi Ann, your mail to {MIA} was not delivered: 550 5.1.1"),
-        ([("From", "Thandi <thandi@lead.example>")], f"FYI\n\n> {QMAIL}"),
+        (PERSON, f"Hi Ann, your mail to {MIA} was not delivered: 550 5.1.1"),
+        (PERSON, f"FYI\n\n> {QMAIL}"),
         (
             [("From", "Thandi <thandi@lead.example>")],
             "Hello Ann,\n" + "please see what came back to me today. " * 9 + QMAIL,
@@ -196,6 +197,9 @@ def test_a_delay_in_words(text: str) -> None:
             "I am away. Your message was not delivered.",
         ),
         (DAEMON, "Thank you for your message."),
+        (PERSON, "Hi. This is the second mail that I write to you: unsubscribe me."),
+        (PERSON, "Your message was not delivered to the right person. Please unsubscribe us."),
+        ([("From", "Post <postmaster@lead.example>")], "Your mail was not delivered to anyone here. Unsubscribe us."),
         ([("From", "Postmaster <postmaster@lead.example>")], "Please unsubscribe me."),
         ([], ""),
     ],
