@@ -6,6 +6,7 @@ from api.accounts.workspaces import repository, service
 from api.accounts.workspaces.schemas import (
     ConnectionIn,
     ConnectionOut,
+    ConnectionState,
     NewConnectionOut,
     WorkspaceChange,
     WorkspaceIn,
@@ -16,6 +17,7 @@ from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import create_router
+from database.models import EverlyticConnection
 
 router = create_router("/api", "workspaces")
 
@@ -75,7 +77,13 @@ async def delete_workspace(member: MemberDep, admin: AdminDep, if_match: IfMatch
 @router.get(CONNECTION, operation_id="getEverlyticConnection", responses=responses(NotFound))
 async def get_connection(member: MemberDep) -> ConnectionOut:
     """Get the connection of the workspace to Everlytic."""
-    return ConnectionOut.of(await service.find_connection(member.session, member.workspace_id))
+    return _show(member, await service.find_connection(member.session, member.workspace_id))
+
+
+def _show(member: MemberDep, connection: EverlyticConnection) -> ConnectionOut:
+    public_url = member.services.settings.public_url
+    holds = service.list_identity_problems(member.workspace, connection, public_url)
+    return ConnectionOut(**ConnectionState.of(connection).model_dump(), holds=list(holds))
 
 
 @router.put(
@@ -87,7 +95,7 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn,
     """Connect the workspace to Everlytic, or replace the connection; a job registers the webhook at Everlytic."""
     locked = await service.lock_connection(member.session, member.workspace_id)
     if locked is not None:
-        if_match.require(ConnectionOut.of(locked))
+        if_match.require(_show(member, locked))
     created = await service.connect_everlytic(
         member.session,
         member.workspace_id,
@@ -100,7 +108,7 @@ async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn,
     )
     public_url = admin.services.settings.public_url.rstrip("/")
     return NewConnectionOut(
-        **ConnectionOut.of(created.connection).model_dump(),
+        **_show(member, created.connection).model_dump(),
         webhook_url=f"{public_url}/api/webhooks/everlytic/{created.webhook_token}",
         inbound_url=f"{public_url}/api/webhooks/inbound/{created.webhook_token}",
     )
@@ -116,5 +124,5 @@ async def delete_connection(member: MemberDep, admin: AdminDep, if_match: IfMatc
     """Stop sending and syncing through the connection; its events stay."""
     locked = await service.lock_connection(member.session, member.workspace_id)
     if locked is not None:
-        if_match.require(ConnectionOut.of(locked))
+        if_match.require(_show(member, locked))
     await service.disconnect_everlytic(member.session, member.workspace_id, f"disconnected by {admin.user_id}")

@@ -275,8 +275,8 @@ class ConnectionIn(Wire):
     api_key: Annotated[SecretStr, Field(min_length=1, max_length=1000)]
 
 
-class ConnectionOut(Wire):
-    """The connection of a workspace, without its keys."""
+class ConnectionState(Wire):
+    """The stored fields of a connection, without its keys."""
 
     transactional_url: str
     tenant_url: str
@@ -288,6 +288,18 @@ class ConnectionOut(Wire):
     blocked_until: datetime | None
     blocked_reason: str | None
     """Why nothing is sent until `blockedUntil`; after it one mail probes whether Everlytic works again."""
+
+
+class ConnectionOut(ConnectionState):
+    """The connection of a workspace, without its keys."""
+
+    holds: Annotated[
+        list[str],
+        Field(
+            description="What the workspace lacks to mail people through this connection; empty if nothing, and if the "
+            "provider's host is not on the internet."
+        ),
+    ]
 
 
 class NewConnectionOut(ConnectionOut):

@@ -15,7 +15,8 @@ from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, generate_token, hash_credential
 from database.tenancy import Scope, enter_scope
-from domain import breaker
+from domain import breaker, sender_identity
+from domain.sender_identity import Identity
 
 REGISTER_WEBHOOK = "register_webhook"
 RESUME_SENDS = "resume_sends"
@@ -65,6 +66,8 @@ SCHEDULING = frozenset(
     }
 )
 """The settings that decide when a mail may be sent."""
+IDENTITY = frozenset({"default_from_email", "default_from_name", "postal_address"})
+"""The settings without which no mail is sent to people."""
 
 
 async def change_workspace(
@@ -93,7 +96,7 @@ async def change_workspace(
         problem = {"location": ["body", "midMarketFrom"], "message": f"must be less than enterpriseFrom, {enterprise}"}
         raise Malformed("midMarketFrom must be less than enterpriseFrom.", errors=[problem])
     changed = await repository.change_workspace(session, workspace.id, values)
-    if values.keys() & SCHEDULING:
+    if values.keys() & (SCHEDULING | IDENTITY):
         await repository.requeue_sends(session, workspace.id, now)
     return changed
 
@@ -160,6 +163,22 @@ async def find_connection(session: AsyncSession, workspace_id: UUID) -> Everlyti
     """Return the connection of the workspace; raises NotFound."""
     connection = await repository.find_connection(session, workspace_id)
     return or_404(connection, "This workspace has no Everlytic connection yet.")
+
+
+def list_identity_problems(
+    workspace: Workspace, connection: EverlyticConnection | None, public_url: str
+) -> tuple[str, ...]:
+    """Return why the workspace may not mail people through a connection, a sentence each."""
+    if connection is None:
+        return ()
+    identity = Identity(
+        provider_url=connection.transactional_url,
+        public_url=public_url,
+        from_name=workspace.default_from_name,
+        from_email=workspace.default_from_email,
+        postal_address=workspace.postal_address,
+    )
+    return tuple(sender_identity.list_identity_problems(identity))
 
 
 async def lock_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:

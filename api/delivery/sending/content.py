@@ -9,6 +9,9 @@ from email_text.footers import add_html_footer, add_text_footer
 from email_text.styles import inline_styles
 from everlytic.models import Address, Mail
 
+FEEDBACK_SENDER = "salesmatter"
+"""The last field of Feedback-ID: 5 to 15 characters, the same in all mails."""
+
 
 @dataclass(frozen=True, slots=True)
 class SenderIdentity:
@@ -25,6 +28,7 @@ def compose_mail(
     *,
     draft_id: UUID,
     sequence_id: UUID,
+    workspace_id: UUID,
     recipient: Address,
     identity: SenderIdentity,
     subject: str,
@@ -51,6 +55,8 @@ def compose_mail(
         custom_headers={
             "List-Unsubscribe": f"<{unsubscribe_url}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            # Mailbox providers count complaints by these fields: campaign, customer, type of mail, sender.
+            "Feedback-ID": f"{sequence_id}:{workspace_id}:outreach:{FEEDBACK_SENDER}",
         },
         track_opens=True,
         track_links=True,

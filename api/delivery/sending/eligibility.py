@@ -26,6 +26,8 @@ from domain.sequence import SequenceStatus
 from domain.suppression import extract_domain
 
 NOTHING_TO_SEND = "the last mail was sent and no other mail is scheduled"
+IDENTITY_RETRY = timedelta(hours=1)
+"""When to check a mail again whose sender is incomplete; a change of the workspace checks it at once."""
 NO_TIME_RETRY = timedelta(days=1)
 """When to check a mail again for which the schedule finds no time within its horizon."""
 
@@ -105,6 +107,8 @@ class SendContext:
     workspace: Workspace
     connection: EverlyticConnection | None
     slots: SlotLedger
+    identity_problems: tuple[str, ...] = ()
+    """Why the workspace may not mail people yet, a sentence each."""
 
 
 def check_eligibility(candidate: Candidate, context: SendContext, now: datetime, job_id: UUID) -> Eligibility:
@@ -117,6 +121,8 @@ def check_eligibility(candidate: Candidate, context: SendContext, now: datetime,
         return Blocked(candidate.block_reason)
     for pause in _list_pauses(candidate.send_state, context.connection):
         return Denied(pause)
+    if context.identity_problems:
+        return Deferred(now + IDENTITY_RETRY, "; ".join(context.identity_problems))
     return _check_time(candidate, context, now)
 
 
@@ -135,10 +141,13 @@ def find_stop_reason(state: SendState, connection: EverlyticConnection | None) -
     return next(_list_pauses(state, connection), None)
 
 
-def list_hold_reasons(candidate: Candidate, connection: EverlyticConnection | None) -> list[str]:
+def list_hold_reasons(
+    candidate: Candidate, connection: EverlyticConnection | None, identity_problems: tuple[str, ...] = ()
+) -> list[str]:
     """Return every reason, other than time, why a mail is not sent, a sentence each."""
     reasons = [
         *_list_pauses(candidate.send_state, connection),
+        *identity_problems,
         candidate.block_reason,
         _find_draft_problem(candidate),
     ]

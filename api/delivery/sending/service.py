@@ -46,6 +46,8 @@ class SendRequest:
     draft_id: UUID
     now: datetime
     job_id: UUID
+    public_url: str = ""
+    """Where the links of its mail lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ async def claim_drafts(
         for candidate in await repository.lock_candidates(session, workspace_id, requested_ids, exclusive=False)
     }
     ledger = await slots.read_slot_ledger(session, workspace, now, _map_domains(candidates))
-    context = SendContext(workspace, connection, ledger)
+    problems = workspaces.list_identity_problems(workspace, connection, requests[0].public_url)
+    context = SendContext(workspace, connection, ledger, problems)
     decisions: dict[UUID, Eligibility] = {}
     for draft_id in dict.fromkeys(request.draft_id for request in requests):
         if (candidate := candidates.get(draft_id)) is not None:
@@ -352,7 +355,7 @@ async def requeue_waiting_work(
 
 
 async def explain_next_send(
-    session: AsyncSession, workspace: Workspace, enrollment_id: UUID, now: datetime
+    session: AsyncSession, workspace: Workspace, enrollment_id: UUID, *, public_url: str, now: datetime
 ) -> SendExplanation:
     """Explain when the next step will be sent and why not now, by the rules that claims use; raises NotFound."""
     enrollment = await enrollment_status.get_enrollment(session, workspace.id, enrollment_id)
@@ -364,7 +367,8 @@ async def explain_next_send(
     steps = await repository.list_steps(session, {candidate.sequence.id})
     step = next(step for step in steps if step.id == candidate.draft.step_id)
     connection = await _find_connection(session, workspace.id)
-    hold_reasons = eligibility.list_hold_reasons(candidate, connection)
+    problems = workspaces.list_identity_problems(workspace, connection, public_url)
+    hold_reasons = eligibility.list_hold_reasons(candidate, connection, problems)
     if candidate.draft.status not in UNSENT or candidate.outcome is not None:
         return SendExplanation(enrollment, step, candidate, None, hold_reasons)
     job = await slots.find_send_job(session, workspace.id, candidate.draft.id, SEND_EMAIL)

@@ -46,7 +46,7 @@ async def send_email(work: Work[Services]) -> None:
     draft_id = UUID(work.payload["draftId"])
     async with work.resources.calling:
         # Claim only when the call can follow at once: a claim whose worker stops before the call has to be looked up.
-        request = SendRequest(draft_id, work.clock.now(), work.job_id)
+        request = SendRequest(draft_id, work.clock.now(), work.job_id, work.resources.settings.public_url)
         answer = await work.resources.batches.run(service.claim_drafts, work.workspace_id, request)
         call = _ProviderCall(work, answer) if isinstance(answer, Claim) else None
         if call is not None:
@@ -230,6 +230,7 @@ def _compose_mail(work: Work[Services], claim: Claim) -> Mail:
     return compose_mail(
         draft_id=draft.id,
         sequence_id=draft.sequence_id,
+        workspace_id=workspace.id,
         recipient=Address(
             email=to_ascii_address(lead.email), name=" ".join(f"{lead.first_name} {lead.last_name}".split()) or None
         ),

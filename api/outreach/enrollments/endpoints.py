@@ -143,7 +143,10 @@ async def stop_enrollment(member: MemberDep, enrollment_id: EnrollmentId, body: 
 @router.get(f"{ENROLLMENT}/explain", operation_id="explainEnrollment", responses=responses(NotFound, Conflict))
 async def explain_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> Explanation:
     """Explain when the next step will be sent, and what defers or stops it."""
-    explained = await sending.explain_next_send(member.session, member.workspace, enrollment_id, member.now)
+    public_url = member.services.settings.public_url
+    explained = await sending.explain_next_send(
+        member.session, member.workspace, enrollment_id, public_url=public_url, now=member.now
+    )
     time, draft = explained.time, explained.candidate.draft if explained.candidate else None
     return Explanation(
         status=EnrollmentStatus(explained.enrollment.status),

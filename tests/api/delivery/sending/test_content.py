@@ -33,6 +33,7 @@ def mail(
     return compose_mail(
         draft_id=uuid4(),
         sequence_id=uuid4(),
+        workspace_id=uuid4(),
         recipient=Address(email="thandi@lead.example"),
         identity=identity,
         subject=subject,
@@ -188,6 +189,8 @@ def test_both_parts_say_who_writes_and_how_to_stop_it() -> None:
     assert "Ann &amp; Co<br>1 Long Street &lt;left&gt;<br>Cape Town<br>" in made.html
     assert LINK in made.text
     assert f'href="{LINK}"' in made.html
+    feedback_id = made.custom_headers.pop("Feedback-ID")
+    assert re.fullmatch(r"[0-9a-f-]{36}:[0-9a-f-]{36}:outreach:salesmatter", feedback_id[0])
     assert made.custom_headers == {
         "List-Unsubscribe": [f"<{LINK}>"],
         "List-Unsubscribe-Post": ["List-Unsubscribe=One-Click"],
