@@ -66,7 +66,11 @@ async def test_by_webhook_and_by_imap(box: Box) -> None:
 
 async def test_other_mail_is_ignored(box: Box) -> None:
     """Copies of our own mails, and mails that answer none of them, are not stored as replies."""
-    sent = box.answer("sent").replace(b"thandi@lead", b"ann@acme")
+    sent = (
+        box.answer("sent")
+        .replace(b"To: ann@acme", b"To: thandi@lead")
+        .replace(b"Thandi <thandi@lead", b"Ann <ann@acme")
+    )
     box.deliver(
         sent,
         box.answer("sent, too", headers=f"X-SalesMatter-Draft: {box.mail['message_id']}\r\n"),
