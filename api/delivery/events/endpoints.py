@@ -12,11 +12,13 @@ from api.http.errors import NotFound, responses
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.routing import EventId, Route, create_router
 from api.people.suppressions import page as pages
-from api.people.suppressions.tokens import InvalidToken, read_unsubscribe_token
+from api.people.suppressions.tokens import InvalidToken, clean_token, read_unsubscribe_token
 from database.tenancy import Scope, transaction
 
-public_router = APIRouter(prefix="/u", tags=["public"], default_response_class=HTMLResponse, route_class=Route)
+public_router = APIRouter(tags=["public"], default_response_class=HTMLResponse, route_class=Route)
 BROKEN_LINK = {**responses(), 404: {"description": "A page that says that the link does not work."}}
+LINK_PATHS = ("/u", "/U", "/U/{token:path}", "//u/{token:path}", "//U/{token:path}")
+"""Paths that mail programs and people make of a link, besides `/u/` and its token."""
 router = create_router("/api/workspaces/{workspaceId}/events", "events")
 
 
@@ -36,12 +38,12 @@ async def get_event(member: MemberDep, event_id: EventId) -> EventOut:
     return EventOut.of(await service.get_event(member.session, member.workspace_id, event_id))
 
 
-@public_router.head("/{token}", include_in_schema=False)
-@public_router.get("/{token}", operation_id="showUnsubscribePage", responses=BROKEN_LINK)
-async def show_unsubscribe_page(token: str, services: ServicesDep) -> HTMLResponse:
+@public_router.head("/u/{token:path}", include_in_schema=False)
+@public_router.get("/u/{token:path}", operation_id="showUnsubscribePage", responses=BROKEN_LINK)
+async def show_unsubscribe_page(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Show a page that asks whether to unsubscribe; it changes nothing, because mail scanners open every link."""
     try:
-        link = read_unsubscribe_token(services.settings.secret_key.get_secret_value(), token)
+        link = read_unsubscribe_token(services.settings.secret_key.get_secret_value(), clean_token(token))
         async with transaction(services.pool, Scope(workspace_id=link.workspace_id)) as session:
             recipient = await service.get_recipient(session, link)
     except (InvalidToken, NotFound):
@@ -50,14 +52,19 @@ async def show_unsubscribe_page(token: str, services: ServicesDep) -> HTMLRespon
     return HTMLResponse(page, headers=pages.HEADERS)
 
 
-@public_router.post("/{token}", operation_id="unsubscribeByLink", responses=BROKEN_LINK)
-async def unsubscribe_by_link(token: str, services: ServicesDep) -> HTMLResponse:
+@public_router.post("/u/{token:path}", operation_id="unsubscribeByLink", responses=BROKEN_LINK)
+async def unsubscribe_by_link(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Unsubscribe with the button of the page or with one click in a mail program (RFC 8058); needs no login."""
     try:
-        link = read_unsubscribe_token(services.settings.secret_key.get_secret_value(), token)
+        link = read_unsubscribe_token(services.settings.secret_key.get_secret_value(), clean_token(token))
         async with transaction(services.pool, Scope(workspace_id=link.workspace_id)) as session:
             recipient = await service.unsubscribe_by_link(session, link, services.clock.now())
     except (InvalidToken, NotFound):
         return HTMLResponse(pages.render_invalid_link(), status_code=404, headers=pages.HEADERS)
     page = pages.render_done(sender=recipient.sender, address=recipient.address or "")
     return HTMLResponse(page, headers=pages.HEADERS)
+
+
+for _path in LINK_PATHS:
+    public_router.add_api_route(_path, show_unsubscribe_page, methods=["GET", "HEAD"], include_in_schema=False)
+    public_router.add_api_route(_path, unsubscribe_by_link, methods=["POST"], include_in_schema=False)

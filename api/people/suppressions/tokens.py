@@ -4,7 +4,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 from uuid import UUID
 
 from api.settings import ApiSettings
@@ -13,6 +15,11 @@ PURPOSE = b"salesmatter unsubscribe link 1"
 ID_BYTES = 16
 MAC_BYTES = 16
 SIGNED_BYTES = 3 * ID_BYTES
+MAX_LINK_CHARACTERS = 2000
+"""What is read of a link after `/u/`; a token and what mail programs add are much shorter."""
+
+_LINE_BREAK = re.compile(r"=?[\r\n]+|\s+")
+_TOKEN = re.compile(r"[^\w-]*([\w-]{86})", re.ASCII)
 
 
 class InvalidToken(ValueError):
@@ -38,6 +45,17 @@ def unsubscribe_url(settings: ApiSettings, workspace_id: UUID, lead_id: UUID, dr
     """Return the unsubscribe URL of a mail, which is always the same for the same mail."""
     token = unsubscribe_token(settings.secret_key.get_secret_value(), workspace_id, lead_id, draft_id)
     return f"{settings.public_url.rstrip('/')}/u/{token}"
+
+
+def clean_token(text: str) -> str:
+    """Return the token in what follows `/u/` in a link, without what mail programs put around and into it.
+
+    That is punctuation, brackets, quotes, line breaks, slashes and parts of a query, plain or percent-encoded. A text
+    without a whole token is returned as it is.
+    """
+    text = _LINE_BREAK.sub("", unquote(unquote(text[:MAX_LINK_CHARACTERS])))
+    match = _TOKEN.match(text)
+    return match[1] if match else text
 
 
 def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:

@@ -2,7 +2,13 @@ from uuid import uuid4
 
 import pytest
 
-from api.people.suppressions.tokens import InvalidToken, UnsubscribeToken, read_unsubscribe_token, unsubscribe_token
+from api.people.suppressions.tokens import (
+    InvalidToken,
+    UnsubscribeToken,
+    clean_token,
+    read_unsubscribe_token,
+    unsubscribe_token,
+)
 
 IDS = uuid4(), uuid4(), uuid4()
 
@@ -38,3 +44,23 @@ def test_changed_token() -> None:
         other = "A" if token[place] != "A" else "B"
         with pytest.raises(InvalidToken):
             read_unsubscribe_token("key", token[:place] + other + token[place + 1 :])
+
+
+@pytest.mark.parametrize("before", ["", "%20", "<", "%22", "/", "="])
+@pytest.mark.parametrize(
+    "after", ["", ".", ")>", "%22", "%2522", "=", "%3D", "/", "%0D%0A", "?a=b", "%3Fa%3Db", "/more"]
+)
+def test_a_token_is_cleaned(before: str, after: str) -> None:
+    """What mail programs put around a token and line breaks within it are left out, also encoded twice."""
+    token = unsubscribe_token("key", *IDS)
+    for whole in (token, f"{token[:40]}%0A{token[40:]}", f"{token[:40]}=\r\n{token[40:]}"):
+        assert clean_token(f"{before}{whole}{after}") == token
+
+
+@pytest.mark.parametrize(("kept", "is_whole"), [(85, False), (86, True), (87, True)])
+def test_a_token_that_was_cut_stays_cut(kept: int, is_whole: bool) -> None:
+    """A token without its last letter is refused; with all its letters, or one letter too many, it is read."""
+    token = unsubscribe_token("key", *IDS)
+    cleaned = clean_token(f"{token}A"[:kept])
+    assert (cleaned == token) == is_whole
+    assert clean_token("." * 3000 + token) != token
