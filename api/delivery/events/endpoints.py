@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from api.delivery.events import repository, service
 from api.delivery.events.schemas import EventFilter, EventOut, EventSort
@@ -15,9 +16,17 @@ from api.people.suppressions import page as pages
 from api.people.suppressions.tokens import InvalidToken, clean_token, read_unsubscribe_token
 from database.tenancy import Scope, transaction
 
+
+class RestConvertor(PathConvertor):
+    """The rest of a path, also across the line breaks that a mail program leaves in a link."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("rest", RestConvertor())
 public_router = APIRouter(tags=["public"], default_response_class=HTMLResponse, route_class=Route)
 BROKEN_LINK = {**responses(), 404: {"description": "A page that says that the link does not work."}}
-LINK_PATHS = ("/u", "/U", "/U/{token:path}", "//u/{token:path}", "//U/{token:path}")
+LINK_PATHS = ("/u", "/U", "/U/{token:rest}", "//u/{token:rest}", "//U/{token:rest}")
 """Paths that mail programs and people make of a link, besides `/u/` and its token."""
 router = create_router("/api/workspaces/{workspaceId}/events", "events")
 
@@ -38,8 +47,8 @@ async def get_event(member: MemberDep, event_id: EventId) -> EventOut:
     return EventOut.of(await service.get_event(member.session, member.workspace_id, event_id))
 
 
-@public_router.head("/u/{token:path}", include_in_schema=False)
-@public_router.get("/u/{token:path}", operation_id="showUnsubscribePage", responses=BROKEN_LINK)
+@public_router.head("/u/{token:rest}", include_in_schema=False)
+@public_router.get("/u/{token:rest}", operation_id="showUnsubscribePage", responses=BROKEN_LINK)
 async def show_unsubscribe_page(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Show a page that asks whether to unsubscribe; it changes nothing, because mail scanners open every link."""
     try:
@@ -52,7 +61,7 @@ async def show_unsubscribe_page(services: ServicesDep, token: str = "") -> HTMLR
     return HTMLResponse(page, headers=pages.HEADERS)
 
 
-@public_router.post("/u/{token:path}", operation_id="unsubscribeByLink", responses=BROKEN_LINK)
+@public_router.post("/u/{token:rest}", operation_id="unsubscribeByLink", responses=BROKEN_LINK)
 async def unsubscribe_by_link(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Unsubscribe with the button of the page or with one click in a mail program (RFC 8058); needs no login."""
     try:
