@@ -47,7 +47,6 @@ class SendRequest:
     now: datetime
     job_id: UUID
     public_url: str = ""
-    """Where the links of its mail lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +153,9 @@ async def _limit_to_probe(
     if isinstance(admission, breaker.SingleProbe):
         # The update of the connection succeeds in one transaction only, so one claim gets the probe.
         is_ours = await workspaces.lock_for_probe(session, connection, admission.until)
-        until = connection.blocked_until or now
-        reason = connection.blocked_reason or "Everlytic did not accept the last mails"
+        reason, until = connection.blocked_reason, connection.blocked_until or now
         for draft_id in allowed_ids[is_ours:]:
-            decisions[draft_id] = Deferred(until, reason)
+            decisions[draft_id] = Deferred(until, reason or "Everlytic did not accept the last mails")
             context.slots.reschedule(draft_id, extract_domain(candidates[draft_id].lead.email), now, until)
 
 
@@ -321,8 +319,8 @@ async def record_unknown_outcome(
     """Record that it is unknown whether the provider took a mail, and enqueue its lookup; it is not sent again."""
     if await repository.record_outcome(session, draft_id, SendOutcome.UNKNOWN, error):
         await repository.set_error_reason(session, draft_id, f"outcome unknown: {error}")
-        lookup = jobs.Job(look_up_at, {"draftId": str(draft_id)})
-        await jobs.enqueue(session, RECONCILE_SEND, workspace_id, [lookup], max_attempts=8)
+        job = jobs.Job(look_up_at, {"draftId": str(draft_id)})
+        await jobs.enqueue(session, RECONCILE_SEND, workspace_id, [job], max_attempts=8)
 
 
 async def record_lost_claim(session: AsyncSession, workspace_id: UUID, draft_id: UUID, now: datetime) -> None:
@@ -375,14 +373,12 @@ async def explain_next_send(
     if job is None and not hold_reasons:
         hold_reasons = ["no job is scheduled to send it; approve the draft again or resume the enrollment"]
     job_times = await slots.list_earlier_jobs(session, workspace, SEND_EMAIL, job, now) if job else {}
-    earlier = {
-        other.draft.id: other for other in await repository.list_candidates(session, workspace.id, list(job_times))
-    }
+    others = await repository.list_candidates(session, workspace.id, list(job_times))
+    earlier = {other.draft.id: other for other in others}
     domains = _map_domains({candidate.draft.id: candidate, **earlier})
     context = SendContext(workspace, connection, await slots.read_slot_ledger(session, workspace, now, domains))
-    _reserve_earlier_jobs(
-        context, [(earlier[draft_id], job_at) for draft_id, job_at in job_times.items() if draft_id in earlier]
-    )
+    waiting = [(earlier[draft_id], job_at) for draft_id, job_at in job_times.items() if draft_id in earlier]
+    _reserve_earlier_jobs(context, waiting)
     previous = await repository.find_last_sent_at(session, enrollment_id) or enrollment.enrolled_at
     try:
         send_time = eligibility.explain_send_time(candidate, step, context, previous, job[1] if job else now, now)
