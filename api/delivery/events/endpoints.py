@@ -13,7 +13,7 @@ from api.http.errors import NotFound, responses
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.routing import EventId, Route, create_router
 from api.people.suppressions import page as pages
-from api.people.suppressions.tokens import InvalidToken, clean_token, read_unsubscribe_token
+from api.people.suppressions.tokens import InvalidToken, read_unsubscribe_link
 from database.tenancy import Scope, transaction
 
 
@@ -52,7 +52,7 @@ async def get_event(member: MemberDep, event_id: EventId) -> EventOut:
 async def show_unsubscribe_page(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Show a page that asks whether to unsubscribe; it changes nothing, because mail scanners open every link."""
     try:
-        link = read_unsubscribe_token(services.settings.secret_key.get_secret_value(), clean_token(token))
+        link = read_unsubscribe_link(services.settings.secret_key.get_secret_value(), token)
         async with transaction(services.pool, Scope(workspace_id=link.workspace_id)) as session:
             recipient = await service.get_recipient(session, link)
     except (InvalidToken, NotFound):
@@ -65,7 +65,7 @@ async def show_unsubscribe_page(services: ServicesDep, token: str = "") -> HTMLR
 async def unsubscribe_by_link(services: ServicesDep, token: str = "") -> HTMLResponse:
     """Unsubscribe with the button of the page or with one click in a mail program (RFC 8058); needs no login."""
     try:
-        link = read_unsubscribe_token(services.settings.secret_key.get_secret_value(), clean_token(token))
+        link = read_unsubscribe_link(services.settings.secret_key.get_secret_value(), token)
         async with transaction(services.pool, Scope(workspace_id=link.workspace_id)) as session:
             recipient = await service.unsubscribe_by_link(session, link, services.clock.now())
     except (InvalidToken, NotFound):

@@ -5,7 +5,11 @@ import binascii
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from html import unescape
+from itertools import islice
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -18,8 +22,14 @@ SIGNED_BYTES = 3 * ID_BYTES
 MAX_LINK_CHARACTERS = 2000
 """What is read of a link after `/u/`; a token and what mail programs add are much shorter."""
 
-_LINE_BREAK = re.compile(r"=?[\r\n]+|\s+")
-_TOKEN = re.compile(r"[^\w-]*([\w-]{86})", re.ASCII)
+MOST_CANDIDATES = 64
+"""How many signatures are checked for one link."""
+MOST_LEADING = 16
+"""How many letters before a token in the same word are skipped, such as `3D` of an encoded `=`."""
+TOKEN_CHARACTERS = 86
+
+_LINE_BREAK = re.compile(r"(?:=(?:3D)?)?(?:[\r\n]|=0D|=0A)+|\s+|[\u00ad\u200b-\u200f\u2060\ufeff]+", re.IGNORECASE)
+_WORD = re.compile(rf"[\w-]{{{TOKEN_CHARACTERS},}}", re.ASCII)
 
 
 class InvalidToken(ValueError):
@@ -47,15 +57,26 @@ def unsubscribe_url(settings: ApiSettings, workspace_id: UUID, lead_id: UUID, dr
     return f"{settings.public_url.rstrip('/')}/u/{token}"
 
 
-def clean_token(text: str) -> str:
-    """Return the token in what follows `/u/` in a link, without what mail programs put around and into it.
+def read_unsubscribe_link(keys: str, text: str) -> UnsubscribeToken:
+    """Return the content of the signed token in what follows `/u/` in a link; raises InvalidToken.
 
-    That is punctuation, brackets, quotes, line breaks, slashes and parts of a query, plain or percent-encoded. A text
-    without a whole token is returned as it is.
+    Mail programs put punctuation, quotes, line breaks and parts of a query around and into the token, plain, encoded
+    for a URL, as quoted-printable or as HTML. Every likely start of a token is tried; only a valid signature counts.
     """
-    text = _LINE_BREAK.sub("", unquote(unquote(text[:MAX_LINK_CHARACTERS])))
-    match = _TOKEN.match(text)
-    return match[1] if match else text
+    for candidate in islice(_candidates(text[:MAX_LINK_CHARACTERS]), MOST_CANDIDATES):
+        with suppress(InvalidToken):
+            return read_unsubscribe_token(keys, candidate)
+    raise InvalidToken("The link has no valid token.")
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Yield what can be a token: first with line breaks taken out, then as it stands."""
+    text = unescape(unquote(unquote(text)))
+    for variant in dict.fromkeys((_LINE_BREAK.sub("", text), text)):
+        for match in _WORD.finditer(variant):
+            last = len(match[0]) - TOKEN_CHARACTERS
+            for start in dict.fromkeys((0, last, *range(min(last, MOST_LEADING + 1)))):
+                yield match[0][start : start + TOKEN_CHARACTERS]
 
 
 def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:

