@@ -1,18 +1,19 @@
 """Races stops against the sender, and counts claims and provider calls after a stop.
 
 In each volley several emails become due at the same time, and each lead is stopped over HTTP in one of five ways, at a
-random time around it. Postgres provides the commit times of claims and stops, and the provider the start times of
-calls.
+random time around it; every tenth by a no in one of the shapes of `benchmarks/stop_shapes.py`. Postgres provides the
+commit times of claims and stops, and the provider the start times of calls.
 """
 
 import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 
@@ -21,6 +22,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
 from benchmarks.outreach import Outreach, ReadyEmail, SequenceSteps, Testbed, start_testbed
 from benchmarks.progress import Progress
+from benchmarks.stop_shapes import NAMES, SentMail, build_message
 from database.roles import connect
 from salesmatter.stack import Database
 
@@ -34,6 +36,8 @@ AIM_SECONDS = 0.01
 FINISH_SECONDS = 60.0
 POLL_SECONDS = 0.2
 MAX_WINDOW_MS = 50
+SHAPED = 10
+"""One in so many stops is a no in another shape."""
 
 # The row of a claim is updated when its outcome is recorded and deleted when it is withdrawn, so a trigger stores the
 # transaction of its insert.
@@ -48,6 +52,16 @@ _BUSY = """
 SELECT EXISTS (SELECT FROM app.scheduled_jobs WHERE workspace_id = %(workspace)s AND status IN ('pending', 'running')
                   AND job_type IN ('send_email', 'classify_reply'))
     OR EXISTS (SELECT FROM app.send_attempts WHERE workspace_id = %(workspace)s AND outcome = 'claimed')
+"""
+# Reports and answers are matched to the mail that the recipient got before.
+_RECORD_EARLIER = """
+INSERT INTO app.send_attempts (workspace_id, draft_id, claimed_at, outcome, recorded_at, recipient, subject)
+SELECT earlier.workspace_id, earlier.id, earlier.sent_at, 'accepted', earlier.sent_at, lead.email, earlier.subject
+  FROM app.email_drafts AS draft
+  JOIN app.email_drafts AS earlier ON earlier.enrollment_id = draft.enrollment_id AND earlier.status = 'sent'
+  JOIN app.leads AS lead ON lead.id = draft.lead_id
+ WHERE draft.id = ANY(%s)
+RETURNING recipient, draft_id
 """
 # All rows that stop a lead; they are never updated, so their xmin is the transaction of the stop.
 _RESULTS = """
@@ -67,7 +81,9 @@ WITH stop AS (
 SELECT draft.id::text, extract(epoch FROM (SELECT min(at) FROM stop WHERE stop.draft_id = draft.id))::float8,
        attempt.id IS NOT NULL,
        (SELECT extract(epoch FROM max(pg_xact_commit_timestamp(claim.xmin)))::float8
-          FROM bench.claims AS claim WHERE claim.draft_id = draft.id)
+          FROM bench.claims AS claim WHERE claim.draft_id = draft.id),
+       EXISTS (SELECT FROM app.suppressions AS suppression JOIN app.leads AS lead ON lead.email = suppression.value
+                WHERE lead.id = draft.lead_id)
   FROM app.email_drafts AS draft LEFT JOIN app.send_attempts AS attempt ON attempt.draft_id = draft.id
  WHERE draft.workspace_id = %s AND draft.id = ANY(%s)
 """
@@ -84,6 +100,10 @@ class RaceResult:
     claimed: float | None
     """When the last claim committed, even if it was withdrawn."""
     called: float | None
+    is_suppressed: bool = False
+    """Whether the address that was mailed is suppressed at the end."""
+    shape: str | None = None
+    """The name of the shape in which the no came, if it was another."""
 
 
 def measure(database: Database, attempts: int, progress: Progress) -> Iterator[Figure]:
@@ -98,16 +118,18 @@ def measure(database: Database, attempts: int, progress: Progress) -> Iterator[F
         testbed.start_worker()
         emails = asyncio.run(stops.run(sequence, attempts))
         _wait_until_done(testbed, outreach)
-        results = list(_read_results(testbed, outreach, emails))
+        results = list(_read_results(testbed, outreach, emails, stops.shapes))
     yield from summarize(results)
 
 
 class _StopSender:
-    """Sends the five kinds of stops over HTTP."""
+    """Sends the five kinds of stops, and a no in another shape now and then, over HTTP."""
 
     def __init__(self, testbed: Testbed, outreach: Outreach, inbound_url: str) -> None:
         self._testbed, self._outreach, self._inbound = testbed, outreach, urlsplit(inbound_url).path
         self._keys = testbed.environment["SALESMATTER_SECRET_KEY"]
+        self.shapes: dict[UUID, str] = {}
+        """The shape of the no by the email's draft."""
         self._stops = (self._unsubscribe, self._unsubscribe_by_link, self._suppress, self._pause, self._reply)
 
     async def run(self, sequence: SequenceSteps, attempts: int) -> list[ReadyEmail]:
@@ -122,11 +144,22 @@ class _StopSender:
                 due = time.time() + AHEAD_SECONDS
                 number = min(VOLLEY, attempts - len(emails))
                 volley = self._outreach.add_leads(number, sequence, 1, datetime.fromtimestamp(due, UTC))
-                await asyncio.gather(*(self._send_stop(client, mail, due + offset) for mail in volley))
+                sent = self._record_earlier(volley)
+                for place in range(-len(emails) % SHAPED, number, SHAPED):
+                    self.shapes[volley[place].draft] = NAMES[len(self.shapes) % len(NAMES)]
+                await asyncio.gather(
+                    *(self._send_stop(client, mail, sent[mail.email], due + offset) for mail in volley)
+                )
                 offset += AIM_SECONDS if self._count_claimed(volley) * 2 < len(volley) else -AIM_SECONDS
                 emails += volley
                 self._testbed.processes.require_running()
         return emails
+
+    def _record_earlier(self, emails: Sequence[ReadyEmail]) -> dict[str, SentMail]:
+        """Store that the mail of the step before was accepted; returns these mails by their recipient."""
+        with connect(self._testbed.database.direct) as connection:
+            rows = connection.execute(_RECORD_EARLIER, [[email.draft for email in emails]]).fetchall()
+        return {recipient: SentMail(recipient, draft) for recipient, draft in rows}
 
     def _count_claimed(self, emails: Sequence[ReadyEmail]) -> int:
         """Return how many of these emails were ever claimed."""
@@ -136,11 +169,12 @@ class _StopSender:
         assert row is not None
         return int(row[0])
 
-    async def _send_stop(self, client: httpx.AsyncClient, mail: ReadyEmail, target_time: float) -> None:
+    async def _send_stop(self, client: httpx.AsyncClient, mail: ReadyEmail, sent: SentMail, target_time: float) -> None:
         send_time = target_time + random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
         stop = random.choice(self._stops)  # noqa: S311 - no secret
         await asyncio.sleep(max(0.0, send_time - time.time()))
-        response = await stop(client, mail)
+        shape = self.shapes.get(mail.draft)
+        response = await (self._post(client, build_message(shape, sent)) if shape else stop(client, mail))
         if not response.is_success:
             raise BenchmarkError(f"A stop returned {response.status_code}: {response.text[:200]}")
 
@@ -165,6 +199,9 @@ class _StopSender:
             f"From: {mail.email}\r\nTo: ann@bench.example\r\nSubject: Re: Hello\r\nMessage-ID: <{mail.draft}@x.example>"
             f"\r\nDate: {datetime.now(UTC):%a, %d %b %Y %H:%M:%S} +0000\r\n\r\nYes, call me tomorrow.\r\n"
         )
+        return await self._post(client, message.encode())
+
+    async def _post(self, client: httpx.AsyncClient, message: bytes) -> httpx.Response:
         return await client.post(self._inbound, content=message, headers={"Content-Type": "message/rfc822"})
 
 
@@ -178,15 +215,18 @@ def _wait_until_done(testbed: Testbed, outreach: Outreach) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _read_results(testbed: Testbed, outreach: Outreach, emails: Sequence[ReadyEmail]) -> Iterator[RaceResult]:
+def _read_results(
+    testbed: Testbed, outreach: Outreach, emails: Sequence[ReadyEmail], shapes: Mapping[UUID, str]
+) -> Iterator[RaceResult]:
     """Yield the result of each email from Postgres and the provider."""
     response = httpx.get(f"{testbed.provider}/calls", timeout=60.0, trust_env=False)
     call_times = {message_id: began for message_id, began, _ in response.json()}
     with connect(testbed.database.direct) as connection:
-        for draft, stopped, is_claimed, claimed in connection.execute(
+        for draft, stopped, is_claimed, claimed, is_suppressed in connection.execute(
             _RESULTS, [outreach.id, [mail.draft for mail in emails]]
         ).fetchall():
-            yield RaceResult(draft, stopped, is_claimed, claimed, call_times.get(draft))
+            called = call_times.get(draft)
+            yield RaceResult(draft, stopped, is_claimed, claimed, called, is_suppressed, shapes.get(UUID(draft)))
 
 
 def summarize(results: Sequence[RaceResult]) -> Iterator[Figure]:
@@ -207,6 +247,12 @@ def summarize(results: Sequence[RaceResult]) -> Iterator[Figure]:
     yield Figure("stops raced against the sender", len(results), "")
     for name, number in outcomes.items():
         yield Figure(f"of them {name}", number, "")
+    shaped = [result for result in results if result.shape is not None]
+    unheard = Counter(result.shape for result in shaped if not result.is_suppressed)
+    yield Figure("of them a no in another shape", len(shaped), "")
+    for shape, number in unheard.items():
+        yield Figure(f"not suppressed: {shape}", number, "")
+    yield Figure("addresses not suppressed after such a no", unheard.total(), "", at_most=0)
     yield Figure("claims that committed after the stop", late, "", at_most=0)
     yield Figure("calls without a claim", unclaimed, "", at_most=0)
     yield Figure("from a stop's commit to the latest start of a call", max(windows) * 1000, "ms", at_most=MAX_WINDOW_MS)
