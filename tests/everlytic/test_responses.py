@@ -128,11 +128,13 @@ def test_only_a_boolean_is_a_status(status: object) -> None:
         (True, None),
         ("2026-05-01T14:00:00+02:00", NOON),
         ("2026-05-01 12:00:00", NOON),
-        (253402300799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (99999999999, datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        (100000000000, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+        (253402300799000, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
 def test_a_time_in_each_format(value: object, time: datetime | None) -> None:
-    """Unix seconds (0 is never), their digits, and ISO texts (UTC without a zone) are parsed as UTC."""
+    """Unix seconds or milliseconds (0 is never), their digits, and ISO texts (UTC without a zone) are parsed as UTC."""
     moment = Transaction.model_validate({"id": "a", "send_date": value}).sent_at
     assert moment == time
     assert moment is None or moment.utcoffset() == timedelta(0)
@@ -141,7 +143,7 @@ def test_a_time_in_each_format(value: object, time: datetime | None) -> None:
 def test_a_time_after_the_year_9999_is_refused() -> None:
     """One second after the last time that datetime supports is an error."""
     with pytest.raises(ValueError, match="out of range"):
-        Transaction.model_validate({"id": "a", "send_date": 253402300800})
+        Transaction.model_validate({"id": "a", "send_date": 253402300800000})
 
 
 @pytest.mark.parametrize(("value", "text"), [(7, "7"), (7.5, "7.5"), ("", ""), (0, "0")])

@@ -106,6 +106,8 @@ async def write_sequence(outreach: Outreach, name: str) -> str:
 
 async def pass_time(outreach: Outreach, services: Services, span: timedelta) -> None:
     """Move time forward at the provider and here: due emails are sent, and events happen, arrive and are applied."""
+    # An event that is later than its arrival would be dated back to the arrival.
+    stop_clock(services.clock, services.clock.now() + span + timedelta(minutes=2))
     await anyio.to_thread.run_sync(outreach.sandbox.advance, span.total_seconds())
     await anyio.to_thread.run_sync(outreach.sandbox.settle, 60.0)
     now = outreach.sandbox.ask("state")["now_epoch"]

@@ -74,9 +74,9 @@ async def test_known_addresses_are_of_leads_or_were_mailed(two_workspaces: TwoWo
     workspaces.add(LEADS, email="lead@x.example")
     workspaces.add(ATTEMPTS, draft_id=workspaces.add_draft(), recipient="mailed@x.example")
     workspaces.add(LEADS, workspaces.neighbour, email="foreign@x.example")
-    asked = ["lead@x.example", "mailed@x.example", "foreign@x.example", "x.example"]
+    candidates = ["lead@x.example", "mailed@x.example", "foreign@x.example", "x.example"]
 
     async def find(session: AsyncSession) -> list[set[str]]:
-        return [await service.list_known(session, workspaces.id, addresses) for addresses in (asked, [])]
+        return [await service.list_known(session, workspaces.id, addresses) for addresses in (candidates, [])]
 
     assert (await compared(workspaces, find)).result == [{"lead@x.example", "mailed@x.example"}, set()]

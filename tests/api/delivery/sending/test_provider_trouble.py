@@ -259,7 +259,7 @@ def closed_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{kept.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("host", ["http://no-such-host.invalid", "closed", "https"])
+@pytest.mark.parametrize("host", ["http://no-such-host.internal", "closed", "https"])
 async def test_what_cannot_be_reached_was_not_sent(trouble: Outreach, services: Services, host: str) -> None:
     """No name, no listener, no TLS: nothing is unknown, the connection says so, and all goes out once it is back."""
     with closed_port() as closed:
