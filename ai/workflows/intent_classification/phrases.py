@@ -81,9 +81,15 @@ def _load_languages() -> Mapping[str, _Language]:
 
 
 def _find_matches(cue: str, strength: str, text: str) -> Iterator[re.Match[str]]:
-    return chain.from_iterable(
-        pattern.finditer(text) for pattern in _load_patterns(cue, strength, detect_languages(text))
-    )
+    # Phrases in another script cannot match by chance, so they count whatever the Latin words of the text are.
+    languages = dict.fromkeys((*detect_languages(text), *_list_other_scripts()))
+    return chain.from_iterable(pattern.finditer(text) for pattern in _load_patterns(cue, strength, tuple(languages)))
+
+
+@cache
+def _list_other_scripts() -> tuple[str, ...]:
+    """Return the languages without common words in Latin letters."""
+    return tuple(name for name, language in _load_languages().items() if not language.common)
 
 
 @cache
