@@ -29,10 +29,10 @@ pytestmark = [
 ]
 
 ZONE = ZoneInfo("America/New_York")
-START = datetime(2026, 3, 2, 6, tzinfo=UTC)
+START = datetime(2025, 3, 3, 6, tzinfo=UTC)
 """Six days before New York's clocks change."""
 DAYS, WAVES, WAVE_DAYS, LEADS = 60, 5, 11, 12
-FIRST, LAST = date(2026, 3, 2), date(2026, 4, 30)
+FIRST, LAST = date(2025, 3, 3), date(2025, 5, 1)
 """Of the sixty days, in New York."""
 STEPS = ((0, 0), (4, 7), (9, 13))
 """Days and hours between the emails of a sequence: some leave in another day of New York than of UTC."""
@@ -57,7 +57,7 @@ FAULTS = ("lost_webhooks", "duplicate_webhooks", "out_of_order_webhooks", "unkno
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """A separate provider whose clock starts in March 2026 and is moved forward."""
+    """A separate provider whose clock starts in March 2025 and is moved forward."""
     with running_sandbox("--seed", "29", "--start", START.isoformat()) as started:
         yield started
 
