@@ -12,6 +12,7 @@ from email_text.departures import says_closed, says_departed
         "Bob is no longer with the company.",
         "John has left Acme.",
         "Jane has retired.",
+        "Jane retired at the end of September and this mailbox is not being read.",
         "I\u2019ve recently retired, please write to bob@x.example.",
         "Herr Kern ist nicht mehr in unserem Unternehmen tätig.",
         "Frau Adler hat unser Haus zum 31.3. verlassen.",

@@ -14,7 +14,9 @@ from ai.workflows.intent_classification.date_mentions import Mention, find_menti
 from ai.workflows.intent_classification.date_order import SentAt, find_dotted_order, find_order
 from ai.workflows.intent_classification.date_readings import is_trusted
 
-_SENTENCE_END = re.compile(r"\n\s*\n|[!?。]|(?<!\d)\.\s+(?=[A-ZÀ-Þ\u0370-\u1fff])|(?<=\d{4})\.\s|(?<=-\d\d)\.\s")
+_SENTENCE_END = re.compile(
+    r"\n\s*\n|[!?。]|(?<!\d)\.\s+(?=[A-ZÀ-Þ\u0370-\u1fff])|(?<=\d{4})\.\s|(?<=-\d\d)\.\s|(?<=[다요])\.\s"
+)
 _RANGE = re.compile(r"\s*[-\u2013\u2014~]\s*(?:\S+\s+){0,2}\Z")
 _DAY_BEFORE = re.compile(r"(?<![\d:.])\d{1,2}(?:st|nd|rd|th|er|\.)?\s*(?P<link>\S{1,12})\s*(?:\S{1,6}\s+)?\Z")
 _DAY_AFTER = re.compile(
@@ -75,6 +77,7 @@ def find_return(text: str, sent: SentAt) -> Return:
     normal = unicodedata.normalize("NFKC", text[: MAX_SENTENCES * MAX_SENTENCE_CHARACTERS])
     for part in _SENTENCE_END.split(normal)[:MAX_SENTENCES]:
         sentence = fold_words(part[:MAX_SENTENCE_CHARACTERS])
+        sentence = sentence.replace(" no dia ", " em dia ")  # Portuguese "on the day", no negation
         mentions = find_mentions(sentence, sent.day, order, dotted_order)
         roles += _assign_roles(sentence, mentions, languages)
     for name in ("return", "until"):
@@ -160,6 +163,9 @@ def _assign_role(mention: Mention, before: str, after: str, patterns: _Patterns,
     near = before[-40:]
     is_inclusive = patterns.inclusive.search(near) is not None or patterns.inclusive.search(after[:25]) is not None
     start, end = _find_last(patterns.start, near), _find_last(patterns.end, near)
+    last = re.split(r"[,;]", near)[-1]
+    if _first_cue(patterns, last, last=True) == "back" and patterns.end.search(last) is None:
+        end = -1  # As in `no access to mail, returning 16 November`.
     if mention.ends_range or is_range_end or (end >= 0 and end >= start) or patterns.end_after.match(after):
         clause = before[max((match.end() for match in _CLAUSE.finditer(before)), default=0) :]
         cue = _first_cue(patterns, clause, last=True) or _first_cue(patterns, before, last=True)

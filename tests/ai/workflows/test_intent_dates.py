@@ -57,3 +57,18 @@ def test_any_text_has_a_valid_return_date_or_none(parts: list[str]) -> None:
     """For any text, the return date is within a year or None."""
     day = find_return_date(" ".join(parts), FRIDAY)
     assert day is None or FRIDAY <= day <= FRIDAY + MAX_AHEAD
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "day"),
+    [
+        ("I am out of office 11/09 through 11/13 with no access to email, returning 11/16.", (11, 9), (11, 16)),
+        ("I am out of office 11/09 through 11/13 with no access to email.", (11, 9), (11, 14)),
+        ("11월 9일부터 11월 13일까지 휴가입니다. 11월 16일(월)에 복귀합니다.", (11, 9), (11, 16)),
+        ("Я в отпуске. Буду на рабочем месте с 30 ноября.", (11, 16), (11, 30)),  # noqa: RUF001
+        ("Estou de férias e retorno no dia 07/12.", (11, 16), (12, 7)),
+    ],
+)
+def test_a_day_of_return_wins(text: str, sent: tuple[int, int], day: tuple[int, int]) -> None:
+    """A named day of return wins over the end of a range; without one the day after the range does."""
+    assert find_return_date(text, date(2026, *sent)) == date(2026, *day)
