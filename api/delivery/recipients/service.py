@@ -36,14 +36,16 @@ async def stop_recipients(
 ) -> None:
     """Suppress the addresses that these mails were sent to, and stop the leads of the mails.
 
-    Leads that have one of these addresses by now stop too. A reason of the recipient unsubscribes the leads; a hard
-    bounce stops their enrollments.
+    An erased address is suppressed by its hash. Leads that have one of these addresses by now stop too. A reason of
+    the recipient unsubscribes the leads; a hard bounce stops their enrollments.
     """
     if not draft_ids:
         return
     recipients = await repository.find_recipients(session, workspace_id, sorted(draft_ids))
     addresses = {recipient.address for recipient in recipients if recipient.address is not None}
+    hashes = {recipient.address_hash for recipient in recipients if recipient.address_hash is not None}
     lead_ids = {recipient.lead_id for recipient in recipients}
+    await suppressions.suppress_hashes(session, workspace_id, sorted(hashes), reason=reason, source=cause, at=now)
     await stop_addresses(session, workspace_id, addresses, lead_ids, reason=reason, cause=cause, now=now)
 
 

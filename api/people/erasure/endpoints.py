@@ -19,7 +19,8 @@ router = create_router("/api/workspaces/{workspaceId}/leads", "leads")
 async def erase_lead(member: MemberDep, lead_id: LeadId) -> None:
     """Erase the personal data of a lead permanently, deleted or not; the address is never mailed again.
 
-    All leads with this address are erased. Enrollments, messages, events and replies stay without content, for
+    All leads with this address are erased. Earlier addresses that these leads were mailed at are erased and suppressed
+    too, except in another lead that has one now. Enrollments, messages, events and replies stay without content, for
     statistics. A job erases uploaded files and the provider's records. Records at Everlytic are not erased: what is
     synced or received from there later is new. Repeating it changes nothing.
     """

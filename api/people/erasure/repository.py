@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, any_, cast, func, select, text, union_all, update
+from sqlalchemy import Text, TextClause, any_, cast, func, select, text, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,7 +21,7 @@ class Traces:
     lead_ids: Sequence[UUID]
     draft_ids: Sequence[str]
     transaction_ids: Sequence[str]
-    address: str
+    addresses: Sequence[str]
     mention: str | None
     message: str | None
 
@@ -92,11 +92,31 @@ _REPLIES = text(
     """
     UPDATE app.replies
        SET from_email = '', subject = '', text = '', headers = '[]', report = NULL
-     WHERE workspace_id = :workspace_id AND :address <> ''
-       AND (from_email = :address
+     WHERE workspace_id = :workspace_id
+       AND (from_email = ANY(CAST(:addresses AS text[]))
             -- A report that matched no mail may still name the address.
-            OR report @> jsonb_build_object('recipients', jsonb_build_array(
-                 jsonb_build_object('addresses', jsonb_build_array(CAST(:address AS text))))))
+            OR EXISTS (SELECT FROM unnest(CAST(:addresses AS text[])) AS address
+                        WHERE report @> jsonb_build_object('recipients', jsonb_build_array(
+                                jsonb_build_object('addresses', jsonb_build_array(address))))))
+    """
+)
+
+# A mail that is read again is known by its identity_hash, which stays.
+_MESSAGE_IDS = text(
+    """
+    UPDATE app.replies
+       SET message_id = ''
+     WHERE workspace_id = :workspace_id AND lower(message_id) ~ CAST(:mention AS text)
+    """
+)
+
+_REMOVALS = text(
+    """
+    UPDATE app.suppression_removals
+       SET source = CASE WHEN lower(source) ~ CAST(:mention AS text) THEN '' ELSE source END,
+           removed_because = CASE WHEN lower(removed_because) ~ CAST(:mention AS text) THEN '' ELSE removed_because END
+     WHERE workspace_id = :workspace_id
+       AND (lower(source) ~ CAST(:mention AS text) OR lower(removed_because) ~ CAST(:mention AS text))
     """
 )
 
@@ -106,7 +126,7 @@ _TRANSACTIONS = text(
        SET recipient = NULL, bounce_reason = NULL, raw = '{}'
      WHERE workspace_id = :workspace_id
        AND (message_id = ANY(CAST(:draft_ids AS text[])) OR transaction_id = ANY(CAST(:transaction_ids AS text[]))
-            OR :address <> '' AND lower(recipient) = :address)
+            OR lower(recipient) = ANY(CAST(:addresses AS text[])))
     """
 )
 
@@ -117,7 +137,7 @@ _CALLBACKS = text(
       SELECT event_key, applied_at FROM everlytic.callback_events
        WHERE workspace_id = :workspace_id
          AND (message_id = ANY(CAST(:draft_ids AS text[])) OR transaction_id = ANY(CAST(:transaction_ids AS text[]))
-              OR :address <> '' AND lower(recipient) = :address)
+              OR lower(recipient) = ANY(CAST(:addresses AS text[])))
     ),
     emptied AS (
       UPDATE everlytic.callback_events AS event
@@ -163,6 +183,8 @@ _ARCHIVED_JOBS = text(_JOBS.text.replace("scheduled_jobs", "archived_jobs"))
 
 _TRACES: Mapping[str, TextClause] = {
     "replies": _REPLIES,
+    "message ids": _MESSAGE_IDS,
+    "suppression removals": _REMOVALS,
     "transactions": _TRANSACTIONS,
     "callback events": _CALLBACKS,
     "webhook deliveries": _DELIVERIES,
@@ -172,7 +194,9 @@ _TRACES: Mapping[str, TextClause] = {
 PLACES = tuple(_TRACES)
 """The tables that are searched for traces; they are large and have no index on the person."""
 
-_ERASE_JOB_PAYLOAD = text("UPDATE app.scheduled_jobs SET payload = payload - 'address' WHERE id = :job_id")
+_ERASE_JOB_PAYLOAD = text(
+    "UPDATE app.scheduled_jobs SET payload = payload - 'address' - 'addresses' WHERE id = :job_id"
+)
 
 
 async def lock_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) -> Sequence[Lead]:
@@ -189,6 +213,34 @@ async def lock_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) 
         select(Lead).where(in_workspace, Lead.id.in_(ids)).order_by(Lead.id).with_for_update(key_share=True, of=[Lead])
     )
     return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
+
+
+async def list_mailed_addresses(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID]) -> list[str]:
+    """Return the addresses that mails to leads were sent to."""
+    statement = (
+        select(SendAttempt.recipient)
+        .join(EmailDraft, EmailDraft.id == SendAttempt.draft_id)
+        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.lead_id == any_(cast(lead_ids, ARRAY(PG_UUID))))
+        .distinct()
+    )
+    return sorted(filter(None, await session.scalars(statement)))
+
+
+async def list_held_addresses(
+    session: AsyncSession, workspace_id: UUID, addresses: Sequence[str], *, except_leads: Sequence[UUID]
+) -> set[str]:
+    """Return those of the addresses that another lead has now, deleted or not."""
+    has_address = (
+        Lead.workspace_id == workspace_id,
+        Lead.email == any_(cast(addresses, ARRAY(Text))),
+        Lead.id.not_in(except_leads),
+    )
+    # Two selects, because live and deleted leads have separate indexes.
+    held = union_all(
+        select(Lead.email).where(*has_address, Lead.deleted_at.is_(None)),
+        select(Lead.email).where(*has_address, Lead.deleted_at.is_not(None)),
+    )
+    return set((await session.scalars(held)).all())
 
 
 async def delete_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
@@ -238,5 +290,5 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, traces
 
 
 async def delete_job_payload(session: AsyncSession, job_id: UUID) -> None:
-    """Erase the address from the payload of a job."""
+    """Erase the addresses from the payload of a job."""
     await session.execute(_ERASE_JOB_PAYLOAD, {"job_id": job_id})

@@ -29,10 +29,10 @@ PLACES = (IMPORTED_FILES, *repository.PLACES)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person whose traces are erased: their leads, and their address while it is known."""
+    """A person whose traces are erased: their leads, and their addresses while they are known."""
 
     lead_ids: Sequence[UUID]
-    address: str | None
+    addresses: Sequence[str]
 
 
 async def erase_person(
@@ -46,10 +46,15 @@ async def erase_person(
     address = requested.email
     same_person = [lead for lead in locked.values() if lead.email == address]
     ids = [lead.id for lead in same_person]
+    mailed = await repository.list_mailed_addresses(session, workspace_id, ids)
+    addresses = sorted({address, *mailed})
     await suppressions.suppress_addresses(
-        session, workspace_id, [address], reason=SuppressionReason.MANUAL, source="erased", at=now
+        session, workspace_id, addresses, reason=SuppressionReason.MANUAL, source="erased", at=now
     )
-    await repository.delete_address(session, workspace_id, address)
+    for known in addresses:
+        await repository.delete_address(session, workspace_id, known)
+    # What names an address that another lead has by now is about that lead too.
+    held = await repository.list_held_addresses(session, workspace_id, addresses, except_leads=ids)
     for lead in same_person:
         await leads.erase_lead(session, lead, now)
     cause = f"{CAUSE} by user {actor}"
@@ -57,7 +62,8 @@ async def erase_person(
         session, workspace_id, EnrollmentEvent.STOPPED, ids, cause=cause, now=now
     )
     await repository.erase_messages(session, workspace_id, ids, reason=CAUSE)
-    payload = {"leadIds": [str(id_) for id_ in ids], "address": secrets.encrypt(address)}
+    encrypted = [secrets.encrypt(known) for known in addresses if known not in held]
+    payload = {"leadIds": [str(id_) for id_ in ids], "addresses": encrypted}
     await jobs.enqueue(session, ERASE_TRACES, workspace_id, [jobs.Job(now, payload)])
 
 
@@ -66,34 +72,29 @@ async def erase_in(session: AsyncSession, workspace_id: UUID, place: str, person
 
     Rows stay, with the columns that statistics need.
     """
-    mention = _mention_pattern(person.address) if person.address else None
     if place == IMPORTED_FILES:
-        await imports.erase_person(session, workspace_id, person.lead_ids, address=person.address, mention=mention)
+        addresses: Sequence[str | None] = person.addresses or [None]
+        for address in addresses:
+            mention = _mention_pattern([address]) if address else None
+            await imports.erase_person(session, workspace_id, person.lead_ids, address=address, mention=mention)
         return 0
+    mention = _mention_pattern(person.addresses) if person.addresses else None
     draft_ids, transaction_ids = await repository.find_messages(session, workspace_id, person.lead_ids)
     traces = Traces(
         lead_ids=person.lead_ids,
         draft_ids=[str(draft_id) for draft_id in draft_ids],
         transaction_ids=transaction_ids,
-        address=person.address or "",
+        addresses=person.addresses,
         mention=mention,
-        message=_message_pattern(draft_ids, person.address),
+        message="|".join([*map(str, draft_ids), *filter(None, [mention])]) or None,
     )
     return await repository.erase_in(session, workspace_id, place, traces)
 
 
-def _mention_pattern(address: str) -> str:
-    """Return the pattern that finds an address in lower-case text, but not within a longer address.
+def _mention_pattern(addresses: Sequence[str]) -> str:
+    """Return the pattern that finds addresses in lower-case text, but not within a longer address.
 
-    It also finds the URL-encoded address, even after an encoded character such as `%22`.
+    It also finds a URL-encoded address, even after an encoded character such as `%22`.
     """
-    written = "|".join(sorted({re.escape(address), re.escape(quote(address))}))
+    written = "|".join(sorted({re.escape(form) for address in addresses for form in (address, quote(address))}))
     return rf"(^|[^[:alnum:]._%+-]|%[0-9a-f]{{2}})({written})($|[^[:alnum:].-]|\.($|[^[:alnum:]]))"
-
-
-def _message_pattern(draft_ids: Sequence[UUID], address: str | None) -> str | None:
-    """Return the pattern that finds a person's messages and address in lower-case text, or None if there are none."""
-    patterns = [str(draft_id) for draft_id in draft_ids]
-    if address:
-        patterns.append(_mention_pattern(address))
-    return "|".join(patterns) or None

@@ -13,9 +13,10 @@ RETRY_AFTER = timedelta(minutes=1)
 
 async def erase_traces(work: Work[Services]) -> None:
     """Erase a person's traces, place by place, and again when pending events are applied. Running it again is safe."""
-    encrypted = work.payload.get("address")
-    address = work.resources.secrets.decrypt(encrypted) if encrypted else None
-    person = Person([UUID(lead_id) for lead_id in work.payload["leadIds"]], address)
+    # A job that was stored by an earlier version has one address.
+    encrypted = work.payload.get("addresses") or filter(None, [work.payload.get("address")])
+    addresses = [work.resources.secrets.decrypt(address) for address in encrypted]
+    person = Person([UUID(lead_id) for lead_id in work.payload["leadIds"]], addresses)
     waiting = 0
     for place in service.PLACES:
         async with work.transaction() as session:

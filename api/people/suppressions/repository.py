@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     select,
     text,
 )
@@ -68,6 +69,21 @@ async def add_values(
     return await _add(session, workspace_id, rows, kind=kind, reason=reason, source=source, at=at)
 
 
+async def add_hashes(
+    session: AsyncSession,
+    workspace_id: UUID,
+    hashes: Sequence[str],
+    *,
+    reason: SuppressionReason,
+    source: str,
+    at: datetime,
+) -> int:
+    """Suppress erased addresses by their hashes; returns how many are new."""
+    given = select(func.unnest(cast(list(hashes), ARRAY(Text))).label("value_hash")).subquery("given")
+    rows = select(cast(null(), Text).label("value"), given.c.value_hash).distinct()
+    return await _add(session, workspace_id, rows, kind="email", reason=reason, source=source, at=at)
+
+
 async def add_leads(
     session: AsyncSession,
     workspace_id: UUID,
@@ -98,8 +114,9 @@ async def _add(
     source: str,
     at: datetime,
 ) -> int:
-    value = rows.subquery("rows").c.value
-    hashed = func.app.suppression_hash(workspace_id, value)
+    columns = rows.subquery("rows").c
+    value = columns.value
+    hashed = columns.value_hash if "value_hash" in columns else func.app.suppression_hash(workspace_id, value)
     constants = (literal(kind), literal(reason.value), literal(source), literal(at))
     statement = insert(Suppression).from_select(
         ["workspace_id", "value", "value_hash", "kind", "reason", "source", "suppressed_at"],

@@ -41,6 +41,19 @@ async def suppress_addresses(
     return await repository.add_values(session, workspace_id, values, kind="email", reason=reason, source=source, at=at)
 
 
+async def suppress_hashes(
+    session: AsyncSession,
+    workspace_id: UUID,
+    hashes: Sequence[str],
+    *,
+    reason: SuppressionReason,
+    source: str,
+    at: datetime,
+) -> int:
+    """Suppress erased addresses by their hashes, as `suppress_addresses` does; returns how many are new."""
+    return await repository.add_hashes(session, workspace_id, hashes, reason=reason, source=source, at=at)
+
+
 async def suppress_leads(
     session: AsyncSession,
     workspace_id: UUID,

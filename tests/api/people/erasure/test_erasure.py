@@ -210,8 +210,8 @@ async def test_every_lead_of_the_address_goes(
 
 
 async def test_an_old_link_still_works(outreach: Outreach, database_url: str) -> None:
-    """The unsubscribe link of a mail to an erased person unsubscribes them for that mail, once; the hash that stops
-    mail to them stays as it is, and no blank address is suppressed."""
+    """The unsubscribe link of a mail to an erased person unsubscribes them for that mail, once; their suppression keeps
+    its hash and gets their own reason, and no blank address is suppressed."""
     lead_id, mail = await outreach.send_one(ADDRESS)
     await outreach.post(f"/leads/{lead_id}/erase")
     # So that the provider reports nothing more by itself.
@@ -227,15 +227,75 @@ async def test_an_old_link_still_works(outreach: Outreach, database_url: str) ->
     assert "<p>Do you want no more email from <b>Ann</b>?</p>" in page.text
     assert "<p>You will get no more email from <b>Ann</b>.</p>" in confirmed.text
     changed = changes(before, snapshot(database_url), except_tables=BOOKKEEPING)
-    tables = ("app.leads", "app.lead_events", "app.email_events")
-    (lead,), (moved,), (event,) = (changed.pop(table).values() for table in tables)
+    tables = ("app.leads", "app.lead_events", "app.email_events", "app.suppressions")
+    (lead,), (moved,), (event,), (suppression,) = (changed.pop(table).values() for table in tables)
     assert changed == {}
+    cause = f"link in draft {mail['message_id']}"
+    assert suppression == {
+        "reason": ("manual", "unsubscribed"),
+        "source": ("erased", cause),
+        "suppressed_at": ANY,
+    }
     assert lead == {"status": ("Contacted", "Unsubscribed"), "last_activity_at": ANY, "updated_at": ANY}
-    assert moved["cause"] == (ABSENT, f"link in draft {mail['message_id']}")
+    assert moved["cause"] == (ABSENT, cause)
     expected = {"draft_id": mail["message_id"], "type": "unsubscribed", "data": {"by": "link"}}
     assert {name: event[name] for name in expected} == {name: (ABSENT, value) for name, value in expected.items()}
     with unchanged(database_url):
         assert (await outreach.client.post(link)).status_code == 200
+
+
+async def test_an_old_link_suppresses_again(outreach: Outreach, database_url: str) -> None:
+    """When an admin removed the suppression of an erased person, their old link suppresses the same hash again.
+
+    Neither the page nor the answer names the address.
+    """
+    lead_id, mail = await outreach.send_one(ADDRESS)
+    await outreach.post(f"/leads/{lead_id}/erase")
+    await outreach.run_jobs()
+    (suppression,) = (await outreach.get("/suppressions"))["items"]
+    path = f"{outreach.path}/suppressions/{suppression['id']}"
+    assert (await outreach.client.delete(path, params={"reason": "by mistake"})).status_code == 204
+    link = mail["custom_headers"]["List-Unsubscribe"][0].strip("<>")
+
+    page, confirmed = await outreach.client.get(link), await outreach.client.post(link)
+
+    assert (page.status_code, confirmed.status_code) == (200, 200)
+    assert ADDRESS not in page.text + confirmed.text
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute("SELECT value, value_hash, kind, reason FROM app.suppressions").fetchall()
+    assert found == [(None, suppression_hash(outreach.workspace_id, ADDRESS), "email", "unsubscribed")]
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+async def test_earlier_addresses_go_too(outreach: Outreach, database_url: str, *, is_held: bool) -> None:
+    """An earlier address that the lead was mailed at is suppressed by its hash and erased from all tables.
+
+    A lead that has the earlier address by now keeps it, and is suppressed.
+    """
+    earlier = "t.earlier@lead.example"
+    lead_id, _ = await outreach.send_one(earlier)
+    path = f"{outreach.path}/leads/{lead_id}"
+    etag = (await outreach.client.get(path)).headers["ETag"]
+    changed = await outreach.client.patch(path, json={"email": ADDRESS}, headers={"If-Match": etag})
+    assert changed.status_code == 200
+    holder = await outreach.add_lead(earlier) if is_held else None
+    outreach.sandbox.forget()
+    await anyio.to_thread.run_sync(outreach.sandbox.settle)
+    await outreach.run_jobs()
+
+    await outreach.post(f"/leads/{lead_id}/erase")
+    await outreach.run_jobs()
+
+    assert mentions(database_url, ADDRESS) == []
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute("SELECT value, value_hash FROM app.suppressions").fetchall()
+    hashes = {suppression_hash(outreach.workspace_id, address) for address in (earlier, ADDRESS)}
+    assert sorted(found) == [(None, hashed) for hashed in sorted(hashes)]
+    if holder is None:
+        assert mentions(database_url, earlier) == []
+    else:
+        kept = await outreach.get(f"/leads/{holder}")
+        assert (kept["email"], kept["suppressed"]) == (earlier, True)
 
 
 REPORTS = ("webhook_deliveries", "callback_events")
@@ -266,7 +326,7 @@ def mark_applied(connection: psycopg.Connection, *tables: str) -> None:
 
 async def test_what_is_not_applied_yet_is_waited_for(services: Services, workspace: str, database_url: str) -> None:
     """A report of the provider that is not applied yet is counted and left whole; once it is applied, it is erased."""
-    workspace_id, person = UUID(workspace), Person([], ADDRESS)
+    workspace_id, person = UUID(workspace), Person([], [ADDRESS])
     with psycopg.connect(database_url, autocommit=True) as connection:
         add_reports(connection, workspace_id)
         for waiting in (1, 0):
@@ -290,7 +350,7 @@ async def test_the_job_comes_again_while_anything_is_not_applied(
     lead = await add(app_client, base, ADDRESS)
     assert (await app_client.post(f"{base}/leads/{lead['id']}/erase")).status_code == 204
     stop_clock(services.clock, services.clock.now())
-    query = "SELECT status, run_at, payload ? 'address' FROM app.scheduled_jobs WHERE job_type = 'erase_traces'"
+    query = "SELECT status, run_at, payload ? 'addresses' FROM app.scheduled_jobs WHERE job_type = 'erase_traces'"
     with psycopg.connect(database_url, autocommit=True) as connection:
         add_reports(connection, UUID(base.rpartition("/")[2]))
         mark_applied(connection, *(table for table in REPORTS if table != last))
@@ -320,4 +380,4 @@ async def test_the_job_forgets_the_address(
     await run_jobs()
     with psycopg.connect(database_url) as connection:
         done = connection.execute(query).fetchall()
-    assert [set(payload) for (payload,) in waiting + done] == [{"leadIds", "address"}, {"leadIds"}]
+    assert [set(payload) for (payload,) in waiting + done] == [{"leadIds", "addresses"}, {"leadIds"}]

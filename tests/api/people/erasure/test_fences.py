@@ -9,7 +9,7 @@ from tests.two_workspaces import NOW, TwoWorkspaces
 pytestmark = pytest.mark.anyio
 
 CALLBACKS, DELIVERIES = "everlytic.callback_events", "everlytic.webhook_deliveries"
-TRACES = Traces([], ["d"], [], "ann@lead.example", None, "ann@lead")
+TRACES = Traces([], ["d"], [], ["ann@lead.example"], None, "ann@lead")
 ADD_CALLBACK = (
     "INSERT INTO everlytic.callback_events"
     " (workspace_id, event_key, type, message_id, recipient, occurred_at, raw, applied_at)"

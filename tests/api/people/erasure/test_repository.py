@@ -100,14 +100,35 @@ async def test_messages_of_a_lead_are_named_by_all_their_ids(two_workspaces: Two
     assert (sorted(draft_ids), names) == (sorted([sent, unsent]), ["m1", "t1"])
 
 
+def add_mentions(workspaces: TwoWorkspaces, place: str, of: Ids | None) -> dict[str, UUID]:
+    """Insert replies or removed suppressions that name a person, and some that name another."""
+    rows: dict[str, UUID] = {}
+    if place == "replies":
+        for name, from_email in (("address", ADDRESS), ("another", "bo@lead.example"), ("blank", "")):
+            rows[name] = workspaces.add(REPLIES, of, from_email=from_email, message_id=name, text="Hi")
+        for name, address in (("report", ADDRESS), ("another report", f"jo{ADDRESS}")):
+            report = Jsonb({"kind": "bounce", "recipients": [{"addresses": ["bo@lead.example", address]}]})
+            rows[name] = workspaces.add(REPLIES, of, from_email="mailer@host.example", message_id=name, report=report)
+    elif place == "message ids":
+        for name, message_id in (("address", f"<{ADDRESS.upper()}>"), ("another", f"<jo{ADDRESS}>")):
+            rows[name] = workspaces.add(REPLIES, of, message_id=message_id)
+    else:
+        for name, source, because in (
+            ("address", f"asked by {ADDRESS}", "a mistake"),
+            ("report", "upload", f"{ADDRESS.upper()} called"),
+            ("another", f"asked by jo{ADDRESS}", f"jo{ADDRESS} called"),
+        ):
+            rows[name] = workspaces.add(REMOVALS, of, value_hash=name, source=source, removed_because=because)
+    return rows
+
+
 def add_traces(workspaces: TwoWorkspaces, place: str, of: Ids | None = None) -> dict[str, UUID | str]:
     """Insert rows of a place by what they say of a person: one for each way to find it, and some of no person."""
     ids = workspaces.ids if of is None else of
     workspace_id = ids["app.workspaces"]
     rows: dict[str, UUID | str] = {}
-    if place == "replies":
-        for name, from_email in (("address", ADDRESS), ("another", "bo@lead.example"), ("blank", "")):
-            rows[name] = workspaces.add(REPLIES, of, from_email=from_email, message_id=name, text="Hi")
+    if place in {"replies", "message ids", "suppression removals"}:
+        rows |= add_mentions(workspaces, place, of)
     elif place in {"jobs", "archived jobs"}:
         table = JOBS if place == "jobs" else ARCHIVED
         errors: dict[str, dict[str, Any]] = {
@@ -143,13 +164,17 @@ def add_traces(workspaces: TwoWorkspaces, place: str, of: Ids | None = None) -> 
 
 FOUND_BY_NAME = {
     "replies": set[str](),
+    "message ids": set[str](),
+    "suppression removals": set[str](),
     "transactions": {"message", "transaction"},
     "callback events": {"message", "transaction"},
     "webhook deliveries": {"message"},
     "jobs": {"message"},
     "archived jobs": {"message"},
 }
-"""What is found in each place by the names of a person's messages; the address finds one row more."""
+"""What is found in each place by the names of a person's messages."""
+FOUND_BY_ADDRESS = {"replies": {"address", "report"}, "suppression removals": {"address", "report"}}
+"""What the address finds in addition, where that is more than the row `address`."""
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -168,12 +193,12 @@ async def test_traces_are_found_by_name_and_address(
         lead_ids=[],
         draft_ids=["d1"],
         transaction_ids=["t1"],
-        address=ADDRESS if knows_address else "",
+        addresses=[ADDRESS, "ann.old@lead.example"] if knows_address else [],
         mention=MENTION if knows_address else None,
         message=f"d1|{MENTION}" if knows_address else "d1",
     )
     acted = await act_alone(workspaces, lambda session: repository.erase_in(session, workspaces.id, place, traces))
-    expected = FOUND_BY_NAME[place] | ({"address"} if knows_address else set())
+    expected = FOUND_BY_NAME[place] | (FOUND_BY_ADDRESS.get(place, {"address"}) if knows_address else set())
     assert acted.result == 0
     assert {key for changed in acted.changes.values() for key in changed} == {str(rows[name]) for name in expected}
     assert len(acted.changes) == bool(expected)
@@ -181,7 +206,7 @@ async def test_traces_are_found_by_name_and_address(
 
 async def test_only_the_job_itself_forgets_the_address(two_workspaces: TwoWorkspaces) -> None:
     """A job that is done forgets the address of its payload, and another that waits keeps its own."""
-    payload = {"leadIds": [], "address": "sealed"}
+    payload = {"leadIds": [], "address": "sealed", "addresses": ["sealed"]}
     job_id, _ = (two_workspaces.add(JOBS, payload=Jsonb(payload)) for _ in range(2))
     acted = await act_alone(two_workspaces, lambda session: repository.delete_job_payload(session, job_id))
     assert acted.after() == {JOBS: {str(job_id): {"payload": {"leadIds": []}}}}
@@ -219,3 +244,32 @@ async def test_an_address_is_forgotten_alone(two_workspaces: TwoWorkspaces) -> N
     }
     acted = await act_alone(workspaces, lambda session: repository.delete_address(session, workspaces.id, ADDRESS))
     assert acted.after() == {table: {str(ids[0]): {"value": None}} for table, ids in rows.items()}
+
+
+async def test_mailed_addresses_are_those_of_the_leads(two_workspaces: TwoWorkspaces) -> None:
+    """Each address that a mail to the leads was sent to is found once; those of other leads and workspaces are not."""
+    workspaces = two_workspaces
+    lead_id, other = workspaces.add(LEADS), workspaces.add(LEADS)
+    for owner, recipient in ((lead_id, ADDRESS), (lead_id, ADDRESS), (lead_id, None), (other, "bo@lead.example")):
+        workspaces.add(ATTEMPTS, draft_id=add_draft(workspaces, owner), recipient=recipient)
+    async with owner_session(workspaces) as session:
+        neighbour_id = workspaces.neighbour["app.workspaces"]
+        found = [
+            await repository.list_mailed_addresses(session, workspace_id, [lead_id])
+            for workspace_id in (workspaces.id, neighbour_id)
+        ]
+    assert found == [[ADDRESS], []]
+
+
+async def test_held_addresses_are_of_other_leads(two_workspaces: TwoWorkspaces) -> None:
+    """An address is held by another lead of the workspace, live or deleted, and not by the leads left out."""
+    workspaces = two_workspaces
+    own = workspaces.add(LEADS, email=ADDRESS)
+    workspaces.add(LEADS, email="live@lead.example")
+    workspaces.add(LEADS, email="deleted@lead.example", deleted_at=NOW)
+    workspaces.add(LEADS, email="not.asked@lead.example")
+    workspaces.add(LEADS, workspaces.neighbour, email="foreign@lead.example")
+    addresses = [ADDRESS, "live@lead.example", "deleted@lead.example", "foreign@lead.example"]
+    async with owner_session(workspaces) as session:
+        held = await repository.list_held_addresses(session, workspaces.id, addresses, except_leads=[own])
+    assert held == {"live@lead.example", "deleted@lead.example"}

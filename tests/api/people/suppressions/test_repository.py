@@ -250,3 +250,25 @@ async def test_the_first_line_of_an_address_counts(two_workspaces: TwoWorkspaces
         "ann@lead.example": ("manual", "ann 1"),
         "bo@lead.example": ("complaint", "own word 1"),
     }
+
+
+async def test_erased_addresses_are_suppressed_by_hash(two_workspaces: TwoWorkspaces) -> None:
+    """A hash is suppressed without a value, once; another hash and the same hash of a neighbour stay as they are."""
+    workspaces = two_workspaces
+    for of in (None, workspaces.neighbour):
+        add_value(workspaces, "old@lead.example", of, value_hash="ab" if of else "cd")
+
+    async def add(session: AsyncSession) -> list[int]:
+        return [
+            await repository.add_hashes(
+                session, workspaces.id, hashes, reason=SuppressionReason.UNSUBSCRIBED, source="link", at=NOW
+            )
+            for hashes in (["ab", "ab"], ["ab"], [])
+        ]
+
+    acted = await act_alone(workspaces, add)
+    assert acted.result == [1, 0, 0]
+    ((added,),) = (rows.values() for rows in acted.after().values())
+    kept = ("workspace_id", "kind", "value", "value_hash", "reason", "source")
+    found = {name: added.get(name) for name in kept}
+    assert found == dict(zip(kept, (str(workspaces.id), "email", None, "ab", "unsubscribed", "link"), strict=True))
