@@ -1,0 +1,20 @@
+"""What comes of messages whose authors did not know the rules."""
+
+import pytest
+
+from tests.evals.messages.score import read_cases, score
+from tests.trials.trial import Trial
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900, func_only=True)]
+
+
+async def test_messages_that_came_back(trial: Trial) -> None:
+    """No person and no machine is taken for a no; noes, reports and dates are read as well as `docs/evals.md` says."""
+    result = await score(trial, read_cases())
+    assert result.taken_for_a_no == []
+    assert result.right["no"] >= 47, result.wrong
+    assert result.rate("person") == 1, result.wrong
+    assert [
+        kind for kind in ("complaint", "hard_bounce", "hint", "left", "machine", "soft") if result.rate(kind) < 1
+    ] == []
+    assert result.date_rate() >= 0.95, result.wrong
