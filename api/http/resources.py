@@ -81,7 +81,7 @@ async def open_services(
             secrets = SecretBox(settings.secret_key.get_secret_value())
             batches = Batches(pool, settings.batch_milliseconds / 1000)
             clock = Clock.parse(settings.clock)
-            tokens = token_verifier(http, oidc) if oidc is not None else None
+            tokens = token_verifier(http, oidc.issuer, oidc.audience) if oidc is not None else None
             yield Services(
                 settings,
                 pool,

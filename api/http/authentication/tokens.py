@@ -12,7 +12,6 @@ import jwt
 
 from api.http.authentication.errors import InvalidCredential
 from api.http.authentication.signing_keys import ALGORITHMS, SigningKeys
-from api.settings import OidcSettings
 from domain.bounded_json import JsonLimitExceeded, require_json_limits
 
 LEEWAY_SECONDS = 60
@@ -86,13 +85,13 @@ class TokenVerifier:
 
 
 def token_verifier(
-    http: httpx.AsyncClient, settings: OidcSettings, clock: Callable[[], float] | None = None
+    http: httpx.AsyncClient, issuer: str | None, audience: str | None, clock: Callable[[], float] | None = None
 ) -> TokenVerifier | None:
-    """Return the verifier of the issuer in the settings, or None if no issuer is set."""
-    if settings.issuer is None or settings.audience is None:
+    """Return the verifier of an issuer's tokens for an audience, or None if no issuer is configured."""
+    if issuer is None or audience is None:
         return None
-    keys = SigningKeys(http, settings.issuer, *(() if clock is None else (clock,)))
-    return TokenVerifier(keys, settings.issuer, settings.audience)
+    keys = SigningKeys(http, issuer, *(() if clock is None else (clock,)))
+    return TokenVerifier(keys, issuer, audience)
 
 
 def _require_limits(token: str) -> None:

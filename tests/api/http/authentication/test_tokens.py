@@ -43,7 +43,7 @@ def clock() -> Clock:
 async def verifier(issuer: Issuer, clock: Clock) -> AsyncIterator[TokenVerifier]:
     """A verifier of the issuer's tokens, which has fetched nothing yet."""
     async with httpx.AsyncClient() as http:
-        made = token_verifier(http, OidcSettings(issuer=issuer.url, audience=AUDIENCE), clock)
+        made = token_verifier(http, issuer.url, AUDIENCE, clock)
         assert made is not None
         yield made
 
