@@ -1,4 +1,4 @@
-"""The part of a background job's lifecycle that users control; the job engine makes all other transitions."""
+"""The lifecycle of a background job: users control a part of it, and the job engine makes all other transitions."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,6 +18,17 @@ class JobStatus(StrEnum):
 
 OPEN_STATUSES = frozenset({JobStatus.PENDING, JobStatus.RUNNING})
 """Statuses of a job that has not ended."""
+
+
+class RunOutcome(StrEnum):
+    """How one run of a job ended."""
+
+    COMPLETED = "completed"
+    RETRIED = "retried"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
 
 
 class JobEvent(StrEnum):

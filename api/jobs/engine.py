@@ -24,12 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from api.http.errors import WorkspaceGone
 from api.jobs import repository
 from api.jobs.housekeeping import FIRST_ID, Housekeeping
+from api.jobs.observer import JobObserver, NullObserver
 from api.jobs.repository import Claim, ClaimedJob, ClaimRequest, Ending
 from api.jobs.work import Deferred, EngineSettings, R, RetryLater, Task, Unrecoverable, Work
-from api.telemetry.service import JobObserver, NullObserver, Outcome
 from database import jobs
 from database.models import JobStatus
 from domain.clock import Clock
+from domain.job import RunOutcome
 
 __all__ = ["Deferred", "Engine", "EngineSettings", "RetryLater", "Task", "Unrecoverable", "Work", "backoff"]
 
@@ -290,18 +291,18 @@ class Engine(Generic[R]):
         started = time.monotonic()
         try:
             await task.run(work)
-            ending, outcome = Ending(work.job_id, work.attempt, JobStatus.COMPLETED), Outcome.COMPLETED
+            ending, outcome = Ending(work.job_id, work.attempt, JobStatus.COMPLETED), RunOutcome.COMPLETED
         except Deferred as deferral:
             ending = Ending(
                 work.job_id, work.attempt, JobStatus.PENDING, deferral.at, str(deferral)[:ERROR_LENGTH], granted=1
             )
-            outcome = Outcome.DEFERRED
+            outcome = RunOutcome.DEFERRED
         except WorkspaceGone:
             ending = Ending(work.job_id, work.attempt, JobStatus.CANCELLED, error="The workspace was deleted.")
-            outcome = Outcome.CANCELLED
+            outcome = RunOutcome.CANCELLED
         except Unrecoverable as error:
             ending = Ending(work.job_id, work.attempt, JobStatus.FAILED, error=str(error)[:ERROR_LENGTH])
-            outcome = Outcome.FAILED
+            outcome = RunOutcome.FAILED
         except asyncio.CancelledError:
             ending = Ending(
                 work.job_id,
@@ -310,10 +311,10 @@ class Engine(Generic[R]):
                 error="The worker stopped before the job ended.",
                 granted=1,
             )
-            outcome = Outcome.RELEASED
+            outcome = RunOutcome.RELEASED
         except Exception as error:  # noqa: BLE001 - a failing job must never end the worker
             ending = self._failure(work, error, job.max_attempts)
-            outcome = Outcome.FAILED if ending.status is JobStatus.FAILED else Outcome.RETRIED
+            outcome = RunOutcome.FAILED if ending.status is JobStatus.FAILED else RunOutcome.RETRIED
         self._observer.ended(task.job_type, outcome, time.monotonic() - started)
         self._endings.append(ending)
         self._ended.set()

@@ -11,11 +11,12 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from api.jobs.observer import JobObserver
 from api.jobs.work import EngineSettings, Task
-from api.telemetry.service import JobObserver, Outcome
 from database import jobs
 from database.models import JobStatus
 from domain.clock import EPOCH, Clock
+from domain.job import RunOutcome
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Housekeeping:
         for job in lost:
             if job.status == JobStatus.FAILED:
                 seconds = -self._clock.real_seconds_until(job.started_at) if job.started_at else 0.0
-                self._observer.ended(job.job_type, Outcome.FAILED, max(0.0, seconds))
+                self._observer.ended(job.job_type, RunOutcome.FAILED, max(0.0, seconds))
 
     async def _archive(self) -> None:
         """Archive jobs that ended long ago, in small batches, from where the last scan stopped."""

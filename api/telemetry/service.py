@@ -5,8 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from enum import StrEnum
-from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -20,6 +18,7 @@ from api.telemetry import repository
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
 from domain.clock import Clock
+from domain.job import RunOutcome
 
 log = logging.getLogger(__name__)
 
@@ -32,37 +31,6 @@ REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 LABEL = ("job_type",)
 LABELS = (*LABEL, "state")
-
-
-class Outcome(StrEnum):
-    """How one run of a job ended."""
-
-    COMPLETED = "completed"
-    RETRIED = "retried"
-    DEFERRED = "deferred"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    RELEASED = "released"
-
-
-class JobObserver(Protocol):
-    """Gets the starts and ends of jobs from the engine; must neither raise nor wait."""
-
-    def claimed(self, job_type: str, lag_seconds: float) -> None:
-        """Observe the start of a job, `lag_seconds` of real time after it was due."""
-
-    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
-        """Observe the end of a run, after `seconds` of real time."""
-
-
-class NullObserver:
-    """Ignores all jobs."""
-
-    def claimed(self, job_type: str, lag_seconds: float) -> None:
-        """Do nothing."""
-
-    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
-        """Do nothing."""
 
 
 class JobMetrics:
@@ -89,14 +57,14 @@ class JobMetrics:
         for job_type in job_types:
             self._lag.labels(job_type)
             self._run.labels(job_type)
-            for outcome in Outcome:
+            for outcome in RunOutcome:
                 self._ended.labels(job_type, outcome)
 
     def claimed(self, job_type: str, lag_seconds: float) -> None:
         """Count a start. A negative lag, from clocks that differ, counts as zero."""
         self._lag.labels(job_type).observe(max(0.0, lag_seconds))
 
-    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
+    def ended(self, job_type: str, outcome: RunOutcome, seconds: float) -> None:
         """Count an end."""
         self._run.labels(job_type).observe(seconds)
         self._ended.labels(job_type, outcome).inc()

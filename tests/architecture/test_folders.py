@@ -29,6 +29,7 @@ OTHER_FILES = {
     "inbox/inbound/posted.py": "parses messages that mailbox services post",
     "jobs/engine.py": "the worker's engine; the other files are its queue and the endpoints",
     "jobs/housekeeping.py": "work that every worker does for the queue: lost jobs, recurring jobs, the archive",
+    "jobs/observer.py": "what the engine tells of the jobs that it runs",
     "jobs/work.py": "what tasks and engine share: a task, its work, and how it may end",
     "people/leads/merging.py": "what rows given for known addresses change: pure functions over rows of one address",
     "live/listener.py": "listens for the notifications of commits, on a direct connection",

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from api.jobs.engine import Engine, EngineSettings, Task, Work
 from api.jobs.housekeeping import FIRST_ID
-from api.telemetry.service import Outcome
 from database.engine import create_pool
 from database.jobs import archive_jobs, enqueue_slot
 from database.roles import APP_ROLE, ENGINE_ROLE, libpq_url, owner_url, role_url
 from domain.clock import Clock
+from domain.job import RunOutcome
 from tests.api.running import stop_clock
 
 pytestmark = pytest.mark.anyio
@@ -32,12 +32,12 @@ class ObservedEnds:
     """Records what the engine observes."""
 
     def __init__(self) -> None:
-        self.ended_as: list[tuple[str, Outcome]] = []
+        self.ended_as: list[tuple[str, RunOutcome]] = []
 
     def claimed(self, job_type: str, lag_seconds: float) -> None:
         """Ignore it."""
 
-    def ended(self, job_type: str, outcome: Outcome, seconds: float) -> None:
+    def ended(self, job_type: str, outcome: RunOutcome, seconds: float) -> None:
         """Record it."""
         assert seconds >= 0
         self.ended_as.append((job_type, outcome))
@@ -289,4 +289,4 @@ async def test_a_permanently_lost_job_is_observed(house: House) -> None:
     clock = Clock(datetime.now(UTC).timestamp(), NOW)
     async with asyncio.timeout(SOON):
         await house.engine(Task("work", nothing, 1), clock=clock, heard=heard).run_until(is_done)
-    assert heard.ended_as == [("work", Outcome.FAILED)]
+    assert heard.ended_as == [("work", RunOutcome.FAILED)]

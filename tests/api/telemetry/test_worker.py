@@ -13,8 +13,9 @@ from pydantic import SecretStr
 
 from api.http.resources import Services
 from api.telemetry.scraping import MetricsEndpoint, serve_metrics
-from api.telemetry.service import JobMetrics, Outcome, watch_queue
+from api.telemetry.service import JobMetrics, watch_queue
 from database.roles import owner_url
+from domain.job import RunOutcome
 from tests import ROOT
 from tests.api.telemetry.conftest import Queue, scrape
 
@@ -36,13 +37,13 @@ async def test_jobs_are_counted_as_they_start_and_end(metrics_endpoint: MetricsE
     async with serve_metrics(metrics_endpoint, 0) as port, httpx.AsyncClient(timeout=30) as client:
         url = f"http://127.0.0.1:{port}/metrics"
         before = await scrape(client, url)
-        ended = [before.value("jobs_ended_total", job_type="send_email", outcome=one) for one in Outcome]
-        assert ended == [0] * len(Outcome)
+        ended = [before.value("jobs_ended_total", job_type="send_email", outcome=one) for one in RunOutcome]
+        assert ended == [0] * len(RunOutcome)
 
         metrics.claimed("send_email", 0.3)
         metrics.claimed("send_email", -0.1)
-        metrics.ended("send_email", Outcome.COMPLETED, 2.0)
-        metrics.ended("send_email", Outcome.FAILED, 0.5)
+        metrics.ended("send_email", RunOutcome.COMPLETED, 2.0)
+        metrics.ended("send_email", RunOutcome.FAILED, 0.5)
         after = await scrape(client, url)
 
     assert after.value("job_lag_seconds_count", job_type="send_email") == 2
@@ -106,7 +107,7 @@ async def test_the_worker_process_serves_metrics_and_stops(database_url: str, qu
 async def _done(client: httpx.AsyncClient, url: str) -> float | None:
     """Return the number of jobs that the worker has ended with an outcome."""
     found = await scrape(client, url)
-    ended = [found.value("jobs_ended_total", job_type="resume_sends", outcome=outcome) or 0 for outcome in Outcome]
+    ended = [found.value("jobs_ended_total", job_type="resume_sends", outcome=outcome) or 0 for outcome in RunOutcome]
     return sum(ended)
 
 
