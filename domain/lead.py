@@ -6,6 +6,11 @@ from enum import StrEnum
 
 from domain.errors import InvalidTransition
 
+MAX_LINE_CHARACTERS = 200
+"""The longest name, company or role of a lead."""
+MAX_FIELD_NAME_CHARACTERS = 100
+"""The longest name of a custom field."""
+
 
 class LeadStatus(StrEnum):
     """The status of a lead in the funnel."""

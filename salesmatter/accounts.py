@@ -4,7 +4,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.accounts import service
 from api.accounts.service import NewAccount
-from api.accounts.workspaces.schemas import EmailAddress, Name
+from api.http.fields import EmailAddress, Name
 from database.engine import create_pool
 from database.roles import APP_ROLE, role_url
 from database.tenancy import Scope, transaction

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from api.accounts.workspaces.schemas import EmailAddress, Name
+from api.http.fields import EmailAddress, Name
 from api.http.pagination import Wire
 from database.models import UserRole
 

@@ -8,8 +8,8 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from ai.workflows.csv_mapping.state import DecidedBy, Target
+from api.http.fields import FieldName
 from api.http.pagination import Wire
-from api.people.leads.schemas import FieldName
 from database.models import DuplicatePolicy
 from domain.lead import LeadSegment
 from domain.lead_import import ImportState

@@ -32,12 +32,11 @@ from api.imports.packing import LINE, cells_of, find_rows_with, pack_rows, remov
 from api.imports.repository import uploads
 from api.imports.repository.uploads import ERASED, Block, Span
 from api.imports.values import FileColumns, find_problems, find_watched_opt_outs, get_file_columns
-from api.people.leads.schemas import MAX_NAME_CHARACTERS
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
 from database.tenancy import Scope, transaction
-from domain.lead import SegmentThresholds
+from domain.lead import MAX_FIELD_NAME_CHARACTERS, SegmentThresholds
 from domain.lead_import import RETENTION, ImportEvent, ImportState, imported_line, next_state
 
 EXPIRE_IMPORT = "expire_import"
@@ -273,7 +272,7 @@ async def _recheck_rows(session: AsyncSession, record: LeadImport, columns: File
 
 
 def _confirm(column: ColumnMapping, given: dict[str, Any]) -> ColumnMapping:
-    name = given["custom_name"] or column.custom_name or column.header[:MAX_NAME_CHARACTERS]
+    name = given["custom_name"] or column.custom_name or column.header[:MAX_FIELD_NAME_CHARACTERS]
     custom = name if given["target"] is Target.CUSTOM else None
     # The user confirms the columns that they leave unchanged as well.
     return column.model_copy(

@@ -11,9 +11,8 @@ from api.imports.files.addresses import check_addresses
 from api.imports.files.records import BLANKS
 from api.imports.packing import LINE
 from api.imports.timezones import parse_timezone
-from api.people.leads.schemas import MAX_LINE_CHARACTERS
 from domain.blank_values import is_blank, is_blank_first_name, is_blank_last_name
-from domain.lead import LeadSegment, SegmentThresholds
+from domain.lead import MAX_LINE_CHARACTERS, LeadSegment, SegmentThresholds
 from domain.lead_import import LEAD_FIELDS
 from domain.opt_outs import PRECEDENCE, OptOutColumn, OptOutKind, read_cell, read_header
 from domain.words import fold_words

@@ -26,6 +26,7 @@ from ai.workflows.csv_mapping.state import (
     State,
     Target,
 )
+from domain.lead import MAX_FIELD_NAME_CHARACTERS
 
 # The limits of the columns and values in the model's input.
 MAX_QUESTION_COLUMNS = 60
@@ -33,9 +34,6 @@ MAX_QUESTION_VALUES = 8
 MAX_QUESTION_CHARACTERS = 80
 # A header and values that agree are more certain than the model's answer.
 MODEL_CONFIDENCE = 0.9
-
-MAX_NAME_CHARACTERS = 100
-"""The maximum length of a custom field's name, as for leads."""
 
 
 class Update(TypedDict, total=False):
@@ -132,10 +130,10 @@ def _unsure_positions(state: State) -> list[int]:
 
 def _unique_custom_name(column: Column, guess: Guess, names: set[str]) -> str:
     title = one_line(guess.custom_name or column.header) or f"Column {column.position + 1}"
-    name, number = title[:MAX_NAME_CHARACTERS], 1
+    name, number = title[:MAX_FIELD_NAME_CHARACTERS], 1
     while name.casefold() in names:
         number += 1
         suffix = f" ({number})"
-        name = title[: MAX_NAME_CHARACTERS - len(suffix)] + suffix
+        name = title[: MAX_FIELD_NAME_CHARACTERS - len(suffix)] + suffix
     names.add(name.casefold())
     return name

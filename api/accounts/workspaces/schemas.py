@@ -6,30 +6,16 @@ from functools import cache, partial
 from typing import Annotated, Self
 from uuid import UUID
 
-from email_validator import EmailNotValidError, validate_email
 from holidays import list_supported_countries
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, model_validator
 
+from api.http.fields import EmailAddress, Name, Timezone
 from api.http.pagination import Wire
 from domain.lead import LeadSegment
-from domain.timezones import list_timezones
 
 TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
 _countries = cache(partial(list_supported_countries, include_aliases=False))
-
-
-def _known_timezone(name: str) -> str:
-    if name not in list_timezones():
-        raise ValueError(f"'{name}' is not an IANA time zone such as Africa/Johannesburg")
-    return name
-
-
-def _plain_address(address: str) -> str:
-    try:
-        return validate_email(address, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from error
 
 
 def _time_text(value: object) -> object:
@@ -50,9 +36,6 @@ def _each_once(days: tuple[int, ...]) -> tuple[int, ...]:
     return days
 
 
-Timezone = Annotated[str, AfterValidator(_known_timezone)]
-EmailAddress = Annotated[str, Field(max_length=254), AfterValidator(_plain_address)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
 PostalAddress = Annotated[str, Field(max_length=500)]
 Weekday = Annotated[int, Field(strict=True, ge=0, le=6, description="0 is Monday.")]
 Weekdays = Annotated[

@@ -15,13 +15,12 @@ from pydantic import (
     model_validator,
 )
 
-from api.accounts.workspaces.schemas import EmailAddress, Timezone
 from api.http.errors import FieldProblem
+from api.http.fields import WITHOUT_NUL, EmailAddress, FieldName, Timezone
 from api.http.pagination import Filter, Wire
 from api.people.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
-from api.people.suppressions.schemas import WITHOUT_NUL
 from database.models import DuplicatePolicy
-from domain.lead import LeadSegment, LeadStatus
+from domain.lead import MAX_LINE_CHARACTERS, LeadSegment, LeadStatus
 
 
 def _no_whole(value: object) -> object:
@@ -30,13 +29,7 @@ def _no_whole(value: object) -> object:
     return value
 
 
-MAX_LINE_CHARACTERS = 200
-"""The longest name, company or role of a lead."""
-MAX_NAME_CHARACTERS = 100
-"""The longest name of a custom field."""
-
 Line: TypeAlias = Annotated[str, Field(max_length=MAX_LINE_CHARACTERS, pattern=WITHOUT_NUL)]
-FieldName: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=WITHOUT_NUL)]
 # The integers that every JSON parser reads exactly.
 Whole: TypeAlias = Annotated[int, Field(strict=True, ge=-(2**53) + 1, le=2**53 - 1)]
 Fraction: TypeAlias = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_whole)]

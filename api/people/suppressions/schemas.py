@@ -7,12 +7,9 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, model_validator
 
-from api.accounts.workspaces.schemas import EmailAddress
+from api.http.fields import WITHOUT_NUL, EmailAddress
 from api.http.pagination import Wire
 from domain.suppression import SuppressionReason, extract_domain, normalise_address
-
-WITHOUT_NUL = r"^[^\x00]*$"
-"""Postgres stores every character except NUL."""
 
 
 def plain_domain(domain: str) -> str:
