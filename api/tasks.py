@@ -14,6 +14,7 @@ from api.jobs.engine import Task
 from api.outreach.drafts.tasks import generate_draft, score_draft
 from api.people.erasure.tasks import erase_traces
 from api.settings import ApiSettings
+from domain import job_types
 
 SENT_PER_CALL = 4
 """Concurrent `send_email` jobs per concurrent call: for one job in a call, three record their result or wait for it."""
@@ -22,22 +23,22 @@ SENT_PER_CALL = 4
 def tasks(settings: ApiSettings) -> list[Task[Services]]:
     """Return the tasks of a worker, one lane per job type."""
     return [
-        Task("send_email", send_email, SENT_PER_CALL * settings.send_concurrency, on_lost="verify"),
-        Task("generate_draft", generate_draft, settings.draft_concurrency),
-        Task("score_draft", score_draft, concurrency=2),
-        Task("commit_import", commit_import, concurrency=2, on_lost="verify"),
-        Task("undo_import", undo_import, concurrency=2, on_lost="verify"),
-        Task("expire_import", expire_import, concurrency=1),
-        Task("apply_provider_events", apply_provider_events, concurrency=2),
-        Task("sync_analytics", sync_analytics, concurrency=2),
-        Task("classify_reply", classify_reply, concurrency=4),
-        Task("score_reply", score_reply, concurrency=2),
-        Task("poll_mailbox", poll_mailbox, concurrency=8, on_lost="verify"),
-        Task("reconcile_send", reconcile_send, concurrency=2, on_lost="verify"),
-        Task("sweep_sends", sweep_sends, concurrency=1, every=timedelta(hours=1)),
-        Task("resume_sends", resume_sends, concurrency=2),
-        Task("resume_enrollment", resume_enrollment, concurrency=2),
-        Task("register_webhook", register_webhook, concurrency=2),
-        Task("wake_sends", wake_sends, concurrency=1),
-        Task("erase_traces", erase_traces, concurrency=1),
+        Task(job_types.SEND_EMAIL, send_email, SENT_PER_CALL * settings.send_concurrency, on_lost="verify"),
+        Task(job_types.GENERATE_DRAFT, generate_draft, settings.draft_concurrency),
+        Task(job_types.SCORE_DRAFT, score_draft, concurrency=2),
+        Task(job_types.COMMIT_IMPORT, commit_import, concurrency=2, on_lost="verify"),
+        Task(job_types.UNDO_IMPORT, undo_import, concurrency=2, on_lost="verify"),
+        Task(job_types.EXPIRE_IMPORT, expire_import, concurrency=1),
+        Task(job_types.APPLY_PROVIDER_EVENTS, apply_provider_events, concurrency=2),
+        Task(job_types.SYNC_ANALYTICS, sync_analytics, concurrency=2),
+        Task(job_types.CLASSIFY_REPLY, classify_reply, concurrency=4),
+        Task(job_types.SCORE_REPLY, score_reply, concurrency=2),
+        Task(job_types.POLL_MAILBOX, poll_mailbox, concurrency=8, on_lost="verify"),
+        Task(job_types.RECONCILE_SEND, reconcile_send, concurrency=2, on_lost="verify"),
+        Task(job_types.SWEEP_SENDS, sweep_sends, concurrency=1, every=timedelta(hours=1)),
+        Task(job_types.RESUME_SENDS, resume_sends, concurrency=2),
+        Task(job_types.RESUME_ENROLLMENT, resume_enrollment, concurrency=2),
+        Task(job_types.REGISTER_WEBHOOK, register_webhook, concurrency=2),
+        Task(job_types.WAKE_SENDS, wake_sends, concurrency=1),
+        Task(job_types.ERASE_TRACES, erase_traces, concurrency=1),
     ]

@@ -23,10 +23,10 @@ from api.people.suppressions import service as suppressions
 from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
+from domain.job_types import COMMIT_IMPORT
 from domain.lead_import import RETENTION, ImportEvent, ImportState, next_state
 from domain.opt_outs import PRECEDENCE
 
-COMMIT_IMPORT = "commit_import"
 MAX_ATTEMPTS = 20
 """A commit continues where it stopped, so a retry repeats nothing."""
 

@@ -36,10 +36,10 @@ from database import jobs
 from database.landing import allow_long_statements
 from database.models import DuplicatePolicy, LeadImport, Workspace
 from database.tenancy import Scope, transaction
+from domain.job_types import EXPIRE_IMPORT
 from domain.lead import MAX_FIELD_NAME_CHARACTERS, SegmentThresholds
 from domain.lead_import import RETENTION, ImportEvent, ImportState, imported_line, next_state
 
-EXPIRE_IMPORT = "expire_import"
 MAX_ROWS = 1_000_000
 MAX_LIST_NAME_CHARACTERS = 200
 IN_MEMORY_BYTES = 4 * 1024 * 1024

@@ -19,9 +19,9 @@ from database import jobs
 from database.landing import allow_long_statements
 from database.models import LeadImport
 from domain.enrollment import EnrollmentEvent
+from domain.job_types import UNDO_IMPORT
 from domain.lead_import import ImportEvent, ImportState, next_state
 
-UNDO_IMPORT = "undo_import"
 MAX_ATTEMPTS = 20
 """An undo continues where it stopped, so a retry repeats nothing."""
 CAUSE = "the import of the lead was undone"

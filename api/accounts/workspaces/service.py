@@ -16,13 +16,9 @@ from database.models import EverlyticConnection, Workspace
 from database.secrets import SecretBox, generate_token, hash_credential
 from database.tenancy import Scope, enter_scope
 from domain import breaker, sender_identity
+from domain.job_types import REGISTER_WEBHOOK, RESUME_SENDS, WAKE_SENDS
 from domain.sender_identity import Identity
 
-REGISTER_WEBHOOK = "register_webhook"
-RESUME_SENDS = "resume_sends"
-"""The job that reschedules mails that a pause or a missing connection stopped."""
-WAKE_SENDS = "wake_sends"
-"""The job that reschedules mails that waited for the end of a block which ended early."""
 WAKE_AFTER = timedelta(milliseconds=250)
 WEBHOOK_USER = "everlytic"
 

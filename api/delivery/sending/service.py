@@ -19,7 +19,6 @@ from api.delivery.slots import schedule
 from api.delivery.slots import service as slots
 from api.http.errors import NotFound
 from api.outreach.drafts import service as drafts
-from api.outreach.drafts.service import GENERATE_DRAFT, SEND_EMAIL
 from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
@@ -30,11 +29,11 @@ from domain.draft import DraftEvent, DraftStatus
 from domain.enrollment import LIVE_STATUSES, EnrollmentEvent, EnrollmentStatus
 from domain.errors import NoSendingTime
 from domain.job import OPEN_STATUSES, JobStatus
+from domain.job_types import GENERATE_DRAFT, RECONCILE_SEND, SEND_EMAIL
 from domain.lead import LeadEvent
 from domain.schedule import SendingTime
 from domain.suppression import extract_domain
 
-RECONCILE_SEND = "reconcile_send"
 CLAIM_LOST = "the worker stopped after claiming the mail, before recording the result"
 UNSENT = frozenset({DraftStatus.PENDING, DraftStatus.DRAFTED, DraftStatus.REVIEWED})
 

@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
 from api.delivery.sending import service as sending
-from api.delivery.sending.service import RECONCILE_SEND, Acceptance
+from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import repository
 from api.delivery.unresolved_sends.schemas import Decision, UnknownSendOut
 from api.http.errors import Conflict, NotFound, or_404
 from api.http.pagination import PageRequest
 from api.outreach.drafts import service as drafts
-from api.outreach.drafts.service import GENERATE_DRAFT, SEND_EMAIL
 from api.people.leads import service as leads
 from database import jobs
 from database.models import EverlyticConnection, SendAttempt, SendOutcome, SendSettlement, Workspace
+from domain.job_types import GENERATE_DRAFT, RECONCILE_SEND, SEND_EMAIL
 from domain.lookup_schedule import LookupSchedule
 
 LOST_AFTER = timedelta(hours=1)

@@ -18,6 +18,7 @@ from api.http.errors import NotFound, Unauthorized
 from database import jobs
 from database.secrets import SecretBox, hash_credential
 from database.tenancy import Scope, transaction
+from domain.job_types import APPLY_PROVIDER_EVENTS
 from everlytic.webhooks import verify_basic_auth
 
 __all__ = ["Delivery", "Receiver", "ReceiverCache", "require_basic_auth", "store_deliveries"]
@@ -26,8 +27,6 @@ CACHE_SECONDS = 10.0
 MAX_CACHED = 10_000
 MAX_STATEMENT_BYTES = 32 * 1024 * 1024
 """The total size of the bodies that one statement stores."""
-
-APPLY_PROVIDER_EVENTS = "apply_provider_events"
 
 
 async def store_deliveries(session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery]) -> list[None]:

@@ -13,9 +13,9 @@ from ai.workflows.intent_classification.state import Intent, IntentInput
 from api.accounts.workspaces import service as workspaces
 from api.inbox.inbound import repository
 from api.inbox.inbound.message import InboundMessage
-from api.inbox.replies.service import CLASSIFY_REPLY
 from database import jobs
 from database.models import Workspace
+from domain.job_types import CLASSIFY_REPLY
 from domain.reply_address import is_delivered_to
 from domain.storable_text import remove_unstorable
 from email_text.addresses import parse_mailboxes

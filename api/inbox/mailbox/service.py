@@ -17,8 +17,8 @@ from api.inbox.mailbox import repository
 from database import jobs
 from database.models import Mailbox, MailboxSecurity
 from database.secrets import SecretBox
+from domain.job_types import POLL_MAILBOX
 
-POLL_MAILBOX = "poll_mailbox"
 MAX_REFUSALS = 5
 """After this many refusals in a row the mailbox is disabled, because more attempts could lock the account."""
 

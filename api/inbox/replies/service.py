@@ -26,6 +26,7 @@ from api.people.leads import service as leads
 from database import jobs
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent
+from domain.job_types import RESUME_ENROLLMENT, SCORE_REPLY
 from domain.lead import LeadEvent
 from email_text.authors import read_sender
 from email_text.conversion import to_text
@@ -33,9 +34,6 @@ from email_text.departures import says_closed, says_departed
 from email_text.quotes import extract_reply
 from email_text.reports import ReportKind
 
-CLASSIFY_REPLY = "classify_reply"
-RESUME_ENROLLMENT = "resume_enrollment"
-SCORE_REPLY = "score_reply"
 PERSON = "person"
 DEPARTED = "The recipient has left, or the mailbox is closed."
 UNMATCHED_NO = "A no that answers no email of the workspace: check which address it is about."

@@ -24,14 +24,12 @@ from api.outreach.sequences.service import build_generation_input
 from database import jobs
 from database.models import EmailDraft, SequenceStep
 from domain.draft import EDITABLE_STATUSES, DraftEvent, DraftStatus, next_status, source_statuses
+from domain.job_types import GENERATE_DRAFT, SCORE_DRAFT, SEND_EMAIL
 from email_text.conversion import to_html
 from email_text.quotes import extract_reply
 
 APPROVED, REFUSED = ApprovalStatus.APPROVED, ApprovalStatus.REFUSED
 NOT_WAITING, UNKNOWN = ApprovalStatus.NOT_WAITING, ApprovalStatus.UNKNOWN
-GENERATE_DRAFT = "generate_draft"
-SEND_EMAIL = "send_email"
-SCORE_DRAFT = "score_draft"
 MAX_WORDS_COMPARED = 2_000
 """The words of each text that are compared; the time grows with their product, and emails are far shorter."""
 NO_SUCH_DRAFT = "There is no such draft."

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import or_404
 from api.outreach.enrollment_status import repository
 from database import jobs
 from database.models import LeadEnrollment
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus, next_status
+from domain.job_types import RESUME_SENDS
 
 RESUME_BATCH_SIZE = 1000
 

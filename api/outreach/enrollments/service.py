@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.slots.schedule import find_step_time, get_step_delay
 from api.http.errors import Conflict
-from api.outreach.drafts.service import GENERATE_DRAFT
 from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.enrollment_status.service import BulkChange
 from api.outreach.enrollments import repository
@@ -18,6 +17,7 @@ from database import jobs
 from database.models import Sequence as SequenceRow
 from database.models import Workspace
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus
+from domain.job_types import GENERATE_DRAFT
 from domain.sequence import SequenceStatus
 
 

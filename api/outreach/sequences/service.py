@@ -14,7 +14,6 @@ from ai.template_checks import find_template_problems
 from ai.templates import TemplateError
 from ai.workflows.email_generation.state import EarlierMessage, EmailGenerationInput, LeadFacts, Sender
 from api.accounts.workspaces import service as workspaces
-from api.accounts.workspaces.service import RESUME_SENDS
 from api.http.errors import Conflict, Malformed, NotFound, or_404
 from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import repository
@@ -23,6 +22,7 @@ from api.people.leads import service as leads
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from domain.guard import Limits, find_pause_reason
+from domain.job_types import RESUME_SENDS
 from domain.refusals import MAX_EQUAL_REFUSALS, find_repeated_refusal
 from domain.sequence import SequenceEvent, SequenceStatus, next_status
 

@@ -19,9 +19,9 @@ from api.people.suppressions import service as suppressions
 from database import jobs
 from database.secrets import SecretBox
 from domain.enrollment import EnrollmentEvent
+from domain.job_types import ERASE_TRACES
 from domain.suppression import SuppressionReason
 
-ERASE_TRACES = "erase_traces"
 CAUSE = "the lead was erased"
 IMPORTED_FILES = "imported files"
 PLACES = (IMPORTED_FILES, *repository.PLACES)

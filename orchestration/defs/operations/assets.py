@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.jobs import Job, enqueue
 from database.tenancy import Scope, transaction
+from domain.job_types import APPLY_PROVIDER_EVENTS, SYNC_ANALYTICS
 from orchestration.defs.everlytic.assets import callback_events, campaign_reports, transactions
 from orchestration.defs.everlytic.resources import EverlyticAccounts
 from orchestration.defs.operations.resources import BusinessClock, Database
 
-JOB_TYPES = ("apply_provider_events", "sync_analytics")
+JOB_TYPES = (APPLY_PROVIDER_EVENTS, SYNC_ANALYTICS)
 
 
 @dg.asset(

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.sending import service
 from api.delivery.sending.eligibility import Deferred, Denied
-from api.delivery.sending.service import RECONCILE_SEND, Acceptance, Claim, Confirmation, SendRequest
-from api.outreach.drafts.service import GENERATE_DRAFT, SEND_EMAIL
+from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRequest
 from domain.breaker import PROBE_LEASE
 from domain.job import OPEN_STATUSES, JobStatus
+from domain.job_types import GENERATE_DRAFT, RECONCILE_SEND, SEND_EMAIL
 from tests.blocking import Blocking
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces

@@ -9,7 +9,6 @@ import pytest
 from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.sending.service import RECONCILE_SEND
 from api.delivery.unresolved_sends import repository, service
 from api.delivery.unresolved_sends.schemas import Decision
 from api.delivery.unresolved_sends.service import OutcomeKnown
@@ -17,6 +16,7 @@ from api.http.pagination import Cursors, PageRequest
 from database.models import SendOutcome, Workspace
 from domain.draft import DraftStatus
 from domain.job import OPEN_STATUSES, JobStatus
+from domain.job_types import RECONCILE_SEND
 from tests.acting import insert_row
 from tests.blocking import Blocking
 from tests.comparing import compared

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.events import repository as events
 from api.delivery.webhooks import repository, service
-from api.delivery.webhooks.service import APPLY_PROVIDER_EVENTS, Delivery
+from api.delivery.webhooks.service import Delivery
+from domain.job_types import APPLY_PROVIDER_EVENTS
 from tests.blocking import Blocking
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ai.workflows.intent_classification.state import Intent
 from api.http.pagination import Cursors, PageRequest
 from api.inbox.replies import repository, service
-from api.inbox.replies.service import SCORE_REPLY, Decision
+from api.inbox.replies.service import Decision
 from database.models import Reply
+from domain.job_types import SCORE_REPLY
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
 
