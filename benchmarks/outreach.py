@@ -31,8 +31,9 @@ UNRESTRICTED_SETTINGS = {
     "holidaysCountry": None,
     "maxBounceRate": None,
     "maxComplaintRate": None,
+    "maxDailyComplaints": None,
 }
-"""Settings of a workspace that may send at any time, whatever its bounce and complaint rates."""
+"""Settings of a workspace that may send at any time, whatever bounces and complaints it gets."""
 STEP = {"subject": "Hello", "bodyTemplate": "<p>Hello {{ first_name }},</p><p>how are <b>you</b>?</p>"}
 TIMEOUT_SECONDS = 60.0
 

@@ -27,7 +27,9 @@ class Workspace(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
         CheckConstraint("unknown_wait_hours > 0", name="unknown_wait_hours"),
         CheckConstraint("guard_sample > 0", name="guard_sample"),
         CheckConstraint("max_bounce_rate BETWEEN 0 AND 1", name="max_bounce_rate"),
+        CheckConstraint("complaint_sample > 0", name="complaint_sample"),
         CheckConstraint("max_complaint_rate BETWEEN 0 AND 1", name="max_complaint_rate"),
+        CheckConstraint("max_daily_complaints > 0", name="max_daily_complaints"),
         CheckConstraint("0 < mid_market_from AND mid_market_from < enterprise_from", name="segments"),
         CheckConstraint("daily_token_budget >= 0", name="daily_token_budget"),
         enum_check("default_segment", LeadSegment),
@@ -54,9 +56,13 @@ class Workspace(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
     unknown_wait_hours: Mapped[int] = mapped_column(server_default="24")
     """How long a send of unknown outcome is searched for before a user must decide."""
     guard_sample: Mapped[int] = mapped_column(server_default="200")
-    """How many of a sequence's latest emails count for the bounce and complaint rates that pause it."""
-    max_bounce_rate: Mapped[float | None] = mapped_column(server_default="0.08")
-    max_complaint_rate: Mapped[float | None] = mapped_column(server_default="0.01")
+    """How many of a sequence's latest emails count for the bounce rate that pauses it."""
+    max_bounce_rate: Mapped[float | None] = mapped_column(server_default="0.05")
+    complaint_sample: Mapped[int] = mapped_column(server_default="1000")
+    """How many of a sequence's latest emails count for the complaint rate that pauses it."""
+    max_complaint_rate: Mapped[float | None] = mapped_column(server_default="0.001")
+    max_daily_complaints: Mapped[int | None] = mapped_column(server_default="3")
+    """As many complaints about a sequence's emails on one day pause it."""
     enterprise_from: Mapped[int] = mapped_column(server_default="1000")
     """The number of employees from which a company is an enterprise."""
     mid_market_from: Mapped[int] = mapped_column(server_default="100")

@@ -66,6 +66,8 @@ def connect_workspace(api: HttpClient, sandbox: HttpClient, services: Services) 
             "windowEnd": WINDOW[1],
             # Ignore holidays, so that the demo takes the same time in every week.
             "holidaysCountry": None,
+            # Of the sandbox's recipients 3 % bounce hard and more bounce softly.
+            "maxBounceRate": 0.08,
         },
     )["id"]
     username = f"demo-{workspace_id}"

@@ -67,10 +67,38 @@ GuardSample = Annotated[
         strict=True,
         ge=10,
         le=100_000,
-        description="How many latest mails of a sequence the rates use.",
+        description="How many latest mails of a sequence the bounce rate uses.",
     ),
 ]
-Rate = Annotated[float, Field(ge=0, le=1, description="The share of guardSample mails that pauses a sequence.")]
+ComplaintSample = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=10,
+        le=100_000,
+        description="How many latest mails of a sequence the complaint rate uses.",
+    ),
+]
+BounceRate = Annotated[
+    float, Field(ge=0, le=1, description="A sequence pauses if more than this share of guardSample mails bounced.")
+]
+ComplaintRate = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="A sequence pauses if more than this share of complaintSample mails were complained about.",
+    ),
+]
+DailyComplaints = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=100_000,
+        description="As many complaints about a sequence's mails on one day, in the workspace's time zone, pause it.",
+    ),
+]
 Voice = Annotated[
     str, Field(max_length=2_000, description="The tone of the team, in its own words; models write in this tone.")
 ]
@@ -135,8 +163,10 @@ class WorkspaceIn(Wire):
     domain_gap_seconds: DomainGapSeconds | None = None
     unknown_wait_hours: UnknownWaitHours = 24
     guard_sample: GuardSample = 200
-    max_bounce_rate: Rate | None = 0.08
-    max_complaint_rate: Rate | None = 0.01
+    max_bounce_rate: BounceRate | None = 0.05
+    complaint_sample: ComplaintSample = 1000
+    max_complaint_rate: ComplaintRate | None = 0.001
+    max_daily_complaints: DailyComplaints | None = 3
     mid_market_from: Employees = 100
     enterprise_from: Employees = 1000
     default_segment: DefaultSegment | None = None
@@ -171,6 +201,7 @@ _CLEARED = {
     "holidays_country",
     "max_bounce_rate",
     "max_complaint_rate",
+    "max_daily_complaints",
     "ramp_from",
     "ramp_start",
     "ramp_step",
@@ -199,8 +230,10 @@ class WorkspaceChange(Wire):
     domain_gap_seconds: DomainGapSeconds | None = None
     unknown_wait_hours: UnknownWaitHours | None = None
     guard_sample: GuardSample | None = None
-    max_bounce_rate: Rate | None = None
-    max_complaint_rate: Rate | None = None
+    max_bounce_rate: BounceRate | None = None
+    complaint_sample: ComplaintSample | None = None
+    max_complaint_rate: ComplaintRate | None = None
+    max_daily_complaints: DailyComplaints | None = None
     mid_market_from: Employees | None = None
     enterprise_from: Employees | None = None
     default_segment: DefaultSegment | None = None
@@ -238,7 +271,9 @@ class WorkspaceOut(Wire):
     unknown_wait_hours: int
     guard_sample: int
     max_bounce_rate: float | None
+    complaint_sample: int
     max_complaint_rate: float | None
+    max_daily_complaints: int | None
     mid_market_from: int
     enterprise_from: int
     default_segment: LeadSegment | None

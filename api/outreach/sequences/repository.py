@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, paged
 from database.models import EmailDraft, LeadEnrollment, Sequence, SequenceStep
-from domain.guard import Health
+from database.sql_files import load_statement
+from domain.guard import Health, Limits, Share
 from domain.sequence import SequenceEvent, next_status, source_statuses
 
 _REORDER = text(
@@ -25,37 +26,7 @@ _REORDER = text(
     """
 )
 
-# A bounce counts as in analytics: it is about the address and no person replied, or no later event shows that the mail
-# was delivered.
-# The lateral joins read the latest mails of each sequence by index, and only the events of those mails.
-_HEALTH = text(
-    """
-    SELECT sequence.id, count(mail.id) AS sent,
-           count(*) FILTER (WHERE feedback.has_bounced) AS bounced,
-           count(*) FILTER (WHERE feedback.has_complained) AS complained
-      FROM app.sequences AS sequence
-     CROSS JOIN LATERAL (
-       SELECT draft.id FROM app.email_drafts AS draft
-        WHERE draft.sequence_id = sequence.id AND draft.sent_at IS NOT NULL
-          AND draft.sent_at > coalesce(sequence.activated_at, '-infinity')
-        ORDER BY draft.sent_at DESC
-        LIMIT :sample) AS mail
-      LEFT JOIN LATERAL (
-       SELECT bool_or(event.type = 'complained') AS has_complained,
-              bool_or(event.type = 'bounced' AND event.bounce_kind = 'address')
-                AND NOT EXISTS (SELECT 1 FROM app.replies AS reply
-                                 WHERE reply.draft_id = mail.id AND NOT reply.is_automatic)
-              OR max(event.occurred_at) FILTER (WHERE event.type = 'bounced') >= coalesce(
-                   max(event.occurred_at) FILTER (
-                     WHERE event.type IN ('delivered', 'opened', 'clicked', 'unsubscribed')),
-                   '-infinity') AS has_bounced
-         FROM app.email_events AS event
-        WHERE event.draft_id = mail.id) AS feedback ON true
-     WHERE sequence.workspace_id = :workspace_id AND sequence.id = ANY(CAST(:sequence_ids AS uuid[]))
-       AND sequence.status = 'Active' AND sequence.deleted_at IS NULL
-     GROUP BY sequence.id
-    """
-)
+_HEALTH = text(load_statement(__file__, "get_health"))
 
 # A user who activated a sequence after an earlier bounce of these kinds knew about it. What the mails sent before that
 # still report does not pause the sequence again.
@@ -249,15 +220,28 @@ async def count_drafts(session: AsyncSession, workspace_id: UUID, sequence_id: U
 
 
 async def get_health(
-    session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], sample: int
+    session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], limits: Limits, timezone: str
 ) -> dict[UUID, Health]:
-    """Return the health of the active ones of these sequences, by their latest mails, at most `sample` each.
+    """Return the health of the active ones of these sequences, by the samples of the limits and the days of a zone.
 
     Mails sent before a sequence was last activated do not count: the user who activated it knew about them.
     """
-    parameters = {"workspace_id": workspace_id, "sequence_ids": list(sequence_ids), "sample": sample}
-    rows = await session.execute(_HEALTH, parameters)
-    return {row.id: Health(row.sent, row.bounced, row.complained) for row in rows}
+    parameters = {
+        "workspace_id": workspace_id,
+        "sequence_ids": list(sequence_ids),
+        "bounce_sample": limits.bounce_sample,
+        "complaint_sample": limits.complaint_sample,
+        "timezone": timezone,
+    }
+    return {
+        row.id: Health(
+            bounced=Share(row.bounce_sent, row.bounced),
+            complained=Share(row.complaint_sent, row.complained),
+            worst_day=row.day,
+            worst_day_complaints=row.day_complained,
+        )
+        for row in await session.execute(_HEALTH, parameters)
+    }
 
 
 async def list_concerned_by_connection(session: AsyncSession, workspace_id: UUID, sent_at: datetime) -> Rows[UUID]:

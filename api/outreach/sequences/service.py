@@ -155,19 +155,18 @@ class Refusal:
 async def pause_unhealthy_sequences(
     session: AsyncSession, workspace_id: UUID, sequence_ids: Collection[UUID], refusal: Refusal | None = None
 ) -> None:
-    """Pause those of these sequences whose bounce or complaint rate exceeds a limit, and all active ones by a refusal.
+    """Pause those of these sequences that bounce or are complained about too often, and all active ones by a refusal.
 
     A sequence that a user activated after the refused mail was sent goes on, if an earlier refusal was known by then.
     Call it last in a transaction: sequences are locked after leads and enrollments (database/locks.py).
     """
     workspace = await workspaces.find_workspace(session, workspace_id)
-    limits = Limits(workspace.guard_sample, workspace.max_bounce_rate, workspace.max_complaint_rate)
-    unhealthy = await _find_pause_reasons(session, workspace_id, sequence_ids, limits, refusal)
+    unhealthy = await _find_pause_reasons(session, workspace, sequence_ids, refusal)
     if not unhealthy:
         return
     # Look again under the lock: a user may have activated one of the sequences since.
     await repository.lock_sequences(session, workspace_id, unhealthy)
-    reasons = await _find_pause_reasons(session, workspace_id, unhealthy, limits, refusal)
+    reasons = await _find_pause_reasons(session, workspace, unhealthy, refusal)
     for sequence_id in sorted(unhealthy.keys() & reasons):
         await pause_automatically(session, workspace_id, sequence_id, reasons[sequence_id])
 
@@ -181,17 +180,24 @@ async def pause_refused_sequence(session: AsyncSession, workspace_id: UUID, sequ
 
 
 async def _find_pause_reasons(
-    session: AsyncSession,
-    workspace_id: UUID,
-    sequence_ids: Collection[UUID],
-    limits: Limits,
-    refusal: Refusal | None,
+    session: AsyncSession, workspace: Workspace, sequence_ids: Collection[UUID], refusal: Refusal | None
 ) -> dict[UUID, str]:
     """Return the sequences that must pause, each with the reason."""
-    health = await repository.get_health(session, workspace_id, sequence_ids, limits.sample) if sequence_ids else {}
+    limits = Limits(
+        bounce_sample=workspace.guard_sample,
+        max_bounce_rate=workspace.max_bounce_rate,
+        complaint_sample=workspace.complaint_sample,
+        max_complaint_rate=workspace.max_complaint_rate,
+        max_daily_complaints=workspace.max_daily_complaints,
+    )
+    health = (
+        await repository.get_health(session, workspace.id, sequence_ids, limits, workspace.timezone)
+        if sequence_ids
+        else {}
+    )
     reasons = {sequence_id: find_pause_reason(counts, limits) for sequence_id, counts in health.items()}
     if refusal is not None:
-        concerned = await repository.list_concerned_by_connection(session, workspace_id, refusal.sent_at)
+        concerned = await repository.list_concerned_by_connection(session, workspace.id, refusal.sent_at)
         reasons |= dict.fromkeys(concerned, refusal.reason)
     return {sequence_id: reason for sequence_id, reason in reasons.items() if reason is not None}
 

@@ -82,6 +82,8 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
     body = {"windowStart": "09:30", "sendingWeekdays": [1], "holidaysCountry": "DE", "dailyCap": 5}
     body |= {"midMarketFrom": 50, "enterpriseFrom": 500, "defaultSegment": "SMB", "voice": "Dry, and kind."}
     body |= {"replyToEmail": "replies@acme.example", "dailyTokenBudget": 100_000}
+    body |= {"guardSample": 50, "maxBounceRate": 0.1, "complaintSample": 500, "maxComplaintRate": 0.002}
+    body |= {"maxDailyComplaints": 1}
     changed = await app_client.patch(path, json=body, headers=headers)
     late = await app_client.patch(path, json={"name": "Late"}, headers=headers)
 
@@ -90,6 +92,7 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
     assert changed.json() == expected
     assert late.status_code == 412
     nothing = {"holidaysCountry": None, "dailyCap": None, "replyToEmail": None, "dailyTokenBudget": None}
+    nothing |= {"maxBounceRate": None, "maxComplaintRate": None, "maxDailyComplaints": None}
     cleared = await app_client.patch(path, json=nothing)
     assert {name: cleared.json()[name] for name in nothing} == nothing
     assert (await app_client.get(path)).json() == cleared.json()
@@ -124,6 +127,11 @@ async def test_settings_are_changed_by_who_has_seen_them(app_client: httpx.Async
         ({"replyToEmail": "no address"}, "replyToEmail"),
         ({"dailyTokenBudget": -1}, "dailyTokenBudget"),
         ({"dailyTokenBudget": True}, "dailyTokenBudget"),
+        ({"complaintSample": 9}, "complaintSample"),
+        ({"complaintSample": None}, "complaint_sample"),
+        ({"maxComplaintRate": 1.1}, "maxComplaintRate"),
+        ({"maxDailyComplaints": 0}, "maxDailyComplaints"),
+        ({"maxDailyComplaints": 1.5}, "maxDailyComplaints"),
         ({"holidaysCountry": "XX"}, "holidaysCountry"),
         ({"holidaysCountry": "za"}, "holidaysCountry"),
         ({"holidaysCountry": "ZAF"}, "holidaysCountry"),

@@ -1,7 +1,7 @@
 """What a guard counts, beside mails and events that differ in one condition, and which sequences it pauses."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.outreach.sequences import repository, service
-from domain.guard import Health
+from domain.guard import Health, Limits, Share
 from tests.blocking import Blocking
 from tests.comparing import compared
 from tests.overtaking import overtaken
@@ -37,12 +37,24 @@ def add_mail(workspaces: TwoWorkspaces, sequence_id: UUID, sent_at: datetime | N
         workspaces.add("app.email_events", draft_id=draft_id, **values)
 
 
-async def health(workspaces: TwoWorkspaces, *sequence_ids: UUID, sample: int = SAMPLE) -> dict[UUID, Health]:
-    """Return how the last mails of sequences fared."""
+async def find_health(
+    workspaces: TwoWorkspaces,
+    *sequence_ids: UUID,
+    bounce_sample: int = SAMPLE,
+    complaint_sample: int = SAMPLE,
+    timezone: str = "UTC",
+) -> dict[UUID, Health]:
+    """Return the health of sequences."""
+    limits = Limits(bounce_sample, None, complaint_sample, None, None)
     done = await compared(
-        workspaces, lambda session: repository.get_health(session, workspaces.id, sequence_ids, sample)
+        workspaces, lambda session: repository.get_health(session, workspaces.id, sequence_ids, limits, timezone)
     )
     return done.result
+
+
+def healthy(sent: int, bounced: int = 0, complained: int = 0) -> Health:
+    """Return the health of a sequence whose complaints, if any, were made on the day of NOW."""
+    return Health(Share(sent, bounced), Share(sent, complained), NOW.date() if complained else None, complained)
 
 
 async def test_what_counts_as_a_bounce(two_workspaces: TwoWorkspaces) -> None:
@@ -65,8 +77,8 @@ async def test_what_counts_as_a_bounce(two_workspaces: TwoWorkspaces) -> None:
         sequence_id = workspaces.add(SEQUENCES, status="Active")
         add_mail(workspaces, sequence_id, sent_at, *events)
         complained = int(any(event[0] == "complained" for event in events))
-        expected[sequence_id] = Health(1, bounced, complained)
-    assert await health(workspaces, *expected) == expected
+        expected[sequence_id] = healthy(1, bounced, complained)
+    assert await find_health(workspaces, *expected) == expected
 
 
 async def test_which_mails_count(two_workspaces: TwoWorkspaces) -> None:
@@ -82,11 +94,44 @@ async def test_which_mails_count(two_workspaces: TwoWorkspaces) -> None:
     add_mail(workspaces, sequence_id, NOW + 2 * MINUTE, complained)
     add_mail(workspaces, other, NOW + MINUTE, bounced, bounced)
     add_mail(workspaces, other, None, bounced)
-    counted = {
-        sample: (await health(workspaces, sequence_id, sample=sample)).get(sequence_id) for sample in range(1, 5)
-    }
-    assert counted == {1: Health(1, 0, 0), 2: Health(2, 0, 1), 3: Health(3, 1, 1), 4: Health(3, 1, 1)}
-    assert await health(workspaces, other) == {other: Health(1, 1, 0)}
+    bounces, complaints = {}, {}
+    for sample in range(1, 5):
+        counted = await find_health(workspaces, sequence_id, bounce_sample=sample, complaint_sample=5 - sample)
+        bounces[sample] = counted[sequence_id].bounced
+        complaints[5 - sample] = counted[sequence_id].complained
+    assert bounces == {1: Share(1, 0), 2: Share(2, 0), 3: Share(3, 1), 4: Share(3, 1)}
+    assert complaints == {1: Share(1, 0), 2: Share(2, 1), 3: Share(3, 1), 4: Share(3, 1)}
+    assert await find_health(workspaces, other) == {other: healthy(1, bounced=1)}
+
+
+async def test_which_complaints_count_for_a_day(two_workspaces: TwoWorkspaces) -> None:
+    """The day with the most mails complained about counts, in the zone given, whatever their place in a sample.
+
+    A mail counts on the day of its first complaint, if it was sent after the activation and is of this sequence.
+    """
+    workspaces = two_workspaces
+    midnight = datetime(2026, 3, 10, 22, tzinfo=UTC)  # of Johannesburg
+    sent_at = midnight - timedelta(days=2)
+    sequence_id = workspaces.add(SEQUENCES, status="Active", activated_at=sent_at)
+    other, silent = (workspaces.add(SEQUENCES, status="Active") for _ in range(2))
+    add_mail(workspaces, silent, sent_at)
+    for complained_at in (midnight - TICK, midnight - TICK, midnight):
+        add_mail(workspaces, sequence_id, sent_at + MINUTE, ("complained", complained_at))
+    add_mail(workspaces, sequence_id, sent_at + TICK, ("complained", midnight - TICK), ("complained", midnight))
+    add_mail(workspaces, sequence_id, sent_at, ("complained", midnight))
+    add_mail(workspaces, sequence_id, None, ("complained", midnight))
+    add_mail(workspaces, sequence_id, sent_at + MINUTE, ("bounced", midnight, HARD))
+    for _ in range(3):
+        add_mail(workspaces, other, sent_at, ("complained", midnight))
+
+    async def find_worst(timezone: str, of: UUID) -> tuple[date | None, int]:
+        counted = await find_health(workspaces, sequence_id, other, silent, complaint_sample=1, timezone=timezone)
+        return counted[of].worst_day, counted[of].worst_day_complaints
+
+    assert await find_worst("Africa/Johannesburg", sequence_id) == (date(2026, 3, 10), 3)
+    assert await find_worst("UTC", sequence_id) == (date(2026, 3, 10), 4)
+    assert await find_worst("Africa/Johannesburg", other) == (date(2026, 3, 11), 3)
+    assert await find_worst("UTC", silent) == (None, 0)
 
 
 async def test_which_sequences_are_looked_at(two_workspaces: TwoWorkspaces) -> None:
@@ -97,19 +142,20 @@ async def test_which_sequences_are_looked_at(two_workspaces: TwoWorkspaces) -> N
     deleted = workspaces.add(SEQUENCES, status="Active", deleted_at=NOW)
     for sequence_id in (active, paused, deleted, other):
         add_mail(workspaces, sequence_id, NOW)
-    assert await health(workspaces, active, paused, deleted) == {active: Health(1, 0, 0)}
+    assert await find_health(workspaces, active, paused, deleted) == {active: healthy(1)}
 
 
 async def test_every_alarming_sequence_pauses(two_workspaces: TwoWorkspaces) -> None:
     """Each sequence that is above a limit pauses with its own reason; one at the limit and one not named go on."""
     workspaces = two_workspaces
-    limits = {"guard_sample": 4, "max_bounce_rate": 0.25, "max_complaint_rate": 0.25}
-    workspaces.set("app.workspaces", workspaces.id, **limits)
+    limits = {"guard_sample": 4, "max_bounce_rate": 0.25, "complaint_sample": 8, "max_complaint_rate": 0.25}
+    workspaces.set("app.workspaces", workspaces.id, **limits, max_daily_complaints=None)
     bouncing, complained, at_limit, other = (workspaces.add(SEQUENCES, status="Active") for _ in range(4))
     for sequence_id, number, event in (
         (bouncing, 2, ("bounced", NOW, HARD)),
-        (complained, 2, ("complained", NOW)),
+        (complained, 3, ("complained", NOW)),
         (at_limit, 1, ("bounced", NOW, HARD)),
+        (at_limit, 2, ("complained", NOW)),
         (other, 2, ("bounced", NOW, HARD)),
     ):
         for _ in range(number):
@@ -122,7 +168,7 @@ async def test_every_alarming_sequence_pauses(two_workspaces: TwoWorkspaces) -> 
     assert done.rows == {SEQUENCES: {bouncing, complained}}
     reasons = {UUID(key): row["pause_reason"][1] for key, row in done.changes[SEQUENCES].items()}
     assert "2 of the last 2 mails bounced" in reasons[bouncing]
-    assert "2 of the last 2 mails were complained about" in reasons[complained]
+    assert "3 of the last 3 mails were complained about" in reasons[complained]
     assert (await compared(workspaces, check)).changes == {}
 
 

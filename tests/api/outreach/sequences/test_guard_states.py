@@ -1,6 +1,7 @@
 """A guard over a sequence's life, against a model of what api.md says: trips, is lifted, and trips again."""
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fractions import Fraction
@@ -15,7 +16,9 @@ from tests.tables import Changes
 
 pytestmark = pytest.mark.anyio
 
-SAMPLE, MAX_BOUNCES, MAX_COMPLAINTS = 5, Fraction(2, 5), Fraction(1, 5)
+SAMPLE, MAX_BOUNCES, COMPLAINT_SAMPLE, MAX_COMPLAINTS, DAILY = 5, Fraction(2, 5), 8, Fraction(1, 4), 3
+ZONE, NEXT_DAY = "Pacific/Pago_Pago", 60
+"""A zone, and the minute of the walk at which its next day begins."""
 MINUTE = timedelta(minutes=1)
 STEPS = 70
 
@@ -27,6 +30,8 @@ class Mail:
     draft_id: str
     minute: int
     heard: list[str] = field(default_factory=list)
+    complained: int | None = None
+    """The minute of the first complaint."""
 
     @property
     def has_bounced(self) -> bool:
@@ -45,18 +50,24 @@ class Model:
     reason: str | None = None
 
     def check(self) -> None:
-        """Pause where the last mails since the activation bounced, or were complained about, more than is allowed."""
+        """Pause where the mails since the activation bounced, or were complained about, more than is allowed."""
         if self.reason is not None:
             return
-        last = [mail for mail in self.mails if mail.minute > self.activated][-SAMPLE:]
+        sent = [mail for mail in self.mails if mail.minute > self.activated]
+        last, latest = sent[-SAMPLE:], sent[-COMPLAINT_SAMPLE:]
         bounced = sum(mail.has_bounced for mail in last)
-        complained = sum("complained" in mail.heard for mail in last)
-        of = "" if len(last) >= SAMPLE else f" of {SAMPLE}"
+        complained = sum(mail.complained is not None for mail in latest)
+        days = Counter(3 + (mail.complained >= NEXT_DAY) for mail in sent if mail.complained is not None)
+        worst, on_worst = max(days.items(), key=lambda day: (day[1], day[0]), default=(0, 0))
         if bounced > MAX_BOUNCES * SAMPLE:
+            of = "" if len(last) >= SAMPLE else f" of {SAMPLE}"
             words = f"bounce guard: {bounced} of the last {len(last)} mails bounced (more than 40 %{of})"
-        elif complained > MAX_COMPLAINTS * SAMPLE:
-            words = f"complaint guard: {complained} of the last {len(last)} mails were complained about"
-            words += f" (more than 20 %{of})"
+        elif complained > MAX_COMPLAINTS * COMPLAINT_SAMPLE:
+            of = "" if len(latest) >= COMPLAINT_SAMPLE else f" of {COMPLAINT_SAMPLE}"
+            words = f"complaint guard: {complained} of the last {len(latest)} mails were complained about"
+            words += f" (more than 25 %{of})"
+        elif on_worst >= DAILY:
+            words = f"complaint guard: {on_worst} mails were complained about on 2026-03-0{worst} (limit {DAILY} a day)"
         else:
             return
         self.reason = f"paused by the {words}"
@@ -69,7 +80,9 @@ async def test_a_guard_through_the_life_of_a_sequence(states: States, seed: int)
     What was sent before an activation does not count after it, and a sequence that is paused is not paused again.
     """
     states.owner.execute(
-        "UPDATE app.workspaces SET guard_sample = %s, max_bounce_rate = 0.4, max_complaint_rate = 0.2", [SAMPLE]
+        "UPDATE app.workspaces SET guard_sample = %s, max_bounce_rate = 0.4, complaint_sample = %s,"
+        " max_complaint_rate = 0.25, max_daily_complaints = %s, timezone = %s",
+        [SAMPLE, COMPLAINT_SAMPLE, DAILY, ZONE],
     )
     sequence_id, (step_id,) = states.add_sequence()
     model, chance, trips = Model(), random.Random(seed), 0
@@ -82,9 +95,11 @@ async def test_a_guard_through_the_life_of_a_sequence(states: States, seed: int)
             enrollment_id = states.add_enrollment(lead_id, sequence_id)
             model.mails.append(Mail(states.add_draft(enrollment_id, step_id, "sent", sent_at=now), minute))
         elif act == "hear" and model.mails:
-            mail = chance.choice(model.mails[-SAMPLE - 2 :])
-            event = chance.choice(["hard", "soft", "delivered", "complained"])
+            mail = chance.choice(model.mails[-COMPLAINT_SAMPLE - 2 :])
+            event = chance.choice(["hard", "soft", "delivered", "delivered", "complained", "complained"])
             mail.heard.append(event)
+            if event == "complained" and mail.complained is None:
+                mail.complained = minute
             hear(states, mail.draft_id, event, minute)
             model.check()
         elif act == "activate" and model.reason is not None:

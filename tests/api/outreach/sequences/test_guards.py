@@ -13,7 +13,8 @@ HARD = {"bounce_type": "hard"}
 
 async def limits(outreach: Outreach, **settings: object) -> None:
     """Change what the workspace puts up with."""
-    response = await outreach.client.patch(outreach.path, json={"guardSample": 10, **settings})
+    body = {"guardSample": 10, "complaintSample": 10, "maxDailyComplaints": None, **settings}
+    response = await outreach.client.patch(outreach.path, json=body)
     assert response.status_code == 200, response.text
 
 
@@ -63,6 +64,66 @@ async def test_complaints_pause_the_sequence(outreach: Outreach) -> None:
     assert await standing(outreach, sequence_id) == ("Paused", reason)
 
 
+async def test_a_new_workspace_has_strict_guards(outreach: Outreach) -> None:
+    """By default a sequence may bounce 5 % of 200 mails, and pauses at the second complaint of 1,000 mails."""
+    settings = (await outreach.client.get(outreach.path)).json()
+    names = ("guardSample", "maxBounceRate", "complaintSample", "maxComplaintRate", "maxDailyComplaints")
+    assert [settings[name] for name in names] == [200, 0.05, 1000, 0.001, 3]
+    sequence_id = await outreach.add_sequence("One")
+    first, second = await send(outreach, sequence_id, *"ab")
+    await outreach.hear(first, "complaint")
+    assert await standing(outreach, sequence_id) == ("Active", None)
+
+    await outreach.hear(second, "complaint")
+
+    reason = "paused by the complaint guard: 2 of the last 2 mails were complained about (more than 0.1 % of 1000)"
+    assert await standing(outreach, sequence_id) == ("Paused", reason)
+
+
+async def test_bounces_and_complaints_have_their_own_samples(outreach: Outreach) -> None:
+    """A mail that is too old for the bounce rate still counts for the complaint rate."""
+    await limits(outreach, maxBounceRate=0, complaintSample=20, maxComplaintRate=0)
+    sequence_id = await outreach.add_sequence("One")
+    (old,) = await send(outreach, sequence_id, "old")
+    await send(outreach, sequence_id, *"abcdefghij")
+    await outreach.hear(old, "bounce", **HARD)
+    assert await standing(outreach, sequence_id) == ("Active", None)
+
+    await outreach.hear(old, "complaint")
+
+    reason = "paused by the complaint guard: 1 of the last 11 mails were complained about (more than 0 % of 20)"
+    assert await standing(outreach, sequence_id) == ("Paused", reason)
+
+
+@pytest.mark.parametrize(("heard", "pauses"), [(2, False), (3, True), (4, True)])
+async def test_three_complaints_on_one_day_pause_the_sequence(outreach: Outreach, heard: int, *, pauses: bool) -> None:
+    """Whatever the rate, the third complaint of a day pauses this sequence, `explain` says why, and another goes on."""
+    await limits(outreach, maxComplaintRate=1, maxDailyComplaints=3)
+    sequence_id, other = [await outreach.add_sequence("One") for _ in range(2)]
+    step = {"subject": "Two", "bodyTemplate": "Hello again", "delayDays": 5}
+    await outreach.post(f"/sequences/{sequence_id}/steps", step)
+    mails = await send(outreach, sequence_id, *"abcde")
+    (beside,) = await send(outreach, other, "f")
+    await outreach.hear(beside, "complaint")
+    for mail in mails[:heard]:
+        await outreach.hear(mail, "complaint")
+
+    status, reason = await standing(outreach, sequence_id)
+    assert status == ("Paused" if pauses else "Active")
+    assert await standing(outreach, other) == ("Active", None)
+    waiting = await outreach.get("/enrollments", sequenceId=sequence_id, status="active")
+    enrollment = waiting["items"][0]
+    holds = (await outreach.get(f"/enrollments/{enrollment['id']}/explain"))["holds"]
+    if pauses:
+        assert reason is not None
+        assert reason.startswith("paused by the complaint guard: 3 mails were complained about on 20")
+        assert reason.endswith(" (limit 3 a day)")
+        assert f"the sequence is Paused ({reason})" in holds
+    else:
+        assert reason is None
+        assert not any("Paused" in hold for hold in holds)
+
+
 async def test_a_mail_bounces_once(outreach: Outreach) -> None:
     """Pushed twice, told in other words, and bounced again later: it is one mail."""
     await limits(outreach, maxBounceRate=0.1)
@@ -96,7 +157,7 @@ async def test_a_delay_is_no_bounce(outreach: Outreach) -> None:
 
 async def test_a_guard_can_be_off(outreach: Outreach) -> None:
     """Without rates everything may bounce."""
-    await limits(outreach, maxBounceRate=None, maxComplaintRate=None)
+    await limits(outreach, maxBounceRate=None, maxComplaintRate=None, maxDailyComplaints=None)
     sequence_id = await outreach.add_sequence("One")
     for mail in await send(outreach, sequence_id, *"abc"):
         await outreach.hear(mail, "bounce", **HARD)
