@@ -115,7 +115,7 @@ async def put_mapping(member: MemberDep, import_id: ImportId, body: MappingIn) -
     | {200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "Line, reason, cells."}},
 )
 async def get_errors(member: MemberDep, import_id: ImportId) -> StreamingResponse:
-    """Get the rows that cannot be used: line, reason and the original cells."""
+    """Get the rows that cannot be used, and those with an unclear time zone: line, reason and the original cells."""
     file = await service.write_errors(member.session, member.workspace_id, import_id, member.now)
     headers = {"Content-Disposition": f'attachment; filename="import-{import_id}-errors.csv"'}
     return StreamingResponse(_chunks(file), media_type="text/csv; charset=utf-8", headers=headers)
@@ -136,6 +136,7 @@ async def preview_import(member: MemberDep, import_id: ImportId) -> Preview:
         row_count=result.row_count,
         **{outcome.value: count for outcome, count in result.counts.items()},
         opted_out=OptOutCounts(**{reason.value: count for reason, count in result.opt_outs.items()}),
+        unknown_timezone=result.unknown_timezones,
         samples=PreviewSamples(**{outcome.value: samples.get(outcome.value, []) for outcome in result.counts}),
     )
 
@@ -148,6 +149,7 @@ def _row(sample: preview.Sample) -> PreviewRow:
         reason=sample.problem,
         first_line=sample.first_line,
         opt_out=sample.opt_out,
+        unknown_timezone=sample.has_unknown_timezone,
         lead_id=sample.lead_id,
         values=SampleValues(**sample.values) if sample.values is not None else None,
         differences=differences(sample.before, sample.after),

@@ -37,6 +37,7 @@ class Sample:
     problem: str | None
     first_line: int | None
     opt_out: SuppressionReason | None
+    has_unknown_timezone: bool
     lead_id: UUID | None
     values: dict[str, Any] | None = None
     before: dict[str, Any] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class PreviewResult:
     row_count: int
     counts: dict[Outcome, int]
     opt_outs: dict[SuppressionReason, int]
+    unknown_timezones: int
     samples: dict[Outcome, list[Sample]]
 
 
@@ -77,7 +79,8 @@ async def preview_import(session: AsyncSession, workspace: Workspace, import_id:
         before, after = sample.before.pop("list_id"), sample.after.pop("list_id")
         if before != after:
             sample.after["list"] = record.list_name
-    return PreviewResult(record.row_count, counts, await repository.count_opt_outs(session, plan), samples)
+    opt_outs = await repository.count_opt_outs(session, plan)
+    return PreviewResult(record.row_count, counts, opt_outs, record.unknown_timezone_count, samples)
 
 
 async def _compare(session: AsyncSession, plan: Plan, columns: FileColumns) -> None:
@@ -107,6 +110,7 @@ async def _samples(
             row.problem,
             row.first_line,
             SuppressionReason(row.opt_out) if row.opt_out else None,
+            row.has_unknown_timezone,
             row.lead_id,
         )
         for row in await repository.find_rows(session, plan, lines)

@@ -68,6 +68,13 @@ class ImportOut(Wire):
             "A commit suppresses these addresses and makes no leads of them; an undo does not remove the suppressions."
         ),
     ]
+    unknown_timezone_count: Annotated[
+        int,
+        Field(
+            description="Rows whose time zone is not clear, such as `GMT+2` or `CST`. Emails to their leads follow the "
+            "workspace's time zone; `errors.csv` lists the rows."
+        ),
+    ]
     removed_count: Annotated[int | None, Field(description="New leads that an undo removed.")]
     restored_count: Annotated[int | None, Field(description="Updated leads whose fields an undo restored.")]
     kept_count: Annotated[
@@ -135,6 +142,9 @@ class PreviewRow(Wire):
     opt_out: Annotated[
         SuppressionReason | None, Field(description="Why the file says, in any row with this address, not to mail it.")
     ]
+    unknown_timezone: Annotated[
+        bool, Field(description="Whether the time zone of the row is not clear; `values.timezone` is null then.")
+    ]
     lead_id: UUID | None
     values: SampleValues | None
     differences: list[FieldDifference]
@@ -170,6 +180,9 @@ class Preview(Wire):
     suppressed: int
     invalid: int
     opted_out: Annotated[OptOutCounts, Field(description="The opt-outs that the commit would store as suppressions.")]
+    unknown_timezone: Annotated[
+        int, Field(description="Rows whose time zone is not clear; they are also counted by their outcome.")
+    ]
     samples: PreviewSamples
 
 

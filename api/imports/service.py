@@ -131,14 +131,14 @@ async def receive_upload(
             number, row_count = number + 1, row_count + block.span.row_count
             if row_count > MAX_ROWS:
                 raise UnreadableFile(f"The file has more than {MAX_ROWS:,} rows. Split it and upload the parts.")
-    opted_out_count = await uploads.store_rows(session, workspace.id, new.id)
+    counts = await uploads.store_rows(session, workspace.id, new.id)
     await jobs.enqueue(session, EXPIRE_IMPORT, workspace.id, [jobs.Job(new.expires_at, {"importId": str(new.id)})])
     mapping = [
         _as_opt_out(column) if column.position in watched_opt_outs else column for column in file.proposed.columns
     ]
     values = {
         "row_count": row_count,
-        "opted_out_count": opted_out_count,
+        **counts,
         "mapping": [column.model_dump(mode="json") for column in mapping],
     }
     return await uploads.change_import(session, workspace.id, new.id, values)
@@ -253,15 +253,15 @@ async def change_mapping(
     if policy is not None:
         values["duplicate_policy"] = policy
     changed = await uploads.change_import(session, workspace.id, import_id, values)
-    opted_out = await _recheck_rows(session, changed, columns_of(changed, workspace))
-    changed = await uploads.change_import(session, workspace.id, import_id, {"opted_out_count": opted_out})
+    counts = await _recheck_rows(session, changed, columns_of(changed, workspace))
+    changed = await uploads.change_import(session, workspace.id, import_id, counts)
     saved = [column.model_dump(mode="json", exclude={"samples"}) for column in mapping]
     await uploads.save_mapping(session, workspace.id, _hash_headers(record.headers), saved)
     return changed
 
 
-async def _recheck_rows(session: AsyncSession, record: LeadImport, columns: FileColumns) -> int:
-    """Check every row again; returns how many are opted out."""
+async def _recheck_rows(session: AsyncSession, record: LeadImport, columns: FileColumns) -> dict[str, int]:
+    """Check every row again; returns the import's counts of them."""
     await allow_long_statements(session)
     await uploads.create_rows_table(session)
     number = 0
@@ -298,7 +298,7 @@ def _mapping_problem(sentence: str) -> Malformed:
 
 
 async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUID, now: datetime) -> IO[bytes]:
-    """Return the rows that cannot be used as a CSV file at its start: line, reason, and the original cells.
+    """Return the rows that cannot be used or have an unclear time zone, as CSV: line, reason and original cells.
 
     Raises NotFound, and Conflict if the file is deleted.
     """
@@ -313,8 +313,8 @@ async def write_errors(session: AsyncSession, workspace_id: UUID, import_id: UUI
         problems = await uploads.find_problems(session, workspace_id, import_id, block.span.lines)
         if problems:
             rows = unpack_rows(block.content)
-            unusable = cells_of(rows.filter(pl.col(LINE).is_in(list(problems))))
-            writer.writerows([line, problems[line], *cells] for line, cells in unusable.iter_rows())
+            reported = cells_of(rows.filter(pl.col(LINE).is_in(list(problems))))
+            writer.writerows([line, problems[line], *cells] for line, cells in reported.iter_rows())
         number += 1
     lines.detach()
     target.seek(0)

@@ -111,10 +111,10 @@ def _unused_name(header: str, used: set[str]) -> str:
 
 
 def find_problems(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
-    """Return `line_number`; `email` or `problem`: the address of each row, or why the row cannot be used; `opt_out`.
+    """Return `line_number`, `email` or `problem`, `opt_out` and `has_unknown_timezone` of each row.
 
-    `opt_out` is why the row says not to mail its address. For such a row only problems of the address count, because
-    it becomes no lead.
+    A row has an address, or the reason why it cannot be used. `opt_out` is why the row says not to mail its address.
+    For such a row only problems of the address count, because it becomes no lead.
     """
     checked = check_addresses(rows.select(_cell(columns.fields[Target.EMAIL])).to_series(), has_apostrophes=True)
     lines = _lines(rows, columns)
@@ -138,9 +138,21 @@ def find_problems(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
             no_address,
         ).alias("problem"),
         opt_out,
+        _has_unknown_timezone(rows, columns).alias("has_unknown_timezone"),
     )
     is_sound = pl.col("problem").is_null()
-    return result.with_columns(pl.when(is_sound).then(pl.col(name)).alias(name) for name in ("email", "opt_out"))
+    return result.with_columns(
+        *(pl.when(is_sound).then(pl.col(name)).alias(name) for name in ("email", "opt_out")),
+        has_unknown_timezone=is_sound & opt_out.is_null() & pl.col("has_unknown_timezone"),
+    )
+
+
+def _has_unknown_timezone(rows: pl.DataFrame, columns: FileColumns) -> pl.Expr:
+    """Return whether the time zone of each row is filled, but names no zone or may mean several."""
+    if Target.TIMEZONE not in columns.fields:
+        return pl.lit(value=False)
+    zones, _ = _recognise_timezones(rows, columns)
+    return _filled(rows, columns.fields[Target.TIMEZONE]).fill_null("").ne("") & zones.is_null()
 
 
 def find_opt_outs(rows: pl.DataFrame, columns: FileColumns) -> pl.Series:
@@ -179,7 +191,7 @@ def lead_values(rows: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
     rows = rows.filter(pl.col("error").is_null())
     lines = _lines(rows, columns)
     segments, sizes = _recognise(rows, columns, Target.SEGMENT, lambda cell: parse_segment(cell, columns.sizes))
-    zones, _ = _recognise(rows, columns, Target.TIMEZONE, lambda cell: (parse_timezone(cell), False))
+    zones, _ = _recognise_timezones(rows, columns)
     is_left_over = {
         Target.SEGMENT: segments.is_null() | sizes,
         Target.TIMEZONE: zones.is_null(),
@@ -268,6 +280,10 @@ def _recognise(
         cell.replace_strict(values, default=None, return_dtype=pl.String),
         cell.replace_strict(inferred, default=False, return_dtype=pl.Boolean),
     )
+
+
+def _recognise_timezones(rows: pl.DataFrame, columns: FileColumns) -> tuple[pl.Expr, pl.Expr]:
+    return _recognise(rows, columns, Target.TIMEZONE, lambda cell: (parse_timezone(cell), False))
 
 
 def parse_segment(cell: str, sizes: SegmentThresholds) -> tuple[LeadSegment | None, bool]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, IdMixin, TimestampMixin, enum_check
@@ -59,6 +60,8 @@ class LeadImport(IdMixin, TimestampMixin, Base):
     invalid_count: Mapped[int | None]
     opted_out_count: Mapped[int] = mapped_column(server_default="0")
     """How many rows have an address that the file says not to mail."""
+    unknown_timezone_count: Mapped[int] = mapped_column(server_default="0")
+    """How many rows would be leads and have a time zone that is not clear."""
     removed_count: Mapped[int | None]
     restored_count: Mapped[int | None]
     kept_count: Mapped[int | None]
@@ -107,6 +110,8 @@ class LeadImportRow(Base):
     """The line of an earlier row with the same address."""
     opt_out: Mapped[str | None]
     """Why the file says, in any row with the address, not to mail it."""
+    has_unknown_timezone: Mapped[bool] = mapped_column(server_default=sql("false"))
+    """Whether the row has a time zone that names no zone or may mean several."""
 
 
 class LeadImportChange(Base):

@@ -1,5 +1,8 @@
 """Speaks to the imports of one workspace: as a person would, as the worker does block by block, and as the owner."""
 
+import csv
+import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +91,13 @@ class Imports:
     async def imported(self, data: str | bytes, **form: str) -> dict[str, Any]:
         """Upload and commit a file."""
         return await self.commit(await self.uploaded(data, **form))
+
+    async def errors(self, made: dict[str, Any]) -> list[list[str]]:
+        """Return the lines of an import's errors.csv, cell by cell, without blanks that only made them long."""
+        answer = await self.client.get(f"{self.base}/imports/{made['id']}/errors.csv")
+        assert answer.status_code == 200, answer.text
+        text = re.sub(r" {1000,}", "", answer.content.decode("utf-8-sig"))
+        return list(csv.reader(io.StringIO(text, newline="")))
 
     async def leads(self) -> dict[str, dict[str, Any]]:
         """Return the workspace's leads by address."""

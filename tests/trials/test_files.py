@@ -203,6 +203,30 @@ async def test_zones_as_people_write_them(trial: Trial, name: str) -> None:
     assert {zone: opens[zone] for zone in OPENS} == OPENS
 
 
+UNCLEAR = {"CST", "IST", "GMT+2", "Etc/GMT+2", "UTC+3", "localtime", "+02:00"}
+"""The names in the file that can mean several zones, or none."""
+
+
+@pytest.mark.parametrize("name", ["zones"], ids=["41-unclear"])
+async def test_zones_that_are_not_clear_are_reported(trial: Trial, name: str) -> None:
+    """Rows whose zone can mean several are counted and shown from the upload to the result; the others are not."""
+    raw = read_input(f"41-zone-names-as-people-write-them/{name}.csv")
+    zones = [line.partition('"')[2].strip('"') for line in raw.decode().splitlines()[1:]]
+    lines = {number for number, zone in enumerate(zones, start=2) if zone in UNCLEAR}
+
+    made = await trial.imports.uploaded(raw)
+    preview = await trial.imports.preview(made)
+    done = await trial.imports.commit(made)
+    report = await trial.imports.errors(made)
+
+    assert made["unknownTimezoneCount"] == preview["unknownTimezone"] == done["unknownTimezoneCount"] == len(lines)
+    shown = {row["lineNumber"]: row["unknownTimezone"] for row in preview["samples"]["new"]}
+    assert shown == {line: line in lines for line in shown}
+    assert {int(line) for line, *_ in report[1:]} == lines
+    assert all("time zone" in reason for _, reason, *_ in report[1:])
+    assert counts(done) == {"new": len(zones)}
+
+
 @pytest.mark.parametrize(
     "name", ["localtime", "Factory", "posixrules", "Europe/Berlin "], ids=lambda name: f"41-{name}"
 )

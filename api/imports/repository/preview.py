@@ -127,12 +127,20 @@ async def list_first_lines(session: AsyncSession, plan: Plan, outcome: Outcome, 
 
 async def find_rows(
     session: AsyncSession, plan: Plan, lines: Sequence[int]
-) -> Sequence[Row[int, str | None, str | None, int | None, str | None, UUID | None]]:
+) -> Sequence[Row[int, str | None, str | None, int | None, str | None, bool, UUID | None]]:
     """Return the rows on some lines, each with the `lead_id` that has its address."""
     row = LeadImportRow
     has_address = and_(Lead.workspace_id == plan.workspace_id, Lead.email == row.email, Lead.deleted_at.is_(None))
     statement = (
-        select(row.line_number, row.email, row.problem, row.first_line, row.opt_out, Lead.id.label("lead_id"))
+        select(
+            row.line_number,
+            row.email,
+            row.problem,
+            row.first_line,
+            row.opt_out,
+            row.has_unknown_timezone,
+            Lead.id.label("lead_id"),
+        )
         .outerjoin(Lead, has_address)
         .where(*block_conditions(plan, None), row.line_number.in_(lines))
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, false, select, text, union, update
+from sqlalchemy import delete, exists, false, func, or_, select, text, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,15 +17,20 @@ from domain.opt_outs import PRECEDENCE
 from domain.suppression import SuppressionReason
 
 ERASED = "The lead was erased."
+UNKNOWN_TIMEZONE = (
+    "The time zone is not clear, so the lead's emails follow the workspace's time zone. "
+    "Use a name such as Europe/Berlin."
+)
 
-_ROWS_TABLE = "line_number int, email text, problem text, opt_out text"
+_ROWS_TABLE = "line_number int, email text, problem text, opt_out text, has_unknown_timezone bool"
 # A no in one row counts for all rows with the address.
 _STORE_ROWS = text(
     """
     WITH stored AS (
-      INSERT INTO app.lead_import_rows (workspace_id, import_id, line_number, email, problem, first_line, opt_out)
+      INSERT INTO app.lead_import_rows
+             (workspace_id, import_id, line_number, email, problem, first_line, opt_out, has_unknown_timezone)
       SELECT :workspace_id, :import_id, landing.line_number, landing.email, landing.problem, again.first_line,
-             refused.opt_out
+             refused.opt_out, landing.has_unknown_timezone AND refused.opt_out IS NULL
         FROM landing
         LEFT JOIN (SELECT email, min(line_number) AS first_line
                      FROM landing
@@ -38,9 +43,11 @@ _STORE_ROWS = text(
                     WHERE email IS NOT NULL AND opt_out IS NOT NULL
                     ORDER BY email, array_position(CAST(:precedence AS text[]), opt_out)) AS refused
           ON refused.email = landing.email
-      RETURNING opt_out
+      RETURNING opt_out, has_unknown_timezone
     )
-    SELECT count(opt_out) FROM stored
+    SELECT count(opt_out) AS opted_out_count,
+           count(*) FILTER (WHERE has_unknown_timezone) AS unknown_timezone_count
+      FROM stored
     """
 )
 
@@ -119,7 +126,7 @@ async def create_rows_table(session: AsyncSession) -> None:
 
 
 async def copy_rows(session: AsyncSession, rows: bytes) -> None:
-    """Copy rows into the temporary table, as CSV of (line number, address, problem, reason of an opt-out)."""
+    """Copy rows into the temporary table, as CSV of its columns."""
 
     async def block() -> AsyncIterator[bytes]:
         yield rows
@@ -127,8 +134,8 @@ async def copy_rows(session: AsyncSession, rows: bytes) -> None:
     await copy_into_landing(session, block())
 
 
-async def store_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> int:
-    """Replace the rows of an import with those of the temporary table; returns how many are opted out.
+async def store_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> dict[str, int]:
+    """Replace the rows of an import with those of the temporary table; returns the import's counts of them.
 
     A row names the first line with its address.
     """
@@ -136,7 +143,7 @@ async def store_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID)
     await session.execute(
         delete(LeadImportRow).where(LeadImportRow.workspace_id == workspace_id, LeadImportRow.import_id == import_id)
     )
-    return int((await session.execute(_STORE_ROWS, parameters)).scalar_one())
+    return dict((await session.execute(_STORE_ROWS, parameters)).mappings().one())
 
 
 async def find_opt_outs(
@@ -239,7 +246,7 @@ async def erase_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID,
     await session.execute(
         update(row)
         .where(row.workspace_id == workspace_id, row.import_id == import_id, row.line_number.in_(lines))
-        .values(email=None, problem=ERASED, first_line=None, opt_out=None)
+        .values(email=None, problem=ERASED, first_line=None, opt_out=None, has_unknown_timezone=False)
     )
     await session.execute(
         delete(change).where(
@@ -251,15 +258,15 @@ async def erase_rows(session: AsyncSession, workspace_id: UUID, import_id: UUID,
 async def find_problems(
     session: AsyncSession, workspace_id: UUID, import_id: UUID, lines: tuple[int, int]
 ) -> dict[int, str]:
-    """Return the problems of the rows between two lines that cannot be used, by line."""
+    """Return what is wrong with rows between two lines, by line: why they cannot be used, or an unclear time zone."""
     row = LeadImportRow
-    statement = select(row.line_number, row.problem).where(
+    statement = select(row.line_number, func.coalesce(row.problem, UNKNOWN_TIMEZONE)).where(
         row.workspace_id == workspace_id,
         row.import_id == import_id,
         row.line_number.between(*lines),
-        row.problem.is_not(None),
+        or_(row.problem.is_not(None), row.has_unknown_timezone),
     )
-    return {line: problem for line, problem in await session.execute(statement) if problem is not None}
+    return dict((await session.execute(statement)).all())
 
 
 async def delete_file(session: AsyncSession, workspace_id: UUID, import_id: UUID) -> None:

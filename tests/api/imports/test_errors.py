@@ -1,22 +1,11 @@
 import csv
 import io
-import re
-from typing import Any
 
 import pytest
 
 from tests.api.importing import Imports, counts, in_blocks
 
 pytestmark = pytest.mark.anyio
-
-
-async def errors(imports: Imports, made: dict[str, Any]) -> list[list[str]]:
-    """Return the lines of an import's errors.csv, cell by cell, without what only made them long."""
-    answer = await imports.client.get(f"{imports.base}/imports/{made['id']}/errors.csv")
-    assert answer.status_code == 200, answer.text
-    text = re.sub(r" {1000,}", "", answer.content.decode("utf-8-sig"))
-    return list(csv.reader(io.StringIO(text, newline="")))
-
 
 DAMAGED = (
     "Email;Name;Note\n"
@@ -48,12 +37,12 @@ CELLS = [
 async def test_bad_rows_come_back_as_they_were(imports: Imports, encoding: str) -> None:
     """Each row that cannot be used is given back cell by cell, with its line and a sentence; the good ones are not."""
     made = await imports.uploaded(DAMAGED.encode(encoding))
-    head, *lines = await errors(imports, made)
+    head, *lines = await imports.errors(made)
     assert head == ["Line", "Reason", "Email", "Name", "Note"]
     assert [(line, cells) for line, _, *cells in lines] == [(line, cells) for line, cells in CELLS]
     assert all(reason.endswith(".") for _, reason, *_ in lines)
     assert counts(await imports.commit(made)) == {"new": 5, "invalid": len(CELLS)}
-    assert await errors(imports, made) == [head, *lines]
+    assert await imports.errors(made) == [head, *lines]
 
 
 async def test_an_unclosed_quotation_mark_near_the_start(imports: Imports) -> None:
@@ -66,7 +55,7 @@ async def test_an_unclosed_quotation_mark_near_the_start(imports: Imports) -> No
 async def test_put_right_and_uploaded_again(imports: Imports) -> None:
     """The file of bad rows is itself a file to upload: with its addresses put right, its rows become leads."""
     made = await imports.imported("Email,First Name\nann@example.com,Ann\nbob(at)example.com,Bob\nno address,Max\n")
-    lines = await errors(imports, made)
+    lines = await imports.errors(made)
     lines[1][2] = "bob@example.com"
     text = io.StringIO()
     csv.writer(text).writerows(lines)
@@ -80,13 +69,13 @@ async def test_every_block(imports: Imports) -> None:
     blocks = [[f"b{block}r{row}@example.com" for row in range(5)] for block in range(3)]
     blocks[0][1], blocks[0][4], blocks[2][0] = "bad", "worse", "worst"
     made = await imports.uploaded(in_blocks("Email", *blocks))
-    _, *lines = await errors(imports, made)
+    _, *lines = await imports.errors(made)
     assert [(line, cells[0]) for line, _, *cells in lines] == [("3", "bad"), ("6", "worse"), ("12", "worst")]
 
 
 async def test_nothing_wrong(imports: Imports) -> None:
     """A file without bad rows has a header and nothing else."""
-    assert await errors(imports, await imports.uploaded("Email\nann@example.com\n")) == [["Line", "Reason", "Email"]]
+    assert await imports.errors(await imports.uploaded("Email\nann@example.com\n")) == [["Line", "Reason", "Email"]]
 
 
 async def test_another_address_column(imports: Imports) -> None:
@@ -106,7 +95,7 @@ async def test_another_address_column(imports: Imports) -> None:
         ]
         put = await imports.client.put(f"{imports.base}/imports/{made['id']}/mapping", json=body)
         assert put.status_code == 200, put.text
-        _, *lines = await errors(imports, made)
+        _, *lines = await imports.errors(made)
         lines_of[position] = [line for line, *_ in lines]
         found[position] = counts(await imports.preview(made))
     assert lines_of == {0: ["3"], 1: ["4", "11"]}

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -6,7 +7,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.imports.repository import uploads as repository
-from api.imports.repository.uploads import ERASED, Block, Span
+from api.imports.repository.uploads import ERASED, UNKNOWN_TIMEZONE, Block, Span
 from tests.acting import insert_row, run_act
 from tests.two_workspaces import TwoWorkspaces
 
@@ -29,15 +30,20 @@ class Files:
         blocks: dict[int, tuple[int, int]] | None = None,
         rows: dict[int, tuple[str | None, str | None]] | None = None,
         changed: dict[int, UUID] | None = None,
+        unclear: Collection[int] = (),
     ) -> UUID:
-        """Insert an import with blocks by number, rows of (address, problem) and changed leads by line."""
+        """Insert an import with blocks by number, rows of (address, problem) and changed leads by line.
+
+        The rows on the lines of `unclear` have a time zone that is not clear.
+        """
         workspaces, import_id = self._workspaces, self._workspaces.add(IMPORTS)
         for number, (first, last) in sorted((blocks or {}).items(), reverse=True):
             span = {"first_line": first, "last_line": last, "row_count": last - first}
             content = f"block {number}".encode()
             insert_row(workspaces, BLOCKS, import_id=import_id, number=number, content=content, **span)
         for line, (email, problem) in (rows or {}).items():
-            insert_row(workspaces, ROWS, import_id=import_id, line_number=line, email=email, problem=problem)
+            values = {"email": email, "problem": problem, "has_unknown_timezone": line in unclear}
+            insert_row(workspaces, ROWS, import_id=import_id, line_number=line, **values)
         for line, lead_id in (changed or {}).items():
             insert_row(workspaces, CHANGES, import_id=import_id, line_number=line, lead_id=lead_id, before=Jsonb({}))
         return import_id
@@ -55,8 +61,10 @@ async def test_each_reading_is_of_one_file(two_workspaces: TwoWorkspaces) -> Non
         blocks={0: (2, 5), 1: (6, 9)},
         rows={**problems, 4: ("other@x.co", None), 7: ("ann@x.co", None)},
         changed={3: LEAD, 8: OTHER_LEAD},
+        unclear={4, 7},
     )
-    other = files.add(blocks={0: (2, 3), 1: (4, 5)}, rows={6: ("ann@x.co", None), 5: (None, "its")}, changed={9: LEAD})
+    other_rows = {6: ("ann@x.co", None), 5: (None, "its"), 3: ("eve@x.co", None)}
+    other = files.add(blocks={0: (2, 3), 1: (4, 5)}, rows=other_rows, changed={9: LEAD}, unclear={3})
     empty = files.add()
     columns = {"known": [{"position": 1}], "other": [{"position": 2}]}
     for headers_hash in ("other", "known"):
@@ -82,7 +90,7 @@ async def test_each_reading_is_of_one_file(two_workspaces: TwoWorkspaces) -> Non
         "spans": spans,
         "files": {mine, other},
         "has file": [True, True, False],
-        "problems": {3: "problem 3", 5: "problem 5"},
+        "problems": {3: "problem 3", 4: UNKNOWN_TIMEZONE, 5: "problem 5"},
         "lines": {3, 7},
         "mapping": columns["known"],
         "nothing": None,
@@ -99,8 +107,8 @@ async def test_each_change_is_of_one_file(two_workspaces: TwoWorkspaces) -> None
         "rows": rows,
         "changed": dict.fromkeys(rows, LEAD),
     }
-    mine = files.add(**parts)
-    files.add(**parts)
+    mine = files.add(**parts, unclear={3, 4})
+    files.add(**parts, unclear={3, 4})
     for headers_hash in ("known", "other"):
         insert_row(workspaces, MAPPINGS, headers_hash=headers_hash, columns=Jsonb([]))
 
@@ -119,7 +127,11 @@ async def test_each_change_is_of_one_file(two_workspaces: TwoWorkspaces) -> None
         CHANGES: erased,
         MAPPINGS: {f"{workspaces.id} known"},
     }
-    assert acted.changes[ROWS][files.key(mine, 3)] == {"email": ("3@x.co", None), "problem": (None, ERASED)}
+    assert acted.changes[ROWS][files.key(mine, 3)] == {
+        "email": ("3@x.co", None),
+        "problem": (None, ERASED),
+        "has_unknown_timezone": (True, False),
+    }
 
 
 async def test_a_file_is_deleted_alone(two_workspaces: TwoWorkspaces) -> None:
@@ -147,28 +159,32 @@ async def test_rows_are_settled_in_place_of_those_before(two_workspaces: TwoWork
     async def settle(session: AsyncSession) -> None:
         await repository.create_rows_table(session)
         lines = (
-            "2,ann@x.co,,",
-            "3,,first problem,",
-            "4,bob@x.co,,",
-            "5,ann@x.co,,hard_bounce",
-            "6,ann@x.co,,complaint",
-            "7,,again,",
+            "2,ann@x.co,,,true",
+            "3,,first problem,,false",
+            "4,bob@x.co,,,true",
+            "5,ann@x.co,,hard_bounce,false",
+            "6,ann@x.co,,complaint,false",
+            "7,,again,,false",
+            "8,eve@x.co,,,false",
         )
         await repository.copy_rows(session, "".join(f"{line}\n" for line in lines).encode())
-        assert await repository.store_rows(session, workspaces.id, mine) == 3
+        counts = await repository.store_rows(session, workspaces.id, mine)
+        assert counts == {"opted_out_count": 3, "unknown_timezone_count": 1}
 
     acted = await run_act(workspaces, settle)
     rows = workspaces.owner.execute(
-        "SELECT import_id, line_number, email, problem, first_line, opt_out FROM app.lead_import_rows"
+        "SELECT import_id, line_number, email, problem, first_line, opt_out, has_unknown_timezone"
+        " FROM app.lead_import_rows"
         " WHERE import_id = ANY(%s) ORDER BY import_id, line_number",
         [[mine, other]],
     ).fetchall()
     assert [row[1:] for row in rows if row[0] == mine] == [
-        (2, "ann@x.co", None, None, "complaint"),
-        (3, None, "first problem", None, None),
-        (4, "bob@x.co", None, None, None),
-        (5, "ann@x.co", None, 2, "complaint"),
-        (6, "ann@x.co", None, 2, "complaint"),
-        (7, None, "again", None, None),
+        (2, "ann@x.co", None, None, "complaint", False),
+        (3, None, "first problem", None, None, False),
+        (4, "bob@x.co", None, None, None, True),
+        (5, "ann@x.co", None, 2, "complaint", False),
+        (6, "ann@x.co", None, 2, "complaint", False),
+        (7, None, "again", None, None, False),
+        (8, "eve@x.co", None, None, None, False),
     ]
-    assert acted.rows == {ROWS: {files.key(mine, line) for line in (*range(2, 8), 99)}}
+    assert acted.rows == {ROWS: {files.key(mine, line) for line in (*range(2, 9), 99)}}
