@@ -105,12 +105,13 @@ def derive_person_key(address: str) -> str:
     """Return what all spellings of one person's mailbox share: a suppression of one of them covers the others.
 
     A tag after a plus is left out (`anna+news@` is `anna@`). At Gmail, dots are left out too, and both of its domains
-    are one. `app.person_key` of the database does the same with a canonical address.
+    are one. A domain written `@example.com` stays. `app.person_key` of the database does the same with a canonical
+    address, and `app.suppression_hash` is the hash of its result.
     """
     local, at, domain = normalise_address(address).rpartition("@")
-    if not at or local.startswith('"'):
+    if not local or local.startswith('"'):
         return f"{local}{at}{domain}"
-    bare = local.partition("+")[0] or local
+    bare = local[0] + local[1:].partition("+")[0]
     if domain in _DOTLESS_PROVIDERS:
         bare, domain = bare.replace(".", "") or bare, "gmail.com"
     return f"{bare}@{domain}"

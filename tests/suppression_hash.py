@@ -3,7 +3,9 @@
 import hashlib
 from uuid import UUID
 
+from domain.suppression import derive_person_key
+
 
 def suppression_hash(workspace_id: UUID, value: str) -> str:
-    """Return the hash that identifies an address or `@domain` in one workspace."""
-    return hashlib.sha256(f"{workspace_id}:{value.strip().lower()}".encode()).hexdigest()
+    """Return the hash that identifies the person of an address, or a `@domain`, in one workspace."""
+    return hashlib.sha256(f"{workspace_id}:{derive_person_key(value)}".encode()).hexdigest()

@@ -47,6 +47,13 @@ class Lead(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
         # On the plain column: with row-level security Postgres uses no index on lower(email), which is not leakproof.
         CheckConstraint("email = lower(email)", name="email"),
         Index("uq_leads_workspace_id_email", "workspace_id", "email", unique=True, postgresql_where=NOT_DELETED),
+        # The other leads of a person have the key as their address.
+        Index(
+            "ix_leads_workspace_id_person_key",
+            "workspace_id",
+            text("app.person_key(email)"),
+            postgresql_where=text("app.person_key(email) <> email"),
+        ),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from database.errors import DatabaseError
 from database.roles import connect, owner_url
 from database.secrets import SecretBox, UndecipherableSecret, generate_token, hash_credential
+from domain.suppression import derive_person_key, normalise_address
 from tests.suppression_hash import suppression_hash
 
 
@@ -47,11 +48,21 @@ def test_tokens_are_long_and_unique() -> None:
     assert hash_credential("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-@given(value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80) | st.emails())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_LIKE_ADDRESSES = st.text(st.sampled_from('ab.+@"Ü '), max_size=12)
+_DOMAINS = st.sampled_from(["gmail.com", "googlemail.com", "mail.gmail.com", "x.example", "bücher.example"])
+
+
+@given(
+    value=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=80)
+    | st.emails()
+    | st.tuples(_LIKE_ADDRESSES, _DOMAINS).map("@".join)
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_database_computes_the_suppression_hash(database_url: str, value: str) -> None:
-    """The database computes the hash of its definition for every printable address."""
-    workspace = uuid4()
+    """The database computes the person key and the hash of their definitions for every canonical address."""
+    workspace, address = uuid4(), normalise_address(value)
     with connect(owner_url(database_url)) as connection:
-        row = connection.execute("SELECT app.suppression_hash(%s, %s)", [workspace, value]).fetchone()
-    assert row == (suppression_hash(workspace, value),)
+        row = connection.execute(
+            "SELECT app.person_key(%s), app.suppression_hash(%s, %s)", [address, workspace, address]
+        ).fetchone()
+    assert row == (derive_person_key(address), suppression_hash(workspace, address))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Text, any_, cast, func, select, union_all
+from sqlalchemy import Text, any_, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,26 +48,9 @@ async def find_recipients(session: AsyncSession, workspace_id: UUID, draft_ids: 
     ]
 
 
-async def list_holders(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[UUID]:
-    """Return the leads that have one of these addresses now, deleted or not."""
-    has_address = (
-        Lead.workspace_id == workspace_id,
-        Lead.email == any_(cast(list(addresses), ARRAY(Text))),
+async def list_mailed(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:
+    """Return those of the addresses that a mail was sent to."""
+    statement = select(SendAttempt.recipient).where(
+        SendAttempt.workspace_id == workspace_id, SendAttempt.recipient == any_(cast(list(addresses), ARRAY(Text)))
     )
-    # Two selects, because live and deleted leads have separate indexes.
-    ids = union_all(
-        select(Lead.id).where(*has_address, Lead.deleted_at.is_(None)),
-        select(Lead.id).where(*has_address, Lead.deleted_at.is_not(None)),
-    )
-    return set((await session.scalars(ids)).all())
-
-
-async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:
-    """Return those of the addresses that a lead has or that a mail was sent to."""
-    is_any = any_(cast(list(addresses), ARRAY(Text)))
-    known: set[str] = set()
-    for column, workspace in ((Lead.email, Lead.workspace_id), (SendAttempt.recipient, SendAttempt.workspace_id)):
-        known |= set(
-            filter(None, await session.scalars(select(column).where(workspace == workspace_id, column == is_any)))
-        )
-    return known
+    return set(filter(None, await session.scalars(statement)))

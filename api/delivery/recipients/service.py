@@ -13,7 +13,7 @@ from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from domain.enrollment import EnrollmentEvent
-from domain.suppression import RECIPIENT_REASONS, SuppressionReason
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason, derive_person_key
 
 __all__ = ["Recipient", "find_address", "get_recipient", "list_known", "stop_addresses", "stop_recipients"]
 
@@ -62,7 +62,8 @@ async def stop_addresses(
     """Suppress addresses, and stop these leads and those that have one of the addresses, as `stop_recipients` does."""
     values = sorted(addresses)
     await suppressions.suppress_addresses(session, workspace_id, values, reason=reason, source=cause, at=now)
-    stopped = {*lead_ids, *await repository.list_holders(session, workspace_id, values)}
+    holders = await leads.list_holders(session, values)
+    stopped = {*lead_ids, *(lead_id for held in holders.values() for lead_id in held)}
     await _stop_leads(session, workspace_id, sorted(stopped), reason=reason, cause=cause, now=now)
 
 
@@ -73,8 +74,12 @@ async def find_address(session: AsyncSession, workspace_id: UUID, draft_id: UUID
 
 
 async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:
-    """Return those of the addresses that a lead has or that a mail was sent to."""
-    return await repository.list_known(session, workspace_id, addresses) if addresses else set()
+    """Return those of the addresses that a mail was sent to, in this spelling, or that a lead has in any spelling."""
+    if not addresses:
+        return set()
+    held = await leads.list_holders(session, addresses)
+    mailed = await repository.list_mailed(session, workspace_id, addresses)
+    return mailed | {address for address in addresses if derive_person_key(address) in held}
 
 
 async def _stop_leads(

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest
 from api.people.leads.schemas import LeadFilter
+from database.conditions import id_in
 from database.direct import Record, fetch
 from database.models import Lead, LeadEventRecord
 from database.sql_files import load_statement
@@ -49,6 +50,8 @@ _CHANGE_ALL = text(
      WHERE lead.id = row.id AND lead.workspace_id = :workspace_id
     """  # noqa: S608 - constant text
 )
+
+_HOLDERS = text("SELECT person_key, lead_id FROM app.list_holders(CAST(:person_keys AS text[]))")
 
 _TIMELINE = text(load_statement(__file__, "list_timeline"))
 
@@ -207,6 +210,19 @@ async def apply_event(
         ),
     )
     return list((await session.scalars(history.returning(LeadEventRecord.lead_id))).all())
+
+
+async def list_addresses(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID]) -> set[str]:
+    """Return the addresses of leads, deleted or not."""
+    return set(
+        await session.scalars(select(Lead.email).where(Lead.workspace_id == workspace_id, Lead.id == id_in(lead_ids)))
+    )
+
+
+async def list_holders(session: AsyncSession, person_keys: Sequence[str]) -> list[tuple[str, UUID]]:
+    """Return (person key, lead) of the workspace's leads that have an address of these persons, deleted or not."""
+    holders = await session.execute(_HOLDERS, {"person_keys": list(person_keys)})
+    return [(str(key), lead_id) for key, lead_id in holders.tuples()]
 
 
 async def list_timeline(

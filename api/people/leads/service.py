@@ -1,7 +1,7 @@
 """Leads: their addresses are unique, the counts of their lists are exact, and their status follows the rules."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from database.models import DuplicatePolicy, Lead
 from domain.clock import Clock
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent, LeadStatus, next_status
-from domain.suppression import SuppressionReason, normalise_address
+from domain.suppression import SuppressionReason, derive_person_key, normalise_address
 
 ADDRESS_INDEX = "uq_leads_workspace_id_email"
 NO_SUCH_LEAD = "There is no such lead."
@@ -205,12 +205,23 @@ async def qualify_lead(session: AsyncSession, workspace_id: UUID, lead_id: UUID,
 async def unsubscribe_leads(
     session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, cause: str, now: datetime
 ) -> None:
-    """Unsubscribe leads permanently: their addresses are suppressed, and nothing more is sent to them."""
+    """Unsubscribe leads permanently: their addresses are suppressed, and nothing more is sent to the same persons."""
     if not lead_ids:
         return
     reason = SuppressionReason.UNSUBSCRIBED
     await suppressions.suppress_leads(session, workspace_id, lead_ids, reason=reason, source=cause, at=now)
-    await mark_unsubscribed(session, workspace_id, lead_ids, cause=cause, now=now)
+    holders = await list_holders(session, await repository.list_addresses(session, workspace_id, lead_ids))
+    unsubscribed = {*lead_ids, *(lead_id for held in holders.values() for lead_id in held)}
+    await mark_unsubscribed(session, workspace_id, sorted(unsubscribed), cause=cause, now=now)
+
+
+async def list_holders(session: AsyncSession, addresses: Collection[str]) -> dict[str, list[UUID]]:
+    """Return by person key the leads that have one of these addresses, in any spelling, deleted or not."""
+    keys = sorted({derive_person_key(address) for address in addresses if address})
+    holders: dict[str, list[UUID]] = {}
+    for key, lead_id in await repository.list_holders(session, keys):
+        holders.setdefault(key, []).append(lead_id)
+    return holders
 
 
 async def mark_unsubscribed(

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.recipients import repository, service
 from api.http.errors import NotFound
+from api.people.leads import service as leads
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
 
@@ -53,30 +54,42 @@ async def test_a_recipient_is_who_was_mailed(two_workspaces: TwoWorkspaces) -> N
     assert (await compared(workspaces, get)).result == OLD
 
 
-async def test_holders_have_the_address_now(two_workspaces: TwoWorkspaces) -> None:
-    """A live and a deleted lead with exactly the address are found; a longer one and a neighbour's are not."""
+async def test_holders_have_the_address_now_in_any_spelling(two_workspaces: TwoWorkspaces) -> None:
+    """Live and deleted leads with the address or another tag are found; a longer one and a neighbour's are not."""
     workspaces = two_workspaces
     live = workspaces.add(LEADS, email=OLD)
     deleted = workspaces.add(LEADS, email=OLD, deleted_at=NOW)
-    workspaces.add(LEADS, email=f"x{OLD}")
-    workspaces.add(LEADS, workspaces.neighbour, email=OLD)
+    tagged = [workspaces.add(LEADS, email="old+a@lead.example", deleted_at=moment) for moment in (None, NOW)]
+    dotted = workspaces.add(LEADS, email="e.v.e@googlemail.com")
+    for other in (f"x{OLD}", "old+a@lead.example.org", "+old@lead.example", "e.v.a@gmail.com"):
+        workspaces.add(LEADS, email=other)
+    for foreign in (OLD, "old+b@lead.example", "eve@gmail.com"):
+        workspaces.add(LEADS, workspaces.neighbour, email=foreign)
 
-    async def find(session: AsyncSession) -> set[UUID]:
-        assert await repository.list_holders(session, workspaces.id, []) == set()
-        return await repository.list_holders(session, workspaces.id, [OLD, "another@lead.example"])
+    async def find(session: AsyncSession) -> list[dict[str, set[UUID]]]:
+        found = [
+            await leads.list_holders(session, addresses)
+            for addresses in ([], [OLD, "another@lead.example"], ["Old+Other@lead.example", "eve+x@gmail.com"])
+        ]
+        return [{key: set(lead_ids) for key, lead_ids in holders.items()} for holders in found]
 
-    assert (await compared(workspaces, find)).result == {live, deleted}
+    old = {OLD: {live, deleted, *tagged}}
+    assert (await compared(workspaces, find)).result == [{}, old, {**old, "eve@gmail.com": {dotted}}]
 
 
 async def test_known_addresses_are_of_leads_or_were_mailed(two_workspaces: TwoWorkspaces) -> None:
-    """Addresses of leads and addresses that were mailed are known; those of a neighbour and others are not."""
+    """Addresses of leads and addresses that were mailed are known; those of a neighbour and others are not.
+
+    Another spelling of a lead's address is known too, because the lead can be told by it.
+    """
     workspaces = two_workspaces
     workspaces.add(LEADS, email="lead@x.example")
     workspaces.add(ATTEMPTS, draft_id=workspaces.add_draft(), recipient="mailed@x.example")
     workspaces.add(LEADS, workspaces.neighbour, email="foreign@x.example")
-    candidates = ["lead@x.example", "mailed@x.example", "foreign@x.example", "x.example"]
+    known = {"lead@x.example", "lead+a@x.example", "mailed@x.example"}
+    candidates = [*known, "mailed+a@x.example", "foreign@x.example", "x.example"]
 
     async def find(session: AsyncSession) -> list[set[str]]:
         return [await service.list_known(session, workspaces.id, addresses) for addresses in (candidates, [])]
 
-    assert (await compared(workspaces, find)).result == [{"lead@x.example", "mailed@x.example"}, set()]
+    assert (await compared(workspaces, find)).result == [known, set()]
