@@ -11,6 +11,7 @@ from api.delivery.events.endpoints import router as events
 from api.delivery.unresolved_sends.endpoints import router as unresolved_sends
 from api.delivery.webhooks.endpoints import router as webhooks
 from api.imports.endpoints import router as imports
+from api.inbox.inbound.endpoints import router as inbound
 from api.inbox.mailbox.endpoints import router as mailboxes
 from api.inbox.replies.endpoints import router as replies
 from api.jobs.endpoints import router as jobs
@@ -27,6 +28,7 @@ from api.telemetry.health import router as health
 ROUTERS: list[APIRouter] = [
     # Most requested first: a path is compared with the routes in this order.
     webhooks,
+    inbound,
     leads,
     accounts,
     workspaces,

@@ -12,10 +12,12 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.http.errors import Malformed
+from api.http.errors import Malformed, TooLarge
 from api.http.idempotency.service import Answer, IdempotencyRecord
 from domain.bounded_json import JsonLimitExceeded, parse_json
 from domain.storable_text import UNSTORABLE
+
+MEGABYTE = 1024 * 1024
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _PARAMETER = re.compile(r"\{\w+\}")
@@ -102,6 +104,16 @@ class PrefixRouter(APIRouter):
 def create_router(prefix: str, *tags: str) -> APIRouter:
     """Return a router for a prefix."""
     return PrefixRouter(prefix, *tags)
+
+
+async def read_body(request: Request, max_megabytes: int) -> bytes:
+    """Return the body of a request; raises TooLarge as soon as it is larger than `max_megabytes`."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_megabytes * MEGABYTE:
+            raise TooLarge(f"The request body is larger than {max_megabytes} MB.")
+    return bytes(body)
 
 
 def _is_json(request: Request) -> bool:

@@ -7,6 +7,7 @@ from tests.architecture.tree import API_FOLDERS, PACKAGES, files, sources
 
 FILES = {"__init__.py", "endpoints.py", "schemas.py", "service.py", "repository.py", "tasks.py"}
 OTHER_FILES = {
+    "accounts/workspaces/receivers.py": "the workspace of a webhook token, for endpoints that providers call",
     "delivery/events/event_batch.py": "a batch of events combined with the stored events of the same messages",
     "delivery/events/parsing.py": "parses provider rows into events, with an error for each row that it cannot parse",
     "http/authentication/errors.py": "why a credential is not accepted",
@@ -72,7 +73,6 @@ WITHOUT_ENDPOINTS = {
     "http/idempotency",
     "imports/files",
     "imports/repository",
-    "inbox/inbound",
     "outreach/enrollment_status",
 }
 """Folders that only other folders use."""

@@ -1,6 +1,8 @@
-"""The OpenAPI schema of a posted message."""
+"""The OpenAPI schema of a posted message, and the answer to it."""
 
 from typing import Any
+
+from api.http.pagination import Wire
 
 _ADDRESSES = {
     "description": "An address with or without a name, a list of addresses, or objects with `email` and `name`.",
@@ -40,3 +42,11 @@ REQUEST_BODY: dict[str, Any] = {
         "application/json": {"schema": SCHEMA},
     },
 }
+
+
+class ReplyReceipt(Wire):
+    """The reply is stored or was stored before; with `own` it is ignored, because the workspace itself sent it."""
+
+    stored: bool = True
+    duplicate: bool = False
+    own: bool = False

@@ -7,7 +7,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.delivery.webhooks.service import CACHE_SECONDS, ReceiverCache
+from api.accounts.workspaces.receivers import CACHE_SECONDS, ReceiverCache
 from api.http.errors import NotFound
 from api.http.resources import Services
 from tests.api.waiting import until_waiting
