@@ -8,8 +8,8 @@ from api.accounts.workspaces.endpoints import router as workspaces
 from api.analytics.endpoints import router as analytics
 from api.delivery.events.endpoints import public_router as unsubscribe
 from api.delivery.events.endpoints import router as events
+from api.delivery.events.endpoints import webhook_router as webhooks
 from api.delivery.unresolved_sends.endpoints import router as unresolved_sends
-from api.delivery.webhooks.endpoints import router as webhooks
 from api.imports.endpoints import router as imports
 from api.inbox.inbound.endpoints import router as inbound
 from api.inbox.mailbox.endpoints import router as mailboxes

@@ -26,7 +26,7 @@ NO_FENCES = {
     "api.jobs.repository:_START": "compares slots that the statement itself has computed from rows it has locked",
     "api.imports.repository.uploads:_STORE_ROWS": "compares rows of a temporary table that no other session sees",
     "api.imports.repository.preview:store_outcomes": "writes a temporary table that no other session sees",
-    "api.delivery.webhooks.repository:_STORE_DELIVERIES": "returns what it compares and inserts whatever that is",
+    "api.delivery.events.repository:_STORE_DELIVERIES": "returns what it compares and inserts whatever that is",
 }
 """Statements that compare such a column for another reason, which is given."""
 

@@ -56,7 +56,7 @@ PLANTS = (
     Plant("own-repository", "api/people/leads/endpoints.py", "from api.people.lead_lists import repository"),
     Plant("own-repository", "api/people/leads/service.py", "from api.imports.repository import uploads"),
     Plant("endpoints", "api/outreach/drafts/endpoints.py", "from ai.run import run"),
-    Plant("endpoints", "api/delivery/webhooks/endpoints.py", "from everlytic.webhooks import parse_delivery"),
+    Plant("endpoints", "api/delivery/events/endpoints.py", "from everlytic.webhooks import parse_delivery"),
     Plant("services", "api/outreach/drafts/service.py", "from api.outreach.drafts.tasks import generate_draft"),
     Plant("services", "api/delivery/sending/service.py", "from api.delivery.sending import tasks"),
     Plant("services", "api/people/leads/service.py", "from fastapi import HTTPException"),

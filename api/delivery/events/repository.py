@@ -30,6 +30,18 @@ _LOCK_EVENTS = text(f"SELECT pg_advisory_xact_lock({PROVIDER_EVENTS})")
 _LOCK_INTAKE_SHARED = f"SELECT pg_advisory_xact_lock_shared({provider_intake_key('%s')})"
 _LOCK_INTAKE_EXCLUSIVE = f"SELECT pg_advisory_xact_lock({provider_intake_key('%s')})"
 
+# A due job that is not claimed yet will apply these rows, because it waits until this transaction ends.
+_STORE_DELIVERIES = """
+WITH stored AS (
+  INSERT INTO everlytic.webhook_deliveries (workspace_id, content_type, body, received_at)
+  SELECT %s, push.content_type, push.body, push.received_at
+    FROM unnest(%s::text[], %b::bytea[], %s::timestamptz[]) AS push (content_type, body, received_at)
+)
+SELECT EXISTS (
+  SELECT FROM app.scheduled_jobs
+   WHERE workspace_id = %s AND job_type = %s AND status = 'pending' AND run_at <= %s) AS is_job_due
+"""
+
 # A body can have megabytes, so the rows are limited by their total size as well; at least one row is returned.
 _UNAPPLIED_DELIVERIES = """
 SELECT id, content_type, body, received_at
@@ -126,6 +138,14 @@ _UPDATE_EVENTS = text(
 )
 
 
+class Delivery(NamedTuple):
+    """One pushed request, as it was received."""
+
+    content_type: str
+    body: bytes
+    received_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
     """A pushed request as it was stored."""
@@ -213,6 +233,15 @@ async def lock_intake_shared(session: AsyncSession, workspace_id: UUID) -> None:
 async def lock_intake_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
     """Wait until every transaction with the shared lock has ended."""
     await fetch(session, _LOCK_INTAKE_EXCLUSIVE, [str(workspace_id)])
+
+
+async def store_deliveries(
+    session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery], *, job_type: str, now: datetime
+) -> bool:
+    """Insert pushed requests as they were received; returns whether a job of the type is due and not started."""
+    columns = map(list, zip(*deliveries, strict=True))
+    (row,) = await fetch(session, _STORE_DELIVERIES, [workspace_id, *columns, workspace_id, job_type, now])
+    return bool(row["is_job_due"])
 
 
 async def list_unapplied_deliveries(

@@ -65,3 +65,10 @@ class EventOut(Wire):
         ),
     ]
     synced_at: datetime
+
+
+class WebhookReceipt(Wire):
+    """The request is stored; `duplicate` is true if it was stored before."""
+
+    stored: bool = True
+    duplicate: bool = False

@@ -1,6 +1,6 @@
-"""Applies what the provider reports, whether it was pushed by webhook or polled."""
+"""Stores what the provider pushes, and applies what it reports, whether it was pushed or polled."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.delivery.events import repository
 from api.delivery.events.event_batch import EventBatch, MatchedEvent
 from api.delivery.events.parsing import ParsedEvent, parse_rows
-from api.delivery.events.repository import NewEvent, StoredCallback, StoredDelivery
+from api.delivery.events.repository import Delivery, NewEvent, StoredCallback, StoredDelivery
 from api.delivery.recipients import service as recipients
 from api.delivery.recipients.service import Recipient
 from api.delivery.sending import service as sending
@@ -22,13 +22,17 @@ from api.http.errors import or_404
 from api.outreach.sequences import service as sequences
 from api.outreach.sequences.service import Refusal
 from api.people.suppressions.tokens import UnsubscribeToken
+from database import jobs
 from database.models import EmailEventType, SendOutcome
 from domain.bounce import BounceKind, describe_bounce
+from domain.job_types import APPLY_PROVIDER_EVENTS
 from domain.suppression import SuppressionReason
 from everlytic.webhooks import ProviderEvent
 
 MAX_ROWS, MAX_BYTES = 2000, 2 * 1024 * 1024
 """What one transaction applies: this many pushed requests and this many polled events, and this many pushed bytes."""
+MAX_STATEMENT_BYTES = 32 * 1024 * 1024
+"""The total size of the pushed bodies that one statement stores."""
 UNCONFIRMED_OUTCOMES = {None, SendOutcome.CLAIMED, SendOutcome.UNKNOWN}
 
 EVENT_TYPES: Mapping[str, EmailEventType] = {
@@ -61,9 +65,28 @@ class ProviderRows:
         return len(self.deliveries) + len(self.callbacks)
 
 
-async def lock_intake_shared(session: AsyncSession, workspace_id: UUID) -> None:
-    """Make the application of events wait until this transaction, which stores provider rows, has ended."""
+async def store_deliveries(session: AsyncSession, workspace_id: UUID, deliveries: Sequence[Delivery]) -> list[None]:
+    """Store pushed requests as they were received, and enqueue the job that applies them unless one is due already."""
     await repository.lock_intake_shared(session, workspace_id)
+    now, is_job_due = deliveries[-1].received_at, False
+    for part in _split_by_size(deliveries):
+        is_job_due = await repository.store_deliveries(
+            session, workspace_id, part, job_type=APPLY_PROVIDER_EVENTS, now=now
+        )
+    if not is_job_due:
+        await jobs.enqueue(session, APPLY_PROVIDER_EVENTS, workspace_id, [jobs.Job(now)])
+    return [None] * len(deliveries)
+
+
+def _split_by_size(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """Yield deliveries in order, in parts that one statement can store."""
+    start = size = 0
+    for index, delivery in enumerate(deliveries):
+        if index > start and size + len(delivery.body) > MAX_STATEMENT_BYTES:
+            yield deliveries[start:index]
+            start, size = index, 0
+        size += len(delivery.body)
+    yield deliveries[start:]
 
 
 async def lock_provider_rows(session: AsyncSession, workspace_id: UUID) -> ProviderRows:

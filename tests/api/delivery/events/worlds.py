@@ -10,8 +10,7 @@ from uuid import UUID
 import psycopg
 
 from api.delivery.events import service
-from api.delivery.webhooks import service as webhooks
-from api.delivery.webhooks.service import Delivery
+from api.delivery.events.repository import Delivery
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
 
@@ -94,7 +93,7 @@ class Provider:
         """Store pushed bodies."""
         deliveries = [Delivery(content_type, body, self.now()) for body in bodies]
         async with transaction(self.services.pool, Scope(workspace_id=self.workspace_id)) as session:
-            await webhooks.store_deliveries(session, self.workspace_id, deliveries)
+            await service.store_deliveries(session, self.workspace_id, deliveries)
 
     async def poll(self, *records: object, at: datetime | None = None) -> None:
         """Land polled records, or the JSON text of one, under keys of their own; `at` is the business time then."""

@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 
 from api.accounts.workspaces import service as workspaces
-from api.delivery.webhooks import service
-from api.delivery.webhooks.service import Delivery
+from api.delivery.events import service
+from api.delivery.events.repository import Delivery
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
 from tests.api.running import RunJobs

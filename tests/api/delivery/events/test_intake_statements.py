@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.delivery.events import repository, service
 from api.delivery.events import repository as events
-from api.delivery.webhooks import repository, service
-from api.delivery.webhooks.service import Delivery
+from api.delivery.events.repository import Delivery
 from domain.job_types import APPLY_PROVIDER_EVENTS
 from tests.blocking import Blocking
 from tests.comparing import compared

@@ -1,1 +1,0 @@
-"""Webhooks: storing what providers push before the request is answered."""
