@@ -42,6 +42,7 @@ OTHER_FILES = {
     "inbox/mailbox/imap.py": "reads a folder on an IMAP server in batches of limited size",
     "delivery/sending/content.py": "composes the mail of a draft",
     "delivery/sending/eligibility.py": "whether a mail may be sent, and when: for the claim and for `explain`",
+    "delivery/sending/explanation.py": "when the next mail of an enrollment is sent, and why not now",
     "delivery/slots/schedule.py": "when a step may be sent by its delay and the recipient's hours",
     "people/suppressions/files.py": "suppression lists as files: our own export, or any table of addresses",
     "people/suppressions/page.py": "the page behind the unsubscribe link",
@@ -65,7 +66,6 @@ OTHER_FILES = {
 FORBIDDEN = {"common", "core", "helpers", "misc", "shared", "util", "utils"}
 REGISTRIES = {"api/routes.py", "api/tasks.py", "api/app.py"}
 WITHOUT_ENDPOINTS = {
-    "delivery/claims",
     "delivery/recipients",
     "delivery/sending",
     "delivery/slots",

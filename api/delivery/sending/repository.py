@@ -27,40 +27,14 @@ from database.models import (
     SequenceStep,
     Workspace,
 )
+from database.sql_files import load_statement
 from domain.draft import DraftEvent, DraftStatus, source_statuses
 from domain.enrollment import EnrollmentStatus
 from domain.suppression import normalise_address
 
-# Only open attempts change, so a mail that several sources report as accepted is recorded once.
-_RECORD_ACCEPTANCES = text(
-    """
-    WITH accepted AS (
-      UPDATE app.send_attempts AS attempt
-         SET outcome = 'accepted', everlytic_transaction_id = acceptance.transaction_id, error = NULL,
-             recorded_at = now()
-        FROM unnest(CAST(:draft_ids AS uuid[]), CAST(:transaction_ids AS text[]))
-          AS acceptance (draft_id, transaction_id)
-       WHERE attempt.draft_id = acceptance.draft_id AND attempt.workspace_id = :workspace_id
-         AND attempt.outcome IN ('claimed', 'unknown')
-      RETURNING attempt.draft_id, acceptance.transaction_id
-    )
-    UPDATE app.email_drafts AS draft
-       SET status = :sent, sent_at = :now, error_reason = NULL, everlytic_message_id = accepted.transaction_id
-      FROM accepted
-     WHERE draft.id = accepted.draft_id AND draft.status = ANY(CAST(:sources AS text[]))
-    RETURNING draft.id
-    """
-)
-
-_ADVANCE = text(
-    """
-    UPDATE app.lead_enrollments AS enrollment
-       SET current_step_order = next_step.step_order, next_run_at = next_step.send_at
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:step_orders AS int[]), CAST(:send_ats AS timestamptz[]))
-        AS next_step (id, step_order, send_at)
-     WHERE enrollment.id = next_step.id AND enrollment.workspace_id = :workspace_id
-    """
-)
+_RECORD_ACCEPTANCES = text(load_statement(__file__, "record_acceptances"))
+_LIST_HELD_DRAFTS = text(load_statement(__file__, "list_held_drafts"))
+_ADVANCE_ENROLLMENTS = text(load_statement(__file__, "advance_enrollments"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +55,16 @@ _RELEASE_CLAIM = text(
     SELECT outcome FROM released
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRun:
+    """A run of a job, which is its attempt number, that claimed a draft."""
+
+    draft_id: UUID
+    job_id: UUID
+    attempt: int
+
 
 CandidateQuery: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None]
 
@@ -182,6 +166,17 @@ async def get_send_states(
     """Return the states that can stop drafts, from one snapshot; empty if the workspace is deleted."""
     rows = await session.execute(_SEND_STATES, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
     return {row[0]: (SendState(*row[1:6]), row[6]) for row in rows}
+
+
+async def list_held_drafts(session: AsyncSession, workspace_id: UUID, runs: Rows[ClaimRun]) -> Collection[UUID]:
+    """Return the drafts whose claim is still open and of the run given, which still has its job."""
+    parameters = {
+        "workspace_id": workspace_id,
+        "draft_ids": [run.draft_id for run in runs],
+        "job_ids": [run.job_id for run in runs],
+        "attempts": [run.attempt for run in runs],
+    }
+    return set((await session.scalars(_LIST_HELD_DRAFTS, parameters)).all())
 
 
 async def find_last_candidate(session: AsyncSession, workspace_id: UUID, enrollment_id: UUID) -> Candidate | None:
@@ -331,7 +326,7 @@ async def schedule_next_steps(session: AsyncSession, workspace_id: UUID, next_st
         "step_orders": [next_step.step.step_order for next_step in next_steps],
         "send_ats": [next_step.send_at for next_step in next_steps],
     }
-    await session.execute(_ADVANCE, parameters)
+    await session.execute(_ADVANCE_ENROLLMENTS, parameters)
     drafts = [
         {
             "workspace_id": workspace_id,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.accounts.workspaces import service as workspaces
 from api.delivery.sending import eligibility, repository
 from api.delivery.sending.eligibility import Allowed, Candidate, Deferred, Denied, Eligibility, SendContext
-from api.delivery.sending.repository import NextStep
+from api.delivery.sending.repository import ClaimRun, NextStep
 from api.delivery.slots import schedule
 from api.delivery.slots import service as slots
 from api.http.errors import NotFound
@@ -23,17 +23,16 @@ from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from database import jobs
-from database.models import EverlyticConnection, LeadEnrollment, SendOutcome, SequenceStep, Workspace
+from database.models import EverlyticConnection, SendOutcome, SequenceStep, Workspace
 from domain import breaker
 from domain.draft import DraftEvent, DraftStatus
-from domain.enrollment import LIVE_STATUSES, EnrollmentEvent, EnrollmentStatus
-from domain.errors import NoSendingTime
+from domain.enrollment import EnrollmentEvent, EnrollmentStatus
 from domain.job import OPEN_STATUSES, JobStatus
 from domain.job_types import GENERATE_DRAFT, RECONCILE_SEND, SEND_EMAIL
 from domain.lead import LeadEvent
-from domain.schedule import SendingTime
 from domain.suppression import extract_domain
 
+CLAIM_TAKEN_OVER = "the job that claimed the mail was taken over by another run"
 CLAIM_LOST = "the worker stopped after claiming the mail, before recording the result"
 UNSENT = frozenset({DraftStatus.PENDING, DraftStatus.DRAFTED, DraftStatus.REVIEWED})
 
@@ -68,17 +67,6 @@ class Acceptance:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SendExplanation:
-    """The next step of an enrollment: its draft, when it will be sent, and every reason why it is not sent."""
-
-    enrollment: LeadEnrollment
-    step: SequenceStep | None
-    candidate: Candidate | None
-    time: SendingTime | None
-    hold_reasons: list[str]
-
-
 async def claim_drafts(
     session: AsyncSession, workspace_id: UUID, requests: Sequence[SendRequest]
 ) -> list[Claim | Deferred | Denied]:
@@ -90,7 +78,7 @@ async def claim_drafts(
     # Take this lock first: suppressing addresses takes it last, so the two cannot deadlock (database/locks.py).
     await suppressions.lock_suppressions_shared(session, workspace_id)
     workspace = await workspaces.lock_to_send(session, workspace_id)
-    connection = await _find_connection(session, workspace_id)
+    connection = await find_connection(session, workspace_id)
     now = max(request.now for request in requests)
     jobs_by_draft = {request.draft_id: request.job_id for request in reversed(requests)}
     requested_ids = sorted({request.draft_id for request in requests})
@@ -98,7 +86,7 @@ async def claim_drafts(
         candidate.draft.id: candidate
         for candidate in await repository.lock_candidates(session, workspace_id, requested_ids, exclusive=False)
     }
-    ledger = await slots.read_slot_ledger(session, workspace, now, _map_domains(candidates))
+    ledger = await slots.read_slot_ledger(session, workspace, now, map_domains(candidates))
     problems = workspaces.list_identity_problems(workspace, connection, requests[0].public_url)
     context = SendContext(workspace, connection, ledger, problems)
     decisions: dict[UUID, Eligibility] = {}
@@ -168,7 +156,8 @@ def _get_answer(
     return Denied("another job is sending it") if isinstance(decision, Allowed) else decision
 
 
-async def _find_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
+async def find_connection(session: AsyncSession, workspace_id: UUID) -> EverlyticConnection | None:
+    """Return the workspace's connection, or None if it has none."""
     with contextlib.suppress(NotFound):
         return await workspaces.find_connection(session, workspace_id)
     return None
@@ -184,14 +173,17 @@ class Confirmation:
     as_of: float
 
 
-async def confirm_claims(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Confirmation]:
-    """Return for each claimed draft whether it may still be sent, as of a `time.monotonic()`."""
+async def confirm_claims(session: AsyncSession, workspace_id: UUID, runs: Sequence[ClaimRun]) -> list[Confirmation]:
+    """Return for each claimed draft whether the run that claimed it may still send it, as of a `time.monotonic()`."""
     as_of = time.monotonic()
-    states = await repository.get_send_states(session, workspace_id, draft_ids)
+    states = await repository.get_send_states(session, workspace_id, [run.draft_id for run in runs])
+    held = await repository.list_held_drafts(session, workspace_id, runs)
     confirmations = []
-    for draft_id in draft_ids:
-        state, connection = states.get(draft_id, (None, None))
+    for run in runs:
+        state, connection = states.get(run.draft_id, (None, None))
         stop_reason = eligibility.find_stop_reason(state, connection) if state else "its workspace was deleted"
+        if stop_reason is None and run.draft_id not in held:
+            stop_reason = CLAIM_TAKEN_OVER
         confirmations.append(Confirmation(stop_reason, connection.blocked_until if connection else None, as_of))
     return confirmations
 
@@ -351,49 +343,6 @@ async def requeue_waiting_work(
         await _schedule_next_steps(session, workspace_id, idle, now)
 
 
-async def explain_next_send(
-    session: AsyncSession, workspace: Workspace, enrollment_id: UUID, *, public_url: str, now: datetime
-) -> SendExplanation:
-    """Explain when the next step will be sent and why not now, by the rules that claims use; raises NotFound."""
-    enrollment = await enrollment_status.get_enrollment(session, workspace.id, enrollment_id)
-    candidate = await repository.find_last_candidate(session, workspace.id, enrollment_id)
-    is_live = enrollment.status in LIVE_STATUSES
-    if candidate is None or not is_live:
-        hold_reason = eligibility.NOTHING_TO_SEND if is_live else f"the enrollment is {enrollment.status}"
-        return SendExplanation(enrollment, None, candidate, None, [hold_reason])
-    steps = await repository.list_steps(session, {candidate.sequence.id})
-    step = next(step for step in steps if step.id == candidate.draft.step_id)
-    connection = await _find_connection(session, workspace.id)
-    problems = workspaces.list_identity_problems(workspace, connection, public_url)
-    hold_reasons = eligibility.list_hold_reasons(candidate, connection, problems)
-    if candidate.draft.status not in UNSENT or candidate.outcome is not None:
-        return SendExplanation(enrollment, step, candidate, None, hold_reasons)
-    job = await slots.find_send_job(session, workspace.id, candidate.draft.id, SEND_EMAIL)
-    if job is None and not hold_reasons:
-        hold_reasons = ["no job is scheduled to send it; approve the draft again or resume the enrollment"]
-    job_times = await slots.list_earlier_jobs(session, workspace, SEND_EMAIL, job, now) if job else {}
-    others = await repository.list_candidates(session, workspace.id, list(job_times))
-    earlier = {other.draft.id: other for other in others}
-    domains = _map_domains({candidate.draft.id: candidate, **earlier})
-    context = SendContext(workspace, connection, await slots.read_slot_ledger(session, workspace, now, domains))
-    waiting = [(earlier[draft_id], job_at) for draft_id, job_at in job_times.items() if draft_id in earlier]
-    _reserve_earlier_jobs(context, waiting)
-    previous = await repository.find_last_sent_at(session, enrollment_id) or enrollment.enrolled_at
-    try:
-        send_time = eligibility.explain_send_time(candidate, step, context, previous, job[1] if job else now, now)
-    except NoSendingTime as error:
-        return SendExplanation(enrollment, step, candidate, None, [*hold_reasons, str(error)])
-    return SendExplanation(enrollment, step, candidate, send_time, hold_reasons)
-
-
-def _map_domains(candidates: Mapping[UUID, Candidate]) -> dict[UUID, str]:
+def map_domains(candidates: Mapping[UUID, Candidate]) -> dict[UUID, str]:
+    """Return the domain that each draft is sent to."""
     return {draft_id: extract_domain(candidate.lead.email) for draft_id, candidate in candidates.items()}
-
-
-def _reserve_earlier_jobs(context: SendContext, earlier: Sequence[tuple[Candidate, datetime]]) -> None:
-    """Reserve the slots that the jobs which run earlier will get, each at its own time."""
-    for candidate, job_at in earlier:
-        if not eligibility.list_hold_reasons(candidate, context.connection):
-            with contextlib.suppress(NoSendingTime):
-                at = eligibility.find_send_time(candidate, context, job_at).at
-                context.slots.reserve(candidate.draft.id, extract_domain(candidate.lead.email), at)

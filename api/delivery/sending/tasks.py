@@ -1,21 +1,16 @@
 """Jobs that send mails: claim and commit, call the provider, record the result and commit."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from api.accounts.workspaces import service as workspaces
 from api.accounts.workspaces.service import CallEnded
-from api.delivery.claims import service as claims
-from api.delivery.claims.service import CLAIM_TAKEN_OVER, ClaimRun
 from api.delivery.sending import eligibility, service
 from api.delivery.sending.content import SenderIdentity, compose_mail
 from api.delivery.sending.eligibility import Blocked, ClaimLost, Denied
+from api.delivery.sending.repository import ClaimRun
 from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRequest
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
@@ -154,7 +149,7 @@ class _ProviderCall:
         batches, work = self._work.resources.batches, self._work
         try:
             run = ClaimRun(self._draft_id, work.job_id, work.attempt)
-            return await batches.run(_confirm_claims, work.workspace_id, run, at_once=True)
+            return await batches.run(service.confirm_claims, work.workspace_id, run, at_once=True)
         except Exception as error:
             raise _SendStopped(f"the check whether the mail may still be sent failed: {error}") from error
 
@@ -191,18 +186,6 @@ class _ProviderCall:
     async def _report(self, kind: ResultKind, reason: str | None = None, retry_after: float | None = None) -> datetime:
         end = CallEnded(self._claim.connection, kind, self._work.clock.now(), reason, retry_after)
         return await self._work.resources.batches.run(workspaces.record_call_results, self._work.workspace_id, end)
-
-
-async def _confirm_claims(session: AsyncSession, workspace_id: UUID, runs: Sequence[ClaimRun]) -> list[Confirmation]:
-    """Return for each claimed draft whether it may still be sent, and by the run that claimed it."""
-    confirmations = await service.confirm_claims(session, workspace_id, [run.draft_id for run in runs])
-    held = await claims.list_held_drafts(session, workspace_id, runs)
-    return [
-        confirmation
-        if run.draft_id in held or confirmation.stop_reason is not None
-        else replace(confirmation, stop_reason=CLAIM_TAKEN_OVER)
-        for run, confirmation in zip(runs, confirmations, strict=True)
-    ]
 
 
 def _classify_error(error: EverlyticError) -> ResultKind:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Query
 
-from api.delivery.sending import service as sending
+from api.delivery.sending import explanation
 from api.http.dependencies import Member, MemberDep, PageDep
 from api.http.errors import Conflict, NotFound, responses
 from api.http.pagination import Page, to_page
@@ -144,7 +144,7 @@ async def stop_enrollment(member: MemberDep, enrollment_id: EnrollmentId, body: 
 async def explain_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> Explanation:
     """Explain when the next step will be sent, and what defers or stops it."""
     public_url = member.services.settings.public_url
-    explained = await sending.explain_next_send(
+    explained = await explanation.explain_next_send(
         member.session, member.workspace, enrollment_id, public_url=public_url, now=member.now
     )
     time, draft = explained.time, explained.candidate.draft if explained.candidate else None

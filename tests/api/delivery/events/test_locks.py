@@ -27,7 +27,7 @@ async def test_events_of_a_workspace_are_applied_one_after_the_other(blocking: B
 async def test_what_is_stored_is_awaited(blocking: Blocking) -> None:
     """Waiting for the intake and storing exclude each other; two that store, and other workspaces, run at once."""
     store, store_other = (
-        partial(service.lock_intake_shared, workspace_id=workspace_id)
+        partial(repository.lock_intake_shared, workspace_id=workspace_id)
         for workspace_id in (blocking.workspace_id, OTHER)
     )
     await_stored, await_other = (

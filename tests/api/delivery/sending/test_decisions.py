@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.sending import service
 from api.delivery.sending.eligibility import Deferred, Denied
+from api.delivery.sending.repository import ClaimRun
 from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRequest
 from domain.breaker import PROBE_LEASE
 from domain.job import OPEN_STATUSES, JobStatus
@@ -89,10 +90,36 @@ async def test_a_connection_that_serves_lets_all_through(workspaces: TwoWorkspac
     assert await claim(workspaces, draft_id) == [Denied("the workspace has no Everlytic connection")]
 
 
+def start_run(workspaces: TwoWorkspaces, draft_id: UUID) -> ClaimRun:
+    """Add the claim of a draft and its job, in its second run."""
+    job_id = workspaces.add(JOBS, job_type=SEND_EMAIL, status="running", attempts=2)
+    workspaces.add("app.send_attempts", draft_id=draft_id, job_id=job_id, outcome="claimed")
+    return ClaimRun(draft_id, job_id, 2)
+
+
+async def test_only_the_run_that_claimed_a_mail_may_send_it(workspaces: TwoWorkspaces) -> None:
+    """A claim counts for its job in this run only: not the run before or after, another job, or a job that ended."""
+    claimed = [start_run(workspaces, workspaces.add_draft(status="reviewed")) for _ in range(7)]
+    workspaces.set(JOBS, claimed[1].job_id, attempts=1)
+    workspaces.set(JOBS, claimed[2].job_id, attempts=3)
+    workspaces.set(JOBS, claimed[3].job_id, status="pending")
+    for run, change in ((claimed[4], "job_id = gen_random_uuid()"), (claimed[5], "outcome = 'unknown'")):
+        query = f"UPDATE app.send_attempts SET {change} WHERE draft_id = %s"
+        workspaces.owner.execute(query.encode(), [run.draft_id])
+    workspaces.owner.execute("DELETE FROM app.send_attempts WHERE draft_id = %s", [claimed[6].draft_id])
+
+    async def confirm(session: AsyncSession) -> list[Confirmation]:
+        return await service.confirm_claims(session, workspaces.id, claimed)
+
+    answers = (await compared(workspaces, confirm)).result
+    assert [answer.stop_reason for answer in answers] == [None, *[service.CLAIM_TAKEN_OVER] * 6]
+
+
 async def test_each_claimed_mail_is_confirmed(workspaces: TwoWorkspaces) -> None:
     """Each draft is answered in the order asked: what stopped it, and until when its connection is blocked."""
     workspaces.set(CONNECTIONS, workspaces.ids[CONNECTIONS], blocked_until=NOW)
     free, paused = (workspaces.add_draft(status="reviewed") for _ in range(2))
+    runs = [start_run(workspaces, draft_id) for draft_id in (paused, free)]
     workspaces.owner.execute(
         "UPDATE app.lead_enrollments SET status = 'paused'"
         " FROM app.email_drafts AS draft WHERE draft.id = %s AND draft.enrollment_id = lead_enrollments.id",
@@ -100,7 +127,7 @@ async def test_each_claimed_mail_is_confirmed(workspaces: TwoWorkspaces) -> None
     )
 
     async def confirm(session: AsyncSession) -> list[Confirmation]:
-        return await service.confirm_claims(session, workspaces.id, [paused, free])
+        return await service.confirm_claims(session, workspaces.id, runs)
 
     answers = (await compared(workspaces, confirm)).result
     assert [answer.stop_reason for answer in answers] == ["the enrollment is paused", None]

@@ -9,6 +9,7 @@ import pytest
 
 from api.delivery.sending import service
 from api.delivery.sending.eligibility import Blocked, ClaimLost, Deferred, Denied
+from api.delivery.sending.repository import ClaimRun
 from api.delivery.sending.service import Acceptance, Claim, SendRequest
 from tests.api.states import EARLIER, LATER, NOW, Row, States, added, differing, moment
 from tests.lifecycles import REFUSED, results_of
@@ -216,6 +217,18 @@ STOPS: dict[str, tuple[Row, type[Denied], str]] = {
 """What stops a mail, before its claim and after it."""
 
 
+def start_run(states: States, draft_id: str) -> ClaimRun:
+    """Give a claimed draft the job that claimed it, in its first run."""
+    job_id = uuid4()
+    states.owner.execute(
+        "INSERT INTO app.scheduled_jobs (id, workspace_id, job_type, scheduled_for, run_at, status, attempts)"
+        " VALUES (%s, %s, 'send_email', now(), now(), 'running', 1)",
+        [job_id, states.workspace_id],
+    )
+    states.owner.execute("UPDATE app.send_attempts SET job_id = %s WHERE draft_id = %s", [job_id, draft_id])
+    return ClaimRun(UUID(draft_id), job_id, 1)
+
+
 async def claim(states: States, jobs: dict[str, UUID]) -> dict[str, object]:
     """Let jobs ask to send drafts, all at once; returns what each is answered."""
     requests = [SendRequest(UUID(draft_id), NOW, job_id) for draft_id, job_id in jobs.items()]
@@ -268,10 +281,10 @@ async def test_what_is_claimed_is_stopped_by_what_would_have_kept_it(states: Sta
     states.add_connection()
     goes = add_standing(states, outcome="claimed")
     stopped = {name: add_standing(states, outcome="claimed", **facts) for name, (facts, _, _) in STOPS.items()}
+    runs = [start_run(states, draft_id) for draft_id in (goes, *stopped.values())]
     states.look()
     async with states.session() as session:
-        drafts = [UUID(draft_id) for draft_id in (goes, *stopped.values())]
-        first, *answers = await service.confirm_claims(session, UUID(states.workspace_id), drafts)
+        first, *answers = await service.confirm_claims(session, UUID(states.workspace_id), runs)
     assert (first.stop_reason, first.blocked_until) == (None, None)
     assert [answer.stop_reason for answer in answers] == [reason for _, _, reason in STOPS.values()]
     assert states.changed() == {}
