@@ -15,14 +15,14 @@ import httpx
 
 from tests.trials.trial import MONDAY, Trial
 
-MESSAGES = Path(__file__).parent / "set"
+SETS = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A message, the mail that it answers, and what must come of it."""
 
-    file: str
+    path: Path
     kind: str
     lead: str
     at: datetime
@@ -36,10 +36,10 @@ class Case:
     language: str
 
     @classmethod
-    def parse(cls, facts: Mapping[str, Any]) -> "Case":
+    def parse(cls, folder: Path, facts: Mapping[str, Any]) -> "Case":
         """Return the case of an entry of `expect.json`."""
         return cls(
-            file=facts["file"],
+            path=folder / facts["file"],
             kind=facts["class"],
             lead=facts["lead"],
             at=datetime.fromisoformat(facts["date"]),
@@ -50,6 +50,11 @@ class Case:
             needs_review=facts.get("review"),
             language=facts["language"],
         )
+
+    @property
+    def file(self) -> str:
+        """The name of the message's file."""
+        return self.path.name
 
 
 @dataclass(slots=True)
@@ -95,10 +100,11 @@ class Score:
         return self.dates[True] / self.dates.total()
 
 
-def read_cases() -> list[Case]:
-    """Return the cases in the order of their arrival."""
-    facts = json.loads((MESSAGES / "expect.json").read_text(encoding="utf-8"))
-    return sorted(map(Case.parse, facts), key=lambda case: case.at)
+def read_cases(name: str) -> list[Case]:
+    """Return the cases of a set in the order of their arrival."""
+    folder = SETS / name
+    entries = json.loads((folder / "expect.json").read_text(encoding="utf-8"))
+    return sorted((Case.parse(folder, facts) for facts in entries), key=lambda case: case.at)
 
 
 async def score(trial: Trial, cases: Sequence[Case]) -> Score:
@@ -138,7 +144,7 @@ async def _post(trial: Trial, case: Case, lead_id: str) -> str | None:
     outreach = trial.outreach
     trial.set_time(case.at)
     (draft,) = (await outreach.get("/drafts", leadId=lead_id, status="sent"))["items"]
-    raw = (MESSAGES / case.file).read_bytes().replace(b"@@DRAFT@@", draft["id"].encode())
+    raw = case.path.read_bytes().replace(b"@@DRAFT@@", draft["id"].encode())
     async with httpx.AsyncClient(timeout=30) as http:
         headers = {"Content-Type": "message/rfc822"}
         response = await http.post(outreach.inbound_url, content=raw, headers=headers)
