@@ -222,7 +222,7 @@ async def list_addresses(session: AsyncSession, workspace_id: UUID, lead_ids: Se
 async def list_holders(session: AsyncSession, person_keys: Sequence[str]) -> list[tuple[str, UUID]]:
     """Return (person key, lead) of the workspace's leads that have an address of these persons, deleted or not."""
     holders = await session.execute(_HOLDERS, {"person_keys": list(person_keys)})
-    return [(str(key), lead_id) for key, lead_id in holders.tuples()]
+    return [(row.person_key, row.lead_id) for row in holders]
 
 
 async def list_timeline(
