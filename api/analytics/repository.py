@@ -17,7 +17,9 @@ from database.direct import Record, fetch
 from database.landing import copy_select
 
 DELIVERED = ("sent", "delivered", "bounced", "hard_bounced", "soft_bounced")
+MEASURED = ("opens_measured", "clicks_measured")
 ENGAGED = ("opened", "human_opened", "machine_opened", "clicked", "human_clicked", "machine_clicked", "replied")
+CLICKED_WITH_OPENS = "clicked_with_opens_measured"
 REPEATED = ("opens", "human_opens", "machine_opens", "clicks", "human_clicks", "machine_clicks")
 UNSUBSCRIBED = ("unsubscribed", "complained")
 DELIVERY_RATES = ("delivery_rate", "bounce_rate")
@@ -31,9 +33,9 @@ ENGAGEMENT_RATES = (
 )
 UNSUBSCRIBE_RATES = ("unsubscribe_rate",)
 
-COUNTS = (*DELIVERED, *ENGAGED, *REPEATED, *UNSUBSCRIBED)
+COUNTS = (*DELIVERED, *MEASURED, CLICKED_WITH_OPENS, *ENGAGED, *REPEATED, *UNSUBSCRIBED)
 RATES = (*DELIVERY_RATES, *ENGAGEMENT_RATES, *UNSUBSCRIBE_RATES)
-DAILY = (*DELIVERED, *ENGAGED, *UNSUBSCRIBED)
+DAILY = (*DELIVERED, *MEASURED, *ENGAGED, *UNSUBSCRIBED)
 TIMESTAMPS = ("created_at", "first_sent_at", "last_sent_at", "last_activity_at", "as_of")
 
 
@@ -70,17 +72,18 @@ _SORT_KEYS = {
 }
 """The first sort key of a list, before the id: an expression that is never null, and its type."""
 
+_ENGAGEMENT = (*MEASURED, CLICKED_WITH_OPENS, *ENGAGED, *REPEATED)
 STEP_COLUMNS = ("step_id", "step_order", *COUNTS, *RATES)
 # The three marts have one row per step, each with other figures. The single step of a bulk email has no id.
 _STEPS = f"""
     SELECT step_id, step_order,
-           {_columns(DELIVERED, "delivery")}, {_columns(ENGAGED, "engagement")}, {_columns(REPEATED, "engagement")},
+           {_columns(DELIVERED, "delivery")}, {_columns(_ENGAGEMENT, "engagement")},
            {_columns(UNSUBSCRIBED, "unsubscribes")},
            {_columns(DELIVERY_RATES, "delivery")}, {_columns(ENGAGEMENT_RATES, "engagement")},
            {_columns(UNSUBSCRIBE_RATES, "unsubscribes")}
       FROM (SELECT * FROM analytics.delivery_stats
              WHERE workspace_id = %(workspace_id)s AND campaign_id = %(campaign_id)s) AS delivery
-      JOIN (SELECT step_id AS engagement_step_id, {_columns((*ENGAGED, *REPEATED, *ENGAGEMENT_RATES))}
+      JOIN (SELECT step_id AS engagement_step_id, {_columns((*_ENGAGEMENT, *ENGAGEMENT_RATES))}
               FROM analytics.engagement_stats
              WHERE workspace_id = %(workspace_id)s AND campaign_id = %(campaign_id)s) AS engagement
         ON engagement_step_id IS NOT DISTINCT FROM step_id

@@ -42,11 +42,11 @@ class Rates(Wire):
 
     delivery_rate: Rate = Field(description="delivered / sent")
     bounce_rate: Rate = Field(description="bounced / sent")
-    open_rate: Rate = Field(description="opened / delivered")
-    human_open_rate: Rate = Field(description="humanOpened / delivered")
-    click_rate: Rate = Field(description="clicked / delivered")
-    human_click_rate: Rate = Field(description="humanClicked / delivered")
-    click_to_open_rate: Rate = Field(description="clicked / opened")
+    open_rate: Rate = Field(description="opened / opensMeasured")
+    human_open_rate: Rate = Field(description="humanOpened / opensMeasured")
+    click_rate: Rate = Field(description="clicked / clicksMeasured")
+    human_click_rate: Rate = Field(description="humanClicked / clicksMeasured")
+    click_to_open_rate: Rate = Field(description="clickedWithOpensMeasured / opened")
     reply_rate: Rate = Field(description="replied / delivered")
     unsubscribe_rate: Rate = Field(description="unsubscribed / delivered")
 
@@ -59,6 +59,9 @@ class Figures(Rates):
 
     sent: int
     delivered: int
+    opens_measured: Count = Field(description="Delivered messages whose opens were measured.")
+    clicks_measured: Count = Field(description="Delivered messages whose clicks were measured.")
+    clicked_with_opens_measured: Count = Field(description="Clicked messages whose opens were measured too.")
     opened: Count
     clicked: Count
     replied: Count
@@ -113,6 +116,8 @@ class DayMetrics(Wire):
     date: date
     sent: int
     delivered: int
+    opens_measured: int = Field(description="Messages delivered that day whose opens were measured.")
+    clicks_measured: int = Field(description="Messages delivered that day whose clicks were measured.")
     opened: int
     human_opened: int
     machine_opened: int

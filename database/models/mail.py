@@ -113,6 +113,9 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
     """The hash of an erased recipient, by which an old link still suppresses it."""
     subject: Mapped[str] = mapped_column(server_default="")
     template_version: Mapped[str | None]
+    tracks_opens: Mapped[bool] = mapped_column(server_default=sql("true"))
+    """Whether the provider was asked to measure the opens of the email."""
+    tracks_clicks: Mapped[bool] = mapped_column(server_default=sql("true"))
 
 
 class SendSettlement(IdMixin, Base):

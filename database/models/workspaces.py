@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, IdMixin, SoftDeleteMixin, TimestampMixin, enum_check
 from domain.lead import LeadSegment
+from domain.tracking import TrackingSetting
 
 
 class Workspace(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
@@ -33,6 +34,7 @@ class Workspace(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
         CheckConstraint("0 < mid_market_from AND mid_market_from < enterprise_from", name="segments"),
         CheckConstraint("daily_token_budget >= 0", name="daily_token_budget"),
         enum_check("default_segment", LeadSegment),
+        enum_check("tracking", TrackingSetting),
     )
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
@@ -63,6 +65,8 @@ class Workspace(IdMixin, TimestampMixin, SoftDeleteMixin, Base):
     max_complaint_rate: Mapped[float | None] = mapped_column(server_default="0.001")
     max_daily_complaints: Mapped[int | None] = mapped_column(server_default="3")
     """As many complaints about a sequence's emails on one day pause it."""
+    tracking: Mapped[str] = mapped_column(server_default=TrackingSetting.AUTOMATIC)
+    """What is measured of emails."""
     enterprise_from: Mapped[int] = mapped_column(server_default="1000")
     """The number of employees from which a company is an enterprise."""
     mid_market_from: Mapped[int] = mapped_column(server_default="100")

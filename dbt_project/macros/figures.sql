@@ -61,6 +61,15 @@
     {%- for event_day in event_days() %}
     (count(*) filter (where messages.{{ event_day }} = {{ day }}))::integer as {{ event_day[:-3] }},
     {%- endfor %}
+    (
+        count(*) filter (where messages.has_measured_opens and messages.delivered_on = {{ day }})
+    )::integer as opens_measured,
+    (
+        count(*) filter (where messages.has_measured_clicks and messages.delivered_on = {{ day }})
+    )::integer as clicks_measured,
+    (
+        count(*) filter (where messages.has_measured_opens and messages.clicked_on = {{ day }})
+    )::integer as clicked_with_opens_measured,
     (count(*) filter (where messages.is_hard_bounced and messages.bounced_on = {{ day }}))::integer as hard_bounced,
     (count(*) filter (where messages.is_soft_bounced and messages.bounced_on = {{ day }}))::integer as soft_bounced,
     {%- for figure, event_day in repeats.items() %}
@@ -95,6 +104,7 @@
 {# The figures of opens, clicks and replies: numbers of messages, and of opens and clicks with repeats. #}
 {% macro engagement_figures() -%}
     {{ return([
+        'opens_measured', 'clicks_measured', 'clicked_with_opens_measured',
         'opened', 'human_opened', 'machine_opened', 'clicked', 'human_clicked', 'machine_clicked', 'replied',
         'opens', 'human_opens', 'machine_opens', 'clicks', 'human_clicks', 'machine_clicks',
     ]) }}
@@ -104,16 +114,23 @@
 {# The figures of a day in a timeline. #}
 {% macro daily_figures() -%}
     {{ return([
-        'sent', 'delivered', 'opened', 'human_opened', 'machine_opened', 'clicked', 'human_clicked', 'machine_clicked',
-        'replied', 'bounced', 'hard_bounced', 'soft_bounced',
+        'sent', 'delivered', 'opens_measured', 'clicks_measured', 'opened', 'human_opened', 'machine_opened', 'clicked',
+        'human_clicked', 'machine_clicked', 'replied', 'bounced', 'hard_bounced', 'soft_bounced',
     ]) }}
 {%- endmacro %}
 
 
-{# The figures that a bulk email's report contains; it has no human or machine verdicts and no replies. #}
+{#
+  The figures that a bulk email's report contains; it has no human or machine verdicts and no replies. Everlytic
+  measures the opens and clicks of all bulk emails.
+#}
 {% macro from_bulk_report(figures) -%}
+    {%- set measured = {
+        'opens_measured': 'delivered', 'clicks_measured': 'delivered', 'clicked_with_opens_measured': 'clicked',
+    } -%}
     {%- for figure in figures %}
-    {% if figure in ['opened', 'clicked', 'opens', 'clicks'] %}{{ figure }}{% else %}null as {{ figure }}{% endif %}
+    {% if figure in ['opened', 'clicked', 'opens', 'clicks'] %}{{ figure }}
+    {%- else %}{{ measured.get(figure, 'null') }} as {{ figure }}{% endif %}
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 {%- endmacro %}

@@ -11,11 +11,11 @@
     {%- set definitions = {
         'delivery_rate': ('delivered', 'sent'),
         'bounce_rate': ('bounced', 'sent'),
-        'open_rate': ('opened', 'delivered'),
-        'human_open_rate': ('human_opened', 'delivered'),
-        'click_rate': ('clicked', 'delivered'),
-        'human_click_rate': ('human_clicked', 'delivered'),
-        'click_to_open_rate': ('clicked', 'opened'),
+        'open_rate': ('opened', 'opens_measured'),
+        'human_open_rate': ('human_opened', 'opens_measured'),
+        'click_rate': ('clicked', 'clicks_measured'),
+        'human_click_rate': ('human_clicked', 'clicks_measured'),
+        'click_to_open_rate': ('clicked_with_opens_measured', 'opened'),
         'reply_rate': ('replied', 'delivered'),
         'unsubscribe_rate': ('unsubscribed', 'delivered'),
     } -%}

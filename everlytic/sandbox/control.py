@@ -126,6 +126,8 @@ def _to_json(mail: CapturedMail) -> dict[str, Any]:
         "subject",
         "html",
         "text",
+        "track_opens",
+        "track_links",
     )
     return {**{name: getattr(mail, name) for name in names}, "group": mail.group, "custom_headers": mail.custom_headers}
 

@@ -280,9 +280,9 @@ async def test_a_claim_and_a_send_have_business_times_and_their_record_the_real_
         "sequence_id = (SELECT id FROM app.sequences)"
     )
     (candidate,) = await sending.list_candidates(world.session, world.workspace, [draft])
-    claimed = await sending.insert_claims(
-        world.session, world.workspace, [(candidate, world.ids["app.leads"])], world.now
-    )
+    workspace = await workspaces.find_workspace(world.session, world.workspace)
+    assert workspace is not None
+    claimed = await sending.insert_claims(world.session, workspace, [(candidate, world.ids["app.leads"])], world.now)
     assert claimed == {draft}
     await world.session.commit()
     assert world.run("SELECT claimed_at, recorded_at FROM app.send_attempts") == [(world.now, None)]

@@ -32,6 +32,7 @@ OTHER_FILES = {
     "jobs/housekeeping.py": "work that every worker does for the queue: lost jobs, recurring jobs, the archive",
     "jobs/observer.py": "what the engine tells of the jobs that it runs",
     "jobs/work.py": "what tasks and engine share: a task, its work, and how it may end",
+    "people/leads/tracking.py": "what is measured of a mail to a lead, by the lead's country",
     "people/leads/merging.py": "what rows given for known addresses change: pure functions over rows of one address",
     "live/listener.py": "listens for the notifications of commits, on a direct connection",
     "live/subrequest.py": "runs a GET inside the process, for streams and batches",

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr,
 from api.http.fields import EmailAddress, Name, Timezone
 from api.http.pagination import Wire
 from domain.lead import LeadSegment
+from domain.tracking import TrackingSetting
 
 TIME_OF_DAY = "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 
@@ -123,6 +124,13 @@ TimeOfDay = Annotated[
 ]
 
 
+Tracking = Annotated[
+    TrackingSetting,
+    Field(
+        description="What is measured of mails: opens and clicks (`all`), clicks, or nothing (`off`). `automatic` is "
+        "`clicks` for leads in countries that ask for consent to measure opens, and `all` for others."
+    ),
+]
 DefaultSegment = Annotated[LeadSegment, Field(description="The segment of imported leads whose file names none.")]
 Employees = Annotated[
     int,
@@ -167,6 +175,7 @@ class WorkspaceIn(Wire):
     complaint_sample: ComplaintSample = 1000
     max_complaint_rate: ComplaintRate | None = 0.001
     max_daily_complaints: DailyComplaints | None = 3
+    tracking: Tracking = TrackingSetting.AUTOMATIC
     mid_market_from: Employees = 100
     enterprise_from: Employees = 1000
     default_segment: DefaultSegment | None = None
@@ -234,6 +243,7 @@ class WorkspaceChange(Wire):
     complaint_sample: ComplaintSample | None = None
     max_complaint_rate: ComplaintRate | None = None
     max_daily_complaints: DailyComplaints | None = None
+    tracking: Tracking | None = None
     mid_market_from: Employees | None = None
     enterprise_from: Employees | None = None
     default_segment: DefaultSegment | None = None
@@ -274,6 +284,7 @@ class WorkspaceOut(Wire):
     complaint_sample: int
     max_complaint_rate: float | None
     max_daily_complaints: int | None
+    tracking: TrackingSetting
     mid_market_from: int
     enterprise_from: int
     default_segment: LeadSegment | None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.reply_address import build_reply_address
+from domain.tracking import Tracking
 from email_text.conversion import to_html, to_text
 from email_text.footers import add_html_footer, add_text_footer
 from email_text.styles import inline_styles
@@ -35,6 +36,7 @@ def compose_mail(
     text: str,
     body_html: str,
     unsubscribe_url: str,
+    tracking: Tracking,
 ) -> Mail:
     """Return the mail of a draft: the draft's id is the message id, and one-click unsubscribe follows RFC 8058.
 
@@ -58,8 +60,8 @@ def compose_mail(
             # Mailbox providers count complaints by these fields: campaign, customer, type of mail, sender.
             "Feedback-ID": f"{sequence_id}:{workspace_id}:outreach:{FEEDBACK_SENDER}",
         },
-        track_opens=True,
-        track_links=True,
+        track_opens=tracking.opens,
+        track_links=tracking.clicks,
     )
 
 

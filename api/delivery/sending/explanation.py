@@ -14,12 +14,14 @@ from api.delivery.sending.eligibility import Candidate, SendContext
 from api.delivery.sending.service import UNSENT, find_connection, map_domains
 from api.delivery.slots import service as slots
 from api.outreach.enrollment_status import service as enrollment_status
+from api.people.leads.tracking import decide_tracking
 from database.models import LeadEnrollment, SequenceStep, Workspace
 from domain.enrollment import LIVE_STATUSES
 from domain.errors import NoSendingTime
 from domain.job_types import SEND_EMAIL
 from domain.schedule import SendingTime
 from domain.suppression import extract_domain
+from domain.tracking import Tracking
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class SendExplanation:
     candidate: Candidate | None
     time: SendingTime | None
     hold_reasons: list[str]
+    tracking: Tracking | None = None
+    """What would be measured of the mail; None if there is none to send."""
 
 
 async def explain_next_send(
@@ -50,6 +54,7 @@ async def explain_next_send(
     hold_reasons = eligibility.list_hold_reasons(candidate, connection, problems)
     if candidate.draft.status not in UNSENT or candidate.outcome is not None:
         return SendExplanation(enrollment, step, candidate, None, hold_reasons)
+    tracking = decide_tracking(workspace, candidate.lead)
     job = await slots.find_send_job(session, workspace.id, candidate.draft.id, SEND_EMAIL)
     if job is None and not hold_reasons:
         hold_reasons = ["no job is scheduled to send it; approve the draft again or resume the enrollment"]
@@ -64,8 +69,8 @@ async def explain_next_send(
     try:
         send_time = eligibility.explain_send_time(candidate, step, context, previous, job[1] if job else now, now)
     except NoSendingTime as error:
-        return SendExplanation(enrollment, step, candidate, None, [*hold_reasons, str(error)])
-    return SendExplanation(enrollment, step, candidate, send_time, hold_reasons)
+        return SendExplanation(enrollment, step, candidate, None, [*hold_reasons, str(error)], tracking)
+    return SendExplanation(enrollment, step, candidate, send_time, hold_reasons, tracking)
 
 
 def _reserve_earlier_jobs(context: SendContext, earlier: Sequence[tuple[Candidate, datetime]]) -> None:

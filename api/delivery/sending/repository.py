@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.sending.eligibility import Candidate, SendState
+from api.people.leads.tracking import decide_tracking
 from database.conditions import block_reason, id_in
 from database.models import (
     EmailDraft,
@@ -202,24 +203,27 @@ async def lock_sequences(session: AsyncSession, workspace_id: UUID, sequence_ids
 
 
 async def insert_claims(
-    session: AsyncSession, workspace_id: UUID, jobs_by_candidate: Rows[tuple[Candidate, UUID]], now: datetime
+    session: AsyncSession, workspace: Workspace, jobs_by_candidate: Rows[tuple[Candidate, UUID]], now: datetime
 ) -> set[UUID]:
     """Insert the claim of each draft for its job; returns the drafts that had no claim yet.
 
-    A draft has at most one claim, so only one job may call the provider for it. The claim says who is mailed and what,
-    because the lead and the draft may change later.
+    A draft has at most one claim, so only one job may call the provider for it. The claim says who is mailed, what, and
+    what is measured of it, because the lead, the draft and the workspace may change later.
     """
-    shared_values = {"workspace_id": workspace_id, "claimed_at": now}
+    trackings = [decide_tracking(workspace, candidate.lead) for candidate, _ in jobs_by_candidate]
     rows = [
         {
-            **shared_values,
+            "workspace_id": workspace.id,
+            "claimed_at": now,
             "draft_id": candidate.draft.id,
             "job_id": job_id,
             "recipient": normalise_address(candidate.lead.email),
             "subject": candidate.draft.subject,
             "template_version": candidate.draft.template_version,
+            "tracks_opens": tracking.opens,
+            "tracks_clicks": tracking.clicks,
         }
-        for candidate, job_id in jobs_by_candidate
+        for (candidate, job_id), tracking in zip(jobs_by_candidate, trackings, strict=True)
     ]
     statement = (
         insert(SendAttempt)

@@ -99,7 +99,7 @@ async def claim_drafts(
         for draft_id, decision in decisions.items()
         if isinstance(decision, Allowed)
     ]
-    claimed_ids = await repository.insert_claims(session, workspace_id, to_claim, now)
+    claimed_ids = await repository.insert_claims(session, workspace, to_claim, now)
     await slots.write_slot_ledger(session, workspace_id, ledger, now)
     as_of = time.monotonic()
     claims = {

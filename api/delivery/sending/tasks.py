@@ -15,6 +15,7 @@ from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRe
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
 from api.outreach.sequences import service as sequences
+from api.people.leads.tracking import decide_tracking
 from api.people.suppressions.tokens import unsubscribe_url
 from database.secrets import UndecipherableSecret
 from domain.breaker import ResultKind
@@ -227,6 +228,8 @@ def _compose_mail(work: Work[Services], claim: Claim) -> Mail:
         text=draft.body,
         body_html=draft.body_html,
         unsubscribe_url=unsubscribe_url(work.resources.settings, workspace.id, lead.id, draft.id),
+        # Of the rows that the claim has read, so it is what the claim says.
+        tracking=decide_tracking(workspace, lead),
     )
 
 

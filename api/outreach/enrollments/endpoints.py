@@ -26,6 +26,7 @@ from api.outreach.enrollments.schemas import (
     Explanation,
     StopIn,
 )
+from api.outreach.sequences.schemas import TrackingOut
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus
 from domain.schedule import Constraint, SendingTime
 
@@ -158,6 +159,7 @@ async def explain_enrollment(member: MemberDep, enrollment_id: EnrollmentId) -> 
         considered=_list_constraints(time) if time else [],
         held_by="; ".join(explained.hold_reasons) or None,
         holds=explained.hold_reasons,
+        tracking=TrackingOut.of(explained.tracking) if explained.tracking else None,
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from api.http.pagination import Wire
+from api.outreach.sequences.schemas import TrackingOut
 from domain.enrollment import EnrollmentStatus
 from domain.schedule import Constraint
 
@@ -137,3 +138,5 @@ class Explanation(Wire):
     """What stops it for now, such as a pause; null when only its time is not reached."""
     holds: list[str]
     """The same as `heldBy`, as a list of sentences."""
+    tracking: TrackingOut | None
+    """What would be measured of the mail; null when there is nothing to send."""

@@ -1,5 +1,6 @@
 """Endpoints for sequences and their steps."""
 
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from api.outreach.sequences.schemas import (
     StepOrder,
     StepOut,
     StepPreview,
+    TrackingOut,
 )
 from database.models import Sequence
 
@@ -133,8 +135,8 @@ async def preview_step(
     member: MemberDep, sequence_id: SequenceId, step_id: StepId, lead_id: Annotated[UUID, Query(alias="leadId")]
 ) -> StepPreview:
     """Preview the mail of a step for a lead, and list the variables without a value."""
-    preview = await service.preview_step(member.session, member.workspace, sequence_id, step_id, lead_id)
-    return StepPreview.of(preview)
+    preview, tracking = await service.preview_step(member.session, member.workspace, sequence_id, step_id, lead_id)
+    return StepPreview(**asdict(preview), tracking=TrackingOut.of(tracking))
 
 
 @router.get(f"{SEQUENCE}/progress", operation_id="getSequenceProgress", responses=responses(NotFound))

@@ -98,6 +98,20 @@ class SequenceDetail(SequenceOut):
         return cls(**fields, steps=[StepOut.of(step) for step in steps])
 
 
+class TrackingOut(Wire):
+    """What is measured of a mail to a lead."""
+
+    opens: bool
+    clicks: bool
+    country: Annotated[
+        str | None,
+        Field(
+            description="The lead's country: by a custom field such as `country`, else its time zone, else the end of "
+            "its address; null if it is unknown."
+        ),
+    ]
+
+
 class StepPreview(Wire):
     """The mail of a step for a lead; a variable without value and default is shown as its name in brackets."""
 
@@ -108,6 +122,8 @@ class StepPreview(Wire):
     """The variables without value and default; while there are any, the template alone makes no draft."""
     warnings: list[str]
     """What is left out of the mail, and why, and a greeting without a name."""
+    tracking: TrackingOut
+    """What would be measured of the mail."""
 
 
 class Progress(Wire):

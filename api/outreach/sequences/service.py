@@ -19,12 +19,14 @@ from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import repository
 from api.outreach.sequences.schemas import MAX_STEPS
 from api.people.leads import service as leads
+from api.people.leads.tracking import decide_tracking
 from database import jobs
 from database.models import Lead, Sequence, SequenceStep, Workspace
 from domain.guard import Limits, find_pause_reason
 from domain.job_types import RESUME_SENDS
 from domain.refusals import MAX_EQUAL_REFUSALS, find_repeated_refusal
 from domain.sequence import SequenceEvent, SequenceStatus, next_status
+from domain.tracking import Tracking
 
 
 class NotReady(Conflict):
@@ -238,16 +240,20 @@ async def count_progress(
 
 async def preview_step(
     session: AsyncSession, workspace: Workspace, sequence_id: UUID, step_id: UUID, lead_id: UUID
-) -> Preview:
-    """Return the mail that the template of a step gives for a lead; raises NotFound and NotReady."""
+) -> tuple[Preview, Tracking]:
+    """Return the mail that the template of a step gives for a lead, and what is measured of it.
+
+    Raises NotFound and NotReady.
+    """
     sequence = await get_sequence(session, workspace.id, sequence_id)
     step = await get_step(session, sequence, step_id)
     lead = await leads.get_lead(session, workspace.id, lead_id)
     try:
-        return render_preview(build_generation_input(workspace, step, lead))
+        preview = render_preview(build_generation_input(workspace, step, lead))
     except TemplateError as error:
         problem = {"location": ["steps", step.step_order], "message": error.message}
         raise NotReady("The templates of this step cannot be rendered.", errors=[problem]) from error
+    return preview, decide_tracking(workspace, lead)
 
 
 def build_generation_input(

@@ -57,6 +57,8 @@ messages as (
         drafts.lead_id,
         drafts.enrollment_id,
         coalesce(drafts.sent_at, attempts.claimed_at) as sent_at,
+        attempts.tracks_opens,
+        attempts.tracks_clicks,
         attempts.recorded_at as accepted_at,
         workspaces.timezone
     from changed_messages
@@ -161,6 +163,9 @@ messages_with_outcome as (
 messages_with_flags as (
     select
         *,
+        -- What is reported although it was not asked for counts as measured, so that no rate exceeds 1.
+        is_delivered and (tracks_opens or opens > 0) as has_measured_opens,
+        is_delivered and (tracks_clicks or clicks > 0) as has_measured_clicks,
         is_delivered and opens > 0 as is_opened,
         is_delivered and human_opens > 0 as is_human_opened,
         is_delivered and machine_opens > 0 as is_machine_opened,
@@ -210,6 +215,8 @@ select
     is_bounced,
     is_hard_bounced,
     is_soft_bounced,
+    has_measured_opens,
+    has_measured_clicks,
     is_opened,
     is_human_opened,
     is_machine_opened,

@@ -3,6 +3,8 @@ select
     workspace_id,
     outcome,
     everlytic_transaction_id,
+    tracks_opens,
+    tracks_clicks,
     claimed_at,
     recorded_at
 from {{ source('app', 'send_attempts') }}

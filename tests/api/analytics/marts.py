@@ -14,6 +14,7 @@ from tests.postgres import DropQueue, create_database
 
 AS_OF = datetime(2026, 3, 10, 6, tzinfo=UTC)
 DELIVERED = {"sent": 100, "delivered": 80, "bounced": 20, "hard_bounced": 15, "soft_bounced": 5}
+MEASURED = {"opens_measured": 80, "clicks_measured": 80}
 READ = {
     "opened": 40,
     "human_opened": 30,
@@ -24,6 +25,7 @@ READ = {
     "replied": 4,
 }
 REPEATED = {
+    "clicked_with_opens_measured": 10,
     "opens": 60,
     "human_opens": 44,
     "machine_opens": 16,
@@ -42,11 +44,11 @@ READ_RATES = {
     "reply_rate": "0.05",
 }
 LEAVING_RATES = {"unsubscribe_rate": "0.025"}
-DAILY: dict[str, Any] = {**DELIVERED, **READ, **LEFT, "as_of": AS_OF}
+DAILY: dict[str, Any] = {**DELIVERED, **MEASURED, **READ, **LEFT, "as_of": AS_OF}
 FIGURES: dict[str, Any] = {**DAILY, **REPEATED, **DELIVERY_RATES, **READ_RATES, **LEAVING_RATES}
 STEP_MARTS: dict[str, dict[str, Any]] = {
     "delivery_stats": {**DELIVERED, **DELIVERY_RATES},
-    "engagement_stats": {"delivered": 80, **READ, **REPEATED, **READ_RATES},
+    "engagement_stats": {"delivered": 80, **MEASURED, **READ, **REPEATED, **READ_RATES},
     "unsubscribe_stats": {"delivered": 80, **LEFT, **LEAVING_RATES},
 }
 

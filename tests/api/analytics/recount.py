@@ -15,6 +15,8 @@ from domain.verdict import Interaction, classify_interactions
 Figures = dict[str, int]
 
 TYPES = {"open": "opened", "click": "clicked", "bounce": "bounced", "failed": "bounced", "unsubscribe": "unsubscribed"}
+CONSENT_ENDING = ".de"
+"""The end of the addresses whose opens are not measured."""
 SIGNS = ("delivered", "opened", "clicked", "unsubscribed")
 """What only a message that arrived can show."""
 
@@ -25,6 +27,13 @@ HAPPENINGS = (
     ("bounced", "bounced_at", pl.col("is_bounced")),
     ("hard_bounced", "bounced_at", pl.col("is_hard")),
     ("soft_bounced", "bounced_at", pl.col("is_soft")),
+    ("opens_measured", "delivered_at", pl.col("has_measured_opens")),
+    ("clicks_measured", "delivered_at", pl.col("has_measured_clicks")),
+    (
+        "clicked_with_opens_measured",
+        "first_clicked_at",
+        pl.col("has_measured_opens") & pl.col("first_clicked_at").is_not_null(),
+    ),
     *(
         (
             f"{who}{figure}",
@@ -75,10 +84,11 @@ def _messages(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
     """Return one row per message in Everlytic's list: when it was sent, and the time of each event."""
     listed = _rows(
         connection,
-        "SELECT t.message_id, t.group_name, t.sent_at, d.step_id::text FROM everlytic.transactions AS t"
-        " JOIN app.email_drafts AS d ON d.id::text = t.message_id WHERE t.workspace_id = %s",
+        "SELECT t.message_id, t.group_name, t.sent_at, d.step_id::text, l.email FROM everlytic.transactions AS t"
+        " JOIN app.email_drafts AS d ON d.id::text = t.message_id JOIN app.leads AS l ON l.id = d.lead_id"
+        " WHERE t.workspace_id = %s",
         workspace,
-        ["message", "campaign", "sent_at", "step"],
+        ["message", "campaign", "sent_at", "step", "email"],
     )
     events, replies = _events(connection, workspace), _replies(connection, workspace)
     event_flags = events.group_by("message").agg(
@@ -109,6 +119,11 @@ def _messages(connection: psycopg.Connection, workspace: UUID) -> pl.DataFrame:
         )
         .with_columns(is_bounced=pl.col("is_hard") | pl.col("is_soft"))
         .with_columns(is_delivered=pl.col("delivered_at").is_not_null() & ~pl.col("is_bounced"))
+        .with_columns(
+            has_measured_opens=pl.col("is_delivered")
+            & (~pl.col("email").str.ends_with(CONSENT_ENDING) | pl.col("first_opened_at").is_not_null()),
+            has_measured_clicks=pl.col("is_delivered"),
+        )
     )
 
 

@@ -258,7 +258,7 @@ async def test_a_period_uses_dbts_function(
     """Counts of the period's send days are added, rates follow from the sums, and the previous period is included."""
     for day, delivered in ((date(2026, 2, 27), 50), (date(2026, 3, 2), 80), (date(2026, 3, 3), 40)):
         row = {"workspace_id": workspace, "sent_on": day, **FIGURES, "delivered": delivered}
-        await insert(owner, "workspace_aggregates", row)
+        await insert(owner, "workspace_aggregates", row | {"opens_measured": delivered})
     url = f"/api/metrics/{workspace}/aggregate"
 
     march = (await app_client.get(url, params={"start": "2026-03-01", "end": "2026-03-03"})).json()

@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 from api.http.resources import Services
 from database.roles import connect, owner_url
 from orchestration.run import sync_and_build
-from tests.api.analytics.recount import NAMES, Figures, recount
+from tests.api.analytics.recount import CONSENT_ENDING, NAMES, Figures, recount
 from tests.api.running import stop_clock
 from tests.api.sending_workspace import Outreach
 from tests.business_clock import business_now
@@ -34,21 +34,23 @@ START = datetime(2025, 3, 3, 6, tzinfo=UTC)
 DAYS, WAVES, WAVE_DAYS, LEADS = 60, 5, 11, 12
 FIRST, LAST = date(2025, 3, 3), date(2025, 5, 1)
 """Of the sixty days, in New York."""
+ENDINGS = (".example", ".example", CONSENT_ENDING)
 STEPS = ((0, 0), (4, 7), (9, 13))
 """Days and hours between the emails of a sequence: some leave in another day of New York than of UTC."""
 DAILY = [
     name
     for name in NAMES
     if name not in {f"{who}{many}" for who in ("", "human_", "machine_") for many in ("opens", "clicks")}
+    and name != "clicked_with_opens_measured"
 ]
 RATES = {
     "deliveryRate": ("delivered", "sent"),
     "bounceRate": ("bounced", "sent"),
-    "openRate": ("opened", "delivered"),
-    "humanOpenRate": ("humanOpened", "delivered"),
-    "clickRate": ("clicked", "delivered"),
-    "humanClickRate": ("humanClicked", "delivered"),
-    "clickToOpenRate": ("clicked", "opened"),
+    "openRate": ("opened", "opensMeasured"),
+    "humanOpenRate": ("humanOpened", "opensMeasured"),
+    "clickRate": ("clicked", "clicksMeasured"),
+    "humanClickRate": ("humanClicked", "clicksMeasured"),
+    "clickToOpenRate": ("clickedWithOpensMeasured", "opened"),
     "replyRate": ("replied", "delivered"),
     "unsubscribeRate": ("unsubscribed", "delivered"),
 }
@@ -79,7 +81,7 @@ async def lived(outreach: Outreach, services: Services, app_client: httpx.AsyncC
     for day in range(DAYS):
         if day % WAVE_DAYS == 0 and day // WAVE_DAYS < WAVES:
             for number, sequence in enumerate(sequences):
-                leads = [f"lead{n}@d{day}x{n % 5}s{number}.example" for n in range(LEADS)]
+                leads = [f"lead{n}@d{day}x{n % 5}s{number}{ENDINGS[n % 3]}" for n in range(LEADS)]
                 ids = [await outreach.add_lead(email) for email in leads]
                 await outreach.post("/enrollments", {"sequenceId": sequence, "leadIds": ids})
         for _ in range(2):
@@ -132,6 +134,7 @@ async def test_raw_rows_marts_and_api_have_equal_figures(lived: Outreach, databa
     with connect(owner_url(database_url)) as connection:
         raw = recount(connection, lived.workspace_id, ZONE.key)
         assert [name for name in NAMES if not raw.total[name]] == [], "nothing of a kind happened: nothing is proved"
+        assert raw.total["opens_measured"] < raw.total["delivered"] == raw.total["clicks_measured"]
         assert raw.campaigns == mart(connection, "campaigns", "campaign_id", NAMES)
         assert raw.sent_days == mart(connection, "workspace_aggregates", "sent_on", NAMES)
         assert every_day(raw.days) == mart(connection, "timeline_events", "day", DAILY)

@@ -15,6 +15,7 @@ from api.app import create_app
 from api.delivery.sending.content import SenderIdentity, compose_mail
 from api.settings import ApiSettings
 from database.roles import owner_url
+from domain.tracking import Tracking
 from email_text.styles import MAX_TAGS, inline_styles
 from everlytic.models import Address, Mail
 from tests.api.sending_workspace import Outreach
@@ -40,6 +41,7 @@ def mail(
         text=text,
         body_html=body_html,
         unsubscribe_url=LINK,
+        tracking=Tracking(opens=True, clicks=True),
     )
 
 

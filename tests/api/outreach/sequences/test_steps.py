@@ -174,6 +174,7 @@ async def test_a_preview_shows_what_a_lead_would_get(app_client: httpx.AsyncClie
         "html": "<p>Ada &amp; Co of Paarl, friend</p>",
         "missing": [],
         "warnings": ["The lead has no role. Check that the mail reads well without it."],
+        "tracking": {"opens": True, "clicks": True, "country": None},
     }
 
 
