@@ -8,11 +8,11 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from egress.settings import EgressSettings
 
-class ApiSettings(BaseSettings):
+
+class ApiSettings(EgressSettings):
     """Settings of the API and the worker, from environment variables with the prefix SALESMATTER_."""
-
-    model_config = SettingsConfigDict(env_prefix="SALESMATTER_", env_file=".env", extra="ignore", env_ignore_empty=True)
 
     secret_key: SecretStr
     """Encrypts provider keys and signs unsubscribe links. Several keys, comma-separated, during a rotation."""
@@ -22,7 +22,7 @@ class ApiSettings(BaseSettings):
     """Accelerated business time for demos and simulations: '<real epoch>,<virtual ISO instant>,<speed>'."""
     pool_size: int = 20
     """The most database connections of a process."""
-    cors_origins: list[str] = []
+    cors_origins: list[str] = Field(default=[])
     """The origins of pages that may call the API from a browser."""
     max_body_megabytes: int = 300
     """The largest accepted file or message."""
@@ -34,8 +34,6 @@ class ApiSettings(BaseSettings):
     """How long claims, results and webhook deliveries are collected before they are stored in one batch."""
     send_concurrency: int = 32
     """The most emails that a worker sends at once."""
-    provider_timeout_seconds: float = 60.0
-    """The timeout of a call to Everlytic. After it the outcome of the call is unknown."""
     draft_concurrency: int = 32
     """The most drafts that a worker writes at once."""
     poll_milliseconds: float = 200.0

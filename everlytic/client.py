@@ -4,6 +4,7 @@ It is safe to share between tasks. Every method raises the errors of ``everlytic
 retried blindly; its error's ``outcome`` says whether the mail may have been sent.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from egress.errors import EgressError
 from everlytic import protocol, requests
 from everlytic.errors import ConnectionLost, EverlyticError, TimedOut, Unreachable, UnrecognisedResponse
 from everlytic.models import (
@@ -261,14 +263,25 @@ def _convert_error(error: Exception, *, is_unsent: bool) -> EverlyticError:
         httpx.UnsupportedProtocol,
         httpx.LocalProtocolError,
     )
-    detail = f": {error}".rstrip(".: ")
+    detail = _describe_cause(error)
     if is_unsent or isinstance(error, not_connected):
-        return Unreachable(f"Everlytic could not be reached, so nothing was sent{detail}.")
+        return Unreachable(f"Everlytic could not be reached, so nothing was sent{detail}")
     if isinstance(error, httpx.TimeoutException):
-        return TimedOut(f"Everlytic did not respond in time{detail}.")
+        return TimedOut(f"Everlytic did not respond in time{detail}")
     if isinstance(error, httpx.TransportError):
-        return ConnectionLost(f"The connection to Everlytic broke{detail}.")
-    return UnrecognisedResponse(f"The response of Everlytic could not be read{detail}.")
+        return ConnectionLost(f"The connection to Everlytic broke{detail}")
+    return UnrecognisedResponse(f"The response of Everlytic could not be read{detail}")
+
+
+def _describe_cause(error: BaseException | None) -> str:
+    """Return the end of a sentence with what is known to be our own words; others may be those of the server."""
+    while error is not None:
+        if isinstance(error, EgressError):
+            return f": {error}".rstrip(".") + "."
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return ": its certificate cannot be trusted."
+        error = error.__cause__ or error.__context__
+    return "."
 
 
 def _is_within(moment: datetime | None, since: datetime | None, until: datetime | None) -> bool:

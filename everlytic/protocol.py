@@ -43,6 +43,14 @@ from everlytic.models import (
 RECOGNISED_REASONS = frozenset({"required", "invalid"})
 """Reasons of a v1 400, 404 or 422 that prove that the mail was refused. After any other 4xx it may be delivered."""
 
+SENT_FIELDS = (
+    *(f"headers.{name}" for name in ("subject", "from", "to", "cc", "bcc", "reply_to", "message_id", "custom_headers")),
+    *(f"body.{name}" for name in ("html", "text", "personalisation_fields")),
+    *(f"options.{name}" for name in ("group_name", "template_id", "track_opens", "track_links")),
+    "attachments",
+)
+"""The fields of a mail whose names an error may show."""
+
 MAX_DEPTH = 256
 """How many levels a body of the provider may nest. It is far more than the limit for one event, so that an event that
 nests too deeply is skipped alone, and the rest of its body is parsed."""
@@ -131,15 +139,23 @@ def raise_for_status(response: Response, *, sending: bool, now: datetime | None 
     error_type, sentence = _find_access_error(response, error_text) or _find_request_error(
         response, problems, sending=sending
     )
-    detail = "; ".join(f"{problem.location}: {problem.message or problem.reason}" for problem in problems)
-    if detail or message:
-        sentence = f"{sentence} It says: {detail or message}"
+    fields = ", ".join(sorted({field for problem in problems if (field := _find_sent_field(problem.location))}))
+    # Nothing else of the answer is shown: the host may be any server, and its answer any page.
+    detail = f" It concerns {fields}." if fields else ""
+    sentence = f"{sentence}{detail} Its answer has {len(response.body)} bytes."
     raise error_type(
         sentence,
         status=response.status,
         code=code,
         problems=problems,
         retry_after=parse_retry_after(response.headers, now),
+    )
+
+
+def _find_sent_field(location: str) -> str | None:
+    """Return the field of our request that a location names, in our own spelling."""
+    return next(
+        (field for field in SENT_FIELDS if location == field or location.startswith((f"{field}.", f"{field}["))), None
     )
 
 
@@ -211,7 +227,10 @@ def _validate(build: Callable[[], Item], response: Response) -> Item:
     try:
         return build()
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors()) or "its fields"
+        # Further parts of a location may be keys that the provider chose.
+        fields = (
+            ", ".join(sorted({str(problem["loc"][0]) for problem in error.errors() if problem["loc"]})) or "its fields"
+        )
         # The message has no values of the provider, because webhooks contain passwords.
         message = f"Everlytic answered {response.status} with an item that cannot be parsed: {fields}."
         raise UnrecognisedResponse(message, status=response.status) from None

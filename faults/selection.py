@@ -54,7 +54,17 @@ class Tests:
 
     @cached_property
     def _modules(self) -> dict[str, "_Module"]:
-        folders = ("ai", "api", "database", "domain", "email_text", "everlytic", "orchestration", "salesmatter")
+        folders = (
+            "ai",
+            "api",
+            "database",
+            "domain",
+            "egress",
+            "email_text",
+            "everlytic",
+            "orchestration",
+            "salesmatter",
+        )
         paths = [path for folder in folders for path in sorted((self.root / folder).rglob("*.py"))]
         return {str(path.relative_to(self.root)): _Module(path.read_text(encoding="utf-8")) for path in paths}
 

@@ -33,7 +33,11 @@ def build_definitions(settings: OrchestrationSettings, database_url: str, secret
         executor=dg.in_process_executor,
         resources={
             "database": Database(url=database_url),
-            "everlytic": EverlyticAccounts(secret_key=secret_key),
+            "everlytic": EverlyticAccounts(
+                secret_key=secret_key,
+                allowed_networks=[str(network) for network in settings.egress.egress_allowed_networks],
+                max_megabytes=settings.egress.provider_max_megabytes,
+            ),
             "lookback": Lookback(),
             "clock": BusinessClock(text=settings.salesmatter_clock or ""),
             "dbt": Dbt(url=database_url, project_dir=project_dir, target_path=target_path),

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from egress.settings import EgressSettings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -19,3 +21,5 @@ class OrchestrationSettings(BaseSettings):
     """Folder of the dbt project."""
     dbt_target_path: Path = Field(default=ROOT / ".salesmatter" / "dbt")
     """Folder for dbt's manifest and compiled files; two checkouts or tests must not share one."""
+    egress: EgressSettings = Field(default_factory=EgressSettings)
+    """The settings of connections to hosts that tenants configure."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from egress.settings import allow_loopback
 from orchestration.instance import write_instance_config
 from salesmatter import checkout
 from salesmatter.interrupts import interrupt_on_stop_signals
@@ -66,7 +67,7 @@ def build_services(options: UpOptions, database: Database) -> list[Service]:
     urls = {name: f"http://{host}:{port}" for name, port in linked_ports.items() if port is not None}
     urls["SALESMATTER_PUBLIC_URL"] = api
     stop_time = {"SALESMATTER_STOP_WITHIN_SECONDS": str(GRACE_SECONDS - 2)}
-    environment = {**urls, **stop_time, **os.environ, **database.to_environment()}
+    environment = {**urls, **stop_time, **os.environ, **allow_loopback(), **database.to_environment()}
 
     def build_program(name: str, *arguments: str) -> Program:
         command = [sys.executable, "-m", "salesmatter", name, *arguments]

@@ -1,5 +1,6 @@
 """Fixtures that any test may need: a database of its own, built by the real migrations."""
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 from database.migrate import migrate
 from database.roles import owner_url
+from egress.settings import allow_loopback
 from tests.business_clock import CLOCK_NAME, set_business_clock
 from tests.optional_programs import closing_line
 from tests.postgres import DropQueue, create_database, ensure_template
@@ -20,6 +22,9 @@ pytest_plugins = ["tests.postgres", "tests.blocking", "tests.scheduling"]
 
 # Before any test module is imported: Dagster's business days are made on import.
 set_business_clock()
+
+# The sandbox, IMAP servers and hostile servers of the tests run on this machine.
+os.environ.update(allow_loopback())
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)

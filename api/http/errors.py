@@ -11,6 +11,7 @@ ApiError
 ├── PreconditionFailed      412  changed since the caller read it
 ├── TooLarge                413  larger than the limit
 ├── Malformed               422  the input is invalid
+│   └── HostRefused         422  a host has an address to which connections are not allowed
 ├── TooManyRequests         429  rate limit exceeded
 └── NotAvailable            503  temporarily unavailable
     └── IssuerUnavailable   503  the token issuer does not answer
@@ -114,6 +115,12 @@ class Malformed(ApiError):
     """The input is invalid; `errors` name the fields."""
 
     status, code = 422, "malformed"
+
+
+class HostRefused(Malformed):
+    """A host has an address to which connections are not allowed."""
+
+    code = "host_not_allowed"
 
 
 class TooManyRequests(ApiError):

@@ -22,9 +22,11 @@ from database.models import EverlyticConnection
 from database.roles import APP_ROLE, role_url
 from database.secrets import SecretBox
 from domain.clock import Clock
+from egress.policy import EgressPolicy
+from egress.transport import GuardedTransport
 from everlytic.client import EverlyticClient
 
-CONNECT_SECONDS = 30.0
+ISSUER_SECONDS = 5.0
 CONFIRMED_AT_ONCE = 8
 IDLE_SECONDS = 30.0
 """How long an unused connection to a provider stays open; load balancers commonly close theirs after a minute."""
@@ -39,7 +41,10 @@ class Services:
     batches: Batches
     clock: Clock
     secrets: SecretBox
+    egress: EgressPolicy
+    """Decides to which hosts of tenants connections are made."""
     http: httpx.AsyncClient
+    """Calls hosts that tenants configure, by the policy and within limits."""
     tokens: TokenVerifier | None
     models: ModelAccess | None
     tracing: Tracing
@@ -69,25 +74,28 @@ async def open_services(
     app = role_url(owner, APP_ROLE)
     pool = create_pool(app, size=settings.pool_size, application_name=name)
     models, traces = create_model_access(ai), create_tracing(ai)
-    limits = httpx.Limits(max_connections=settings.send_concurrency * 2, keepalive_expiry=IDLE_SECONDS)
-    timeout = httpx.Timeout(settings.provider_timeout_seconds, connect=CONNECT_SECONDS)
+    policy, limits = settings.egress_policy, settings.call_limits
+    guarded = GuardedTransport(policy, limits, max_connections=settings.send_concurrency * 2, idle_seconds=IDLE_SECONDS)
     try:
         await require_current_schema(pool)
         async with (
-            httpx.AsyncClient(timeout=timeout, limits=limits) as http,
+            httpx.AsyncClient(transport=guarded, timeout=limits.seconds) as http,
+            # The issuer is the operator's choice, and may be on a private network.
+            httpx.AsyncClient(timeout=ISSUER_SECONDS) as issuer,
             run_commit_notifier(app, f"{name}-notifier") as commit_notifier,
         ):
             commit_notifier.watch(pool)
             secrets = SecretBox(settings.secret_key.get_secret_value())
             batches = Batches(pool, settings.batch_milliseconds / 1000)
             clock = Clock.parse(settings.clock)
-            tokens = token_verifier(http, oidc.issuer, oidc.audience) if oidc is not None else None
+            tokens = token_verifier(issuer, oidc.issuer, oidc.audience) if oidc is not None else None
             yield Services(
                 settings,
                 pool,
                 batches,
                 clock,
                 secrets,
+                policy,
                 http,
                 tokens,
                 models,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from egress.settings import allow_loopback
 from salesmatter import accounts
 from salesmatter.demo.business_time import BusinessTime
 from salesmatter.demo.campaign import STEPS, WINDOW, Campaign, connect_workspace, create_sequence
@@ -53,7 +54,7 @@ def run(file: Path, seed: int) -> int:
                 window_start, in_seconds=PREPARATION_SECONDS, day_seconds=DAY_SECONDS
             )
             # Dagster's definitions read the environment when they are imported.
-            os.environ.update(database.to_environment(), SALESMATTER_CLOCK=str(clock))
+            os.environ.update(database.to_environment(), SALESMATTER_CLOCK=str(clock), **allow_loopback())
             services = stack.enter_context(start_services(database, clock, seed))
         api = stack.enter_context(HttpClient(services.api_url, account.api_key))
         sandbox = stack.enter_context(HttpClient(services.sandbox_url))

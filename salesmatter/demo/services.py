@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.telemetry.repository import count_workers
 from database.engine import create_pool
 from database.roles import ENGINE_ROLE, role_url
+from egress.settings import allow_loopback
 from salesmatter import checkout
 from salesmatter.demo.business_time import BusinessTime
 from salesmatter.errors import DemoFailed
@@ -63,6 +64,7 @@ def start_services(database: Database, clock: BusinessTime, seed: int) -> Iterat
     api_url, sandbox_url = f"http://127.0.0.1:{api_port}", f"http://127.0.0.1:{sandbox_port}"
     environment = {
         **database.to_environment(),
+        **allow_loopback(),
         "SALESMATTER_CLOCK": str(clock),
         "SALESMATTER_PUBLIC_URL": api_url,
         **WORKER_SETTINGS,

@@ -41,6 +41,7 @@ PLANTS = (
     Plant("floors", "domain/lead.py", "from email_text.bounded_mime import parse_message"),
     Plant("email-text", "email_text/bounded_mime.py", "import pydantic"),
     Plant("email-text", "email_text/bounded_mime.py", "from everlytic.models import Mail"),
+    Plant("network", "egress/policy.py", "from everlytic.client import EverlyticClient"),
     Plant("provider", "everlytic/client.py", "from domain.lead import LeadStatus"),
     Plant("provider", "everlytic/sandbox/recipients.py", "from database.base import Base"),
     Plant("provider", "everlytic/models.py", "import email_text.bounded_mime"),

@@ -8,7 +8,7 @@ from functools import cache
 
 from tests import ROOT
 
-PACKAGES = ("ai", "api", "database", "domain", "email_text", "everlytic", "orchestration", "salesmatter")
+PACKAGES = ("ai", "api", "database", "domain", "egress", "email_text", "everlytic", "orchestration", "salesmatter")
 _MODULES = [path.relative_to(ROOT / "api") for path in (ROOT / "api").rglob("*/*.py") if path.name != "__init__.py"]
 API_FOLDERS = tuple(sorted({path.parent.as_posix() for path in _MODULES}))
 """The folders of the API that hold code, by their path inside `api/`: `people/leads`."""

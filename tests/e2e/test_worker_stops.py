@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.settings import ApiSettings
+from egress.settings import allow_loopback
 from tests import ROOT
 from tests.api.jobs.gate import Gate
 from tests.api.serving import serving
@@ -124,7 +125,7 @@ def worker(database_url: str, home: Path) -> Iterator[Worker]:
         subprocess.Popen(
             command,
             cwd=ROOT,
-            env=inherited | BUSINESS_ENVIRONMENT | settings,
+            env=inherited | BUSINESS_ENVIRONMENT | allow_loopback() | settings,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

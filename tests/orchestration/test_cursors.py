@@ -47,7 +47,7 @@ def test_a_day_is_polled_to_its_end_or_to_now(
             instance=instance,
             resources={
                 "database": Database(url=module_database_url),
-                "everlytic": EverlyticAccounts(secret_key=SECRET_KEY),
+                "everlytic": EverlyticAccounts(secret_key=SECRET_KEY, allowed_networks=["127.0.0.0/8"]),
                 "clock": clock,
             },
         )

@@ -55,7 +55,7 @@ class PolledTenant:
         self.connection.execute(EMPTY.encode())
         scenarios = [{"name": name, "probability": probability, "routes": ["read"]} for name in faults]
         self.provider.tell("scenarios", username=self.username, scenarios=scenarios, switches=switches)
-        accounts = EverlyticAccounts(secret_key=SECRET_KEY, max_wait_seconds=1.0)
+        accounts = EverlyticAccounts(secret_key=SECRET_KEY, allowed_networks=["127.0.0.0/8"], max_wait_seconds=1.0)
         batches = BatchWriter(self.connect, table, lambda _message: None, size=PAGE // 3)
         try:
             tenants = accounts.load_tenants(self.connection)

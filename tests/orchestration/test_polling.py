@@ -49,7 +49,7 @@ def refuse_connection() -> psycopg.Connection:
 def poll(tenants: list[Tenant], fetch: FetchRows) -> list[PollResult]:
     """Poll the tenants in virtual time, without landing a row."""
     batches = BatchWriter(refuse_connection, TRANSACTIONS, lambda _message: None)
-    accounts = EverlyticAccounts(secret_key=SECRET_KEY)
+    accounts = EverlyticAccounts(secret_key=SECRET_KEY, allowed_networks=["127.0.0.0/8"])
     return run_in_virtual_time(poll_tenants(accounts, tenants, fetch, WINDOW, batches, lambda: NOW))
 
 
@@ -151,6 +151,6 @@ def test_only_enabled_connections_of_existing_workspaces_are_polled(database_url
                 )
         execute("UPDATE app.everlytic_connections SET disabled_at = %s WHERE username = 'user of disabled'", NOW)
         execute("UPDATE app.workspaces SET deleted_at = %s WHERE name = 'deleted'", NOW + timedelta(days=9000))
-        tenants = EverlyticAccounts(secret_key=SECRET_KEY).load_tenants(connection)
+        tenants = EverlyticAccounts(secret_key=SECRET_KEY, allowed_networks=["127.0.0.0/8"]).load_tenants(connection)
     expected = [Tenant(workspaces[name], name, "v1", "tenant", f"user of {name}", f"key of {name}") for name in "AB"]
     assert tenants == sorted(expected, key=lambda tenant: tenant.workspace_id)

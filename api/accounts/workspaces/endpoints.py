@@ -13,7 +13,8 @@ from api.accounts.workspaces.schemas import (
     WorkspaceOut,
 )
 from api.http.dependencies import AdminDep, CallerDep, MemberDep, PageDep
-from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
+from api.http.errors import Forbidden, HostRefused, NotFound, PreconditionFailed, responses
+from api.http.hosts import require_permitted_hosts
 from api.http.pagination import Page, to_page
 from api.http.preconditions import IfMatch
 from api.http.routing import create_router
@@ -89,10 +90,12 @@ def _show(member: MemberDep, connection: EverlyticConnection) -> ConnectionOut:
 @router.put(
     CONNECTION,
     operation_id="putEverlyticConnection",
-    responses=responses(Forbidden, NotFound, PreconditionFailed),
+    responses=responses(Forbidden, HostRefused, NotFound, PreconditionFailed),
 )
 async def put_connection(member: MemberDep, admin: AdminDep, body: ConnectionIn, if_match: IfMatch) -> NewConnectionOut:
     """Connect the workspace to Everlytic, or replace the connection; a job registers the webhook at Everlytic."""
+    hosts = {"transactionalUrl": body.transactional_url.host or "", "tenantUrl": body.tenant_url.host or ""}
+    await require_permitted_hosts(admin.services.egress, hosts)
     locked = await service.lock_connection(member.session, member.workspace_id)
     if locked is not None:
         if_match.require(_show(member, locked))

@@ -22,12 +22,21 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import CapabilityError, LoginError, ProtocolError
 
 from database.models import MailboxSecurity
+from egress.errors import EgressError
+from egress.policy import EgressPolicy
+from egress.sockets import connect
 
 T = TypeVar("T")
 
 _TEMPORARY = re.compile(r"\[(?:UNAVAILABLE|SERVERBUG|LIMIT|INUSE|THROTTLED)\b|too many", re.IGNORECASE)
 """Matches the responses (RFC 5530) of servers that refuse a login although the credentials are right."""
-MAX_ERROR_CHARACTERS = 300
+_RESPONSE_CODE = re.compile(
+    r"\[(UNAVAILABLE|AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|NOPERM|INUSE|LIMIT|"
+    r"OVERQUOTA|NONEXISTENT|SERVERBUG|CLIENTBUG|CANNOT)\]",
+    re.IGNORECASE,
+)
+"""Matches the codes of RFC 5530. Nothing else that a server says is shown: it may be any server of any network."""
+MAX_SEARCHED_CHARACTERS = 1000
 
 
 class MailboxUnavailable(Exception):
@@ -50,6 +59,8 @@ class Limits:
     message_bytes: int = 5 * 1024 * 1024
     """How much of a message is read: the text is at the beginning, and attachments are not needed."""
     batch_bytes: int = 20 * 1024 * 1024
+    operation_bytes: int = 64 * 1024 * 1024
+    """How much one operation reads from the server, whatever the server sends."""
     batch_messages: int = 50
     window_uids: int = 50_000
     """How many UIDs are searched at once: the result is one line, whose length is limited."""
@@ -82,8 +93,8 @@ class Arrival:
 class Connection:
     """The library's client in its thread, whose blocking calls can be ended."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, policy: EgressPolicy) -> None:
+        self._limits, self._policy = limits, policy
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="imap")
         self._sockets: list[socket.socket] = []
         self._is_aborted = False
@@ -91,13 +102,18 @@ class Connection:
 
     async def run(self, operation: Callable[[], T]) -> T:
         """Run an operation in the thread; raises MailboxUnavailable after the time limit, and what it raises itself."""
-        future = asyncio.get_running_loop().run_in_executor(self._thread, operation)
+        future = asyncio.get_running_loop().run_in_executor(self._thread, self._run_counted, operation)
         try:
             async with asyncio.timeout(self._limits.operation_seconds):
                 return await future
         except TimeoutError as error:
             limit = self._limits.operation_seconds
             raise MailboxUnavailable(f"The server did not answer within {limit:g} seconds.") from error
+
+    def _run_counted(self, operation: Callable[[], T]) -> T:
+        if self._client is not None:
+            self._client.allow_bytes()
+        return operation()
 
     def abort(self) -> None:
         """Close the connection at once, with any operation that is running, and end the thread."""
@@ -112,7 +128,7 @@ class Connection:
     def open(self, account: Account) -> tuple[int, int]:
         """Log in and open the folder; returns its UIDVALIDITY and the next UID."""
         with _translate_errors():
-            self._client = _Client(account, self._limits, self._add_socket)
+            self._client = _Client(account, self._limits, self._policy, self._add_socket)
             if account.security is MailboxSecurity.STARTTLS:
                 with _translate_refusal("The server offers no STARTTLS", CapabilityError):
                     self._client.starttls(ssl.create_default_context())
@@ -195,16 +211,18 @@ def _translate_errors() -> Iterator[None]:
         yield
     except ssl.SSLCertVerificationError as error:
         raise MailboxUnavailable(f"The server's certificate cannot be trusted: {error.verify_message}.") from error
+    except EgressError as error:
+        raise MailboxUnavailable(str(error)) from error
     except TimeoutError as error:
         raise MailboxUnavailable("The connection timed out.") from error
     except imaplib.IMAP4.abort as error:
-        raise MailboxUnavailable(f"The connection was lost: {_format_error(error)}") from error
+        raise MailboxUnavailable("The connection was lost.") from error
     except ProtocolError as error:
-        raise _UnreadableAnswer(f"The server's answer cannot be read: {_format_error(error)}") from error
+        raise _UnreadableAnswer("The server's answer cannot be read.") from error
     except imaplib.IMAP4.error as error:
-        raise MailboxUnavailable(f"The server refused the request: {_format_error(error)}") from error
+        raise MailboxUnavailable(f"The server refused the request{_find_code(error)}.") from error
     except (OSError, ValueError) as error:
-        raise MailboxUnavailable(f"The server cannot be reached: {_format_error(error)}") from error
+        raise MailboxUnavailable("The server cannot be reached.") from error
 
 
 @contextmanager
@@ -215,23 +233,25 @@ def _translate_refusal(sentence: str, kind: type[Exception]) -> Iterator[None]:
     except kind as error:
         # The library raises a connection that is lost during a login as a failed login.
         if isinstance(error, imaplib.IMAP4.abort) or isinstance(error.__context__, imaplib.IMAP4.abort | OSError):
-            raise MailboxUnavailable(f"The connection was lost: {_format_error(error)}") from error
-        if _TEMPORARY.search(str(error)):
-            raise MailboxUnavailable(f"The server refused the request for now: {_format_error(error)}") from error
-        raise MailboxRefused(f"{sentence}: {_format_error(error)}") from error
+            raise MailboxUnavailable("The connection was lost.") from error
+        if _TEMPORARY.search(str(error)[:MAX_SEARCHED_CHARACTERS]):
+            raise MailboxUnavailable(f"The server refused the request for now{_find_code(error)}.") from error
+        raise MailboxRefused(f"{sentence}{_find_code(error)}.") from error
 
 
-def _format_error(error: Exception) -> str:
-    # The library formats the bytes of a server as Python literals.
-    text = re.sub(r"\bb(['\"])(.*?)\1", r"\2", " ".join(str(error).split()))
-    return (text or type(error).__name__)[:MAX_ERROR_CHARACTERS]
+def _find_code(error: Exception) -> str:
+    """Return the response code of the server in parentheses, if it is one that we know."""
+    code = _RESPONSE_CODE.search(str(error)[:MAX_SEARCHED_CHARACTERS])
+    return f" ({code[1].upper()})" if code else ""
 
 
 class _Client(IMAPClient):  # type: ignore[misc] # it ships no types
     """The library's client, whose sockets can be closed as soon as they exist."""
 
-    def __init__(self, account: Account, limits: Limits, add_socket: Callable[[socket.socket], None]) -> None:
-        self._add_socket = add_socket
+    def __init__(
+        self, account: Account, limits: Limits, policy: EgressPolicy, add_socket: Callable[[socket.socket], None]
+    ) -> None:
+        self._limits, self._policy, self._add_socket = limits, policy, add_socket
         super().__init__(
             account.host,
             account.port,
@@ -243,25 +263,51 @@ class _Client(IMAPClient):  # type: ignore[misc] # it ships no types
 
     def _create_IMAP4(self) -> imaplib.IMAP4:  # noqa: N802 - the library's own name
         context = ssl.create_default_context() if self.ssl else None
-        return _Protocol(self.host, self.port, self._timeout.connect, context, self._add_socket)
+        return _Protocol(self.host, self.port, self._limits, self._policy, context, self._add_socket)
+
+    def allow_bytes(self) -> None:
+        """Let the server send as much as one operation may read."""
+        self._imap.allow_bytes()
 
 
 class _Protocol(imaplib.IMAP4):
-    """The standard library's protocol on a socket that another thread can close."""
+    """The standard library's protocol on a socket to a checked address, with a limit on what is read."""
 
     def __init__(
         self,
         host: str,
         port: int,
-        seconds: float,
+        limits: Limits,
+        policy: EgressPolicy,
         context: ssl.SSLContext | None,
         add_socket: Callable[[socket.socket], None],
     ) -> None:
-        self._context, self._add_socket = context, add_socket
-        super().__init__(host, port, timeout=seconds)
+        self._limits, self._policy, self._context, self._add_socket = limits, policy, context, add_socket
+        self._bytes_left = limits.operation_bytes
+        super().__init__(host, port, timeout=limits.connect_seconds)
+
+    def allow_bytes(self) -> None:
+        """Let the server send as much as one operation may read."""
+        self._bytes_left = self._limits.operation_bytes
+
+    def read(self, size: int) -> bytes:
+        """Read a literal, whose length the server announces."""
+        self._count(size)
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        """Read a line, whose length the library limits."""
+        line = super().readline()
+        self._count(len(line))
+        return line
+
+    def _count(self, size: int) -> None:
+        self._bytes_left -= size
+        if self._bytes_left < 0:
+            raise self.abort("the answer is longer than allowed")
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
-        plain = socket.create_connection((self.host, self.port), timeout)
+        plain = connect(self._policy, self.host, self.port, timeout or self._limits.connect_seconds)
         # A duplicate, because TLS detaches the socket that it wraps.
         self._add_socket(plain.dup())
         return self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain

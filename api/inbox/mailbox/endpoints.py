@@ -3,7 +3,8 @@
 from fastapi import status
 
 from api.http.dependencies import AdminDep, MemberDep
-from api.http.errors import Forbidden, NotFound, PreconditionFailed, responses
+from api.http.errors import Forbidden, HostRefused, NotFound, PreconditionFailed, responses
+from api.http.hosts import require_permitted_hosts
 from api.http.preconditions import IfMatch
 from api.http.routing import create_router
 from api.inbox.mailbox import service
@@ -19,9 +20,10 @@ async def get_mailbox(member: MemberDep) -> MailboxOut:
     return MailboxOut.of(await service.find_mailbox(member.session, member.workspace_id))
 
 
-@router.put("", operation_id="putMailbox", responses=responses(Forbidden, NotFound, PreconditionFailed))
+@router.put("", operation_id="putMailbox", responses=responses(Forbidden, HostRefused, NotFound, PreconditionFailed))
 async def put_mailbox(member: MemberDep, admin: AdminDep, body: MailboxIn, if_match: IfMatch) -> MailboxOut:
     """Read replies from a mailbox, now and then every minute; `lastError` says whether that fails."""
+    await require_permitted_hosts(admin.services.egress, {"host": body.host})
     mailbox = await service.lock_mailbox(member.session, member.workspace_id)
     if mailbox is not None:
         if_match.require(MailboxOut.of(mailbox))

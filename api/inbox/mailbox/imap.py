@@ -16,6 +16,7 @@ from api.inbox.mailbox.connection import (
     MailboxRefused,
     MailboxUnavailable,
 )
+from egress.policy import EgressPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ class Folder:
 
 
 @asynccontextmanager
-async def open_folder(account: Account, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[Folder]:
+async def open_folder(account: Account, policy: EgressPolicy, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[Folder]:
     """Connect, log in and open the folder read-only; raises MailboxUnavailable and MailboxRefused."""
-    connection = Connection(limits)
+    connection = Connection(limits, policy)
     try:
         folder = Folder(connection, limits)
         await folder.open(account)

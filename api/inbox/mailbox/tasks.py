@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
@@ -49,8 +50,9 @@ async def poll_mailbox(work: Work[Services]) -> None:
     except (Deferred, WorkspaceGone):
         raise
     except Exception as error:
-        log.exception("Mailbox %s could not be read.", mailbox.id)
-        raise Deferred(work.clock.after(POLL_INTERVAL_SECONDS), f"{type(error).__name__}: {error}") from error
+        # The error may contain what the server sent, so only its kind and its place are shown.
+        log.error("Mailbox %s could not be read: %s", mailbox.id, _locate(error))  # noqa: TRY400 - as above
+        raise Deferred(work.clock.after(POLL_INTERVAL_SECONDS), "The mailbox could not be read.") from error
     next_poll = work.clock.after(POLL_INTERVAL_SECONDS) if is_complete else work.clock.now()
     raise Deferred(next_poll, "The mailbox is polled every minute.")
 
@@ -58,7 +60,7 @@ async def poll_mailbox(work: Work[Services]) -> None:
 async def _poll(work: Work[Services], mailbox: Mailbox) -> bool:
     """Read the new messages batch by batch; returns False if there are more."""
     stop_at = time.monotonic() + MAX_POLL_SECONDS
-    async with open_folder(_build_account(work, mailbox)) as folder:
+    async with open_folder(_build_account(work, mailbox), work.resources.egress) as folder:
         is_complete = await _read(work, mailbox, folder, stop_at)
     if is_complete:
         async with work.transaction() as session:
@@ -113,9 +115,15 @@ def _parse_messages(mailbox_id: UUID, arrivals: Sequence[Arrival]) -> list[Recei
             messages.append(ReceivedMessage(arrival.uid, read_message(arrival.raw), arrival.arrived_at))
         except Malformed as error:
             log.warning("Message %s of mailbox %s cannot be read: %s", arrival.uid, mailbox_id, error)
-        except Exception:
-            log.exception("Message %s of mailbox %s cannot be read.", arrival.uid, mailbox_id)
+        except Exception as error:  # noqa: BLE001 - one message must not block the others
+            log.error("Message %s of mailbox %s cannot be read: %s", arrival.uid, mailbox_id, _locate(error))  # noqa: TRY400 - it contains the message
     return messages
+
+
+def _locate(error: Exception) -> str:
+    """Return the kind of an error and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
 async def _record_failure(work: Work[Services], mailbox: Mailbox, error: str, *, is_refusal: bool) -> datetime | None:

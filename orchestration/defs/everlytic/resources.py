@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from uuid import UUID
 
 import dagster as dg
 import httpx
 import psycopg
+from pydantic import Field
 
 from database.secrets import SecretBox
+from egress.policy import EgressPolicy
+from egress.transport import MEGABYTE, CallLimits, GuardedTransport
 from everlytic.client import EverlyticClient
 from orchestration.defs.everlytic.transport import HostThrottles, RetryingTransport
 
@@ -38,7 +42,12 @@ class EverlyticAccounts(dg.ConfigurableResource):  # type: ignore[type-arg] # Da
     """Opens clients for tenants; `secret_key` holds the key or keys that encrypt the tenants' Everlytic API keys."""
 
     secret_key: str
+    allowed_networks: list[str] = Field(default=[])
+    """Networks that tenants may connect to besides the internet."""
+    max_megabytes: float = 4.0
+    """The longest answer to one request."""
     timeout_seconds: float = 30.0
+    """The longest time of one attempt of a request, its whole answer included."""
     max_wait_seconds: float = 30.0
     """The longest Retry-After to wait for; with a longer one the tenant fails in this run."""
     total_timeout_seconds: float = 180.0
@@ -54,9 +63,11 @@ class EverlyticAccounts(dg.ConfigurableResource):  # type: ignore[type-arg] # Da
 
         Raises UndecipherableSecret if the tenant's API key was encrypted with another secret key.
         """
+        policy = EgressPolicy(tuple(map(ip_network, self.allowed_networks)))
+        limits = CallLimits(seconds=self.timeout_seconds, max_bytes=int(self.max_megabytes * MEGABYTE))
         api_key = SecretBox(self.secret_key).decrypt(tenant.encrypted_key)
         transport = RetryingTransport(
-            httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=2)),
+            GuardedTransport(policy, limits, max_connections=2),
             throttles,
             max_wait=self.max_wait_seconds,
             total_timeout=self.total_timeout_seconds,

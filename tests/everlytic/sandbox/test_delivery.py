@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from everlytic.client import EverlyticClient
-from everlytic.errors import ConnectionLost
+from everlytic.errors import ConnectionLost, InvalidRequest
 from everlytic.models import WebhookRegistration
 from everlytic.webhooks import ProviderEvent, parse_delivery, verify_basic_auth
 from tests.everlytic.mails import make_mail
@@ -222,7 +222,7 @@ async def test_a_send_to_an_opted_out_recipient_fails(
         sandbox.advance(60)
         sandbox.wait_until(lambda: [event.message_id for event in events_of(receiver)] == ["draft-2"])
     else:
-        with pytest.raises(Exception, match="opted out"):
+        with pytest.raises(InvalidRequest, match=r"headers\.to"):
             await client.send(make_mail(message_id="draft-2"))
     sandbox.tell("events", username=username, transaction_id=sent.transaction_id, type="resubscribe")
     await client.send(make_mail(message_id="draft-3"))

@@ -9,6 +9,8 @@ import pytest
 from api.inbox.mailbox.connection import Account, Limits, MailboxRefused, MailboxUnavailable
 from api.inbox.mailbox.imap import open_folder
 from database.models import MailboxSecurity
+from egress.addresses import LOOPBACK
+from egress.policy import EgressPolicy
 from tests.api.inbox.mailbox.dovecot import PASSWORD, PROGRAM, Dovecot, serving
 from tests.optional_programs import skip_reason
 
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 SHORT_LIMITS = Limits(connect_seconds=0.2, read_seconds=0.2, operation_seconds=0.5)
 LONG_AGO = date(2020, 1, 1)
+LOCAL = EgressPolicy(LOOPBACK)
 
 Script = dict[bytes, list[bytes]]
 LOGGED_IN: Script = {b"CAPABILITY": [b"* CAPABILITY IMAP4rev1"], b"LOGIN": []}
@@ -60,7 +63,7 @@ async def speaking(script: Script) -> AsyncIterator[int]:
 async def read(reader: Account, limits: Limits = SHORT_LIMITS, after: int = 0) -> list[int]:
     """Read a whole folder, and return the UIDs of its messages."""
     uids: list[int] = []
-    async with open_folder(reader, limits) as folder:
+    async with open_folder(reader, LOCAL, limits) as folder:
         async for batch in folder.read_batches(after, LONG_AGO):
             uids += [arrival.uid for arrival in batch.arrivals]
     return uids
@@ -130,7 +133,7 @@ async def test_an_unreadable_answer() -> None:
     """An invalid answer blocks no other message; a message that the server does not return has no content."""
     sizes = b"* 1 FETCH (UID 1 RFC822.SIZE 9)", b"* 2 FETCH (UID 2 RFC822.SIZE 9)"
     broken = {**OPEN, b"SEARCH": [b"* SEARCH 1 2"], b"FETCH": list(sizes)}
-    async with speaking(broken) as port, open_folder(account(port), SHORT_LIMITS) as folder:
+    async with speaking(broken) as port, open_folder(account(port), LOCAL, SHORT_LIMITS) as folder:
         found = [one async for batch in folder.read_batches(0, LONG_AGO) for one in batch.arrivals]
     assert [(one.uid, one.raw) for one in found] == [(1, None), (2, None)]
 
@@ -205,6 +208,6 @@ async def test_batches_and_windows(dovecot: Dovecot) -> None:
 async def test_messages_are_truncated(dovecot: Dovecot) -> None:
     """Only the limited part of a message is transferred."""
     dovecot.deliver("long", b"From: a@b.example\r\n\r\n" + b"x" * 10_000)
-    async with open_folder(account(dovecot, username="long"), Limits(message_bytes=100)) as folder:
+    async with open_folder(account(dovecot, username="long"), LOCAL, Limits(message_bytes=100)) as folder:
         found = [one async for batch in folder.read_batches(0, LONG_AGO) for one in batch.arrivals]
     assert [len(one.raw or b"") for one in found] == [100]

@@ -1,0 +1,1 @@
+"""Connections to hosts that tenants configure: which addresses they may reach, and how much they may take."""
