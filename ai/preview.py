@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ai.errors import TemplateError
+from ai.template_work import Work
 from ai.workflows.email_generation import rendering
 from ai.workflows.email_generation.material import remove_implausible_fields
 from ai.workflows.email_generation.state import EmailGenerationInput
@@ -34,9 +35,10 @@ def render_preview(request: EmailGenerationInput) -> Preview:
         request = request.model_copy(update={"unsubscribe_url": PREVIEW_UNSUBSCRIBE_URL})
     plausible = remove_implausible_fields(request)
     variables, missing = rendering.build_variables(plausible.request), list[str]()
+    work = Work()
     while True:
         try:
-            candidate = rendering.render(request, variables)
+            candidate = rendering.render(request, variables, work)
         except TemplateError as error:
             new_names = [name for name in error.names if name not in missing]
             if not new_names or len(missing) >= MAX_MISSING:

@@ -1,15 +1,18 @@
 """Renders Liquid templates of steps in a sandbox; printing a blank variable is an error."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sized
 from functools import cache, lru_cache, wraps
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ai.cleaning import custom_key, one_line, remove_control_characters
 from ai.errors import TemplateError
+from email_text.html_tags import scan_tags
 
 if TYPE_CHECKING:
     from liquid import BoundTemplate, Environment, Undefined
+
+    from ai.template_work import CountingContext, Work
 
 __all__ = [
     "VARIABLES",
@@ -41,6 +44,8 @@ MAX_OUTPUT_BYTES = 200_000
 MAX_LOOP_ITERATIONS = 1_000
 MAX_LOCAL_BYTES = 200_000
 CACHE_SIZE = 1_024
+RENDERING_UNITS = 100
+"""The units of work that any rendering takes."""
 MAX_TAG_CHARACTERS = 2_000
 MAX_SPACES = 100
 MAX_OPERATORS = 50
@@ -71,21 +76,31 @@ _VERBATIM = re.compile(r"-?\s*(raw|doc)\s*-?")
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
 _OPERATOR = re.compile(r"\b(?:and|or|not|contains)\b|[\[(]|[!=<>]{1,2}")
 _LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{MAX_DIGITS + 1}}}")
+_LOOP = re.compile(r"-?\s*for\s")
 _FIELDS = ("first_name", "last_name", "full_name", "email", "company", "role", "segment")
 
 
-def render(template: str, variables: Mapping[str, object], *, html: bool = False) -> str:
+def render(template: str, variables: Mapping[str, object], *, html: bool = False, work: "Work | None" = None) -> str:
     """Return the rendered template; with `html` all values are escaped, and the markup of the template is not.
 
     `variables` is nested: {"first_name": "Ada", "custom": {"city": "Berlin"}, "sender": {"name": "Kim"}}. Liquid inside
     values is printed, never evaluated. Raises TemplateError when a blank or unknown variable would be printed without a
-    `default`, on invalid syntax, and at the limits of the sandbox.
+    `default`, on invalid syntax, and at the limits of the sandbox. `work` is what is left for several renderings.
     """
-    parsed = _parse(template, html)
+    from liquid.output import LimitedStringIO  # noqa: PLC0415 - as for the environment
+
+    from ai.template_work import CountingContext, Work  # noqa: PLC0415 - as above
+
+    parsed, buffer, work = _parse(template, html), LimitedStringIO(MAX_OUTPUT_BYTES), work or Work()
     try:
-        return parsed.render(**_build_namespaces(variables))
+        work.charge(RENDERING_UNITS)
+        scope = parsed.make_globals(_build_namespaces(variables))
+        parsed.render_with_context(CountingContext(parsed, work, globals=scope), buffer)
+        output = buffer.getvalue()
+        work.charge_values(output)
     except Exception as error:  # noqa: BLE001 - filters get arbitrary values and also raise Python errors
         _raise_template_error(error)
+    return output
 
 
 def find_variables(template: str) -> set[str]:
@@ -168,6 +183,9 @@ def _parse(template: str, html: bool) -> "BoundTemplate":
             raise TemplateError(f"A tag of the template has more than {MAX_OPERATORS} operators. Split its condition.")
         if _LONG_NUMBER.search(expression):
             raise TemplateError(f"A number in the template has more than {MAX_DIGITS} digits.")
+        # Elsewhere a range of any length could be searched for a text, which takes as long as it is.
+        if ".." in expression and not _LOOP.match(expression):
+            raise TemplateError("A range such as (1..5) can only be used in a for tag.")
     try:
         return _create_environment(html).from_string(template)
     except Exception as error:  # noqa: BLE001 - the parser also raises Python errors
@@ -209,6 +227,7 @@ def _create_environment(html: bool) -> "Environment":
     from liquid import Environment  # noqa: PLC0415
 
     from ai.template_values import BlankVariable  # noqa: PLC0415
+    from ai.template_work import BoundedForTag  # noqa: PLC0415
 
     class Sandbox(Environment):
         loop_iteration_limit = MAX_LOOP_ITERATIONS
@@ -217,29 +236,54 @@ def _create_environment(html: bool) -> "Environment":
 
     environment = Sandbox(undefined=cast("type[Undefined]", BlankVariable), autoescape=html)
     environment.tags = {name: tag for name, tag in environment.tags.items() if name in TAGS}
+    environment.add_tag(BoundedForTag)
+    environment.add_filter("strip_html", _strip_tags)
     environment.filters = {name: _guard_filter(name, environment.filters[name]) for name in FILTERS}
     return environment
 
 
 def _guard_filter(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Pass a blank value through all filters up to `default`, and limit the size of the result of a filter."""
+    """Pass a blank value through all filters up to `default`, count the work and limit the result of a filter."""
     from ai.template_values import BlankVariable  # noqa: PLC0415
 
     @wraps(function)
-    def filtered(left: object, *arguments: object, **options: object) -> object:
+    def filtered(left: object, *arguments: object, context: "CountingContext", **options: object) -> object:
+        context.work.charge_values(left, *arguments, *options.values())
         if name != "default" and isinstance(left, BlankVariable):
             return left
-        if name == "replace" and len(str(left)) * max(len(str(arguments[-1])), 1) > MAX_OUTPUT_BYTES * 10:
-            raise ValueError("the result of a replace would be too long")
+        _check_growth(name, left, arguments)
         _check_numbers(name, left, arguments)
         result = function(left, *arguments, **options)
         if isinstance(result, int):
             _check_numbers(name, result, ())
         if isinstance(result, str) and len(result) > MAX_OUTPUT_BYTES:
             raise ValueError(f"the result of the filter {name} is too long")
+        context.work.charge_values(result)
         return result
 
+    filtered.with_context = True  # type: ignore[attr-defined] # the engine then passes the context
     return filtered
+
+
+def _check_growth(name: str, left: object, arguments: tuple[object, ...]) -> None:
+    """Raise ValueError for a filter that would put a text many times into its result."""
+    times = {"replace": lambda: len(str(left)), "join": lambda: len(left) if isinstance(left, Sized) else 1}
+    if name in times and arguments and times[name]() * max(len(str(arguments[-1])), 1) > MAX_OUTPUT_BYTES * 10:
+        raise ValueError(f"the result of a {name} would be too long")
+
+
+def _strip_tags(value: object) -> str:
+    """Return a text without tags, and without elements that are not displayed, in linear time."""
+    text, pieces, end, invisible_tag = "" if value is None else str(value), list[str](), 0, ""
+    for tag in scan_tags(text):
+        if not invisible_tag:
+            pieces.append(text[end : tag.start])
+        end = tag.end
+        if tag.name in {"script", "style"}:
+            invisible_tag = "" if tag.is_closing else invisible_tag or tag.name
+    if not invisible_tag:
+        pieces.append(text[end:])
+    return "".join(pieces)
 
 
 def _check_numbers(name: str, left: object, arguments: tuple[object, ...]) -> None:
@@ -273,6 +317,8 @@ def _raise_template_error(error: Exception) -> NoReturn:
     """Raise a failure of the engine as a TemplateError with a sentence for the author of the template."""
     from liquid.exceptions import LiquidError, ResourceLimitError, UndefinedError  # noqa: PLC0415
 
+    from ai.template_work import WorkExceeded  # noqa: PLC0415
+
     if isinstance(error, TemplateError):
         raise error
     if isinstance(error, UndefinedError):
@@ -281,7 +327,7 @@ def _raise_template_error(error: Exception) -> NoReturn:
             f'The variable {name} is empty for this lead. Fill it in, or write {{{{ {name} | default: "…" }}}}.',
             (name,),
         ) from error
-    if isinstance(error, ResourceLimitError | MemoryError):
+    if isinstance(error, ResourceLimitError | MemoryError | WorkExceeded):
         raise TemplateError(
             "The template exceeds the limits of the sandbox. Make its loops and texts smaller."
         ) from error

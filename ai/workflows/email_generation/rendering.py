@@ -3,6 +3,7 @@
 from ai import templates
 from ai.cleaning import one_line
 from ai.errors import TemplateError
+from ai.template_work import Work
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
 from email_text import conversion
 
@@ -21,14 +22,14 @@ def build_variables(request: EmailGenerationInput) -> dict[str, object]:
     )
 
 
-def render(request: EmailGenerationInput, variables: dict[str, object]) -> Candidate:
+def render(request: EmailGenerationInput, variables: dict[str, object], work: Work | None = None) -> Candidate:
     """Return the rendered templates; raises TemplateError for a blank variable, as `templates.render` does."""
-    subject = one_line(templates.render(request.subject_template, variables))
+    subject = one_line(templates.render(request.subject_template, variables, work=work))
     if templates.is_html(request.body_template):
-        html = templates.render(request.body_template, variables, html=True)
+        html = templates.render(request.body_template, variables, html=True, work=work)
         text = conversion.to_text(html)
     else:
-        text, html = templates.render(request.body_template, variables).strip(), None
+        text, html = templates.render(request.body_template, variables, work=work).strip(), None
     return Candidate.model_construct(subject=subject, text=text, html=html, author="template")
 
 
