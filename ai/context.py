@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from ai.errors import ModelUnavailable
-from ai.models import ModelAccess, ModelAnswer
+from ai.models import Attempts, ModelAccess, ModelAnswer
 from ai.prompts import Prompt
 from ai.tracing import NO_TRACING, RunTrace, Tracing
 from ai.usage import Generation, Usage
@@ -24,23 +24,31 @@ class UsageRecord:
     """The usage of one model call, set when it is known; `is_answered` if the answer had the requested format."""
 
     usage: Usage = field(default_factory=Usage)
+    attempts: Attempts = field(default_factory=Attempts)
     is_answered: bool = False
 
 
 class Meter(Protocol):
     """Counts the tokens of model calls and enforces the budget."""
 
-    def meter_call(self, workflow: str, model: str, tokens: int) -> AbstractAsyncContextManager[UsageRecord]:
-        """Enclose one model call of at most about `tokens` tokens; raises TokenBudgetExceeded above the budget."""
+    def meter_call(
+        self, workflow: str, model: str, tokens: int, max_attempts: int = 1
+    ) -> AbstractAsyncContextManager[UsageRecord]:
+        """Enclose one model call of at most so many requests with about `tokens` tokens each.
+
+        Raises TokenBudgetExceeded above the budget.
+        """
 
 
 class NoMeter:
     """Counts nothing and has no budget, for evals and tests."""
 
     @asynccontextmanager
-    async def meter_call(self, workflow: str, model: str, tokens: int) -> AsyncIterator[UsageRecord]:
+    async def meter_call(
+        self, workflow: str, model: str, tokens: int, max_attempts: int = 1
+    ) -> AsyncIterator[UsageRecord]:
         """Enclose one model call."""
-        del workflow, model, tokens
+        del workflow, model, tokens, max_attempts
         yield UsageRecord()
 
 
@@ -75,10 +83,13 @@ class NodeContext:
             raise ModelUnavailable(NO_MODEL)
         model = self.models.model_for(self.workflow)
         max_tokens = self.models.max_tokens(prompt.text, data)
-        async with self.meter.meter_call(self.workflow, model, max_tokens) as record:
+        max_attempts = self.models.max_attempts
+        async with self.meter.meter_call(self.workflow, model, max_tokens, max_attempts) as record:
             with self.trace.generation(model=model, prompt=prompt, data=data) as generation:
                 try:
-                    result = await self.models.ask(self.workflow, instructions=prompt.text, data=data, answer=answer)
+                    result = await self.models.ask(
+                        self.workflow, instructions=prompt.text, data=data, answer=answer, attempts=record.attempts
+                    )
                 except ModelUnavailable as unavailable:
                     record.usage = unavailable.usage
                     self.usage += unavailable.usage

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -25,6 +26,25 @@ CHARACTERS_PER_TOKEN = 3
 """Fewer than usual, so that the tokens reserved for a call are rather too many."""
 
 
+@dataclass(slots=True)
+class Attempts:
+    """The requests of one call of a model, retries included."""
+
+    sent: int = 0
+    refused: int = 0
+    """Those that were answered with 4xx, which costs nothing."""
+    counted: int = 0
+    """Those whose tokens are known."""
+
+    @property
+    def unknown(self) -> int:
+        """How many requests may have used tokens that nobody reports: no answer, a broken one, or one without usage."""
+        return max(self.sent - self.refused - self.counted, 0)
+
+
+_attempts: ContextVar[Attempts] = ContextVar("attempts")
+
+
 @dataclass(frozen=True)
 class ModelAnswer(Generic[Answer]):
     """A model's answer in the requested format, and its usage."""
@@ -43,7 +63,7 @@ class ModelAccess:
 
     def __init__(self, settings: AiSettings) -> None:
         # Imported here, because it takes a second and a process without a key does not need it.
-        from openai import AsyncOpenAI  # noqa: PLC0415
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415
 
         assert settings.openai_api_key is not None
         self._settings = settings
@@ -52,6 +72,9 @@ class ModelAccess:
             base_url=settings.openai_base_url,
             timeout=settings.openai_timeout_seconds,
             max_retries=settings.openai_max_retries,
+            http_client=DefaultAsyncHttpxClient(
+                event_hooks={"request": [_count_request], "response": [_count_response]}
+            ),
         )
         self._semaphore = asyncio.Semaphore(settings.openai_concurrency)
 
@@ -59,11 +82,18 @@ class ModelAccess:
         """Return the name of the model of a workflow."""
         return self._settings.model_for(workflow)
 
-    async def ask(self, workflow: str, *, instructions: str, data: str, answer: type[Answer]) -> ModelAnswer[Answer]:
-        """Return the model's answer to `instructions` on `data` in the format `answer`; may raise ModelUnavailable."""
+    async def ask(
+        self, workflow: str, *, instructions: str, data: str, answer: type[Answer], attempts: Attempts | None = None
+    ) -> ModelAnswer[Answer]:
+        """Return the model's answer to `instructions` on `data` in the format `answer`; may raise ModelUnavailable.
+
+        The requests are counted in `attempts`, also if the call is cancelled.
+        """
         from openai import APIStatusError, APITimeoutError, OpenAIError  # noqa: PLC0415
 
         model, usage = self.model_for(workflow), Usage()
+        attempts = attempts or Attempts()
+        _attempts.set(attempts)
         call = self._call_chat if self._settings.openai_api == "chat" else self._call_responses
         try:
             async with self._semaphore, asyncio.timeout(self._settings.openai_deadline_seconds):
@@ -71,6 +101,7 @@ class ModelAccess:
             body = parse_json(content)
             # Before the answer is read, because an answer in a wrong format also costs tokens.
             usage = self._read_usage(body, model)
+            attempts.counted += usage.tokens > 0
             _check_length(content, self._settings.openai_max_output_tokens, model)
             return ModelAnswer(parsed=_read_answer(body, read, model), usage=usage)
         except (APITimeoutError, TimeoutError) as error:
@@ -106,8 +137,13 @@ class ModelAccess:
         )
         return raw.http_response.content, lambda: raw.parse().choices[0].message.parsed
 
+    @property
+    def max_attempts(self) -> int:
+        """How many requests one call may make."""
+        return self._settings.openai_max_retries + 1
+
     def max_tokens(self, instructions: str, data: str) -> int:
-        """Return about how many tokens a call may use at most."""
+        """Return about how many tokens one request may use at most."""
         return (len(instructions) + len(data)) // CHARACTERS_PER_TOKEN + self._settings.openai_max_output_tokens
 
     async def close(self) -> None:
@@ -133,6 +169,20 @@ class ModelAccess:
             return Usage(model=model)
         price = self._settings.openai_prices.get(model)
         return Usage(model, tokens_in, tokens_out, _cost(price, tokens_in, tokens_out))
+
+
+async def _count_request(request: Any) -> None:
+    """Count a request as soon as its first byte is written; without a connection nothing is used."""
+    attempts = _attempts.get()
+
+    async def trace(event: str, _info: dict[str, Any]) -> None:
+        attempts.sent += event.endswith("send_request_headers.started")
+
+    request.extensions["trace"] = trace
+
+
+async def _count_response(response: Any) -> None:
+    _attempts.get().refused += response.is_client_error
 
 
 class _UnusableAnswer(Exception):

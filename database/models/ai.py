@@ -33,7 +33,7 @@ class AiUsage(Base):
 
 
 class AiReservation(IdMixin, Base):
-    """Tokens reserved from the day's budget for a running request; a reservation counts until it expires."""
+    """Tokens reserved from a day's budget, for a call that runs or whose usage is unknown, until they expire."""
 
     __tablename__ = "ai_reservations"
     __table_args__ = (Index(None, "workspace_id"),)

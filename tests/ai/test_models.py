@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -8,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from ai.errors import ModelUnavailable
-from ai.models import ModelAccess, ModelAnswer, create_model_access
+from ai.models import Attempts, ModelAccess, ModelAnswer, create_model_access
 from ai.settings import AiSettings
 from ai.usage import Usage
 from tests.ai.stub_openai import Reply, StubOpenAI
@@ -105,6 +107,59 @@ async def test_every_failure_of_the_server_is_the_same_error(
     if reply.kind != "redirected_forever":
         # One retry is set: temporary failures are retried, and others are not.
         assert len(stub.requests) == (2 if reply.kind in {"rate_limited", "server_error", "silent", "cut"} else 1)
+    await models.close()
+
+
+@pytest.mark.parametrize("interface", ["responses", "chat"])
+@pytest.mark.parametrize(
+    ("reply", "unknown"),
+    [
+        (Reply({"name": "blue"}), 0),
+        (Reply({"name": "blue"}, kind="no_usage"), 1),
+        (Reply(kind="empty"), 1),
+        (Reply(kind="rate_limited", retry_after="0"), 0),
+        (Reply(kind="unauthorised"), 0),
+        (Reply(kind="server_error"), 2),
+        (Reply(kind="silent"), 2),
+        (Reply(kind="cut"), 2),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Reply) else "",
+)
+async def test_requests_whose_usage_is_unknown_are_counted(
+    stub: StubOpenAI, settings: AiSettings, interface: str, reply: Reply, unknown: int
+) -> None:
+    """A request that reached the server counts as unknown, unless it was refused or its usage was reported."""
+    models, attempts = ModelAccess(settings.model_copy(update={"openai_api": interface})), Attempts()
+    stub.set_replies(reply)
+    with contextlib.suppress(ModelUnavailable):
+        await models.ask("csv_mapping", instructions="Name a colour.", data="", answer=Colour, attempts=attempts)
+    assert attempts.unknown == unknown
+    await models.close()
+
+
+async def test_a_server_that_is_not_there_uses_nothing(settings: AiSettings) -> None:
+    """A server that cannot be connected to used no tokens, however often it was tried."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+        models, attempts = ModelAccess(settings.model_copy(update={"openai_base_url": url})), Attempts()
+        with pytest.raises(ModelUnavailable, match="cannot be reached"):
+            await models.ask("csv_mapping", instructions="", data="", answer=Colour, attempts=attempts)
+    assert attempts == Attempts()
+    await models.close()
+
+
+async def test_a_cancelled_request_is_unknown(stub: StubOpenAI, settings: AiSettings) -> None:
+    """A call that is cancelled while it waits for the answer has used an unknown number of tokens."""
+    models, attempts = ModelAccess(settings.model_copy(update={"openai_timeout_seconds": 30.0})), Attempts()
+    stub.set_replies(Reply(kind="silent"))
+    call = asyncio.create_task(models.ask("csv_mapping", instructions="", data="", answer=Colour, attempts=attempts))
+    async with asyncio.timeout(20):
+        while not stub.requests:  # noqa: ASYNC110 - the stub has no event
+            await asyncio.sleep(0.01)
+    call.cancel()
+    await asyncio.wait([call])
+    assert (call.cancelled(), attempts.unknown) == (True, 1)
     await models.close()
 
 

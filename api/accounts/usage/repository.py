@@ -1,7 +1,7 @@
 """The SQL of model usage."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,7 +17,9 @@ from database.models import AiUsage
 _TODAY = text(
     """
     SELECT workspace.daily_token_budget AS budget, workspace.timezone,
-           (CAST(:now AS timestamptz) AT TIME ZONE workspace.timezone)::date AS day
+           (CAST(:now AS timestamptz) AT TIME ZONE workspace.timezone)::date AS day,
+           86400 - extract(epoch FROM (CAST(:now AS timestamptz) AT TIME ZONE workspace.timezone)::time)::float
+             AS seconds_left
       FROM app.workspaces AS workspace
      WHERE workspace.id = :workspace_id
     """
@@ -49,7 +51,20 @@ _RESERVE = text(
     """
 )
 
-_RELEASE = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND id = ANY(CAST(:ids AS uuid[]))")
+_SETTLE = text(
+    """
+    WITH unknown AS MATERIALIZED (
+      SELECT id, tokens FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS int[])) AS unknown (id, tokens)
+    ),
+    released AS (
+      DELETE FROM app.ai_reservations AS reservation USING unknown
+       WHERE reservation.workspace_id = :workspace_id AND reservation.id = unknown.id AND unknown.tokens = 0
+    )
+    UPDATE app.ai_reservations AS reservation SET tokens = unknown.tokens
+      FROM unknown
+     WHERE reservation.workspace_id = :workspace_id AND reservation.id = unknown.id AND unknown.tokens > 0
+    """
+)
 
 _DELETE_EXPIRED = text("DELETE FROM app.ai_reservations WHERE workspace_id = :workspace_id AND expires_at <= now()")
 
@@ -91,7 +106,7 @@ class Count:
 
 
 async def find_today(session: AsyncSession, workspace_id: UUID, now: datetime) -> Row[Any]:
-    """Return the workspace's day (`day`, in `timezone`) and its `budget` in tokens, None without one."""
+    """Return the workspace's day (`day`, in `timezone`, with `seconds_left`) and its `budget`, None without one."""
     return (await session.execute(_TODAY, {"workspace_id": workspace_id, "now": now})).one()
 
 
@@ -101,7 +116,7 @@ async def lock_budget(session: AsyncSession, workspace_id: UUID) -> None:
 
 
 async def count_spent_tokens(session: AsyncSession, workspace_id: UUID, day: date) -> int:
-    """Return the tokens used on a day, including the tokens reserved for calls that have not ended."""
+    """Return the tokens used on a day, and those reserved for calls that have not ended or whose usage is unknown."""
     return int(await session.scalar(_COUNT_SPENT, {"workspace_id": workspace_id, "day": day}) or 0)
 
 
@@ -117,9 +132,10 @@ async def reserve_tokens(
     return (await session.scalars(_RESERVE, parameters)).all()
 
 
-async def release_reservations(session: AsyncSession, workspace_id: UUID, reservations: Sequence[UUID]) -> None:
-    """Delete reservations."""
-    await session.execute(_RELEASE, {"workspace_id": workspace_id, "ids": list(reservations)})
+async def settle_reservations(session: AsyncSession, workspace_id: UUID, tokens: Mapping[UUID, int]) -> None:
+    """Leave so many tokens of each reservation, and delete those of which none are left."""
+    parameters = {"workspace_id": workspace_id, "ids": list(tokens), "tokens": list(tokens.values())}
+    await session.execute(_SETTLE, parameters)
 
 
 async def add_usage(session: AsyncSession, workspace_id: UUID, counts: Sequence[Count]) -> None:

@@ -22,17 +22,19 @@ from database.models import AiUsage
 from domain.clock import Clock
 
 RESERVED_SECONDS = 900.0
-"""How long a reservation lasts: longer than any call with its wait; a process that was killed never releases one."""
+"""How long a reservation lasts at least: longer than any call with its wait. Otherwise it lasts until midnight, also
+when its process was killed, because the tokens that the call used are not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A call of a model that uses at most about `tokens`; `now` is the business time."""
+    """A call of a model: at most `max_attempts` requests of about `tokens` each; `now` is the business time."""
 
     workflow: str
     model: str
     tokens: int
     now: datetime
+    max_attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,11 @@ class WorkspaceMeter:
     workspace_id: UUID
 
     @asynccontextmanager
-    async def meter_call(self, workflow: str, model: str, tokens: int) -> AsyncIterator[UsageRecord]:
-        """Meter one call that uses at most about `tokens`; raises TokenBudgetExceeded if fewer tokens are left."""
-        call = ModelCall(workflow, model, tokens, self.clock.now())
+    async def meter_call(
+        self, workflow: str, model: str, tokens: int, max_attempts: int = 1
+    ) -> AsyncIterator[UsageRecord]:
+        """Meter one call of so many requests at most; raises TokenBudgetExceeded if fewer tokens are left."""
+        call = ModelCall(workflow, model, tokens, self.clock.now(), max_attempts)
         permission = await self.batches.run(reserve_tokens, self.workspace_id, call)
         if isinstance(permission, str):
             raise TokenBudgetExceeded(permission)
@@ -99,8 +103,9 @@ async def reserve_tokens(
     fits = await _fits_budget(session, workspace_id, calls, today)
     reserved: Sequence[UUID] = []
     if today.budget is not None:
-        tokens = [call.tokens for call, fit in zip(calls, fits, strict=True) if fit]
-        reserved = await repository.reserve_tokens(session, workspace_id, tokens, seconds=RESERVED_SECONDS)
+        tokens = [call.tokens * call.max_attempts for call, fit in zip(calls, fits, strict=True) if fit]
+        seconds = max(today.seconds_left, RESERVED_SECONDS)
+        reserved = await repository.reserve_tokens(session, workspace_id, tokens, seconds=seconds)
     counts = [
         Count(today.day, call.workflow, call.model, **{"requests" if fit else "refused": 1})
         for call, fit in zip(calls, fits, strict=True)
@@ -120,8 +125,9 @@ async def _fits_budget(
     await repository.lock_budget(session, workspace_id)
     left, fits = today.budget - await repository.count_spent_tokens(session, workspace_id, today.day), []
     for call in calls:
-        fits.append(call.tokens <= left)
-        left -= call.tokens if fits[-1] else 0
+        tokens = call.tokens * call.max_attempts
+        fits.append(tokens <= left)
+        left -= tokens if fits[-1] else 0
     return fits
 
 
@@ -135,11 +141,17 @@ def _refusal(budget: int, timezone: str) -> str:
 async def settle_reservations(
     session: AsyncSession, workspace_id: UUID, settlements: Sequence[Settlement]
 ) -> list[None]:
-    """Count the usage of calls and release their reservations."""
-    permissions = [settlement.permission for settlement in settlements]
-    reservations = [permission.reservation for permission in permissions if permission.reservation is not None]
-    if reservations:
-        await repository.release_reservations(session, workspace_id, reservations)
+    """Count the usage of calls and release their reservations.
+
+    Requests whose usage is unknown, because they timed out or broke, stay reserved until the end of the day.
+    """
+    unknown = {
+        settlement.permission.reservation: settlement.call.tokens * settlement.record.attempts.unknown
+        for settlement in settlements
+        if settlement.permission.reservation is not None
+    }
+    if unknown:
+        await repository.settle_reservations(session, workspace_id, unknown)
     await repository.add_usage(session, workspace_id, [_count(settlement) for settlement in settlements])
     return [None] * len(settlements)
 

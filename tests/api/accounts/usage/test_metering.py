@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ai.errors import TokenBudgetExceeded
+from ai.models import Attempts
 from ai.usage import Usage
 from api.accounts.usage.service import WorkspaceMeter
 from api.http.batches import Batches
@@ -24,10 +25,12 @@ def meter(services: Services, workspace: str) -> WorkspaceMeter:
     return WorkspaceMeter(Batches(services.pool, 0.001), services.clock, UUID(workspace))
 
 
-async def ask(meter: WorkspaceMeter, tokens: int, *, taken: int | None = None, cost: float | None = 0.5) -> bool:
+async def ask(
+    meter: WorkspaceMeter, tokens: int, *, taken: int | None = None, cost: float | None = 0.5, max_attempts: int = 1
+) -> bool:
     """Ask one question that may take `tokens`, and takes as many where nothing else is said; False if refused."""
     try:
-        async with meter.meter_call("email_generation", "small", tokens) as reading:
+        async with meter.meter_call("email_generation", "small", tokens, max_attempts) as reading:
             reading.usage = Usage("small", tokens_in=tokens if taken is None else taken, cost=cost)
             reading.is_answered = True
     except TokenBudgetExceeded:
@@ -138,6 +141,50 @@ async def test_who_was_killed_while_asking_holds_nothing_for_ever(
         async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
             await session.execute(text(reserved), {"workspace": workspace, "minutes": minutes})
         assert await ask(one, 500, taken=0) is is_let
+
+
+@pytest.mark.parametrize(
+    ("attempts", "used"),
+    [
+        (Attempts(sent=0), 0),
+        (Attempts(sent=1), 300),
+        (Attempts(sent=3), 900),
+        (Attempts(sent=3, refused=2), 300),
+        (Attempts(sent=3, counted=1), 610),
+        (Attempts(sent=1, counted=1), 10),
+        (Attempts(sent=1, refused=1), 0),
+    ],
+)
+async def test_requests_of_unknown_usage_stay_reserved(
+    app_client: httpx.AsyncClient, workspace: str, services: Services, attempts: Attempts, used: int
+) -> None:
+    """Each request that timed out or broke counts with what was reserved for it; refused ones count nothing."""
+    await set_budget(app_client, workspace, 1_000)
+    one = meter(services, workspace)
+    assert not await ask(one, 501, max_attempts=2)
+    async with one.meter_call("email_generation", "small", 300, 3) as reading:
+        reading.attempts = attempts
+        reading.usage = Usage("small", tokens_in=10 * attempts.counted)
+        assert (await usage(app_client, workspace))["today"]["used"] == 900
+    assert (await usage(app_client, workspace))["today"]["used"] == used
+    assert not await ask(one, 1_001 - used)
+    assert await ask(one, 1_000 - used)
+
+
+async def test_a_killed_call_counts_until_midnight(
+    app_client: httpx.AsyncClient, workspace: str, services: Services
+) -> None:
+    """A call whose process was killed stays reserved until the workspace's midnight, and at least for 15 minutes."""
+    await set_budget(app_client, workspace, 1_000)
+    one = meter(services, workspace)
+    lifetime = text("SELECT extract(epoch FROM expires_at - now())::int FROM app.ai_reservations ORDER BY id")
+    for hour in (12, 21):
+        stop_clock(services.clock, datetime(2026, 11, 22, hour, 50, tzinfo=UTC))
+        await one.meter_call("email_generation", "small", 400).__aenter__()
+    assert not await ask(one, 500)
+    async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
+        lifetimes = (await session.scalars(lifetime)).all()
+    assert [round(seconds, -2) for seconds in lifetimes] == [33_000, 900]
 
 
 async def test_a_new_day_has_a_budget_of_its_own(

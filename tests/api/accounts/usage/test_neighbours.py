@@ -54,7 +54,7 @@ async def test_spent_is_what_was_taken_today_and_is_reserved_now(two_workspaces:
         running = {await reserve_until(session, workspaces, 200, seconds) for seconds in (0.000001, 60)}
         spent = await repository.count_spent_tokens(session, workspaces.id, TODAY)
         made = await repository.reserve_tokens(session, workspaces.id, [3, 5], seconds=900)
-        await repository.release_reservations(session, workspaces.id, made[:1])
+        await repository.settle_reservations(session, workspaces.id, {made[0]: 0})
         return spent, running
 
     acted = await run_act(workspaces, spend, locks_in=RESERVATIONS)
@@ -129,7 +129,7 @@ async def test_counts_are_added_to_those_of_the_day(two_workspaces: TwoWorkspace
 
 
 async def test_questions_are_permitted_in_turn_while_tokens_are_left(two_workspaces: TwoWorkspaces) -> None:
-    """A question of just what is left is permitted, and reserves its tokens for 900 seconds; one of a token more is
+    """A question of just what is left is permitted, and reserves its tokens until midnight; one of a token more is
     refused, takes nothing from those behind it, and all count on the day in the workspace's zone.
     """
     workspaces = two_workspaces
@@ -148,7 +148,11 @@ async def test_questions_are_permitted_in_turn_while_tokens_are_left(two_workspa
     permissions, reservations, budget = acted.result
     assert [isinstance(permission, Permission) for permission in permissions] == [True, False, True, False, False, True]
     granted = [permission for permission in permissions if isinstance(permission, Permission)]
-    assert [reservations[permission.reservation] for permission in granted] == [(31, 900), (29, 900), (0, 900)]
+    assert [reservations[permission.reservation] for permission in granted] == [
+        (31, 84_600),
+        (29, 84_600),
+        (0, 84_600),
+    ]
     assert {permission.day for permission in granted} == {TODAY}
     (refusal,) = {permission for permission in permissions if isinstance(permission, str)}
     assert "budget of 100 tokens" in refusal
