@@ -34,6 +34,22 @@ class ApiSettings(EgressSettings):
     """How long claims, results and webhook deliveries are collected before they are stored in one batch."""
     send_concurrency: int = 32
     """The most emails that a worker sends at once."""
+    lookup_concurrency: int = Field(default=8, ge=1)
+    """The most other calls to Everlytic that a worker makes at once: lookups of sends and registrations of webhooks."""
+    mailbox_concurrency: int = Field(default=8, ge=1)
+    """The most mailboxes that a worker reads at once."""
+    provider_workspace_share: float = Field(default=0.5, gt=0, le=1)
+    """The largest share of these places that the calls of one workspace hold, at least one place."""
+    provider_host_share: float = Field(default=0.75, gt=0, le=1)
+    """The largest share of these places that the calls to one host hold, at least one place."""
+    provider_wait_seconds: float = Field(default=2.0, gt=0)
+    """How long a job waits for a place before it goes back to the queue for as long."""
+    provider_slow_seconds: float = Field(default=20.0, gt=0)
+    """An answer of Everlytic that takes longer counts as a failure of Everlytic, after which sending pauses."""
+    lookup_max_pages: int = Field(default=100, ge=1)
+    """The most pages that a lookup reads of a list of Everlytic."""
+    lookup_seconds: float = Field(default=120.0, gt=0)
+    """The longest time that a lookup reads a list of Everlytic."""
     draft_concurrency: int = 32
     """The most drafts that a worker writes at once."""
     poll_milliseconds: float = 200.0

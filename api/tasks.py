@@ -19,6 +19,9 @@ from domain import job_types
 SENT_PER_CALL = 4
 """Concurrent `send_email` jobs per concurrent call: for one job in a call, three record their result or wait for it."""
 
+LANE_PER_CALL = 2
+"""Concurrent jobs per concurrent other call to a provider: the others wait for a place."""
+
 
 def tasks(settings: ApiSettings) -> list[Task[Services]]:
     """Return the tasks of a worker, one lane per job type."""
@@ -33,12 +36,12 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
         Task(job_types.SYNC_ANALYTICS, sync_analytics, concurrency=2),
         Task(job_types.CLASSIFY_REPLY, classify_reply, concurrency=4),
         Task(job_types.SCORE_REPLY, score_reply, concurrency=2),
-        Task(job_types.POLL_MAILBOX, poll_mailbox, concurrency=8, on_lost="verify"),
-        Task(job_types.RECONCILE_SEND, reconcile_send, concurrency=2, on_lost="verify"),
+        Task(job_types.POLL_MAILBOX, poll_mailbox, LANE_PER_CALL * settings.mailbox_concurrency, on_lost="verify"),
+        Task(job_types.RECONCILE_SEND, reconcile_send, LANE_PER_CALL * settings.lookup_concurrency, on_lost="verify"),
         Task(job_types.SWEEP_SENDS, sweep_sends, concurrency=1, every=timedelta(hours=1)),
         Task(job_types.RESUME_SENDS, resume_sends, concurrency=2),
         Task(job_types.RESUME_ENROLLMENT, resume_enrollment, concurrency=2),
-        Task(job_types.REGISTER_WEBHOOK, register_webhook, concurrency=2),
+        Task(job_types.REGISTER_WEBHOOK, register_webhook, LANE_PER_CALL * settings.lookup_concurrency),
         Task(job_types.WAKE_SENDS, wake_sends, concurrency=1),
         Task(job_types.ERASE_TRACES, erase_traces, concurrency=1),
     ]

@@ -59,6 +59,8 @@ class ResultKind(StrEnum):
 
     SERVED = "served"
     """The provider answered; it may have refused this one request."""
+    SLOW = "slow"
+    """The provider answered, but so late that it holds the places of calls that others need."""
     FAILED = "failed"
     """The provider or the network failed."""
     RATE_LIMITED = "rate_limited"
@@ -96,6 +98,7 @@ def apply_result(state: BreakerState, result: CallResult, now: datetime) -> Brea
         end = None if requested is None else now + requested
         extends = state.blocked_until is not None and end is not None and end > state.blocked_until + INITIAL_BACKOFF
         return BreakerState(state.failures, end) if extends else state
+    stays_closed = state.blocked_until is None and state.failures + 1 < FAILURE_THRESHOLD
     match result.kind:
         case ResultKind.SERVED:
             return BreakerState()
@@ -104,9 +107,9 @@ def apply_result(state: BreakerState, result: CallResult, now: datetime) -> Brea
             return BreakerState(state.failures, now) if is_blocked else state
         case ResultKind.QUOTA_EXCEEDED:
             return BreakerState(state.failures, now + (requested or QUOTA_BACKOFF))
-        case ResultKind.FAILED if state.blocked_until is None and state.failures + 1 < FAILURE_THRESHOLD:
+        case ResultKind.SLOW | ResultKind.FAILED if stays_closed:
             return BreakerState(state.failures + 1)
-        case ResultKind.FAILED | ResultKind.RATE_LIMITED:
+        case ResultKind.SLOW | ResultKind.FAILED | ResultKind.RATE_LIMITED:
             # Each probe that is not served doubles the backoff, whatever opened the breaker.
             failures = max(state.failures + 1, FAILURE_THRESHOLD)
             return BreakerState(failures, now + (requested or compute_backoff(failures - FAILURE_THRESHOLD + 1)))

@@ -5,7 +5,9 @@ retried blindly; its error's ``outcome`` says whether the mail may have been sen
 """
 
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
@@ -15,7 +17,7 @@ import httpx
 
 from egress.errors import EgressError
 from everlytic import protocol, requests
-from everlytic.errors import ConnectionLost, EverlyticError, TimedOut, Unreachable, UnrecognisedResponse
+from everlytic.errors import ConnectionLost, EverlyticError, ListTooLong, TimedOut, Unreachable, UnrecognisedResponse
 from everlytic.models import (
     BulkEmail,
     CallbackEvent,
@@ -40,6 +42,17 @@ MAX_PAGE_SIZE = 100
 """The largest page size of the tenant API."""
 
 
+@dataclass(frozen=True, slots=True)
+class ListLimits:
+    """How many pages of one list are read, and for how long; a list may never end, or take long for each page."""
+
+    pages: int = 100
+    seconds: float = 120.0
+
+
+DEFAULT_LIST_LIMITS = ListLimits()
+
+
 class EverlyticClient:
     """Calls one Everlytic account through ``http``, whose timeouts and connection limits apply.
 
@@ -55,8 +68,9 @@ class EverlyticClient:
         username: str,
         api_key: str,
         now: Callable[[], datetime] | None = None,
+        list_limits: ListLimits = DEFAULT_LIST_LIMITS,
     ) -> None:
-        self._http = http
+        self._http, self._list_limits = http, list_limits
         self._requests = RequestBuilder(
             transactional_url=transactional_url, tenant_url=tenant_url, username=username, api_key=api_key
         )
@@ -198,9 +212,12 @@ class EverlyticClient:
     async def _iter_pages(
         self, host: str, first: Request, parse: Callable[[Response, datetime | None], Page[T]]
     ) -> AsyncIterator[Page[T]]:
-        request, seen = first, {first.url}
+        """Yield the pages of a list; raises ListTooLong if it has more pages, or they take longer, than the limits."""
+        request, seen, seconds = first, {first.url}, 0.0
         while True:
+            started = time.monotonic()
             page = parse(await self._exchange(request), self._now())
+            seconds += time.monotonic() - started
             yield page
             if page.next_url is None:
                 return
@@ -208,6 +225,10 @@ class EverlyticClient:
             if request.url in seen:
                 raise UnrecognisedResponse("Everlytic's next link points to a page that was already read.")
             seen.add(request.url)
+            if len(seen) > self._list_limits.pages:
+                raise ListTooLong(f"Everlytic's list did not end within {self._list_limits.pages} pages.")
+            if seconds > self._list_limits.seconds:
+                raise ListTooLong(f"Everlytic's list did not end within {self._list_limits.seconds:g} seconds.")
 
     async def _exchange(self, request: Request, before_call: BeforeCall | None = None) -> Response:
         trace = _TransportTrace(before_call)

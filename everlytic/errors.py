@@ -15,7 +15,8 @@
     │   ├── TimedOut              no response in time after the request was sent
     │   ├── ConnectionLost        the connection broke after the request was sent
     │   ├── ServerError           5xx
-    │   └── UnrecognisedResponse  a response with an unknown meaning (a 4xx such as 10601, a 2xx without an id)
+    │   ├── UnrecognisedResponse  a response with an unknown meaning (a 4xx such as 10601, a 2xx without an id)
+    │   └── ListTooLong           a list that does not end within the limits
     └── MalformedDelivery         a webhook body that cannot be parsed
 
 ``error.outcome`` says whether the call may have taken effect, ``error.fault`` who has to fix the cause. Everlytic has
@@ -143,6 +144,10 @@ class ServerError(OutcomeUnknown):
 
 class UnrecognisedResponse(OutcomeUnknown):
     """The meaning of the provider's response is not known."""
+
+
+class ListTooLong(OutcomeUnknown):
+    """A list has more pages, or takes longer, than the limits allow; its rest was not read."""
 
 
 class MalformedDelivery(EverlyticError):

@@ -23,3 +23,9 @@ class OrchestrationSettings(BaseSettings):
     """Folder for dbt's manifest and compiled files; two checkouts or tests must not share one."""
     egress: EgressSettings = Field(default_factory=EgressSettings)
     """The settings of connections to hosts that tenants configure."""
+    salesmatter_poll_tenant_pages: int = Field(default=10_000, ge=1)
+    """The most pages of one list of Everlytic that are read of a tenant in one run."""
+    salesmatter_poll_tenant_seconds: float = Field(default=300.0, gt=0)
+    """The longest time that one list of a tenant is read in one run."""
+    salesmatter_poll_seconds: float = Field(default=900.0, gt=0)
+    """After this time of a run no further tenant is polled."""

@@ -14,6 +14,7 @@ from ai.settings import AiSettings
 from ai.tracing import Tracing, create_tracing
 from api.http.authentication.tokens import TokenVerifier, token_verifier
 from api.http.batches import Batches
+from api.http.places import Places, create_places
 from api.settings import ApiSettings, OidcSettings
 from database.commit_notifier import CommitNotifier, run_commit_notifier
 from database.engine import create_pool
@@ -24,7 +25,7 @@ from database.secrets import SecretBox
 from domain.clock import Clock
 from egress.policy import EgressPolicy
 from egress.transport import GuardedTransport
-from everlytic.client import EverlyticClient
+from everlytic.client import EverlyticClient, ListLimits
 
 ISSUER_SECONDS = 5.0
 CONFIRMED_AT_ONCE = 8
@@ -48,8 +49,12 @@ class Services:
     tokens: TokenVerifier | None
     models: ModelAccess | None
     tracing: Tracing
-    calling: asyncio.Semaphore
+    calling: Places
     """Limits how many mails are claimed and sent at the same time."""
+    looking_up: Places
+    """Limits how many other calls to Everlytic are made at the same time."""
+    reading: Places
+    """Limits how many mailboxes are read at the same time."""
     confirming: asyncio.Semaphore
     """Limits how many claimed mails are checked again at a time: few, so that each call follows its check at once."""
     commit_notifier: CommitNotifier
@@ -63,7 +68,17 @@ class Services:
             tenant_url=connection.tenant_url,
             username=connection.username,
             api_key=self.secrets.decrypt(connection.encrypted_key),
+            list_limits=ListLimits(self.settings.lookup_max_pages, self.settings.lookup_seconds),
         )
+
+
+def _create_places(settings: ApiSettings, total: int) -> Places:
+    return create_places(
+        total,
+        workspace_share=settings.provider_workspace_share,
+        host_share=settings.provider_host_share,
+        wait_seconds=settings.provider_wait_seconds,
+    )
 
 
 @asynccontextmanager
@@ -100,7 +115,9 @@ async def open_services(
                 tokens,
                 models,
                 traces,
-                asyncio.Semaphore(settings.send_concurrency),
+                _create_places(settings, settings.send_concurrency),
+                _create_places(settings, settings.lookup_concurrency),
+                _create_places(settings, settings.mailbox_concurrency),
                 asyncio.Semaphore(CONFIRMED_AT_ONCE),
                 commit_notifier,
             )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from api.http.places import NoPlaceFree, Places
 from database.tenancy import Scope, transaction
 from domain.clock import Clock
 
@@ -83,3 +84,13 @@ class EngineSettings:
     """From `stop` to the end of `run`. Running jobs get three quarters of it."""
     archive_after_days: float = 30.0
     """How long a completed or cancelled job stays on the queue, where the API lists it."""
+
+
+@asynccontextmanager
+async def hold_place(work: Work[Any], places: Places, host: str | None = None) -> AsyncIterator[None]:
+    """Hold a place for a call to a provider; raises Deferred if none becomes free in time."""
+    try:
+        async with places.hold(work.workspace_id, host):
+            yield
+    except NoPlaceFree as error:
+        raise Deferred(work.clock.after(places.wait_seconds), str(error)) from error

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from everlytic import errors
-from everlytic.client import EverlyticClient
+from everlytic.client import EverlyticClient, ListLimits
 
 pytestmark = pytest.mark.anyio
 
@@ -187,3 +187,65 @@ async def test_an_unreadable_row_is_reported_or_an_error(kind: str) -> None:
         assert reports == ["Skipped an item that is not an object."]
         with pytest.raises(errors.UnrecognisedResponse):
             await ids(read())
+
+
+@pytest.mark.parametrize("pages", [4, 5, 6])
+async def test_the_limit_of_pages(pages: int) -> None:
+    """A list is read up to the limit of pages; a longer one raises ListTooLong after its last page is yielded."""
+    provider = Provider("transactions", [[(str(number), -number)] for number in range(pages)])
+    async with httpx.AsyncClient(transport=httpx.MockTransport(provider)) as http:
+        url, limits = "https://provider.example", ListLimits(pages=5)
+        client = EverlyticClient(
+            http, transactional_url=url, tenant_url=url, username="u", api_key="k", list_limits=limits
+        )
+        ids: list[str | None] = []
+
+        async def read() -> None:
+            async for transaction in client.iter_transactions():
+                ids.append(transaction.id)  # noqa: PERF401 - what was read before the error counts
+
+        if pages <= limits.pages:
+            await read()
+        else:
+            with pytest.raises(errors.ListTooLong, match="within 5 pages"):
+                await read()
+    assert ids == [str(number) for number in range(min(pages, limits.pages))]
+    assert len(provider.queries) == min(pages, limits.pages)
+
+
+@pytest.mark.parametrize("is_lookup", [True, False])
+async def test_a_list_that_never_ends(is_lookup: bool) -> None:
+    """A search in a list without end raises an error after the limit, and never says that there is no such mail."""
+    requests: list[int] = []
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        requests.append(1)
+        following = {"rel": "next", "href": str(request.url.copy_set_param("page", len(requests) + 1))}
+        return httpx.Response(200, json={"links": [following], "collection": []})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(serve)) as http:
+        url = "https://provider.example"
+        client = EverlyticClient(
+            http, transactional_url=url, tenant_url=url, username="u", api_key="k", list_limits=ListLimits(pages=7)
+        )
+
+        async def read() -> None:
+            async for _ in client.iter_callback_events():
+                pass
+
+        with pytest.raises(errors.ListTooLong):
+            await (client.find_transaction_by_custom_header("X-Id", "1") if is_lookup else read())
+    assert len(requests) == 7
+
+
+async def test_a_list_that_takes_long() -> None:
+    """A list whose pages take longer than allowed together is given up."""
+    provider = Provider("transactions", [[("1", 0)], [("2", -1)]])
+    async with httpx.AsyncClient(transport=httpx.MockTransport(provider)) as http:
+        url, limits = "https://provider.example", ListLimits(seconds=0.0)
+        client = EverlyticClient(
+            http, transactional_url=url, tenant_url=url, username="u", api_key="k", list_limits=limits
+        )
+        with pytest.raises(errors.ListTooLong, match="within 0 seconds"):
+            _ = [transaction async for transaction in client.iter_transactions()]
+    assert len(provider.queries) == 1

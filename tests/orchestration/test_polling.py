@@ -31,9 +31,12 @@ RESPONSE_SECONDS = 1.0
 """Virtual seconds that a tenant takes to answer."""
 
 
-def make_tenants(*keys: str) -> list[Tenant]:
-    """Return a tenant for each encrypted key."""
-    return [Tenant(UUID(int=number), f"T{number}", URL, URL, "u", key) for number, key in enumerate(keys)]
+def make_tenants(*keys: str, url: str | None = None) -> list[Tenant]:
+    """Return a tenant for each encrypted key, each with a host of its own unless a URL is given."""
+    return [
+        Tenant(UUID(int=number), f"T{number}", URL, url or f"https://t{number}.example", "u", key)
+        for number, key in enumerate(keys)
+    ]
 
 
 def encrypt_key() -> str:
@@ -46,10 +49,10 @@ def refuse_connection() -> psycopg.Connection:
     raise AssertionError
 
 
-def poll(tenants: list[Tenant], fetch: FetchRows) -> list[PollResult]:
+def poll(tenants: list[Tenant], fetch: FetchRows, poll_seconds: float = 900.0) -> list[PollResult]:
     """Poll the tenants in virtual time, without landing a row."""
     batches = BatchWriter(refuse_connection, TRANSACTIONS, lambda _message: None)
-    accounts = EverlyticAccounts(secret_key=SECRET_KEY, allowed_networks=["127.0.0.0/8"])
+    accounts = EverlyticAccounts(secret_key=SECRET_KEY, poll_seconds=poll_seconds)
     return run_in_virtual_time(poll_tenants(accounts, tenants, fetch, WINDOW, batches, lambda: NOW))
 
 
@@ -81,6 +84,43 @@ def test_eight_tenants_are_polled_at_once(count: int, started_at: list[float]) -
 
     assert [result.error for result in poll(make_tenants(*[encrypt_key()] * count), fetch)] == [None] * count
     assert starts == started_at
+
+
+@pytest.mark.parametrize(("count", "started_at"), [(3, [0.0] * 3), (4, [0.0] * 4), (5, [0.0] * 4 + [1.0])])
+def test_a_slow_host_does_not_delay_the_tenants_of_others(count: int, started_at: list[float]) -> None:
+    """Four tenants of a host are polled at once, and tenants of other hosts start meanwhile."""
+    starts: dict[str, list[float]] = {"slow": [], "other": []}
+
+    async def fetch(
+        client: EverlyticClient, _window: PollWindow, _report_unreadable: ReportUnreadable
+    ) -> AsyncIterator[Row]:
+        host = "slow" if "slow.example" in repr(client) else "other"
+        starts[host].append(seconds_now())
+        await asyncio.sleep(RESPONSE_SECONDS if host == "slow" else 0.0)
+        for row in NO_ROWS:
+            yield row
+
+    slow = make_tenants(*[encrypt_key()] * count, url="https://slow.example")
+    results = poll([*slow, *make_tenants(*[encrypt_key()] * 4)], fetch)
+    assert [result.error for result in results] == [None] * (count + 4)
+    assert starts == {"slow": started_at, "other": [0.0] * 4}
+
+
+@pytest.mark.parametrize(("poll_seconds", "polled"), [(0.9, 4), (1.0, 8), (1.1, 8)])
+def test_a_run_polls_no_further_tenant_after_its_time(poll_seconds: float, polled: int) -> None:
+    """Tenants that wait for their host longer than the time of the run fail, with the reason."""
+
+    async def fetch(
+        _client: EverlyticClient, _window: PollWindow, _report_unreadable: ReportUnreadable
+    ) -> AsyncIterator[Row]:
+        await asyncio.sleep(RESPONSE_SECONDS)
+        for row in NO_ROWS:
+            yield row
+
+    tenants = make_tenants(*[encrypt_key()] * 9, url="https://slow.example")
+    results = poll(tenants, fetch, poll_seconds)
+    assert [result.error is None for result in results] == [True] * polled + [False] * (9 - polled)
+    assert "other tenants of its host took too long" in str(results[-1].error)
 
 
 def test_an_undecipherable_key_fails_only_its_tenant() -> None:

@@ -1,6 +1,7 @@
 """Jobs of a workspace's connection to Everlytic."""
 
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -8,6 +9,7 @@ from api.accounts.workspaces import repository, service
 from api.accounts.workspaces.service import WEBHOOK_USER
 from api.http.resources import Services
 from api.jobs.engine import Deferred, RetryLater, Unrecoverable, Work
+from api.jobs.work import hold_place
 from database.secrets import hash_credential
 from domain.breaker import MAX_RETRY_AFTER
 from everlytic.errors import EverlyticError, Fault, Unauthorized
@@ -33,9 +35,11 @@ async def register_webhook(work: Work[Services]) -> None:
     )
     client = services.everlytic(connection)
     try:
-        if any(webhook.url == url for webhook in await client.list_webhooks()):
-            return
-        webhook = await client.create_webhook(registration)
+        host = urlsplit(connection.transactional_url).netloc
+        async with hold_place(work, services.looking_up, host):
+            if any(webhook.url == url for webhook in await client.list_webhooks()):
+                return
+            webhook = await client.create_webhook(registration)
     except Unauthorized as error:
         async with work.transaction() as session:
             await service.record_refused_credentials(session, work.workspace_id, [(connection, str(error))])

@@ -3,6 +3,7 @@
 import time
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from api.accounts.workspaces import service as workspaces
@@ -14,6 +15,7 @@ from api.delivery.sending.repository import ClaimRun
 from api.delivery.sending.service import Acceptance, Claim, Confirmation, SendRequest
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
+from api.jobs.work import hold_place
 from api.outreach.sequences import service as sequences
 from api.people.leads.tracking import decide_tracking
 from api.people.suppressions.tokens import unsubscribe_url
@@ -40,12 +42,14 @@ BUSY_RETRY_SECONDS = 0.25
 async def send_email(work: Work[Services]) -> None:
     """Send one reviewed draft, at most once ever."""
     draft_id = UUID(work.payload["draftId"])
-    async with work.resources.calling:
+    places = work.resources.calling
+    async with hold_place(work, places):
         # Claim only when the call can follow at once: a claim whose worker stops before the call has to be looked up.
         request = SendRequest(draft_id, work.clock.now(), work.job_id, work.resources.settings.public_url)
         answer = await work.resources.batches.run(service.claim_drafts, work.workspace_id, request)
         call = _ProviderCall(work, answer) if isinstance(answer, Claim) else None
         if call is not None:
+            places.note_host(work.workspace_id, urlsplit(call.connection.transactional_url).netloc)
             await call.send()
     if call is not None:
         await _record_result(work, call, draft_id)
@@ -109,6 +113,9 @@ class _ProviderCall:
         """When to retry a mail that the provider did not accept."""
         self._result: SendResult | None = None
         self._error: Exception | None = None
+        self._called_at: float | None = None
+        self._seconds = 0.0
+        """How long the provider took to answer."""
 
     async def send(self) -> None:
         """Call the provider and keep the result or the error; a failure of the provider is reported at once."""
@@ -120,6 +127,8 @@ class _ProviderCall:
             self._error = error
             # Report before the next draft is claimed, so that its claim is deferred.
             self.retry_at = await self._report(_classify_error(error), str(error), error.retry_after)
+        if self._called_at is not None:
+            self._seconds = time.monotonic() - self._called_at
 
     async def _send(self) -> SendResult:
         try:
@@ -145,6 +154,7 @@ class _ProviderCall:
             async with resources.confirming:
                 self._apply_confirmation(await self._request_confirmation())
             attempts += 1
+        self._called_at = time.monotonic()
 
     async def _request_confirmation(self) -> Confirmation:
         batches, work = self._work.resources.batches, self._work
@@ -180,7 +190,10 @@ class _ProviderCall:
         await self.report_recovery(kind)
 
     async def report_recovery(self, kind: ResultKind) -> None:
-        """Report how the call ended, if the connection has failures or a block that the result may end."""
+        """Report how the call ended, if the provider was slow, or if the result may end failures or a block."""
+        if kind is ResultKind.SERVED and self._seconds > self._work.resources.settings.provider_slow_seconds:
+            await self._report(ResultKind.SLOW, f"Everlytic took {self._seconds:.0f} seconds to answer.")
+            return
         if self._claim.connection.failures or self._claim.connection.blocked_until:
             await self._report(kind)
 

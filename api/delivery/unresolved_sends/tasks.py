@@ -1,6 +1,7 @@
 """Jobs that look up sends of unknown outcome, and that find sends and drafts without a job."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from api.delivery.sending import service as sending
@@ -8,6 +9,7 @@ from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import repository, service
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
+from api.jobs.work import hold_place
 from everlytic.errors import EverlyticError
 from everlytic.models import MESSAGE_HEADER
 
@@ -25,8 +27,9 @@ async def reconcile_send(work: Work[Services]) -> None:
         next_lookup_at = schedule.next_lookup_at(failed_lookups, work.clock.now())
         raise Deferred(next_lookup_at, f"The send cannot be looked up: {lookup.blocked_by}.")
     try:
-        client = work.resources.everlytic(lookup.connection)
-        transaction = await client.find_transaction_by_custom_header(MESSAGE_HEADER, str(draft_id))
+        client, host = work.resources.everlytic(lookup.connection), urlsplit(lookup.connection.tenant_url).netloc
+        async with hold_place(work, work.resources.looking_up, host):
+            transaction = await client.find_transaction_by_custom_header(MESSAGE_HEADER, str(draft_id))
     except EverlyticError as error:
         next_lookup_at = schedule.next_lookup_at(failed_lookups, work.clock.now())
         retry_at = max(next_lookup_at, work.clock.after(error.retry_after or 0))

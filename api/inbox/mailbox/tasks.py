@@ -17,6 +17,7 @@ from api.inbox.mailbox.connection import Account, Arrival, MailboxRefused, Mailb
 from api.inbox.mailbox.imap import Folder, open_folder
 from api.inbox.mailbox.service import Progress, ReceivedMessage
 from api.jobs.engine import Deferred, Work
+from api.jobs.work import hold_place
 from database.models import Mailbox, MailboxSecurity
 from database.secrets import UndecipherableSecret
 
@@ -60,7 +61,10 @@ async def poll_mailbox(work: Work[Services]) -> None:
 async def _poll(work: Work[Services], mailbox: Mailbox) -> bool:
     """Read the new messages batch by batch; returns False if there are more."""
     stop_at = time.monotonic() + MAX_POLL_SECONDS
-    async with open_folder(_build_account(work, mailbox), work.resources.egress) as folder:
+    async with (
+        hold_place(work, work.resources.reading, mailbox.host.lower()),
+        open_folder(_build_account(work, mailbox), work.resources.egress) as folder,
+    ):
         is_complete = await _read(work, mailbox, folder, stop_at)
     if is_complete:
         async with work.transaction() as session:

@@ -1,10 +1,11 @@
 """Polls the Everlytic accounts of all tenants, a bounded number at once, and records which tenants failed."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from database.secrets import UndecipherableSecret
 from everlytic.errors import EverlyticError
@@ -14,6 +15,8 @@ from orchestration.defs.everlytic.resources import EverlyticAccounts, Tenant
 from orchestration.defs.everlytic.transport import HostThrottles
 
 MAX_CONCURRENT_TENANTS = 8
+MAX_CONCURRENT_PER_HOST = 4
+"""A slow host holds no more places than these, so the tenants of other hosts are polled meanwhile."""
 
 
 @dataclass(slots=True)
@@ -36,13 +39,19 @@ async def poll_tenants(
 ) -> list[PollResult]:
     """Poll every tenant and land its rows; a tenant that fails carries its error and keeps the rows it already landed.
 
-    An error on our side, such as an unreachable database, ends the whole poll.
+    A tenant that still waits for its place after `poll_seconds` fails too. An error on our side, such as an unreachable
+    database, ends the whole poll.
     """
     semaphore, throttles = asyncio.Semaphore(MAX_CONCURRENT_TENANTS), HostThrottles()
+    hosts = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(MAX_CONCURRENT_PER_HOST))
+    stop_at = asyncio.get_running_loop().time() + accounts.poll_seconds
 
     async def poll_tenant(tenant: Tenant) -> PollResult:
         result = PollResult(tenant)
-        async with semaphore:
+        async with hosts[urlsplit(tenant.tenant_url).netloc.lower()], semaphore:
+            if asyncio.get_running_loop().time() > stop_at:
+                result.error = "It was not polled in this run, because other tenants of its host took too long."
+                return result
             try:
                 async with accounts.open_client(tenant, throttles) as client:
                     async for row in fetch(client, window, lambda problem: result.unreadable.update([problem])):

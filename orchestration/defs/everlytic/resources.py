@@ -14,7 +14,7 @@ from pydantic import Field
 from database.secrets import SecretBox
 from egress.policy import EgressPolicy
 from egress.transport import MEGABYTE, CallLimits, GuardedTransport
-from everlytic.client import EverlyticClient
+from everlytic.client import EverlyticClient, ListLimits
 from orchestration.defs.everlytic.transport import HostThrottles, RetryingTransport
 
 _ENABLED_CONNECTIONS = """
@@ -50,8 +50,14 @@ class EverlyticAccounts(dg.ConfigurableResource):  # type: ignore[type-arg] # Da
     """The longest time of one attempt of a request, its whole answer included."""
     max_wait_seconds: float = 30.0
     """The longest Retry-After to wait for; with a longer one the tenant fails in this run."""
-    total_timeout_seconds: float = 180.0
+    total_timeout_seconds: float = 120.0
     """The longest time that one request may take, retries and waits included."""
+    tenant_pages: int = 10_000
+    """The most pages of one list that are read of a tenant in one run."""
+    tenant_seconds: float = 300.0
+    """The longest time that one list of a tenant is read in one run."""
+    poll_seconds: float = 900.0
+    """After this time of a run no further tenant is polled."""
 
     def load_tenants(self, connection: psycopg.Connection) -> list[Tenant]:
         """Return every workspace whose connection is not disabled."""
@@ -79,4 +85,5 @@ class EverlyticAccounts(dg.ConfigurableResource):  # type: ignore[type-arg] # Da
                 tenant_url=tenant.tenant_url,
                 username=tenant.username,
                 api_key=api_key,
+                list_limits=ListLimits(self.tenant_pages, self.tenant_seconds),
             )

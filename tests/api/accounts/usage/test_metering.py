@@ -11,7 +11,7 @@ from sqlalchemy import text
 from ai.errors import TokenBudgetExceeded
 from ai.models import Attempts
 from ai.usage import Usage
-from api.accounts.usage.service import WorkspaceMeter
+from api.accounts.usage.service import ModelCall, WorkspaceMeter, reserve_tokens
 from api.http.batches import Batches
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
@@ -180,7 +180,8 @@ async def test_a_killed_call_counts_until_midnight(
     lifetime = text("SELECT extract(epoch FROM expires_at - now())::int FROM app.ai_reservations ORDER BY id")
     for hour in (12, 21):
         stop_clock(services.clock, datetime(2026, 11, 22, hour, 50, tzinfo=UTC))
-        await one.meter_call("email_generation", "small", 400).__aenter__()
+        killed = ModelCall("email_generation", "small", 400, services.clock.now())
+        await services.batches.run(reserve_tokens, UUID(workspace), killed)
     assert not await ask(one, 500)
     async with transaction(services.pool, Scope(workspace_id=UUID(workspace))) as session:
         lifetimes = (await session.scalars(lifetime)).all()
