@@ -18,7 +18,7 @@ MAX_CELL_CHARACTERS = 1_000
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DIGITS = re.compile(r"\d+")
-_ZERO = re.compile(r"[0 .,:/-]*0[0 .,:/-]*")
+_ZERO = re.compile(r"[ .,:/-]*0[0 .,:/-]*")
 _LINK = re.compile(r"(?:https?:|www\.|mailto:)", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}\b")
 _SEPARATORS = re.compile(r"[,;|/\n]")
@@ -97,7 +97,7 @@ def read_status(cell: str) -> SuppressionReason | None:
 
 def is_denial(cell: str) -> bool:
     """Return whether a cell of a flag says that the person did not opt out."""
-    cell = cell.strip()
+    cell = cell[:MAX_CELL_CHARACTERS].strip()
     if is_blank(cell) or _ZERO.fullmatch(cell) or _LINK.match(cell) or cell in words.NO_SIGNS:
         return True
     text = fold_words(cell)
@@ -107,12 +107,13 @@ def is_denial(cell: str) -> bool:
 
 def is_refusal(cell: str) -> bool:
     """Return whether a cell of a permission is an explicit no."""
-    cell = cell.strip()
+    cell = cell[:MAX_CELL_CHARACTERS].strip()
     return fold_words(cell) in words.REFUSALS or cell in words.NO_SIGNS
 
 
 def is_subscription_status(cell: str) -> bool:
     """Return whether a cell is a status of a mailing list, such as `subscribed` or `unsubscribed`."""
+    cell = cell[:MAX_CELL_CHARACTERS]
     return fold_words(cell) in words.SUBSCRIBED or read_status(cell) is not None
 
 

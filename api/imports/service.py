@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -284,13 +285,14 @@ def _check_mapping(mapping: Sequence[ColumnMapping]) -> None:
     targets = [column.target for column in mapping if column.target not in REPEATABLE]
     if Target.EMAIL not in targets:
         raise _mapping_problem("One column must be the email address.")
-    for target in targets:
-        if targets.count(target) > 1:
-            raise _mapping_problem(f"Only one column can be {target}.")
-    names = [column.custom_name.casefold() for column in mapping if column.custom_name]
-    for name in names:
-        if names.count(name) > 1:
-            raise _mapping_problem(f"Two columns cannot be the same custom field '{name}'.")
+    for target in _find_repeated(targets):
+        raise _mapping_problem(f"Only one column can be {target}.")
+    for name in _find_repeated(column.custom_name.casefold() for column in mapping if column.custom_name):
+        raise _mapping_problem(f"Two columns cannot be the same custom field '{name}'.")
+
+
+def _find_repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _mapping_problem(sentence: str) -> Malformed:

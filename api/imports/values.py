@@ -39,6 +39,8 @@ _SIZES = tuple(_SIZE_WORDS)
 _NUMBER = re.compile(r"(\d{1,3}(?:[.,' \u00a0\u2019]\d{3})+(?!\d)|\d+(?:[.,]\d+)?)\s*([km](?![a-z]))?", re.IGNORECASE)
 _BELOW = re.compile(r"\s*(?:<|less than|under|below|unter|weniger als|moins de|minder dan|menos de)", re.IGNORECASE)
 _THOUSANDS = {"k": 1_000, "m": 1_000_000}
+MAX_SEGMENT_CHARACTERS = 200
+"""The beginning of a longer cell with a segment or a number of employees is read."""
 MAX_COUNT_LENGTH = 40
 """The most characters of a number of employees; a number with many more digits is infinite as a float."""
 
@@ -288,6 +290,7 @@ def _recognise_timezones(rows: pl.DataFrame, columns: FileColumns) -> tuple[pl.E
 
 def parse_segment(cell: str, sizes: SegmentThresholds) -> tuple[LeadSegment | None, bool]:
     """Return the segment that a cell names or that follows from its number of employees, and whether it follows."""
+    cell = cell[:MAX_SEGMENT_CHARACTERS]
     words = fold_words(cell).split()
     named = {_SEGMENT_OF[word] for word in words if word in _SEGMENT_OF and (len(word) > 2 or len(words) == 1)}  # noqa: PLR2004 - a letter is a size where it stands alone
     if named:
@@ -298,6 +301,7 @@ def parse_segment(cell: str, sizes: SegmentThresholds) -> tuple[LeadSegment | No
 
 def parse_employees(cell: str) -> int | None:
     """Return the number of employees in a cell; for a range its lower end: `51-200`, `10k+`."""
+    cell = cell[:MAX_SEGMENT_CHARACTERS]
     match = _NUMBER.search(cell)
     if match is None:
         return None

@@ -59,6 +59,8 @@ _TOPICLESS = _STOP_WORDS | _WORK | _SECONDARY
 _JOINED = _MODIFIERS["joined"] | {
     word for phrase in [*_ANYWHERE, *_ALONE, *_TOPICLESS] for word in phrase.split() if len(word) >= MIN_PART_LETTERS
 }
+_LONGEST_SPLIT = 2 * max(map(len, _JOINED)) + 1
+"""A longer word does not consist of two known words and an s."""
 _UNSPLIT = _JOINED | _STOP_WORDS | _MODIFIERS["placeholders"]
 _MAX_PHRASE_WORDS = max(len(phrase.split()) for phrase in _ANYWHERE)
 _NAMES = {Topic.NAME, Topic.FULL_NAME}
@@ -111,7 +113,7 @@ def _split_header(header: str) -> list[str]:
 
 def _split_word(word: str) -> list[str]:
     """Return a word without a genitive or plural s, or the two known words that it consists of."""
-    if word in _UNSPLIT:
+    if word in _UNSPLIT or len(word) > _LONGEST_SPLIT:
         return [word]
     if word.removesuffix("s") in _JOINED:
         return [word.removesuffix("s")]

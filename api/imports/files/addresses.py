@@ -12,7 +12,7 @@ import polars as pl
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
 from api.imports.files.records import BLANKS
-from domain.suppression import normalise_address
+from domain.suppression import MAX_ADDRESS_CHARACTERS, normalise_address
 
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 
@@ -26,6 +26,8 @@ PLAIN_CHARACTERS = 63
 RESERVED_ENDINGS = tuple(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
 
 SHOWN_CHARACTERS = 100
+MAX_CELL_CHARACTERS = 20_000
+"""How long a cell with addresses may be: fifty of the longest ones fit."""
 
 _PART = r"[^<>@\s\"';,:?|/]+"
 _WRAPPED = (rf"^[^<>@]*<\s*(?:mailto:)?({_PART}@{_PART})\s*>[\s;,]*$", rf"^(?:mailto:)?({_PART}@{_PART})[\s;,]*$")
@@ -34,15 +36,16 @@ _WRAPPED = (rf"^[^<>@]*<\s*(?:mailto:)?({_PART}@{_PART})\s*>[\s;,]*$", rf"^(?:ma
 _SPREADSHEET_APOSTROPHE = r"^['\u2018\u2019`]+(.*[^'\u2018\u2019`])$"
 """Programs write an apostrophe before a cell that must stay text; no address of a person begins with one."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_ANGLED = re.compile(r"<([^<>]*@[^<>]*)>")
+_ANGLED = re.compile(r"<([^<>]*)>")
 _SCHEME = re.compile(r"^(?:mailto|smtp|e-?mail)\s*:\s*", re.IGNORECASE)
 _FULL_WIDTH = str.maketrans("＠．＜＞；，（）｜／：？", "@.<>;,()|/:?")  # noqa: RUF001 - that is what is replaced
-_VALUES = re.compile(r"\s*:::\s*|[\r\n]+")
+_VALUES = re.compile(r":::|[\r\n]+")
 """What programs write between the values of one cell; each is a value of its own, such as `N/A`."""
 _LISTED = re.compile(r"[;,|/]+")
 _MAX_ADDRESSES = 50
 """The most addresses of one cell that are tried."""
-_QUERY = re.compile(r"(@[^?]*)\?.*", re.DOTALL)
+_MAX_SURROUNDINGS = 10
+"""How many quotation marks, brackets and schemes around one address are removed."""
 _AROUND = {'"': '"', "'": "'", "`": "`", "(": ")", "[": "]", "<": ">", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
@@ -96,6 +99,8 @@ def display_address(cell: str) -> str:
 
 def _parse(cell: str) -> tuple[str | None, str | None]:
     """Return the first valid address of a cell, or the problem of the cell."""
+    if len(cell) > MAX_CELL_CHARACTERS:
+        return None, f"The address has {len(cell):,} characters; the limit of a cell is {MAX_CELL_CHARACTERS:,}."
     cell = _unify_marks(cell)
     if "@" not in cell:
         return None, f"'{display_address(cell)}' is not an email address."
@@ -114,13 +119,15 @@ def _unify_marks(cell: str) -> str:
 
 
 def _valid(candidate: str) -> str:
+    if len(candidate) > MAX_ADDRESS_CHARACTERS:
+        raise EmailNotValidError(f"It has {len(candidate):,} characters; the limit is {MAX_ADDRESS_CHARACTERS}.")
     return validate_email(candidate, check_deliverability=False, test_environment=True).normalized
 
 
 def _candidates(cell: str) -> Iterator[str]:
     """Yield the possible addresses of a cell, most likely first."""
     yield cell.strip(BLANKS)
-    angled = _ANGLED.findall(cell)
+    angled = [inside for inside in _ANGLED.findall(cell) if "@" in inside]
     if angled:
         yield from map(_bare, angled[:_MAX_ADDRESSES])
         return
@@ -137,11 +144,13 @@ def _candidates(cell: str) -> Iterator[str]:
 
 def _bare(cell: str) -> str:
     """Return a cell without the surroundings of its address."""
-    before = None
-    while cell != before:
+    for _ in range(_MAX_SURROUNDINGS):
         before = cell
         cell = _SCHEME.sub("", cell.strip(BLANKS).rstrip(";,.").lstrip(";,"))
         cell = cell.removeprefix("'") if cell.count("'") == 1 else cell
         if len(cell) > 1 and _AROUND.get(cell[0]) == cell[-1]:
             cell = cell[1:-1]
-    return _QUERY.sub(r"\1", cell)
+        if cell == before:
+            break
+    query = cell.find("?", cell.find("@")) if "@" in cell else -1
+    return cell[:query] if query >= 0 else cell

@@ -12,6 +12,8 @@ from api.imports.files.text import UnreadableFile
 
 DELIMITERS = (",", ";", "\t", "|")
 MAX_COLUMNS = 500
+MAX_HEADER_CHARACTERS = 1_000
+"""How long the name of a column may be."""
 HEADER_WITHIN = 50
 """The header is searched among this many first records that are not blank."""
 
@@ -69,8 +71,6 @@ def find_layout(lines: Sequence[str], *, at_end: bool, is_data: Callable[[str], 
     header = _header(records[:HEADER_WITHIN], usual, is_data)
     is_named = not any(is_data(cell) for cell in header.cells)
     names = _names(header.cells if is_named else [], usual)
-    if len(names) > MAX_COLUMNS:
-        raise UnreadableFile(f"The file has {len(names)} columns; the limit is {MAX_COLUMNS}.")
     first_line = header.line_number + header.line_count if is_named else header.line_number
     rows = [record.cells for record in records if record.line_number >= first_line and len(record.cells) == len(names)]
     return Layout(delimiter, names, first_line, tuple(_shape(column) for column in zip(*rows, strict=True)))
@@ -128,17 +128,22 @@ def _shape(column: Sequence[str]) -> Shape | None:
 
 
 def _names(header: Sequence[str], usual: int) -> list[str]:
-    """Return a unique name for every column; a blank one is named by its position."""
+    """Return a unique name for every column; a blank one is named by its position. Raises UnreadableFile."""
     cells = [" ".join(cell.split()) for cell in header]
     while len(cells) > usual and not cells[-1]:
         cells.pop()
     cells += [""] * (usual - len(cells))
-    names: list[str] = []
+    if len(cells) > MAX_COLUMNS:
+        raise UnreadableFile(f"The file has {len(cells):,} columns; the limit is {MAX_COLUMNS}.")
+    names: dict[str, int] = {}
     for position, cell in enumerate(cells, start=1):
+        if len(cell) > MAX_HEADER_CHARACTERS:
+            sentence = f"The header of column {position} has {len(cell):,} characters"
+            raise UnreadableFile(f"{sentence}; the limit is {MAX_HEADER_CHARACTERS:,}. Shorten it.")
         header_name = cell or f"Column {position}"
-        name, number = header_name, 1
+        name = header_name
         while name in names:
-            number += 1
-            name = f"{header_name} ({number})"
-        names.append(name)
-    return names
+            names[header_name] += 1
+            name = f"{header_name} ({names[header_name]})"
+        names[name] = 1
+    return list(names)
