@@ -13,14 +13,14 @@ from api.delivery.events import repository
 from api.delivery.events.event_batch import EventBatch, MatchedEvent
 from api.delivery.events.parsing import ParsedEvent, parse_rows
 from api.delivery.events.repository import Delivery, NewEvent, StoredCallback, StoredDelivery
-from api.delivery.recipients import service as recipients
-from api.delivery.recipients.service import Recipient
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.delivery.unresolved_sends import service as unresolved_sends
 from api.http.errors import or_404
 from api.outreach.sequences import service as sequences
 from api.outreach.sequences.service import Refusal
+from api.people.leads import recipients
+from api.people.leads.recipients import Recipient
 from api.people.suppressions.tokens import UnsubscribeToken
 from database import jobs
 from database.models import EmailEventType, SendOutcome

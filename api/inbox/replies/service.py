@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ai.workflows.intent_classification.state import Intent, IntentInput, IntentOutput
 from api.accounts.workspaces import service as workspaces
-from api.delivery.recipients import service as recipients
 from api.delivery.sending import service as sending
 from api.delivery.sending.service import Acceptance
 from api.http.errors import NotFound, or_404
@@ -22,6 +21,7 @@ from api.inbox.replies import repository, stops
 from api.inbox.replies.reports import read_outcome
 from api.inbox.replies.schemas import ReplyFilter
 from api.outreach.enrollment_status import service as enrollment_status
+from api.people.leads import recipients
 from api.people.leads import service as leads
 from database import jobs
 from database.models import Reply

@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.workspaces import service as workspaces
-from api.delivery.recipients import service as recipients
 from api.inbox.replies.reports import Outcome
 from api.outreach.enrollment_status import service as enrollment_status
+from api.people.leads import recipients
 from database.models import Reply
 from domain.enrollment import EnrollmentEvent
 from domain.reply_address import is_delivered_to

@@ -1,8 +1,9 @@
-"""The SQL of leads."""
+"""The SQL of leads, and of the recipients of mails."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from api.http.pagination import PageRequest
 from api.people.leads.schemas import LeadFilter
 from database.conditions import id_in
 from database.direct import Record, fetch
-from database.models import Lead, LeadEventRecord
+from database.models import EmailDraft, Lead, LeadEventRecord, SendAttempt, Workspace
 from database.sql_files import load_statement
 from domain.clock import Clock
 from domain.lead import LeadEvent, next_status, source_statuses
@@ -54,6 +55,18 @@ _CHANGE_ALL = text(
 _HOLDERS = text("SELECT person_key, lead_id FROM app.list_holders(CAST(:person_keys AS text[]))")
 
 _TIMELINE = text(load_statement(__file__, "list_timeline"))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who a mail was sent to: the canonical address that was mailed, or only its hash after erasure."""
+
+    draft_id: UUID
+    lead_id: UUID
+    address: str | None
+    address_hash: str | None
+    sender: str
+    """The name that the workspace sends with."""
 
 
 async def add_lead(session: AsyncSession, workspace_id: UUID, **values: Any) -> Lead | None:
@@ -247,3 +260,35 @@ async def list_timeline(
         "limit": limit,
     }
     return (await session.execute(_TIMELINE, parameters)).all()
+
+
+async def find_recipients(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Recipient]:
+    """Return the recipients of mails; before a mail is sent, its recipient has the lead's address of now."""
+    # An attempt that was found out later, or made before recipients were stored, has neither address nor hash.
+    current = func.nullif(Lead.email, "")
+    statement = (
+        select(
+            EmailDraft.id,
+            EmailDraft.lead_id,
+            func.coalesce(SendAttempt.recipient, current).label("address"),
+            SendAttempt.recipient_hash,
+            Workspace.default_from_name,
+        )
+        .join(Lead, Lead.id == EmailDraft.lead_id)
+        .join(Workspace, Workspace.id == EmailDraft.workspace_id)
+        .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
+        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == id_in(draft_ids))
+        .order_by(EmailDraft.id)
+    )
+    return [
+        Recipient(draft_id, lead_id, None if address_hash else address, address_hash, sender)
+        for draft_id, lead_id, address, address_hash, sender in await session.execute(statement)
+    ]
+
+
+async def list_mailed(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:
+    """Return those of the addresses that a mail was sent to."""
+    statement = select(SendAttempt.recipient).where(
+        SendAttempt.workspace_id == workspace_id, SendAttempt.recipient == any_(cast(list(addresses), ARRAY(Text)))
+    )
+    return set(filter(None, await session.scalars(statement)))

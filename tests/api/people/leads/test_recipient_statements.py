@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.recipients import repository, service
 from api.http.errors import NotFound
+from api.people.leads import recipients, repository
 from api.people.leads import service as leads
 from tests.comparing import compared
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -46,9 +46,9 @@ async def test_a_recipient_is_who_was_mailed(two_workspaces: TwoWorkspaces) -> N
     ]
 
     async def get(session: AsyncSession) -> str | None:
-        recipient = await service.get_recipient(session, workspaces.id, lead_ids[drafts[0]], drafts[0])
+        recipient = await recipients.get_recipient(session, workspaces.id, lead_ids[drafts[0]], drafts[0])
         with pytest.raises(NotFound):
-            await service.get_recipient(session, workspaces.id, lead_ids[drafts[1]], drafts[0])
+            await recipients.get_recipient(session, workspaces.id, lead_ids[drafts[1]], drafts[0])
         return recipient.address
 
     assert (await compared(workspaces, get)).result == OLD
@@ -90,6 +90,6 @@ async def test_known_addresses_are_of_leads_or_were_mailed(two_workspaces: TwoWo
     candidates = [*known, "mailed+a@x.example", "foreign@x.example", "x.example"]
 
     async def find(session: AsyncSession) -> list[set[str]]:
-        return [await service.list_known(session, workspaces.id, addresses) for addresses in (candidates, [])]
+        return [await recipients.list_known(session, workspaces.id, addresses) for addresses in (candidates, [])]
 
     assert (await compared(workspaces, find)).result == [known, set()]

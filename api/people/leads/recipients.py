@@ -6,11 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.delivery.recipients import repository
-from api.delivery.recipients.repository import Recipient
 from api.http.errors import or_404
 from api.outreach.enrollment_status import service as enrollment_status
-from api.people.leads import service as leads
+from api.people.leads import repository, service
+from api.people.leads.repository import Recipient
 from api.people.suppressions import service as suppressions
 from domain.enrollment import EnrollmentEvent
 from domain.suppression import RECIPIENT_REASONS, SuppressionReason, derive_person_key
@@ -62,7 +61,7 @@ async def stop_addresses(
     """Suppress addresses, and stop these leads and those that have one of the addresses, as `stop_recipients` does."""
     values = sorted(addresses)
     await suppressions.suppress_addresses(session, workspace_id, values, reason=reason, source=cause, at=now)
-    holders = await leads.list_holders(session, values)
+    holders = await service.list_holders(session, values)
     stopped = {*lead_ids, *(lead_id for held in holders.values() for lead_id in held)}
     await _stop_leads(session, workspace_id, sorted(stopped), reason=reason, cause=cause, now=now)
 
@@ -77,7 +76,7 @@ async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Seque
     """Return those of the addresses that a mail was sent to, in this spelling, or that a lead has in any spelling."""
     if not addresses:
         return set()
-    held = await leads.list_holders(session, addresses)
+    held = await service.list_holders(session, addresses)
     mailed = await repository.list_mailed(session, workspace_id, addresses)
     return mailed | {address for address in addresses if derive_person_key(address) in held}
 
@@ -92,7 +91,7 @@ async def _stop_leads(
     now: datetime,
 ) -> None:
     if reason in RECIPIENT_REASONS:
-        await leads.mark_unsubscribed(session, workspace_id, lead_ids, cause=cause, now=now)
+        await service.mark_unsubscribed(session, workspace_id, lead_ids, cause=cause, now=now)
         return
     event = EnrollmentEvent.HARD_BOUNCED
     await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)

@@ -1,1 +1,0 @@
-"""The people who mails were sent to, by the address that was mailed: what comes back acts on them."""
