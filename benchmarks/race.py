@@ -17,13 +17,13 @@ from uuid import UUID
 
 import httpx
 
-from api.people.suppressions.tokens import unsubscribe_token
 from benchmarks.errors import BenchmarkError
 from benchmarks.figures import Figure
 from benchmarks.outreach import Outreach, ReadyEmail, SequenceSteps, Testbed, start_testbed
 from benchmarks.progress import Progress
 from benchmarks.stop_shapes import NAMES, SentMail, build_message
 from database.roles import connect
+from domain.unsubscribe_link import unsubscribe_token
 from salesmatter.stack import Database
 
 VOLLEY = 40

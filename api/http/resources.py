@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 import httpx
 from sqlalchemy.engine import URL
@@ -23,6 +24,7 @@ from database.models import EverlyticConnection
 from database.roles import APP_ROLE, role_url
 from database.secrets import SecretBox
 from domain.clock import Clock
+from domain.unsubscribe_link import build_unsubscribe_url
 from egress.policy import EgressPolicy
 from egress.transport import GuardedTransport
 from everlytic.client import EverlyticClient, ListLimits
@@ -70,6 +72,11 @@ class Services:
             api_key=self.secrets.decrypt(connection.encrypted_key),
             list_limits=ListLimits(self.settings.lookup_max_pages, self.settings.lookup_seconds),
         )
+
+    def unsubscribe_url(self, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> str:
+        """Return the URL of the unsubscribe link in a mail."""
+        keys = self.settings.secret_key.get_secret_value()
+        return build_unsubscribe_url(keys, self.settings.public_url, workspace_id, lead_id, draft_id)
 
 
 def _create_places(settings: ApiSettings, total: int) -> Places:

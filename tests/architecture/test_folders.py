@@ -48,7 +48,6 @@ OTHER_FILES = {
     "delivery/slots/schedule.py": "when a step may be sent by its delay and the recipient's hours",
     "people/suppressions/files.py": "suppression lists as files: our own export, or any table of addresses",
     "people/suppressions/page.py": "the page behind the unsubscribe link",
-    "people/suppressions/tokens.py": "the signed token in the unsubscribe link",
     "telemetry/health.py": "liveness and readiness",
     "telemetry/scraping.py": "the endpoint that Prometheus reads, on the API and on the worker's own port",
     "imports/files/addresses.py": "which cells are addresses: by a pattern, or by a validator",

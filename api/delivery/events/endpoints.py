@@ -17,8 +17,8 @@ from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.resources import Services
 from api.http.routing import EventId, Route, create_router, read_body
 from api.people.suppressions import page as pages
-from api.people.suppressions.tokens import InvalidToken, read_unsubscribe_link
 from database.tenancy import Scope, transaction
+from domain.unsubscribe_link import InvalidToken, read_unsubscribe_link
 
 
 class RestConvertor(PathConvertor):

@@ -21,12 +21,12 @@ from api.outreach.sequences import service as sequences
 from api.outreach.sequences.service import Refusal
 from api.people.leads import recipients
 from api.people.leads.recipients import Recipient
-from api.people.suppressions.tokens import UnsubscribeToken
 from database import jobs
 from database.models import EmailEventType, SendOutcome
 from domain.bounce import BounceKind, describe_bounce
 from domain.job_types import APPLY_PROVIDER_EVENTS
 from domain.suppression import SuppressionReason
+from domain.unsubscribe_link import UnsubscribeToken
 from everlytic.webhooks import ProviderEvent
 
 MAX_ROWS, MAX_BYTES = 2000, 2 * 1024 * 1024

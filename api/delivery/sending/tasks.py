@@ -18,7 +18,6 @@ from api.jobs.engine import Deferred, Work
 from api.jobs.work import hold_place
 from api.outreach.sequences import service as sequences
 from api.people.leads.tracking import decide_tracking
-from api.people.suppressions.tokens import unsubscribe_url
 from database.secrets import UndecipherableSecret
 from domain.breaker import ResultKind
 from domain.suppression import to_ascii_address
@@ -240,7 +239,7 @@ def _compose_mail(work: Work[Services], claim: Claim) -> Mail:
         subject=draft.subject,
         text=draft.body,
         body_html=draft.body_html,
-        unsubscribe_url=unsubscribe_url(work.resources.settings, workspace.id, lead.id, draft.id),
+        unsubscribe_url=work.resources.unsubscribe_url(workspace.id, lead.id, draft.id),
         # Of the rows that the claim has read, so it is what the claim says.
         tracking=decide_tracking(workspace, lead),
     )

@@ -9,7 +9,6 @@ from api.http.resources import Services
 from api.jobs.engine import Work
 from api.outreach.drafts import service
 from api.outreach.drafts.service import WrittenDraft
-from api.people.suppressions.tokens import unsubscribe_url
 
 
 async def generate_draft(work: Work[Services]) -> None:
@@ -19,7 +18,7 @@ async def generate_draft(work: Work[Services]) -> None:
     if assignment is None:
         return
     draft = assignment.material.draft
-    url = unsubscribe_url(work.resources.settings, work.workspace_id, draft.lead_id, draft.id)
+    url = work.resources.unsubscribe_url(work.workspace_id, draft.lead_id, draft.id)
     context = ai_context(
         work.resources,
         work.workspace_id,

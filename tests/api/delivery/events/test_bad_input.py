@@ -10,8 +10,8 @@ from fastapi import FastAPI
 
 from api.accounts.workspaces import service as workspaces
 from api.http.resources import Services
-from api.people.suppressions.tokens import unsubscribe_token
 from database.tenancy import Scope, transaction
+from domain.unsubscribe_link import unsubscribe_token
 from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio

@@ -2,7 +2,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.people.suppressions.tokens import (
+from domain.unsubscribe_link import (
     InvalidToken,
     UnsubscribeToken,
     read_unsubscribe_link,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.people.suppressions.tokens import (
+from domain.unsubscribe_link import (
     MAX_LINK_CHARACTERS,
     MOST_LEADING,
     InvalidToken,

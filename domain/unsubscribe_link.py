@@ -13,8 +13,6 @@ from itertools import islice
 from urllib.parse import unquote
 from uuid import UUID
 
-from api.settings import ApiSettings
-
 PURPOSE = b"salesmatter unsubscribe link 1"
 ID_BYTES = 16
 MAC_BYTES = 16
@@ -51,10 +49,9 @@ def unsubscribe_token(keys: str, workspace_id: UUID, lead_id: UUID, draft_id: UU
     return base64.urlsafe_b64encode(signed + _mac(_signing_keys(keys)[0], signed)).decode().rstrip("=")
 
 
-def unsubscribe_url(settings: ApiSettings, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> str:
+def build_unsubscribe_url(keys: str, public_url: str, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> str:
     """Return the unsubscribe URL of a mail, which is always the same for the same mail."""
-    token = unsubscribe_token(settings.secret_key.get_secret_value(), workspace_id, lead_id, draft_id)
-    return f"{settings.public_url.rstrip('/')}/u/{token}"
+    return f"{public_url.rstrip('/')}/u/{unsubscribe_token(keys, workspace_id, lead_id, draft_id)}"
 
 
 def read_unsubscribe_link(keys: str, text: str) -> UnsubscribeToken:
