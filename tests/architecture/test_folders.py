@@ -47,7 +47,7 @@ OTHER_FILES = {
     "delivery/sending/explanation.py": "when the next mail of an enrollment is sent, and why not now",
     "delivery/slots/schedule.py": "when a step may be sent by its delay and the recipient's hours",
     "people/suppressions/files.py": "suppression lists as files: our own export, or any table of addresses",
-    "people/suppressions/page.py": "the page behind the unsubscribe link",
+    "delivery/events/page.py": "the page behind the unsubscribe link",
     "telemetry/health.py": "liveness and readiness",
     "telemetry/scraping.py": "the endpoint that Prometheus reads, on the API and on the worker's own port",
     "imports/files/addresses.py": "which cells are addresses: by a pattern, or by a validator",

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from api.accounts.workspaces.receivers import get_receiver_cache, require_basic_auth
+from api.delivery.events import page as pages
 from api.delivery.events import repository, service
 from api.delivery.events.repository import Delivery
 from api.delivery.events.schemas import EventFilter, EventOut, EventSort, WebhookReceipt
@@ -16,7 +17,6 @@ from api.http.errors import NotFound, TooLarge, responses
 from api.http.pagination import Page, PageRequest, sorted_by, to_page
 from api.http.resources import Services
 from api.http.routing import EventId, Route, create_router, read_body
-from api.people.suppressions import page as pages
 from database.tenancy import Scope, transaction
 from domain.unsubscribe_link import InvalidToken, read_unsubscribe_link
 

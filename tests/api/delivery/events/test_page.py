@@ -1,4 +1,4 @@
-from api.people.suppressions import page
+from api.delivery.events import page
 
 
 def test_names_are_escaped() -> None:
