@@ -34,7 +34,7 @@ class Period:
             problem = {"location": ["query", "start"], "message": f"must not be after end, {self.end}"}
             raise Malformed("start must not be after end.", errors=[problem])
         if (self.end - self.start).days >= LONGEST_DAYS:
-            problem = {"location": ["query", "end"], "message": f"at most {LONGEST_DAYS} days after start"}
+            problem = {"location": ["query", "end"], "message": f"must be at most {LONGEST_DAYS} days after start"}
             raise Malformed(f"The period must be at most {LONGEST_DAYS} days long.", errors=[problem])
 
     def previous(self) -> "Period | None":

@@ -104,7 +104,7 @@ class DirectRoute(Route):
 async def receive_events(
     request: Request, token: str, authorization: Annotated[str | None, Header()] = None
 ) -> Response:
-    """Receive events from Everlytic as JSON or form data, in either field set; they are stored before the answer."""
+    """Receive events from Everlytic as JSON or form data; they are stored before the answer."""
     services: Services = request.app.state.services
     receiver = await (await get_receiver_cache(request, services)).find(token)
     require_basic_auth(receiver, authorization)

@@ -118,7 +118,7 @@ async def settle_send(
     send = await get_unknown_send(session, workspace, draft_id, now)
     if decision is Decision.NOT_SENT:
         if not send["is_stuck"]:
-            raise NotStuck(f"This send is still looked up until {send['stuck_at'].isoformat()}; try again after that.")
+            raise NotStuck(f"This send is being looked up until {send['stuck_at'].isoformat()}. Try again after that.")
         if (proof := await repository.find_proof(session, workspace.id, draft_id)) is not None:
             raise OutcomeKnown(f"Everlytic accepted this mail: {proof}.")
     settlement = await repository.add_settlement(

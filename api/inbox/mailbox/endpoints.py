@@ -16,13 +16,13 @@ router = create_router("/api/workspaces/{workspaceId}/mailbox", "mailboxes")
 
 @router.get("", operation_id="getMailbox", responses=responses(NotFound))
 async def get_mailbox(member: MemberDep) -> MailboxOut:
-    """The mailbox that replies are read from, and the state of reading it."""
+    """Get the mailbox that replies are read from, and the state of reading it."""
     return MailboxOut.of(await service.find_mailbox(member.session, member.workspace_id))
 
 
 @router.put("", operation_id="putMailbox", responses=responses(Forbidden, HostRefused, NotFound, PreconditionFailed))
 async def put_mailbox(member: MemberDep, admin: AdminDep, body: MailboxIn, if_match: IfMatch) -> MailboxOut:
-    """Read replies from a mailbox, now and then every minute; `lastError` says whether that fails."""
+    """Read replies from a mailbox, at once and then every minute; `lastError` says why that fails."""
     await require_permitted_hosts(admin.services.egress, {"host": body.host})
     mailbox = await service.lock_mailbox(member.session, member.workspace_id)
     if mailbox is not None:

@@ -21,19 +21,19 @@ async def list_replies(
     page: Annotated[PageRequest, Depends(sorted_by(ReplySort))],
     filters: Annotated[ReplyFilter, Query()],
 ) -> Page[ReplyOut]:
-    """Replies, newest first by default; a reply that has not been classified yet has no intent and no isAutomatic."""
+    """List replies, by default newest first; one that is not classified yet has no intent and no isAutomatic."""
     return to_page(ReplyOut, await service.list_replies(member.session, member.workspace_id, page, filters), page)
 
 
 @router.get("/corrections", operation_id="listReplyCorrections", responses=responses(NotFound))
 async def list_corrections(member: MemberDep, page: PageDep) -> Page[CorrectionOut]:
-    """Corrections of intents by users, newest first: labelled replies to measure and improve the classification."""
+    """List the intents that users corrected, newest first, to measure and improve the classification."""
     return to_page(CorrectionOut, await service.list_corrections(member.session, member.workspace_id, page), page)
 
 
 @router.get("/{replyId}", operation_id="getReply", responses=responses(NotFound))
 async def get_reply(member: MemberDep, reply_id: ReplyId) -> ReplyOut:
-    """A reply."""
+    """Get a reply."""
     return ReplyOut.of(await service.get_reply(member.session, member.workspace_id, reply_id))
 
 

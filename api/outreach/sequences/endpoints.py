@@ -148,7 +148,7 @@ async def get_progress(member: MemberDep, sequence_id: SequenceId) -> Progress:
 
 @router.post(f"{SEQUENCE}/activate", operation_id="activateSequence", responses=responses(NotFound, Conflict))
 async def activate_sequence(member: MemberDep, sequence_id: SequenceId) -> SequenceDetail:
-    """Activate a sequence, so that it sends; it is a conflict if it is active already, so that you notice it."""
+    """Activate a sequence, so that it sends; if it is active already, the answer is a conflict."""
     sequence = await service.activate_sequence(member.session, member.workspace_id, sequence_id, member.now)
     return await _get_detail(member, sequence)
 

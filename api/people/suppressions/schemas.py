@@ -30,7 +30,7 @@ def exact_value(value: str) -> str:
     value = normalise_address(value)
     local, at, domain = value.rpartition("@")
     if " " in value:
-        raise ValueError("an address has no blank; write a plus sign in a URL as %2B")
+        raise ValueError("an address cannot contain a space; write a plus sign in a URL as %2B")
     if not at or not domain or (not local and "." not in domain):
         raise ValueError("must be one address, or one domain with an @ before it, such as @example.com")
     return value
@@ -58,7 +58,7 @@ class SuppressionIn(Wire):
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
         if (self.email is None) == (self.domain is None):
-            raise ValueError("give either email or domain")
+            raise ValueError("set either email or domain")
         return self
 
 
