@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from api.accounts.workspaces.tasks import register_webhook, wake_sends
-from api.delivery.events.tasks import apply_provider_events, sync_analytics
+from api.delivery.events.tasks import apply_provider_events, send_unsubscribe_link, sync_analytics
 from api.delivery.sending.tasks import resume_sends, send_email
 from api.delivery.unresolved_sends.tasks import reconcile_send, sweep_sends
 from api.http.resources import Services
@@ -39,6 +39,7 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
         Task(job_types.POLL_MAILBOX, poll_mailbox, LANE_PER_CALL * settings.mailbox_concurrency, on_lost="verify"),
         Task(job_types.RECONCILE_SEND, reconcile_send, LANE_PER_CALL * settings.lookup_concurrency, on_lost="verify"),
         Task(job_types.SWEEP_SENDS, sweep_sends, concurrency=1, every=timedelta(hours=1)),
+        Task(job_types.SEND_UNSUBSCRIBE_LINK, send_unsubscribe_link, concurrency=2),
         Task(job_types.RESUME_SENDS, resume_sends, concurrency=2),
         Task(job_types.RESUME_ENROLLMENT, resume_enrollment, concurrency=2),
         Task(job_types.REGISTER_WEBHOOK, register_webhook, LANE_PER_CALL * settings.lookup_concurrency),

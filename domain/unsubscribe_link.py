@@ -29,6 +29,9 @@ TOKEN_CHARACTERS = 86
 _LINE_BREAK = re.compile(r"(?:=(?:3D)?)?(?:[\r\n]|=0D|=0A)+|\s+|[\u00ad\u200b-\u200f\u2060\ufeff]+", re.IGNORECASE)
 _WORD = re.compile(rf"[\w-]{{{TOKEN_CHARACTERS},}}", re.ASCII)
 
+_WORKSPACE_WORD = re.compile(r"[\w-]{22}", re.ASCII)
+"""The characters of a token that contain its first id."""
+
 
 class InvalidToken(ValueError):
     """The token is incomplete, or is not signed with one of the keys."""
@@ -74,6 +77,12 @@ def _candidates(text: str) -> Iterator[str]:
             last = len(match[0]) - TOKEN_CHARACTERS
             for start in dict.fromkeys((0, last, *range(min(last, MOST_LEADING + 1)))):
                 yield match[0][start : start + TOKEN_CHARACTERS]
+
+
+def find_workspace_id(text: str) -> UUID | None:
+    """Return the workspace that a broken link names with the first characters of its token, without any proof."""
+    word = _WORKSPACE_WORD.search(unescape(unquote(text[:MAX_LINK_CHARACTERS])))
+    return UUID(bytes=base64.urlsafe_b64decode(f"{word[0]}==")[:ID_BYTES]) if word else None
 
 
 def read_unsubscribe_token(keys: str, token: str) -> UnsubscribeToken:

@@ -24,12 +24,13 @@ from typing import Any, ClassVar, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
+from api.http import pages
 from domain.errors import DomainError, InvalidTransition
 
 log = logging.getLogger(__name__)
@@ -183,10 +184,13 @@ _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_
 def problem_response(
     request: Request, status: int, code: str, detail: str, errors: Sequence[dict[str, Any]] = ()
 ) -> Response:
-    """Return the problem as a response; `errors` are `{location, message}` each."""
+    """Return the problem as a response; `errors` are `{location, message}` each. A page's problem is a page."""
+    title = TITLES.get(status, "Error")
+    if pages.is_page(request.scope):
+        return HTMLResponse(pages.render_error(title, detail), status, {**pages.HEADERS, **_HEADERS.get(status, {})})
     problem = {
         "type": f"urn:salesmatter:problem:{code}",
-        "title": TITLES.get(status, "Error"),
+        "title": title,
         "status": status,
         "code": code,
         "detail": detail,

@@ -81,7 +81,7 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
         enum_check("outcome", SendOutcome),
         Index("uq_send_attempts_draft_id", "draft_id", unique=True),
         Index(None, "workspace_id", "claimed_at"),
-        Index(None, "workspace_id", "recipient"),
+        Index(None, "recipient", "workspace_id"),
         Index(None, "recorded_at"),
         Index("ix_send_attempts_unknown", "claimed_at", postgresql_where=sql("outcome = 'unknown'")),
         # Some provider events identify an email only by this id. A longer value does not fit into an index and is never
@@ -116,6 +116,8 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
     tracks_opens: Mapped[bool] = mapped_column(server_default=sql("true"))
     """Whether the provider was asked to measure the opens of the email."""
     tracks_clicks: Mapped[bool] = mapped_column(server_default=sql("true"))
+    link_requested_at: Mapped[datetime | None]
+    """When a new unsubscribe link for this mail was last requested."""
 
 
 class SendSettlement(IdMixin, Base):

@@ -9,6 +9,7 @@ FILES = {"__init__.py", "endpoints.py", "schemas.py", "service.py", "repository.
 OTHER_FILES = {
     "accounts/workspaces/receivers.py": "the workspace of a webhook token, for endpoints that providers call",
     "delivery/events/event_batch.py": "a batch of events combined with the stored events of the same messages",
+    "delivery/events/links.py": "the service of another unsubscribe link by email",
     "delivery/events/parsing.py": "parses provider rows into events, with an error for each row that it cannot parse",
     "http/authentication/errors.py": "why a credential is not accepted",
     "http/authentication/signing_keys.py": "the public keys of the token issuer, fetched and cached",
@@ -42,7 +43,7 @@ OTHER_FILES = {
     "live/streaming.py": "server-sent events: wraps every GET and imports no other folder of the API but `http`",
     "inbox/mailbox/connection.py": "a connection to an IMAP server with a time limit for each operation",
     "inbox/mailbox/imap.py": "reads a folder on an IMAP server in batches of limited size",
-    "delivery/sending/content.py": "composes the mail of a draft",
+    "delivery/sending/content.py": "composes the mail of a draft, and the mail with a new unsubscribe link",
     "delivery/sending/eligibility.py": "whether a mail may be sent, and when: for the claim and for `explain`",
     "delivery/sending/explanation.py": "when the next mail of an enrollment is sent, and why not now",
     "delivery/slots/schedule.py": "when a step may be sent by its delay and the recipient's hours",

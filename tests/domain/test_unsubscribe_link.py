@@ -5,6 +5,7 @@ import pytest
 from domain.unsubscribe_link import (
     InvalidToken,
     UnsubscribeToken,
+    find_workspace_id,
     read_unsubscribe_link,
     read_unsubscribe_token,
     unsubscribe_token,
@@ -66,3 +67,16 @@ def test_a_token_that_was_cut_stays_cut(kept: int, is_whole: bool) -> None:
     else:
         with pytest.raises(InvalidToken):
             read_unsubscribe_link("key", f"{token}A"[:kept])
+
+
+@pytest.mark.parametrize("length", [22, 43, 85])
+def test_workspace_of_a_broken_token(length: int) -> None:
+    """A token that was cut still tells its workspace; that proves nothing."""
+    token = unsubscribe_token("key", *IDS)
+    assert find_workspace_id(f"%22{token[:length]}") == IDS[0]
+
+
+@pytest.mark.parametrize("text", ["", "x" * 21, "%00" * 30, "ä" * 40, " " * 40])
+def test_no_workspace_in_a_broken_token(text: str) -> None:
+    """Where the beginning of the token is gone, no workspace is named."""
+    assert find_workspace_id(text) is None

@@ -1,24 +1,22 @@
-"""The pages of the unsubscribe link: the question, the confirmation, and the page for an invalid link.
+"""The pages of the unsubscribe link: the question, the confirmation, and the form for a link that cannot be read.
 
-The pages load no other resources and need no script. Opening a page changes nothing, because mail scanners open every
-link; the button posts the same body as mail programs do (RFC 8058).
+Opening a page changes nothing, because mail scanners open every link; the button posts the same body as mail programs
+do (RFC 8058).
 """
 
 import html
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-}
-"""The headers of these pages: the link in the URL is a secret of the recipient."""
+from api.http.pages import render_page
+
+MAX_ADDRESS_LENGTH = 320
+ADDRESS_FIELD = "email"
+"""The field of the form with the address that a new link is sent to."""
 
 
 def render_confirmation(*, sender: str, address: str) -> str:
     """Return the page that asks whether `sender` should stop mailing `address`, which is empty if it was erased."""
     recipient = f" to <b>{html.escape(address)}</b>" if address else ""
-    return _page(
+    return render_page(
         "Unsubscribe",
         f"<p>Do you want no more email from <b>{html.escape(sender)}</b>{recipient}?</p>"
         '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
@@ -29,30 +27,30 @@ def render_confirmation(*, sender: str, address: str) -> str:
 def render_done(*, sender: str, address: str) -> str:
     """Return the page that confirms the unsubscribe."""
     recipient = f"<b>{html.escape(address)}</b>" if address else "You"
-    return _page(
+    return render_page(
         "You are unsubscribed", f"<p>{recipient} will get no more email from <b>{html.escape(sender)}</b>.</p>"
     )
 
 
-def render_invalid_link() -> str:
-    """Return the page for an invalid link, answered with 404."""
-    return _page(
+def render_unreadable_link(problem: str = "") -> str:
+    """Return the page for a link that cannot be read, with a form that requests another link."""
+    sentence = f"<p><b>{html.escape(problem)}</b></p>" if problem else ""
+    return render_page(
         "This link does not work",
-        "<p>It is incomplete or was changed on its way. Open it from the email again, or answer the email with the "
-        "word <b>unsubscribe</b>.</p>",
+        "<p>It is incomplete, was changed on its way, or belongs to an email that no longer exists. Enter the address "
+        f"that the email was sent to, and we send a new link to it.</p>{sentence}"
+        f'<form method="post"><p><input type="email" name="{ADDRESS_FIELD}" maxlength="{MAX_ADDRESS_LENGTH}" '
+        'required autocomplete="email" placeholder="you@example.com" aria-label="Email address"></p>'
+        '<button type="submit">Send a new link</button></form>'
+        "<p>Or answer the email with the word <b>unsubscribe</b>.</p>",
     )
 
 
-def _page(title: str, body: str) -> str:
-    return PAGE.format(title=title, body=body)
-
-
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
-<style>
-body {{ font: 1.05rem/1.6 system-ui, sans-serif; max-width: 30rem; margin: 12vh auto; padding: 0 1.5rem }}
-button {{ font: inherit; padding: .6rem 1.4rem; border: 0; border-radius: .4rem; background: #1c2333; color: #fff }}
-</style></head>
-<body><main><h1>{title}</h1>{body}</main></body></html>
-"""
+def render_link_requested(address: str) -> str:
+    """Return the page after a link was requested, the same whether or not one is sent."""
+    return render_page(
+        "Check your email",
+        f"<p>If we have sent email to <b>{html.escape(address)}</b>, and it is not unsubscribed yet, a new link is on "
+        "its way. One is sent at most once an hour.</p><p>Nothing came? Answer the email that you got with the word "
+        "<b>unsubscribe</b>.</p>",
+    )

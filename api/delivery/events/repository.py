@@ -366,3 +366,31 @@ async def find_event(session: AsyncSession, workspace_id: UUID, event_id: UUID) 
     statement = _select_events(workspace_id).where(EmailEvent.id == event_id)
     row: Row[Any] | None = (await session.execute(statement)).one_or_none()
     return row
+
+
+_RESERVE_LINK = text(
+    """
+    SELECT workspace_id, draft_id
+      FROM app.reserve_unsubscribe_link(:address, CAST(:named_workspace AS uuid), :now, :not_after)
+    """
+)
+
+
+async def reserve_link(
+    session: AsyncSession, address: str, named_workspace_id: UUID | None, now: datetime, *, not_after: datetime
+) -> tuple[UUID, UUID] | None:
+    """Reserve a link of the last mail to an address; returns its workspace and draft, None if no link may be sent."""
+    parameters = {"address": address, "named_workspace": named_workspace_id, "now": now, "not_after": not_after}
+    row = (await session.execute(_RESERVE_LINK, parameters)).one_or_none()
+    return (row.workspace_id, row.draft_id) if row is not None else None
+
+
+async def find_link_request(
+    session: AsyncSession, workspace_id: UUID, draft_id: UUID
+) -> tuple[str | None, datetime | None] | None:
+    """Return to which address a mail was sent, None after erasure, and when a link was requested for it."""
+    statement = select(SendAttempt.recipient, SendAttempt.link_requested_at).where(
+        SendAttempt.workspace_id == workspace_id, SendAttempt.draft_id == draft_id
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return (row.recipient, row.link_requested_at) if row is not None else None

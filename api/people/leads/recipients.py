@@ -14,7 +14,7 @@ from api.people.suppressions import service as suppressions
 from domain.enrollment import EnrollmentEvent
 from domain.suppression import RECIPIENT_REASONS, SuppressionReason, derive_person_key
 
-__all__ = ["Recipient", "find_address", "get_recipient", "list_known", "stop_addresses", "stop_recipients"]
+__all__ = ["Recipient", "find_address", "find_lead", "get_recipient", "list_known", "stop_addresses", "stop_recipients"]
 
 
 async def get_recipient(session: AsyncSession, workspace_id: UUID, lead_id: UUID, draft_id: UUID) -> Recipient:
@@ -70,6 +70,12 @@ async def find_address(session: AsyncSession, workspace_id: UUID, draft_id: UUID
     """Return the address that a mail was sent to; None if it was erased."""
     found = await repository.find_recipients(session, workspace_id, [draft_id])
     return found[0].address if found else None
+
+
+async def find_lead(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> UUID:
+    """Return the lead that a mail was sent to; raises NotFound."""
+    found = await repository.find_recipients(session, workspace_id, [draft_id])
+    return or_404(next(iter(found), None), "There is no such mail.").lead_id
 
 
 async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Sequence[str]) -> set[str]:

@@ -1,4 +1,5 @@
 from api.delivery.events import page
+from api.http.pages import HEADERS
 
 
 def test_names_are_escaped() -> None:
@@ -15,5 +16,12 @@ def test_page_stands_alone() -> None:
     assert 'method="post"' in shown
     assert 'name="List-Unsubscribe" value="One-Click"' in shown
     for loading in ("src=", "href=", "<script", "url("):
-        assert loading not in shown + page.render_done(sender="Acme", address="ann@x.com") + page.render_invalid_link()
-    assert page.HEADERS["Referrer-Policy"] == "no-referrer"
+        assert (
+            loading not in shown + page.render_done(sender="Acme", address="ann@x.com") + page.render_unreadable_link()
+        )
+    assert HEADERS["Referrer-Policy"] == "no-referrer"
+
+
+def test_what_was_typed_is_escaped() -> None:
+    """An address with markup in it stays text on the page that answers the form."""
+    assert "<b>x</b>@x.com" not in page.render_link_requested("<b>x</b>@x.com")
