@@ -47,14 +47,24 @@ _WEEK = (
     "|tydny|tyzdne|het|saptamani|hafta|недел[июь]|тижні|εβδομαδες|주|週間|周|个?星期"
 )
 _IN = "in|dans|over|binnen|oor|en|em|dentro de|tra|fra|om|za|in hooguit|peste|через|σε"
-MAX_WEEKDAY_GAP = 10
-_GAP = re.compile(r"[\s,.(]*(?:(?:the|den|dem|der|le|el|il|de|o|dia|d|on|am|op)\.?\s+)?\Z")
+MAX_WEEKDAY_GAP = 14
+_GAP = re.compile(
+    r"(?:-feira)?[\s,،.(]*(?:(?:the|den|dem|der|le|el|il|de|o|dia|d|on|am|op)\.?\s+|(?:19|20)\d\d\.\s+gada\s+)?\Z"
+)
 _CJK_WEEKDAYS = "月火水木金土日一二三四五六天월화수목금토일"
 _BRACKET = re.compile(
     r"\s*[(（](?:周|星期|礼拜)?([月火水木金土日一二三四五六天월화수목금토일])(?:曜日?|요일)?(?:・祝)?[)）]"
 )
 """A weekday in brackets after a date, as in `11月2日(月)`."""
-_AFTER = re.compile(r"\s*[(（\[]?\s*\Z")
+_AFTER = re.compile(r"(?:['-][^\W\d_]{1,4}|\.|\s*d\.)?[\s,،]*(?:יום\s+)?[(（\[]?\s*\Z")
+_DAY_NUMBER = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|e|º|ª|:a|:e|\.)?"
+_NUMBER_BEFORE = re.compile(rf"(?<![\d.:/-]){_DAY_NUMBER}[\s,]+(?:de\s+)?\Z")
+_NUMBER_AFTER = re.compile(
+    rf"[\s,(]*(?:(?:the|den|dem|der|le|el|il|o|dia|d|de)\.?\s+)?{_DAY_NUMBER}(?![\w:/%]|[.,-]\d"
+    r"|\s*(?:uhr|h|hrs?|hours?|am|pm|a\.m|p\.m|o'?clock|uur|u|klo|kl|hod|heures?|horas?|ore)(?!\w))"
+)
+MONTHS_AHEAD = 3
+"""How many months ahead a day number without a month, beside its weekday, may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +128,9 @@ def find_mentions(sentence: str, sent: date, order: Order | None, dotted_order: 
         if weekday := groups.get("weekday"):
             if _join_weekday(mentions, sentence, match, weekday, sent, order, dotted_order):
                 continue
-            mentions.append(Mention(start, match.end(), _next_weekday(weekday, sent), "weekday"))
+            before = sentence[mentions[-1].end if mentions else 0 : start]
+            day = _find_numbered_day(weekday, before, sentence[end:], sent) or _next_weekday(weekday, sent)
+            mentions.append(Mention(start, end, day, "weekday"))
             continue
         # Elsewhere a short word before a date is rather a preposition, such as the Polish `do`.
         hints = _find_hints(sentence[max(0, start - 8) : start]) if groups.get("s") in {"/", "-"} else frozenset[int]()
@@ -139,7 +151,10 @@ def _join_weekday(
     order: Order | None,
     dotted_order: Order,
 ) -> bool:
-    """Add a weekday to the date or week directly before it, as in `11月2日(月曜日)`; return whether it was added."""
+    """Add a weekday to the date or week directly before it, as in `11月2日(月曜日)`; return whether it was added.
+
+    Without a bracket between them, a weekday that is not that of the date is another day.
+    """
     if not mentions or not _AFTER.match(sentence[mentions[-1].end : match.start()].replace("の", "")):
         return False
     last, numbers = mentions[-1], find_numbers("weekday", weekday)
@@ -147,13 +162,26 @@ def _join_weekday(
         mentions[-1] = replace(last, end=match.end(), day=last.day + timedelta(days=min(numbers)), kind="date")
         return True
     is_joined = "(" in sentence[last.end : match.start()] or "\u3040" <= weekday[0] <= "\ud7a3"
-    if last.kind != "date" or not is_joined:
+    if last.kind != "date":
         return False
     written = _load_pattern().match(sentence, last.start)
     if written and _is_written(groups := {name: value for name, value in written.groupdict().items() if value}):
         day = _read(groups, sent, order, dotted_order, numbers, frozenset())
+        if not is_joined and (day is None or last.day not in {None, day}):
+            return False
         mentions[-1] = replace(last, end=match.end(), day=day)
-    return True
+        return True
+    return is_joined
+
+
+def _find_numbered_day(weekday: str, before: str, after: str, sent: date) -> date | None:
+    """Return the next day with the number that stands beside a weekday, as in `Monday the 23rd`, and that weekday."""
+    number = _NUMBER_AFTER.match(after) or _NUMBER_BEFORE.search(before)
+    if number is None:
+        return None
+    weekdays, day = find_numbers("weekday", weekday), int(number["day"])
+    ahead = (sent + timedelta(days=days) for days in range(MONTHS_AHEAD * 31))
+    return next((date_ for date_ in ahead if date_.day == day and date_.weekday() in weekdays), None)
 
 
 def _is_written(groups: dict[str, str]) -> bool:

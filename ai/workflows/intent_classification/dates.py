@@ -15,7 +15,7 @@ from ai.workflows.intent_classification.date_order import SentAt, find_dotted_or
 from ai.workflows.intent_classification.date_readings import is_trusted
 
 _SENTENCE_END = re.compile(
-    r"\n\s*\n|[!?。]|(?<!\d)\.\s+(?=[A-ZÀ-Þ\u0370-\u1fff])|(?<=\d{4})\.\s|(?<=-\d\d)\.\s|(?<=[다요])\.\s"
+    r"\n\s*\n|[!?。]|(?<!\d)\.\s+(?=[A-ZÀ-Þ\u0370-\u1fff])|(?<=[^\W\d_]{6})\.\s+(?=\d)|(?<=\d{4})\.\s|(?<=-\d\d)\.\s|(?<=[다요])\.\s"
 )
 _RANGE = re.compile(r"\s*[-\u2013\u2014~]\s*(?:\S+\s+){0,2}\Z")
 _DAY_BEFORE = re.compile(r"(?<![\d:.])\d{1,2}(?:st|nd|rd|th|er|\.)?\s*(?P<link>\S{1,12})\s*(?:\S{1,6}\s+)?\Z")
