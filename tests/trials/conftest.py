@@ -1,4 +1,4 @@
-"""The real app on real HTTP, with its worker, a sandbox and a database; trials that fail today are expected to."""
+"""The real app on real HTTP, with its worker, a sandbox and a database."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,6 @@ from tests.api.conftest import (
     services,
     workspace,
 )
-from tests.trials.not_yet import NOT_YET
 from tests.trials.trial import Trial, trial
 
 __all__ = [
@@ -44,14 +43,6 @@ __all__ = [
     "trial",
     "workspace",
 ]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the trials of the table to fail; one that passes must leave the table."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if item.path.parent.name == "trials" and callspec is not None and (reason := NOT_YET.get(callspec.id)):
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
 
 
 @pytest.fixture
