@@ -33,6 +33,12 @@ class BounceKind(StrEnum):
         return self in {BounceKind.POLICY, BounceKind.AUTHENTICATION}
 
 
+CONNECTION_REFUSALS: Mapping[BounceKind, str] = {
+    BounceKind.POLICY: "a recipient's mail server refused a mail of this connection by its policy",
+    BounceKind.AUTHENTICATION: "a recipient's mail server could not authenticate the mail of this connection",
+}
+"""Why all sequences pause after a bounce that concerns the connection."""
+
 MAX_FIELDS, MAX_FIELD_LENGTH, MAX_NESTING = 100, 1000, 8
 """Only so many fields of a record, so many characters of each and so many levels are read."""
 MAX_DESCRIPTION = 200
@@ -160,6 +166,12 @@ def describe_bounce(record: Mapping[str, object]) -> str:
     """Return the provider's reason of a bounce in one line, at most MAX_DESCRIPTION characters, without addresses."""
     details = [" ".join(_ADDRESS.sub("…", text).split()) for text in _read(record).details]
     return next(filter(None, details), "")[:MAX_DESCRIPTION]
+
+
+def explain_refusal(kind: BounceKind | None, detail: str) -> str | None:
+    """Return why all sequences pause after a bounce of this kind; None if it does not concern the connection."""
+    reason = CONNECTION_REFUSALS.get(kind) if kind is not None else None
+    return f"{reason}: {detail}" if reason and detail else reason
 
 
 def _classify(texts: list[str], *, is_temporary: bool, is_permanent: bool) -> BounceKind:

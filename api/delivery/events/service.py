@@ -23,7 +23,7 @@ from api.people.leads import recipients
 from api.people.leads.recipients import Recipient
 from database import jobs
 from database.models import EmailEventType, SendOutcome
-from domain.bounce import BounceKind, describe_bounce
+from domain.bounce import describe_bounce, explain_refusal
 from domain.job_types import APPLY_PROVIDER_EVENTS
 from domain.suppression import SuppressionReason
 from domain.unsubscribe_link import UnsubscribeToken
@@ -46,12 +46,6 @@ EVENT_TYPES: Mapping[str, EmailEventType] = {
     "complaint": EmailEventType.COMPLAINED,
 }
 """Everlytic's event types as our own; events of other types stay in the provider's tables."""
-
-REFUSAL_REASONS: Mapping[BounceKind, str] = {
-    BounceKind.POLICY: "a recipient's mail server refused a mail of this connection by its policy",
-    BounceKind.AUTHENTICATION: "a recipient's mail server could not authenticate the mail of this connection",
-}
-"""Why all sequences pause after a bounce that concerns the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +198,9 @@ def _find_refusal(events: Sequence[MatchedEvent]) -> Refusal | None:
     refusals = []
     for event in events:
         kind, sent_at = event.bounce_kind, event.message.claimed_at or event.occurred_at
-        if kind is not None and kind.concerns_connection:
-            detail = "" if event.message.is_erased else describe_bounce(event.provider_event.data)
-            refusals.append(Refusal(REFUSAL_REASONS[kind] + (f": {detail}" if detail else ""), sent_at))
+        detail = "" if event.message.is_erased else describe_bounce(event.provider_event.data)
+        if (reason := explain_refusal(kind, detail)) is not None:
+            refusals.append(Refusal(reason, sent_at))
     return max(refusals, key=lambda refusal: refusal.sent_at, default=None)
 
 

@@ -20,10 +20,12 @@ from api.delivery.slots import service as slots
 from api.http.errors import NotFound
 from api.outreach.drafts import service as drafts
 from api.outreach.enrollment_status import service as enrollment_status
+from api.outreach.sequences import service as sequences
+from api.outreach.sequences.service import Refusal
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
 from database import jobs
-from database.models import EverlyticConnection, SendOutcome, SequenceStep, Workspace
+from database.models import EmailDraft, EverlyticConnection, SendOutcome, SequenceStep, Workspace
 from domain import breaker
 from domain.draft import DraftEvent, DraftStatus
 from domain.enrollment import EnrollmentEvent, EnrollmentStatus
@@ -346,3 +348,12 @@ async def requeue_waiting_work(
 def map_domains(candidates: Mapping[UUID, Candidate]) -> dict[UUID, str]:
     """Return the domain that each draft is sent to."""
     return {draft_id: extract_domain(candidate.lead.email) for draft_id, candidate in candidates.items()}
+
+
+async def pause_after_report(session: AsyncSession, draft: EmailDraft, reason: str | None, now: datetime) -> None:
+    """Pause the sequence of a mail after a bounce or complaint if too many came, and all sequences with a `reason`.
+
+    Call it last in a transaction: sequences are locked after leads and enrollments (database/locks.py).
+    """
+    refusal = Refusal(reason, draft.sent_at or now) if reason is not None else None
+    await sequences.pause_unhealthy_sequences(session, draft.workspace_id, {draft.sequence_id}, refusal)

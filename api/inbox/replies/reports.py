@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ai.workflows.intent_classification.state import Intent
-from domain.bounce import BounceKind, classify_status
+from database.models import EmailEventType
+from domain.bounce import BounceKind, classify_status, describe_bounce
 from domain.suppression import SuppressionReason, derive_person_key
 from email_text.reports import ReportedRecipient, ReportKind
 
@@ -28,6 +29,22 @@ class Outcome:
     review_reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedEvent:
+    """An event of a mail that a report tells, as Everlytic would have told it."""
+
+    type: EmailEventType
+    bounce_kind: BounceKind | None = None
+    detail: str = ""
+
+
+_GRAVITY = (
+    *(BounceKind.ADDRESS, BounceKind.AUTHENTICATION, BounceKind.POLICY, BounceKind.MAILBOX_FULL),
+    *(BounceKind.CONTENT, BounceKind.UNKNOWN),
+)
+"""Of several failures of one address, the first of these kinds counts."""
+
+
 def read_outcome(report: Mapping[str, Any], mailed: str | None) -> Outcome:
     """Return what a stored report means; `mailed` is the address of the mail that it is about, if that is known."""
     kind, recipients = ReportKind(report["kind"]), _read_recipients(report)
@@ -48,13 +65,7 @@ def read_outcome(report: Mapping[str, Any], mailed: str | None) -> Outcome:
 def _read_bounce(recipients: Sequence[ReportedRecipient], mailed: str | None) -> Outcome:
     if mailed is None:
         return Outcome(Intent.BOUNCE, review_reason=NO_MATCH)
-    is_named = any(recipient.addresses for recipient in recipients)
-    key = derive_person_key(mailed)
-    ours = [
-        recipient
-        for recipient in recipients
-        if not is_named or any(derive_person_key(address) == key for address in recipient.addresses)
-    ]
+    ours = _list_ours(recipients, mailed)
     if not ours:
         is_dead = any(_classify(recipient) is BounceKind.ADDRESS for recipient in recipients)
         return Outcome(Intent.BOUNCE, pauses=is_dead, review_reason=OTHER_RECIPIENT)
@@ -66,6 +77,33 @@ def _read_bounce(recipients: Sequence[ReportedRecipient], mailed: str | None) ->
         return Outcome(Intent.BOUNCE, SuppressionReason.HARD_BOUNCE)
     is_temporary = kinds == {BounceKind.MAILBOX_FULL} or all(recipient.status[:1] == "4" for recipient in failed)
     return Outcome(Intent.BOUNCE, review_reason=None if is_temporary else REFUSED)
+
+
+def read_event(report: Mapping[str, Any], mailed: str | None) -> ReportedEvent | None:
+    """Return the event of the mail to `mailed` that a stored report tells; None if it tells none."""
+    kind = ReportKind(report["kind"])
+    if mailed is None:
+        return None
+    if kind is ReportKind.COMPLAINT:
+        return ReportedEvent(EmailEventType.COMPLAINED)
+    ours = _list_ours(_read_recipients(report), mailed) if kind is ReportKind.BOUNCE else []
+    bounces = [(bounce, recipient) for recipient in ours if (bounce := _classify(recipient)) is not None]
+    if not bounces:
+        return None
+    bounce, recipient = min(bounces, key=lambda found: _GRAVITY.index(found[0]))
+    detail = describe_bounce({"bounce_reason": f"{recipient.status} {recipient.detail}"})
+    return ReportedEvent(EmailEventType.BOUNCED, bounce, detail)
+
+
+def _list_ours(recipients: Sequence[ReportedRecipient], mailed: str) -> list[ReportedRecipient]:
+    """Return what a report says about the address that was mailed; all of it if it names no address."""
+    is_named = any(recipient.addresses for recipient in recipients)
+    key = derive_person_key(mailed)
+    return [
+        recipient
+        for recipient in recipients
+        if not is_named or any(derive_person_key(address) == key for address in recipient.addresses)
+    ]
 
 
 def _classify(recipient: ReportedRecipient) -> BounceKind | None:

@@ -1,16 +1,19 @@
 """SQL for replies."""
 
+import json
 from collections.abc import Sequence
+from datetime import datetime
 from operator import eq, ge, lt
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest, build_filters, paged
+from api.inbox.replies.reports import ReportedEvent
 from api.inbox.replies.schemas import ReplyFilter
 from database.models import EmailDraft, Lead, Reply, ReplyCorrection
 
@@ -121,3 +124,31 @@ async def list_corrections(session: AsyncSession, workspace_id: UUID, page: Page
     )
     rows: Sequence[Row[Any]] = (await session.execute(paged(statement, ReplyCorrection.id, page))).all()
     return rows
+
+
+# An event that Everlytic has told already, of the same kind, is the same event.
+_ADD_REPORTED_EVENT = text(
+    """
+    INSERT INTO app.email_events (workspace_id, draft_id, provider_event_key, type, data, occurred_at, bounce_kind)
+    SELECT :workspace_id, :draft_id, :key, :type, CAST(:data AS jsonb), :now, CAST(:bounce_kind AS text)
+     WHERE NOT EXISTS (SELECT FROM app.email_events
+                        WHERE workspace_id = :workspace_id AND draft_id = :draft_id AND type = :type
+                          AND bounce_kind IS NOT DISTINCT FROM CAST(:bounce_kind AS text))
+    ON CONFLICT (workspace_id, provider_event_key) DO NOTHING
+    """
+)
+
+
+async def add_reported_event(session: AsyncSession, draft: EmailDraft, event: ReportedEvent, now: datetime) -> None:
+    """Store the event of a mail that a report tells, unless an event of the same kind is stored."""
+    data = {"by": "mail", "bounce_reason": event.detail} if event.detail else {"by": "mail"}
+    parameters = {
+        "workspace_id": draft.workspace_id,
+        "draft_id": draft.id,
+        "key": f"mail:{draft.id}:{event.bounce_kind or event.type}",
+        "type": event.type,
+        "data": json.dumps(data),
+        "bounce_kind": event.bounce_kind,
+        "now": now,
+    }
+    await session.execute(_ADD_REPORTED_EVENT, parameters)

@@ -18,13 +18,14 @@ from api.delivery.sending.service import Acceptance
 from api.http.errors import NotFound, or_404
 from api.http.pagination import PageRequest
 from api.inbox.replies import repository, stops
-from api.inbox.replies.reports import read_outcome
+from api.inbox.replies.reports import ReportedEvent, read_event, read_outcome
 from api.inbox.replies.schemas import ReplyFilter
 from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import recipients
 from api.people.leads import service as leads
 from database import jobs
 from database.models import Reply
+from domain.bounce import explain_refusal
 from domain.enrollment import EnrollmentEvent
 from domain.job_types import RESUME_ENROLLMENT, SCORE_REPLY
 from domain.lead import LeadEvent
@@ -130,6 +131,17 @@ async def apply_report(session: AsyncSession, reply: Reply, now: datetime) -> No
         await stops.stop_by_no(session, reply, cause=_format_cause(reply), now=now)
     else:
         await stops.stop_by_report(session, reply, outcome, cause=_format_cause(reply), now=now)
+    await _record_event(session, reply, read_event(reply.report, mailed), now)
+
+
+async def _record_event(session: AsyncSession, reply: Reply, event: ReportedEvent | None, now: datetime) -> None:
+    """Store the event that a report tells, and pause the sequences that it must pause, as if Everlytic had told it."""
+    draft = await repository.find_answered_draft(session, reply) if event is not None else None
+    if event is None or draft is None:
+        return
+    await repository.add_reported_event(session, draft, event, now)
+    reason = explain_refusal(event.bounce_kind, event.detail)
+    await sending.pause_after_report(session, draft, reason, now)
 
 
 def _is_departure(reply: Reply, output: IntentOutput) -> bool:

@@ -5,6 +5,7 @@ select
     type,
     verdict,
     case when type = 'bounced' then coalesce(bounce_kind, 'unknown') end as bounce_kind,
+    coalesce(data ->> 'by' = 'mail', false) as is_from_mail,
     occurred_at,
     coalesce(reported_at, occurred_at) as reported_at,
     synced_at

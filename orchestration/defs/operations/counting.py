@@ -5,7 +5,8 @@ means that a row is missing in one source, not that the definitions differ. Work
 out.
 """
 
-# Events per message in two sources; {provider} and {operational} limit them to the messages to compare.
+# Events per message in two sources; {provider} and {operational} limit them to the messages to compare. Reports that
+# came by mail count in both, because Everlytic has none of them.
 _EVENTS = """
     events AS (
         SELECT 'provider' AS source, workspace_id, campaign_id, message_id,
@@ -14,9 +15,11 @@ _EVENTS = """
                bounce_kind <> 'address' AS is_soft, occurred_at
         FROM staging.stg_everlytic__callback_events WHERE message_id IS NOT NULL {provider}
         UNION ALL
-        SELECT 'operational', e.workspace_id, d.sequence_id::text, e.message_id::text, e.type,
+        SELECT s.source, e.workspace_id, d.sequence_id::text, e.message_id::text, e.type,
                e.bounce_kind <> 'address', e.reported_at
         FROM staging.stg_app__email_events AS e JOIN staging.stg_app__email_drafts AS d USING (message_id)
+        JOIN (VALUES ('operational', NULL), ('provider', true)) AS s (source, is_from_mail)
+             ON s.is_from_mail IS NULL OR e.is_from_mail
         WHERE true {operational}
     )
 """

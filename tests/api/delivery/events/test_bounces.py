@@ -6,8 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from api.delivery.events.service import REFUSAL_REASONS
-from domain.bounce import BounceKind
+from domain.bounce import CONNECTION_REFUSALS, BounceKind
 from tests.api.delivery.events.worlds import SENT_AT, Provider, polled, pushed
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +69,7 @@ async def test_a_paused_sequence_gives_the_reason_without_the_address(provider: 
     await provider.push(pushed("bounce", draft_id, 600, bounce_type="hard", bounce_reason=reason))
     await provider.apply()
     assert await provider.ask("SELECT pause_reason FROM app.sequences", []) == [
-        (f"{REFUSAL_REASONS[BounceKind.POLICY]}: 550 5.7.1 …: blocked, see example.net",)
+        (f"{CONNECTION_REFUSALS[BounceKind.POLICY]}: 550 5.7.1 …: blocked, see example.net",)
     ]
 
 

@@ -136,3 +136,71 @@ async def test_a_no_that_names_leads(outreach: Outreach) -> None:
     state = await receive(outreach, text=text, subject="Stop", **{"from": "home@private.example"})
     assert state.suppressed == {MIA: "unsubscribed", "home@private.example": "unsubscribed"}
     assert (state.enrollment, state.reply["reviewReason"]) == ("unsubscribed", UNMATCHED_NO)
+
+
+async def events(outreach: Outreach) -> list[tuple[str, str | None]]:
+    """Return type and bounce kind of the bounces and complaints that are stored."""
+    stored = (await outreach.get("/events"))["items"]
+    return [(event["type"], event["bounceKind"]) for event in stored if event["type"] in {"bounced", "complained"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("5.1.1", "address"), ("5.2.2", "mailbox_full"), ("5.7.1", "policy"), ("5.7.26", "authentication")],
+)
+async def test_a_bounce_by_mail_is_an_event(outreach: Outreach, status: str, kind: str) -> None:
+    """A bounce that comes by mail, however often, is one event of its mail, as one that Everlytic reports."""
+    await outreach.send_one(MIA)
+    for number in range(2):
+        await receive(outreach, raw=f"Message-ID: <{number}@x.example>\n{failed(MIA, status)}")
+    assert await events(outreach) == [("bounced", kind)]
+
+
+@pytest.mark.fences("api.inbox.replies.repository:_ADD_REPORTED_EVENT")
+async def test_a_report_after_the_event(outreach: Outreach) -> None:
+    """What Everlytic has told already adds no event when it comes by mail as well."""
+    _, mail = await outreach.send_one(MIA)
+    await outreach.hear(mail, "complaint")
+    await receive(outreach, raw=complaint(MIA))
+    assert await events(outreach) == [("complained", None)]
+
+
+async def test_a_complaint_by_mail_is_an_event(outreach: Outreach) -> None:
+    """A complaint that comes by mail is an event, which guards and figures count."""
+    await outreach.send_one(MIA)
+    await receive(outreach, raw=complaint(MIA))
+    assert await events(outreach) == [("complained", None)]
+
+
+@pytest.mark.parametrize(
+    "raw", [failed("victim@lead.example", "5.1.1"), failed(MIA, "5.1.1").replace("failed", "delayed")]
+)
+async def test_what_is_no_bounce_of_a_mail(outreach: Outreach, raw: str) -> None:
+    """A report about an address that was not mailed, and a delay, add no event."""
+    await outreach.send_one(MIA)
+    await receive(outreach, raw=raw)
+    assert await events(outreach) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "is_paused"), [("5.7.1", True), ("5.7.26", True), ("4.7.1", False), ("5.1.1", False), ("5.2.2", False)]
+)
+async def test_refusals_by_mail_pause_all_sequences(outreach: Outreach, status: str, *, is_paused: bool) -> None:
+    """A refusal by policy or authentication pauses every sequence with the reason; other bounces pause none."""
+    other_id = await outreach.add_sequence("Other")
+    await outreach.send_one(MIA)
+    await receive(outreach, raw=failed(MIA, status))
+    sequences = (await outreach.get("/sequences"))["items"]
+    assert [sequence["status"] for sequence in sequences] == ["Paused" if is_paused else "Active"] * 2
+    reason = (await outreach.get(f"/sequences/{other_id}"))["pauseReason"]
+    assert (reason or "").startswith("a recipient's mail server") is is_paused
+
+
+async def test_guards_count_complaints_by_mail(outreach: Outreach) -> None:
+    """Three complaints on a day pause the sequence, whether Everlytic reports them or the mailbox."""
+    sequence_id = await outreach.add_sequence("One")
+    addresses = [f"{name}@lager.example" for name in "abc"]
+    await outreach.enroll(sequence_id, *[await outreach.add_lead(address) for address in addresses])
+    for address in addresses:
+        await receive(outreach, raw=complaint(address))
+    assert (await outreach.get(f"/sequences/{sequence_id}"))["status"] == "Paused"
