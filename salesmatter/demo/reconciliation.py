@@ -53,7 +53,7 @@ def reconcile(
         marts={figure: campaign[figure] for figure in FIGURES},
         sends_after_stop=[
             *_find_sends_after_reported_stop(ledger, in_flight),
-            *_find_sends_after_reply(drafts, replies, in_flight),
+            *_find_sends_after_reply(ledger, drafts, replies, in_flight),
         ],
     )
 
@@ -111,9 +111,16 @@ def _is_stop(kind: str, data: Mapping[str, Any]) -> bool:
 
 
 def _find_sends_after_reply(
-    drafts: Iterable[Mapping[str, Any]], replies: Iterable[Mapping[str, Any]], in_flight: float
+    ledger: Iterable[Mapping[str, Any]],
+    drafts: Iterable[Mapping[str, Any]],
+    replies: Iterable[Mapping[str, Any]],
+    in_flight: float,
 ) -> list[str]:
-    """Return the drafts that were sent after we had recorded a reply of the lead."""
+    """Return the drafts that the sandbox accepted after we had received a reply of the lead.
+
+    Their `sentAt` is the time when the acceptance was recorded, which may be after a reply to the mail itself.
+    """
+    accepted_at = {mail["message_id"]: mail["accepted_at"] for mail in ledger}
     replied_at: dict[str, float] = {}
     for reply in replies:
         if reply["leadId"] is not None and reply["isAutomatic"] is False:
@@ -122,7 +129,8 @@ def _find_sends_after_reply(
     return [
         f"lead {draft['leadId']} was mailed after their reply"
         for draft in drafts
-        if draft["leadId"] in replied_at and _to_epoch(draft["sentAt"]) > replied_at[draft["leadId"]] + in_flight
+        if draft["leadId"] in replied_at
+        and accepted_at.get(draft["id"], float("-inf")) > replied_at[draft["leadId"]] + in_flight
     ]
 
 

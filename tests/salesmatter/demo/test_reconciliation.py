@@ -184,5 +184,13 @@ def test_a_draft_in_flight_at_the_time_of_a_reply_is_allowed(sources: Sources, a
     sources.add_reply(-900, automatic=True)
     sources.add_reply(-900, automatic=None)
     sources.add_reply(-900, lead=None)
-    sources.drafts.append({"id": "two", "leadId": "lead", "sentAt": iso(10 + IN_FLIGHT + after)})
+    sources.drafts.append({"id": "two", "leadId": "lead", "sentAt": iso(9999)})
+    sources.ledger.append(sources.mail("two", 10 + IN_FLIGHT + after, to="ada@example.org"))
     assert sources.reconcile().sends_after_stop == faults
+
+
+def test_a_send_that_was_recorded_late_is_allowed(sources: Sources) -> None:
+    """A mail that was accepted before the reply to it is not found, however late its acceptance was recorded."""
+    sources.drafts[0]["sentAt"] = iso(9999)
+    sources.add_reply(10)
+    assert sources.reconcile().sends_after_stop == []
