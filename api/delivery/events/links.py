@@ -17,7 +17,7 @@ from domain.job_types import SEND_UNSUBSCRIBE_LINK
 
 REQUEST_INTERVAL = timedelta(hours=1)
 """At most one link is sent to an address in this time, whatever the workspace."""
-GIVE_UP_AFTER = timedelta(days=1)
+LATEST_SEND = timedelta(days=1)
 """How long after its request a link is still sent."""
 
 
@@ -45,7 +45,7 @@ async def request_link(session: AsyncSession, *, address: str, named_workspace_i
         return
     workspace_id, draft_id = reserved
     await enter_scope(session, Scope(workspace_id=workspace_id))
-    # One attempt: nobody gets two mails for one request.
+    # One attempt, so that one request never sends two mails.
     job = jobs.Job(now, {"draftId": str(draft_id)})
     await jobs.enqueue(session, SEND_UNSUBSCRIBE_LINK, workspace_id, [job], max_attempts=1)
 
@@ -57,7 +57,7 @@ async def find_link_mail(
     request = await repository.find_link_request(session, workspace_id, draft_id)
     if request is None or (address := request[0]) is None:
         return "the recipient was erased"
-    if request[1] is None or request[1] < now - GIVE_UP_AFTER:
+    if request[1] is None or request[1] < now - LATEST_SEND:
         return "the request is too old"
     workspace = await workspaces.find_workspace(session, workspace_id)
     try:

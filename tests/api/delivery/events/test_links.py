@@ -93,7 +93,7 @@ async def test_no_figure_counts_the_mail(outreach: Outreach, new_client: NewClie
 
 @pytest.mark.parametrize("address", ["stranger@lead.example", "thandi@other.example", "anna+thandi@lead.example"])
 async def test_an_address_that_was_not_mailed(outreach: Outreach, new_client: NewClient, address: str) -> None:
-    """Nobody can have mail sent to an address that no mail was sent to, and the page says the same."""
+    """An address that no mail was sent to gets none, and the page says the same."""
     await outreach.send_one(ADDRESS)
     known, unknown = await ask(new_client, ADDRESS), await ask(new_client, address)
     await outreach.run_jobs()
@@ -115,7 +115,7 @@ async def test_a_lead_that_was_not_mailed_yet(outreach: Outreach, new_client: Ne
 async def test_one_link_an_hour(
     outreach: Outreach, new_client: NewClient, services: Services, seconds: int, number: int
 ) -> None:
-    """Whoever asks, an address gets at most one link an hour."""
+    """An address gets at most one link an hour, also if another client asks."""
     await outreach.send_one(ADDRESS)
     start = business_now()
     stop_clock(services.clock, start)
