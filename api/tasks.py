@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from api.accounts.workspaces.tasks import register_webhook, wake_sends
 from api.delivery.events.tasks import apply_provider_events, send_unsubscribe_link, sync_analytics
-from api.delivery.sending.tasks import resume_sends, send_email
+from api.delivery.sending.tasks import resume_sends, send_email, stop_leads
 from api.delivery.unresolved_sends.tasks import reconcile_send, sweep_sends
 from api.http.resources import Services
 from api.imports.tasks import commit_import, expire_import, undo_import
@@ -45,4 +45,5 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
         Task(job_types.REGISTER_WEBHOOK, register_webhook, LANE_PER_CALL * settings.lookup_concurrency),
         Task(job_types.WAKE_SENDS, wake_sends, concurrency=1),
         Task(job_types.ERASE_TRACES, erase_traces, concurrency=1),
+        Task(job_types.STOP_LEADS, stop_leads, concurrency=2),
     ]

@@ -32,6 +32,7 @@ ON CONFLICT (workspace_id, job_type, dedupe_key) DO NOTHING
 RETURNING 1 AS made
 """
 
+_ENQUEUE_STOPS = text("SELECT app.enqueue_stops(:job_type, CAST(:person_keys AS text[]), :reason, :cause, :due)")
 _ENQUEUE_SLOT = text("SELECT app.enqueue_slot(:job_type, :slot)")
 
 # Ids begin with the millisecond of their creation. Only jobs created before the age limit can have ended before it, so
@@ -171,6 +172,18 @@ async def enqueue_from_select(
     source = select(literal(workspace_id), literal(job_type), columns[0], columns[1], columns[1], literal(max_attempts))
     names = ["workspace_id", "job_type", "payload", "scheduled_for", "run_at", "max_attempts"]
     await session.execute(insert(ScheduledJob).from_select(names, source))
+
+
+async def enqueue_stops(
+    session: AsyncSession, job_type: str, person_keys: Sequence[str], *, reason: str, cause: str, due: datetime
+) -> None:
+    """Enqueue a job in each other workspace of the account that has leads of these persons, with the ids of the leads.
+
+    Deleted workspaces get none.
+    """
+    keys = list(person_keys)
+    parameters = {"job_type": job_type, "person_keys": keys, "reason": reason, "cause": cause, "due": due}
+    await session.execute(_ENQUEUE_STOPS, parameters)
 
 
 async def enqueue_slot(session: AsyncSession, job_type: str, slot: datetime) -> int:

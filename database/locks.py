@@ -3,11 +3,11 @@
 A transaction takes what it needs in this order, so that no two wait for each other:
 
 1. `SEQUENCE_ENTRY`: shared by enrolling leads, exclusive by deleting the sequence.
-2. `SUPPRESSIONS`: shared by claiming mails to send; exclusive by suppressing addresses, which takes it last, when its
-   rows are written. That is safe, because claims lock nothing before it.
-3. `LEAD_LIST`: shared by putting leads into a list, exclusive by deleting the list. Several are taken in id order.
-4. Rows of leads, enrollments, sequences and drafts, in this order. Within a table rows are locked in id order.
-5. Rows of lead lists, in id order, to change their counts.
+2. `LEAD_LIST`: shared by putting leads into a list, exclusive by deleting the list. Several are taken in id order.
+3. Rows of leads, enrollments, sequences and drafts, in this order. Within a table rows are locked in id order.
+4. Rows of lead lists, in id order, to change their counts.
+5. `SUPPRESSIONS` of the account: shared by claiming mails to send, which then waits for nothing but other claims;
+   exclusive by every transaction that writes suppressions, which the trigger `lock_suppressions` takes at its commit.
 
 Three more keys are taken before any of these: the provider's intake, shared by storing what the provider posts and
 exclusive for a moment before stored events are applied; `PROVIDER_EVENTS`, exclusive by applying them; and `AI_BUDGET`,
@@ -23,7 +23,7 @@ def _key(name: str, *values: str) -> str:
 
 
 SEQUENCE_ENTRY = _key("sequence_entry", ":sequence_id")
-SUPPRESSIONS = _key("suppressions", ":workspace_id")
+SUPPRESSIONS = _key("suppressions", ":account_id")
 PROVIDER_EVENTS = _key("provider_events", ":workspace_id")
 AI_BUDGET = _key("ai_budget", ":workspace_id")
 

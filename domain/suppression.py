@@ -18,8 +18,27 @@ class SuppressionReason(StrEnum):
     DOMAIN = "domain"
 
 
+class SuppressionScope(StrEnum):
+    """Where a suppression counts."""
+
+    WORKSPACE = "workspace"
+    ACCOUNT = "account"
+
+
 RECIPIENT_REASONS = (SuppressionReason.UNSUBSCRIBED, SuppressionReason.COMPLAINT)
 """Reasons stated by the recipient. They take precedence over reasons that we inferred; only an admin removes them."""
+
+_PERSONAL_REASONS = frozenset({*RECIPIENT_REASONS, SuppressionReason.HARD_BOUNCE})
+
+
+def default_scope(reason: SuppressionReason) -> SuppressionScope:
+    """Return where a suppression counts if nothing else is asked for.
+
+    What a recipient says, or their mail system about the address, counts for the whole account, whichever workspace
+    mailed it. What a user enters counts for the workspace that it is entered in.
+    """
+    return SuppressionScope.ACCOUNT if reason in _PERSONAL_REASONS else SuppressionScope.WORKSPACE
+
 
 MAX_ADDRESS_CHARACTERS = 320
 """A local part of 64 characters, the @ and a domain of 255: nothing longer is the address of a mailbox."""

@@ -6,6 +6,6 @@ from uuid import UUID
 from domain.suppression import derive_person_key
 
 
-def suppression_hash(workspace_id: UUID, value: str) -> str:
-    """Return the hash that identifies the person of an address, or a `@domain`, in one workspace."""
-    return hashlib.sha256(f"{workspace_id}:{derive_person_key(value)}".encode()).hexdigest()
+def suppression_hash(account_id: UUID, value: str) -> str:
+    """Return the hash that identifies the person of an address, or a `@domain`, in one account."""
+    return hashlib.sha256(f"{account_id}:{derive_person_key(value)}".encode()).hexdigest()

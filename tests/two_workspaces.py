@@ -38,6 +38,11 @@ class TwoWorkspaces:
         return self.ids["app.workspaces"]
 
     @property
+    def account_id(self) -> UUID:
+        """The id of its account."""
+        return self.ids["app.accounts"]
+
+    @property
     def scope(self) -> Scope:
         """The scope of its transactions."""
         return Scope(account_id=self.ids["app.accounts"], workspace_id=self.id)

@@ -111,10 +111,7 @@ async def commit_block(session: AsyncSession, workspace_id: UUID, import_id: UUI
 
 
 async def _suppress_opt_outs(session: AsyncSession, record: LeadImport, span: Span, now: datetime) -> None:
-    """Suppress the addresses of a block that the file says not to mail.
-
-    Call it after the leads are written, because suppressing takes its lock last (database/locks.py).
-    """
+    """Suppress the addresses of a block that the file says not to mail."""
     opt_outs = await uploads.find_opt_outs(session, record.workspace_id, record.id, span.lines)
     for reason in PRECEDENCE:
         if addresses := opt_outs.get(reason):
@@ -126,8 +123,6 @@ async def _suppress_opt_outs(session: AsyncSession, record: LeadImport, span: Sp
                 source=suppressions.source_of(record.file_name),
                 at=now,
             )
-    if opt_outs:
-        await suppressions.lock_suppressions_exclusive(session, record.workspace_id)
 
 
 async def fail_import(session: AsyncSession, workspace_id: UUID, import_id: UUID, error: str) -> None:

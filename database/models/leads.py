@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from database.base import Base, CreatedAtMixin, IdMixin, SoftDeleteMixin, TimestampMixin, enum_check
 from domain.lead import LeadEvent, LeadSegment, LeadStatus
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, SuppressionScope
 
 NOT_DELETED = text("deleted_at IS NULL")
 
@@ -95,18 +95,36 @@ class Suppression(IdMixin, CreatedAtMixin, Base):
         enum_check("reason", SuppressionReason),
         CheckConstraint("(reason = 'domain') = (kind = 'domain')", name="kind_of_reason"),
         CheckConstraint("kind IN ('email', 'domain')", name="kind"),
-        Index("uq_suppressions_workspace_id_value_hash", "workspace_id", "value_hash", unique=True),
-        Index(None, "workspace_id", "id"),
-        Index(None, "workspace_id", "reason", "id"),
+        CheckConstraint("kind = 'domain' OR NOT include_subdomains", name="include_subdomains"),
+        Index(
+            "uq_suppressions_account_id_value_hash_workspace_id",
+            "account_id",
+            "value_hash",
+            "workspace_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index(None, "account_id", "id"),
+        Index(None, "account_id", "reason", "id"),
+        Index("ix_suppressions_subdomains", "account_id", "value_hash", postgresql_where=text("include_subdomains")),
+        Index(None, "workspace_id"),
     )
 
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
+    workspace_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    """None if it counts for the whole account."""
     kind: Mapped[str]
     value: Mapped[str | None]
     value_hash: Mapped[str]
+    include_subdomains: Mapped[bool] = mapped_column(server_default=text("false"))
     reason: Mapped[str]
     source: Mapped[str]
     suppressed_at: Mapped[datetime]
+
+    @property
+    def scope(self) -> SuppressionScope:
+        """Where it counts."""
+        return SuppressionScope.ACCOUNT if self.workspace_id is None else SuppressionScope.WORKSPACE
 
 
 class SuppressionRemoval(IdMixin, Base):
@@ -115,14 +133,18 @@ class SuppressionRemoval(IdMixin, Base):
     __tablename__ = "suppression_removals"
     __table_args__ = (
         enum_check("reason", SuppressionReason),
-        Index(None, "workspace_id", "id"),
-        Index(None, "workspace_id", "value_hash"),
+        Index(None, "account_id", "id"),
+        Index(None, "account_id", "value_hash"),
+        Index(None, "workspace_id"),
     )
 
-    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("app.accounts.id", ondelete="CASCADE"))
+    workspace_id: Mapped[UUID | None] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    """None if it counted for the whole account."""
     kind: Mapped[str]
     value: Mapped[str | None]
     value_hash: Mapped[str]
+    include_subdomains: Mapped[bool] = mapped_column(server_default=text("false"))
     reason: Mapped[str]
     source: Mapped[str]
     suppressed_at: Mapped[datetime]
@@ -130,3 +152,8 @@ class SuppressionRemoval(IdMixin, Base):
     removed_by: Mapped[UUID]
     """The user; no foreign key, because this record remains after the user is deleted."""
     removed_at: Mapped[datetime]
+
+    @property
+    def scope(self) -> SuppressionScope:
+        """Where it counted."""
+        return SuppressionScope.ACCOUNT if self.workspace_id is None else SuppressionScope.WORKSPACE

@@ -26,12 +26,12 @@ from database.tenancy import Scope, transaction
 from tests.api.importing import Imports
 from tests.api.open_apps import OpenApps
 from tests.api.running import RunJobs
-from tests.api.sending_workspace import outreach
+from tests.api.sending_workspace import add_workspace, connector, outreach
 from tests.api.states import states
 from tests.recycled_databases import RecycledDatabases
 from tests.sandbox import sandbox
 
-__all__ = ["RunJobs", "outreach", "sandbox", "states"]
+__all__ = ["RunJobs", "connector", "outreach", "sandbox", "states"]
 
 
 @pytest.fixture(scope="session")
@@ -143,20 +143,7 @@ async def app_client(app: FastAPI, api_key: str) -> AsyncIterator[httpx.AsyncCli
 @pytest.fixture
 async def workspace(app_client: httpx.AsyncClient) -> str:
     """Make a workspace that may send at any hour and return its id."""
-    body = {
-        "name": "Outbound",
-        "defaultFromName": "Ann",
-        "defaultFromEmail": "ann@acme.example",
-        "postalAddress": "1 Long Street, Cape Town",
-        "windowStart": "00:00:00",
-        "windowEnd": "23:59:59",
-        "sendingWeekdays": [0, 1, 2, 3, 4, 5, 6],
-        "holidaysCountry": None,
-    }
-    response = await app_client.post("/api/workspaces", json=body)
-    assert response.status_code == 201, response.text
-    workspace_id: str = response.json()["id"]
-    return workspace_id
+    return await add_workspace(app_client)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A workspace connected to a real sandbox, and an active one-step sequence."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,10 @@ class Outreach:
     def workspace_id(self) -> UUID:
         """The workspace's id."""
         return UUID(self.path.rpartition("/")[2])
+
+    async def account_id(self) -> UUID:
+        """Return the id of its account."""
+        return UUID((await self.client.get("/api/me")).json()["account"]["id"])
 
     async def post(self, path: str, body: object = None) -> httpx.Response:
         """POST below the workspace's path; anything but success fails the test."""
@@ -91,23 +95,63 @@ class Outreach:
         return mails
 
 
-@pytest.fixture
-async def outreach(
-    app_client: httpx.AsyncClient, workspace: str, served: str, sandbox: Sandbox, run_jobs: RunJobs
-) -> AsyncIterator[Outreach]:
-    """Connect a workspace to the sandbox, webhooks and replies included."""
-    username = sandbox.new_username()
-    path = f"/api/workspaces/{workspace}"
+async def add_workspace(client: httpx.AsyncClient) -> str:
+    """Make a workspace that may send at any hour and return its id."""
     body = {
-        "transactionalUrl": f"{sandbox.url}/transactional/email/v1",
-        "tenantUrl": f"{sandbox.url}/api/2.0",
-        "username": username,
-        "apiKey": f"sandbox-key-{username}",
+        "name": "Outbound",
+        "defaultFromName": "Ann",
+        "defaultFromEmail": "ann@acme.example",
+        "postalAddress": "1 Long Street, Cape Town",
+        "windowStart": "00:00:00",
+        "windowEnd": "23:59:59",
+        "sendingWeekdays": [0, 1, 2, 3, 4, 5, 6],
+        "holidaysCountry": None,
     }
-    response = await app_client.put(f"{path}/everlytic-connection", json=body)
-    assert response.status_code == 200, response.text
-    connected = response.json()
-    sandbox.control.put(f"/__sandbox__/tenants/{username}/inbound", json={"url": connected["inboundUrl"]})
-    await run_jobs()
-    yield Outreach(app_client, path, sandbox, username, run_jobs, connected["webhookUrl"], connected["inboundUrl"])
+    response = await client.post("/api/workspaces", json=body)
+    assert response.status_code == 201, response.text
+    workspace_id: str = response.json()["id"]
+    return workspace_id
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Connects workspaces to the sandbox, webhooks and replies included."""
+
+    sandbox: Sandbox
+    run_jobs: RunJobs
+
+    async def add(self, client: httpx.AsyncClient) -> Outreach:
+        """Make a workspace of the client's account and connect it."""
+        return await self.connect(client, await add_workspace(client))
+
+    async def connect(self, client: httpx.AsyncClient, workspace: str) -> Outreach:
+        """Connect a workspace, each to a tenant of its own."""
+        username = self.sandbox.new_username()
+        path = f"/api/workspaces/{workspace}"
+        body = {
+            "transactionalUrl": f"{self.sandbox.url}/transactional/email/v1",
+            "tenantUrl": f"{self.sandbox.url}/api/2.0",
+            "username": username,
+            "apiKey": f"sandbox-key-{username}",
+        }
+        response = await client.put(f"{path}/everlytic-connection", json=body)
+        assert response.status_code == 200, response.text
+        connected = response.json()
+        inbound = f"/__sandbox__/tenants/{username}/inbound"
+        self.sandbox.control.put(inbound, json={"url": connected["inboundUrl"]})
+        await self.run_jobs()
+        urls = connected["webhookUrl"], connected["inboundUrl"]
+        return Outreach(client, path, self.sandbox, username, self.run_jobs, *urls)
+
+
+@pytest.fixture
+def connector(served: str, sandbox: Sandbox, run_jobs: RunJobs) -> Iterator[Connector]:
+    """Connect any number of workspaces to the sandbox."""
+    yield Connector(sandbox, run_jobs)
     sandbox.forget()
+
+
+@pytest.fixture
+async def outreach(app_client: httpx.AsyncClient, workspace: str, connector: Connector) -> Outreach:
+    """Connect a workspace to the sandbox, webhooks and replies included."""
+    return await connector.connect(app_client, workspace)

@@ -83,9 +83,9 @@ async def hold_for_probe(session: AsyncSession, rows: TwoWorkspaces) -> Everlyti
     return connection
 
 
-def lock_mail(*, exclusive: bool) -> Read:
-    """Return the lock of a mail and of the rows that may block it."""
-    return lambda session, rows: sending.lock_candidates(session, rows.id, [rows.ids[UNTRIED]], exclusive=exclusive)
+async def lock_mail(session: AsyncSession, rows: TwoWorkspaces) -> list[Candidate]:
+    """Lock a mail and the rows that may block it, to change them."""
+    return await sending.lock_candidates(session, rows.id, [rows.ids[UNTRIED]])
 
 
 async def find_last(session: AsyncSession, rows: TwoWorkspaces) -> Candidate | None:
@@ -131,8 +131,7 @@ READS: list[tuple[str, Read]] = [
     ("api.delivery.unresolved_sends.repository:find_attempt", of(outcomes.find_attempt, DRAFTS)),
     ("api.delivery.unresolved_sends.repository:find_attempt", of(outcomes.find_attempt, DRAFTS, lock=True)),
     ("api.inbox.replies.repository:lock_reply", of(replies.lock_reply, "app.replies")),
-    ("api.delivery.sending.repository:_fetch_candidates", lock_mail(exclusive=False)),
-    ("api.delivery.sending.repository:_fetch_candidates", lock_mail(exclusive=True)),
+    ("api.delivery.sending.repository:_fetch_candidates", lock_mail),
     (
         "api.delivery.sending.repository:_fetch_candidates",
         lambda session, rows: sending.list_candidates(session, rows.id, [rows.ids[UNTRIED]]),

@@ -28,7 +28,7 @@ from api.people.suppressions import repository as suppressions
 from database.engine import create_pool
 from database.roles import connect, owner_url
 from domain.enrollment import EnrollmentEvent
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, SuppressionScope
 from tests.business_clock import YEAR
 from tests.database.rows import ACCOUNTS, WORKSPACES, Ids, fill_every_table
 
@@ -200,8 +200,16 @@ async def test_a_suppression_begins_and_ends_in_business_time(world: World) -> N
     world.run("DELETE FROM app.suppressions")
     world.run("DELETE FROM app.suppression_removals")
     reason = SuppressionReason.MANUAL
+    scope = SuppressionScope.WORKSPACE
     await suppressions.add_values(
-        world.session, world.workspace, ["a@b.example"], kind="email", reason=reason, source="user", at=world.now
+        world.session,
+        world.workspace,
+        ["a@b.example"],
+        kind="email",
+        reason=reason,
+        source="user",
+        at=world.now,
+        scope=scope,
     )
     await world.session.commit()
     rows = world.run(f"SELECT id, suppressed_at, created_at {IS_NOW} FROM app.suppressions")

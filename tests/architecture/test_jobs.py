@@ -12,7 +12,7 @@ from api.tasks import tasks
 from tests import ROOT
 from tests.architecture.tree import PACKAGES, Source, called, imported_names, parse, sources
 
-ENQUEUE = {"database.jobs.enqueue", "database.jobs.enqueue_from_select"}
+ENQUEUE = {f"database.jobs.{name}" for name in ("enqueue", "enqueue_from_select", "enqueue_stops")}
 TASKS = tasks(ApiSettings(secret_key=SecretStr("a key of the tests")))
 
 

@@ -71,3 +71,11 @@ def test_every_update_and_delete_is_recorded(two_workspaces: TwoWorkspaces, stat
         missing += [str(table) for owner in owners(two_workspaces, str(table)) if (owner, table.name) not in changes]
         other_tenants |= {name for owner, name in changes if owner in neighbour}
     assert (missing, other_tenants) == ([], set())
+
+
+@pytest.mark.parametrize("table", ["app.suppressions", "app.suppression_removals"])
+def test_what_counts_for_an_account_is_recorded_under_it(two_workspaces: TwoWorkspaces, table: str) -> None:
+    """A suppression of the whole account wakes the live queries of all its workspaces, by the account's id alone."""
+    take_changes(two_workspaces)
+    two_workspaces.add(table, workspace_id=None)
+    assert take_changes(two_workspaces) == {(two_workspaces.account_id, table.partition(".")[2])}

@@ -60,9 +60,9 @@ _DOMAINS = st.sampled_from(["gmail.com", "googlemail.com", "mail.gmail.com", "x.
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_database_computes_the_suppression_hash(database_url: str, value: str) -> None:
     """The database computes the person key and the hash of their definitions for every canonical address."""
-    workspace, address = uuid4(), normalise_address(value)
+    account, address = uuid4(), normalise_address(value)
     with connect(owner_url(database_url)) as connection:
         row = connection.execute(
-            "SELECT app.person_key(%s), app.suppression_hash(%s, %s)", [address, workspace, address]
+            "SELECT app.person_key(%s), app.suppression_hash(%s, %s)", [address, account, address]
         ).fetchone()
-    assert row == (derive_person_key(address), suppression_hash(workspace, address))
+    assert row == (derive_person_key(address), suppression_hash(account, address))

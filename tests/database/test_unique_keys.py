@@ -60,7 +60,7 @@ KEYS = (
         True,
     ),
     Key(
-        "uq_suppressions_workspace_id_value_hash",
+        "uq_suppressions_account_id_value_hash_workspace_id",
         "app.suppressions",
         {"value_hash": "a"},
         ({"value_hash": "b"},),

@@ -50,10 +50,10 @@ class OneMail:
         self.execute("DELETE FROM app.suppressions")
         kind, reason = ("domain", "domain") if value.startswith("@") else ("email", "manual")
         self.execute(
-            "INSERT INTO app.suppressions (workspace_id, kind, value_hash, reason, source, suppressed_at, created_at) "
-            "VALUES (%s, %s, app.suppression_hash(%s, %s), %s, 'test', %s, %s)",
-            *(workspace or self.workspace, kind, workspace or self.workspace, value, reason),
-            *(suppressed_at, created_at),
+            "INSERT INTO app.suppressions (account_id, workspace_id, kind, value_hash, reason, source, suppressed_at, "
+            "created_at) SELECT account_id, id, %s, app.suppression_hash(account_id, %s), %s, 'test', %s, %s "
+            "FROM app.workspaces WHERE id = %s",
+            *(kind, value, reason, suppressed_at, created_at, workspace or self.workspace),
         )
 
     def count_sends(self, days: int = 0) -> int:
@@ -106,6 +106,22 @@ def test_a_suppression_covers_its_address_or_domain_in_its_workspace(one_mail: O
     assert one_mail.count_sends() == 0
 
 
+def test_suppressions_of_the_account_and_of_parent_domains_are_checked(one_mail: OneMail) -> None:
+    """A suppression of the account counts, that of another does not; a domain above only with its subdomains."""
+    of_account = "UPDATE app.suppressions SET workspace_id = NULL"
+    one_mail.suppress()
+    one_mail.execute(of_account)
+    assert one_mail.count_sends() == 1
+    of_another = "UPDATE app.suppressions SET account_id = (SELECT account_id FROM app.workspaces WHERE id = %s)"
+    one_mail.execute(of_another, one_mail.history.add_workspace())
+    assert one_mail.count_sends() == 0
+
+    one_mail.execute("UPDATE app.leads SET email = 'ada@mail.example.test'")
+    assert one_mail.count_sends_after("@example.test") == 0
+    one_mail.execute("UPDATE app.suppressions SET include_subdomains = true")
+    assert one_mail.count_sends() == 1
+
+
 def test_the_recipient_that_everlytic_reports_is_checked(one_mail: OneMail) -> None:
     """The recipient of this attempt in Everlytic's list is checked; without one, the lead's current address is."""
     mailed, current = "old@example.test", "ada@example.test"
@@ -141,10 +157,11 @@ def test_a_removed_suppression_counts_until_its_removal(one_mail: OneMail) -> No
     ]:
         one_mail.execute("DELETE FROM app.suppression_removals")
         one_mail.execute(
-            "INSERT INTO app.suppression_removals (workspace_id, kind, value_hash, reason, source, suppressed_at, "
-            "removed_because, removed_by, removed_at) VALUES (%s, 'email', app.suppression_hash(%s, %s), 'manual', "
-            "'test', %s, 'a mistake', gen_random_uuid(), %s)",
-            *(one_mail.workspace, one_mail.workspace, "ada@example.test", SENT + start, SENT + end),
+            "INSERT INTO app.suppression_removals (account_id, workspace_id, kind, value_hash, reason, source, "
+            "suppressed_at, removed_because, removed_by, removed_at) SELECT account_id, id, 'email', "
+            "app.suppression_hash(account_id, %s), 'manual', 'test', %s, 'a mistake', gen_random_uuid(), %s "
+            "FROM app.workspaces WHERE id = %s",
+            *("ada@example.test", SENT + start, SENT + end, one_mail.workspace),
         )
         counts.append(one_mail.count_sends())
     assert counts == [1, 0, 0, 0, 0, 1]

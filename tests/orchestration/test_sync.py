@@ -235,15 +235,18 @@ def test_a_lookback_leaves_out_older_rows(
 
 SUPPRESS = """
     INSERT INTO app.suppressions
-        (workspace_id, kind, value_hash, reason, source, suppressed_at, created_at)
-    SELECT %(workspace)s, 'domain', app.suppression_hash(%(workspace)s, '@example.test'), 'domain', 'test',
+        (account_id, workspace_id, kind, value_hash, reason, source, suppressed_at, created_at)
+    SELECT account_id, id, 'domain', app.suppression_hash(account_id, '@example.test'), 'domain', 'test',
            %(sent)s - interval '1 second', now() - %(hours_ago)s * interval '1 hour'
+      FROM app.workspaces WHERE id = %(workspace)s
 """
 REMOVE = """
     INSERT INTO app.suppression_removals
-        (workspace_id, kind, value_hash, reason, source, suppressed_at, removed_because, removed_by, removed_at)
-    SELECT %(workspace)s, 'domain', app.suppression_hash(%(workspace)s, '@example.test'), 'domain', 'test',
+        (account_id, workspace_id, kind, value_hash, reason, source, suppressed_at, removed_because, removed_by,
+         removed_at)
+    SELECT account_id, id, 'domain', app.suppression_hash(account_id, '@example.test'), 'domain', 'test',
            %(sent)s - interval '1 day', 'a mistake', gen_random_uuid(), %(sent)s + %(after)s * interval '1 hour'
+      FROM app.workspaces WHERE id = %(workspace)s
 """
 
 

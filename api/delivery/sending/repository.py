@@ -92,7 +92,6 @@ _CANDIDATES = (
     .where(EmailDraft.workspace_id == _WORKSPACE_ID)
 )
 _SELECT_BY_ID = _CANDIDATES.where(*_IS_REQUESTED).order_by(EmailDraft.id)
-_SELECT_SHARED = _SELECT_BY_ID.with_for_update(read=True, of=[EmailDraft])
 _SELECT_LAST = (
     _CANDIDATES.where(LeadEnrollment.id == bindparam("enrollment_id", type_=PG_UUID))
     .order_by(EmailDraft.id.desc())
@@ -118,8 +117,9 @@ _SEQUENCES = (
     )
     .order_by(Sequence.id)
 )
+_DRAFTS = select(EmailDraft.id).where(*_IS_REQUESTED).order_by(EmailDraft.id)
 # A claim locks in share mode (FOR SHARE): claims run in parallel, but a stop or an edit waits until the claim commits.
-_LOCK_SHARED = [select_ids.with_for_update(read=True) for select_ids in (_LEADS, _ENROLLMENTS, _SEQUENCES)]
+_LOCK_SHARED = [select_ids.with_for_update(read=True) for select_ids in (_LEADS, _ENROLLMENTS, _SEQUENCES, _DRAFTS)]
 # Recording a result changes leads and enrollments, so it locks them exclusively (FOR NO KEY UPDATE).
 _LOCK_EXCLUSIVE = [select_ids.with_for_update(key_share=True) for select_ids in (_LEADS, _ENROLLMENTS)]
 _SEND_STATES = (
@@ -141,19 +141,19 @@ _SEND_STATES = (
 )
 
 
-async def lock_candidates(
-    session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID], *, exclusive: bool
-) -> list[Candidate]:
-    """Return drafts with the states that can stop their sending, locked until the transaction ends.
+async def lock_to_claim(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> None:
+    """Lock drafts with their leads, enrollments and sequences in share mode: a later stop or edit of them waits."""
+    for statement in _LOCK_SHARED:
+        await session.execute(statement, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
 
-    Shared locks on leads, enrollments, sequences and drafts are for claims: a stop or an edit that has committed is
-    seen, and a later one waits. Exclusive locks, on leads and enrollments only, are for recording a result.
-    """
+
+async def lock_candidates(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Candidate]:
+    """Return drafts with the states that can stop their sending, with leads and enrollments locked to change them."""
     parameters = {"workspace_id": workspace_id, "draft_ids": list(draft_ids)}
-    for statement in _LOCK_EXCLUSIVE if exclusive else _LOCK_SHARED:
+    for statement in _LOCK_EXCLUSIVE:
         await session.execute(statement, parameters)
     # A separate statement, so that its snapshot includes what was committed while the locks were awaited.
-    return await _fetch_candidates(session, _SELECT_BY_ID if exclusive else _SELECT_SHARED, parameters)
+    return await list_candidates(session, workspace_id, draft_ids)
 
 
 async def list_candidates(session: AsyncSession, workspace_id: UUID, draft_ids: Rows[UUID]) -> list[Candidate]:

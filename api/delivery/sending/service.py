@@ -77,17 +77,16 @@ async def claim_drafts(
     The transaction writes claims and slots only. Blocked drafts are marked by `block_drafts` in a later transaction,
     because that takes exclusive locks. Earlier requests get earlier slots.
     """
-    # Take this lock first: suppressing addresses takes it last, so the two cannot deadlock (database/locks.py).
-    await suppressions.lock_suppressions_shared(session, workspace_id)
     workspace = await workspaces.lock_to_send(session, workspace_id)
     connection = await find_connection(session, workspace_id)
     now = max(request.now for request in requests)
     jobs_by_draft = {request.draft_id: request.job_id for request in reversed(requests)}
     requested_ids = sorted({request.draft_id for request in requests})
-    candidates = {
-        candidate.draft.id: candidate
-        for candidate in await repository.lock_candidates(session, workspace_id, requested_ids, exclusive=False)
-    }
+    await repository.lock_to_claim(session, workspace_id, requested_ids)
+    # Last, as in transactions that suppress (database/locks.py); what is read after it includes all suppressions.
+    await suppressions.lock_suppressions_shared(session, workspace.account_id)
+    listed = await repository.list_candidates(session, workspace_id, requested_ids)
+    candidates = {candidate.draft.id: candidate for candidate in listed}
     ledger = await slots.read_slot_ledger(session, workspace, now, map_domains(candidates))
     problems = workspaces.list_identity_problems(workspace, connection, requests[0].public_url)
     context = SendContext(workspace, connection, ledger, problems)
@@ -195,7 +194,7 @@ async def block_drafts(session: AsyncSession, workspace_id: UUID, requests: Sequ
     now = max(request.now for request in requests)
     requested_ids = sorted({request.draft_id for request in requests})
     blocked: dict[str, list[Candidate]] = {}
-    for candidate in await repository.lock_candidates(session, workspace_id, requested_ids, exclusive=True):
+    for candidate in await repository.lock_candidates(session, workspace_id, requested_ids):
         # A draft with an attempt may have been sent, so it does not fail.
         if candidate.block_reason is not None and candidate.outcome is None:
             blocked.setdefault(candidate.block_reason, []).append(candidate)
@@ -215,7 +214,7 @@ async def record_acceptances(
     """Record the mails that the provider accepted, once each, and schedule the next steps of their enrollments."""
     now = max(acceptance.now for acceptance in acceptances)
     transaction_ids = {acceptance.draft_id: acceptance.transaction_id for acceptance in reversed(acceptances)}
-    candidates = await repository.lock_candidates(session, workspace_id, sorted(transaction_ids), exclusive=True)
+    candidates = await repository.lock_candidates(session, workspace_id, sorted(transaction_ids))
     newly_sent = await repository.record_acceptances(session, workspace_id, transaction_ids, now)
     accepted = [candidate for candidate in candidates if candidate.draft.id in newly_sent]
     if accepted:
@@ -341,7 +340,7 @@ async def requeue_waiting_work(
     await drafts.enqueue_generation(session, workspace_id, to_write, now)
     if enrollment_ids is not None:
         idle_ids = await repository.list_idle_drafts(session, workspace_id, enrollment_ids)
-        idle = await repository.lock_candidates(session, workspace_id, idle_ids, exclusive=True)
+        idle = await repository.lock_candidates(session, workspace_id, idle_ids)
         await _schedule_next_steps(session, workspace_id, idle, now)
 
 

@@ -17,10 +17,11 @@ from api.http.resources import Services
 from api.jobs.engine import Deferred, Work
 from api.jobs.work import hold_place
 from api.outreach.sequences import service as sequences
+from api.people.leads import service as leads
 from api.people.leads.tracking import decide_tracking
 from database.secrets import UndecipherableSecret
 from domain.breaker import ResultKind
-from domain.suppression import to_ascii_address
+from domain.suppression import SuppressionReason, to_ascii_address
 from everlytic.errors import (
     EverlyticError,
     InvalidRequest,
@@ -256,4 +257,14 @@ async def resume_sends(work: Work[Services]) -> None:
             sequence_id=UUID(payload["sequenceId"]) if "sequenceId" in payload else None,
             enrollment_ids=[UUID(enrollment_id) for enrollment_id in enrollment_ids] if enrollment_ids else None,
             now=work.clock.now(),
+        )
+
+
+async def stop_leads(work: Work[Services]) -> None:
+    """Stop leads whose person said no in another workspace of the account. Running it again changes nothing."""
+    lead_ids = [UUID(lead_id) for lead_id in work.payload["leadIds"]]
+    reason, cause = SuppressionReason(work.payload["reason"]), f"{work.payload['cause']}, in another workspace"
+    async with work.transaction() as session:
+        await leads.stop_suppressed_leads(
+            session, work.workspace_id, lead_ids, reason=reason, cause=cause, now=work.clock.now()
         )

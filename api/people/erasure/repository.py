@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from database.conditions import account_of, applies_to
 from database.landing import allow_long_statements
 from database.models import EmailDraft, Lead, SendAttempt, Suppression, SuppressionRemoval
 
@@ -50,7 +51,9 @@ _EMPTY_ATTEMPTS = text(
     """
     UPDATE app.send_attempts AS attempt
        SET error = NULL, recipient = NULL, subject = '',
-           recipient_hash = coalesce(app.suppression_hash(:workspace_id, attempt.recipient), attempt.recipient_hash)
+           recipient_hash = coalesce(
+             app.suppression_hash((SELECT account_id FROM app.workspaces WHERE id = :workspace_id), attempt.recipient),
+             attempt.recipient_hash)
       FROM app.email_drafts AS draft
      WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
        AND attempt.draft_id = draft.id
@@ -115,7 +118,8 @@ _REMOVALS = text(
     UPDATE app.suppression_removals
        SET source = CASE WHEN lower(source) ~ CAST(:mention AS text) THEN '' ELSE source END,
            removed_because = CASE WHEN lower(removed_because) ~ CAST(:mention AS text) THEN '' ELSE removed_because END
-     WHERE workspace_id = :workspace_id
+     WHERE account_id = (SELECT account_id FROM app.workspaces WHERE id = :workspace_id)
+       AND (workspace_id IS NULL OR workspace_id = :workspace_id)
        AND (lower(source) ~ CAST(:mention AS text) OR lower(removed_because) ~ CAST(:mention AS text))
     """
 )
@@ -246,10 +250,10 @@ async def list_held_addresses(
 async def delete_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
     """Erase an address from suppressions and removed suppressions, which keep its hash."""
     for table in (Suppression, SuppressionRemoval):
-        hashed = func.app.suppression_hash(workspace_id, address)
+        hashed = func.app.suppression_hash(account_of(workspace_id), address)
         await session.execute(
             update(table)
-            .where(table.workspace_id == workspace_id, table.value_hash == hashed)
+            .where(applies_to(table, workspace_id), table.value_hash == hashed)
             .values(value=None)
             .execution_options(synchronize_session=False)
         )

@@ -20,7 +20,7 @@ from database import jobs
 from database.secrets import SecretBox
 from domain.enrollment import EnrollmentEvent
 from domain.job_types import ERASE_TRACES
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, SuppressionScope
 
 CAUSE = "the lead was erased"
 IMPORTED_FILES = "imported files"
@@ -49,7 +49,13 @@ async def erase_person(
     mailed = await repository.list_mailed_addresses(session, workspace_id, ids)
     addresses = sorted({address, *mailed})
     await suppressions.suppress_addresses(
-        session, workspace_id, addresses, reason=SuppressionReason.MANUAL, source="erased", at=now
+        session,
+        workspace_id,
+        addresses,
+        reason=SuppressionReason.MANUAL,
+        source="erased",
+        at=now,
+        scope=SuppressionScope.ACCOUNT,
     )
     for known in addresses:
         await repository.delete_address(session, workspace_id, known)

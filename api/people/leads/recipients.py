@@ -7,12 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import or_404
-from api.outreach.enrollment_status import service as enrollment_status
 from api.people.leads import repository, service
 from api.people.leads.repository import Recipient
 from api.people.suppressions import service as suppressions
-from domain.enrollment import EnrollmentEvent
-from domain.suppression import RECIPIENT_REASONS, SuppressionReason, derive_person_key
+from domain.suppression import SuppressionReason, derive_person_key
 
 __all__ = ["Recipient", "find_address", "find_lead", "get_recipient", "list_known", "stop_addresses", "stop_recipients"]
 
@@ -61,9 +59,7 @@ async def stop_addresses(
     """Suppress addresses, and stop these leads and those that have one of the addresses, as `stop_recipients` does."""
     values = sorted(addresses)
     await suppressions.suppress_addresses(session, workspace_id, values, reason=reason, source=cause, at=now)
-    holders = await service.list_holders(session, values)
-    stopped = {*lead_ids, *(lead_id for held in holders.values() for lead_id in held)}
-    await _stop_leads(session, workspace_id, sorted(stopped), reason=reason, cause=cause, now=now)
+    await service.stop_holders(session, workspace_id, values, lead_ids, reason=reason, cause=cause, now=now)
 
 
 async def find_address(session: AsyncSession, workspace_id: UUID, draft_id: UUID) -> str | None:
@@ -85,19 +81,3 @@ async def list_known(session: AsyncSession, workspace_id: UUID, addresses: Seque
     held = await service.list_holders(session, addresses)
     mailed = await repository.list_mailed(session, workspace_id, addresses)
     return mailed | {address for address in addresses if derive_person_key(address) in held}
-
-
-async def _stop_leads(
-    session: AsyncSession,
-    workspace_id: UUID,
-    lead_ids: Sequence[UUID],
-    *,
-    reason: SuppressionReason,
-    cause: str,
-    now: datetime,
-) -> None:
-    if reason in RECIPIENT_REASONS:
-        await service.mark_unsubscribed(session, workspace_id, lead_ids, cause=cause, now=now)
-        return
-    event = EnrollmentEvent.HARD_BOUNCED
-    await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.pagination import PageRequest
 from api.people.leads.schemas import LeadFilter
-from database.conditions import id_in
+from database.conditions import id_in, is_suppressed
 from database.direct import Record, fetch
 from database.models import EmailDraft, Lead, LeadEventRecord, SendAttempt, Workspace
 from database.sql_files import load_statement
@@ -236,6 +236,14 @@ async def list_holders(session: AsyncSession, person_keys: Sequence[str]) -> lis
     """Return (person key, lead) of the workspace's leads that have an address of these persons, deleted or not."""
     holders = await session.execute(_HOLDERS, {"person_keys": list(person_keys)})
     return [(row.person_key, row.lead_id) for row in holders]
+
+
+async def list_suppressed(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of the leads that have a suppressed address."""
+    statement = select(Lead.id).where(
+        Lead.workspace_id == workspace_id, Lead.id == id_in(lead_ids), is_suppressed(workspace_id, Lead.email)
+    )
+    return list(await session.scalars(statement.order_by(Lead.id)))
 
 
 async def list_timeline(

@@ -202,6 +202,6 @@ class TimelineItem(Wire):
             "enrollmentId, sequenceId, stepOrder, errorReason. `email_…`: eventId, draftId, verdict, bounceType, "
             "bounceKind, reportedAt (see the event), url. "
             "`reply_received`: replyId, draftId, intent, isAutomatic. `suppressed`: kind (email or domain), reason, "
-            "source. `suppression_removed`: kind, reason, removedBecause, removedBy."
+            "source, scope. `suppression_removed`: kind, reason, removedBecause, removedBy, scope."
         ),
     ]

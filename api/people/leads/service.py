@@ -17,11 +17,20 @@ from api.people.leads import repository
 from api.people.leads.merging import FIELDS, MAX_CUSTOM_FIELDS, RowStatus, Values, merge_rows
 from api.people.leads.schemas import BulkRow, LeadDetail, LeadOut
 from api.people.suppressions import service as suppressions
+from database import jobs
 from database.models import DuplicatePolicy, Lead
 from domain.clock import Clock
 from domain.enrollment import EnrollmentEvent
+from domain.job_types import STOP_LEADS
 from domain.lead import LeadEvent, LeadStatus, next_status
-from domain.suppression import SuppressionReason, derive_person_key, normalise_address
+from domain.suppression import (
+    RECIPIENT_REASONS,
+    SuppressionReason,
+    SuppressionScope,
+    default_scope,
+    derive_person_key,
+    normalise_address,
+)
 
 ADDRESS_INDEX = "uq_leads_workspace_id_email"
 NO_SUCH_LEAD = "There is no such lead."
@@ -210,27 +219,74 @@ async def unsubscribe_leads(
         return
     reason = SuppressionReason.UNSUBSCRIBED
     await suppressions.suppress_leads(session, workspace_id, lead_ids, reason=reason, source=cause, at=now)
-    holders = await list_holders(session, await repository.list_addresses(session, workspace_id, lead_ids))
-    unsubscribed = {*lead_ids, *(lead_id for held in holders.values() for lead_id in held)}
-    await mark_unsubscribed(session, workspace_id, sorted(unsubscribed), cause=cause, now=now)
+    addresses = await repository.list_addresses(session, workspace_id, lead_ids)
+    await stop_holders(session, workspace_id, addresses, lead_ids, reason=reason, cause=cause, now=now)
+
+
+async def stop_holders(
+    session: AsyncSession,
+    workspace_id: UUID,
+    addresses: Collection[str],
+    lead_ids: Collection[UUID],
+    *,
+    reason: SuppressionReason,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Stop these leads and those that have one of the suppressed addresses, in any spelling, in the whole account.
+
+    Leads of other workspaces are stopped by a job of their own workspace; they are not mailed meanwhile, because their
+    addresses are suppressed.
+    """
+    holders = await list_holders(session, addresses)
+    stopped = sorted({*lead_ids, *(lead_id for held in holders.values() for lead_id in held)})
+    await _stop_leads(session, workspace_id, stopped, reason=reason, cause=cause, now=now)
+    if default_scope(reason) is SuppressionScope.ACCOUNT and addresses:
+        keys = _list_person_keys(addresses)
+        await jobs.enqueue_stops(session, STOP_LEADS, keys, reason=reason, cause=cause, due=now)
+
+
+async def stop_suppressed_leads(
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_ids: Sequence[UUID],
+    *,
+    reason: SuppressionReason,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Stop those of the leads whose addresses are suppressed: a suppression may have been removed since."""
+    suppressed = await repository.list_suppressed(session, workspace_id, lead_ids)
+    await _stop_leads(session, workspace_id, suppressed, reason=reason, cause=cause, now=now)
+
+
+async def _stop_leads(
+    session: AsyncSession,
+    workspace_id: UUID,
+    lead_ids: Sequence[UUID],
+    *,
+    reason: SuppressionReason,
+    cause: str,
+    now: datetime,
+) -> None:
+    """Unsubscribe leads for a reason of the recipient; a hard bounce stops only their enrollments."""
+    event = EnrollmentEvent.HARD_BOUNCED
+    if reason in RECIPIENT_REASONS:
+        await apply_event(session, workspace_id, lead_ids, LeadEvent.UNSUBSCRIBED, cause=cause, now=now)
+        event = EnrollmentEvent.UNSUBSCRIBED
+    await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)
 
 
 async def list_holders(session: AsyncSession, addresses: Collection[str]) -> dict[str, list[UUID]]:
-    """Return by person key the leads that have one of these addresses, in any spelling, deleted or not."""
-    keys = sorted({derive_person_key(address) for address in addresses if address})
+    """Return by person key the workspace's leads that have one of these addresses, in any spelling, deleted or not."""
     holders: dict[str, list[UUID]] = {}
-    for key, lead_id in await repository.list_holders(session, keys):
+    for key, lead_id in await repository.list_holders(session, _list_person_keys(addresses)):
         holders.setdefault(key, []).append(lead_id)
     return holders
 
 
-async def mark_unsubscribed(
-    session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID], *, cause: str, now: datetime
-) -> None:
-    """Set leads to unsubscribed, so that nothing more is sent to them; suppresses no address."""
-    await apply_event(session, workspace_id, lead_ids, LeadEvent.UNSUBSCRIBED, cause=cause, now=now)
-    event = EnrollmentEvent.UNSUBSCRIBED
-    await enrollment_status.apply_event_to_leads(session, workspace_id, event, lead_ids, cause=cause, now=now)
+def _list_person_keys(addresses: Collection[str]) -> list[str]:
+    return sorted({derive_person_key(address) for address in addresses if address})
 
 
 async def unsubscribe_lead(

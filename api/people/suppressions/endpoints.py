@@ -13,6 +13,7 @@ from api.http.errors import Forbidden, NotFound, TooLarge, responses
 from api.http.pagination import Page, to_page
 from api.http.routing import SuppressionId, create_router
 from api.people.suppressions import service
+from api.people.suppressions.files import RowDefaults
 from api.people.suppressions.schemas import (
     InvalidLine,
     Kind,
@@ -25,7 +26,7 @@ from api.people.suppressions.schemas import (
     exact_value,
 )
 from database.models import UserRole
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, SuppressionScope
 
 router = create_router("/api/workspaces/{workspaceId}/suppressions", "suppressions")
 
@@ -42,11 +43,12 @@ async def list_suppressions(
     page: PageDep,
     reason: SuppressionReason | None = None,
     kind: Kind | None = None,
+    scope: SuppressionScope | None = None,
     value: ExactValue = None,
 ) -> Page[SuppressionOut]:
-    """List suppressions, newest first."""
+    """List the suppressions that count in the workspace, newest first: its own, and those of its account."""
     found = await service.list_suppressions(
-        member.session, member.workspace_id, page, reason=reason, kind=kind, value=value
+        member.session, member.workspace_id, page, reason=reason, kind=kind, scope=scope, value=value
     )
     return to_page(SuppressionOut, found, page)
 
@@ -59,15 +61,20 @@ async def list_suppressions(
     | {200: {"model": SuppressionOut, "description": "It was suppressed before; this is the existing suppression."}},
 )
 async def add_suppression(member: MemberDep, body: SuppressionIn, response: Response) -> SuppressionOut:
-    """Suppress an address, or all addresses of a domain."""
+    """Suppress an address in all its spellings, or all addresses of a domain.
+
+    A domain that is suppressed already is changed to include its subdomains, never the other way.
+    """
     suppression, is_new = await service.add_suppression(
         member.session,
         member.workspace_id,
         email=body.email,
         domain=body.domain,
-        reason=SuppressionReason(body.reason),
+        reason=SuppressionReason(body.reason if body.domain is None else SuppressionReason.DOMAIN),
         source=body.source,
         at=member.now,
+        scope=body.scope,
+        include_subdomains=body.include_subdomains,
     )
     if not is_new:
         response.status_code = status.HTTP_200_OK
@@ -87,11 +94,15 @@ async def import_suppressions(
     file: UploadFile,
     reason: Annotated[ReasonOfAddress, Form(description="The reason of addresses whose row has none.")] = "manual",
     source: Annotated[Sentence | None, Form(description="The source of rows without one; by default the file.")] = None,
+    scope: Annotated[
+        SuppressionScope | None,
+        Form(description="Where rows count that do not say so. By default their reason decides, as in addSuppression."),
+    ] = None,
 ) -> SuppressionImport:
     """Suppress all addresses and domains of a CSV file: our own export, or any file with a column of them.
 
     On an error nothing is imported. Rows without an address or domain are reported, and the other rows are imported.
-    A row of an export that has only a hash can be imported into the same workspace.
+    A row of an export that has only a hash can be imported into a workspace of the same account.
     """
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
@@ -100,8 +111,7 @@ async def import_suppressions(
             member.session,
             member.workspace_id,
             read,
-            reason=SuppressionReason(reason),
-            source=source or service.source_of(file.filename),
+            defaults=RowDefaults(SuppressionReason(reason), source or service.source_of(file.filename), scope),
             now=member.now,
         )
     invalid = [InvalidLine(line=line, value=value, message=message) for line, value, message in result.invalid]
@@ -118,12 +128,15 @@ async def import_suppressions(
     | {
         200: {
             "content": {"text/csv": {"schema": {"type": "string"}}},
-            "description": "kind, value, valueHash, reason, source, suppressedAt.",
+            "description": "kind, value, valueHash, reason, source, suppressedAt, scope, includeSubdomains.",
         }
     },
 )
 async def export_suppressions(member: MemberDep) -> StreamingResponse:
-    """Export all suppressions as a CSV file, including those with only a hash; the file can be imported again."""
+    """Export all suppressions that count in the workspace as a CSV file, also those with only a hash.
+
+    The file can be imported again.
+    """
     file = await service.write_export(member.session, member.workspace_id)
     headers = {"Content-Disposition": 'attachment; filename="suppressions.csv"'}
     return StreamingResponse(_chunks(file), media_type="text/csv; charset=utf-8", headers=headers)
@@ -152,8 +165,9 @@ async def remove_suppression(
 ) -> None:
     """Remove a suppression; the reason is recorded with the user.
 
-    Only admins can remove the reasons `unsubscribed` and `complaint`, and the suppression of an erased lead (`value` is
-    null). A lead that has unsubscribed stays unsubscribed and is never mailed, even after the removal.
+    Only admins can remove what counts for the whole account, the reasons `unsubscribed` and `complaint`, and the
+    suppression of an erased lead (`value` is null). A lead that has unsubscribed stays unsubscribed and is never
+    mailed, even after the removal.
     """
     await service.remove_suppression(
         member.session,

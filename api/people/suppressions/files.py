@@ -14,13 +14,16 @@ from api.imports.files.layout import Layout, is_address
 from api.imports.files.records import BLANKS
 from api.imports.files.text import UnreadableFile
 from api.people.suppressions.schemas import plain_domain
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, SuppressionScope, default_scope
 
 Accepts = Literal["email", "domain", "either"]
 
-EXPORTED = ("kind", "value", "valueHash", "reason", "source", "suppressedAt")
+EXPORTED = ("kind", "value", "valueHash", "reason", "source", "suppressedAt", "scope", "includeSubdomains")
 """The columns of our own files; see `repository.export_rows` for how a value is written."""
-LANDED = ("line_number", "kind", "value", "value_hash", "reason", "source", "suppressed_at", "cell", "problem")
+LANDED = (
+    *("line_number", "kind", "value", "value_hash", "reason", "source", "suppressed_at"),
+    *("scope", "include_subdomains", "cell", "problem"),
+)
 
 MOST_SOURCE_CHARACTERS = 500
 BLOCK_CHARACTERS = 1024 * 1024
@@ -41,6 +44,15 @@ class Columns:
 
     values: Sequence[tuple[int, Accepts]]
     own: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowDefaults:
+    """What rows of a file count as that do not say it themselves; without a scope, the reason decides."""
+
+    reason: SuppressionReason
+    source: str
+    scope: SuppressionScope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +118,15 @@ def _by_content(samples: Sequence[Sequence[str]]) -> tuple[int, Accepts]:
     return position, "email" if addresses * 2 >= counts[position] else "domain"
 
 
-def read_rows(file: ReadFile, *, reason: SuppressionReason, source: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows of the file with the columns `LANDED`; `reason` and `source` are defaults.
+def read_rows(file: ReadFile, defaults: RowDefaults) -> Iterator[pl.DataFrame]:
+    """Yield the rows of the file with the columns `LANDED`.
 
     A row that names no address or domain has a `problem` and its `cell`.
     """
     for frame in read_frames(file.text, file.layout, BLOCK_CHARACTERS):
         own = file.columns.own
         rows = _foreign(frame, file.columns.values) if own is None else _ours(frame, own)
-        yield _with_defaults(rows, reason, source)
+        yield _with_defaults(rows, defaults)
 
 
 def _cell(position: int) -> pl.Expr:
@@ -131,7 +143,17 @@ def _foreign(rows: pl.DataFrame, values: Sequence[tuple[int, Accepts]]) -> pl.Da
         pl.col("error").alias("problem"),
         pl.when(is_first).then(_cell(first)).otherwise(_cell(other)).alias("cell"),
         pl.when(is_first).then(pl.lit(takes)).otherwise(pl.lit(other_takes)).alias("takes"),
-        *(nothing.alias(name) for name in ("value_hash", "given_reason", "given_source", "suppressed_at")),
+        *(
+            nothing.alias(name)
+            for name in (
+                "value_hash",
+                "given_reason",
+                "given_source",
+                "suppressed_at",
+                "given_scope",
+                "given_subdomains",
+            )
+        ),
     )
 
 
@@ -140,6 +162,8 @@ def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
     kind = _cell(own["kind"]).str.to_lowercase()
     hashed = _cell(own["valueHash"]).str.to_lowercase()
     given = _cell(own["reason"]) if "reason" in own else pl.lit("")
+    scope = (_cell(own["scope"]) if "scope" in own else pl.lit("")).str.to_lowercase()
+    subdomains = (_cell(own["includeSubdomains"]) if "includeSubdomains" in own else pl.lit("")).str.to_lowercase()
     fits = pl.when(kind == "domain").then(given.is_in(["", "domain"])).otherwise(given.is_in(["", *_OF_ADDRESSES]))
     problem = (
         pl.when(pl.col("error").is_not_null())
@@ -148,6 +172,8 @@ def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
         .then(pl.lit("The kind must be email or domain."))
         .when(~fits)
         .then(pl.lit(f"The reason must be one of {', '.join(_OF_ADDRESSES)}, or domain for a domain."))
+        .when(~scope.is_in(["", *SuppressionScope]))
+        .then(pl.lit(f"The scope must be one of {', '.join(SuppressionScope)}."))
     )
     moment = _cell(own["suppressedAt"]) if "suppressedAt" in own else pl.lit("")
     return rows.select(
@@ -163,6 +189,8 @@ def _ours(rows: pl.DataFrame, own: dict[str, int]) -> pl.DataFrame:
         .str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
         .dt.to_string("iso:strict")
         .alias("suppressed_at"),
+        pl.when(scope != "").then(scope).alias("given_scope"),
+        subdomains.alias("given_subdomains"),
     )
 
 
@@ -170,9 +198,18 @@ def _unguarded(cell: pl.Expr) -> pl.Expr:
     return pl.when(cell.str.contains(GUARDED)).then(cell.str.slice(1)).otherwise(cell)
 
 
-def _with_defaults(rows: pl.DataFrame, reason: SuppressionReason, source: str) -> pl.DataFrame:
-    """Return rows with kind and value, or with their problem; `reason` and `source` are defaults."""
+def _with_defaults(rows: pl.DataFrame, defaults: RowDefaults) -> pl.DataFrame:
+    """Return rows with kind and value, or with their problem."""
     given_source = pl.when(pl.col("given_source").fill_null("") != "").then(pl.col("given_source"))
+    reason = (
+        pl.when(pl.col("kind") == "domain")
+        .then(pl.lit(SuppressionReason.DOMAIN.value))
+        .otherwise(pl.coalesce("given_reason", pl.lit(defaults.reason.value)))
+    )
+    by_reason = {reason.value: default_scope(reason).value for reason in SuppressionReason}
+    default = pl.lit(defaults.scope.value) if defaults.scope else reason.replace_strict(by_reason, default=None)
+    # A spreadsheet writes booleans in its own way.
+    is_wide = pl.col("given_subdomains").fill_null("").is_in(["t", "true", "1"])
     return (
         _with_values(_with_kinds(rows))
         .select(
@@ -180,12 +217,11 @@ def _with_defaults(rows: pl.DataFrame, reason: SuppressionReason, source: str) -
             "kind",
             pl.coalesce("address", "domain").alias("value"),
             "value_hash",
-            pl.when(pl.col("kind") == "domain")
-            .then(pl.lit(SuppressionReason.DOMAIN.value))
-            .otherwise(pl.coalesce("given_reason", pl.lit(reason.value)))
-            .alias("reason"),
-            pl.coalesce(given_source, pl.lit(source)).str.slice(0, MOST_SOURCE_CHARACTERS).alias("source"),
+            reason.alias("reason"),
+            pl.coalesce(given_source, pl.lit(defaults.source)).str.slice(0, MOST_SOURCE_CHARACTERS).alias("source"),
             "suppressed_at",
+            pl.coalesce("given_scope", default).alias("scope"),
+            ((pl.col("kind") == "domain") & is_wide).fill_null(value=False).alias("include_subdomains"),
             pl.when(pl.col("problem").is_not_null()).then(pl.col("cell").str.slice(0, SHOWN_CHARACTERS)).alias("cell"),
             "problem",
         )

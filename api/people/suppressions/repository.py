@@ -7,10 +7,14 @@ from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Select,
     Text,
+    and_,
     any_,
+    case,
     cast,
+    exists,
     func,
     literal,
     literal_column,
@@ -18,34 +22,30 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from api.http.pagination import PageRequest, paged
 from database import conditions
+from database.conditions import account_of, applies_to
 from database.landing import allow_long_statements, copy_select, load_landing_table
 from database.locks import SUPPRESSIONS
 from database.models import Lead, Suppression, SuppressionRemoval
 from database.sql_files import load_statement
-from domain.suppression import RECIPIENT_REASONS, SuppressionReason
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason, SuppressionScope
 
 _LOCK_SHARED = text(f"SELECT pg_advisory_xact_lock_shared({SUPPRESSIONS})")
-_LOCK_EXCLUSIVE = text(f"SELECT pg_advisory_xact_lock({SUPPRESSIONS})")
 
 
-async def lock_shared(session: AsyncSession, workspace_id: UUID) -> None:
-    """Make suppressions wait to commit until this transaction ends; claims share this lock.
+async def lock_shared(session: AsyncSession, account_id: UUID) -> None:
+    """Make new suppressions of the account wait to commit until this transaction ends; claims share this lock.
 
-    Call it before any other lock, because suppressing takes this lock last.
+    Call it after every other lock, because a transaction that suppresses takes this lock last, when it commits.
     """
-    await session.execute(_LOCK_SHARED, {"workspace_id": str(workspace_id)})
-
-
-async def lock_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
-    """Wait for claims that may not see this transaction's suppressions; later claims wait until it ends."""
-    await session.execute(_LOCK_EXCLUSIVE, {"workspace_id": str(workspace_id)})
+    await session.execute(_LOCK_SHARED, {"account_id": str(account_id)})
 
 
 async def is_suppressed(session: AsyncSession, workspace_id: UUID, email: str) -> bool:
@@ -62,11 +62,23 @@ async def add_values(
     reason: SuppressionReason,
     source: str,
     at: datetime,
+    scope: SuppressionScope,
+    include_subdomains: bool = False,
 ) -> int:
     """Suppress addresses, or domains written `@domain`, all normalised; returns how many are new."""
     given = select(func.unnest(cast(list(values), ARRAY(Text))).label("value")).subquery("given")
     rows = select(given.c.value).distinct()
-    return await _add(session, workspace_id, rows, kind=kind, reason=reason, source=source, at=at)
+    return await _add(
+        session,
+        workspace_id,
+        rows,
+        kind=kind,
+        reason=reason,
+        source=source,
+        at=at,
+        scope=scope,
+        include_subdomains=include_subdomains,
+    )
 
 
 async def add_hashes(
@@ -77,11 +89,12 @@ async def add_hashes(
     reason: SuppressionReason,
     source: str,
     at: datetime,
+    scope: SuppressionScope,
 ) -> int:
     """Suppress erased addresses by their hashes; returns how many are new."""
     given = select(func.unnest(cast(list(hashes), ARRAY(Text))).label("value_hash")).subquery("given")
     rows = select(cast(null(), Text).label("value"), given.c.value_hash).distinct()
-    return await _add(session, workspace_id, rows, kind="email", reason=reason, source=source, at=at)
+    return await _add(session, workspace_id, rows, kind="email", reason=reason, source=source, at=at, scope=scope)
 
 
 async def add_leads(
@@ -92,6 +105,7 @@ async def add_leads(
     reason: SuppressionReason,
     source: str,
     at: datetime,
+    scope: SuppressionScope,
 ) -> int:
     """Suppress the addresses of leads, deleted or not; returns how many are new."""
     rows = (
@@ -101,7 +115,7 @@ async def add_leads(
         .where(Lead.email != "")
         .distinct()
     )
-    return await _add(session, workspace_id, rows, kind="email", reason=reason, source=source, at=at)
+    return await _add(session, workspace_id, rows, kind="email", reason=reason, source=source, at=at, scope=scope)
 
 
 async def _add(
@@ -113,23 +127,44 @@ async def _add(
     reason: SuppressionReason,
     source: str,
     at: datetime,
+    scope: SuppressionScope,
+    include_subdomains: bool = False,
 ) -> int:
     columns = rows.subquery("rows").c
-    value = columns.value
-    hashed = columns.value_hash if "value_hash" in columns else func.app.suppression_hash(workspace_id, value)
-    constants = (literal(kind), literal(reason.value), literal(source), literal(at))
+    account_id = account_of(workspace_id)
+    hashed = columns.value_hash if "value_hash" in columns else func.app.suppression_hash(account_id, columns.value)
+    erased = aliased(Suppression)
+    is_erased = exists().where(applies_to(erased, workspace_id), erased.value_hash == hashed, erased.value.is_(None))
+    # An address that was erased does not come back. Several spellings of a person are one row: the first one is shown.
+    value = case((~is_erased, columns.value))
+    constants = {
+        "account_id": account_id,
+        "workspace_id": cast(workspace_id if scope is SuppressionScope.WORKSPACE else None, PG_UUID),
+        "kind": literal(kind),
+        "reason": literal(reason.value),
+        "source": literal(source),
+        "suppressed_at": literal(at),
+        "include_subdomains": literal(include_subdomains),
+    }
     statement = insert(Suppression).from_select(
-        ["workspace_id", "value", "value_hash", "kind", "reason", "source", "suppressed_at"],
+        ["value", "value_hash", *constants],
         # Lock in id order to avoid deadlocks (database/locks.py).
-        select(literal(workspace_id), value, hashed, *constants).order_by(hashed),
+        select(value, hashed, *constants.values()).ext(distinct_on(hashed)).order_by(hashed, columns.value),
     )
-    target = ["workspace_id", "value_hash"]
+    new = statement.excluded
+    target = ["account_id", "value_hash", "workspace_id"]
     if reason in RECIPIENT_REASONS:
-        new = statement.excluded
         statement = statement.on_conflict_do_update(
             index_elements=target,
             set_={"reason": new.reason, "source": new.source, "suppressed_at": new.suppressed_at},
             where=Suppression.reason.not_in([*RECIPIENT_REASONS, SuppressionReason.DOMAIN]),
+        )
+    elif include_subdomains:
+        # From now on it counts for more addresses than before.
+        statement = statement.on_conflict_do_update(
+            index_elements=target,
+            set_={"include_subdomains": True, "suppressed_at": new.suppressed_at, "created_at": func.now()},
+            where=~Suppression.include_subdomains,
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=target)
@@ -138,20 +173,35 @@ async def _add(
     return sum(added.all())
 
 
-async def find_by_value(session: AsyncSession, workspace_id: UUID, value: str) -> Suppression | None:
-    """Return the suppression of exactly this address, or `@domain`."""
+async def find_by_value(
+    session: AsyncSession, workspace_id: UUID, value: str, scope: SuppressionScope
+) -> Suppression | None:
+    """Return the suppression of this address, in any spelling, or `@domain`, with this scope."""
     return await session.scalar(
         select(Suppression).where(
-            Suppression.workspace_id == workspace_id,
-            Suppression.value_hash == func.app.suppression_hash(workspace_id, value),
+            _has_value(Suppression, workspace_id, value), _has_scope(Suppression, workspace_id, scope)
         )
     )
+
+
+def _has_value(
+    table: type[Suppression] | type[SuppressionRemoval], workspace_id: UUID, value: str
+) -> ColumnElement[bool]:
+    is_value = table.value_hash == func.app.suppression_hash(account_of(workspace_id), value)
+    return and_(applies_to(table, workspace_id), is_value)
+
+
+def _has_scope(
+    table: type[Suppression] | type[SuppressionRemoval], workspace_id: UUID, scope: SuppressionScope
+) -> ColumnElement[bool]:
+    is_account = table.workspace_id.is_(None)
+    return is_account if scope is SuppressionScope.ACCOUNT else table.workspace_id == workspace_id
 
 
 async def find_suppression(session: AsyncSession, workspace_id: UUID, suppression_id: UUID) -> Suppression | None:
     """Return a suppression."""
     return await session.scalar(
-        select(Suppression).where(Suppression.workspace_id == workspace_id, Suppression.id == suppression_id)
+        select(Suppression).where(applies_to(Suppression, workspace_id), Suppression.id == suppression_id)
     )
 
 
@@ -162,17 +212,20 @@ async def list_suppressions(
     *,
     reason: SuppressionReason | None,
     kind: str | None,
+    scope: SuppressionScope | None,
     value: str | None,
 ) -> Sequence[Suppression]:
-    """Return the workspace's suppressions, newest first, one more than the page holds."""
-    statement = select(Suppression).where(Suppression.workspace_id == workspace_id)
+    """Return the suppressions that count in the workspace, newest first, one more than the page holds."""
+    statement = select(Suppression).where(applies_to(Suppression, workspace_id))
     if reason is not None:
         statement = statement.where(Suppression.reason == reason)
     if kind is not None:
         is_domain = Suppression.reason == SuppressionReason.DOMAIN
         statement = statement.where(is_domain if kind == "domain" else ~is_domain)
+    if scope is not None:
+        statement = statement.where(_has_scope(Suppression, workspace_id, scope))
     if value is not None:
-        statement = statement.where(Suppression.value_hash == func.app.suppression_hash(workspace_id, value))
+        statement = statement.where(_has_value(Suppression, workspace_id, value))
     return (await session.scalars(paged(statement, Suppression.id, page))).all()
 
 
@@ -180,13 +233,17 @@ _REMOVE = text(
     """
     WITH removed AS (
       DELETE FROM app.suppressions
-       WHERE workspace_id = :workspace_id AND id = :id
+       WHERE account_id = (SELECT account_id FROM app.workspaces WHERE id = :workspace_id) AND id = :id
+         AND (workspace_id = :workspace_id OR workspace_id IS NULL AND :is_admin)
          AND (:is_admin OR value IS NOT NULL AND reason <> ALL(CAST(:recipient_reasons AS text[])))
       RETURNING *
     )
     INSERT INTO app.suppression_removals
-      (workspace_id, kind, value, value_hash, reason, source, suppressed_at, removed_because, removed_by, removed_at)
-    SELECT workspace_id, kind, value, value_hash, reason, source, suppressed_at, :because, :actor, :now FROM removed
+      (account_id, workspace_id, kind, value, value_hash, include_subdomains, reason, source, suppressed_at,
+       removed_because, removed_by, removed_at)
+    SELECT account_id, workspace_id, kind, value, value_hash, include_subdomains, reason, source, suppressed_at,
+           :because, :actor, :now
+      FROM removed
     RETURNING id
     """
 )
@@ -218,26 +275,27 @@ async def delete_suppression(
 async def list_removals(
     session: AsyncSession, workspace_id: UUID, page: PageRequest, *, value: str | None
 ) -> Sequence[SuppressionRemoval]:
-    """Return the removed suppressions of the workspace, newest first, one more than the page holds."""
-    statement = select(SuppressionRemoval).where(SuppressionRemoval.workspace_id == workspace_id)
+    """Return the removed suppressions of the workspace and its account, newest first, one more than the page holds."""
+    statement = select(SuppressionRemoval).where(applies_to(SuppressionRemoval, workspace_id))
     if value is not None:
-        statement = statement.where(SuppressionRemoval.value_hash == func.app.suppression_hash(workspace_id, value))
+        statement = statement.where(_has_value(SuppressionRemoval, workspace_id, value))
     return (await session.scalars(paged(statement, SuppressionRemoval.id, page))).all()
 
 
 _LANDED = (
     "line_number int, kind text, value text, value_hash text, reason text, source text, suppressed_at timestamptz,"
-    " cell text, problem text"
+    " scope text, include_subdomains boolean, cell text, problem text"
 )
-# If no plain value of the file has its hash of this workspace, the file is from another workspace.
+# If no plain value of the file has its hash of this account, the file is from another account.
 _REFUSE_FOREIGN_HASHES = text(
     """
     WITH plain AS (SELECT value, value_hash FROM landing WHERE value IS NOT NULL AND value_hash IS NOT NULL)
     UPDATE landing
-       SET cell = value_hash, problem = 'This row has only a hash, which is from another workspace.'
+       SET cell = value_hash, problem = 'This row has only a hash, which is from another account.'
      WHERE problem IS NULL AND value IS NULL
        AND EXISTS (SELECT FROM plain)
-       AND NOT EXISTS (SELECT FROM plain WHERE value_hash = app.suppression_hash(:workspace_id, value))
+       AND NOT EXISTS (SELECT FROM plain WHERE value_hash = app.suppression_hash(
+             (SELECT account_id FROM app.workspaces WHERE id = :workspace_id), value))
     """
 )
 _IMPORT = text(load_statement(__file__, "import_suppressions"))
@@ -267,16 +325,23 @@ _EXPORT = r"""
            CASE WHEN plain ~ '^[=+\-@\t\r'']' THEN '''' || plain ELSE plain END,
            value_hash, reason,
            CASE WHEN source ~ '^[=+\-@\t\r'']' THEN '''' || source ELSE source END,
-           to_char(suppressed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+           to_char(suppressed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           CASE WHEN workspace_id IS NULL THEN 'account' ELSE 'workspace' END, include_subdomains
       FROM (
         SELECT *, CASE WHEN kind = 'domain' THEN ltrim(value, '@') ELSE value END AS plain
-          FROM app.suppressions WHERE workspace_id = %(workspace_id)s ORDER BY id
+          FROM app.suppressions
+         WHERE account_id = (SELECT account_id FROM app.workspaces WHERE id = %(workspace_id)s)
+           AND (workspace_id IS NULL OR workspace_id = %(workspace_id)s)
+         ORDER BY id
       ) AS ordered
 """
 
 
 async def export_rows(session: AsyncSession, workspace_id: UUID) -> AsyncIterator[bytes]:
-    """Yield the workspace's suppressions as CSV with the columns `files.EXPORTED`, oldest first; domains without @."""
+    """Yield the suppressions that count in the workspace as CSV with the columns `files.EXPORTED`, oldest first.
+
+    Domains have no @.
+    """
     await allow_long_statements(session)
     async for chunk in copy_select(session, _EXPORT, {"workspace_id": workspace_id}):
         yield chunk

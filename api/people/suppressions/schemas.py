@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from api.http.fields import WITHOUT_NUL, EmailAddress
 from api.http.pagination import Wire
-from domain.suppression import SuppressionReason, extract_domain, normalise_address
+from domain.suppression import SuppressionReason, SuppressionScope, extract_domain, normalise_address
 
 
 def plain_domain(domain: str) -> str:
@@ -42,6 +42,18 @@ Sentence = Annotated[str, Field(min_length=1, max_length=500, pattern=WITHOUT_NU
 
 Kind = Literal["email", "domain"]
 ReasonOfAddress = Literal["unsubscribed", "hard_bounce", "complaint", "manual"]
+GivenScope = Annotated[
+    SuppressionScope | None,
+    Field(
+        description="Where it counts. By default `account` for the reasons unsubscribed, complaint and hard_bounce, "
+        "and `workspace` for manual and domain."
+    ),
+]
+Scope = Annotated[
+    SuppressionScope,
+    Field(description="Where it counts: in this workspace, or in all workspaces of the account, later ones included."),
+]
+IncludeSubdomains = Annotated[bool, Field(description="Whether a domain stands for the domains below it too.")]
 
 
 class SuppressionIn(Wire):
@@ -54,11 +66,15 @@ class SuppressionIn(Wire):
         Field(description="The reason for an address; the reason of a domain is always `domain`."),
     ] = "manual"
     source: Annotated[Sentence, Field(description="Where it comes from, as a sentence for users.")] = "by hand"
+    scope: GivenScope = None
+    include_subdomains: IncludeSubdomains = False
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
         if (self.email is None) == (self.domain is None):
             raise ValueError("set either email or domain")
+        if self.email is not None and self.include_subdomains:
+            raise ValueError("includeSubdomains is for a domain; set domain instead of email")
         return self
 
 
@@ -85,6 +101,8 @@ class SuppressionOut(Wire):
     id: UUID
     kind: Kind
     value: str | None
+    scope: Scope
+    include_subdomains: IncludeSubdomains
     reason: SuppressionReason
     source: str
     suppressed_at: datetime
@@ -96,6 +114,8 @@ class SuppressionRemovalOut(Wire):
     id: UUID
     kind: Kind
     value: str | None
+    scope: Scope
+    include_subdomains: IncludeSubdomains
     reason: SuppressionReason
     source: str
     suppressed_at: datetime

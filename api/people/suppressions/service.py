@@ -18,9 +18,9 @@ from api.http.errors import Forbidden, TooLarge, or_404
 from api.http.pagination import PageRequest
 from api.imports.files.text import open_text_reader
 from api.people.suppressions import repository
-from api.people.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, read_file, read_rows
+from api.people.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, RowDefaults, read_file, read_rows
 from database.models import Suppression, SuppressionRemoval
-from domain.suppression import SuppressionReason, normalise_address
+from domain.suppression import SuppressionReason, SuppressionScope, default_scope, normalise_address
 
 MOST_ROWS = 1_000_000
 SHOWN_INVALID = 100
@@ -35,10 +35,17 @@ async def suppress_addresses(
     reason: SuppressionReason,
     source: str,
     at: datetime,
+    scope: SuppressionScope | None = None,
 ) -> int:
-    """Suppress addresses; returns how many are new. A reason given by the recipient replaces another reason."""
+    """Suppress addresses; returns how many are new. A reason given by the recipient replaces another reason.
+
+    Without a scope, the reason decides (`default_scope`), here and below.
+    """
     values = [normalise_address(address) for address in addresses]
-    return await repository.add_values(session, workspace_id, values, kind="email", reason=reason, source=source, at=at)
+    scope = scope or default_scope(reason)
+    return await repository.add_values(
+        session, workspace_id, values, kind="email", reason=reason, source=source, at=at, scope=scope
+    )
 
 
 async def suppress_hashes(
@@ -51,7 +58,8 @@ async def suppress_hashes(
     at: datetime,
 ) -> int:
     """Suppress erased addresses by their hashes, as `suppress_addresses` does; returns how many are new."""
-    return await repository.add_hashes(session, workspace_id, hashes, reason=reason, source=source, at=at)
+    scope = default_scope(reason)
+    return await repository.add_hashes(session, workspace_id, hashes, reason=reason, source=source, at=at, scope=scope)
 
 
 async def suppress_leads(
@@ -64,17 +72,33 @@ async def suppress_leads(
     at: datetime,
 ) -> int:
     """Suppress the addresses of leads, deleted or not; returns how many are new."""
-    return await repository.add_leads(session, workspace_id, lead_ids, reason=reason, source=source, at=at)
+    scope = default_scope(reason)
+    return await repository.add_leads(session, workspace_id, lead_ids, reason=reason, source=source, at=at, scope=scope)
 
 
 async def suppress_domains(
-    session: AsyncSession, workspace_id: UUID, domains: Sequence[str], *, source: str, at: datetime
+    session: AsyncSession,
+    workspace_id: UUID,
+    domains: Sequence[str],
+    *,
+    source: str,
+    at: datetime,
+    scope: SuppressionScope | None = None,
+    include_subdomains: bool = False,
 ) -> int:
-    """Suppress all addresses of some domains; returns how many are new."""
+    """Suppress all addresses of some domains; returns how many are new. A domain never gets narrower."""
     values = [normalise_domain(domain) for domain in domains]
     reason = SuppressionReason.DOMAIN
     return await repository.add_values(
-        session, workspace_id, values, kind="domain", reason=reason, source=source, at=at
+        session,
+        workspace_id,
+        values,
+        kind="domain",
+        reason=reason,
+        source=source,
+        at=at,
+        scope=scope or default_scope(reason),
+        include_subdomains=include_subdomains,
     )
 
 
@@ -83,14 +107,9 @@ async def is_suppressed(session: AsyncSession, workspace_id: UUID, address: str)
     return await repository.is_suppressed(session, workspace_id, normalise_address(address))
 
 
-async def lock_suppressions_shared(session: AsyncSession, workspace_id: UUID) -> None:
-    """Make new suppressions wait to commit until this transaction ends."""
-    await repository.lock_shared(session, workspace_id)
-
-
-async def lock_suppressions_exclusive(session: AsyncSession, workspace_id: UUID) -> None:
-    """Wait for claims that do not see this transaction's suppressions; call it last."""
-    await repository.lock_exclusive(session, workspace_id)
+async def lock_suppressions_shared(session: AsyncSession, account_id: UUID) -> None:
+    """Make new suppressions of the account wait to commit until this transaction ends; call it last."""
+    await repository.lock_shared(session, account_id)
 
 
 async def add_suppression(
@@ -102,17 +121,27 @@ async def add_suppression(
     reason: SuppressionReason,
     source: str,
     at: datetime,
+    scope: SuppressionScope | None = None,
+    include_subdomains: bool = False,
 ) -> tuple[Suppression, bool]:
     """Suppress an address or a domain; returns the suppression, and whether it is new."""
+    scope = scope or default_scope(reason)
     if email is not None:
-        new = await suppress_addresses(session, workspace_id, [email], reason=reason, source=source, at=at)
+        new = await suppress_addresses(session, workspace_id, [email], reason=reason, source=source, at=at, scope=scope)
         value = normalise_address(email)
     else:
         assert domain is not None
-        new = await suppress_domains(session, workspace_id, [domain], source=source, at=at)
+        new = await suppress_domains(
+            session,
+            workspace_id,
+            [domain],
+            source=source,
+            at=at,
+            scope=scope,
+            include_subdomains=include_subdomains,
+        )
         value = normalise_domain(domain)
-    await repository.lock_exclusive(session, workspace_id)
-    suppression = await repository.find_by_value(session, workspace_id, value)
+    suppression = await repository.find_by_value(session, workspace_id, value, scope)
     assert suppression is not None
     return suppression, new > 0
 
@@ -124,14 +153,15 @@ async def list_suppressions(
     *,
     reason: SuppressionReason | None,
     kind: str | None,
+    scope: SuppressionScope | None,
     value: str | None,
 ) -> Sequence[Suppression]:
-    """Return the workspace's suppressions, newest first, one more than the page holds.
+    """Return the suppressions that count in the workspace, newest first, one more than the page holds.
 
-    `value` finds one address or one `@domain`, also if only its hash is stored.
+    `value` finds one address, in any spelling, or one `@domain`, also if only its hash is stored.
     """
     return await repository.list_suppressions(
-        session, workspace_id, page, reason=reason, kind=kind, value=_normal_or_none(value)
+        session, workspace_id, page, reason=reason, kind=kind, scope=scope, value=_normal_or_none(value)
     )
 
 
@@ -153,8 +183,8 @@ async def remove_suppression(
 ) -> None:
     """Remove a suppression and record why; a lead that has unsubscribed stays unsubscribed.
 
-    Only admins can remove what a recipient asked for and the suppression of an erased lead. Raises NotFound and
-    Forbidden.
+    Only admins can remove what counts for the whole account, what a recipient asked for and the suppression of an
+    erased lead. Raises NotFound and Forbidden.
     """
     if not await repository.delete_suppression(
         session, workspace_id, suppression_id, is_admin=is_admin, because=because, actor=actor, now=now
@@ -162,6 +192,11 @@ async def remove_suppression(
         suppression = await get_suppression(session, workspace_id, suppression_id)
         if suppression.value is None:
             raise Forbidden("This suppression belongs to an erased person. Only an admin of the account can remove it.")
+        if suppression.scope is SuppressionScope.ACCOUNT:
+            raise Forbidden(
+                f"This suppression ({suppression.reason}) counts for the whole account. "
+                "Only an admin of the account can remove it."
+            )
         raise Forbidden(
             f"The recipient asked for this suppression ({suppression.reason}). "
             "Only an admin of the account can remove it."
@@ -193,15 +228,11 @@ class ImportedRows:
 
 
 async def import_rows(
-    session: AsyncSession, workspace_id: UUID, file: ReadFile, *, reason: SuppressionReason, source: str, now: datetime
+    session: AsyncSession, workspace_id: UUID, file: ReadFile, *, defaults: RowDefaults, now: datetime
 ) -> ImportedRows:
-    """Suppress all addresses and domains of a file, or none on an error; raises TooLarge for too many rows.
-
-    `reason` and `source` are the defaults of rows without them.
-    """
-    blocks = _blocks(read_rows(file, reason=reason, source=source))
+    """Suppress all addresses and domains of a file, or none on an error; raises TooLarge for too many rows."""
+    blocks = _blocks(read_rows(file, defaults))
     counts, invalid = await repository.import_rows(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
-    await repository.lock_exclusive(session, workspace_id)
     shown = [(row.line_number, row.cell, row.problem) for row in invalid]
     return ImportedRows(counts.added, counts.sound - counts.added, shown, counts.invalid)
 
@@ -217,7 +248,7 @@ async def _blocks(read: Iterator[pl.DataFrame]) -> AsyncIterator[bytes]:
 
 
 async def write_export(session: AsyncSession, workspace_id: UUID) -> IO[bytes]:
-    """Return all suppressions of the workspace as a CSV file at its start."""
+    """Return all suppressions that count in the workspace as a CSV file at its start."""
     target = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - the response closes it
     target.write(codecs.BOM_UTF8 + f"{','.join(EXPORTED)}\n".encode())
     async for chunk in repository.export_rows(session, workspace_id):

@@ -20,10 +20,12 @@ MAX_LISTED_ROWS = 50
 # recipient that Everlytic reports, if any, because the lead's address may have changed since the send.
 _SENDS_AFTER_SUPPRESSION = """
     WITH sends AS (
-        SELECT a.workspace_id, a.draft_id, a.claimed_at, a.created_at, l.erased_at,
-               app.suppression_hash(a.workspace_id, address) AS address_hash,
-               app.suppression_hash(a.workspace_id, '@' || split_part(address, '@', -1)) AS domain_hash
+        SELECT w.account_id, a.workspace_id, a.draft_id, a.claimed_at, a.created_at, l.erased_at,
+               app.suppression_hash(w.account_id, address) AS address_hash,
+               app.suppression_hash(w.account_id, '@' || split_part(address, '@', -1)) AS domain_hash,
+               app.parent_domain_hashes(w.account_id, address) AS parent_hashes
         FROM app.send_attempts AS a
+        JOIN app.workspaces AS w ON w.id = a.workspace_id
         JOIN app.email_drafts AS d ON d.id = a.draft_id
         JOIN app.leads AS l ON l.id = d.lead_id
         LEFT JOIN everlytic.transactions AS t
@@ -32,17 +34,23 @@ _SENDS_AFTER_SUPPRESSION = """
         CROSS JOIN LATERAL (SELECT coalesce(nullif(t.recipient, ''), l.email) AS address) AS recipient
         WHERE a.outcome <> 'rejected' AND {is_recent}
     ), hashed AS (
-        SELECT workspace_id, draft_id, claimed_at, created_at, address_hash AS value_hash FROM sends
+        SELECT sends.*, address_hash AS value_hash, false AS is_parent FROM sends
         UNION ALL
-        SELECT workspace_id, draft_id, claimed_at, created_at, domain_hash FROM sends
+        SELECT sends.*, domain_hash, false FROM sends
+        UNION ALL
+        SELECT sends.*, parent_hash, true FROM sends CROSS JOIN LATERAL unnest(parent_hashes) AS parent_hash
     )
-    SELECT workspace_id::text, draft_id::text, reason, suppressed_at::text, claimed_at::text
-    FROM hashed JOIN app.suppressions AS s USING (workspace_id, value_hash)
+    SELECT hashed.workspace_id::text, draft_id::text, reason, suppressed_at::text, claimed_at::text
+    FROM hashed JOIN app.suppressions AS s USING (account_id, value_hash)
     WHERE claimed_at > s.suppressed_at AND hashed.created_at > s.created_at
+        AND coalesce(s.workspace_id, hashed.workspace_id) = hashed.workspace_id
+        AND (s.include_subdomains OR NOT is_parent)
     UNION ALL
-    SELECT workspace_id::text, draft_id::text, reason || ', removed since', suppressed_at::text, claimed_at::text
-    FROM hashed JOIN app.suppression_removals AS r USING (workspace_id, value_hash)
+    SELECT hashed.workspace_id::text, draft_id::text, reason || ', removed since', suppressed_at::text, claimed_at::text
+    FROM hashed JOIN app.suppression_removals AS r USING (account_id, value_hash)
     WHERE claimed_at > r.suppressed_at AND claimed_at < r.removed_at
+        AND coalesce(r.workspace_id, hashed.workspace_id) = hashed.workspace_id
+        AND (r.include_subdomains OR NOT is_parent)
     UNION ALL
     SELECT workspace_id::text, draft_id::text, 'erased', erased_at::text, claimed_at::text
     FROM sends WHERE claimed_at > erased_at

@@ -56,7 +56,11 @@ FILES = {
 
 def suppressed(tables: Tables, workspace: str) -> dict[str, str]:
     """Return the reasons of the workspace's suppressions by the part of the address before the @."""
-    rows = tables.run("SELECT value, reason FROM app.suppressions WHERE workspace_id = %s", workspace)
+    statement = (
+        "SELECT value, reason FROM app.suppressions JOIN app.workspaces AS workspace USING (account_id)"
+        " WHERE workspace.id = %s"
+    )
+    rows = tables.run(statement, workspace)
     return {row["value"].partition("@")[0]: row["reason"] for row in rows}
 
 

@@ -2,9 +2,12 @@
 -- drafts, so only the events of one lead are sorted. Three kinds have timestamps of the database's clock, which are
 -- converted to business time.
 WITH lead AS (
-  SELECT id, created_at, list_id, app.suppression_hash(workspace_id, email) AS address_hash,
-         app.suppression_hash(workspace_id, '@' || split_part(email, '@', -1)) AS domain_hash
-    FROM app.leads WHERE workspace_id = :workspace_id AND id = :lead_id
+  SELECT lead.id, lead.created_at, list_id, account_id,
+         ARRAY[app.suppression_hash(account_id, email),
+               app.suppression_hash(account_id, '@' || split_part(email, '@', -1))] AS hashes,
+         app.parent_domain_hashes(account_id, email) AS parent_hashes
+    FROM app.leads AS lead JOIN app.workspaces AS workspace ON workspace.id = lead.workspace_id
+   WHERE lead.workspace_id = :workspace_id AND lead.id = :lead_id
 ),
 enrollment AS (
   SELECT id, sequence_id, enrolled_at FROM app.lead_enrollments
@@ -20,8 +23,10 @@ draft AS (
 ),
 removal AS (
   SELECT removal.* FROM app.suppression_removals AS removal, lead
-   WHERE removal.workspace_id = :workspace_id
-     AND removal.value_hash = ANY(ARRAY[lead.address_hash, lead.domain_hash])
+   WHERE removal.account_id = lead.account_id
+     AND (removal.workspace_id IS NULL OR removal.workspace_id = :workspace_id)
+     AND (removal.value_hash = ANY(lead.hashes)
+          OR removal.include_subdomains AND removal.value_hash = ANY(lead.parent_hashes))
 ),
 happened AS (
   SELECT 'lead_created' AS kind, id, created_at AS at, CAST(NULL AS text) AS title,
@@ -63,18 +68,23 @@ happened AS (
    WHERE workspace_id = :workspace_id AND lead_id = :lead_id
   UNION ALL
   SELECT 'suppressed', suppression.id, suppressed_at, NULL,
-         jsonb_build_object('kind', kind, 'reason', reason, 'source', source)
+         jsonb_build_object('kind', kind, 'reason', reason, 'source', source, 'scope',
+                            CASE WHEN workspace_id IS NULL THEN 'account' ELSE 'workspace' END)
     FROM app.suppressions AS suppression, lead
-   WHERE suppression.workspace_id = :workspace_id
-     AND suppression.value_hash = ANY(ARRAY[lead.address_hash, lead.domain_hash])
+   WHERE suppression.account_id = lead.account_id
+     AND (suppression.workspace_id IS NULL OR suppression.workspace_id = :workspace_id)
+     AND (suppression.value_hash = ANY(lead.hashes)
+          OR suppression.include_subdomains AND suppression.value_hash = ANY(lead.parent_hashes))
   UNION ALL
   SELECT 'suppressed', id, suppressed_at, NULL,
-         jsonb_build_object('kind', kind, 'reason', reason, 'source', source)
+         jsonb_build_object('kind', kind, 'reason', reason, 'source', source, 'scope',
+                            CASE WHEN workspace_id IS NULL THEN 'account' ELSE 'workspace' END)
     FROM removal
   UNION ALL
   SELECT 'suppression_removed', id, removed_at, NULL,
          jsonb_build_object('kind', kind, 'reason', reason, 'removedBecause', removed_because,
-                            'removedBy', removed_by)
+                            'removedBy', removed_by, 'scope',
+                            CASE WHEN workspace_id IS NULL THEN 'account' ELSE 'workspace' END)
     FROM removal
 )
 SELECT id, at, kind, title, data

@@ -14,6 +14,7 @@ from api.outreach.enrollment_status import service as enrollment_status
 from api.outreach.sequences import service as sequences
 from api.people.leads import service as leads
 from api.people.suppressions import service as suppressions
+from database.tenancy import Scope, enter_scope
 from domain.enrollment import EnrollmentEvent
 from domain.lead import LeadEvent
 from domain.suppression import SuppressionReason
@@ -26,30 +27,28 @@ ORDER = ("app.leads", "app.lead_enrollments", "app.sequences", "app.email_drafts
 
 
 @pytest.mark.parametrize(
-    ("exclusive", "modes"),
+    ("lock_rows", "modes"),
     [
         pytest.param(
-            False,
+            repository.lock_to_claim,
             ("SHARE", "SHARE", "SHARE", "SHARE"),
-            marks=pytest.mark.locks(
-                "api.delivery.sending.repository:_LOCK_SHARED", "api.delivery.sending.repository:_SELECT_SHARED"
-            ),
+            marks=pytest.mark.locks("api.delivery.sending.repository:_LOCK_SHARED"),
             id="to claim",
         ),
         pytest.param(
-            True,
+            repository.lock_candidates,
             ("NO KEY UPDATE", "NO KEY UPDATE", None, None),
             marks=pytest.mark.locks("api.delivery.sending.repository:_LOCK_EXCLUSIVE"),
             id="to change",
         ),
     ],
 )
-async def test_what_a_send_locks(blocking: Blocking, exclusive: bool, modes: tuple[str | None, ...]) -> None:
+async def test_what_a_send_locks(blocking: Blocking, lock_rows: Any, modes: tuple[str | None, ...]) -> None:
     """A claim locks leads, enrollments, sequences and drafts in share mode, a record the first two; each by id."""
     pairs = blocking.add_lower_mail()
 
     async def lock(session: AsyncSession) -> None:
-        await repository.lock_candidates(session, blocking.workspace_id, pairs["app.email_drafts"], exclusive=exclusive)
+        await lock_rows(session, blocking.workspace_id, pairs["app.email_drafts"])
 
     async with blocking.kept_open(lock):
         assert [blocking.modes(table, pairs[table]) for table in ORDER] == [[mode, mode] for mode in modes]
@@ -64,14 +63,11 @@ async def test_a_claim_locks_tables_in_one_order(blocking: Blocking) -> None:
     for place, table in enumerate(ORDER):
         async with blocking.row_locks("UPDATE", table, pairs[table]) as pid:
             waiting = await blocking.start_waiting(
-                lambda session: repository.lock_candidates(
-                    session, blocking.workspace_id, pairs["app.email_drafts"], exclusive=False
-                ),
-                pid,
+                lambda session: repository.lock_to_claim(session, blocking.workspace_id, pairs["app.email_drafts"]), pid
             )
             modes = [blocking.modes(other, pairs[other])[0] for other in ORDER if other != table]
         assert modes == ["SHARE"] * place + [None] * (len(ORDER) - place - 1)
-        assert {candidate.draft.id for candidate in await waiting} == set(pairs["app.email_drafts"])
+        await waiting
 
 
 @pytest.mark.locks("api.delivery.sending.repository:lock_sequences")
@@ -130,6 +126,16 @@ async def suppress(session: AsyncSession, blocking: Blocking) -> object:
     )
 
 
+async def say_no_beside(session: AsyncSession, blocking: Blocking) -> object:
+    """Suppress the address of the lead by a no to another workspace of the account."""
+    (row,) = blocking.run("SELECT email FROM app.leads WHERE id = %s", blocking.ids["app.leads"])
+    beside = blocking.add("app.workspaces")
+    await enter_scope(session, Scope(workspace_id=beside))
+    return await suppressions.suppress_addresses(
+        session, beside, [row[0]], reason=SuppressionReason.UNSUBSCRIBED, source="a link", at=NOW
+    )
+
+
 async def pause_sequence(session: AsyncSession, blocking: Blocking) -> object:
     """Pause the sequence."""
     return await sequences.pause_sequence(session, blocking.workspace_id, blocking.ids["app.sequences"])
@@ -145,7 +151,9 @@ async def limit_workspace(session: AsyncSession, blocking: Blocking) -> object:
     return await workspaces.lock_workspace(session, blocking.workspace_id)
 
 
-STOPS = [unsubscribe, pause_enrollment, stop_lead, suppress, pause_sequence, reject_draft, limit_workspace]
+STOPS_OF_ROWS = [unsubscribe, pause_enrollment, stop_lead, pause_sequence]
+SUPPRESSIONS = [suppress, say_no_beside]
+STOPS = [*STOPS_OF_ROWS, *SUPPRESSIONS, reject_draft, limit_workspace]
 
 
 @pytest.fixture
@@ -167,7 +175,7 @@ async def test_a_stop_waits_for_an_open_claim(ready: Blocking, stop: Stop) -> No
     await stopping
 
 
-@pytest.mark.parametrize("stop", STOPS[:-2], ids=lambda stop: stop.__name__)
+@pytest.mark.parametrize("stop", STOPS_OF_ROWS, ids=lambda stop: stop.__name__)
 async def test_a_claim_waits_for_an_open_stop(ready: Blocking, stop: Stop) -> None:
     """A claim waits for a stop that is not committed yet, and then claims nothing."""
     async with ready.kept_open(lambda session: stop(session, ready)) as stopping:
@@ -175,6 +183,20 @@ async def test_a_claim_waits_for_an_open_stop(ready: Blocking, stop: Stop) -> No
     (answer,) = await claiming
     assert not isinstance(answer, service.Claim)
     assert ready.run("SELECT id FROM app.send_attempts") == []
+
+
+@pytest.mark.parametrize("stop", SUPPRESSIONS, ids=lambda stop: stop.__name__)
+async def test_a_claim_waits_for_a_suppression_that_commits(ready: Blocking, stop: Stop) -> None:
+    """A claim that comes while a suppression waits for an earlier claim waits too, and then claims nothing."""
+    low, high = ready.add_lower_mail()["app.email_drafts"]
+    ready.run("UPDATE app.email_drafts SET status = 'reviewed'")
+    async with ready.kept_open(lambda session: _claim(session, ready, low)) as first:
+        stopping = await ready.start_waiting(lambda session: stop(session, ready), first.pid)
+        claiming = await ready.start_waiting(lambda session: _claim(session, ready, high), None)
+    await stopping
+    (answer,) = await claiming
+    assert not isinstance(answer, service.Claim)
+    assert ready.run("SELECT id FROM app.send_attempts WHERE draft_id = %s", high) == []
 
 
 async def test_claims_do_not_wait_for_each_other(ready: Blocking) -> None:

@@ -255,20 +255,13 @@ async def test_an_enrollment_is_idle_after_its_last_draft_was_sent(two_workspace
     assert sorted(found.result) == sorted([last, last_of_failed])
 
 
-@pytest.mark.parametrize("exclusive", [False, True])
-async def test_only_the_rows_of_the_drafts_are_locked(blocking: Blocking, exclusive: bool) -> None:
+@pytest.mark.parametrize("lock_rows", [repository.lock_to_claim, repository.lock_candidates])
+async def test_only_the_rows_of_the_drafts_are_locked(blocking: Blocking, lock_rows: Any) -> None:
     """A send leaves the lead, the enrollment and the sequence of another draft free, and the draft itself."""
     pairs = blocking.add_lower_mail()
     tables = ("app.leads", ENROLLMENTS, "app.sequences", DRAFTS)
 
-    async def lock(session: AsyncSession) -> list[UUID]:
-        locked = await repository.lock_candidates(
-            session, blocking.workspace_id, [pairs[DRAFTS][0]], exclusive=exclusive
-        )
-        return [candidate.draft.id for candidate in locked]
-
-    async with blocking.kept_open(lock) as side:
-        assert side.result == [pairs[DRAFTS][0]]
+    async with blocking.kept_open(lambda session: lock_rows(session, blocking.workspace_id, [pairs[DRAFTS][0]])):
         assert [blocking.modes(table, pairs[table])[1] for table in tables] == [None] * 4
 
 

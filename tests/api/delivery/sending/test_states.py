@@ -194,7 +194,8 @@ def add_standing(
     email = f"{uuid4()}@lead.example"
     lead_id = states.add_lead(email, **(lead or {}))
     if suppressed:
-        value = {"value": email, "value_hash": suppression_hash(UUID(states.workspace_id), email)}
+        account_id = UUID(str(states.row("workspaces", states.workspace_id)["account_id"]))
+        value = {"account_id": account_id, "value": email, "value_hash": suppression_hash(account_id, email)}
         facts = {"kind": "email", "reason": "manual", "source": "the test", "suppressed_at": EARLIER}
         states.add("suppressions", **value, **facts)
     enrollment_id = states.add_enrollment(lead_id, sequence_id, enrollment)

@@ -46,7 +46,7 @@ def add_rows(workspaces: TwoWorkspaces, import_id: UUID) -> dict[str, UUID]:
     workspaces.add(LEADS, email="deleted@x.co", deleted_at=NOW)
     workspaces.add(LEADS, workspaces.neighbour, email="new@x.co")
     (value_hash,) = workspaces.owner.execute(
-        "SELECT app.suppression_hash(%s, 'suppressed@x.co')", [workspaces.id]
+        "SELECT app.suppression_hash(%s, 'suppressed@x.co')", [workspaces.account_id]
     ).fetchone() or ("",)
     workspaces.add("app.suppressions", kind="email", reason="manual", value_hash=value_hash)
     return leads

@@ -157,9 +157,13 @@ async def test_leads_that_may_not_be_mailed_any_more_are_not_enrolled(two_worksp
         for value, kind in (("suppressed@open.example", "email"), ("@blocked.example", "domain")):
             reason = "domain" if kind == "domain" else "manual"
             other.execute(
-                "INSERT INTO app.suppressions (workspace_id, kind, value, value_hash, reason, source, suppressed_at)"
-                " VALUES (%s, %s, %s, %s, %s, 'test', now())",
-                [two_workspaces.id, kind, value, suppression_hash(two_workspaces.id, value), reason],
+                "INSERT INTO app.suppressions"
+                " (account_id, workspace_id, kind, value, value_hash, reason, source, suppressed_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, 'test', now())",
+                [
+                    *(two_workspaces.account_id, two_workspaces.id, kind, value),
+                    *(suppression_hash(two_workspaces.account_id, value), reason),
+                ],
             )
         for name, status in (("enrolled", "paused"), ("ended", "completed")):
             other.execute(

@@ -159,7 +159,7 @@ async def test_never_mailable_again(outreach: Outreach, services: Services) -> N
     async with transaction(services.pool, Scope(workspace_id=outreach.workspace_id)) as session:
         connection = await session.connection()
         hashes = await connection.exec_driver_sql("SELECT value_hash FROM app.suppressions")
-        assert [row[0] for row in hashes] == [suppression_hash(outreach.workspace_id, ADDRESS)]
+        assert [row[0] for row in hashes] == [suppression_hash(await outreach.account_id(), ADDRESS)]
 
 
 async def test_what_was_said_outranks_it(
@@ -263,7 +263,7 @@ async def test_an_old_link_suppresses_again(outreach: Outreach, database_url: st
     assert ADDRESS not in page.text + confirmed.text
     with psycopg.connect(database_url) as connection:
         found = connection.execute("SELECT value, value_hash, kind, reason FROM app.suppressions").fetchall()
-    assert found == [(None, suppression_hash(outreach.workspace_id, ADDRESS), "email", "unsubscribed")]
+    assert found == [(None, suppression_hash(await outreach.account_id(), ADDRESS), "email", "unsubscribed")]
 
 
 @pytest.mark.parametrize("is_held", [False, True])
@@ -289,7 +289,8 @@ async def test_earlier_addresses_go_too(outreach: Outreach, database_url: str, *
     assert mentions(database_url, ADDRESS) == []
     with psycopg.connect(database_url) as connection:
         found = connection.execute("SELECT value, value_hash FROM app.suppressions").fetchall()
-    hashes = {suppression_hash(outreach.workspace_id, address) for address in (earlier, ADDRESS)}
+    account_id = await outreach.account_id()
+    hashes = {suppression_hash(account_id, address) for address in (earlier, ADDRESS)}
     assert sorted(found) == [(None, hashed) for hashed in sorted(hashes)]
     if holder is None:
         assert mentions(database_url, earlier) == []

@@ -236,7 +236,7 @@ async def test_an_address_is_forgotten_alone(two_workspaces: TwoWorkspaces) -> N
     workspaces = two_workspaces
     rows = {
         table: [
-            workspaces.add(table, of, value=value, value_hash=suppression_hash(workspaces.id, value))
+            workspaces.add(table, of, value=value, value_hash=suppression_hash(workspaces.account_id, value))
             for of in (None, workspaces.neighbour)
             for value in (ADDRESS, "bo@lead.example")
         ]

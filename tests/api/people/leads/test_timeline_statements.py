@@ -46,7 +46,7 @@ def add_history(workspaces: TwoWorkspaces, name: str, domain: str) -> tuple[UUID
             shown.add(f"email_opened:{event_id}")
     for kind, value in (("email", f"{name}@{domain}"), ("domain", f"@{domain}")):
         (value_hash,) = workspaces.owner.execute(
-            "SELECT app.suppression_hash(%s, %s)", [workspaces.id, value]
+            "SELECT app.suppression_hash(%s, %s)", [workspaces.account_id, value]
         ).fetchone() or ("",)
         reason = "domain" if kind == "domain" else "manual"
         values: dict[str, Any] = {"kind": kind, "reason": reason, "value_hash": value_hash, "suppressed_at": NOW}

@@ -17,7 +17,7 @@ async def test_add_once(app_client: httpx.AsyncClient, url: str) -> None:
     """An address is suppressed once, whatever its case; the second call answers what stands."""
     body = {"email": "Ann@Example.com", "reason": "complaint", "source": "a call"}
     first = await app_client.post(url, json=body)
-    second = await app_client.post(url, json={"email": "ann@example.com"})
+    second = await app_client.post(url, json={"email": "ann@example.com", "scope": "account"})
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
     expected = {"kind": "email", "value": "ann@example.com", "reason": "complaint", "source": "a call"}
@@ -29,7 +29,8 @@ async def test_add_once(app_client: httpx.AsyncClient, url: str) -> None:
 async def test_own_word_outranks(app_client: httpx.AsyncClient, url: str) -> None:
     """What the person said replaces a reason we concluded ourselves, and is not replaced by one."""
     for reason in ("hard_bounce", "unsubscribed", "manual"):
-        stands = await app_client.post(url, json={"email": "ann@example.com", "reason": reason})
+        body = {"email": "ann@example.com", "reason": reason, "scope": "account"}
+        stands = await app_client.post(url, json=body)
     assert stands.json()["reason"] == "unsubscribed"
 
 
@@ -105,11 +106,16 @@ async def test_two_remove_it(app_client: httpx.AsyncClient, url: str) -> None:
 
 
 async def test_who_may_remove(app_client: httpx.AsyncClient, url: str, database_url: str) -> None:
-    """A member removes what was concluded, and not what people said themselves nor what is left of an erased person."""
-    bodies: list[dict[str, str]] = [{"email": f"{one}@example.com", "reason": one} for one in ("manual", "hard_bounce")]
-    bodies += [{"domain": "example.org"}]
-    bodies += [{"email": f"{one}@example.com", "reason": one} for one in ("unsubscribed", "complaint")]
-    bodies += [{"email": "erased@example.com"}]
+    """A member removes what was concluded for the workspace; an admin also what counts for the account.
+
+    What people said themselves, and what is left of an erased person, is for admins too.
+    """
+    own = {"scope": "workspace"}
+    bodies: list[dict[str, str]] = [{"email": "manual@example.com"}, {"domain": "example.org"}]
+    bodies += [{"email": "bounced@example.com", "reason": "hard_bounce", **own}]
+    bodies += [{"email": f"{one}@example.com", "reason": one, **own} for one in ("unsubscribed", "complaint")]
+    bodies += [{"email": "erased@example.com"}, {"email": "said@example.com", "reason": "unsubscribed"}]
+    bodies += [{"email": "all@example.com", "scope": "account"}, {"domain": "all.example", "scope": "account"}]
     ids = [(await app_client.post(url, json=body)).json()["id"] for body in bodies]
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute("UPDATE app.suppressions SET value = NULL WHERE value = 'erased@example.com'")
@@ -117,13 +123,13 @@ async def test_who_may_remove(app_client: httpx.AsyncClient, url: str, database_
 
     answers = [await app_client.delete(f"{url}/{one}", params={"reason": "a test"}) for one in ids]
 
-    assert [answer.status_code for answer in answers] == [204, 204, 204, 403, 403, 403]
+    assert [answer.status_code for answer in answers] == [204] * 3 + [403] * 6
     assert "Only an admin" in answers[-1].json()["detail"]
     assert [one["id"] for one in (await app_client.get(url)).json()["items"]] == sorted(ids[3:], reverse=True)
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute("UPDATE app.users SET role = 'admin'")
     answers = [await app_client.delete(f"{url}/{one}", params={"reason": "in writing"}) for one in ids[3:]]
-    assert [answer.status_code for answer in answers] == [204, 204, 204]
+    assert [answer.status_code for answer in answers] == [204] * 6
     assert len((await app_client.get(f"{url}/removals")).json()["items"]) == len(ids)
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.people.suppressions import repository
-from domain.suppression import RECIPIENT_REASONS, SuppressionReason
+from domain.suppression import RECIPIENT_REASONS, SuppressionReason, SuppressionScope
 from tests.overtaking import overtaken, setting
 from tests.suppression_hash import suppression_hash
 from tests.two_workspaces import NOW, TwoWorkspaces
@@ -28,7 +28,7 @@ def add_suppressions(workspaces: TwoWorkspaces) -> dict[SuppressionReason, tuple
     added = {}
     for reason in SuppressionReason:
         value = f"{uuid4().hex}@lead.example"
-        value_hash = suppression_hash(workspaces.id, value)
+        value_hash = suppression_hash(workspaces.account_id, value)
         manual = {"value": value, "value_hash": value_hash, **kind_of(SuppressionReason.MANUAL)}
         added[reason] = (workspaces.add(SUPPRESSIONS, **manual), value)
     return added
@@ -75,7 +75,14 @@ async def add_values(
 ) -> int:
     """Suppress addresses one by one."""
     return await repository.add_values(
-        session, workspaces.id, values, kind="email", reason=reason, source="test", at=NOW
+        session,
+        workspaces.id,
+        values,
+        kind="email",
+        reason=reason,
+        source="test",
+        at=NOW,
+        scope=SuppressionScope.WORKSPACE,
     )
 
 
@@ -86,7 +93,7 @@ async def add_from_file(
 
     async def blocks() -> AsyncIterator[bytes]:
         for number, value in enumerate(values, start=1):
-            yield f"{number},email,{value},,{reason},test,{NOW.isoformat()},,\n".encode()
+            yield f"{number},email,{value},,{reason},test,{NOW.isoformat()},workspace,false,,\n".encode()
 
     counts, _ = await repository.import_rows(session, workspaces.id, blocks(), now=NOW, shown=10)
     return int(counts.added)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from api.imports.files.text import UnreadableFile, open_text
-from api.people.suppressions.files import GUARDED, read_file, read_rows
+from api.people.suppressions.files import GUARDED, RowDefaults, read_file, read_rows
 from domain.suppression import SuppressionReason
 
 OWN = "kind,value,valueHash,reason,source,suppressedAt\n"
@@ -16,7 +16,7 @@ def read(data: str | bytes) -> list[dict[str, Any]]:
     """Return the rows of a file."""
     raw = data.encode() if isinstance(data, str) else data
     with open_text(io.BytesIO(raw)) as text:
-        rows = read_rows(read_file(text), reason=SuppressionReason.MANUAL, source="a file")
+        rows = read_rows(read_file(text), RowDefaults(SuppressionReason.MANUAL, "a file"))
         return [row for frame in rows for row in frame.to_dicts()]
 
 

@@ -9,6 +9,10 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 
+from api.accounts import service as accounts
+from api.http.resources import Services
+from database.tenancy import Scope, transaction
+
 pytestmark = pytest.mark.anyio
 
 MANY = 30_000
@@ -46,7 +50,7 @@ async def test_import(app_client: httpx.AsyncClient, url: str) -> None:
     await app_client.post(url, json={"email": "known@example.com"})
     data = "Name,Email\nAnn,ann@example.com\nAnn,ANN@example.com\nKim,known@example.com\nMax,max\nDom,@example.org\n"
 
-    taken = await import_file(app_client, url, data, reason="unsubscribed")
+    taken = await import_file(app_client, url, data, reason="unsubscribed", scope="workspace")
 
     assert taken.status_code == 200
     invalid = taken.json().pop("invalid")
@@ -64,11 +68,13 @@ async def test_import(app_client: httpx.AsyncClient, url: str) -> None:
 async def test_own_word_stands(app_client: httpx.AsyncClient, url: str) -> None:
     """A file replaces a reason that was concluded by what people said, and never the reverse, within the file too."""
     for reason in ("complaint", "hard_bounce"):
-        await app_client.post(url, json={"email": f"{reason}@example.com", "reason": reason})
+        body = {"email": f"{reason}@example.com", "reason": reason, "scope": "workspace"}
+        await app_client.post(url, json=body)
     rows = ["email,complaint@example.com,,manual", "email,hard_bounce@example.com,,unsubscribed"]
     rows += ["email,new@example.com,,manual", "email,new@example.com,,complaint", "email,new@example.com,,manual"]
 
-    taken = await import_file(app_client, url, "\n".join(["kind,value,valueHash,reason", *rows, ""]))
+    file = "\n".join(["kind,value,valueHash,reason", *rows, ""])
+    taken = await import_file(app_client, url, file, scope="workspace")
 
     assert (taken.json()["added"], taken.json()["already"]) == (1, 4)
     assert {value: one["reason"] for value, one in (await listed(app_client, url)).items()} == {
@@ -110,8 +116,13 @@ async def test_there_and_back(app_client: httpx.AsyncClient, url: str, database_
     assert [one["value"] for one in found] == [None]
 
 
-async def test_a_hash_of_another_workspace(app_client: httpx.AsyncClient, url: str, database_url: str) -> None:
-    """An export taken elsewhere brings its addresses, and says of bare hashes that they are of another workspace."""
+async def test_a_hash_of_another_account(
+    app_client: httpx.AsyncClient, url: str, services: Services, database_url: str
+) -> None:
+    """An export of another account brings its addresses, and says of bare hashes that they are of another account.
+
+    Another workspace of the same account takes both.
+    """
     for email in ("ann@example.com", "erased@example.com"):
         await app_client.post(url, json={"email": email})
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
@@ -119,12 +130,20 @@ async def test_a_hash_of_another_workspace(app_client: httpx.AsyncClient, url: s
     file = (await app_client.get(f"{url}/export")).content
     body = {"name": "Second", "defaultFromName": "Ann", "defaultFromEmail": "ann@acme.example"}
     other = (await app_client.post("/api/workspaces", json=body)).json()["id"]
-    elsewhere = f"/api/workspaces/{other}/suppressions"
+    beside = f"/api/workspaces/{other}/suppressions"
+    taken = (await import_file(app_client, beside, file)).json()
+    assert (taken["added"], taken["invalidCount"]) == (2, 0)
+    assert set(await listed(app_client, beside)) == {"ann@example.com", None}
 
+    async with transaction(services.pool, Scope()) as session:
+        eve = await accounts.create_account(session, name="Other", user_name="Eve", email="eve@other.example")
+    app_client.headers["Authorization"] = f"Bearer {eve.api_key}"
+    other = (await app_client.post("/api/workspaces", json=body)).json()["id"]
+    elsewhere = f"/api/workspaces/{other}/suppressions"
     taken = (await import_file(app_client, elsewhere, file)).json()
 
     assert (taken["added"], taken["invalidCount"]) == (1, 1)
-    assert "from another workspace" in taken["invalid"][0]["message"]
+    assert "from another account" in taken["invalid"][0]["message"]
     assert list(await listed(app_client, elsewhere)) == ["ann@example.com"]
 
 
@@ -133,9 +152,12 @@ async def test_erased_stays_erased(app_client: httpx.AsyncClient, url: str, data
     await app_client.post(url, json={"email": "erased@example.com"})
     async with await psycopg.AsyncConnection.connect(database_url) as owner:
         await owner.execute("UPDATE app.suppressions SET value = NULL")
-    taken = (await import_file(app_client, url, "email\nerased@example.com\n", reason="complaint")).json()
+    taken = (await import_file(app_client, url, "email\nerased@example.com\n")).json()
     assert (taken["added"], taken["already"]) == (0, 1)
-    assert list(await listed(app_client, url)) == [None]
+    await import_file(app_client, url, "email\nerased@example.com\n", scope="account")
+    await app_client.post(url, json={"email": "erased@example.com", "reason": "complaint"})
+    items = (await app_client.get(url)).json()["items"]
+    assert [(one["value"], one["scope"]) for one in items] == [(None, "account"), (None, "workspace")]
 
 
 async def test_many(app_client: httpx.AsyncClient, url: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.people.suppressions import repository
 from database.conditions import is_suppressed
-from domain.suppression import SuppressionReason
+from domain.suppression import SuppressionReason, SuppressionScope
 from tests.acting import FIRST_PAGE, Acted, act_alone, owner_session
 from tests.database.rows import Ids
 from tests.suppression_hash import suppression_hash
@@ -21,15 +21,16 @@ from tests.two_workspaces import NOW, TwoWorkspaces
 pytestmark = pytest.mark.anyio
 
 SUPPRESSIONS, REMOVALS, LEADS = "app.suppressions", "app.suppression_removals", "app.leads"
-STRANGE = "This row has only a hash, which is from another workspace."
+WORKSPACE, ACCOUNT = SuppressionScope
+STRANGE = "This row has only a hash, which is from another account."
 
 
 def add_value(
     workspaces: TwoWorkspaces, value: str, of: Ids | None = None, *, table: str = SUPPRESSIONS, **values: Any
 ) -> UUID:
-    """Insert a suppression of an address, or its removal, with the hash that it has in its workspace."""
-    workspace_id = (of or workspaces.ids)["app.workspaces"]
-    row = {"kind": "email", "reason": "manual", "value_hash": suppression_hash(workspace_id, value), **values}
+    """Insert a suppression of an address, or its removal, with the hash that it has in its account."""
+    account_id = (of or workspaces.ids)["app.accounts"]
+    row = {"kind": "email", "reason": "manual", "value_hash": suppression_hash(account_id, value), **values}
     return workspaces.add(table, of, **{"value": value, **row})
 
 
@@ -42,7 +43,7 @@ async def test_suppressions_are_found_by_each_filter(two_workspaces: TwoWorkspac
     foreign = add_value(workspaces, "ann@lead.example", workspaces.neighbour)
     own = workspaces.ids[SUPPRESSIONS]
     workspaces.set(SUPPRESSIONS, own, kind="email", reason="unsubscribed")
-    nothing: dict[str, Any] = dict.fromkeys(("reason", "kind", "value"))
+    nothing: dict[str, Any] = dict.fromkeys(("reason", "kind", "scope", "value"))
     expected: list[tuple[dict[str, Any], set[UUID]]] = [
         ({}, {ann, bo, domain, own}),
         ({"reason": SuppressionReason.MANUAL}, {ann}),
@@ -57,7 +58,7 @@ async def test_suppressions_are_found_by_each_filter(two_workspaces: TwoWorkspac
             assert {row.id for row in rows} == ids, filters
         found = [await repository.find_suppression(session, workspaces.id, one) for one in (ann, bo, foreign)]
         by_value = [
-            await repository.find_by_value(session, workspaces.id, value)
+            await repository.find_by_value(session, workspaces.id, value, WORKSPACE)
             for value in ("bo@lead.example", "@lead.example", "cy@lead.example")
         ]
     assert [row and row.id for row in found] == [ann, bo, None]
@@ -111,6 +112,7 @@ async def test_addresses_of_the_named_leads_are_suppressed(two_workspaces: TwoWo
             reason=SuppressionReason.MANUAL,
             source="test",
             at=NOW,
+            scope=WORKSPACE,
         ),
     )
     assert acted.result == 2
@@ -155,6 +157,7 @@ class Line:
     source: str = "file"
     problem: str = ""
     reason: str = "manual"
+    scope: str = "workspace"
 
 
 Answer = tuple[Row[Any], list[tuple[Any, ...]]]
@@ -167,7 +170,8 @@ async def import_lines(workspaces: TwoWorkspaces, lines: list[Line], *, shown: i
         for number, line in reversed([*enumerate(lines, start=1)]):
             cell = "cell" if line.problem else ""
             yield (
-                f"{number},email,{line.value},{line.value_hash},{line.reason},{line.source},,{cell},{line.problem}\n"
+                f"{number},email,{line.value},{line.value_hash},{line.reason},{line.source},,"
+                f"{line.scope},false,{cell},{line.problem}\n"
             ).encode()
 
     async def act(session: AsyncSession) -> Answer:
@@ -198,7 +202,7 @@ async def test_a_bare_hash_is_taken_from_a_file_of_ours(
     """
     workspaces = two_workspaces
     address = "ann@lead.example"
-    hashes = {"ours": suppression_hash(workspaces.id, address), "strange": "cd" * 32}
+    hashes = {"ours": suppression_hash(workspaces.account_id, address), "strange": "cd" * 32}
     lines = [Line(value_hash=HASH), Line(problem="names no address")]
     if plain is not None:
         lines += [Line(value=address, value_hash=hashes.get(plain, ""))]
@@ -208,7 +212,7 @@ async def test_a_bare_hash_is_taken_from_a_file_of_ours(
     assert invalid == (problems if is_ours else [(1, HASH, STRANGE), *problems])
     expected: set[tuple[str | None, str]] = {(None, HASH)} if is_ours else set()
     if plain is not None:
-        expected |= {(address, suppression_hash(workspaces.id, address))}
+        expected |= {(address, suppression_hash(workspaces.account_id, address))}
     assert (counts.added, counts.sound, counts.invalid) == (len(expected), len(expected), len(invalid))
     added = acted.after().get(SUPPRESSIONS, {}).values()
     assert {(row["value"], row["value_hash"]) for row in added} == expected
@@ -217,7 +221,7 @@ async def test_a_bare_hash_is_taken_from_a_file_of_ours(
 async def test_one_hash_of_this_workspace_is_enough(two_workspaces: TwoWorkspaces) -> None:
     """A file of ours with one value that was changed by hand is still ours: its bare hashes are taken."""
     addresses = ["ann@lead.example", "bo@lead.example"]
-    hashes = [suppression_hash(two_workspaces.id, addresses[0]), "cd" * 32]
+    hashes = [suppression_hash(two_workspaces.account_id, addresses[0]), "cd" * 32]
     lines = [Line(value_hash=HASH), *(Line(value, hashed) for value, hashed in zip(addresses, hashes, strict=True))]
     counts, invalid = (await import_lines(two_workspaces, lines)).result
     assert (counts.added, invalid) == (3, [])
@@ -261,7 +265,13 @@ async def test_erased_addresses_are_suppressed_by_hash(two_workspaces: TwoWorksp
     async def add(session: AsyncSession) -> list[int]:
         return [
             await repository.add_hashes(
-                session, workspaces.id, hashes, reason=SuppressionReason.UNSUBSCRIBED, source="link", at=NOW
+                session,
+                workspaces.id,
+                hashes,
+                reason=SuppressionReason.UNSUBSCRIBED,
+                source="link",
+                at=NOW,
+                scope=ACCOUNT,
             )
             for hashes in (["ab", "ab"], ["ab"], [])
         ]
@@ -269,6 +279,8 @@ async def test_erased_addresses_are_suppressed_by_hash(two_workspaces: TwoWorksp
     acted = await act_alone(workspaces, add)
     assert acted.result == [1, 0, 0]
     ((added,),) = (rows.values() for rows in acted.after().values())
-    kept = ("workspace_id", "kind", "value", "value_hash", "reason", "source")
+    kept = ("account_id", "workspace_id", "kind", "value", "value_hash", "reason", "source")
     found = {name: added.get(name) for name in kept}
-    assert found == dict(zip(kept, (str(workspaces.id), "email", None, "ab", "unsubscribed", "link"), strict=True))
+    assert found == dict(
+        zip(kept, (str(workspaces.account_id), None, "email", None, "ab", "unsubscribed", "link"), strict=True)
+    )

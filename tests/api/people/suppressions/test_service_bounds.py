@@ -56,7 +56,7 @@ async def test_an_export_is_a_whole_file(two_workspaces: TwoWorkspaces) -> None:
         )  # fmt: skip
         with await service.write_export(session, two_workspaces.id) as file:
             content = file.read()
-    assert content.startswith(b"\xef\xbb\xbfkind,value,valueHash,reason,source,suppressedAt\n")
+    assert content.startswith(b"\xef\xbb\xbfkind,value,valueHash,reason,source,suppressedAt,scope,includeSubdomains\n")
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert len(rows) == 3
     assert {row["value"] for row in rows} >= {"ann@lead.example", "bo@lead.example"}
