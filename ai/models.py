@@ -38,7 +38,7 @@ class Attempts:
 
     @property
     def unknown(self) -> int:
-        """How many requests may have used tokens that nobody reports: no answer, a broken one, or one without usage."""
+        """How many requests may have used tokens without a report: no answer, a broken one, or one without usage."""
         return max(self.sent - self.refused - self.counted, 0)
 
 
