@@ -25,6 +25,7 @@ from ai.workflows.intent_classification.state import (
     State,
     Verdict,
 )
+from ai.workflows.intent_classification.wording import normalize
 from email_text.own_text import remove_sent_text
 from email_text.quotes import split_reply
 
@@ -140,7 +141,10 @@ async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     is_hinted = (
         not state["is_automatic"]
         and verdict.label is not Intent.UNSUBSCRIBE
-        and rules.has_unsubscribe_hint(state.get("tail", ""))
+        and (
+            rules.has_unsubscribe_hint(state.get("tail", ""))
+            or rules.may_be_unsubscribe(normalize(state.get("text", "")))
+        )
     )
     return {
         "result": IntentOutput(

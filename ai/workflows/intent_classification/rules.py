@@ -8,7 +8,15 @@ from ai.workflows.intent_classification.automatic import is_absence_note, says_a
 from ai.workflows.intent_classification.date_order import SentAt
 from ai.workflows.intent_classification.dates import find_return_date
 from ai.workflows.intent_classification.headers import Kind
-from ai.workflows.intent_classification.phrases import count_phrases, has_misspelled_word, has_phrase, remove_phrases
+from ai.workflows.intent_classification.phrases import (
+    count_phrases,
+    has_misspelled_word,
+    has_phrase,
+    is_language_known,
+    list_possible_languages,
+    may_ask_for_writer,
+    remove_phrases,
+)
 from ai.workflows.intent_classification.state import Intent, Verdict
 from ai.workflows.intent_classification.wording import normalize
 from email_text.subjects import Subject, split_subject, strip_reply_prefixes
@@ -40,6 +48,7 @@ _PRODUCT_QUESTION = re.compile(
     \b[^.!?]{0,200}\?""",
     re.VERBOSE,
 )
+_QUESTION = re.compile(r"[^.!?\n]{1,600}\?")
 MAX_EMPTY_BODY_WORDS = 4
 NOTE_CONFIDENCE = 0.7
 """The confidence in a note of absence that nothing but its words shows; a user reviews it."""
@@ -87,7 +96,7 @@ def classify_personal(
 def has_unsubscribe_hint(tail: str) -> bool:
     """Return whether a signature or footer speaks of unsubscribing, so that a user must see the reply."""
     words = normalize(tail)
-    return has_phrase("unsubscribe", words) or _compute_weight(Intent.UNSUBSCRIBE, words) > 0
+    return _resembles_unsubscribe(words) or _compute_weight(Intent.UNSUBSCRIBE, words) > 0
 
 
 def _make_verdict(label: Intent, confidence: float) -> Verdict:
@@ -99,14 +108,30 @@ def _normalize_subject(subject: str) -> str:
 
 
 def _remove_false_requests(words: str) -> str:
-    """Remove phrases that only resemble an unsubscribe: negated ones, and questions about the product."""
-    return _PRODUCT_QUESTION.sub(" . ", remove_phrases("keep", words))
+    """Remove phrases that only resemble an unsubscribe: negated ones, and questions that ask nothing for the writer."""
+    words = _PRODUCT_QUESTION.sub(" . ", remove_phrases(("keep", "other_request"), words))
+    languages = list_possible_languages(words)
+    return _QUESTION.sub(lambda match: match[0] if may_ask_for_writer(match[0], languages) else " . ", words)
 
 
 def _is_unsubscribe_request(words: str) -> bool:
     """Return whether the sender wants no more emails; the request may be misspelled."""
-    requests = _remove_false_requests(words)
-    return has_phrase("unsubscribe", requests) or has_misspelled_word("unsubscribe", requests)
+    return _resembles_unsubscribe(_remove_false_requests(words))
+
+
+def _resembles_unsubscribe(words: str) -> bool:
+    return any(has_phrase(cue, words) for cue in ("unsubscribe", "refusal")) or has_misspelled_word(
+        "unsubscribe", words
+    )
+
+
+def may_be_unsubscribe(words: str) -> bool:
+    """Return whether a normalized text has words of an unsubscribe, in whatever sense, so that a user must see it."""
+    return (
+        _resembles_unsubscribe(words)
+        or has_phrase("doubt", words)
+        or _compute_weight(Intent.UNSUBSCRIBE, words) >= _STRENGTH["likely"]
+    )
 
 
 def _is_unsubscribe_subject(words: str, title: Subject) -> bool:
@@ -156,7 +181,7 @@ def _compute_weight(intent: Intent, words: str) -> float:
     if intent is Intent.OTHER:
         counts += Counter(count_phrases("receipt", words))
     if intent is Intent.QUESTION and "?" in words:
-        counts["likely"] += 1
+        counts["likely" if is_language_known(intent, words) else "hint"] += 1
     if not counts:
         return 0.0
     strongest = max(counts, key=lambda strength: _STRENGTH[strength])

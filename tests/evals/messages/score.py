@@ -171,9 +171,8 @@ async def _read_outcome(trial: Trial, case: Case, lead_id: str, message_id: str 
 
 
 def _is_no(case: Case, outcome: Outcome) -> bool:
-    return all(outcome.suppressions[address] == "unsubscribed" for address in case.suppressed) and (
-        outcome.enrollment != "active"
-    )
+    is_stopped = outcome.enrollment != "active" or case.lead not in case.suppressed
+    return is_stopped and all(outcome.suppressions[address] == "unsubscribed" for address in case.suppressed)
 
 
 def _is_person(case: Case, outcome: Outcome) -> bool:

@@ -12,7 +12,7 @@ async def test_first_set(trial: Trial) -> None:
     """No person and no machine is taken for a no; noes, reports and dates are read as well as `docs/evals.md` says."""
     result = await score(trial, read_cases("first"))
     assert result.taken_for_a_no == []
-    assert result.right["no"] >= 47, result.wrong
+    assert result.right["no"] >= 48, result.wrong
     assert result.rate("person") == 1, result.wrong
     assert [
         kind for kind in ("complaint", "hard_bounce", "hint", "left", "machine", "soft") if result.rate(kind) < 1
@@ -23,9 +23,9 @@ async def test_first_set(trial: Trial) -> None:
 async def test_second_set(trial: Trial) -> None:
     """The second set is read as well as `docs/evals.md` says."""
     result = await score(trial, read_cases("second"))
-    assert set(result.taken_for_a_no) <= {"033.eml", "071.eml", "078.eml"}
-    assert result.right["no"] >= 33, result.wrong
-    assert result.right["person"] >= 35, result.wrong
+    assert result.taken_for_a_no == []
+    assert result.right["no"] >= 40, result.wrong
+    assert result.rate("person") == 1, result.wrong
     assert result.right["complaint"] >= 4, result.wrong
     assert result.right["hard_bounce"] >= 8, result.wrong
     assert result.right["left"] >= 3, result.wrong
