@@ -10,7 +10,8 @@ from email_text.styles import STYLE_SHEET
 _TAG_START = re.compile(r"<[a-zA-Z/!?]")
 _RAW_TEXT = re.compile(r"<(?:plaintext|xmp|iframe|noembed|noframes)\b", re.IGNORECASE)
 """Elements that turn everything after them into text; the first can never be closed."""
-_CLOSING_TAGS = re.compile(r"(?:\s*</(?:body|html)\s*>)+\s*\Z", re.IGNORECASE)
+_CLOSING_TAGS = re.compile(r"(?<!\s)(?:\s*+</(?:body|html)\s*+>)++\s*+", re.IGNORECASE)
+"""Matches a whole run of closing tags at once, so that none is read again from its middle."""
 
 
 def add_text_footer(text: str, footer: str, unsubscribe_url: str) -> str:
@@ -25,8 +26,9 @@ def add_html_footer(document: str, footer: str, unsubscribe_url: str) -> str:
     link = f'<br><a href="{html.escape(unsubscribe_url)}">Unsubscribe</a>'
     if not _is_ambiguous(document):
         unsubscribe_line = "" if shows_link(document, unsubscribe_url) else link
-        closing_tags = _CLOSING_TAGS.search(document)
-        end = closing_tags.start() if closing_tags else len(document)
+        end = next(
+            (tags.start() for tags in _CLOSING_TAGS.finditer(document) if tags.end() == len(document)), len(document)
+        )
         complete = f"{document[:end]}<hr><p><small>{lines}{unsubscribe_line}</small></p>{document[end:]}"
         if shows_link(complete, unsubscribe_url):
             return complete

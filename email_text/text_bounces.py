@@ -42,10 +42,11 @@ _OPENING = re.compile(
     r"|a message that you sent could not be delivered)",
     re.IGNORECASE,
 )
+# The marks are taken at once, because they could be shared between two repetitions in many ways.
 _COPY = re.compile(
-    r"^[ \t>*-]*(?:--- below this line is a copy|-* ?this is a copy of (?:the|your) message|-* ?original message"
-    r"|-* ?undelivered message follows|-* ?original message headers|-* ?message header follows|-* ?returned message"
-    r"|-+ ?(?:the )?header of the original message|return-path:|received: )",
+    r"^[ \t>*-]*+(?:(?<=--- )below this line is a copy|this is a copy of (?:the|your) message|original message"
+    r"|undelivered message follows|message header follows|returned message"
+    r"|(?:(?<=-)|(?<=- ))(?:the )?header of the original message|return-path:|received: )",
     re.IGNORECASE | re.MULTILINE,
 )
 _FINAL = re.compile(

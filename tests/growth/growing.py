@@ -2,21 +2,19 @@
 
 import gc
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T", str, bytes)
 
-FIRST_LENGTH = 1_024
-STEP = 4
-"""How many times longer the next text is."""
+LENGTH = 8_192
+SHARE = 4
+"""How many times shorter the text is with which a text is compared."""
 MOST_GROWTH = 8
-"""How many times more work it may take: linear work grows 4 times, quadratic work 16 times."""
+"""How many times more work the longer text may take: linear work grows 4 times, quadratic work 16 times."""
 FREE_SECONDS = 0.01
 """Less than this is not compared, because it measures the clock and not the parser."""
-ENOUGH_SECONDS = 0.05
-"""After a step that takes so long, a longer text shows nothing new."""
 ATTEMPTS = 4
 
 PIECES = (
@@ -51,7 +49,21 @@ PIECES = (
         "wrote:\n",
         "From: a\n",
     ),
-    *("<a ", "<a href=", "<p>", "</p>", "<!--", "<style", '<div style="', "&#", "&amp", "<b", "<td>", "<blockquote>"),
+    *(
+        "<a ",
+        "<a href=",
+        "<p>",
+        "</p>",
+        "</body>",
+        "<!--",
+        "<style",
+        '<div style="',
+        "&#",
+        "&amp",
+        "<b",
+        "<td>",
+        "<blockquote>",
+    ),
     *("{{", "{%", "}}", "{% if a %}", "{{ a | ", "{# ", "1.", "1,000", "12/", "1/2", "1 ", "1e", "http://", "www."),
     *("mailto:", "a@b.c,", "<a@b.c>", "a@b.c ", "Re: ", "[a] ", "](", "\r\n--b\r\n", "--b\n", "\n\n", "\n ", "\n\t"),
     *("Content-Type: multipart/mixed; boundary=b\n\n", "a: b\n", "a=b&", "a[b]", "[0]", "%41", "\x1b$B", "a b ", "ab-"),
@@ -69,23 +81,22 @@ PIECES = (
     ),
 )
 """What hostile texts repeat: signs with a meaning in some format, and beginnings that have no end."""
-FRAMES = (("", ""), ("a", "\x01x"))
-"""What stands before and after the repeated piece."""
+END = "\x01x"
+"""What stands after the repeated piece, so that it is not the end."""
 
 
-def find_steep(read: Callable[[str], object], *, longest: int = 16_384, pieces: Iterable[str] = PIECES) -> list[str]:
+def find_steep(read: Callable[[str], object], *, pieces: Sequence[str] = PIECES) -> list[str]:
     """Return the shapes of text of which four times as much takes more than eight times the work; none is good."""
     steep = []
     for piece in pieces:
-        for before, after in FRAMES:
-            growth = measure_growth(read, partial(_frame, piece, before, after), longest=longest)
-            if growth is not None:
-                steep.append(f"{before!r} {piece!r}… {after!r}: {growth}")
+        growth = measure_growth(read, partial(_frame, piece))
+        if growth is not None:
+            steep.append(f"{piece!r}: {growth}")
     return steep
 
 
-def _frame(piece: str, before: str, after: str, length: int) -> str:
-    return before + repeat(piece, length) + after
+def _frame(piece: str, length: int) -> str:
+    return repeat(piece, length - len(END)) + END
 
 
 def repeat(piece: T, length: int) -> T:
@@ -93,38 +104,22 @@ def repeat(piece: T, length: int) -> T:
     return (piece * (length // len(piece) + 1))[:length]
 
 
-def measure_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, longest: int = 16_384) -> str | None:
-    """Return a sentence about the first step in which the work grows too fast, or None.
+def measure_growth(read: Callable[[Any], object], make: Callable[[int], Any], *, length: int = LENGTH) -> str | None:
+    """Return a sentence if the work for a text grows too fast with its length, or None.
 
-    Work is the CPU time of the process, the least of several attempts before a step is called too steep.
+    Work is the CPU time of the process, the least of several attempts: a longer time is one that was disturbed.
     """
-    length = FIRST_LENGTH
-    seconds = _measure(read, make(length))
-    while length * STEP <= longest:
-        length *= STEP
-        following = _measure(read, make(length))
-        for _ in range(ATTEMPTS):
-            if not _is_steep(seconds, following):
-                break
-            seconds, following = _least(read, make, length // STEP, seconds), _least(read, make, length, following)
-        if _is_steep(seconds, following):
-            return f"{length // STEP:,} take {seconds:.4f} s, {length:,} take {following:.4f} s"
-        if following > ENOUGH_SECONDS:
+    long, short = make(length), make(length // SHARE)
+    more = _measure(read, long)
+    less = _measure(read, short) if more > FREE_SECONDS else more
+    for _ in range(ATTEMPTS):
+        if more <= MOST_GROWTH * less + FREE_SECONDS:
             return None
-        seconds = following
-    return None
+        more, less = min(more, _measure(read, long)), min(less, _measure(read, short))
+    return f"{length // SHARE:,} take {less:.4f} s, {length:,} take {more:.4f} s"
 
 
-def _is_steep(seconds: float, following: float) -> bool:
-    return following > MOST_GROWTH * seconds + FREE_SECONDS
-
-
-def _least(read: Callable[[Any], object], make: Callable[[int], Any], length: int, seconds: float) -> float:
-    """Return the least work of a length, measured once more; the longer time is what was disturbed."""
-    return min(seconds, _measure(read, make(length)))
-
-
-def _measure(read: Callable[[Any], object], text: Sequence[Any]) -> float:
+def _measure(read: Callable[[Any], object], text: Any) -> float:
     gc.disable()  # a collection costs as much as all objects of the process
     try:
         started = time.process_time()

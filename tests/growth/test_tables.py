@@ -80,7 +80,7 @@ def test_a_file_is_read_in_linear_time(head: str) -> None:
 @pytest.mark.parametrize("line", ["a,", "a@b.example,x\n", '"a\n', 'a@b.example,"\n', "a@b.example,x,y\n", "a;b,c\n"])
 def test_a_longer_file_takes_in_proportion(line: str) -> None:
     """Half a megabyte of one line grows like less of it, whether its rows are sound or damaged."""
-    assert measure_growth(_read_file, lambda length: HEAD + repeat(line, length), longest=4**4 * 2_048) is None
+    assert measure_growth(_read_file, lambda length: HEAD + repeat(line, length), length=524_288) is None
 
 
 @pytest.mark.parametrize("name", ["a", "", "a (2)"])
