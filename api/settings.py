@@ -28,6 +28,10 @@ class ApiSettings(EgressSettings):
     """The largest accepted file or message."""
     max_json_megabytes: int = 10
     """The largest accepted JSON body."""
+    file_threads: int = Field(default=4, ge=1)
+    """The most uploaded files that a process parses at once; a workspace uses at most half of them."""
+    message_threads: int = Field(default=4, ge=1)
+    """The most received messages that a process parses at once; a workspace uses at most half of them."""
     rate_limit: str = "6000/minute"
     """The rate limit of a key per API process, such as 6000/minute or 20/second; off for no limit."""
     batch_milliseconds: float = 10.0

@@ -15,6 +15,7 @@ from ai.settings import AiSettings
 from ai.tracing import Tracing, create_tracing
 from api.http.authentication.tokens import TokenVerifier, token_verifier
 from api.http.batches import Batches
+from api.http.parsing import ParserThreads
 from api.http.places import Places, create_places
 from api.settings import ApiSettings, OidcSettings
 from database.commit_notifier import CommitNotifier, run_commit_notifier
@@ -59,6 +60,10 @@ class Services:
     """Limits how many mailboxes are read at the same time."""
     confirming: asyncio.Semaphore
     """Limits how many claimed mails are checked again at a time: few, so that each call follows its check at once."""
+    files: ParserThreads
+    """The threads that parse uploaded files."""
+    messages: ParserThreads
+    """The threads that parse received messages."""
     commit_notifier: CommitNotifier
     """Tells other processes what this one commits."""
 
@@ -95,6 +100,7 @@ async def open_services(
     """Open the resources of a process and close them at the end; raises DatabaseUnreachable and SchemaOutOfDate."""
     app = role_url(owner, APP_ROLE)
     pool = create_pool(app, size=settings.pool_size, application_name=name)
+    files, messages = ParserThreads("files", settings.file_threads), ParserThreads("messages", settings.message_threads)
     models, traces = create_model_access(ai), create_tracing(ai)
     policy, limits = settings.egress_policy, settings.call_limits
     guarded = GuardedTransport(policy, limits, max_connections=settings.send_concurrency * 2, idle_seconds=IDLE_SECONDS)
@@ -126,6 +132,8 @@ async def open_services(
                 _create_places(settings, settings.lookup_concurrency),
                 _create_places(settings, settings.mailbox_concurrency),
                 asyncio.Semaphore(CONFIRMED_AT_ONCE),
+                files,
+                messages,
                 commit_notifier,
             )
     finally:
@@ -133,4 +141,6 @@ async def open_services(
             await models.close()
         # Closing waits for traces that are being sent.
         await asyncio.to_thread(traces.close)
+        files.close()
+        messages.close()
         await pool.dispose()

@@ -23,6 +23,7 @@ from ai.run import run
 from ai.workflows.csv_mapping.state import REPEATABLE, ColumnMapping, CsvMappingInput, CsvMappingOutput, Target
 from api.accounts.usage.service import ai_context
 from api.http.errors import Conflict, Malformed, NotFound
+from api.http.parsing import RunParser
 from api.http.resources import Services
 from api.imports.files.blocks import read_frames, read_layout
 from api.imports.files.encodings import CODECS, Encoding, find_codec
@@ -57,6 +58,8 @@ class ReadFile:
     proposed: CsvMappingOutput
     encoding: Encoding | None
     """None for a workbook."""
+    run_parser: RunParser
+    """Runs the parser in a thread of the workspace's share."""
 
 
 @asynccontextmanager
@@ -75,8 +78,9 @@ async def read_upload(
         sentence = f"'{encoding}' is not a known encoding. Use one of {', '.join(CODECS)}."
         raise Malformed(sentence, errors=[{"location": ["body", "encoding"], "message": sentence}])
     found: list[Encoding] = []
-    async with open_text_reader(file, sheet=sheet, codec=codec, report=found.append) as text:
-        layout, samples = await asyncio.to_thread(read_layout, text)
+    run_parser = services.files.of(workspace_id)
+    async with open_text_reader(file, sheet=sheet, codec=codec, report=found.append, run_parser=run_parser) as text:
+        layout, samples = await run_parser(read_layout, text)
         await asyncio.to_thread(load_graph, CSV_MAPPING.name)
         async with transaction(services.pool, Scope(workspace_id=workspace_id)) as session:
             saved = await uploads.find_saved_mapping(session, workspace_id, _hash_headers(layout.headers))
@@ -86,7 +90,7 @@ async def read_upload(
         proposed = await run(CSV_MAPPING, given, context=context)
         if not any(column.target is Target.EMAIL for column in proposed.columns):
             raise UnreadableFile("No column of the file contains email addresses.")
-        yield ReadFile(text, layout, proposed, found[-1] if found else None)
+        yield ReadFile(text, layout, proposed, found[-1] if found else None, run_parser)
 
 
 def _hash_headers(headers: Sequence[str]) -> str:
@@ -125,7 +129,7 @@ async def receive_upload(
     number = row_count = 0
     watched_opt_outs = set[int]()
     prepared = _prepared(read_frames(file.text, file.layout), columns, watched_opt_outs)
-    async with _prefetched(prepared) as blocks:
+    async with _prefetched(prepared, file.run_parser) as blocks:
         async for block, rows in blocks:
             await uploads.add_block(session, workspace.id, new.id, number, block)
             await uploads.copy_rows(session, rows)
@@ -175,12 +179,12 @@ def _as_csv(rows: pl.DataFrame) -> bytes:
 
 @asynccontextmanager
 async def _prefetched(
-    prepared: Iterator[tuple[Block, bytes]],
+    prepared: Iterator[tuple[Block, bytes]], run_parser: RunParser
 ) -> AsyncIterator[AsyncIterator[tuple[Block, bytes]]]:
     """Yield an iterator of the same items; a thread prepares the next item while the caller handles the current one."""
 
     def start() -> asyncio.Task[tuple[Block, bytes] | None]:
-        return asyncio.create_task(asyncio.to_thread(next, prepared, None))
+        return asyncio.create_task(run_parser(next, prepared, None))
 
     upcoming = start()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import IO, cast
 
+from api.http.parsing import RunParser
 from api.imports.files.decoding import CHUNK_BYTES, decode, guess_encodings
 from api.imports.files.encodings import Encoding, collect_letters, find_samples, name_of, rank_encodings
 from api.imports.files.errors import UnreadableEncoding, UnreadableFile
@@ -32,12 +33,11 @@ async def open_text_reader(
     sheet: str | None = None,
     codec: str | None = None,
     report: Callable[[Encoding], None] | None = None,
+    run_parser: RunParser = asyncio.to_thread,
 ) -> AsyncIterator[IO[str]]:
-    """Open a file like `open_text`, in a thread; if the caller is cancelled the work ends at once."""
+    """Open a file like `open_text`, in a thread of `run_parser`; if the caller is cancelled the work ends at once."""
     stop = Event()
-    opening = asyncio.create_task(
-        asyncio.to_thread(open_text, source, sheet=sheet, stop=stop, codec=codec, report=report)
-    )
+    opening = asyncio.create_task(run_parser(open_text, source, sheet=sheet, stop=stop, codec=codec, report=report))
     try:
         text = await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -1,7 +1,5 @@
 """The endpoint that mailbox services forward replies to."""
 
-import asyncio
-
 from fastapi import Request
 
 from api.accounts.workspaces.receivers import ReceiversDep
@@ -31,8 +29,7 @@ async def receive_reply(request: Request, token: str, services: ServicesDep, rec
     receiver = await receivers.find(token)
     kind = detect_kind(request.headers.get("Content-Type", ""))
     body = await read_body(request, MAX_MESSAGE_MEGABYTES)
-    # Parse in a thread: a large message with many parts takes seconds.
-    message = await asyncio.to_thread(read_posted, body, kind)
+    message = await services.messages.of(receiver.workspace_id)(read_posted, body, kind)
     now, public_url = services.clock.now(), services.settings.public_url
     async with transaction(services.pool, Scope(workspace_id=receiver.workspace_id)) as session:
         receipt = await service.receive_message(

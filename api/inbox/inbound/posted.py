@@ -1,7 +1,6 @@
 """Parses messages that mailbox services post: raw, or as JSON with each service's own field names."""
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -101,7 +100,7 @@ def _decode_raw(text: str) -> bytes:
     if not _MIME_START.match(text):
         try:
             return base64.b64decode("".join(text.split()).replace("-", "+").replace("_", "/"), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise _malformed(["body", "raw"], "is neither a message with headers nor Base64") from error
     return text.encode("utf-8", "replace")
 

@@ -104,15 +104,17 @@ async def import_suppressions(
     On an error nothing is imported. Rows without an address or domain are reported, and the other rows are imported.
     A row of an export that has only a hash can be imported into a workspace of the same account.
     """
+    run_parser = member.services.files.of(member.workspace_id)
     async with AsyncExitStack() as stack:
         async with member.caller.outside_transaction():
-            read = await stack.enter_async_context(service.read_upload(file.file))
+            read = await stack.enter_async_context(service.read_upload(file.file, run_parser))
         result = await service.import_rows(
             member.session,
             member.workspace_id,
             read,
             defaults=RowDefaults(SuppressionReason(reason), source or service.source_of(file.filename), scope),
             now=member.now,
+            run_parser=run_parser,
         )
     invalid = [InvalidLine(line=line, value=value, message=message) for line, value, message in result.invalid]
     return SuppressionImport(

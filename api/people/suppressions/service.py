@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.http.errors import Forbidden, TooLarge, or_404
 from api.http.pagination import PageRequest
+from api.http.parsing import RunParser
 from api.imports.files.text import open_text_reader
 from api.people.suppressions import repository
 from api.people.suppressions.files import EXPORTED, MOST_SOURCE_CHARACTERS, ReadFile, RowDefaults, read_file, read_rows
@@ -211,10 +212,10 @@ async def list_removals(
 
 
 @asynccontextmanager
-async def read_upload(file: IO[bytes]) -> AsyncIterator[ReadFile]:
+async def read_upload(file: IO[bytes], run_parser: RunParser = asyncio.to_thread) -> AsyncIterator[ReadFile]:
     """Open a file of addresses or domains, outside any transaction; raises UnreadableFile."""
-    async with open_text_reader(file) as text:
-        yield await asyncio.to_thread(read_file, text)
+    async with open_text_reader(file, run_parser=run_parser) as text:
+        yield await run_parser(read_file, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,23 +229,29 @@ class ImportedRows:
 
 
 async def import_rows(
-    session: AsyncSession, workspace_id: UUID, file: ReadFile, *, defaults: RowDefaults, now: datetime
+    session: AsyncSession,
+    workspace_id: UUID,
+    file: ReadFile,
+    *,
+    defaults: RowDefaults,
+    now: datetime,
+    run_parser: RunParser = asyncio.to_thread,
 ) -> ImportedRows:
     """Suppress all addresses and domains of a file, or none on an error; raises TooLarge for too many rows."""
-    blocks = _blocks(read_rows(file, defaults))
+    blocks = _blocks(read_rows(file, defaults), run_parser)
     counts, invalid = await repository.import_rows(session, workspace_id, blocks, now=now, shown=SHOWN_INVALID)
     shown = [(row.line_number, row.cell, row.problem) for row in invalid]
     return ImportedRows(counts.added, counts.sound - counts.added, shown, counts.invalid)
 
 
-async def _blocks(read: Iterator[pl.DataFrame]) -> AsyncIterator[bytes]:
+async def _blocks(read: Iterator[pl.DataFrame], run_parser: RunParser) -> AsyncIterator[bytes]:
     """Yield rows as CSV, with one block in memory at a time; a thread reads and writes each block."""
     rows = 0
-    while (frame := await asyncio.to_thread(next, read, None)) is not None:
+    while (frame := await run_parser(next, read, None)) is not None:
         rows += frame.height
         if rows > MOST_ROWS:
             raise TooLarge(f"The file has more than {MOST_ROWS:,} rows. Split it and import the parts.")
-        yield (await asyncio.to_thread(frame.write_csv, include_header=False)).encode()
+        yield (await run_parser(frame.write_csv, include_header=False)).encode()
 
 
 async def write_export(session: AsyncSession, workspace_id: UUID) -> IO[bytes]:
