@@ -66,6 +66,7 @@ def api_settings(listener: socket.socket) -> ApiSettings:
         public_url=f"http://127.0.0.1:{port}",
         pool_size=5,
         provider_timeout_seconds=1,
+        provider_wait_seconds=30,
         poll_milliseconds=10,
     )
 

@@ -192,7 +192,7 @@ class _ProviderCall:
     async def report_recovery(self, kind: ResultKind) -> None:
         """Report how the call ended, if the provider was slow, or if the result may end failures or a block."""
         if kind is ResultKind.SERVED and self._seconds > self._work.resources.settings.provider_slow_seconds:
-            await self._report(ResultKind.SLOW, f"Everlytic took {self._seconds:.0f} seconds to answer.")
+            await self._report(ResultKind.SLOW, f"Everlytic took {self._seconds:.1f} seconds to answer.")
             return
         if self._claim.connection.failures or self._claim.connection.blocked_until:
             await self._report(kind)
