@@ -24,7 +24,7 @@ class Shape(StrEnum):
     """The pattern of the trimmed cells of a column, valid in Polars and Python."""
 
     ADDRESS = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
-    FIGURES = r"^[0-9\s.,:/+()-]*[0-9][0-9\s.,:/+()-]*$"
+    FIGURES = r"^[\s.,:/+()-]*[0-9][0-9\s.,:/+()-]*$"
 
 
 MOST_EXCEPTIONS = 0.1
