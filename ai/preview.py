@@ -1,4 +1,4 @@
-"""Renders a step's templates for a lead as a preview, with placeholders for missing variables."""
+"""Renders a step's templates for a lead as a preview, and checks a text that a user has edited."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,10 @@ from ai.template_work import Work
 from ai.workflows.email_generation import rendering
 from ai.workflows.email_generation.material import remove_implausible_fields
 from ai.workflows.email_generation.state import EmailGenerationInput
-from ai.workflows.email_generation.warnings import find_warnings
+from ai.workflows.email_generation.warnings import find_edit_warnings, find_warnings
 from email_text import conversion
+
+__all__ = ["Preview", "find_edit_warnings", "render_preview"]
 
 MAX_MISSING = 100
 PREVIEW_UNSUBSCRIBE_URL = "https://unsubscribe.invalid/"

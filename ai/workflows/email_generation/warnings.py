@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 from ai import templates
 from ai.errors import TemplateError
+from ai.workflows.email_generation.material import remove_implausible_fields
+from ai.workflows.email_generation.placeholders import UNFILLED
 from ai.workflows.email_generation.state import Candidate, EmailGenerationInput
 
 _GREETING = (
@@ -38,6 +40,31 @@ def find_warnings(candidate: Candidate, request: EmailGenerationInput, withheld:
         ),
         *_find_blank_greeting(candidate),
     ]
+
+
+def find_edit_warnings(request: EmailGenerationInput, subject: str, text: str) -> list[str]:
+    """Return the warnings of a mail whose text a user has edited; a withheld value that the user wrote is not missing.
+
+    `request` has the step's templates and the lead's fields as they are now.
+    """
+    plausible = remove_implausible_fields(request)
+    written = {name for name in plausible.withheld if _is_written(name, request, subject, text)}
+    withheld = {name: reason for name, reason in plausible.withheld.items() if name not in written}
+    lead = plausible.request.lead.model_copy(update={name: getattr(request.lead, name) for name in written})
+    candidate = Candidate(subject=subject, text=text, author="template")
+    known = plausible.request.model_copy(update={"lead": lead})
+    return [*find_warnings(candidate, known, withheld), *_find_placeholders(candidate)]
+
+
+def _is_written(name: str, request: EmailGenerationInput, subject: str, text: str) -> bool:
+    value = str(getattr(request.lead, name, ""))
+    return bool(value.strip()) and any(value.casefold() in part.casefold() for part in (subject, text))
+
+
+def _find_placeholders(candidate: Candidate) -> Iterator[str]:
+    for part, text in (("subject", candidate.subject), ("body", candidate.text)):
+        if match := UNFILLED.search(text):
+            yield f"The {part} contains the placeholder “{match[0].strip()}”, which is sent as it is."
 
 
 def _find_variables(request: EmailGenerationInput) -> set[str]:

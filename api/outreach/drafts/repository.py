@@ -117,6 +117,20 @@ async def find_materials(session: AsyncSession, workspace_id: UUID, draft_ids: R
     return [Material(*row) for row in await session.execute(statement)]
 
 
+async def find_context(session: AsyncSession, draft: EmailDraft) -> tuple[Workspace, SequenceStep, Lead]:
+    """Return the workspace, the step and the lead of a draft."""
+    statement = (
+        select(Workspace, SequenceStep, Lead)
+        .select_from(EmailDraft)
+        .join(Workspace, Workspace.id == EmailDraft.workspace_id)
+        .join(SequenceStep, SequenceStep.id == EmailDraft.step_id)
+        .join(Lead, Lead.id == EmailDraft.lead_id)
+        .where(EmailDraft.workspace_id == draft.workspace_id, EmailDraft.id == draft.id)
+    )
+    workspace, step, lead = (await session.execute(statement)).one()
+    return workspace, step, lead
+
+
 async def list_earlier_messages(session: AsyncSession, drafts: Rows[EmailDraft]) -> Rows[Row[Any]]:
     """Return the sent mails and the replies in the enrollments of these drafts, in order of time.
 

@@ -37,7 +37,10 @@ class DraftOut(Wire):
     status: DraftStatus
     error_reason: str | None
     warnings: Annotated[
-        list[str], Field(description="What is left out of the mail, and why, and a greeting without a name.")
+        list[str],
+        Field(
+            description="What is left out of the mail, and why, and a greeting without a name; updated by each edit."
+        ),
     ]
     generation: GenerationOut | None
     written: Annotated[

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ai.preview import find_edit_warnings
 from ai.workflows.email_generation.state import (
     DraftFailed,
     EarlierMessage,
@@ -59,7 +60,10 @@ async def edit_draft(session: AsyncSession, draft: EmailDraft, values: dict[str,
         values = {**values, "status": status, "error_reason": None}
     values = {**values, "written": draft.written or {"subject": draft.subject, "body": draft.body}}
     if "body" in values:
-        values = {**values, "warnings": [], "body_html": to_html(values["body"])}
+        values = {**values, "body_html": to_html(values["body"])}
+    request = build_generation_input(*await repository.find_context(session, draft))
+    texts = (values.get("subject", draft.subject), values.get("body", draft.body))
+    values = {**values, "warnings": find_edit_warnings(request, *texts)}
     changed = await repository.change_draft(session, draft.workspace_id, draft.id, sources, values)
     if changed is None:
         raise (

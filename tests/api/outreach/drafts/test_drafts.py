@@ -5,6 +5,20 @@ from tests.api.sending_workspace import Outreach
 
 pytestmark = pytest.mark.anyio
 
+EDITS: list[dict[str, str]] = [
+    {"body": "Hi , how are you?"},
+    {"subject": "Dear,"},
+    {"body": "Hi Ann, how are you?"},
+    {"subject": "Hello"},
+    {"body": "Hi {{ first_name }}, how are you?"},
+    {"body": "Hi Ann of www.acme.example, how are you?"},
+]
+LEFT_OUT = "The lead's company is left out, because it contains a link."
+NO_NAME = "The lead has no first_name. Check that the mail reads well without it."
+NO_GREETING = (
+    "The greeting “Hi ,” has no name. Add a default to the template, such as {{ first_name | default: 'there' }}."
+)
+
 
 @pytest.fixture
 async def draft(outreach: Outreach) -> str:
@@ -56,6 +70,32 @@ async def test_a_draft_can_be_written_again(outreach: Outreach, draft: str) -> N
     await outreach.run_jobs()
 
     assert ((await outreach.get(draft))["status"], (await outreach.get(draft))["subject"]) == ("drafted", "One")
+
+
+async def test_an_edit_is_checked_again(outreach: Outreach) -> None:
+    """The warnings of a stored draft are those of its present text, after each edit of its subject or body."""
+    template = "Hi {{ first_name | default: '' }}, well?"
+    step = {"subject": "Hello {{ company | default: '' }}", "bodyTemplate": template}
+    sequence_id = (await outreach.post("/sequences", {"name": "Spring"})).json()["id"]
+    await outreach.post(f"/sequences/{sequence_id}/steps", step)
+    await outreach.post(f"/sequences/{sequence_id}/activate")
+    lead_id = (await outreach.post("/leads", {"email": "n@lead.example", "company": "www.acme.example"})).json()["id"]
+    await outreach.enroll(sequence_id, lead_id)
+    (draft,) = (await outreach.get("/drafts", leadId=lead_id))["items"]
+    assert draft["warnings"] == [LEFT_OUT, NO_NAME, NO_GREETING]
+    seen = []
+    for edit in EDITS:
+        response = await outreach.client.patch(f"{outreach.path}/drafts/{draft['id']}", json=edit)
+        seen.append((await outreach.get(f"/drafts/{draft['id']}"))["warnings"])
+        assert response.json()["warnings"] == seen[-1]
+    assert seen == [
+        [LEFT_OUT, NO_NAME, NO_GREETING],
+        [LEFT_OUT, NO_NAME, NO_GREETING.replace("Hi ,", "Dear,")],
+        [LEFT_OUT, NO_NAME, NO_GREETING.replace("Hi ,", "Dear,")],
+        [LEFT_OUT, NO_NAME],
+        [LEFT_OUT, NO_NAME, "The body contains the placeholder “{{”, which is sent as it is."],
+        [NO_NAME],
+    ]
 
 
 async def test_a_blank_variable_is_a_failure_with_a_reason(outreach: Outreach) -> None:

@@ -129,6 +129,10 @@ async def test_one_draft_is_found_changed_and_written(two_workspaces: TwoWorkspa
         for find in (repository.find_draft, repository.lock_draft):
             found = [await find(session, workspaces.id, one) for one in (draft_id, UUID(int=1))]
             assert [row and row.id for row in found] == [draft_id, None]
+        draft = await repository.find_draft(session, workspaces.id, draft_id)
+        assert draft is not None
+        context = [row.id for row in await repository.find_context(session, draft)]
+        assert context == [workspaces.id, mail[STEPS], mail[LEADS]]
     pending = [add_mail(workspaces)[DRAFTS] for _ in range(3)]
     text = {"body": "Hi", "body_html": "<p>Hi</p>", "error_reason": None, "generation": {"trace_id": "t"}}
     written = [
