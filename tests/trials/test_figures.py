@@ -1,5 +1,6 @@
 """The figures of mails that end twice, as the API and the marts show them."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from orchestration.run import sync_and_build
 from tests.api.running import stop_clock
 from tests.business_clock import business_now
 from tests.sandbox import Sandbox, running_sandbox
-from tests.trials.trial import Mailed, Trial
+from tests.trials.trial import Mailed, Trial, read_input, read_lines
 
 pytestmark = [
     pytest.mark.anyio,
@@ -88,6 +89,43 @@ async def test_mails_that_end_twice(trial: Trial, database_url: str, histories: 
     assert all(value is None or value <= 1 for name, value in figures.items() if name.endswith("Rate")), figures
     suppressed = [await trial.suppression(mailed.address) for mailed in mails]
     assert suppressed == ["hard_bounce", "hard_bounce", None, "hard_bounce", None, "complaint"]
+
+
+TIMES = [row["push"] for row in read_lines("52-event-times-of-all-kinds/times.jsonl")]
+LATE = json.loads(read_input("58-rows-that-commit-late/events.json"))["event"]
+COUNTED = ("sent", "delivered", "opened", "clicked", "bounced", "replied", "unsubscribed")
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (TIMES, {"sent": 1, "delivered": 1, "opened": 1}),
+        (LATE, {"sent": 1, "delivered": 1, "opened": 1, "clicked": 1}),
+    ],
+    ids=["52-series", "58-series"],
+)
+async def test_series_of_times_of_all_kinds(
+    trial: Trial, database_url: str, events: list[dict[str, Any]], expected: dict[str, int]
+) -> None:
+    """Whatever times the provider claims, the days add up to the campaign, and no other day than the mail's has any."""
+    sent, now = datetime(2026, 10, 26, 8, tzinfo=UTC), datetime(2026, 10, 26, 12, tzinfo=UTC)
+    trial.set_time(sent)
+    mailed = await trial.send_mail("mia@lager.example")
+    trial.set_time(now)
+    for event in events:
+        await trial.push(json.loads(json.dumps(event).replace("@@DRAFT@@", mailed.draft_id)))
+
+    await anyio.to_thread.run_sync(partial(build, database_url, trial))
+
+    path = f"/api/metrics/{trial.outreach.workspace_id}"
+    period = {"start": "2026-10-01", "end": "2027-03-31"}
+    series = (await trial.outreach.client.get(f"{path}/timeseries", params=period)).json()
+    campaigns = (await trial.outreach.client.get(f"{path}/campaigns")).json()["items"]
+    totals = (await trial.outreach.client.get(f"{path}/aggregate")).json()
+    days = {day["date"]: {name: day[name] for name in COUNTED if day[name]} for day in series}
+    figures = [{name: row[name] for name in COUNTED if row[name]} for row in (*campaigns, totals)]
+    assert {day: counts for day, counts in days.items() if counts} == {"2026-10-26": expected}
+    assert figures == [expected, expected]
 
 
 def build(database_url: str, trial: Trial) -> None:
