@@ -32,10 +32,7 @@ FAILURES = {"error", "fail"}
 LONG_FACTOR = 10
 MAX_RATIO_TO_SHORT = 1.5
 HISTORY_AGE = timedelta(hours=2)
-"""The time since the end of the history: recent events are processed twice, which must not be measured."""
-_BACKDATE_EVENTS = """
-UPDATE app.email_events SET synced_at = synced_at - interval '1 hour' WHERE synced_at > now() - interval '1 hour'
-"""
+"""The time since the end of the history."""
 # Tests check recently counted rows, which are few in a history that was counted as it happened.
 _BACKDATE_COUNTS = "UPDATE intermediate.{} SET counted_at = counted_at - interval '2 days'"
 COUNTED_TABLES = ("int_messages__engagement", "int_step_days__engagement")
@@ -67,9 +64,8 @@ class BuiltHistory:
         return BuildTimes(seconds, sum(result.execution_time for result in results))
 
     def add_events_and_build(self, events: int) -> BuildTimes:
-        """Add new events, make the earlier ones old, and run a daily build."""
+        """Add new events and run a daily build."""
         with connect(self.database.direct) as connection:
-            connection.execute(_BACKDATE_EVENTS)
             add_recent_events(connection, events)
         return self.build(DAILY_BUILD)
 

@@ -24,6 +24,10 @@ FIRST_PAGE = PageRequest(limit=50, sort=NEWEST_FIRST, after=None, place="test", 
 """More than any test inserts, newest first."""
 
 
+STAMPS = {"updated_at", "written_by"}
+"""The columns that say when and by which transaction a row was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acted(Generic[T]):
     """What a call returned, every row that differs after it, and which rows of one table it locked."""
@@ -40,13 +44,13 @@ class Acted(Generic[T]):
     def columns(self, table: str, row_id: UUID) -> dict[str, tuple[Any, Any]]:
         """Return what differs in a row, (before, after), apart from the time of the change."""
         differing = self.changes.get(table, {}).get(str(row_id), {})
-        return {name: values for name, values in differing.items() if name != "updated_at"}
+        return {name: values for name, values in differing.items() if name not in STAMPS}
 
     def after(self) -> dict[str, dict[str, dict[str, object]]]:
         """What rows have in the columns that differ, apart from the time of the change."""
         return {
             table: {
-                key: {name: value for name, (_, value) in row.items() if name != "updated_at"}
+                key: {name: value for name, (_, value) in row.items() if name not in STAMPS}
                 for key, row in rows.items()
             }
             for table, rows in self.changes.items()

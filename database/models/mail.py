@@ -9,9 +9,11 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from database.base import Base, CreatedAtMixin, IdMixin, TimestampMixin, enum_check
+from database.base import Base, CreatedAtMixin, IdMixin, TimestampMixin, Xid8, enum_check
 from domain.bounce import BounceKind
 from domain.draft import DraftStatus
+
+CURRENT_TRANSACTION = sql("pg_current_xact_id()")
 
 
 class SendOutcome(StrEnum):
@@ -83,6 +85,7 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
         Index(None, "workspace_id", "claimed_at"),
         Index(None, "recipient", "workspace_id"),
         Index(None, "recorded_at"),
+        Index(None, "written_by"),
         Index("ix_send_attempts_unknown", "claimed_at", postgresql_where=sql("outcome = 'unknown'")),
         # Some provider events identify an email only by this id. A longer value does not fit into an index and is never
         # an id of ours.
@@ -118,6 +121,8 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
     tracks_clicks: Mapped[bool] = mapped_column(server_default=sql("true"))
     link_requested_at: Mapped[datetime | None]
     """When a new unsubscribe link for this mail was last requested."""
+    written_by: Mapped[int | None] = mapped_column(Xid8, server_default=CURRENT_TRANSACTION)
+    """The transaction that last wrote the row; a trigger sets it on updates."""
 
 
 class SendSettlement(IdMixin, Base):
@@ -174,6 +179,7 @@ class EmailEvent(IdMixin, Base):
         ),
         Index(None, "draft_id"),
         Index(None, "synced_at"),
+        Index(None, "written_by"),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
@@ -190,6 +196,8 @@ class EmailEvent(IdMixin, Base):
     """What a bounce is about (domain/bounce.py); null for other events."""
     reported_at: Mapped[datetime | None]
     """The provider's time, if it is impossible and `occurred_at` is the nearest possible time."""
+    written_by: Mapped[int | None] = mapped_column(Xid8, server_default=CURRENT_TRANSACTION)
+    """As in `SendAttempt`."""
 
 
 class Reply(IdMixin, TimestampMixin, Base):
@@ -202,7 +210,7 @@ class Reply(IdMixin, TimestampMixin, Base):
         Index(None, "enrollment_id"),
         Index(None, "draft_id"),
         Index(None, "lead_id"),
-        Index(None, "updated_at"),
+        Index(None, "written_by"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
         Index("ix_replies_needs_review", "workspace_id", "id", postgresql_where=sql("needs_review")),
     )
@@ -232,6 +240,8 @@ class Reply(IdMixin, TimestampMixin, Base):
     """What a mail system or a mail program reports: its kind, and what it says about each recipient."""
     generation: Mapped[dict[str, Any] | None]
     received_at: Mapped[datetime]
+    written_by: Mapped[int | None] = mapped_column(Xid8, server_default=CURRENT_TRANSACTION)
+    """As in `SendAttempt`."""
 
 
 class ReplyCorrection(IdMixin, Base):

@@ -199,6 +199,21 @@ def test_ids_are_version_7_and_grow(database_url: str) -> None:
     assert all(abs(int(one.hex[:12], 16) - float(now)) < 60_000 for one in made)
 
 
+def test_written_by_is_kept_everywhere(database_url: str) -> None:
+    """Every table with `written_by` has it from its inserts on, and the trigger that sets it on updates."""
+    with connect(owner_url(database_url)) as connection:
+        tables = connection.execute(
+            "SELECT attrelid::regclass::text, pg_get_expr(adbin, adrelid) FROM pg_attribute"
+            " JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+            " WHERE attname = 'written_by' AND relkind = 'r' AND relnamespace = 'app'::regnamespace"
+        ).fetchall()
+        triggers = connection.execute(
+            "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'stamp_transaction'"
+        ).fetchall()
+    assert dict(tables) == dict.fromkeys((name for (name,) in triggers), "pg_current_xact_id()")
+    assert len(tables) == len(triggers) == 3
+
+
 def test_updated_at_is_kept_everywhere(database_url: str) -> None:
     """Every table that has `updated_at` has the trigger that sets it."""
     with connect(owner_url(database_url)) as connection:

@@ -11,7 +11,10 @@ from tests.business_clock import business_now
 
 
 class History:
-    """Inserts rows of the operational tables as the API does; every method returns the id of the new row."""
+    """Inserts rows of the operational tables as the API does; every method returns the id of the new row.
+
+    A row that `arrived` more than a day ago was written by an early transaction; other rows by the present one.
+    """
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self.connection = connection
@@ -80,9 +83,10 @@ class History:
         return self._insert(
             """
             INSERT INTO app.send_attempts
-                (workspace_id, draft_id, claimed_at, outcome, everlytic_transaction_id, recorded_at)
-            SELECT workspace_id, id, %(at)s, 'accepted', id::text, coalesce(%(arrived)s, now()) FROM app.email_drafts
-            WHERE id = %(message)s RETURNING draft_id
+                (workspace_id, draft_id, claimed_at, outcome, everlytic_transaction_id, recorded_at, written_by)
+            SELECT workspace_id, id, %(at)s, 'accepted', id::text, coalesce(%(arrived)s, now()),
+                   CASE WHEN %(arrived)s < now() - interval '1 day' THEN '3' ELSE pg_current_xact_id() END
+            FROM app.email_drafts WHERE id = %(message)s RETURNING draft_id
             """,
             message=message,
             at=at,
@@ -106,9 +110,11 @@ class History:
         return self._insert(
             """
             INSERT INTO app.email_events
-                (workspace_id, draft_id, provider_event_key, type, data, verdict, occurred_at, synced_at, bounce_kind)
+                (workspace_id, draft_id, provider_event_key, type, data, verdict, occurred_at, synced_at, bounce_kind,
+                 written_by)
             SELECT workspace_id, id, gen_random_uuid()::text, %(kind)s, %(data)s, %(verdict)s, %(at)s,
-                   coalesce(%(arrived)s, now()), %(bounce_kind)s
+                   coalesce(%(arrived)s, now()), %(bounce_kind)s,
+                   CASE WHEN %(arrived)s < now() - interval '1 day' THEN '3' ELSE pg_current_xact_id() END
             FROM app.email_drafts WHERE id = %(message)s RETURNING id
             """,
             message=message,
@@ -127,9 +133,10 @@ class History:
         return self._insert(
             """
             INSERT INTO app.replies (workspace_id, lead_id, enrollment_id, draft_id, message_id, from_email,
-                                     is_automatic, received_at, updated_at)
+                                     is_automatic, received_at, updated_at, written_by)
             SELECT workspace_id, lead_id, enrollment_id, id, gen_random_uuid()::text, 'lead@example.test',
-                   %(automatic)s, %(at)s, coalesce(%(arrived)s, now())
+                   %(automatic)s, %(at)s, coalesce(%(arrived)s, now()),
+                   CASE WHEN %(arrived)s < now() - interval '1 day' THEN '3' ELSE pg_current_xact_id() END
             FROM app.email_drafts WHERE id = %(message)s RETURNING id
             """,
             message=message,

@@ -10,30 +10,30 @@
             {'columns': ['workspace_id', 'timezone']},
             {'columns': ['counted_at']},
             {'columns': ['accepted_at']},
-            {'columns': ['events_arrived_at']},
-            {'columns': ['replies_arrived_at']},
+            {'columns': ['written_by']},
+            {'columns': ['complete_before']},
         ],
     )
 }}
 
 with
 {% if is_incremental() %}
--- Select changed messages by the database time at which their rows arrived, each source from its own newest row on:
--- an event may be days old when it arrives, and business time may run faster than real time. The sources are
--- referenced again below instead of in one common table expression, because one that is used twice is materialised
--- and would read the whole table.
+-- Select changed messages by the transactions that wrote their rows, not by times: a row may commit long after the time
+-- that it carries, and an event may be days old when it arrives. The sources are referenced again below instead of in
+-- one common table expression, because one that is used twice is materialised and would read the whole table.
+{%- set is_new = written_since(last_complete_transaction('complete_before')) %}
 changed_messages as (
     select message_id
     from {{ ref('stg_app__send_attempts') }}
-    where recorded_at >= {{ incremental_cutoff('accepted_at', var('arrival_lookback')) }}
+    where {{ is_new }}
     union
     select message_id
     from {{ ref('stg_app__email_events') }}
-    where synced_at >= {{ incremental_cutoff('events_arrived_at', var('arrival_lookback')) }}
+    where {{ is_new }}
     union
     select message_id
     from {{ ref('stg_app__replies') }}
-    where updated_at >= {{ incremental_cutoff('replies_arrived_at', var('arrival_lookback')) }}
+    where {{ is_new }}
     {%- for workspace_id in workspaces_with_new_timezone() %}
     -- The workspace's timezone has changed, so all its messages get other days.
     union
@@ -94,8 +94,7 @@ events as (
         max(log.reported_at) filter (where log.bounce_kind <> 'address') as last_soft_bounced_at,
         min(log.occurred_at) filter (where log.bounce_kind = 'address') as hard_bounced_at,
         min(log.occurred_at) filter (where log.type = 'complained') as complained_at,
-        min(log.occurred_at) filter (where log.type = 'unsubscribed') as unsubscribed_at,
-        max(log.synced_at) as events_arrived_at
+        min(log.occurred_at) filter (where log.type = 'unsubscribed') as unsubscribed_at
     from changed_messages
     inner join {{ ref('stg_app__email_events') }} as log on changed_messages.message_id = log.message_id
     group by changed_messages.message_id
@@ -105,8 +104,7 @@ replies as (
     select
         changed_messages.message_id,
         min(log.received_at) filter (where not log.is_automatic) as replied_at,
-        max(log.received_at) filter (where not log.is_automatic) as last_replied_at,
-        max(log.updated_at) as replies_arrived_at
+        max(log.received_at) filter (where not log.is_automatic) as last_replied_at
     from changed_messages
     inner join {{ ref('stg_app__replies') }} as log on changed_messages.message_id = log.message_id
     group by changed_messages.message_id
@@ -144,9 +142,7 @@ messages_with_events as (
             and events.last_soft_bounced_at
             >= coalesce(greatest(events.last_delivery_proof_at, replies.last_replied_at), '-infinity'),
             false
-        ) as is_soft_bounced,
-        events.events_arrived_at,
-        replies.replies_arrived_at
+        ) as is_soft_bounced
     from messages
     left join events on messages.message_id = events.message_id
     left join replies on messages.message_id = replies.message_id
@@ -235,8 +231,8 @@ select
     ) as active_on,
     timezone,
     accepted_at,
-    events_arrived_at,
-    replies_arrived_at,
+    pg_current_xact_id() as written_by,
+    {{ oldest_open_transaction() }} as complete_before,
     '{{ run_started_at }}'::timestamptz as counted_at
 from messages_with_days
 -- Store the messages of a step and a day together, because they are counted together.

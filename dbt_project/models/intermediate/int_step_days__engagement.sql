@@ -8,6 +8,7 @@
         indexes=[
             {'columns': ['step_id', 'sent_on', 'happened_on'], 'unique': true},
             {'columns': ['counted_at']},
+            {'columns': ['complete_before']},
         ],
     )
 }}
@@ -21,7 +22,7 @@ changed_days as (
         step_id,
         sent_on
     from {{ ref('int_messages__engagement') }}
-    where counted_at > {{ incremental_cutoff('counted_at') }}
+    where {{ written_since(last_complete_transaction('complete_before')) }}
 ),
 
 messages as (
@@ -47,7 +48,8 @@ days as (
         max(messages.unsubscribed_at) filter (where messages.is_unsubscribed) as last_unsubscribed_at,
         max(messages.last_activity_at) as last_activity_at,
         max(messages.timezone) as timezone,
-        max(messages.counted_at) as counted_at
+        max(messages.counted_at) as counted_at,
+        {{ oldest_open_transaction() }} as complete_before
     from messages
     cross join lateral unnest(messages.active_on) as event_days (day)
     group by messages.step_id, messages.sent_on, event_days.day

@@ -8,5 +8,6 @@ select
     coalesce(data ->> 'by' = 'mail', false) as is_from_mail,
     occurred_at,
     coalesce(reported_at, occurred_at) as reported_at,
-    synced_at
+    synced_at,
+    written_by
 from {{ source('app', 'email_events') }}

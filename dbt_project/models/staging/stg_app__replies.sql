@@ -5,5 +5,6 @@ select
     lead_id,
     coalesce(is_automatic, false) as is_automatic,
     received_at,
-    updated_at
+    updated_at,
+    written_by
 from {{ source('app', 'replies') }}

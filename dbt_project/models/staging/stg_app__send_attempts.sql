@@ -6,5 +6,6 @@ select
     tracks_opens,
     tracks_clicks,
     claimed_at,
-    recorded_at
+    recorded_at,
+    written_by
 from {{ source('app', 'send_attempts') }}

@@ -183,6 +183,7 @@ async def test_only_deliveries_bounces_opens_and_clicks_of_the_messages_are_read
     assert sorted(acted.result) == sorted(ids[type_] for type_ in ("delivered", "opened", "clicked", "bounced"))
     rows = acted.changes.pop(EVENTS)
     assert acted.changes == {}
+    assert all(row.pop("written_by") for row in rows.values())
     for type_ in ("clicked", "bounced"):
         assert rows[str(ids[type_])].pop("synced_at")[0] is not None
     assert rows == {

@@ -46,7 +46,7 @@ async def test_one_reply_is_read_and_changed(two_workspaces: TwoWorkspaces) -> N
     sequence_id = workspaces.ids["app.sequences"]
     assert acted.result == [reply_id, reply_id, (reply_id, sequence_id), (unmatched, None), True, False]
     ((key, row),) = acted.changes.pop(REPLIES).items()
-    assert (key, row.pop("intent"), set(row)) == (str(reply_id), (None, "other"), {"updated_at"})
+    assert (key, row.pop("intent"), set(row)) == (str(reply_id), (None, "other"), {"updated_at", "written_by"})
     assert acted.changes == {}
 
 

@@ -64,7 +64,7 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
     workspaces.add(REPLIES, message_id="unassigned", text="Hi")
     waiting = add_draft(workspaces, lead_id, status="drafted")
     claimed = add_draft(workspaces, lead_id, status="reviewed", error_reason="refused")
-    workspaces.add(ATTEMPTS, draft_id=claimed)
+    attempt = workspaces.add(ATTEMPTS, draft_id=claimed)
     sent = add_draft(workspaces, lead_id, status="sent")
 
     acted = await act_alone(
@@ -79,7 +79,7 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
             str(claimed): {**emptied, "error_reason": None},
             str(sent): emptied,
         },
-        ATTEMPTS: {str(message[ATTEMPTS]): {"error": None}},
+        ATTEMPTS: {str(message[ATTEMPTS]): {"error": None}, str(attempt): {}},
         SETTLEMENTS: {str(message[SETTLEMENTS]): {"note": ""}},
         EVENTS: {str(message[EVENTS]): {"data": {"kind": "hard", "by": "x", "bounce_type": "hard"}}},
         REPLIES: {str(message[REPLIES]): {"from_email": "", "text": "", "subject": "", "headers": []}},
