@@ -9,7 +9,20 @@ down_revision: str | None = "0015"
 branch_labels: str | None = None
 depends_on: str | None = None
 
-TABLES = ("send_attempts", "email_events", "replies")
+DOWNGRADE = """
+DROP VIEW IF EXISTS staging.stg_app__send_attempts CASCADE;
+DROP TRIGGER stamp_transaction ON app.send_attempts;
+ALTER TABLE app.send_attempts DROP COLUMN written_by;
+DROP VIEW IF EXISTS staging.stg_app__email_events CASCADE;
+DROP TRIGGER stamp_transaction ON app.email_events;
+ALTER TABLE app.email_events DROP COLUMN written_by;
+DROP VIEW IF EXISTS staging.stg_app__replies CASCADE;
+DROP TRIGGER stamp_transaction ON app.replies;
+ALTER TABLE app.replies DROP COLUMN written_by;
+DROP FUNCTION app.stamp_transaction();
+CREATE INDEX ix_replies_updated_at ON app.replies (updated_at);
+"""
+"""dbt's views read the columns; the next build creates them again."""
 
 
 def upgrade() -> None:
@@ -19,10 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the columns, after dbt's views that read them, which the next build creates again."""
-    for table in TABLES:
-        op.execute(f"DROP VIEW IF EXISTS staging.stg_app__{table} CASCADE")
-        op.execute(f"DROP TRIGGER stamp_transaction ON app.{table}")
-        op.execute(f"ALTER TABLE app.{table} DROP COLUMN written_by")
-    op.execute("DROP FUNCTION app.stamp_transaction()")
-    op.execute("CREATE INDEX ix_replies_updated_at ON app.replies (updated_at)")
+    """Drop the columns and the views that read them."""
+    op.get_bind().exec_driver_sql(DOWNGRADE, execution_options={"no_parameters": True})
