@@ -78,6 +78,12 @@ _RETURNED = frozenset(
         *("text/rfc822-headers", "message/rfc822-headers", "message/global-headers"),
     }
 )
+_JUNK_SUBJECT = re.compile(
+    r"\s*(?:\[[^\]]{1,40}\]\s*)?(?:complaint about (?:a |your )?(?:message|e-?mail)|(?:e-?mail )?(?:abuse|spam|junk)"
+    r"(?: mail| e-?mail)? (?:report|complaint)|e-?mail feedback report|(?:fbl|feedback loop) (?:report|complaint))\b",
+    re.IGNORECASE,
+)
+"""Subjects of complaints without a part that says so; the reported message must be attached."""
 _ANSWER_METHODS = frozenset({"reply", "counter", "declinecounter", "refresh"})
 _METHOD = re.compile(r"^METHOD[^:\r\n]{0,50}:\s*(\w{1,30})", re.IGNORECASE | re.MULTILINE)
 _FIELD = re.compile(r"([!-9;-~]{1,80})[ \t]*:[ \t]*(.*)")
@@ -108,7 +114,7 @@ def read_report(message: Message) -> Report | None:
         blocks = [block for text in texts if "final-recipient" in text.lower() for block in parse_blocks(text)]
         report = _read_delivery_status(blocks) if blocks else None
         return Report(report.kind, report.recipients, _find_ids(parts, ())) if report else None
-    return None
+    return _read_junk_report(message, parts)
 
 
 def find_returned_ids(message: Message) -> tuple[str, ...]:
@@ -180,6 +186,20 @@ def _read_feedback(blocks: list[Fields]) -> Report | None:
     ]
     recipients = recipients[:MAX_RECIPIENTS] or [ReportedRecipient((), "", "", detail)]
     return Report(kind, tuple(recipients), tuple(_values(fields, "original-message-id", "message-id")))
+
+
+def _read_junk_report(message: Message, parts: list[Message]) -> Report | None:
+    """Return the complaint of a mailbox provider that only attaches the message that its user reported."""
+    returned = next((part for part in parts if part.get_content_type() in _RETURNED), None)
+    if returned is None:
+        return None
+    fields = next(iter(_read_blocks(returned)), {})
+    named = _values(fields, "x-hmxmroriginalrecipient")
+    if not named and not _JUNK_SUBJECT.match(unfold_header(str(message.get("Subject", "")))):
+        return None
+    addresses = [address for value in named or _values(fields, "to") for address in _read_addresses(value)]
+    recipients = tuple(ReportedRecipient((address,), "", "", "abuse") for address in addresses[:MAX_RECIPIENTS])
+    return Report(ReportKind.COMPLAINT, recipients, _find_ids(parts, ()))
 
 
 def _read_disposition(blocks: list[Fields]) -> Report | None:

@@ -165,3 +165,27 @@ def test_hostile_reports(piece: str) -> None:
     started = time.perf_counter()
     read(("message/delivery-status", piece * (2_000_000 // len(piece))), ("message/feedback-report", piece * 10_000))
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("head", "subject", "recipient"),
+    [
+        ("X-HmXmrOriginalRecipient: mia@lager.example\n", "Anything", "mia@lager.example"),
+        ("", "complaint about message from 198.51.100.7", "sam@lager.example"),
+        ("", "[FBL] Spam report", "sam@lager.example"),
+        ("", "Fwd: Counting stock", None),
+        ("", "A report about spam", None),
+    ],
+)
+def test_a_junk_report_without_a_feedback_part(head: str, subject: str, recipient: str | None) -> None:
+    """A mailbox provider that only attaches the reported mail complains; what a person attaches is no complaint."""
+    attached = f"{head}To: sam@lager.example\n{RETURNED}"
+    text = f"--b\nContent-Type: message/rfc822\n\n{attached}\n--b--\n"
+    head = f'From: x@y.example\nSubject: {subject}\nContent-Type: multipart/mixed; boundary="b"\n\n'
+    report = read_report(parse_message(f"{head}{text}".encode()))
+    if recipient is None:
+        assert report is None
+    else:
+        assert report is not None
+        assert (report.kind, [one.addresses for one in report.recipients]) == (ReportKind.COMPLAINT, [(recipient,)])
+        assert DRAFT in report.message_ids

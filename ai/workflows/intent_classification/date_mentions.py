@@ -2,6 +2,7 @@
 
 # ruff: noqa: RUF001 - Words of many alphabets.
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -46,11 +47,22 @@ _WEEK = (
     "weeks?|wochen?|semaines?|semanas?|weken|week|settiman[ae]|veck(?:or|a)|ugers?|uger|uke[r]?|viikon|tygodnie|tygodni"
     "|tydny|tyzdne|het|saptamani|hafta|недел[июь]|тижні|εβδομαδες|주|週間|周|个?星期"
 )
+_WEEK_NUMBER = (
+    r"(?:kalenderwoche|kw|woche|calendar week|cw|week|wk|veckan?|v|uge|uke|semaine|semana|settimana"
+    r"|tydzien|tygodniu|tygodnia|tyden|tydnu|tyzden|tyzdni|viikko|viikolla|viikon|saptamana|неделе|неделя|εβδομαδα"
+    r"|weeknummer|hafta)\.?\s?"
+    r"(?:nr\.?\s?|nummer\s|no\.?\s?)?(?P<week>\d{1,2})(?![\d:/%]|[.,]\d|\s?(?:h|x|am|pm|of|uhr)(?!\w))"
+    r"|(?P<week2>\d{1,2})\.\s?(?:kalenderwoche|kw|het(?:en|re|tol)?|tyden|tydnu|tyzden|tyzdni|tydzien|viikolla|haftada?)"
+    r"|第?(?P<week3>\d{1,2})\s?(?:周|週|주차)(?![間后後间]|\s?[후뒤])"
+)
+"""A week by its number of ISO 8601, as in `KW 48`."""
 _IN = "in|dans|over|binnen|oor|en|em|dentro de|tra|fra|om|za|in hooguit|peste|через|σε"
 MAX_WEEKDAY_GAP = 14
 _GAP = re.compile(
     r"(?:-feira)?[\s,،.(]*(?:(?:the|den|dem|der|le|el|il|de|o|dia|d|on|am|op)\.?\s+|(?:19|20)\d\d\.\s+gada\s+)?\Z"
 )
+_WEEKS = ("next_week", "week", "week2", "week3")
+_WEEK_GAP = re.compile(r"[\s,(]*(?:(?:in|i|der|den|de|di|del|la|of|the|on|w|ve|en|van)\s+){0,2}")
 _CJK_WEEKDAYS = "月火水木金土日一二三四五六天월화수목금토일"
 _BRACKET = re.compile(
     r"\s*[(（](?:周|星期|礼拜)?([月火水木金土日一二三四五六天월화수목금토일])(?:曜日?|요일)?(?:・祝)?[)）]"
@@ -98,6 +110,7 @@ def _load_pattern() -> re.Pattern[str]:
         | (?<!\w)(?:{within})\s+(?P<count>{numbers})\s+(?P<weeks>{week})(?!\w)
         | (?P<count2>\d{{1,2}})\s?(?:週間|周|个?星期|주)\s?(?:後|后|뒤|후)
         | (?P<next_week>{next_week})
+        | (?<!\w)(?:{_WEEK_NUMBER})(?!\w)
         | (?<!good\s)(?<!guten\s)(?<!goeie\s)(?<!god\s)(?<!heute\s)(?<!diesen\s)(?<!la\s)(?<!\w)
           (?:(?P<in2>{day_after})|(?P<in1>{tomorrow}))(?!\w)
         | (?P<weekday>{weekday})""",
@@ -137,7 +150,11 @@ def find_mentions(sentence: str, sent: date, order: Order | None, dotted_order: 
         day = _read(groups, sent, order, dotted_order, weekdays, hints)
         if day is None and not _is_possible(groups):
             continue
-        kind = "next_week" if "next_week" in groups else "date"
+        kind = "week" if groups.keys() & _WEEKS else "date"
+        if kind == "week" and day and mentions and mentions[-1].kind == "weekday":
+            gap, numbers = sentence[mentions[-1].end : start], _read_weekdays(sentence, mentions[-1])
+            if len(gap) <= MAX_WEEKDAY_GAP and len(numbers) == 1 and _WEEK_GAP.fullmatch(gap):
+                start, day, kind = mentions.pop().start, day + timedelta(days=min(numbers)), "date"
         mentions.append(Mention(start, end, day, kind))
     return mentions
 
@@ -158,7 +175,7 @@ def _join_weekday(
     if not mentions or not _AFTER.match(sentence[mentions[-1].end : match.start()].replace("の", "")):
         return False
     last, numbers = mentions[-1], find_numbers("weekday", weekday)
-    if last.kind == "next_week" and last.day and len(numbers) == 1:
+    if last.kind == "week" and last.day and len(numbers) == 1:
         mentions[-1] = replace(last, end=match.end(), day=last.day + timedelta(days=min(numbers)), kind="date")
         return True
     is_joined = "(" in sentence[last.end : match.start()] or "\u3040" <= weekday[0] <= "\ud7a3"
@@ -182,6 +199,10 @@ def _find_numbered_day(weekday: str, before: str, after: str, sent: date) -> dat
     weekdays, day = find_numbers("weekday", weekday), int(number["day"])
     ahead = (sent + timedelta(days=days) for days in range(MONTHS_AHEAD * 31))
     return next((date_ for date_ in ahead if date_.day == day and date_.weekday() in weekdays), None)
+
+
+def _read_weekdays(sentence: str, mention: Mention) -> frozenset[int]:
+    return find_numbers("weekday", sentence[mention.start : mention.end])
 
 
 def _is_written(groups: dict[str, str]) -> bool:
@@ -219,6 +240,8 @@ def _read(
             return sent + timedelta(days=days)
     if "next_week" in groups:
         return sent + timedelta(days=7 - sent.weekday())
+    if week := next((groups[name] for name in _WEEKS if name in groups), None):
+        return _find_monday(int(week), sent)
     if count := groups.get("count") or groups.get("count2"):
         return sent + timedelta(weeks=_read_number(count))
     readings = tuple(_find_readings(groups, order, dotted_order))
@@ -227,6 +250,16 @@ def _read(
         year += 2000
     is_order_known = order is not None or groups.get("s") == "."
     return read_date(WrittenDate(readings, year, weekdays, hints), sent, is_order_known=is_order_known)
+
+
+def _find_monday(week: int, sent: date) -> date | None:
+    """Return the Monday of a week of the year, the first one that is not over."""
+    for year in (sent.isocalendar().year, sent.isocalendar().year + 1):
+        with contextlib.suppress(ValueError):
+            monday = date.fromisocalendar(year, week, 1)
+            if monday + timedelta(days=6) >= sent:
+                return monday
+    return None
 
 
 def _read_number(count: str) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from babel.core import get_global
+
 from ai.workflows.intent_classification.date_readings import Order
 
 MAX_DELIVERY = timedelta(days=3)
@@ -24,10 +26,16 @@ class SentAt:
     day: date
     offset: timedelta | None = None
     tag: tuple[str, str] | None = None
+    region: str = ""
+    """The country of the sender's time zone, if that is known."""
 
 
-def read_sent_at(pairs: Iterable[tuple[str, str]], received_at: datetime) -> SentAt:
-    """Return the sender's day and language by the headers; the day of receipt if Date is missing or wrong."""
+def read_sent_at(pairs: Iterable[tuple[str, str]], received_at: datetime, zone: str = "") -> SentAt:
+    """Return the sender's day and language by the headers; the day of receipt if Date is missing or wrong.
+
+    `zone` is the sender's time zone, if it is known.
+    """
+    region = get_global("zone_territories").get(zone, "").casefold()
     headers: dict[str, str] = {}
     for name, value in pairs:
         headers.setdefault(name.strip().casefold(), value)
@@ -38,14 +46,14 @@ def read_sent_at(pairs: Iterable[tuple[str, str]], received_at: datetime) -> Sen
     try:
         sent = parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError, IndexError, OverflowError):
-        return SentAt(received_at.date(), None, tag)
+        return SentAt(received_at.date(), None, tag, region)
     offset = sent.utcoffset()
     local = sent if offset is not None else sent.replace(tzinfo=UTC)
     try:
         is_near = abs(local - received_at) <= MAX_DELIVERY
     except OverflowError:
         is_near = False
-    return SentAt(local.date() if is_near else received_at.date(), offset, tag)
+    return SentAt(local.date() if is_near else received_at.date(), offset, tag, region)
 
 
 def find_order(text: str, languages: Iterable[str], sent: SentAt) -> Order | None:
@@ -65,11 +73,15 @@ def _find_english_order(sent: SentAt) -> Order | None:
     hours = None if sent.offset is None else sent.offset // timedelta(hours=1)
     is_american = hours in _US_OFFSETS
     language, region = sent.tag or ("", "")
+    if "ca" in {region, sent.region}:  # Canadians use both.
+        return None
+    if not region and sent.region in _MONTH_FIRST_REGIONS:
+        return "month"
     if region in _MONTH_FIRST_REGIONS and language == "en":
         # Many others keep the language that their program came with.
         return "month" if is_american or hours in {None, 0} else None
     if region:
-        return "day" if region != "ca" else None
+        return "day"
     if is_american:
         return "month"
     return "day" if hours else None

@@ -36,6 +36,7 @@ _WEAK_END = re.compile(r"(?<!\w)(?:a|ao|al|au|to|la)\s+(?:\w+\s+)?\Z")
 _BETWEEN = re.compile(
     r"(?<!\w)(?:between|zwischen|entre|tussen|tra|fra|mellan|mellem|mellom|miedzy|mezi|medzi|intre|между|між|od)\W+\Z"
 )
+_VERB_LAST_LANGUAGES = {"ja", "ko", "tr"}
 MAX_SENTENCES = 60  # a genuine message has fewer
 MAX_SENTENCE_CHARACTERS = 400  # more characters of a sentence are ignored
 MAX_TEXT_CHARACTERS = 8_000  # more characters of a text say nothing about its language
@@ -66,28 +67,48 @@ def find_return_date(text: str, received: date) -> date | None:
 def find_return(text: str, sent: SentAt) -> Return:
     """Return the day of return in a text; the day itself is preferred to the last day of the absence.
 
-    The day after the last one is the return if the text says that the last one is included.
+    The day after the last one is the return if the last one is included. Different days in two sentences contradict
+    each other, as in a note in two languages that was changed in one of them.
     """
     languages = detect_absence_languages(text)
     order, dotted_order = (
         find_order(fold_words(text[:MAX_TEXT_CHARACTERS]), languages, sent),
         find_dotted_order(languages),
     )
-    roles: list[_Role] = []
+    # Where people work on Sundays or Fridays, only the Saturday is sure to be free.
+    weekend = {5} if set(languages) & {"ar", "he"} else {5, 6}
+    days: dict[str, list[date]] = {"return": [], "until": [], "other": []}
     normal = unicodedata.normalize("NFKC", text[: MAX_SENTENCES * MAX_SENTENCE_CHARACTERS])
     for part in _SENTENCE_END.split(normal)[:MAX_SENTENCES]:
         sentence = fold_words(part[:MAX_SENTENCE_CHARACTERS])
         sentence = sentence.replace(" no dia ", " em dia ")  # Portuguese "on the day", no negation
         mentions = find_mentions(sentence, sent.day, order, dotted_order)
-        roles += _assign_roles(sentence, mentions, languages)
-    for name in ("return", "until"):
+        first: dict[str, date] = {}
+        roles = list(_assign_roles(sentence, mentions, languages))
+        if all(role.name == "other" for role in roles) and (own := detect_absence_languages(part)):
+            # A note in two languages. Words for a day are of other languages here, such as the Afrikaans `more`.
+            dated = [mention for mention in mentions if any(map(str.isdigit, sentence[mention.start : mention.end]))]
+            roles = list(_assign_roles(sentence, dated, own))
         for role in roles:
-            day = role.mention.day
-            if role.name == name and day is not None:
-                day += timedelta(days=role.is_inclusive)
-                if is_trusted(day, sent.day):
-                    return Return(day)
-    return Return(None)
+            day = _find_first_day(role, weekend)
+            if day is not None and is_trusted(day, sent.day):
+                first.setdefault(role.name, day)
+        for name, day in first.items():
+            days[name].append(day)
+    if days["return"]:
+        return Return(days["return"][0] if len(set(days["return"])) == 1 else None)
+    return Return(days["until"][0] if days["until"] else None)
+
+
+def _find_first_day(role: _Role, weekend: set[int]) -> date | None:
+    """Return the first day after an absence; a weekend at its end belongs to it, as in `until Sunday 15 November`."""
+    day = role.mention.day
+    if day is None:
+        return None
+    if role.is_inclusive and role.mention.kind == "week":
+        return day + timedelta(weeks=1)
+    is_included = role.is_inclusive or (role.name == "until" and day.weekday() in weekend)
+    return day + timedelta(days=is_included)
 
 
 @lru_cache(maxsize=256)
@@ -116,6 +137,8 @@ class _Patterns:
     start_after: re.Pattern[str]
     end_after: re.Pattern[str]
     inclusive: re.Pattern[str]
+    is_verb_last: bool
+    """Whether the verb of a clause stands after the date that belongs to it."""
 
 
 @lru_cache(maxsize=64)
@@ -136,6 +159,7 @@ def _load_patterns(languages: tuple[str, ...]) -> _Patterns:
         start_after=re.compile(rf"\W{{0,2}}(?:{join_after('from_after')})"),
         end_after=re.compile(rf"\W{{0,2}}(?:{join_after('until_after')})"),
         inclusive=re.compile(join("inclusive")),
+        is_verb_last=set(languages) <= _VERB_LAST_LANGUAGES and bool(languages),
     )
 
 
@@ -172,7 +196,8 @@ def _assign_role(mention: Mention, before: str, after: str, patterns: _Patterns,
         is_weak = _WEAK_END.search(near) is not None and start < 0 and not (is_range_end or mention.ends_range)
         return _Role(mention, "return" if is_weak and cue == "back" else "until", is_inclusive)
     clause = before[max((match.end() for match in _CLAUSE.finditer(before)), default=0) :]
-    cue = _first_cue(patterns, clause, last=True) or _first_cue(patterns, after)
+    verb = _first_cue(patterns, after) if patterns.is_verb_last else None
+    cue = verb or _first_cue(patterns, clause, last=True) or _first_cue(patterns, after)
     if cue is None:
         cue = _first_cue(patterns, before, last=True)
     return _Role(mention, "return" if cue == "back" else "other")

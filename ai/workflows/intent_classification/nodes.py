@@ -26,6 +26,8 @@ from ai.workflows.intent_classification.state import (
     Verdict,
 )
 from ai.workflows.intent_classification.wording import normalize
+from email_text.addresses import find_addresses
+from email_text.forwards import find_colleague
 from email_text.own_text import remove_sent_text
 from email_text.quotes import split_reply
 
@@ -86,10 +88,15 @@ async def match_rules(state: State) -> Update:
     received = request.received_at.date()
     if state["is_automatic"]:
         return {"verdict": rules.classify_automatic(state["text"], request.subject, state["kind"], received)}
-    sent_at = read_sent_at(request.headers, request.received_at)
+    sent_at = read_sent_at(request.headers, request.received_at, request.time_zone)
     verdict, is_automatic = rules.classify_personal(
         state["text"], request.subject, received, request.sent_subject, sent_at
     )
+    sender = next((value for name, value in request.headers if name.casefold() == "from"), "")
+    if not is_automatic and (forwarded := find_colleague(request.text, next(iter(find_addresses(sender)), ""))):
+        words = remove_sent_text(split_reply(forwarded.text).text, request.sent_text)
+        if rules.is_unsubscribe(words):
+            verdict = Verdict(label=Intent.UNSUBSCRIBE, confidence=rules.FORWARDED_CONFIDENCE, decided_by="rules")
     return {"verdict": verdict, "is_automatic": is_automatic}
 
 
@@ -135,7 +142,7 @@ async def decide(state: State, runtime: Runtime[NodeContext]) -> OutputState:
     abstained = verdict.confidence < REVIEW_THRESHOLD
     is_away = verdict.label is Intent.OUT_OF_OFFICE and not abstained
     text = f"{request.subject}\n\n{state.get('text', '')}"
-    sent_at = read_sent_at(request.headers, request.received_at)
+    sent_at = read_sent_at(request.headers, request.received_at, request.time_zone)
     return_date = find_return(text, sent_at).day if is_away else None
     is_doubtful = is_away and (return_date is None or verdict.confidence <= rules.NOTE_CONFIDENCE)
     is_hinted = (

@@ -50,6 +50,7 @@ _PRODUCT_QUESTION = re.compile(
 )
 _QUESTION = re.compile(r"[^.!?\n]{1,600}\?")
 MAX_EMPTY_BODY_WORDS = 4
+FORWARDED_CONFIDENCE = 0.9
 NOTE_CONFIDENCE = 0.7
 """The confidence in a note of absence that nothing but its words shows; a user reviews it."""
 
@@ -91,6 +92,11 @@ def classify_personal(
     if not has_phrase("human", words) and is_absence_note(text, sent or SentAt(received)):
         return _make_verdict(Intent.OUT_OF_OFFICE, NOTE_CONFIDENCE), True
     return _choose_intent(words), False
+
+
+def is_unsubscribe(text: str) -> bool:
+    """Return whether a text asks for no more emails."""
+    return _is_unsubscribe_request(normalize(text))
 
 
 def has_unsubscribe_hint(tail: str) -> bool:

@@ -36,7 +36,8 @@ class _Frozen(BaseModel):
 class IntentInput(_Frozen):
     """A received reply: header pairs (or a mapping), subject, plain text, and time of arrival.
 
-    `sent_subject` and `sent_text` are those of the mail that it answers, if they are known.
+    `sent_subject` and `sent_text` are those of the mail that it answers, and `time_zone` is its sender's, if they are
+    known.
     """
 
     headers: list[tuple[str, str]] = []
@@ -44,6 +45,7 @@ class IntentInput(_Frozen):
     text: str = ""
     sent_subject: str = ""
     sent_text: str = ""
+    time_zone: str = ""
     received_at: AwareDatetime
 
     @field_validator("headers", mode="before")

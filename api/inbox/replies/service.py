@@ -65,6 +65,7 @@ async def find_reply_to_classify(
         text=reply.text,
         sent_subject=sent.subject if sent else "",
         sent_text=(sent.body or to_text(sent.body_html)) if sent else "",
+        time_zone=await repository.find_lead_timezone(session, reply) or "",
         received_at=reply.received_at,
     )
 

@@ -14,6 +14,7 @@ from domain.enrollment import EnrollmentEvent
 from domain.reply_address import is_delivered_to
 from domain.suppression import SuppressionReason
 from email_text.addresses import find_addresses
+from email_text.forwards import find_colleague
 from email_text.quotes import extract_reply
 from email_text.text_bounces import is_daemon
 
@@ -75,5 +76,7 @@ async def _list_mailed(session: AsyncSession, reply: Reply) -> list[str]:
 
 
 def _list_named(reply: Reply) -> list[str]:
-    """Return the addresses in the subject and in the sender's own words."""
-    return find_addresses(f"{reply.subject}\n{extract_reply(reply.text)}")[:MAX_NAMED_ADDRESSES]
+    """Return the addresses in the sender's own words, and the author of a colleague's message that is forwarded."""
+    forwarded = find_colleague(reply.text, reply.from_email)
+    authors = [forwarded.author] if forwarded else []
+    return authors + find_addresses(f"{reply.subject}\n{extract_reply(reply.text)}")[:MAX_NAMED_ADDRESSES]

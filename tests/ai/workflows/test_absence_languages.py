@@ -1,7 +1,8 @@
 # ruff: noqa: RUF001 - Notes in many alphabets.
 
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 
@@ -55,7 +56,7 @@ US, UTC_ZONE, BERLIN = timedelta(hours=-5), timedelta(0), timedelta(hours=1)
         ("Jsem na dovolené do 1. listopadu včetně. Zpět budu 2. listopadu.", date(2026, 11, 2)),
         ("Od 2. 11. budu opět k dispozici.", date(2026, 11, 2)),
         ("Som na dovolenke do 1. novembra vrátane. Vrátim sa 2. novembra.", date(2026, 11, 2)),
-        ("November 1-ig szabadságon vagyok.", date(2026, 11, 1)),
+        ("November 1-ig szabadságon vagyok.", date(2026, 11, 2)),
         ("Szabadságon vagyok, november 2-án térek vissza.", date(2026, 11, 2)),
         ("2026. november 2-től ismét elérhető vagyok.", date(2026, 11, 2)),
         ("Sunt în concediu până pe 1 noiembrie inclusiv. Revin luni, 2 noiembrie.", date(2026, 11, 2)),
@@ -71,7 +72,7 @@ US, UTC_ZONE, BERLIN = timedelta(hours=-5), timedelta(0), timedelta(hours=1)
         ("10月26日から11月1日まで不在です。", date(2026, 11, 2)),
         ("１１月２日に出社いたします。", date(2026, 11, 2)),
         ("2026年10月26日（月）から2026年11月1日（日）まで休業とさせていただきます。", date(2026, 11, 2)),
-        ("10/26(月)~11/1(日)の間、休暇をいただいております。", date(2026, 11, 1)),
+        ("10/26(月)~11/1(日)の間、休暇をいただいております。", date(2026, 11, 2)),
         ("2026年10月26日（月）から2026年11月1日（月）まで休業とさせていただきます。", None),
         ("来週月曜日に戻ります。", date(2026, 11, 2)),
         ("我将于10月26日至11月1日休假,11月2日返回。", date(2026, 11, 2)),
@@ -105,6 +106,18 @@ US, UTC_ZONE, BERLIN = timedelta(hours=-5), timedelta(0), timedelta(hours=1)
         ("I am on leave until January 2028.", None),
         ("I'll be back in January.", None),
         ("Tôi nghỉ phép đến hết ngày 1 tháng 11. Tôi sẽ quay lại ngày 2 tháng 11.", date(2026, 11, 2)),
+        # A weekend at the end of an absence belongs to it; weeks have the numbers of ISO 8601.
+        ("I will be away from 26 October to 1 November.", date(2026, 11, 2)),
+        ("I will be away until 31 October.", date(2026, 11, 1)),
+        ("I will be away until 30 October.", date(2026, 10, 30)),
+        ("Ich bin in der KW 45 wieder im Büro.", date(2026, 11, 2)),
+        ("Jag är ledig och åter på kontoret onsdag vecka 45.", date(2026, 11, 4)),
+        ("Jeg er på ferie og tilbage i uge 2.", date(2027, 1, 11)),
+        ("Ich bin bis einschließlich KW 44 im Urlaub.", date(2026, 11, 2)),
+        ("Ich bin in der KW 54 wieder im Büro.", None),
+        ("현재 휴가 중이며 11월 2일(월)에 복귀합니다.", date(2026, 11, 2)),
+        ("Vuelvo el 2 de noviembre.\n\nI will be back on 9 November.", None),
+        ("Vuelvo el 2 de noviembre.\n\nI will be back on 2 November.", date(2026, 11, 2)),
         ("Saya cuti sampai dengan 1 November dan kembali 2 November.", date(2026, 11, 2)),
         ("Na godišnjem sam do 1. studenoga. Vraćam se 2. studenoga.", date(2026, 11, 2)),
     ],
@@ -240,3 +253,22 @@ def test_hostile_notes_take_little_time() -> None:
         find_return_date((piece * MAX_SENTENCE_CHARACTERS + "! ") * MAX_SENTENCES, MONDAY)
         has_automatic_subject(piece * 1000)
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset", "day"),
+    [
+        ("America/Toronto", -5, None),
+        ("America/Vancouver", -8, None),
+        ("America/New_York", -5, date(2026, 11, 12)),
+        ("Asia/Manila", 8, date(2026, 11, 12)),
+        ("Africa/Johannesburg", 2, date(2026, 12, 11)),
+        ("", -5, date(2026, 11, 12)),
+        ("No/Where", 2, date(2026, 12, 11)),
+    ],
+)
+def test_the_zone_of_the_sender_decides_the_order(zone: str, offset: int, day: date | None) -> None:
+    """Day or month comes first as in the country of the zone; in Canada both do, so that a user is asked."""
+    received = datetime(2026, 11, 5, 12, tzinfo=timezone(timedelta(hours=offset)))
+    headers = [("Date", format_datetime(received))]
+    assert find_return("I am away and back 11/12.", read_sent_at(headers, received, zone)).day == day
