@@ -29,6 +29,12 @@ def block_reason(workspace_id: UUID | BindParameter[UUID]) -> ColumnElement[str 
     )
 
 
+def awaits_review() -> ColumnElement[bool]:
+    """Return whether a reply of the lead of a statement, in any workspace of the account, waits for a user."""
+    persons = func.app.list_persons_awaiting_review().table_valued("person_key")
+    return func.app.person_key(Lead.email).in_(select(persons.c.person_key))
+
+
 def is_suppressed(
     workspace_id: UUID | BindParameter[UUID],
     email: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | ColumnElement[str],

@@ -7,7 +7,8 @@ A transaction takes what it needs in this order, so that no two wait for each ot
 3. Rows of leads, enrollments, sequences and drafts, in this order. Within a table rows are locked in id order.
 4. Rows of lead lists, in id order, to change their counts.
 5. `SUPPRESSIONS` of the account: shared by claiming mails to send, which then waits for nothing but other claims;
-   exclusive by every transaction that writes suppressions, which the trigger `lock_suppressions` takes at its commit.
+   exclusive by every transaction that writes suppressions or stores a reply, which the triggers `lock_suppressions` and
+   `lock_claims` take at its commit.
 
 Three more keys are taken before any of these: the provider's intake, shared by storing what the provider posts and
 exclusive for a moment before stored events are applied; `PROVIDER_EVENTS`, exclusive by applying them; and `AI_BUDGET`,

@@ -213,6 +213,11 @@ class Reply(IdMixin, TimestampMixin, Base):
         Index(None, "written_by"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
         Index("ix_replies_needs_review", "workspace_id", "id", postgresql_where=sql("needs_review")),
+        Index(
+            "ix_replies_awaiting_review",
+            "workspace_id",
+            postgresql_where=sql("(needs_review OR intent IS NULL) AND is_automatic IS NOT TRUE"),
+        ),
     )
 
     workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))

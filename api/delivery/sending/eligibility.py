@@ -26,6 +26,9 @@ from domain.sequence import SequenceStatus
 from domain.suppression import extract_domain
 
 NOTHING_TO_SEND = "the last mail was sent and no other mail is scheduled"
+AWAITS_REVIEW = "a reply of the lead waits for review; correct or confirm its intent"
+REVIEW_RETRY = timedelta(minutes=15)
+"""When to check a mail again whose lead has sent a reply that waits for a user."""
 IDENTITY_RETRY = timedelta(hours=1)
 """When to check a mail again whose sender is incomplete; a change of the workspace checks it at once."""
 NO_TIME_RETRY = timedelta(days=1)
@@ -42,6 +45,8 @@ class SendState:
     pause_reason: str | None
     block_reason: str | None
     """Why the lead must never be mailed; None if it may be."""
+    awaits_review: bool = False
+    """Whether a reply of the lead waits for a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +62,20 @@ class Candidate:
     """The outcome of the attempt to send the draft; None without an attempt."""
     claimed_by: UUID | None
     """The job that made the attempt."""
+    awaits_review: bool = False
+    """Whether a reply of the lead waits for a user."""
 
     @property
     def send_state(self) -> SendState:
         """The states that can stop its sending."""
         sequence = self.sequence
         return SendState(
-            self.enrollment.status, sequence.status, sequence.deleted_at, sequence.pause_reason, self.block_reason
+            self.enrollment.status,
+            sequence.status,
+            sequence.deleted_at,
+            sequence.pause_reason,
+            self.block_reason,
+            self.awaits_review,
         )
 
 
@@ -121,9 +133,16 @@ def check_eligibility(candidate: Candidate, context: SendContext, now: datetime,
         return Blocked(candidate.block_reason)
     for pause in _list_pauses(candidate.send_state, context.connection):
         return Denied(pause)
+    return _find_hold(candidate, context, now) or _check_time(candidate, context, now)
+
+
+def _find_hold(candidate: Candidate, context: SendContext, now: datetime) -> Deferred | None:
+    """Return what holds the mail until a user acts, with the time of the next check."""
+    if candidate.awaits_review:
+        return Deferred(now + REVIEW_RETRY, AWAITS_REVIEW)
     if context.identity_problems:
         return Deferred(now + IDENTITY_RETRY, "; ".join(context.identity_problems))
-    return _check_time(candidate, context, now)
+    return None
 
 
 def _check_time(candidate: Candidate, context: SendContext, now: datetime) -> Allowed | Deferred:
@@ -138,7 +157,7 @@ def find_stop_reason(state: SendState, connection: EverlyticConnection | None) -
     """Return what has stopped a draft since it was claimed, None if nothing has."""
     if state.block_reason is not None:
         return state.block_reason
-    return next(_list_pauses(state, connection), None)
+    return next(_list_pauses(state, connection), AWAITS_REVIEW if state.awaits_review else None)
 
 
 def list_hold_reasons(
@@ -148,6 +167,7 @@ def list_hold_reasons(
     reasons = [
         *_list_pauses(candidate.send_state, connection),
         *identity_problems,
+        AWAITS_REVIEW if candidate.awaits_review else None,
         candidate.block_reason,
         _find_draft_problem(candidate),
     ]

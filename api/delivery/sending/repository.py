@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.delivery.sending.eligibility import Candidate, SendState
 from api.people.leads.tracking import decide_tracking
-from database.conditions import block_reason, id_in
+from database.conditions import awaits_review, block_reason, id_in
 from database.models import (
     EmailDraft,
     EverlyticConnection,
@@ -67,9 +67,9 @@ class ClaimRun:
     attempt: int
 
 
-CandidateQuery: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None]
+CandidateQuery: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None, bool]
 
-# These statements are built once at import, because every send runs them.
+# Built once at import, because every send runs these statements.
 _WORKSPACE_ID: BindParameter[UUID] = bindparam("workspace_id", type_=PG_UUID)
 _IS_REQUESTED = (
     EmailDraft.workspace_id == _WORKSPACE_ID,
@@ -84,6 +84,7 @@ _CANDIDATES = (
         block_reason(_WORKSPACE_ID),
         SendAttempt.outcome,
         SendAttempt.job_id,
+        awaits_review(),
     )
     .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
     .join(Sequence, Sequence.id == EmailDraft.sequence_id)
@@ -130,6 +131,7 @@ _SEND_STATES = (
         Sequence.deleted_at,
         Sequence.pause_reason,
         block_reason(_WORKSPACE_ID),
+        awaits_review(),
         EverlyticConnection,
     )
     .join(LeadEnrollment, LeadEnrollment.id == EmailDraft.enrollment_id)
@@ -166,7 +168,7 @@ async def get_send_states(
 ) -> dict[UUID, tuple[SendState, EverlyticConnection | None]]:
     """Return the states that can stop drafts, from one snapshot; empty if the workspace is deleted."""
     rows = await session.execute(_SEND_STATES, {"workspace_id": workspace_id, "draft_ids": list(draft_ids)})
-    return {row[0]: (SendState(*row[1:6]), row[6]) for row in rows}
+    return {row[0]: (SendState(*row[1:7]), row[7]) for row in rows}
 
 
 async def list_held_drafts(session: AsyncSession, workspace_id: UUID, runs: Rows[ClaimRun]) -> Collection[UUID]:
@@ -191,8 +193,8 @@ async def _fetch_candidates(
 ) -> list[Candidate]:
     rows = await session.execute(statement, dict(parameters), execution_options={"populate_existing": True})
     return [
-        Candidate(draft, enrollment, sequence, lead, blocked_by, SendOutcome(outcome) if outcome else None, job_id)
-        for draft, enrollment, sequence, lead, blocked_by, outcome, job_id in rows
+        Candidate(draft, enrollment, sequence, lead, blocked, SendOutcome(outcome) if outcome else None, job_id, awaits)
+        for draft, enrollment, sequence, lead, blocked, outcome, job_id, awaits in rows
     ]
 
 

@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from itertools import groupby
+from datetime import date, datetime, timedelta
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,8 @@ class Score:
     taken_for_a_no: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     dates: Counter[bool] = field(default_factory=Counter)
+    heard_or_held: int = 0
+    """How many noes were found, or hold all mail to the lead until a user has read them."""
 
     def add(self, case: Case, outcome: Outcome) -> None:
         """Count one message."""
@@ -86,6 +88,8 @@ class Score:
         self.right[case.kind] += is_right
         if case.kind not in {"no", "complaint", "hard_bounce"} and outcome.suppressions[case.lead]:
             self.taken_for_a_no.append(case.file)
+        if case.kind == "no":
+            self.heard_or_held += is_right or bool(outcome.needs_review and not outcome.is_automatic)
         if case.kind == "absence" and case.needs_review is not None:
             self.dates[outcome.return_date == case.return_date] += 1
         if not is_right:
@@ -117,6 +121,11 @@ async def score(trial: Trial, cases: Sequence[Case]) -> Score:
     for sequence_id, _ in drafts.values():
         await trial.outreach.post("/drafts/approve", {"sequenceId": sequence_id})
     await trial.outreach.run_jobs()
+    for minutes in count(1):  # Mails that found no free place for a call wait.
+        if not (await trial.outreach.get("/drafts", status="reviewed"))["items"]:
+            break
+        trial.set_time(MONDAY + timedelta(minutes=minutes))
+        await trial.outreach.run_jobs()
     result = Score()
     for _, arriving in groupby(cases, key=lambda case: case.at.date()):
         received = [(case, await _post(trial, case, drafts[case.file][1])) for case in arriving]
