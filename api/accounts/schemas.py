@@ -2,13 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from api.http.fields import EmailAddress, Name
-from api.http.pagination import Wire
+from api.http.pagination import UNCHANGED, Wire
 from database.models import UserRole
 
 
@@ -38,14 +37,8 @@ class UserIn(Wire):
 class UserChange(Wire):
     """The changes of a user; fields that are left out stay unchanged."""
 
-    name: Name | None = None
-    role: UserRole | None = None
-
-    @model_validator(mode="after")
-    def _require_no_null(self) -> Self:
-        if cleared := sorted(name for name in self.model_fields_set if getattr(self, name) is None):
-            raise ValueError(f"{', '.join(cleared)} cannot be null; leave it out to keep it")
-        return self
+    name: Name = UNCHANGED
+    role: UserRole = UNCHANGED
 
 
 class UserOut(Wire):

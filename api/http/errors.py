@@ -10,6 +10,7 @@ ApiError
 │   └── KeyReused           409  an Idempotency-Key was used for another request
 ├── PreconditionFailed      412  changed since the caller read it
 ├── TooLarge                413  larger than the limit
+├── UnsupportedMediaType    415  the body has another Content-Type
 ├── Malformed               422  the input is invalid
 │   └── HostRefused         422  a host has an address to which connections are not allowed
 ├── TooManyRequests         429  rate limit exceeded
@@ -112,6 +113,12 @@ class TooLarge(ApiError):
     status, code = 413, "too_large"
 
 
+class UnsupportedMediaType(ApiError):
+    """The body has a Content-Type that the route does not take."""
+
+    status, code = 415, "unsupported_media_type"
+
+
 class Malformed(ApiError):
     """The input is invalid; `errors` name the fields."""
 
@@ -201,12 +208,30 @@ def problem_response(
     return Response(json.dumps(problem), status_code=status, media_type=PROBLEM_JSON, headers=headers)
 
 
-def field_problems(found: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the errors that pydantic found as `{location, message}`, without the prefix it adds to our sentences."""
-    return [
-        {"location": list(error["loc"]), "message": str(error["msg"]).removeprefix("Value error, ").rstrip(".")}
-        for error in found
-    ]
+def field_problems(found: Sequence[Any], value: object) -> list[dict[str, Any]]:
+    """Return the errors that pydantic found in a value as `{location, message}`, without what pydantic adds."""
+    return [{"location": _location(error, value), "message": _message(error)} for error in found]
+
+
+def _message(error: Any) -> str:
+    if error["type"] != "missing" and error["input"] is None:
+        return "must not be null"
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+
+
+def _location(error: Any, value: object) -> list[str | int]:
+    """Return where in the value the error is, without the names that pydantic gives to the types of a union."""
+    location: list[str | int] = []
+    *_, last = error["loc"] or (None,)
+    for part in error["loc"]:
+        if isinstance(value, dict) and (part in value or (part == last and error["type"] == "missing")):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        location.append(part)
+    return location
 
 
 def responses(*errors: type[ApiError]) -> dict[int | str, dict[str, Any]]:
@@ -236,7 +261,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
-        fields = field_problems(error.errors())
+        # A parameter is one text: what follows its name is a name of a type.
+        sources: dict[str, Any] = {"body": error.body}
+        for source, *names in (found["loc"] for found in error.errors()):
+            if source != "body":
+                sources.setdefault(source, {}).update(dict.fromkeys(names[:1]))
+        fields = field_problems(error.errors(), sources)
         first = ".".join(str(part) for part in fields[0]["location"]) if fields else "body"
         detail = f"{first}: {fields[0]['message'] if fields else 'malformed'}."
         return problem_response(request, 422, Malformed.code, detail, fields)

@@ -61,7 +61,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
             operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
             common.append(409)
     if "requestBody" in operation:
-        common.append(413)
+        common += [413, 415]
     for status in common:
         declared = described.get(str(status), {})
         if PROBLEM_JSON not in declared.get("content", {}):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, Self, TypeVar, TypeVarTuple
 from uuid import UUID
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel, to_snake
 from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
@@ -46,6 +46,10 @@ class Wire(BaseModel):
     def of(cls, row: object) -> Self:
         """Return the body of a row; only field names are read, not aliases, which is several times as fast."""
         return cls.model_validate(row, by_alias=False, by_name=True)
+
+
+UNCHANGED: Any = Field(default=None)
+"""The default of a field that a change may leave out but not set to null."""
 
 
 class Filter(BaseModel):

@@ -4,15 +4,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response, params
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.http.errors import Malformed, TooLarge
+from api.http.errors import MOST_FIELDS, Malformed, TooLarge, UnsupportedMediaType
 from api.http.idempotency.service import Answer, IdempotencyRecord
 from domain.bounded_json import JsonLimitExceeded, parse_json
 from domain.storable_text import UNSTORABLE
@@ -21,6 +25,8 @@ MEGABYTE = 1024 * 1024
 
 _MAYBE_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
 _PARAMETER = re.compile(r"\{\w+\}")
+MAX_NAME_CHARACTERS = 60
+"""How much of the name of an unknown query parameter is compared and shown."""
 
 
 DraftId: TypeAlias = Annotated[UUID, Path(alias="draftId")]
@@ -60,6 +66,9 @@ class StrictRequest(Request):
 class Route(APIRoute):
     """A route that reads strict JSON and stores its response for an Idempotency-Key."""
 
+    def require_known_query(self, request: Request) -> None:
+        """Accept whatever mail programs and providers append to a URL that they were given."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler; both run inside the request's transaction."""
         handle = super().get_route_handler()
@@ -67,11 +76,12 @@ class Route(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             _require_storable_query(request)
+            self.require_known_query(request)
             strict = StrictRequest(request.scope, request.receive)
             # Parsed before FastAPI does, which would answer our errors with a bare 400.
             if takes_json and await strict.body():
                 if not _is_json(request):
-                    raise _malformed(["header", "Content-Type"], "Set Content-Type to application/json.")
+                    raise _not_json(request)
                 await strict.json()
             try:
                 response = await handle(strict)
@@ -87,11 +97,31 @@ class Route(APIRoute):
         return handle_strictly
 
 
+class ContractRoute(Route):
+    """A route that refuses query parameters that it does not have."""
+
+    @cached_property
+    def query_parameters(self) -> list[str]:
+        """The names of the query parameters of this route."""
+        return sorted(set(_list_query_parameters(self.dependant)))
+
+    def require_known_query(self, request: Request) -> None:
+        """Raise Malformed, which names each query parameter that the route does not have."""
+        known = self.query_parameters
+        unknown = sorted({name for name in request.query_params if name not in known})[:MOST_FIELDS]
+        if unknown:
+            problems = [
+                {"location": ["query", name[:MAX_NAME_CHARACTERS]], "message": _unknown_parameter(name, known)}
+                for name in unknown
+            ]
+            raise Malformed(f"{problems[0]['message']}.", errors=problems)
+
+
 class PrefixRouter(APIRouter):
     """A router that compares a path with its routes only when the path contains the router's prefix."""
 
-    def __init__(self, prefix: str, *tags: str) -> None:
-        super().__init__(prefix=prefix, tags=list(tags), route_class=Route)
+    def __init__(self, prefix: str, *tags: str, route_class: type[Route] = ContractRoute) -> None:
+        super().__init__(prefix=prefix, tags=list(tags), route_class=route_class)
         parts = _PARAMETER.split(prefix)
         self._under = re.compile("[^/]+".join(re.escape(part) for part in parts))
 
@@ -101,9 +131,9 @@ class PrefixRouter(APIRouter):
         return super().matches(scope) if self._under.search(scope["path"]) else (Match.NONE, {})
 
 
-def create_router(prefix: str, *tags: str) -> APIRouter:
+def create_router(prefix: str, *tags: str, route_class: type[Route] = ContractRoute) -> APIRouter:
     """Return a router for a prefix."""
-    return PrefixRouter(prefix, *tags)
+    return PrefixRouter(prefix, *tags, route_class=route_class)
 
 
 async def read_body(request: Request, max_megabytes: int) -> bytes:
@@ -173,6 +203,36 @@ def _require_storable_query(request: Request) -> None:
             parameter = UNSTORABLE.sub("?", name)
             message = f"The query parameter {parameter} contains a NUL character, which cannot be stored."
             raise _malformed(["query", parameter], message)
+
+
+def _list_query_parameters(dependant: Dependant) -> Iterator[str]:
+    """Yield the names of the query parameters of an endpoint and of what it depends on."""
+    for parameter in dependant.query_params:
+        model = parameter.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield from (field.alias or name for name, field in model.model_fields.items())
+        else:
+            yield parameter.alias
+    for inner in dependant.dependencies:
+        yield from _list_query_parameters(inner)
+
+
+def _unknown_parameter(name: str, known: Sequence[str]) -> str:
+    name = name[:MAX_NAME_CHARACTERS]  # the comparison takes longer than its texts are long
+    close = get_close_matches(name, known, n=1)
+    if close:
+        hint = f"did you mean {close[0]}?"
+    elif known:
+        hint = f"this request takes {', '.join(known)}"
+    else:
+        hint = "this request takes none"
+    return f"There is no query parameter {name}; {hint}"
+
+
+def _not_json(request: Request) -> UnsupportedMediaType:
+    given = request.headers.get("Content-Type")
+    message = f"Set Content-Type to application/json{f', not {given}' if given else ''}."
+    return UnsupportedMediaType(message, errors=[{"location": ["header", "Content-Type"], "message": message}])
 
 
 def _malformed(place: Sequence[str | int], message: str) -> Malformed:

@@ -10,7 +10,7 @@ from holidays import list_supported_countries
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, model_validator
 
 from api.http.fields import EmailAddress, Name, Timezone
-from api.http.pagination import Wire
+from api.http.pagination import UNCHANGED, Wire
 from domain.lead import LeadSegment
 from domain.tracking import TrackingSetting
 
@@ -202,34 +202,17 @@ class WorkspaceIn(Wire):
         return self
 
 
-_CLEARED = {
-    "daily_cap",
-    "daily_token_budget",
-    "default_segment",
-    "domain_gap_seconds",
-    "holidays_country",
-    "max_bounce_rate",
-    "max_complaint_rate",
-    "max_daily_complaints",
-    "ramp_from",
-    "ramp_start",
-    "ramp_step",
-    "reply_to_email",
-    "sends_per_minute",
-}
-
-
 class WorkspaceChange(Wire):
     """The changes of a workspace; fields that are left out stay unchanged."""
 
-    name: Name | None = None
-    default_from_name: Name | None = None
-    default_from_email: EmailAddress | None = None
-    postal_address: PostalAddress | None = None
-    timezone: Timezone | None = None
-    window_start: TimeOfDay | None = None
-    window_end: TimeOfDay | None = None
-    sending_weekdays: Weekdays | None = None
+    name: Name = UNCHANGED
+    default_from_name: Name = UNCHANGED
+    default_from_email: EmailAddress = UNCHANGED
+    postal_address: PostalAddress = UNCHANGED
+    timezone: Timezone = UNCHANGED
+    window_start: TimeOfDay = UNCHANGED
+    window_end: TimeOfDay = UNCHANGED
+    sending_weekdays: Weekdays = UNCHANGED
     holidays_country: HolidaysCountry | None = None
     daily_cap: DailyCap | None = None
     ramp_start: RampStart | None = None
@@ -237,26 +220,19 @@ class WorkspaceChange(Wire):
     ramp_step: RampMails | None = None
     sends_per_minute: SendsPerMinute | None = None
     domain_gap_seconds: DomainGapSeconds | None = None
-    unknown_wait_hours: UnknownWaitHours | None = None
-    guard_sample: GuardSample | None = None
+    unknown_wait_hours: UnknownWaitHours = UNCHANGED
+    guard_sample: GuardSample = UNCHANGED
     max_bounce_rate: BounceRate | None = None
-    complaint_sample: ComplaintSample | None = None
+    complaint_sample: ComplaintSample = UNCHANGED
     max_complaint_rate: ComplaintRate | None = None
     max_daily_complaints: DailyComplaints | None = None
-    tracking: Tracking | None = None
-    mid_market_from: Employees | None = None
-    enterprise_from: Employees | None = None
+    tracking: Tracking = UNCHANGED
+    mid_market_from: Employees = UNCHANGED
+    enterprise_from: Employees = UNCHANGED
     default_segment: DefaultSegment | None = None
-    voice: Voice | None = None
+    voice: Voice = UNCHANGED
     reply_to_email: ReplyToEmail | None = None
     daily_token_budget: DailyTokenBudget | None = None
-
-    @model_validator(mode="after")
-    def _only_optional_settings_may_be_cleared(self) -> Self:
-        cleared = [name for name in self.model_fields_set if getattr(self, name) is None]
-        if required := sorted(set(cleared) - _CLEARED):
-            raise ValueError(f"{', '.join(required)} cannot be null; leave it out to keep it")
-        return self
 
 
 class WorkspaceOut(Wire):

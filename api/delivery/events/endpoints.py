@@ -48,7 +48,7 @@ REQUESTS_OF_CLIENT = parse("10/hour")
 MAX_FORM_BYTES = 4096
 MAX_PUSH_MEGABYTES = 5
 router = create_router("/api/workspaces/{workspaceId}/events", "events")
-webhook_router = create_router("/api/webhooks", "webhooks")
+webhook_router = create_router("/api/webhooks", "webhooks", route_class=Route)
 
 
 async def get_limiter(request: Request) -> FixedWindowRateLimiter:

@@ -5,14 +5,14 @@ from fastapi import Request
 from api.accounts.workspaces.receivers import ReceiversDep
 from api.http.dependencies import ServicesDep
 from api.http.errors import Malformed, NotFound, TooLarge, responses
-from api.http.routing import create_router, read_body
+from api.http.routing import Route, create_router, read_body
 from api.inbox.inbound import service
 from api.inbox.inbound.posted import detect_kind, read_posted
 from api.inbox.inbound.schemas import REQUEST_BODY, ReplyReceipt
 from api.inbox.inbound.service import Receipt
 from database.tenancy import Scope, transaction
 
-router = create_router("/api/webhooks", "webhooks")
+router = create_router("/api/webhooks", "webhooks", route_class=Route)
 
 MAX_MESSAGE_MEGABYTES = 25
 """The limit of mailbox services themselves, including attachments."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from api.accounts.usage.schemas import GenerationOut
-from api.http.pagination import Wire
+from api.http.pagination import UNCHANGED, Wire
 from domain.draft import DraftStatus
 
 ONE_LINE = r"^[^\r\n]*[^\s][^\r\n]*$"
@@ -55,14 +55,8 @@ class DraftOut(Wire):
 class DraftChange(Wire):
     """The fields to change; fields that you leave out stay the same."""
 
-    subject: Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)] | None = None
-    body: Annotated[str, Field(min_length=1, max_length=50_000, pattern=r"\S")] | None = None
-
-    @model_validator(mode="after")
-    def _not_cleared(self) -> Self:
-        if any(getattr(self, name) is None for name in self.model_fields_set):
-            raise ValueError("subject and body cannot be null; leave out the field that must not change")
-        return self
+    subject: Annotated[str, Field(min_length=1, max_length=500, pattern=ONE_LINE)] = UNCHANGED
+    body: Annotated[str, Field(min_length=1, max_length=50_000, pattern=r"\S")] = UNCHANGED
 
 
 class ApproveIn(Wire):

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import Field, StrictBool
 
-from api.http.pagination import Wire
+from api.http.pagination import UNCHANGED, Wire
 from database.models import Sequence, SequenceStep
 from domain.sequence import SequenceStatus
 
@@ -27,19 +27,11 @@ class SequenceIn(Wire):
     auto_approve: StrictBool = False
 
 
-class _Change(Wire):
-    @model_validator(mode="after")
-    def _not_cleared(self) -> Self:
-        if cleared := sorted(name for name in self.model_fields_set if getattr(self, name) is None):
-            raise ValueError(f"{', '.join(cleared)} cannot be null; leave it out to keep it")
-        return self
-
-
-class SequenceChange(_Change):
+class SequenceChange(Wire):
     """The fields to change; fields that you leave out stay the same. Drafts that wait for review keep waiting."""
 
-    name: Name | None = None
-    auto_approve: StrictBool | None = None
+    name: Name = UNCHANGED
+    auto_approve: StrictBool = UNCHANGED
 
 
 class StepIn(Wire):
@@ -51,13 +43,13 @@ class StepIn(Wire):
     delay_hours: Hours = 0
 
 
-class StepChange(_Change):
+class StepChange(Wire):
     """The fields to change; fields that you leave out stay the same. Existing drafts do not change."""
 
-    subject: Subject | None = None
-    body_template: BodyTemplate | None = None
-    delay_days: Days | None = None
-    delay_hours: Hours | None = None
+    subject: Subject = UNCHANGED
+    body_template: BodyTemplate = UNCHANGED
+    delay_days: Days = UNCHANGED
+    delay_hours: Hours = UNCHANGED
 
 
 class StepOrder(Wire):

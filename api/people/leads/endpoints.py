@@ -68,13 +68,13 @@ async def add_leads(member: MemberDep, body: BulkLeadsIn) -> BulkLeadsOut:
         try:
             rows[index] = LeadIn.model_validate(row).model_dump()
         except ValidationError as error:
-            results.append(_refused(index, error))
+            results.append(_refused(index, row, error))
     results += await service.add_leads(member.session, member.workspace_id, rows, body.on_existing)
     return BulkLeadsOut(results=sorted(results, key=lambda row: row.index))
 
 
-def _refused(index: int, error: ValidationError) -> BulkRow:
-    problems = [FieldProblem(**problem) for problem in field_problems(error.errors())]
+def _refused(index: int, row: object, error: ValidationError) -> BulkRow:
+    problems = [FieldProblem(**problem) for problem in field_problems(error.errors(), row)]
     return BulkRow(index=index, status=RowStatus.INVALID, lead_id=None, errors=problems)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from pydantic import (
@@ -12,12 +12,11 @@ from pydantic import (
     StrictBool,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    model_validator,
 )
 
 from api.http.errors import FieldProblem
 from api.http.fields import WITHOUT_NUL, EmailAddress, FieldName, Timezone
-from api.http.pagination import Filter, Wire
+from api.http.pagination import UNCHANGED, Filter, Wire
 from api.people.leads.merging import MAX_CUSTOM_FIELDS, RowStatus
 from database.models import DuplicatePolicy
 from domain.lead import MAX_LINE_CHARACTERS, LeadSegment, LeadStatus
@@ -81,22 +80,15 @@ class LeadIn(Wire):
 class LeadChange(Wire):
     """The changes of a lead; fields that are left out stay unchanged. A custom field of null is removed."""
 
-    email: EmailAddress | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
-    company: Line | None = None
-    role: Line | None = None
+    email: EmailAddress = UNCHANGED
+    first_name: Line = UNCHANGED
+    last_name: Line = UNCHANGED
+    company: Line = UNCHANGED
+    role: Line = UNCHANGED
     segment: LeadSegment | None = None
     timezone: Timezone | None = None
     list_id: UUID | None = None
-    custom_fields: Annotated[dict[FieldName, FieldValue | None], Field(max_length=MAX_CUSTOM_FIELDS)] | None = None
-
-    @model_validator(mode="after")
-    def _require_no_null(self) -> Self:
-        cleared = {name for name in self.model_fields_set if getattr(self, name) is None}
-        if required := sorted(cleared - {"segment", "timezone", "list_id"}):
-            raise ValueError(f"{', '.join(required)} cannot be null; leave it out to keep it")
-        return self
+    custom_fields: Annotated[dict[FieldName, FieldValue | None], Field(max_length=MAX_CUSTOM_FIELDS)] = UNCHANGED
 
 
 class LeadOut(Wire):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.http.errors import Malformed
-from api.http.routing import create_router, read_json
+from api.http.routing import ContractRoute, create_router, read_json
+from api.routes import ROUTERS
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -108,7 +109,67 @@ async def test_nul_in_a_query_names_the_parameter(app_client: httpx.AsyncClient,
 async def test_json_needs_its_content_type(app_client: httpx.AsyncClient, workspace: str) -> None:
     """A body without the content type of JSON is refused, so that no web page can post on a user's behalf."""
     response = await app_client.post(f"/api/workspaces/{workspace}/leads", content=b'{"email": "a@lead.example"}')
-    assert (response.status_code, response.json()["errors"][0]["location"]) == (422, ["header", "Content-Type"])
+    assert (response.status_code, response.json()["errors"][0]["location"]) == (415, ["header", "Content-Type"])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("query", "names", "says"),
+    [
+        ("statu=New", ["statu"], "did you mean status?"),
+        ("Status=New", ["Status"], "did you mean status?"),
+        ("limit=5&x=1&y=2", ["x", "y"], "this request takes cursor, limit, listId, q, segment"),
+        ("delta=json-patch", ["delta"], "this request takes"),
+        (f"{'a' * 3000}=1", ["a" * 60], "There is no query parameter " + "a" * 60 + ";"),
+    ],
+)
+async def test_unknown_query_parameters_are_refused(
+    app_client: httpx.AsyncClient, workspace: str, query: str, names: list[str], says: str
+) -> None:
+    """A query parameter that a list does not have is named with what was meant, instead of all rows being answered."""
+    response = await app_client.get(f"/api/workspaces/{workspace}/leads?{query}")
+    assert (response.status_code, response.json()["code"]) == (422, "malformed")
+    assert [error["location"] for error in response.json()["errors"]] == [["query", name] for name in names]
+    assert says in response.json()["detail"]
+
+
+@pytest.mark.anyio
+async def test_at_most_a_hundred_unknown_parameters_are_named(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """However many unknown parameters a URL has, the problem stays short."""
+    query = "&".join(f"p{number}=1" for number in range(101))
+    response = await app_client.get(f"/api/workspaces/{workspace}?{query}")
+    assert len(response.json()["errors"]) == 100
+    assert response.json()["detail"] == "There is no query parameter p0; this request takes none."
+
+
+@pytest.mark.anyio
+async def test_the_routes_take_the_query_parameters_of_the_contract(app: FastAPI) -> None:
+    """What a route takes is what OpenAPI lists for it, so that no documented parameter is refused."""
+    paths = app.openapi()["paths"]
+    compared = 0
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, ContractRoute)]
+    for route in (route for route in routes if route.include_in_schema):
+        for method in route.methods or ():
+            parameters = paths[route.path_format][method.lower()].get("parameters", [])
+            listed = sorted(parameter["name"] for parameter in parameters if parameter["in"] == "query")
+            assert route.query_parameters == listed, route.path_format
+            compared += 1
+    assert compared > 80
+
+
+@pytest.mark.anyio
+async def test_an_error_is_named_by_the_fields_of_the_body(app_client: httpx.AsyncClient, workspace: str) -> None:
+    """The location of an error has the names and positions of the JSON alone, also below a choice of types."""
+    path = f"/api/workspaces/{workspace}/leads"
+    lead = {"email": "a@lead.example", "customFields": {"a": [1], "b": "c" * 100_000}}
+    refused = await app_client.post(path, json=lead)
+    assert {tuple(error["location"]) for error in refused.json()["errors"]} == {
+        ("body", "customFields", "a"),
+        ("body", "customFields", "b"),
+    }
+    bulk = await app_client.post(f"{path}/bulk", json={"leads": [lead]})
+    locations = {tuple(error["location"]) for error in bulk.json()["results"][0]["errors"]}
+    assert locations == {("customFields", "a"), ("customFields", "b")}
 
 
 @pytest.mark.anyio
