@@ -1,4 +1,4 @@
-"""Finds a message that somebody forwards with a few words, as the assistant of its author does."""
+"""Finds a message that its author's colleague forwards with a few words."""
 
 import re
 from dataclasses import dataclass

@@ -68,7 +68,6 @@ class ClaimRun:
 
 
 CandidateQuery: TypeAlias = Select[EmailDraft, LeadEnrollment, Sequence, Lead, str | None, str, UUID | None, bool]
-
 # Built once at import, because every send runs these statements.
 _WORKSPACE_ID: BindParameter[UUID] = bindparam("workspace_id", type_=PG_UUID)
 _IS_REQUESTED = (

@@ -63,6 +63,6 @@ async def test_a_doubtful_answer_asks_a_user(text: str) -> None:
         "Das klingt interessant, bitte schicken Sie mir Unterlagen.",
     ],
 )
-async def test_a_clear_answer_asks_nobody(text: str) -> None:
+async def test_a_clear_answer_needs_no_review(text: str) -> None:
     """A clear answer without words of a refusal needs no review."""
     assert not (await _classify(text)).needs_review
