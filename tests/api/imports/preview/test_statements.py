@@ -109,11 +109,11 @@ async def test_rows_are_judged_beside_the_leads_they_know(two_workspaces: TwoWor
         Outcome.INVALID: [11],
     }
     assert acted.result["rows"] == [
-        (10, "new@x.co", None, None, None, None),
-        (11, None, "no address", None, None, None),
-        (12, "changed@x.co", None, None, None, leads["changed"]),
-        (14, "deleted@x.co", None, None, None, None),
-        (15, "new@x.co", None, 10, None, None),
+        (10, "new@x.co", None, None, None, False, None),
+        (11, None, "no address", None, None, False, None),
+        (12, "changed@x.co", None, None, None, False, leads["changed"]),
+        (14, "deleted@x.co", None, None, None, False, None),
+        (15, "new@x.co", None, 10, None, False, None),
     ]
     assert acted.result["differences"] == {12: ("", "File 12")}
     assert acted.changes == {}
