@@ -60,6 +60,7 @@ async def receive_message(
     if _has_own_marks(message, public_url):
         return Receipt.OWN
     draft = await repository.find_draft_by_ids(session, workspace_id, message.answered_ids)
+    is_named = draft is not None
     if _is_own_address(author, workspace) and (draft is None or not _is_addressed_inward(message, workspace)):
         return Receipt.OWN
     if draft is None:
@@ -78,7 +79,7 @@ async def receive_message(
         "text": message.text,
         "headers": [{"name": name, "value": value} for name, value in message.headers],
         "received_at": received_at,
-        "report": _to_stored(message.report),
+        "report": _to_stored(message.report, names_mail=is_named),
         "review_reason": HIDDEN_AUTHOR if _is_own_address(author, workspace) else None,
     }
     reply_id = await repository.add_reply(session, workspace_id, values)
@@ -119,7 +120,7 @@ def _list_reported(message: InboundMessage) -> list[str]:
     return [address for recipient in recipients for address in recipient.addresses]
 
 
-def _to_stored(report: Report | None) -> dict[str, Any] | None:
+def _to_stored(report: Report | None, *, names_mail: bool) -> dict[str, Any] | None:
     if report is None:
         return None
     recipients = [
@@ -131,7 +132,7 @@ def _to_stored(report: Report | None) -> dict[str, Any] | None:
         }
         for recipient in report.recipients
     ]
-    return {"kind": report.kind.value, "recipients": recipients}
+    return {"kind": report.kind.value, "recipients": recipients, "names_mail": names_mail}
 
 
 async def _concerns_us(workspace_id: UUID, message: InboundMessage, received_at: datetime) -> bool:

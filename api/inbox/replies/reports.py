@@ -1,7 +1,7 @@
 """What a report of a mail system means for the mail that it is about, by the address that was mailed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ai.workflows.intent_classification.state import Intent
@@ -12,6 +12,7 @@ from email_text.reports import ReportedRecipient, ReportKind
 
 NO_MATCH = "This report matches no email of the workspace."
 OTHER_RECIPIENT = "The report names another address than the one that was mailed."
+FORGEABLE = "The report does not name the id of the email, so it can be forged. Suppress the address if it is true."
 REFUSED = "The receiving server refused the email for another reason than its address."
 UNKNOWN_FEEDBACK = "The feedback has a type that is not known."
 _HARMLESS_FEEDBACK = ("not-spam", "auth-failure", "virus", "dkim", "dmarc", "spf", "adsp", "policy", "smtp")
@@ -46,20 +47,29 @@ _GRAVITY = (
 
 
 def read_outcome(report: Mapping[str, Any], mailed: str | None) -> Outcome:
-    """Return what a stored report means; `mailed` is the address of the mail that it is about, if that is known."""
+    """Return what a stored report means; `mailed` is the address of the mail that it is about, if that is known.
+
+    Only a report that names the id of the mail suppresses. Anyone can name an address, which pauses the lead.
+    """
     kind, recipients = ReportKind(report["kind"]), _read_recipients(report)
     if kind is ReportKind.UNSUBSCRIBE:
         return Outcome(Intent.UNSUBSCRIBE)
     if kind is ReportKind.COMPLAINT:
         # A complaint about our mail counts, whatever address the mail was forwarded to.
-        reason = SuppressionReason.COMPLAINT if mailed else None
-        return Outcome(Intent.UNSUBSCRIBE, reason, review_reason=None if mailed else NO_MATCH)
+        outcome = Outcome(Intent.UNSUBSCRIBE, SuppressionReason.COMPLAINT if mailed else None)
+        return _ask_if_forgeable(report, outcome if mailed else replace(outcome, review_reason=NO_MATCH))
     if kind is ReportKind.FEEDBACK:
         is_known = any(recipient.detail.startswith(_HARMLESS_FEEDBACK) for recipient in recipients)
         return Outcome(Intent.OTHER, review_reason=None if is_known else UNKNOWN_FEEDBACK)
     if kind is not ReportKind.BOUNCE:
         return Outcome(Intent.OTHER)
-    return _read_bounce(recipients, mailed)
+    return _ask_if_forgeable(report, _read_bounce(recipients, mailed))
+
+
+def _ask_if_forgeable(report: Mapping[str, Any], outcome: Outcome) -> Outcome:
+    if outcome.suppression is None or report["names_mail"]:
+        return outcome
+    return replace(outcome, suppression=None, pauses=True, review_reason=FORGEABLE)
 
 
 def _read_bounce(recipients: Sequence[ReportedRecipient], mailed: str | None) -> Outcome:
@@ -80,9 +90,9 @@ def _read_bounce(recipients: Sequence[ReportedRecipient], mailed: str | None) ->
 
 
 def read_event(report: Mapping[str, Any], mailed: str | None) -> ReportedEvent | None:
-    """Return the event of the mail to `mailed` that a stored report tells; None if it tells none."""
+    """Return the event of the mail to `mailed` that a stored report tells; None if it tells none or can be forged."""
     kind = ReportKind(report["kind"])
-    if mailed is None:
+    if mailed is None or not report["names_mail"]:
         return None
     if kind is ReportKind.COMPLAINT:
         return ReportedEvent(EmailEventType.COMPLAINED)

@@ -56,6 +56,7 @@ class ReportOut(Wire):
 
     kind: ReportKind
     recipients: list[ReportedRecipientOut]
+    names_mail: Annotated[bool, Field(description="Whether it names the id of the email that it is about.")]
 
 
 class ReplyOut(Wire):

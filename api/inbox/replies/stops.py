@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ai.workflows.intent_classification.state import Intent
 from api.accounts.workspaces import service as workspaces
 from api.inbox.replies.reports import Outcome
 from api.outreach.enrollment_status import service as enrollment_status
@@ -37,7 +38,8 @@ async def stop_by_report(session: AsyncSession, reply: Reply, outcome: Outcome, 
         addresses = set(await _list_mailed(session, reply))
         await _stop(session, reply, addresses, outcome.suppression, cause=cause, now=now)
     elif outcome.pauses and reply.lead_id is not None:
-        event = EnrollmentEvent.HARD_BOUNCED
+        is_bounce = outcome.intent is Intent.BOUNCE
+        event = EnrollmentEvent.HARD_BOUNCED if is_bounce else EnrollmentEvent.PAUSED
         await enrollment_status.apply_event_to_leads(
             session, reply.workspace_id, event, [reply.lead_id], cause=cause, now=now
         )

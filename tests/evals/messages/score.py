@@ -184,6 +184,14 @@ def _is_no(case: Case, outcome: Outcome) -> bool:
     return is_stopped and all(outcome.suppressions[address] == "unsubscribed" for address in case.suppressed)
 
 
+def _is_hard_bounce(case: Case, outcome: Outcome) -> bool:
+    """A report that does not name the id of the mail can be forged: it pauses the lead and asks a user."""
+    reason = outcome.suppressions[case.lead]
+    if b"@@DRAFT@@" in case.path.read_bytes():
+        return reason == "hard_bounce"
+    return reason is None and outcome.enrollment == "paused" and outcome.needs_review is True
+
+
 def _is_person(case: Case, outcome: Outcome) -> bool:
     return not outcome.suppressions[case.lead] and outcome.is_automatic is False and outcome.lead_status == "Replied"
 
@@ -195,7 +203,7 @@ def _is_machine(case: Case, outcome: Outcome) -> bool:
 _RULES: dict[str, Callable[[Case, Outcome], bool]] = {
     "no": _is_no,
     "complaint": lambda case, outcome: outcome.suppressions[case.lead] == "complaint",
-    "hard_bounce": lambda case, outcome: outcome.suppressions[case.lead] == "hard_bounce",
+    "hard_bounce": _is_hard_bounce,
     "person": _is_person,
     "hint": lambda case, outcome: not outcome.suppressions[case.lead] and outcome.needs_review is True,
     "absence": lambda case, outcome: (

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from api.inbox.inbound.service import HIDDEN_AUTHOR
-from api.inbox.replies.reports import NO_MATCH, OTHER_RECIPIENT
+from api.inbox.replies.reports import FORGEABLE, NO_MATCH, OTHER_RECIPIENT, REFUSED
 from api.inbox.replies.service import DEPARTED, UNMATCHED_NO
 from tests.api.inbox.inbound.test_receiving import STORED, post, replies
 from tests.api.sending_workspace import Outreach
@@ -19,14 +20,19 @@ HEAD = 'From: postmaster@lager.example\nContent-Type: multipart/report; boundary
 
 def failed(address: str, status: str, draft_id: str = "") -> str:
     """Return a delivery status that an address failed, and the id of the returned mail, if given."""
-    returned = f"--b\nContent-Type: text/rfc822-headers\n\nX-SalesMatter-Draft: {draft_id}\n" if draft_id else ""
-    fields = f"Final-Recipient: rfc822; {address}\nAction: failed\nStatus: {status}"
-    return f"{HEAD}Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\n{fields}\n{returned}--b--\n"
+    fields = f"Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; {address}\nAction: failed\nStatus: {status}"
+    return f"{HEAD}Content-Type: message/delivery-status\n\n{fields}\n{return_headers(draft_id)}--b--\n"
 
 
-def complaint(address: str) -> str:
-    """Return a report that a recipient complained."""
-    return f"{HEAD}Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nOriginal-Rcpt-To: {address}\n--b--\n"
+def complaint(address: str, draft_id: str = "") -> str:
+    """Return a report that a recipient complained, and the id of the returned mail, if given."""
+    fields = f"Feedback-Type: abuse\nOriginal-Rcpt-To: {address}"
+    return f"{HEAD}Content-Type: message/feedback-report\n\n{fields}\n{return_headers(draft_id)}--b--\n"
+
+
+def return_headers(draft_id: str) -> str:
+    """Return the part with the headers of the mail with this id; empty without an id."""
+    return f"--b\nContent-Type: text/rfc822-headers\n\nX-SalesMatter-Draft: {draft_id}\n" if draft_id else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,40 @@ async def receive(outreach: Outreach, **fields: Any) -> State:
     return State(reply, enrollment["status"], {item["value"]: item["reason"] for item in listed})
 
 
-async def test_a_bounce_without_our_id_is_matched_by_its_recipient(outreach: Outreach) -> None:
-    """A report that returns nothing suppresses the address that it names, because that was mailed."""
-    lead_id, _ = await outreach.send_one(MIA)
-    state = await receive(outreach, raw=failed("Mia@lager.example", "5.1.1"))
+async def test_a_bounce_of_our_mail(outreach: Outreach) -> None:
+    """A report that returns the id of our mail suppresses the address that failed, whatever its spelling."""
+    lead_id, mail = await outreach.send_one(MIA)
+    state = await receive(outreach, raw=failed("Mia@lager.example", "5.1.1", mail["message_id"]))
     assert (state.reply["leadId"], state.reply["intent"], state.reply["needsReview"]) == (lead_id, "bounce", False)
     assert (state.enrollment, state.suppressed) == ("paused", {MIA: "hard_bounce"})
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Contacted"
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+@pytest.mark.parametrize("header", ["References", "In-Reply-To"])
+@pytest.mark.parametrize(
+    ("raw", "reason", "sequence"),
+    [
+        (failed(MIA, "5.1.1"), "hard_bounce", "Active"),
+        (failed(MIA, "5.7.1"), None, "Paused"),
+        (complaint(MIA), "complaint", "Active"),
+    ],
+)
+async def test_a_report_acts_by_the_id_of_our_mail(
+    outreach: Outreach, raw: str, reason: str | None, sequence: str, header: str, *, is_named: bool
+) -> None:
+    """A report that names a mailed address and an id of ours acts; with an id that is not ours it only asks a user."""
+    lead_id, mail = await outreach.send_one(MIA)
+    draft_id = mail["message_id"] if is_named else str(uuid4())
+    state = await receive(outreach, raw=f"{header}: <{draft_id}@acme.example>\n{raw}")
+    statuses = [item["status"] for item in (await outreach.get("/sequences"))["items"]]
+    assert (state.reply["leadId"], state.reply["report"]["namesMail"]) == (lead_id, is_named)
+    assert state.suppressed == ({MIA: reason} if is_named and reason else {})
+    assert (statuses, len(await events(outreach))) == ([sequence if is_named else "Active"], is_named)
+    if not is_named:
+        is_refusal = reason is None
+        assert state.reply["reviewReason"] == (REFUSED if is_refusal else FORGEABLE)
+        assert state.enrollment == ("active" if is_refusal else "paused")
 
 
 async def test_forged_reports_stop_nothing(outreach: Outreach) -> None:
@@ -74,18 +107,19 @@ async def test_a_report_that_names_another_recipient(outreach: Outreach) -> None
     assert (state.enrollment, state.suppressed) == ("paused", {})
 
 
-async def test_a_complaint_is_matched_by_its_recipient(outreach: Outreach) -> None:
+async def test_a_complaint_about_our_mail(outreach: Outreach) -> None:
     """A complaint suppresses the address that was mailed, and the mail system that reports it is not suppressed."""
-    lead_id, _ = await outreach.send_one(MIA)
-    state = await receive(outreach, raw=complaint(MIA))
+    lead_id, mail = await outreach.send_one(MIA)
+    state = await receive(outreach, raw=complaint(MIA, mail["message_id"]))
     assert (state.enrollment, state.suppressed) == ("unsubscribed", {MIA: "complaint"})
     assert (await outreach.get(f"/leads/{lead_id}"))["status"] == "Unsubscribed"
 
 
 async def test_a_text_bounce_as_json(outreach: Outreach) -> None:
     """A bounce in words, posted as JSON, suppresses the address that failed."""
-    await outreach.send_one(MIA)
+    _, mail = await outreach.send_one(MIA)
     text = f"Hi. This is the qmail-send program at x.\n\n<{MIA}>:\nSorry, no mailbox here by that name. (#5.1.1)\n"
+    text += f"\n--- Below this line is a copy of the message.\n\nMessage-ID: <{mail['message_id']}@acme.example>\n"
     state = await receive(outreach, text=text, **{"from": "MAILER-DAEMON@x.example"})
     assert (state.enrollment, state.suppressed) == ("paused", {MIA: "hard_bounce"})
     assert state.reply["report"]["recipients"][0]["status"] == "5.1.1"
@@ -150,9 +184,9 @@ async def events(outreach: Outreach) -> list[tuple[str, str | None]]:
 )
 async def test_a_bounce_by_mail_is_an_event(outreach: Outreach, status: str, kind: str) -> None:
     """A bounce that comes by mail, however often, is one event of its mail, as one that Everlytic reports."""
-    await outreach.send_one(MIA)
+    _, mail = await outreach.send_one(MIA)
     for number in range(2):
-        await receive(outreach, raw=f"Message-ID: <{number}@x.example>\n{failed(MIA, status)}")
+        await receive(outreach, raw=f"Message-ID: <{number}@x.example>\n{failed(MIA, status, mail['message_id'])}")
     assert await events(outreach) == [("bounced", kind)]
 
 
@@ -161,14 +195,14 @@ async def test_a_report_after_the_event(outreach: Outreach) -> None:
     """What Everlytic has told already adds no event when it comes by mail as well."""
     _, mail = await outreach.send_one(MIA)
     await outreach.hear(mail, "complaint")
-    await receive(outreach, raw=complaint(MIA))
+    await receive(outreach, raw=complaint(MIA, mail["message_id"]))
     assert await events(outreach) == [("complained", None)]
 
 
 async def test_a_complaint_by_mail_is_an_event(outreach: Outreach) -> None:
     """A complaint that comes by mail is an event, which guards and figures count."""
-    await outreach.send_one(MIA)
-    await receive(outreach, raw=complaint(MIA))
+    _, mail = await outreach.send_one(MIA)
+    await receive(outreach, raw=complaint(MIA, mail["message_id"]))
     assert await events(outreach) == [("complained", None)]
 
 
@@ -188,8 +222,8 @@ async def test_what_is_no_bounce_of_a_mail(outreach: Outreach, raw: str) -> None
 async def test_refusals_by_mail_pause_all_sequences(outreach: Outreach, status: str, *, is_paused: bool) -> None:
     """A refusal by policy or authentication pauses every sequence with the reason; other bounces pause none."""
     other_id = await outreach.add_sequence("Other")
-    await outreach.send_one(MIA)
-    await receive(outreach, raw=failed(MIA, status))
+    _, mail = await outreach.send_one(MIA)
+    await receive(outreach, raw=failed(MIA, status, mail["message_id"]))
     sequences = (await outreach.get("/sequences"))["items"]
     assert [sequence["status"] for sequence in sequences] == ["Paused" if is_paused else "Active"] * 2
     reason = (await outreach.get(f"/sequences/{other_id}"))["pauseReason"]
@@ -201,6 +235,7 @@ async def test_guards_count_complaints_by_mail(outreach: Outreach) -> None:
     sequence_id = await outreach.add_sequence("One")
     addresses = [f"{name}@lager.example" for name in "abc"]
     await outreach.enroll(sequence_id, *[await outreach.add_lead(address) for address in addresses])
-    for address in addresses:
-        await receive(outreach, raw=complaint(address))
+    await outreach.run_jobs()
+    for mail in outreach.mails():
+        await receive(outreach, raw=complaint(mail["recipient"], mail["message_id"]))
     assert (await outreach.get(f"/sequences/{sequence_id}"))["status"] == "Paused"

@@ -5,20 +5,29 @@ from typing import Any
 import pytest
 
 from ai.workflows.intent_classification.state import Intent
-from api.inbox.replies.reports import NO_MATCH, OTHER_RECIPIENT, REFUSED, UNKNOWN_FEEDBACK, Outcome, read_outcome
+from api.inbox.replies.reports import (
+    FORGEABLE,
+    NO_MATCH,
+    OTHER_RECIPIENT,
+    REFUSED,
+    UNKNOWN_FEEDBACK,
+    Outcome,
+    read_event,
+    read_outcome,
+)
 from domain.suppression import SuppressionReason
 
 MAILED = "mia@lager.example"
 HARD = SuppressionReason.HARD_BOUNCE
 
 
-def report(kind: str, *recipients: tuple[str, str, str, str]) -> dict[str, Any]:
+def report(kind: str, *recipients: tuple[str, str, str, str], names_mail: bool = True) -> dict[str, Any]:
     """Return a stored report; each recipient is its address, action, status and detail."""
     items = [
         {"addresses": [address] if address else [], "action": action, "status": status, "detail": detail}
         for address, action, status, detail in recipients
     ]
-    return {"kind": kind, "recipients": items}
+    return {"kind": kind, "recipients": items, "names_mail": names_mail}
 
 
 @pytest.mark.parametrize(
@@ -71,3 +80,19 @@ def test_a_complaint_about_no_mail_of_ours() -> None:
     """A complaint that matches no mail suppresses nothing and needs review."""
     outcome = read_outcome(report("complaint", (MAILED, "", "", "abuse")), None)
     assert outcome == Outcome(Intent.UNSUBSCRIBE, review_reason=NO_MATCH)
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipient", "outcome"),
+    [
+        ("bounce", ("failed", "5.1.1", ""), Outcome(Intent.BOUNCE, pauses=True, review_reason=FORGEABLE)),
+        ("bounce", ("failed", "5.7.1", "policy"), Outcome(Intent.BOUNCE, review_reason=REFUSED)),
+        ("bounce", ("failed", "5.2.2", ""), Outcome(Intent.BOUNCE)),
+        ("complaint", ("", "", "abuse"), Outcome(Intent.UNSUBSCRIBE, pauses=True, review_reason=FORGEABLE)),
+    ],
+)
+def test_a_report_that_can_be_forged(kind: str, recipient: tuple[str, str, str], outcome: Outcome) -> None:
+    """A report that only names the address suppresses nothing and is no event; a failure and a complaint pause."""
+    forgeable = report(kind, (MAILED, *recipient), names_mail=False)
+    assert read_outcome(forgeable, MAILED) == outcome
+    assert read_event(forgeable, MAILED) is None
