@@ -70,6 +70,12 @@ class TwoWorkspaces:
         owners = {"lead_id": lead_id, "enrollment_id": enrollment_id, "sequence_id": sequence_id}
         return self.add("app.email_drafts", of, **owners, **values)
 
+    def add_released_claim(self, draft_id: UUID, /, **values: Any) -> None:
+        """Insert a claim of a draft that was released."""
+        described = Base.metadata.tables["app.released_claims"]
+        row = row_for(described, self.ids, "") | {"draft_id": draft_id} | values
+        insert(self.owner, described, row, dict(self.ids))
+
     def set(self, table: str, row_id: UUID, **values: Any) -> None:
         """Change a row and commit."""
         set_columns(self.owner, table, {row_id: values})

@@ -125,6 +125,24 @@ class SendAttempt(IdMixin, CreatedAtMixin, Base):
     """The transaction that last wrote the row; a trigger sets it on updates."""
 
 
+class ReleasedClaim(Base):
+    """The last released claim of a draft, with what it said about the mail, which may have been sent after all."""
+
+    __tablename__ = "released_claims"
+    __table_args__ = (Index(None, "workspace_id"),)
+
+    draft_id: Mapped[UUID] = mapped_column(ForeignKey("app.email_drafts.id", ondelete="CASCADE"), primary_key=True)
+    workspace_id: Mapped[UUID] = mapped_column(ForeignKey("app.workspaces.id", ondelete="CASCADE"))
+    claimed_at: Mapped[datetime]
+    recipient: Mapped[str | None]
+    """As in `SendAttempt`, and the following columns too."""
+    recipient_hash: Mapped[str | None]
+    subject: Mapped[str] = mapped_column(server_default="")
+    template_version: Mapped[str | None]
+    tracks_opens: Mapped[bool] = mapped_column(server_default=sql("true"))
+    tracks_clicks: Mapped[bool] = mapped_column(server_default=sql("true"))
+
+
 class SendSettlement(IdMixin, Base):
     """A user's decision about a send of unknown outcome, and the evidence at that time."""
 

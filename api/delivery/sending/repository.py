@@ -35,6 +35,7 @@ from domain.suppression import normalise_address
 
 _RECORD_ACCEPTANCES = text(load_statement(__file__, "record_acceptances"))
 _LIST_HELD_DRAFTS = text(load_statement(__file__, "list_held_drafts"))
+_RELEASE_CLAIM = text(load_statement(__file__, "release_claim"))
 _ADVANCE_ENROLLMENTS = text(load_statement(__file__, "advance_enrollments"))
 
 
@@ -45,17 +46,6 @@ class NextStep:
     previous_draft: EmailDraft
     step: SequenceStep
     send_at: datetime
-
-
-_RELEASE_CLAIM = text(
-    """
-    WITH released AS (DELETE FROM app.send_attempts WHERE workspace_id = :workspace_id AND draft_id = :draft_id
-                         AND outcome = ANY(CAST(:open AS text[]))
-                         AND (CAST(:job_id AS uuid) IS NULL OR job_id = :job_id) RETURNING draft_id, outcome),
-         used_slot AS (DELETE FROM app.send_slots AS s USING released AS r WHERE s.draft_id = r.draft_id AND s.is_used)
-    SELECT outcome FROM released
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +243,7 @@ async def record_acceptances(
 async def release_claim(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, job_id: UUID | None = None
 ) -> SendOutcome | None:
-    """Delete an open claim (of this job, if given) and its used slot; returns the claim's outcome."""
+    """Move an open claim (of this job, if given) to the released ones, without its slot; returns its outcome."""
     parameters = {"workspace_id": workspace_id, "draft_id": draft_id, "job_id": job_id, "open": [*_OPEN_OUTCOMES]}
     outcome = await session.scalar(_RELEASE_CLAIM, parameters)
     return SendOutcome(outcome) if outcome else None

@@ -19,6 +19,7 @@ from database.models import (
     JobStatus,
     Lead,
     LeadEnrollment,
+    ReleasedClaim,
     ScheduledJob,
     SendAttempt,
     SendOutcome,
@@ -177,6 +178,7 @@ async def restore_claims(
 ) -> None:
     """Insert claims with unknown outcome for those of these drafts that have none, and lock the leads of all.
 
+    A restored claim says about its mail what the released one said.
     Leads are locked first (database/locks.py); this also waits for a worker that is claiming one of the drafts.
     """
     is_requested = (EmailDraft.workspace_id == workspace_id, EmailDraft.id == id_in(draft_ids))
@@ -184,14 +186,28 @@ async def restore_claims(
         Lead.workspace_id == workspace_id, Lead.id.in_(select(EmailDraft.lead_id).where(*is_requested))
     )
     await session.execute(leads.order_by(Lead.id).with_for_update(key_share=True))
-    columns = ["workspace_id", "draft_id", "claimed_at", "outcome", "error", "recorded_at"]
-    values = (literal(now), literal(SendOutcome.UNKNOWN.value), literal(error), func.now())
-    unsent = select(EmailDraft.workspace_id, EmailDraft.id, *values).where(
-        *is_requested, EmailDraft.status.in_(source_statuses(DraftEvent.SENT))
+    values = {
+        "workspace_id": EmailDraft.workspace_id,
+        "draft_id": EmailDraft.id,
+        "claimed_at": func.coalesce(ReleasedClaim.claimed_at, now),
+        "outcome": literal(SendOutcome.UNKNOWN.value),
+        "error": literal(error),
+        "recorded_at": func.now(),
+        "recipient": ReleasedClaim.recipient,
+        "recipient_hash": ReleasedClaim.recipient_hash,
+        "subject": func.coalesce(ReleasedClaim.subject, ""),
+        "template_version": ReleasedClaim.template_version,
+        "tracks_opens": func.coalesce(ReleasedClaim.tracks_opens, True),
+        "tracks_clicks": func.coalesce(ReleasedClaim.tracks_clicks, True),
+    }
+    unsent = (
+        select(*values.values())
+        .outerjoin(ReleasedClaim, ReleasedClaim.draft_id == EmailDraft.id)
+        .where(*is_requested, EmailDraft.status.in_(source_statuses(DraftEvent.SENT)))
     )
     await session.execute(
         insert(SendAttempt)
-        .from_select(columns, unsent.order_by(EmailDraft.id))
+        .from_select([*values], unsent.order_by(EmailDraft.id))
         .on_conflict_do_nothing(index_elements=["draft_id"])
     )
 

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, TextClause, any_, cast, func, select, text, union_all, update
+from sqlalchemy import Text, TextClause, any_, cast, func, select, text, union, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database.conditions import account_of, applies_to
 from database.landing import allow_long_statements
-from database.models import EmailDraft, Lead, SendAttempt, Suppression, SuppressionRemoval
+from database.models import EmailDraft, Lead, ReleasedClaim, SendAttempt, Suppression, SuppressionRemoval
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ _EMPTY_ATTEMPTS = text(
       FROM app.email_drafts AS draft
      WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
        AND attempt.draft_id = draft.id
+    """
+)
+
+_EMPTY_RELEASED_CLAIMS = text(
+    """
+    UPDATE app.released_claims AS released
+       SET recipient = NULL, subject = '',
+           recipient_hash = coalesce(
+             app.suppression_hash((SELECT account_id FROM app.workspaces WHERE id = :workspace_id), released.recipient),
+             released.recipient_hash)
+      FROM app.email_drafts AS draft
+     WHERE draft.workspace_id = :workspace_id AND draft.lead_id = ANY(CAST(:lead_ids AS uuid[]))
+       AND released.draft_id = draft.id
     """
 )
 
@@ -220,14 +233,15 @@ async def lock_person(session: AsyncSession, workspace_id: UUID, lead_id: UUID) 
 
 
 async def list_mailed_addresses(session: AsyncSession, workspace_id: UUID, lead_ids: Sequence[UUID]) -> list[str]:
-    """Return the addresses that mails to leads were sent to."""
-    statement = (
-        select(SendAttempt.recipient)
-        .join(EmailDraft, EmailDraft.id == SendAttempt.draft_id)
-        .where(EmailDraft.workspace_id == workspace_id, EmailDraft.lead_id == any_(cast(lead_ids, ARRAY(PG_UUID))))
-        .distinct()
+    """Return the addresses that mails to leads were sent to, or may have been."""
+    is_theirs = EmailDraft.workspace_id == workspace_id, EmailDraft.lead_id == any_(cast(lead_ids, ARRAY(PG_UUID)))
+    recipients = union(
+        *(
+            select(claim.recipient).join(EmailDraft, EmailDraft.id == claim.draft_id).where(*is_theirs)
+            for claim in (SendAttempt, ReleasedClaim)
+        )
     )
-    return sorted(filter(None, await session.scalars(statement)))
+    return sorted(filter(None, await session.scalars(recipients)))
 
 
 async def list_held_addresses(
@@ -263,7 +277,7 @@ async def erase_messages(session: AsyncSession, workspace_id: UUID, lead_ids: Se
     """Erase the content of the drafts, attempts, settlements, replies and events of leads; unsent drafts fail."""
     parameters = {"workspace_id": workspace_id, "lead_ids": list(lead_ids)}
     await session.execute(_EMPTY_DRAFTS, {**parameters, "reason": reason})
-    for statement in (_EMPTY_ATTEMPTS, _EMPTY_SETTLEMENTS, _EMPTY_REPLIES, _EMPTY_EVENTS):
+    for statement in (_EMPTY_ATTEMPTS, _EMPTY_RELEASED_CLAIMS, _EMPTY_SETTLEMENTS, _EMPTY_REPLIES, _EMPTY_EVENTS):
         await session.execute(statement, parameters)
 
 

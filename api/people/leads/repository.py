@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, any_, case, cast, func, literal, select, text, update
+from sqlalchemy import Text, and_, any_, case, cast, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.engine import Row
@@ -18,7 +18,7 @@ from api.http.pagination import PageRequest
 from api.people.leads.schemas import LeadFilter
 from database.conditions import id_in, is_suppressed
 from database.direct import Record, fetch
-from database.models import EmailDraft, Lead, LeadEventRecord, SendAttempt, Workspace
+from database.models import EmailDraft, Lead, LeadEventRecord, ReleasedClaim, SendAttempt, Workspace
 from database.sql_files import load_statement
 from domain.clock import Clock
 from domain.lead import LeadEvent, next_status, source_statuses
@@ -271,20 +271,24 @@ async def list_timeline(
 
 
 async def find_recipients(session: AsyncSession, workspace_id: UUID, draft_ids: Sequence[UUID]) -> list[Recipient]:
-    """Return the recipients of mails; before a mail is sent, its recipient has the lead's address of now."""
+    """Return the recipients of mails; before a mail is sent, its recipient has the lead's address of now.
+
+    A mail whose claim was released may have been sent: its recipient is the one of the claim.
+    """
     # An attempt that was found out later, or made before recipients were stored, has neither address nor hash.
     current = func.nullif(Lead.email, "")
     statement = (
         select(
             EmailDraft.id,
             EmailDraft.lead_id,
-            func.coalesce(SendAttempt.recipient, current).label("address"),
-            SendAttempt.recipient_hash,
+            func.coalesce(SendAttempt.recipient, ReleasedClaim.recipient, current).label("address"),
+            func.coalesce(SendAttempt.recipient_hash, ReleasedClaim.recipient_hash),
             Workspace.default_from_name,
         )
         .join(Lead, Lead.id == EmailDraft.lead_id)
         .join(Workspace, Workspace.id == EmailDraft.workspace_id)
         .outerjoin(SendAttempt, SendAttempt.draft_id == EmailDraft.id)
+        .outerjoin(ReleasedClaim, and_(ReleasedClaim.draft_id == EmailDraft.id, SendAttempt.id.is_(None)))
         .where(EmailDraft.workspace_id == workspace_id, EmailDraft.id == id_in(draft_ids))
         .order_by(EmailDraft.id)
     )

@@ -12,6 +12,7 @@ from tests.two_workspaces import NOW, TwoWorkspaces
 pytestmark = pytest.mark.anyio
 
 DRAFTS, ATTEMPTS, SLOTS = "app.email_drafts", "app.send_attempts", "app.send_slots"
+RELEASED = "app.released_claims"
 OPEN = (SendOutcome.CLAIMED, SendOutcome.UNKNOWN)
 
 
@@ -77,7 +78,8 @@ async def test_only_open_attempts_are_withdrawn(two_workspaces: TwoWorkspaces, o
         lambda session: repository.release_claim(session, workspaces.id, draft_id),
     )
     assert overtaking.result == (outcome if outcome in OPEN else None)
-    assert overtaking.rows == ({ATTEMPTS: {attempt_id}, SLOTS: {draft_id}} if outcome in OPEN else {})
+    released = {ATTEMPTS: {attempt_id}, SLOTS: {draft_id}, RELEASED: {draft_id}}
+    assert overtaking.rows == (released if outcome in OPEN else {})
 
 
 @pytest.mark.fences("api.delivery.sending.repository:_RELEASE_CLAIM")
@@ -92,7 +94,7 @@ async def test_a_slot_that_is_only_reserved_stays(two_workspaces: TwoWorkspaces)
         lambda other: other.execute("UPDATE app.send_slots SET is_used = false WHERE draft_id = %s", [draft_id]),
         lambda session: repository.release_claim(session, workspaces.id, draft_id),
     )
-    assert overtaking.rows == {ATTEMPTS: {attempt_id}}
+    assert overtaking.rows == {ATTEMPTS: {attempt_id}, RELEASED: {draft_id}}
 
 
 @pytest.mark.fences("api.delivery.sending.repository:record_outcome")

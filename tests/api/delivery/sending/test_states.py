@@ -106,9 +106,11 @@ async def test_each_end_of_a_call_in_each_state(states: States, event: str) -> N
             was_unknown = outcome == "unknown"
             assert drafts == (differing(draft, error_reason=None) if was_unknown else {})
             assert jobs == [("send_email", {"draftId": draft_id}, moment(NOW))] * was_unknown
+            (released,) = changed.pop("app.released_claims").values()
+            assert released["draft_id"] == (ABSENT, draft_id)
             assert changed == {}
             continue
-        moved = {"outcome": (outcome, target), "recorded_at": (None, ANY)}
+        moved = {"outcome": (outcome, target), "recorded_at": (None, ANY), "written_by": ANY}
         match target:
             case "accepted":
                 assert attempts == {attempt_id: {**moved, "everlytic_transaction_id": (None, "tx-1")}}

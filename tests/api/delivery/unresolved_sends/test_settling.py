@@ -168,6 +168,41 @@ async def test_a_webhook_that_comes_after_stops_the_second_mail(outreach: Outrea
     assert [one["subject"] for one in outreach.mails()] == ["One", "Two"]
 
 
+async def test_a_restored_claim_says_what_was_sent(outreach: Outreach, database_url: str) -> None:
+    """A mail that was settled as not sent, and that Everlytic reports, was sent to the address of its time.
+
+    Its complaint suppresses that address and not the one that the lead has by now, before and after the report.
+    """
+    facts = "claimed_at, recipient, subject, template_version, tracks_opens, tracks_clicks"
+
+    def read(table: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(database_url) as owner:
+            return owner.execute(f"SELECT {facts} FROM app.{table}".encode()).fetchall()
+
+    draft_id = await unknown_send(outreach, taken=True)
+    await claimed_ago(database_url, 25)
+    (mail,) = outreach.mails()
+    send = await one_of(outreach, draft_id)
+    with psycopg.connect(database_url) as owner:
+        owner.execute("UPDATE app.send_attempts SET tracks_opens = false")
+    sent = read("send_attempts")
+    await outreach.post(f"/enrollments/{send['enrollmentId']}/pause")
+    assert (await settle(outreach, draft_id, "not_sent"))[0] == 200
+    path = f"{outreach.path}/leads/{send['leadId']}"
+    etag = (await outreach.client.get(path)).headers["ETag"]
+    changed = await outreach.client.patch(path, json={"email": "new@lead.example"}, headers={"If-Match": etag})
+    assert (changed.status_code, read("send_attempts"), read("released_claims")) == (200, [], sent)
+    link = mail["custom_headers"]["List-Unsubscribe"][0].strip("<>")
+    assert "thandi@lead.example" in (await outreach.client.get(link)).text
+
+    await outreach.hear(mail, "complaint")
+
+    assert read("send_attempts") == sent
+    assert [row[1:3] for row in sent] == [("thandi@lead.example", "One")]
+    suppressed = [(item["value"], item["reason"]) for item in (await outreach.get("/suppressions"))["items"]]
+    assert suppressed == [("thandi@lead.example", "complaint")]
+
+
 @pytest.mark.parametrize("decision", ["sent", "not_sent"])
 @pytest.mark.parametrize("is_first", [True, False], ids=["person-first", "webhook-first"])
 async def test_a_person_and_a_webhook_at_one_moment(

@@ -17,6 +17,7 @@ from tests.two_workspaces import NOW, TwoWorkspaces
 pytestmark = pytest.mark.anyio
 
 LEADS, DRAFTS, ATTEMPTS, SETTLEMENTS = "app.leads", "app.email_drafts", "app.send_attempts", "app.send_settlements"
+RELEASED = "app.released_claims"
 REPLIES, EVENTS, JOBS, ARCHIVED = "app.replies", "app.email_events", "app.scheduled_jobs", "app.archived_jobs"
 TRANSACTIONS, CALLBACKS = "everlytic.transactions", "everlytic.callback_events"
 DELIVERIES, SUPPRESSIONS, REMOVALS = "everlytic.webhook_deliveries", "app.suppressions", "app.suppression_removals"
@@ -43,6 +44,7 @@ def add_message(workspaces: TwoWorkspaces, lead_id: UUID, key: str) -> dict[str,
     about: dict[str, Any] = {"draft_id": draft_id}
     reply: dict[str, Any] = {"from_email": ADDRESS, "text": "Hi", "subject": "Re", "headers": Jsonb([{"name": "To"}])}
     event: dict[str, Any] = {"data": Jsonb({"kind": "hard", "by": "x", "bounce_type": "hard", "email": ADDRESS})}
+    workspaces.add_released_claim(draft_id, recipient=ADDRESS, subject="Hello")
     return {
         DRAFTS: draft_id,
         ATTEMPTS: workspaces.add(ATTEMPTS, **about, error="refused"),
@@ -72,6 +74,7 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
     )
 
     emptied = dict.fromkeys(("subject", "body", "body_html"), "") | dict.fromkeys(("generation", "written"))
+    hashed = suppression_hash(workspaces.ids["app.accounts"], ADDRESS)
     assert acted.after() == {
         DRAFTS: {
             str(message[DRAFTS]): emptied,
@@ -80,6 +83,9 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
             str(sent): emptied,
         },
         ATTEMPTS: {str(message[ATTEMPTS]): {"error": None}, str(attempt): {}},
+        RELEASED: {
+            str(message[DRAFTS]): {"recipient": None, "subject": "", "recipient_hash": hashed},
+        },
         SETTLEMENTS: {str(message[SETTLEMENTS]): {"note": ""}},
         EVENTS: {str(message[EVENTS]): {"data": {"kind": "hard", "by": "x", "bounce_type": "hard"}}},
         REPLIES: {str(message[REPLIES]): {"from_email": "", "text": "", "subject": "", "headers": []}},
@@ -247,18 +253,20 @@ async def test_an_address_is_forgotten_alone(two_workspaces: TwoWorkspaces) -> N
 
 
 async def test_mailed_addresses_are_those_of_the_leads(two_workspaces: TwoWorkspaces) -> None:
-    """Each address that a mail to the leads was sent to is found once; those of other leads and workspaces are not."""
+    """Each address that a mail to the leads was or may have been sent to is found once; no other lead's is."""
     workspaces = two_workspaces
     lead_id, other = workspaces.add(LEADS), workspaces.add(LEADS)
     for owner, recipient in ((lead_id, ADDRESS), (lead_id, ADDRESS), (lead_id, None), (other, "bo@lead.example")):
         workspaces.add(ATTEMPTS, draft_id=add_draft(workspaces, owner), recipient=recipient)
+    for owner, recipient in ((lead_id, "old@lead.example"), (lead_id, ADDRESS), (other, "jo@lead.example")):
+        workspaces.add_released_claim(add_draft(workspaces, owner), recipient=recipient)
     async with owner_session(workspaces) as session:
         neighbour_id = workspaces.neighbour["app.workspaces"]
         found = [
             await repository.list_mailed_addresses(session, workspace_id, [lead_id])
             for workspace_id in (workspaces.id, neighbour_id)
         ]
-    assert found == [[ADDRESS], []]
+    assert found == [[ADDRESS, "old@lead.example"], []]
 
 
 async def test_held_addresses_are_of_other_leads(two_workspaces: TwoWorkspaces) -> None:

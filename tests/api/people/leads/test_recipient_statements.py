@@ -18,16 +18,22 @@ OLD, NOW_AT = "old@lead.example", "now@lead.example"
 
 
 async def test_a_recipient_is_who_was_mailed(two_workspaces: TwoWorkspaces) -> None:
-    """The attempt's address comes first, then the lead's; after erasure only a hash is left; others' mails are none."""
+    """The address of the attempt comes first, then that of a released claim, then the lead's.
+
+    After erasure only a hash is left; others' mails are none.
+    """
     workspaces = two_workspaces
     workspaces.set("app.workspaces", workspaces.id, default_from_name="Ann")
-    drafts = [workspaces.add_draft() for _ in range(4)]
+    drafts = [workspaces.add_draft() for _ in range(7)]
     lead_ids: dict[UUID, UUID] = dict(workspaces.owner.execute("SELECT id, lead_id FROM app.email_drafts").fetchall())
     for number, draft_id in enumerate(drafts):
         workspaces.set(LEADS, lead_ids[draft_id], email=f"{number}{NOW_AT}")
     workspaces.add(ATTEMPTS, draft_id=drafts[0], recipient=OLD)
     workspaces.add(ATTEMPTS, draft_id=drafts[1])
     workspaces.add(ATTEMPTS, draft_id=drafts[2], recipient_hash="ab")
+    workspaces.add_released_claim(drafts[1], recipient=OLD, recipient_hash="cd")
+    workspaces.add_released_claim(drafts[4], recipient=OLD)
+    workspaces.add_released_claim(drafts[5], recipient_hash="cd")
     foreign = workspaces.add_draft(workspaces.neighbour)
 
     async def find(session: AsyncSession) -> list[tuple[str | None, str | None, str]]:
@@ -43,6 +49,9 @@ async def test_a_recipient_is_who_was_mailed(two_workspaces: TwoWorkspaces) -> N
         (f"1{NOW_AT}", None, "Ann"),
         (None, "ab", "Ann"),
         (f"3{NOW_AT}", None, "Ann"),
+        (OLD, None, "Ann"),
+        (None, "cd", "Ann"),
+        (f"6{NOW_AT}", None, "Ann"),
     ]
 
     async def get(session: AsyncSession) -> str | None:
