@@ -45,6 +45,8 @@ class KnownLead:
     unsubscribed_at: float = math.inf
     may_have_unsubscribed: bool = False
     """The guide does not say whether it has."""
+    is_under_review: bool = False
+    """A message that may count for it waits for a user; until then no mail may go to the person."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Model:
 
     suppressions: list[Suppression] = field(default_factory=list)
     leads: list[KnownLead] = field(default_factory=list)
+    authors_under_review: set[tuple[str, str]] = field(default_factory=set)
+    """The accounts and persons of messages that wait for a user."""
 
     def suppress(self, owner: str, target: Target, at: float, *, below: bool = False) -> None:
         """Suppress, or widen what is suppressed: a second one is the same suppression."""
@@ -109,10 +113,14 @@ class Model:
 
     def list_mailable(self, path: str, account: str, at: float) -> tuple[set[str], set[str]]:
         """Return the addresses that a workspace must mail when it mails all its leads, and those that it may."""
+        held = self.authors_under_review | {
+            (lead.account, person_of(lead.address)) for lead in self.leads if lead.is_under_review
+        }
         must: set[str] = set()
         may: set[str] = set()
         for lead in self.leads:
             is_possible = lead.path == path and not lead.is_deleted and not lead.has_unsubscribed
             if is_possible and not self.is_suppressed(lead.address, path, account, at=at):
-                (may if lead.may_have_unsubscribed else must).add(lead.address)
+                is_certain = not lead.may_have_unsubscribed and (account, person_of(lead.address)) not in held
+                (must if is_certain else may).add(lead.address)
         return must, may

@@ -193,11 +193,13 @@ class SayNo:
 
     @staticmethod
     async def _forget_matches(history: History, place: Place, author: str) -> None:
-        """The message counts for a lead that was mailed at its sender's address; the guide does not say which."""
+        """It counts for a lead mailed at its sender's address, the guide does not say which, and waits for a user."""
+        history.model.authors_under_review.add((place.account, person_of(author)))
         for mail in place.outreach.mails():
             if person_of(mail["recipient"]) == person_of(author):
                 draft = await place.outreach.get(f"/drafts/{mail['message_id']}")
-                history.model.find_lead(draft["leadId"]).may_have_unsubscribed = True
+                lead = history.model.find_lead(draft["leadId"])
+                lead.may_have_unsubscribed = lead.is_under_review = True
 
 
 @dataclass(frozen=True, slots=True)
