@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, TextClause, any_, cast, func, select, text, union, union_all, update
+from sqlalchemy import Text, TextClause, any_, case, cast, func, select, text, union, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from database.conditions import account_of, applies_to
 from database.landing import allow_long_statements
 from database.models import EmailDraft, Lead, ReleasedClaim, SendAttempt, Suppression, SuppressionRemoval
+
+ERASED = "erased"
+"""The source of a suppression by an erasure, or of one whose source was erased."""
+_OWN_SOURCES = (
+    "^(by hand|everlytic|complained|unsubscribed at Everlytic|(by|by user|reply|link in draft) [0-9a-f-]{36})$"
+)
+"""Sources that users have not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +144,36 @@ _REMOVALS = text(
     """
 )
 
+_SUPPRESSIONS = text(
+    """
+    UPDATE app.suppressions
+       SET source = ''
+     WHERE account_id = (SELECT account_id FROM app.workspaces WHERE id = :workspace_id)
+       AND (workspace_id IS NULL OR workspace_id = :workspace_id) AND lower(source) ~ CAST(:mention AS text)
+    """
+)
+
+_LEAD_EVENTS = text(
+    """
+    UPDATE app.lead_events SET cause = ''
+     WHERE workspace_id = :workspace_id AND lower(cause) ~ CAST(:mention AS text)
+    """
+)
+
+# Of a cause with the reason that a user wrote, only the user stays.
+_ENROLLMENT_EVENTS = text(
+    """
+    UPDATE app.enrollment_events
+       SET cause = coalesce(substring(cause FROM '^by user [0-9a-f-]{36}'), '')
+     WHERE workspace_id = :workspace_id
+       AND (lower(cause) ~ CAST(:mention AS text)
+            OR (cause ~ '^by user [0-9a-f-]{36}: '
+                AND enrollment_id IN (SELECT id FROM app.lead_enrollments
+                                       WHERE workspace_id = :workspace_id
+                                         AND lead_id = ANY(CAST(:lead_ids AS uuid[])))))
+    """
+)
+
 _TRANSACTIONS = text(
     """
     UPDATE everlytic.transactions
@@ -201,7 +238,10 @@ _ARCHIVED_JOBS = text(_JOBS.text.replace("scheduled_jobs", "archived_jobs"))
 _TRACES: Mapping[str, TextClause] = {
     "replies": _REPLIES,
     "message ids": _MESSAGE_IDS,
+    "suppressions": _SUPPRESSIONS,
     "suppression removals": _REMOVALS,
+    "lead events": _LEAD_EVENTS,
+    "enrollment events": _ENROLLMENT_EVENTS,
     "transactions": _TRANSACTIONS,
     "callback events": _CALLBACKS,
     "webhook deliveries": _DELIVERIES,
@@ -262,13 +302,15 @@ async def list_held_addresses(
 
 
 async def delete_address(session: AsyncSession, workspace_id: UUID, address: str) -> None:
-    """Erase an address from suppressions and removed suppressions, which keep its hash."""
+    """Erase an address from suppressions and removed suppressions, which keep its hash, and what users wrote there."""
     for table in (Suppression, SuppressionRemoval):
         hashed = func.app.suppression_hash(account_of(workspace_id), address)
+        source = case((table.source.op("~")(_OWN_SOURCES), table.source), else_=ERASED)
+        written = {"removed_because": ""} if table is SuppressionRemoval else {}
         await session.execute(
             update(table)
             .where(applies_to(table, workspace_id), table.value_hash == hashed)
-            .values(value=None)
+            .values(value=None, source=source, **written)
             .execution_options(synchronize_session=False)
         )
 

@@ -53,7 +53,7 @@ async def erase_person(
         workspace_id,
         addresses,
         reason=SuppressionReason.MANUAL,
-        source="erased",
+        source=repository.ERASED,
         at=now,
         scope=SuppressionScope.ACCOUNT,
     )

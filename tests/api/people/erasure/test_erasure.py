@@ -84,7 +84,14 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
     )
     with psycopg.connect(database_url) as connection:
         connection.execute(settled, [f"{ADDRESS} says it came"])
+        connection.execute("UPDATE app.lead_events SET cause = %s", [f"asked by {ADDRESS}"])
+        connection.execute("UPDATE app.enrollment_events SET cause = %s", [f"by user {UNKNOWN_ID}: Thandi is ill"])
         connection.execute("UPDATE app.email_drafts SET written = jsonb_build_object('subject', subject, 'body', body)")
+    for email in (ADDRESS, "z@lead.example"):
+        added = await outreach.post("/suppressions", {"email": email, "source": f"asked by {ADDRESS}"})
+        removed = f"{outreach.path}/suppressions/{added.json()['id']}"
+        assert (await outreach.client.delete(removed, params={"reason": f"{ADDRESS} called"})).status_code == 204
+        await outreach.post("/suppressions", {"email": email, "source": f"asked by {ADDRESS}"})
     # So that the provider reports nothing more by itself.
     outreach.sandbox.forget()
     await anyio.to_thread.run_sync(outreach.sandbox.settle)
@@ -94,6 +101,11 @@ async def test_nothing_says_who_it_was(outreach: Outreach, database_url: str) ->
         "app.replies.text",
         "app.email_drafts.written",
         "app.send_settlements.note",
+        "app.suppressions.source",
+        "app.suppression_removals.source",
+        "app.suppression_removals.removed_because",
+        "app.lead_events.cause",
+        "app.enrollment_events.cause",
         "app.email_events.data",
         "app.lead_import_rows.email",
         "app.lead_import_blocks.content",

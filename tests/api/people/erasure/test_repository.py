@@ -21,6 +21,12 @@ RELEASED = "app.released_claims"
 REPLIES, EVENTS, JOBS, ARCHIVED = "app.replies", "app.email_events", "app.scheduled_jobs", "app.archived_jobs"
 TRANSACTIONS, CALLBACKS = "everlytic.transactions", "everlytic.callback_events"
 DELIVERIES, SUPPRESSIONS, REMOVALS = "everlytic.webhook_deliveries", "app.suppressions", "app.suppression_removals"
+TEXTS = {
+    "suppressions": (SUPPRESSIONS, "source"),
+    "lead events": ("app.lead_events", "cause"),
+    "enrollment events": ("app.enrollment_events", "cause"),
+}
+"""Places where only one column may name a person."""
 ADDRESS = "ann@lead.example"
 MENTION = r"(^|[^a-z])ann@lead\.example"
 
@@ -115,6 +121,11 @@ def add_mentions(workspaces: TwoWorkspaces, place: str, of: Ids | None) -> dict[
         for name, address in (("report", ADDRESS), ("another report", f"jo{ADDRESS}")):
             report = Jsonb({"kind": "bounce", "recipients": [{"addresses": ["bo@lead.example", address]}]})
             rows[name] = workspaces.add(REPLIES, of, from_email="mailer@host.example", message_id=name, report=report)
+    elif place in TEXTS:
+        table, column = TEXTS[place]
+        for name, words in (("address", f"asked by {ADDRESS.upper()}"), ("another", f"jo{ADDRESS} called")):
+            required = {"value_hash": name} if table == SUPPRESSIONS else {}
+            rows[name] = workspaces.add(table, of, **{column: words}, **required)
     elif place == "message ids":
         for name, message_id in (("address", f"<{ADDRESS.upper()}>"), ("another", f"<jo{ADDRESS}>")):
             rows[name] = workspaces.add(REPLIES, of, message_id=message_id)
@@ -133,7 +144,7 @@ def add_traces(workspaces: TwoWorkspaces, place: str, of: Ids | None = None) -> 
     ids = workspaces.ids if of is None else of
     workspace_id = ids["app.workspaces"]
     rows: dict[str, UUID | str] = {}
-    if place in {"replies", "message ids", "suppression removals"}:
+    if place in {"replies", "message ids", "suppression removals", *TEXTS}:
         rows |= add_mentions(workspaces, place, of)
     elif place in {"jobs", "archived jobs"}:
         table = JOBS if place == "jobs" else ARCHIVED
@@ -172,6 +183,7 @@ FOUND_BY_NAME = {
     "replies": set[str](),
     "message ids": set[str](),
     "suppression removals": set[str](),
+    **{place: set[str]() for place in TEXTS},
     "transactions": {"message", "transaction"},
     "callback events": {"message", "transaction"},
     "webhook deliveries": {"message"},
@@ -249,7 +261,45 @@ async def test_an_address_is_forgotten_alone(two_workspaces: TwoWorkspaces) -> N
         for table in (SUPPRESSIONS, REMOVALS)
     }
     acted = await act_alone(workspaces, lambda session: repository.delete_address(session, workspaces.id, ADDRESS))
-    assert acted.after() == {table: {str(ids[0]): {"value": None}} for table, ids in rows.items()}
+    assert acted.after() == {
+        SUPPRESSIONS: {str(rows[SUPPRESSIONS][0]): {"value": None, "source": "erased"}},
+        REMOVALS: {str(rows[REMOVALS][0]): {"value": None, "source": "erased", "removed_because": ""}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "is_written"),
+    [
+        *((f"{words} {UUID(int=1)}", False) for words in ("by", "by user", "reply", "link in draft")),
+        *((words, False) for words in ("by hand", "everlytic", "complained", "unsubscribed at Everlytic")),
+        *((words, True) for words in (f"reply {UUID(int=1)} of Ann", "Reply of Ann", "by Ann", "file of Ann")),
+    ],
+)
+async def test_what_users_wrote_about_a_suppression_goes(
+    two_workspaces: TwoWorkspaces, source: str, *, is_written: bool
+) -> None:
+    """The suppression of an erased address keeps a source that is our own, and loses one that a user wrote."""
+    workspaces = two_workspaces
+    hashed = suppression_hash(workspaces.account_id, ADDRESS)
+    row_id = workspaces.add(SUPPRESSIONS, value=ADDRESS, value_hash=hashed, source=source)
+    acted = await act_alone(workspaces, lambda session: repository.delete_address(session, workspaces.id, ADDRESS))
+    source_after = {"source": "erased"} if is_written else {}
+    assert acted.after() == {SUPPRESSIONS: {str(row_id): {"value": None, **source_after}}}
+
+
+async def test_reasons_in_the_history_of_the_leads_go(two_workspaces: TwoWorkspaces) -> None:
+    """What users wrote as a reason in the history of a person's enrollments goes, and the user stays; others' stay."""
+    workspaces, table = two_workspaces, "app.enrollment_events"
+    lead_id, user = workspaces.add(LEADS), f"by user {UUID(int=1)}"
+    own, other = (workspaces.add("app.lead_enrollments", lead_id=id_) for id_ in (lead_id, workspaces.add(LEADS)))
+    written = workspaces.add(table, enrollment_id=own, cause=f"{user}: Ann is ill")
+    for enrollment_id, cause in ((own, user), (own, f"reply {UUID(int=1)}"), (other, f"{user}: Bo is ill")):
+        workspaces.add(table, enrollment_id=enrollment_id, cause=cause)
+    traces = Traces([lead_id], [], [], [], None, None)
+    acted = await act_alone(
+        workspaces, lambda session: repository.erase_in(session, workspaces.id, "enrollment events", traces)
+    )
+    assert acted.after() == {table: {str(written): {"cause": user}}}
 
 
 async def test_mailed_addresses_are_those_of_the_leads(two_workspaces: TwoWorkspaces) -> None:
