@@ -48,9 +48,10 @@ CREATE FUNCTION bench.note_claim() RETURNS trigger LANGUAGE plpgsql SECURITY DEF
   AS 'BEGIN INSERT INTO bench.claims VALUES (NEW.draft_id); RETURN NULL; END';
 CREATE TRIGGER note_claim AFTER INSERT ON app.send_attempts FOR EACH ROW EXECUTE FUNCTION bench.note_claim();
 """
+# A mail that met a reply before its classification is checked again only minutes later.
 _BUSY = """
 SELECT EXISTS (SELECT FROM app.scheduled_jobs WHERE workspace_id = %(workspace)s AND status IN ('pending', 'running')
-                  AND job_type IN ('send_email', 'classify_reply'))
+                  AND job_type IN ('send_email', 'classify_reply') AND run_at < now() + interval '1 minute')
     OR EXISTS (SELECT FROM app.send_attempts WHERE workspace_id = %(workspace)s AND outcome = 'claimed')
 """
 # Reports and answers are matched to the mail that the recipient got before.
