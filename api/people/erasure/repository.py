@@ -46,7 +46,7 @@ _EMPTY_DRAFTS = text(
          FOR NO KEY UPDATE OF draft
     )
     UPDATE app.email_drafts AS draft
-       SET subject = '', body = '', body_html = '', generation = NULL, written = NULL,
+       SET subject = '', body = '', body_html = '', generation = NULL, written = NULL, warnings = '[]',
            status = CASE WHEN locked.is_unsent THEN 'failed' ELSE draft.status END,
            error_reason = CASE WHEN locked.is_unsent THEN :reason END
       FROM locked

@@ -35,7 +35,7 @@ def add_draft(workspaces: TwoWorkspaces, lead_id: UUID, **values: Any) -> UUID:
     """Insert a draft for a lead."""
     enrollment_id = workspaces.add("app.lead_enrollments", lead_id=lead_id, status="completed")
     text: dict[str, Any] = {"subject": "Hello", "body": "Hi Ann", "body_html": "<p>Hi Ann</p>"}
-    text |= {"generation": Jsonb({"trace_id": "t"}), "written": Jsonb({"subject": "Hi"})}
+    text |= {"generation": Jsonb({"trace_id": "t"}), "written": Jsonb({"subject": "Hi"}), "warnings": Jsonb(["[Ann]"])}
     owners: dict[str, Any] = {
         "lead_id": lead_id,
         "enrollment_id": enrollment_id,
@@ -79,7 +79,8 @@ async def test_messages_of_the_leads_are_emptied(two_workspaces: TwoWorkspaces) 
         workspaces, lambda session: repository.erase_messages(session, workspaces.id, [lead_id], reason="erased")
     )
 
-    emptied = dict.fromkeys(("subject", "body", "body_html"), "") | dict.fromkeys(("generation", "written"))
+    emptied: dict[str, Any] = dict.fromkeys(("subject", "body", "body_html"), "")
+    emptied |= {"generation": None, "written": None, "warnings": []}
     hashed = suppression_hash(workspaces.ids["app.accounts"], ADDRESS)
     assert acted.after() == {
         DRAFTS: {
