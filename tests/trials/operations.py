@@ -10,7 +10,7 @@ from tests.trials import noes
 from tests.trials.history import History, Place, to_target
 from tests.trials.never_mailed import Target
 from tests.trials.noes import Say
-from tests.trials.persons import DOMAIN_SPELLINGS, PERSONS, SPELLINGS, address_of, person_of
+from tests.trials.persons import DOMAIN_SPELLINGS, PERSONS, address_of, person_of
 
 OPT_OUTS = {"": False, "no": False, "0": False, "yes": True, "2026-01-05": True}
 ACCOUNT_REASONS = {"unsubscribed", "complaint", "hard_bounce"}
@@ -286,35 +286,48 @@ class Remove:
         assert (await place.client.delete(path, params={"reason": "by mistake"})).status_code == 204
 
 
-places, numbers, spellings = st.integers(0, 2), st.integers(0, 30), st.sampled_from(SPELLINGS)
-rows = st.lists(st.tuples(spellings, st.sampled_from(sorted(OPT_OUTS))), min_size=1, max_size=4)
-people = st.one_of(st.builds(AddLead, places, spellings), st.builds(ChangeAddress, places, numbers, spellings))
-files = st.builds(ImportFile, places, rows, st.sampled_from(["skip", "fill", "overwrite"]))
-deletions = st.one_of(st.builds(DeleteLead, places, numbers), st.builds(RestoreLead, places, numbers))
-said = st.one_of(
-    st.builds(SayNo, st.sampled_from(noes.FROM_THE_RECIPIENT), numbers, st.none(), st.booleans()),
-    st.builds(SayNo, st.sampled_from(noes.WRITTEN), numbers, st.none() | spellings, st.booleans()),
-    st.builds(SayNo, st.sampled_from(noes.BOUNCES), numbers, st.none(), st.booleans()),
-)
-suppressed = st.builds(
-    Suppress,
-    places,
-    spellings | st.sampled_from(DOMAIN_SPELLINGS),
-    st.booleans(),
-    st.sampled_from(["manual", "unsubscribed", "hard_bounce"]),
-    st.sampled_from([None, "workspace", "account"]),
-    st.booleans(),
-)
-operations: st.SearchStrategy[Operation] = st.one_of(
-    people,
-    files,
-    deletions,
-    said,
-    said,
-    st.builds(SayNothing, st.sampled_from(noes.HARMLESS), numbers),
-    suppressed,
-    st.builds(Remove, places, numbers),
-    st.builds(UnsubscribeLead, places, numbers),
-    st.builds(ResumeAll, places),
-    st.just(PassDay()),
-)
+places, numbers = st.integers(0, 2), st.integers(0, 30)
+
+
+def build_operations(spellings: st.SearchStrategy[str]) -> st.SearchStrategy[Operation]:
+    """Invent operations on a few persons, so that what is done to one of their addresses meets the others."""
+    rows = st.lists(st.tuples(spellings, st.sampled_from(sorted(OPT_OUTS))), min_size=1, max_size=4)
+    said = st.one_of(
+        st.builds(SayNo, st.sampled_from(noes.FROM_THE_RECIPIENT), numbers, st.none(), st.booleans()),
+        st.builds(SayNo, st.sampled_from(noes.WRITTEN), numbers, st.none() | spellings, st.booleans()),
+        st.builds(SayNo, st.sampled_from(noes.BOUNCES), numbers, st.none(), st.booleans()),
+    )
+    suppressed = st.builds(
+        Suppress,
+        places,
+        spellings | st.sampled_from(DOMAIN_SPELLINGS),
+        st.booleans(),
+        st.sampled_from(["manual", "unsubscribed", "hard_bounce"]),
+        st.sampled_from([None, "workspace", "account"]),
+        st.booleans(),
+    )
+    return st.one_of(
+        st.builds(AddLead, places, spellings),
+        st.builds(ChangeAddress, places, numbers, spellings),
+        st.builds(ImportFile, places, rows, st.sampled_from(["skip", "fill", "overwrite"])),
+        st.builds(DeleteLead, places, numbers),
+        st.builds(RestoreLead, places, numbers),
+        said,
+        said,
+        st.builds(SayNothing, st.sampled_from(noes.HARMLESS), numbers),
+        suppressed,
+        st.builds(Remove, places, numbers),
+        st.builds(UnsubscribeLead, places, numbers),
+        st.builds(ResumeAll, places),
+        st.just(PassDay()),
+    )
+
+
+@st.composite
+def plots(draw: st.DrawFn) -> tuple[list[list[str]], list[Operation]]:
+    """Invent the leads that each workspace begins with, and what happens then."""
+    persons = draw(st.lists(st.sampled_from(sorted(PERSONS)), min_size=2, max_size=2, unique=True))
+    known = [spelling for person in persons for spellings in PERSONS[person].values() for spelling in spellings]
+    spellings = st.sampled_from(known)
+    first = [draw(st.lists(spellings, min_size=2, max_size=4)) for _ in range(3)]
+    return first, draw(st.lists(build_operations(spellings), min_size=8, max_size=20))

@@ -2,10 +2,9 @@
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.trials.history import Stage, stage
-from tests.trials.operations import Operation, operations
+from tests.trials.operations import Operation, plots
 from tests.trials.persons import SPELLINGS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
@@ -14,12 +13,10 @@ __all__ = ["stage"]
 
 
 @settings(max_examples=8, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    first=st.lists(st.lists(st.sampled_from(SPELLINGS), min_size=1, max_size=3), min_size=3, max_size=3),
-    then=st.lists(operations, min_size=8, max_size=20),
-)
-async def test_no_mail_goes_out_after_its_no(stage: Stage, first: list[list[str]], then: list[Operation]) -> None:
+@given(plot=plots())
+async def test_no_mail_goes_out_after_its_no(stage: Stage, plot: tuple[list[list[str]], list[Operation]]) -> None:
     """Each person who said no gets no mail from any workspace of the account; all others do, and no step twice."""
+    first, then = plot
     async with stage.begin() as history:
         for place, spellings in zip(history.places, first, strict=True):
             for spelling in spellings:
