@@ -65,7 +65,7 @@ def api_settings(listener: socket.socket) -> ApiSettings:
         secret_key=SecretStr("a key of the tests"),
         public_url=f"http://127.0.0.1:{port}",
         pool_size=5,
-        provider_timeout_seconds=1,
+        provider_timeout_seconds=4,
         provider_wait_seconds=30,
         poll_milliseconds=10,
     )
