@@ -81,6 +81,8 @@ async def test_no_figure_counts_the_mail(outreach: Outreach, new_client: NewClie
     await outreach.send_one(ADDRESS)
     await ask(new_client, ADDRESS)
     await outreach.run_jobs()
+    await anyio.to_thread.run_sync(outreach.sandbox.settle)
+    await outreach.run_jobs()
     (mail,) = links(outreach)
     before = (await outreach.get("/events"))["items"]
     body = {"username": outreach.username, "transaction_id": mail["transaction_id"], "type": "bounce"}
