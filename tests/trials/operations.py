@@ -315,6 +315,7 @@ def build_operations(spellings: st.SearchStrategy[str]) -> st.SearchStrategy[Ope
         said,
         said,
         st.builds(SayNothing, st.sampled_from(noes.HARMLESS), numbers),
+        st.builds(SayNothing, st.sampled_from(noes.HARMLESS), numbers),
         suppressed,
         st.builds(Remove, places, numbers),
         st.builds(UnsubscribeLead, places, numbers),
