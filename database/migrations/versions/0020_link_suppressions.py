@@ -8,7 +8,8 @@ branch_labels: str | None = None
 depends_on: str | None = None
 
 UPGRADE = """
-CREATE OR REPLACE FUNCTION app.reserve_unsubscribe_link(address text, named_workspace uuid, at timestamptz, not_after timestamptz)
+CREATE OR REPLACE FUNCTION
+  app.reserve_unsubscribe_link(address text, named_workspace uuid, at timestamptz, not_after timestamptz)
 RETURNS TABLE (workspace_id uuid, draft_id uuid) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 BEGIN
@@ -37,7 +38,8 @@ $$;
 """
 
 DOWNGRADE = """
-CREATE OR REPLACE FUNCTION app.reserve_unsubscribe_link(address text, named_workspace uuid, at timestamptz, not_after timestamptz)
+CREATE OR REPLACE FUNCTION
+  app.reserve_unsubscribe_link(address text, named_workspace uuid, at timestamptz, not_after timestamptz)
 RETURNS TABLE (workspace_id uuid, draft_id uuid) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 #variable_conflict use_column
 BEGIN
