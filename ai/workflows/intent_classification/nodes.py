@@ -92,6 +92,8 @@ async def match_rules(state: State) -> Update:
     verdict, is_automatic = rules.classify_personal(
         state["text"], request.subject, received, request.sent_subject, sent_at
     )
+    if not is_automatic and rules.is_offered_no(state["text"], request.sent_text):
+        verdict = Verdict(label=Intent.UNSUBSCRIBE, confidence=rules.OFFERED_CONFIDENCE, decided_by="rules")
     sender = next((value for name, value in request.headers if name.casefold() == "from"), "")
     if not is_automatic and (forwarded := find_colleague(request.text, next(iter(find_addresses(sender)), ""))):
         words = remove_sent_text(split_reply(forwarded.text).text, request.sent_text)

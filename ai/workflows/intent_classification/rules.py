@@ -38,6 +38,7 @@ _REQUESTS = (
     Intent.MEETING_REQUEST,
     Intent.INTERESTED,
 )  # also in messages of people who are away
+_WELCOMES = (Intent.REFERRAL, Intent.MEETING_REQUEST, Intent.INTERESTED, Intent.QUESTION)
 _STRENGTH = {"sure": 3.0, "likely": 2.0, "hint": 1.0}
 _CONFIDENCE = {3.0: 0.9, 2.0: 0.65, 1.0: 0.5}
 _PRODUCT_QUESTION = re.compile(
@@ -49,8 +50,12 @@ _PRODUCT_QUESTION = re.compile(
     re.VERBOSE,
 )
 _QUESTION = re.compile(r"[^.!?\n]{1,600}\?")
+_SENTENCE = re.compile(r"[^.!?\n]{1,600}")
+_QUOTED = re.compile(r'["„“«]([^"„“”«»]{1,40})["“”»]')
+_ENDS = " .,;:!"
 MAX_EMPTY_BODY_WORDS = 4
 FORWARDED_CONFIDENCE = 0.9
+OFFERED_CONFIDENCE = 0.95
 NOTE_CONFIDENCE = 0.7
 """The confidence in a note of absence that nothing but its words shows; a user reviews it."""
 
@@ -97,6 +102,18 @@ def classify_personal(
 def is_unsubscribe(text: str) -> bool:
     """Return whether a text asks for no more emails."""
     return _is_unsubscribe_request(normalize(text))
+
+
+def is_offered_no(text: str, sent_text: str) -> bool:
+    """Return whether a text is what the mail offers as a no, as in: reply "no thanks" and I will stop writing."""
+    words = normalize(text).strip(_ENDS)
+    for sentence in _SENTENCE.findall(sent_text):
+        # Of two offers it is not clear which one is the no.
+        offers = [normalize(offer).strip(_ENDS) for offer in _QUOTED.findall(sentence)]
+        if offers == [words] and may_be_unsubscribe(normalize(sentence)):
+            verdict = _choose_intent(words)
+            return verdict is None or verdict.label not in _WELCOMES
+    return False
 
 
 def has_unsubscribe_hint(tail: str) -> bool:

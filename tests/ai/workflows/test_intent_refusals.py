@@ -30,8 +30,8 @@ def test_an_answer_with_the_same_words_is_no_unsubscribe(language: str, text: st
     assert verdict is None or verdict.label is not Intent.UNSUBSCRIBE, language
 
 
-async def _classify(text: str) -> IntentOutput:
-    request = IntentInput(text=text, received_at=datetime(2026, 11, 20, tzinfo=UTC))
+async def _classify(text: str, sent_text: str = "") -> IntentOutput:
+    request = IntentInput(text=text, sent_text=sent_text, received_at=datetime(2026, 11, 20, tzinfo=UTC))
     return await run(INTENT_CLASSIFICATION, request, context=RunContext(uuid4()))
 
 
@@ -66,3 +66,26 @@ async def test_a_doubtful_answer_asks_a_user(text: str) -> None:
 async def test_a_clear_answer_needs_no_review(text: str) -> None:
     """A clear answer without words of a refusal needs no review."""
     assert not (await _classify(text)).needs_review
+
+
+_OFFER = 'Hello.\nIf this is not for you, reply "no thanks" and I will stop writing.\nBest wishes'
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("text", "sent_text", "is_no"),
+    [
+        ("No thanks", _OFFER, True),
+        ("NO THANKS!", _OFFER, True),
+        ("Nein danke.", "Wenn Sie keine weiteren E-Mails möchten, antworten Sie mit „nein danke“.", True),
+        ("nee", 'Als u geen berichten meer wilt, antwoord dan "nee".', True),
+        ("No thanks", "Hello. Shall we talk?", False),
+        ("No thanks, Tuesday does not suit me. Wednesday?", _OFFER, False),
+        ("Yes", 'Reply "yes" for a call, or "no" if I shall stop writing.', False),
+        ("Yes", 'Reply "yes" and I will stop writing and call you.', False),
+        ("Call me", 'Reply "call me" and I will send you a time.', False),
+    ],
+)
+async def test_what_the_mail_offers_as_a_no_is_one(text: str, sent_text: str, *, is_no: bool) -> None:
+    """The exact words that our own mail asks for, and they alone, are a no in any language, unless they welcome us."""
+    assert ((await _classify(text, sent_text)).label is Intent.UNSUBSCRIBE) == is_no
