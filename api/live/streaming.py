@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.http.errors import problem_response
 from api.live.patches import Change
-from api.live.queries import DELTA, OK, Reader, Result, SharedQueries, SharedQuery
+from api.live.queries import DELTA, OK, Reader, Result, SharedQueries, SharedQuery, build_query
 from api.live.service import Follower
 
 EVENT_STREAM = "text/event-stream"
@@ -56,13 +56,17 @@ class LiveQueries:
         """Serve one request, as a stream if it accepts one."""
         if scope["type"] == "http":
             scope.setdefault("state", {})["within"] = self._app
-        if scope["type"] != "http" or scope["method"] != "GET" or not _wants_stream(scope):
+        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith("/api/"):
             await self._app(scope, receive, send)
             return
         try:
             with_patches = _wants_patches(scope)
         except ValueError as error:
             await problem_response(Request(scope), 422, "malformed", str(error))(scope, receive, send)
+            return
+        if not _wants_stream(scope):
+            scope["query_string"] = build_query(scope)  # The same URL answers once.
+            await self._app(scope, receive, send)
             return
         follower: Follower = scope["app"].state.follower
         async with self._queries.read(scope, follower) as (query, reader):
@@ -89,7 +93,7 @@ class LiveQueries:
 def _wants_stream(scope: Scope) -> bool:
     accepted = Headers(scope=scope).get("accept", "")
     media_types = {media_range.partition(";")[0].strip().lower() for media_range in accepted.split(",")}
-    return EVENT_STREAM in media_types and scope["path"].startswith("/api/")
+    return EVENT_STREAM in media_types
 
 
 def _wants_patches(scope: Scope) -> bool:

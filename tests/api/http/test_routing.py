@@ -119,7 +119,7 @@ async def test_json_needs_its_content_type(app_client: httpx.AsyncClient, worksp
         ("statu=New", ["statu"], "did you mean status?"),
         ("Status=New", ["Status"], "did you mean status?"),
         ("limit=5&x=1&y=2", ["x", "y"], "this request takes cursor, limit, listId, q, segment"),
-        ("delta=json-patch", ["delta"], "this request takes"),
+        ("delta=json-patch&x=1", ["x"], "this request takes"),
         (f"{'a' * 3000}=1", ["a" * 60], "There is no query parameter " + "a" * 60 + ";"),
     ],
 )
