@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 import httpx
 import pytest
@@ -14,12 +13,13 @@ from sqlalchemy import text
 
 from api.http.resources import Services
 from database.tenancy import Scope, transaction
+from domain.timezones import list_timezones
 from tests.api.running import RunJobs, stop_clock
 from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.anyio
 
-ZONES = sorted(available_timezones())
+ZONES = sorted(list_timezones())
 zones = st.sampled_from(ZONES)
 NEXT_DUE = text(
     "SELECT min(run_at) FROM app.scheduled_jobs WHERE workspace_id = :id AND job_type = 'send_email'"
