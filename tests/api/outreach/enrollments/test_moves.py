@@ -53,7 +53,7 @@ async def test_a_stopped_enrollment_is_over_with_what_it_had_to_send(outreach: O
 async def test_a_no_calls_off_what_waits_for_review(outreach: Outreach) -> None:
     """When a lead unsubscribes, its drafts fail and say so, so that reviewers are not asked about them."""
     sequence_id, _ = await enrolled(outreach, "thandi@lead.example", "other@lead.example")
-    lead_id = (await outreach.get("/leads", text="thandi"))["items"][0]["id"]
+    lead_id = (await outreach.get("/leads", q="thandi"))["items"][0]["id"]
 
     await outreach.post(f"/leads/{lead_id}/unsubscribe")
 
