@@ -39,7 +39,8 @@ class ApiSettings(EgressSettings):
     send_concurrency: int = 32
     """The most emails that a worker sends at once."""
     lookup_concurrency: int = Field(default=8, ge=1)
-    """The most other calls to Everlytic that a worker makes at once: lookups of sends and registrations of webhooks."""
+    """The most other calls to Everlytic that a worker makes at once: lookups of sends, registrations of webhooks, and
+    mails with another unsubscribe link."""
     mailbox_concurrency: int = Field(default=8, ge=1)
     """The most mailboxes that a worker reads at once."""
     provider_workspace_share: float = Field(default=0.5, gt=0, le=1)

@@ -39,7 +39,7 @@ def tasks(settings: ApiSettings) -> list[Task[Services]]:
         Task(job_types.POLL_MAILBOX, poll_mailbox, LANE_PER_CALL * settings.mailbox_concurrency, on_lost="verify"),
         Task(job_types.RECONCILE_SEND, reconcile_send, LANE_PER_CALL * settings.lookup_concurrency, on_lost="verify"),
         Task(job_types.SWEEP_SENDS, sweep_sends, concurrency=1, every=timedelta(hours=1)),
-        Task(job_types.SEND_UNSUBSCRIBE_LINK, send_unsubscribe_link, concurrency=2),
+        Task(job_types.SEND_UNSUBSCRIBE_LINK, send_unsubscribe_link, LANE_PER_CALL * settings.lookup_concurrency),
         Task(job_types.RESUME_SENDS, resume_sends, concurrency=2),
         Task(job_types.RESUME_ENROLLMENT, resume_enrollment, concurrency=2),
         Task(job_types.REGISTER_WEBHOOK, register_webhook, LANE_PER_CALL * settings.lookup_concurrency),

@@ -10,6 +10,7 @@ from api.accounts.workspaces import service as workspaces
 from api.delivery.events import repository
 from api.http.errors import NotFound
 from api.people.leads import recipients
+from api.people.suppressions import service as suppressions
 from database import jobs
 from database.models import EverlyticConnection, Workspace
 from database.tenancy import Scope, enter_scope
@@ -53,20 +54,27 @@ async def request_link(session: AsyncSession, *, address: str, named_workspace_i
 async def find_link_mail(
     session: AsyncSession, workspace_id: UUID, draft_id: UUID, *, public_url: str, now: datetime
 ) -> LinkMail | str:
-    """Return the mail to send, or why none can be sent. Suppressions do not stop it: its recipient asked for it."""
+    """Return the mail to send, or why none can be sent.
+
+    Suppressions do not stop it, because its recipient asked for it, except the recipient's own no, which may have come
+    since the request.
+    """
     request = await repository.find_link_request(session, workspace_id, draft_id)
     if request is None or (address := request[0]) is None:
         return "the recipient was erased"
     if request[1] is None or request[1] < now - LATEST_SEND:
         return "the request is too old"
+    if await suppressions.has_refused(session, workspace_id, address):
+        return "the recipient has unsubscribed since the request"
     workspace = await workspaces.find_workspace(session, workspace_id)
     try:
         connection = await workspaces.find_connection(session, workspace_id)
     except NotFound:
         return "the workspace has no Everlytic connection"
+    problems = workspaces.list_identity_problems(workspace, connection, public_url)
     if connection.disabled_at is not None:
-        return f"the Everlytic connection is disabled: {connection.disabled_reason}"
-    if problems := workspaces.list_identity_problems(workspace, connection, public_url):
+        problems = (f"the Everlytic connection is disabled: {connection.disabled_reason}",)
+    if problems:
         return "; ".join(problems)
     lead_id = await recipients.find_lead(session, workspace_id, draft_id)
     return LinkMail(workspace, connection, lead_id, draft_id, address)

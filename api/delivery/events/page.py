@@ -7,8 +7,8 @@ do (RFC 8058).
 import html
 
 from api.http.pages import render_page
+from domain.suppression import MAX_ADDRESS_CHARACTERS
 
-MAX_ADDRESS_LENGTH = 320
 ADDRESS_FIELD = "email"
 """The field of the form with the address that a new link is sent to."""
 
@@ -39,7 +39,7 @@ def render_unreadable_link(problem: str = "") -> str:
         "This link does not work",
         "<p>It is incomplete, was changed on its way, or belongs to an email that no longer exists. Enter the address "
         f"that the email was sent to, and we send a new link to it.</p>{sentence}"
-        f'<form method="post"><p><input type="email" name="{ADDRESS_FIELD}" maxlength="{MAX_ADDRESS_LENGTH}" '
+        f'<form method="post"><p><input type="email" name="{ADDRESS_FIELD}" maxlength="{MAX_ADDRESS_CHARACTERS}" '
         'required autocomplete="email" placeholder="you@example.com" aria-label="Email address"></p>'
         '<button type="submit">Send a new link</button></form>'
         "<p>Or answer the email with the word <b>unsubscribe</b>.</p>",

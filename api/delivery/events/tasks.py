@@ -1,6 +1,7 @@
 """Jobs that apply what the provider reports, and that send another unsubscribe link."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from api.delivery.events import links, repository, service
@@ -8,6 +9,7 @@ from api.delivery.events.links import LinkMail
 from api.delivery.sending.content import SenderIdentity, compose_link_mail
 from api.http.resources import Services
 from api.jobs.engine import Deferred, Unrecoverable, Work
+from api.jobs.work import hold_place
 from everlytic.errors import QuotaExceeded, RateLimited, Unavailable, Unreachable
 
 RETRY_AFTER = timedelta(minutes=5)
@@ -57,7 +59,9 @@ async def send_unsubscribe_link(work: Work[Services]) -> None:
         ),
         unsubscribe_url=work.resources.unsubscribe_url(workspace.id, link_mail.lead_id, draft_id),
     )
+    host = urlsplit(connection.transactional_url).netloc
     try:
-        await work.resources.everlytic(connection).send(mail)
+        async with hold_place(work, work.resources.looking_up, host):
+            await work.resources.everlytic(connection).send(mail)
     except (QuotaExceeded, RateLimited, Unavailable, Unreachable) as error:
         raise Deferred(now + RETRY_AFTER, str(error)) from error

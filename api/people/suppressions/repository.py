@@ -53,6 +53,16 @@ async def is_suppressed(session: AsyncSession, workspace_id: UUID, email: str) -
     return bool(await session.scalar(select(conditions.is_suppressed(workspace_id, literal(email)))))
 
 
+async def has_refused(session: AsyncSession, workspace_id: UUID, email: str) -> bool:
+    """Return whether the owner of an address has unsubscribed or complained."""
+    by_owner = exists().where(
+        applies_to(Suppression, workspace_id),
+        Suppression.value_hash == func.app.suppression_hash(account_of(workspace_id), literal(email)),
+        Suppression.reason.in_(RECIPIENT_REASONS),
+    )
+    return bool(await session.scalar(select(by_owner)))
+
+
 async def add_values(
     session: AsyncSession,
     workspace_id: UUID,

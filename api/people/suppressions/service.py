@@ -108,6 +108,11 @@ async def is_suppressed(session: AsyncSession, workspace_id: UUID, address: str)
     return await repository.is_suppressed(session, workspace_id, normalise_address(address))
 
 
+async def has_refused(session: AsyncSession, workspace_id: UUID, address: str) -> bool:
+    """Return whether the owner of an address has unsubscribed or complained, in any spelling of it."""
+    return await repository.has_refused(session, workspace_id, normalise_address(address))
+
+
 async def lock_suppressions_shared(session: AsyncSession, account_id: UUID) -> None:
     """Make new suppressions of the account wait to commit until this transaction ends; call it last."""
     await repository.lock_shared(session, account_id)

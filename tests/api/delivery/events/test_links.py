@@ -141,6 +141,16 @@ async def test_suppressed_addresses(outreach: Outreach, new_client: NewClient, r
     assert len(links(outreach)) == number
 
 
+@pytest.mark.parametrize(("reason", "number"), [("manual", 1), ("unsubscribed", 0), ("complaint", 0)])
+async def test_a_no_after_the_request(outreach: Outreach, new_client: NewClient, reason: str, number: int) -> None:
+    """Who says no between the request and the job gets no mail; a suppression by a user keeps nothing back."""
+    await outreach.send_one(ADDRESS)
+    await ask(new_client, ADDRESS)
+    await outreach.post("/suppressions", {"email": "Thandi+other@lead.example", "reason": reason})
+    await outreach.run_jobs()
+    assert len(links(outreach)) == number
+
+
 async def test_an_erased_person(outreach: Outreach, new_client: NewClient) -> None:
     """A person who is erased before the job runs gets no mail."""
     lead_id, _ = await outreach.send_one(ADDRESS)
