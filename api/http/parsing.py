@@ -1,11 +1,12 @@
 """Threads that parse files and messages of tenants, shared fairly between workspaces."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import UUID
+
+from api.http.shares import Shares
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,13 +28,13 @@ class ParserThreads:
     def __init__(self, name: str, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._per_workspace = max(1, threads // 2)
-        self._shares: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
+        self._shares = Shares()
 
     def of(self, workspace_id: UUID) -> RunParser:
         """Return what runs the parsers of a workspace; each waits until the workspace has a free thread."""
 
         async def run(parse: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> T:
-            async with self._share(workspace_id):
+            async with self._shares.hold(workspace_id, self._per_workspace):
                 loop = asyncio.get_running_loop()
                 running = loop.run_in_executor(self._threads, lambda: parse(*arguments, **options))
                 try:
@@ -43,20 +44,6 @@ class ParserThreads:
                     await asyncio.wait({running})
 
         return run
-
-    @asynccontextmanager
-    async def _share(self, workspace_id: UUID) -> AsyncIterator[None]:
-        share, users = self._shares.get(workspace_id, (asyncio.Semaphore(self._per_workspace), 0))
-        self._shares[workspace_id] = (share, users + 1)
-        try:
-            async with share:
-                yield
-        finally:
-            share, users = self._shares[workspace_id]
-            if users > 1:
-                self._shares[workspace_id] = (share, users - 1)
-            else:
-                del self._shares[workspace_id]
 
     def close(self) -> None:
         """End the threads; work that has not begun is cancelled."""

@@ -2,24 +2,18 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
+
+from api.http.shares import Shares
 
 MAX_KNOWN_HOSTS = 10_000
 
 
 class NoPlaceFree(Exception):
     """No place became free in time."""
-
-
-@dataclass(slots=True)
-class _Share:
-    """The places of one workspace or host."""
-
-    semaphore: asyncio.Semaphore
-    users: int = 0
 
 
 @dataclass(slots=True)
@@ -34,7 +28,7 @@ class Places:
     per_host: int
     wait_seconds: float
     _all: asyncio.Semaphore = field(init=False)
-    _shares: dict[Hashable, _Share] = field(default_factory=dict)
+    _shares: Shares = field(default_factory=Shares)
     _hosts: OrderedDict[UUID, str] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -54,25 +48,13 @@ class Places:
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(self.wait_seconds):
-                    await held.enter_async_context(self._hold_share(workspace_id, self.per_workspace))
+                    await held.enter_async_context(self._shares.hold(workspace_id, self.per_workspace))
                     if host is not None:
-                        await held.enter_async_context(self._hold_share(host, self.per_host))
+                        await held.enter_async_context(self._shares.hold(host, self.per_host))
                     await held.enter_async_context(self._all)
             except TimeoutError as error:
                 raise NoPlaceFree("All places for calls of this workspace or of its provider are in use.") from error
             yield
-
-    @asynccontextmanager
-    async def _hold_share(self, owner: Hashable, size: int) -> AsyncIterator[None]:
-        share = self._shares.setdefault(owner, _Share(asyncio.Semaphore(size)))
-        share.users += 1
-        try:
-            async with share.semaphore:
-                yield
-        finally:
-            share.users -= 1
-            if share.users == 0:
-                del self._shares[owner]
 
 
 def create_places(total: int, *, workspace_share: float, host_share: float, wait_seconds: float) -> Places:
