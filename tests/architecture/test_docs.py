@@ -88,8 +88,9 @@ def _name(name: str | None, callback: object) -> str:
 
 def test_decisions_are_half_a_page_of_the_same_shape() -> None:
     """Every decision record says why, what, what follows, what else there was, and where to read on; and is short."""
-    for page in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+    for number, page in enumerate(sorted((ROOT / "docs" / "decisions").glob("*.md")), start=1):
         text = page.read_text(encoding="utf-8")
-        assert re.match(r"\d{4}-[a-z-]+\.md", page.name), page.name
+        assert re.match(rf"{number:04}-[a-z-]+\.md", page.name), page.name
+        assert text.startswith(f"# {number}. "), page.name
         assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == SECTIONS, page.name
         assert len(text.split()) < 550, page.name
