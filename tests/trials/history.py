@@ -184,7 +184,7 @@ class History:
             assert len(steps) == len(set(steps))
 
     async def check_leads(self) -> None:
-        """Each lead has its address, and is unsubscribed if and only if it has said so."""
+        """Each lead has its address, and is unsubscribed if and only if its owner unsubscribed."""
         for place in self.places:
             shown = {lead["id"]: lead for lead in await place.list_all("/leads")}
             live = {lead.id: lead for lead in self.model.leads if lead.path == place.path and not lead.is_deleted}
